@@ -1,0 +1,77 @@
+using LightTunnel.Diagnostics;
+
+namespace LightTunnel.Configuration;
+
+/// <summary>A secret as text that neither debuggers, logs nor string interpolation show.</summary>
+/// <param name="value">The secret.</param>
+public sealed class Secret(string value)
+{
+    /// <summary>The secret itself.</summary>
+    public string Reveal() => value;
+
+    /// <summary>Never the secret.</summary>
+    public override string ToString() => "(secret)";
+}
+
+/// <summary>
+/// What a person wrote, as parameters or in a configuration file: nothing checked yet, null where nothing was said.
+/// Parameters win over the file (<c>with</c>-merge), defaults come last.
+/// </summary>
+public abstract record TunnelSettings
+{
+    /// <summary>The tunnel's name on this machine and the node's name in the directory; the host's name when null.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>UDP port to listen on; 0 lets the system choose.</summary>
+    public int? ListenPort { get; init; }
+
+    /// <summary>MTU of the tunnel interface, bytes.</summary>
+    public int? Mtu { get; init; }
+
+    /// <summary>Name of the tunnel interface.</summary>
+    public string? InterfaceName { get; init; }
+
+    /// <summary>Folder for identity and leases.</summary>
+    public string? StatePath { get; init; }
+
+    /// <summary>File to log to.</summary>
+    public string? LogPath { get; init; }
+
+    /// <summary>Least important level that is logged.</summary>
+    public LogLevel? LogLevel { get; init; }
+
+    /// <summary>The network's key, 44 characters of base64.</summary>
+    public Secret? NetworkKey { get; init; }
+}
+
+/// <summary>What a person wrote about a server.</summary>
+public sealed record ServerSettings : TunnelSettings
+{
+    /// <summary>The server's own addresses with the network's prefix length, "10.0.0.1/24"; at most one of each family.</summary>
+    public IReadOnlyList<string>? Address { get; init; }
+
+    /// <summary>"host:port" at which clients reach the server.</summary>
+    public IReadOnlyList<string>? Endpoint { get; init; }
+
+    /// <summary>Most clients that may be online at once.</summary>
+    public int? MaxClients { get; init; }
+
+    /// <summary>Clients may talk to the server only.</summary>
+    public bool? ClientIsolation { get; init; }
+}
+
+/// <summary>What a person wrote about joining a network.</summary>
+public sealed record ClientSettings : TunnelSettings
+{
+    /// <summary>The invitation's one line; excludes Server, ServerKey and NetworkKey.</summary>
+    public Secret? Invitation { get; init; }
+
+    /// <summary>"host:port" of the server.</summary>
+    public IReadOnlyList<string>? Server { get; init; }
+
+    /// <summary>The server's public key, 44 characters of base64.</summary>
+    public string? ServerKey { get; init; }
+
+    /// <summary>Tunnel addresses to ask for, "10.0.0.20"; at most one of each family.</summary>
+    public IReadOnlyList<string>? Address { get; init; }
+}

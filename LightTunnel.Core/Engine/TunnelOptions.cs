@@ -1,0 +1,79 @@
+using System.Diagnostics;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine;
+
+/// <summary>What a server and a client have in common: everything that is needed to start one, already checked.</summary>
+internal abstract record TunnelOptions
+{
+    /// <summary>The MTU inside when nobody asks for another: with every header, relayed over IPv6, a packet still fits in 1492 bytes.</summary>
+    public const int DefaultMtu = 1400;
+
+    /// <summary>IPv6 must be able to pass (RFC 8200 section 5).</summary>
+    public const int MinimumMtu = 1280;
+
+    /// <summary>Largest MTU that an UDP datagram can carry with all headers.</summary>
+    public const int MaximumMtu = 65400;
+
+    /// <summary>The tunnel's name on this machine and the node's name in the directory.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>UDP port to listen on; 0 lets the system choose.</summary>
+    public int ListenPort { get; init; }
+
+    /// <summary>MTU of the tunnel interface, bytes; null takes the server's, or <see cref="DefaultMtu"/>.</summary>
+    public int? Mtu { get; init; }
+
+    /// <summary>Name of the tunnel interface; null lets the first free "lt0", "lt1", ... be chosen.</summary>
+    public string? InterfaceName { get; init; }
+
+    /// <summary>Folder in which this node keeps its identity and leases.</summary>
+    public required string StatePath { get; init; }
+
+    /// <summary>File to log to, rolled daily; null for none.</summary>
+    public string? LogPath { get; init; }
+
+    /// <summary>Least important level that is logged.</summary>
+    public Diagnostics.LogLevel LogLevel { get; init; } = Diagnostics.LogLevel.Information;
+}
+
+/// <summary>Everything that is needed to start a server.</summary>
+internal sealed record ServerOptions : TunnelOptions
+{
+    /// <summary>The port that servers listen on when nobody asks for another.</summary>
+    public const int DefaultListenPort = 9000;
+
+    /// <summary>The server's own addresses inside the network, at most one of each family; their prefixes are the network.</summary>
+    public required IReadOnlyList<InterfaceAddress> Addresses { get; init; }
+
+    /// <summary>"host:port" at which clients reach this server, in order of preference; go into invitations.</summary>
+    public IReadOnlyList<ServerEndpoint> Endpoints { get; init; } = [];
+
+    /// <summary>The network's key; null keeps the one in the state, or makes a new one.</summary>
+    public PresharedKey? NetworkKey { get; init; }
+
+    /// <summary>Most clients that may be online at once.</summary>
+    public int MaxClients { get; init; } = 10_000;
+
+    /// <summary>True when clients may talk to the server only.</summary>
+    public bool ClientIsolation { get; init; }
+}
+
+/// <summary>Everything that is needed to join a network.</summary>
+internal sealed record ClientOptions : TunnelOptions
+{
+    /// <summary>"host:port" of the server, in order of preference.</summary>
+    public required IReadOnlyList<ServerEndpoint> Servers { get; init; }
+
+    /// <summary>The server's public key.</summary>
+    public required PublicKey ServerKey { get; init; }
+
+    /// <summary>The network's key: who has it may join.</summary>
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public required PresharedKey NetworkKey { get; init; }
+
+    /// <summary>Addresses to ask for, at most one of each family; none lets the server choose.</summary>
+    public IReadOnlyList<TunnelAddress> RequestedAddresses { get; init; } = [];
+}

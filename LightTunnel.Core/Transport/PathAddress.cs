@@ -1,0 +1,16 @@
+namespace LightTunnel.Transport;
+
+/// <summary>
+/// Where a link's datagram goes to or came from: an endpoint, and the member behind it when that endpoint only relays.
+/// <see cref="RelayedMember"/> 0 is a direct path; otherwise <see cref="Endpoint"/> is the relay's and the relay header names the member.
+/// </summary>
+/// <param name="Endpoint">The UDP endpoint that the datagram is exchanged with.</param>
+/// <param name="RelayedMember">The member at the far side of the relay, 0 for none.</param>
+internal readonly record struct PathAddress(UdpEndpoint Endpoint, uint RelayedMember = 0)
+{
+    /// <summary>True when the datagrams travel through a relay.</summary>
+    public bool IsRelayed => RelayedMember != 0;
+
+    /// <summary>"192.0.2.1:9000" or "member 7 by 192.0.2.1:9000".</summary>
+    public override string ToString() => IsRelayed ? $"member {RelayedMember} by {Endpoint}" : Endpoint.ToString();
+}

@@ -1,0 +1,54 @@
+using LightTunnel.Packets;
+
+namespace LightTunnel.Tun;
+
+/// <summary>
+/// A virtual network interface whose other end is this process: what the system sends into it is read here, what is written here
+/// arrives at the system. <see cref="Read"/> belongs to one thread; <see cref="Write(PacketBatch)"/> may be called from any.
+/// </summary>
+internal interface ITunDevice : IDisposable
+{
+    /// <summary>The interface's name in the system, "lt0".</summary>
+    string Name { get; }
+
+    /// <summary>The interface's index in the system.</summary>
+    int InterfaceIndex { get; }
+
+    /// <summary>Longest packet in either direction, bytes.</summary>
+    int Mtu { get; }
+
+    /// <summary>
+    /// Blocks until at least one IP packet is there, then takes what is waiting without blocking again, up to the batch's capacity.
+    /// The batch is cleared first.
+    /// </summary>
+    /// <returns>False once the device is closed; true otherwise, also when the batch stayed empty.</returns>
+    bool Read(PacketBatch batch);
+
+    /// <summary>Hands every slot of non-zero length to the system as one IP packet; packets the system refuses are counted.</summary>
+    void Write(PacketBatch batch);
+
+    /// <summary>Hands one IP packet to the system.</summary>
+    void Write(ReadOnlySpan<byte> packet);
+
+    /// <summary>
+    /// Sets the addresses of the interface (replacing those it has), its MTU, and brings it up. The networks' prefixes are
+    /// routed to it by the system.
+    /// </summary>
+    /// <exception cref="Diagnostics.LightTunnelException">An address belongs to another interface, or the system refused.</exception>
+    void Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu);
+
+    /// <summary>Packets that the system refused to take.</summary>
+    long WriteErrors { get; }
+
+    /// <summary>Unblocks <see cref="Read"/>; idempotent, any thread. Disposal removes the interface with its addresses and routes.</summary>
+    void Close();
+}
+
+/// <summary>Creates the node's interface; replaced in tests by an in-memory device.</summary>
+internal interface ITunDeviceFactory
+{
+    /// <summary>Creates the interface, down and without addresses. An interface of that name left behind by a crash is taken over or removed.</summary>
+    /// <param name="name">Name of the interface, or null to let the first free "lt0", "lt1", ... be chosen.</param>
+    /// <exception cref="Diagnostics.LightTunnelException">No privilege, no device node or driver, or the name is in use.</exception>
+    ITunDevice Create(string? name);
+}
