@@ -1,0 +1,562 @@
+using System.Security.Cryptography;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Routing;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine;
+
+/// <summary>
+/// A client's side of a network: finds the server, registers, keeps the directory, and has a link of its own with every member it talks to.
+/// When the server is lost it tries again for ever, while interface, address and members' links stay.
+/// </summary>
+internal sealed class ClientNode : Node
+{
+    private const int HandshakeInitiation = 1;
+
+    /// <summary>Handshakes of members that the directory does not tell of yet, kept until it does.</summary>
+    private const int MaximumHeld = 32;
+
+    /// <summary>Waiting times between attempts to reach the server, in seconds; the last one repeats, each is varied by a fifth.</summary>
+    private static readonly double[] AttemptIntervals = [1, 1, 2, 2, 4, 8, 15];
+
+    /// <summary>A registration that is not answered within this time is begun anew.</summary>
+    private static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Route statistics are logged at most this often.</summary>
+    private static readonly TimeSpan StatisticsInterval = TimeSpan.FromSeconds(10);
+
+    private readonly ClientOptions _options;
+    private readonly ServerLocator _locator;
+    private readonly Action<IReadOnlyList<TunnelAddress>>? _save;
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Peer _server;
+    private readonly DirectoryView _directory = new();
+    private readonly Dictionary<PublicKey, Peer> _peers = [];
+    private readonly Queue<(byte[] Datagram, PathAddress Source)> _held = new();
+    private IReadOnlyList<UdpEndpoint> _candidates = [];
+    private IReadOnlyList<TunnelAddress> _requested;
+    private bool _locating;
+    private bool _refusedStranger;
+    private bool _statisticsChanged;
+    private long _nextStatistics = long.MinValue;
+    private long _nextAttempt = long.MaxValue;
+    private long _registeredSince;
+    private int _attempts;
+
+    /// <param name="options">The network to join.</param>
+    /// <param name="identity">The client's key pair.</param>
+    /// <param name="lastAddresses">Addresses that the server leased last time; asked for again when nobody wants others.</param>
+    /// <param name="save">Keeps leased addresses; called on the control loop, must not block it.</param>
+    /// <param name="resolver">Looks up names.</param>
+    /// <param name="services">What the node stands on.</param>
+    public ClientNode(
+        ClientOptions options, PrivateKey identity, IReadOnlyList<TunnelAddress> lastAddresses, Action<IReadOnlyList<TunnelAddress>>? save,
+        INameResolver resolver, NodeServices services)
+        : base(identity, options.NetworkKey, services)
+    {
+        _options = options;
+        _save = save;
+        _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : lastAddresses;
+        _locator = new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6);
+        _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server" };
+        Link link = Links.Add(options.ServerKey, options.NetworkKey);
+        link.Owner = _server;
+        _server.Link = link;
+    }
+
+    /// <summary>Completes at the first registration; fails when the server refuses, or the interface cannot be set up.</summary>
+    public Task Connected => _connected.Task;
+
+    /// <summary>Where the client stands.</summary>
+    public TunnelState State { get; private set; } = TunnelState.Connecting;
+
+    /// <summary>The last thing that went wrong, or null.</summary>
+    public string? LastError { get; private set; }
+
+    /// <summary>How often the server was lost and found again.</summary>
+    public int Reconnects { get; private set; }
+
+    /// <summary>When the client last registered, or null.</summary>
+    public DateTimeOffset? Registered { get; private set; }
+
+    /// <summary>Where the server sees this client; unspecified until it told.</summary>
+    public UdpEndpoint PublicEndpoint { get; private set; }
+
+    /// <summary>The network's name, null until registered.</summary>
+    public string? NetworkName { get; private set; }
+
+    /// <summary>The server as a peer.</summary>
+    public Peer Server => _server;
+
+    /// <inheritdoc/>
+    public override IEnumerable<Peer> Peers => _server.Addresses.Length == 0 ? _peers.Values : _peers.Values.Prepend(_server);
+
+    /// <summary>Begins to look for the server; control loop.</summary>
+    public void Connect() => Attempt(Timestamp);
+
+    /// <summary>Tells the server that this client stops; control loop.</summary>
+    public void SayGoodbye()
+    {
+        if (_server.Session is { Registered: true } session)
+            session.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
+    }
+
+    /// <summary>A sentence for the person who waited too long for the server.</summary>
+    public LightTunnelException Unreachable()
+    {
+        string servers = string.Join(", ", _options.Servers);
+        if (Links.Counters.ResponsesNotAuthentic > 0)
+        {
+            return new LightTunnelException(
+                LightTunnelError.InvalidKey,
+                $"The server {servers} answered, but its answer does not fit the network key.",
+                "Check the network key: it must be the server's own (New-LtInvitation on the server gives a fresh invitation with it).");
+        }
+
+        return _candidates.Count == 0 && LastError is { } error
+            ? new LightTunnelException(LightTunnelError.NameResolutionFailed, error, "Check the server's name and this machine's name resolution.")
+            : new LightTunnelException(
+                LightTunnelError.ServerUnreachable,
+                $"The server {servers} did not answer.",
+                "Check that the server runs, that its UDP port is open on the way, and that ServerKey is the server's public key: it does not answer others.");
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        _stopping.Cancel();
+        _stopping.Dispose();
+        base.Dispose();
+    }
+
+    /// <inheritdoc/>
+    public override void Send(Link link, ReadOnlySpan<byte> datagram)
+    {
+        // While the server is looked for, each handshake goes to all its endpoints: the first answer decides (and moves the link there).
+        if (link != _server.Link || datagram[0] != HandshakeInitiation || State == TunnelState.Up)
+        {
+            base.Send(link, datagram);
+            return;
+        }
+
+        foreach (UdpEndpoint candidate in _candidates)
+            SendBy(new PathAddress(candidate), datagram);
+    }
+
+    /// <inheritdoc/>
+    public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+    {
+        presharedKey = NetworkKey;
+        bool known = _peers.ContainsKey(initiator);
+        _refusedStranger = !known;
+        return known;
+    }
+
+    /// <inheritdoc/>
+    public override bool IsRelay(in UdpEndpoint sender) => _server.Path.Endpoint == sender;
+
+    /// <inheritdoc/>
+    public override bool TryFindRelayTarget(in RelayHeader header, in UdpEndpoint sender, out UdpEndpoint destination)
+    {
+        destination = default;
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public override void NoteRelayed(in RelayHeader header)
+    {
+    }
+
+    /// <inheritdoc/>
+    protected override Peer? RelayOf(Peer peer) => peer.IsRelayed ? _server : null;
+
+    /// <inheritdoc/>
+    protected override bool IsProbed(Peer peer, long now) => peer.IsServer ? peer.Session is { Registered: true } : base.IsProbed(peer, now);
+
+    /// <inheritdoc/>
+    protected override void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        _refusedStranger = false;
+        base.HandleHandshake(datagram, source);
+        if (!_refusedStranger || !source.IsRelayed)
+            return;
+
+        // The server passes on what members send only: this one is newer than the directory here.
+        if (_held.Count == MaximumHeld)
+            _held.Dequeue();
+        _held.Enqueue((datagram.ToArray(), source));
+    }
+
+    /// <inheritdoc/>
+    protected override Peer? OnLinkUp(Link link)
+    {
+        if (link.Owner == _server)
+        {
+            if (State != TunnelState.Up)
+                Register();
+            return _server;
+        }
+
+        if (!_peers.TryGetValue(link.Peer, out Peer? peer))
+        {
+            Links.Remove(link);
+            return null;
+        }
+
+        if (link.Owner is null || peer.LinkedAt == 0)
+        {
+            peer.LinkedAt = Timestamp;
+            link.Owner = peer;
+            peer.Link = link;
+            if (link.Path.IsRelayed)
+                Log.PeerToPeerNotEstablished(peer.Addresses[0]);
+            _statisticsChanged = true;
+        }
+
+        return peer;
+    }
+
+    /// <inheritdoc/>
+    protected override void OnLinkLost(Peer peer)
+    {
+        if (peer.IsServer)
+        {
+            if (State == TunnelState.Up)
+                LoseServer("The server did not answer the handshake.");
+            return;
+        }
+
+        Unlink(peer);
+    }
+
+    /// <inheritdoc/>
+    protected override void OnLinkWanted(Peer peer)
+    {
+        if (peer.Link is null)
+        {
+            Link link = Links.Find(peer.Key) ?? Links.Add(peer.Key, NetworkKey);
+            link.Owner = peer;
+            link.Path = PathTo(peer);
+            peer.Link = link;
+        }
+
+        peer.Link.RequestHandshake();
+    }
+
+    /// <inheritdoc/>
+    protected override void OnFrame(Peer peer, in ControlFrame frame)
+    {
+        if (!peer.IsServer)
+            return;
+
+        ControlSession? session = peer.Session;
+        if (frame.Kind == ControlFrameKind.Reset)
+        {
+            if (session is { Registered: true } && (frame.Conversation == session.Conversation || frame.Conversation == 0))
+                Register();
+            return;
+        }
+
+        if (session is null || session.Conversation != frame.Conversation)
+            return;
+        session.OnFrame(frame);
+        Schedule(peer, Timestamp);
+    }
+
+    /// <inheritdoc/>
+    protected override void OnProbed(Peer peer)
+    {
+        if (!peer.IsServer)
+            return;
+        if (State == TunnelState.Up && peer.Monitor.IsDead)
+            LoseServer("The server does not answer any more.");
+        else if (State == TunnelState.Reconnecting && peer.Monitor.IsProven && peer.Session is { Registered: true })
+            FindServer();
+    }
+
+    /// <inheritdoc/>
+    protected override long RunTimers(Peer peer, long now)
+    {
+        if (!peer.IsServer)
+            return base.RunTimers(peer, now);
+        if (State is TunnelState.Connecting or TunnelState.Reconnecting && now >= _nextAttempt)
+            Attempt(now);
+        long next = base.RunTimers(peer, now);
+        return State == TunnelState.Up ? next : Math.Min(next, _nextAttempt);
+    }
+
+    /// <inheritdoc/>
+    protected override long FinishTurn(long now)
+    {
+        if (!_statisticsChanged)
+            return long.MaxValue;
+        if (now < _nextStatistics)
+            return _nextStatistics;
+        _statisticsChanged = false;
+        _nextStatistics = now + Ticks(StatisticsInterval);
+        Log.RoutingStatistics([.. _peers.Values.Select(PeerReport.RouteStatistics)]);
+        return long.MaxValue;
+    }
+
+    private PathAddress PathTo(Peer peer) => new(_server.Path.Endpoint, peer.MemberId);
+
+    private void Attempt(long now)
+    {
+        double seconds = AttemptIntervals[Math.Min(_attempts, AttemptIntervals.Length - 1)];
+        _attempts++;
+        _nextAttempt = now + Ticks(TimeSpan.FromSeconds(seconds * (0.9 + (RandomNumberGenerator.GetInt32(1000) / 5000.0))));
+        Schedule(_server, _nextAttempt);
+
+        bool registering = _server.Session is { Registered: false } && now - _registeredSince < Ticks(RegistrationTimeout);
+        if (_locating || registering)
+            return;
+        _locating = true;
+        _ = LocateAsync();
+    }
+
+    private async Task LocateAsync()
+    {
+        ServerLocation location;
+        try
+        {
+            location = await _locator.LocateAsync(_stopping.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+
+        Post(() => OnLocated(location));
+    }
+
+    private void OnLocated(ServerLocation location)
+    {
+        _locating = false;
+        if (State is not (TunnelState.Connecting or TunnelState.Reconnecting))
+            return;
+        if (location.Failure is { } failure && failure != LastError)
+        {
+            LastError = failure;
+            Log.Warning("{Failure}", failure);
+        }
+
+        _candidates = [.. location.Endpoints.Where(IsOutsideTunnel)];
+        if (_candidates.Count == 0)
+            return;
+        if (!_server.Path.Endpoint.IsSpecified)
+            _server.Link!.Path = new PathAddress(_candidates[0]);
+        _server.Link!.RequestHandshake(force: true);
+        Wake();
+    }
+
+    /// <summary>The tunnel never carries itself: an endpoint inside the network's prefix cannot be a way to the server.</summary>
+    private bool IsOutsideTunnel(UdpEndpoint endpoint)
+    {
+        var address = TunnelAddress.FromIPAddress(endpoint.Address);
+        foreach (InterfaceAddress own in Forwarding.OwnAddresses)
+        {
+            if (!own.Prefix.Contains(address))
+                continue;
+            LastError = $"The server's endpoint {endpoint} lies inside the tunnel's own network {own.Prefix}.";
+            return false;
+        }
+
+        return true;
+    }
+
+    private void Register()
+    {
+        uint conversation = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4)) | 1;
+        var session = new ControlSession(conversation, Time, frame => SendFrame(_server.Link!, frame), OnMessage);
+        _server.Session = session;
+        _registeredSince = Timestamp;
+        session.Send(new RegisterMessage { Name = _options.Name, RequestedAddresses = _requested, SoftwareVersion = SoftwareVersion.Text });
+        Schedule(_server, _registeredSince);
+    }
+
+    private void OnMessage(ControlMessage message)
+    {
+        switch (message)
+        {
+            case RegisteredMessage registered:
+                OnRegistered(registered);
+                break;
+            case RefusedMessage refused:
+                OnRefused(refused);
+                break;
+            case DirectoryMessage page:
+                OnDirectory(page);
+                break;
+            case LeaveMessage leave:
+                LoseServer($"The server said goodbye ({leave.Reason}).");
+                break;
+        }
+    }
+
+    private void OnRegistered(RegisteredMessage registered)
+    {
+        _server.Session!.Registered = true;
+        int mtu = _options.Mtu ?? registered.Mtu;
+        try
+        {
+            if (!Forwarding.OwnAddresses.SequenceEqual(registered.Addresses))
+                Services.Tun.Configure(registered.Addresses, mtu);
+        }
+        catch (LightTunnelException exception)
+        {
+            Fail(exception);
+            return;
+        }
+
+        MemberId = registered.MemberId;
+        NetworkName = registered.NetworkName;
+        PublicEndpoint = registered.ObservedEndpoint;
+        Registered = Time.GetUtcNow();
+        RemoveRoutes(_server);
+        _server.MemberId = ServerNode.ServerMemberId;
+        _server.Name = registered.ServerName;
+        _server.Version = registered.SoftwareVersion;
+        _server.Addresses = [.. registered.ServerAddresses];
+        _server.Mtu = Math.Min(mtu, registered.Mtu);
+        _server.Online = true;
+        Forwarding = Forwarding with { OwnAddresses = [.. registered.Addresses] };
+        AddRoutes(_server);
+        _requested = [.. registered.Addresses.Select(own => own.Address)];
+        _save?.Invoke(_requested);
+
+        Log.Information(
+            "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
+            NetworkName, _options.Name, string.Join(", ", registered.Addresses), PublicEndpoint);
+        FindServer();
+        _connected.TrySetResult();
+    }
+
+    private void OnRefused(RefusedMessage refused)
+    {
+        LightTunnelException exception = refused.ToException();
+        LastError = exception.Message;
+        _server.Session = null;
+        Log.Warning("The server refuses this node: {Reason}", exception.Message);
+        if (refused.Reason is RefusalReason.AddressTaken or RefusalReason.AddressUnusable && _options.RequestedAddresses.Count == 0 && _requested.Count > 0)
+        {
+            // Only what it had last time is gone: any other address will do.
+            _requested = [];
+            Register();
+        }
+        else if (State == TunnelState.Connecting)
+        {
+            Fail(exception);
+        }
+    }
+
+    private void OnDirectory(DirectoryMessage page)
+    {
+        DirectoryChanges changes = _directory.Apply(page);
+        foreach (DirectoryEntry entry in changes.Updated)
+        {
+            if (entry.MemberId != MemberId)
+                Update(entry);
+        }
+
+        foreach (DirectoryEntry entry in changes.Removed)
+        {
+            if (!_peers.Remove(entry.PublicKey, out Peer? gone))
+                continue;
+            RemoveRoutes(gone);
+            Unlink(gone);
+        }
+
+        _statisticsChanged = true;
+        for (int count = _held.Count; count > 0; count--)
+        {
+            (byte[] datagram, PathAddress source) = _held.Dequeue();
+            HandleHandshake(datagram, source);
+        }
+    }
+
+    private void Update(DirectoryEntry entry)
+    {
+        if (!_peers.TryGetValue(entry.PublicKey, out Peer? peer))
+        {
+            peer = new Peer(entry.PublicKey, Time);
+            _peers.Add(entry.PublicKey, peer);
+        }
+
+        TunnelAddress[] addresses = [.. entry.Addresses];
+        if (!peer.Addresses.AsSpan().SequenceEqual(addresses))
+        {
+            RemoveRoutes(peer);
+            peer.Addresses = addresses;
+            AddRoutes(peer);
+        }
+
+        if (peer.Online != entry.Online)
+            peer.Updated = Time.GetUtcNow();
+        peer.MemberId = entry.MemberId;
+        peer.Name = entry.Name;
+        peer.Version = entry.SoftwareVersion;
+        peer.Mtu = _server.Mtu;
+        peer.Online = entry.Online;
+        if (!entry.Online)
+            DropStaged(peer);
+    }
+
+    private void Unlink(Peer peer)
+    {
+        DropStaged(peer);
+        if (peer.Link is not { } link)
+            return;
+        peer.Link = null;
+        peer.LinkedAt = 0;
+        peer.Monitor.Reset();
+        Links.Remove(link);
+    }
+
+    private void FindServer()
+    {
+        if (State == TunnelState.Reconnecting)
+        {
+            Reconnects++;
+            Log.Information("The server is back at {Endpoint}", _server.Path.Endpoint);
+        }
+
+        State = TunnelState.Up;
+        LastError = null;
+        _attempts = 0;
+        _nextAttempt = long.MaxValue;
+        _server.Updated = Time.GetUtcNow();
+        foreach (Peer peer in _peers.Values)
+        {
+            if (peer.Link is { Path.IsRelayed: true } link)
+                link.Path = PathTo(peer);
+        }
+
+        Schedule(_server, Timestamp);
+    }
+
+    private void LoseServer(string why)
+    {
+        if (State != TunnelState.Up)
+            return;
+        State = TunnelState.Reconnecting;
+        LastError = why;
+        _server.Updated = Time.GetUtcNow();
+        _attempts = 0;
+        Log.Warning("{Reason} Trying again until it does", why);
+        Attempt(Timestamp);
+    }
+
+    private void Fail(LightTunnelException exception)
+    {
+        State = TunnelState.Failed;
+        LastError = exception.Message;
+        _nextAttempt = long.MaxValue;
+        Log.Error("{Reason}", exception.Message);
+        _connected.TrySetException(exception);
+    }
+}

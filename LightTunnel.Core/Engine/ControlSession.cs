@@ -1,0 +1,52 @@
+using LightTunnel.Membership;
+
+namespace LightTunnel.Engine;
+
+/// <summary>
+/// One registration of a client with its server, from either side: messages go in and come out, and how far the registration has got.
+/// </summary>
+/// <param name="conversation">The number that the client chose; frames of another are not of this registration.</param>
+/// <param name="time">The clock.</param>
+/// <param name="send">Seals a frame into the link and sends it.</param>
+/// <param name="receive">Takes each message of the other side, in order.</param>
+internal sealed class ControlSession(uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action<ControlMessage> receive) : IControlChannelHost
+{
+    private ControlChannel? _channel;
+
+    /// <summary>The number that the client chose; frames of another are not of this registration.</summary>
+    public uint Conversation { get; } = conversation;
+
+    /// <summary>True once the server has admitted the client.</summary>
+    public bool Registered { get; set; }
+
+    /// <summary>Server: the revision of the directory up to which the member was told.</summary>
+    public ulong DirectoryCursor { get; set; }
+
+    /// <summary>True when the other side has taken everything that was sent.</summary>
+    public bool IsIdle => Channel.Pending == 0;
+
+    private ControlChannel Channel => _channel ??= new ControlChannel(Conversation, this, time);
+
+    /// <summary>Sends a message, again and again until it is acknowledged. What no longer fits in the queue is lost: the other side is gone.</summary>
+    public void Send(ControlMessage message) => SendEncoded(ControlMessageCodec.Encode(message));
+
+    /// <summary>Like <see cref="Send"/>, for a message that is encoded already.</summary>
+    public void SendEncoded(ReadOnlySpan<byte> message) => Channel.TrySend(message, time.GetTimestamp());
+
+    /// <summary>Takes a data or acknowledgement frame of this conversation.</summary>
+    public void OnFrame(in ControlFrame frame) => Channel.OnFrame(frame, time.GetTimestamp());
+
+    /// <summary>Sends again what is due, and returns when to call again.</summary>
+    public long RunTimers(long now) => Channel.RunTimers(now);
+
+    /// <inheritdoc/>
+    void IControlChannelHost.SendFrame(ReadOnlySpan<byte> frame) => send(frame);
+
+    /// <inheritdoc/>
+    void IControlChannelHost.Deliver(ReadOnlyMemory<byte> message)
+    {
+        // Unknown messages are of a newer version; malformed ones of a member that is at fault, which hurts only itself.
+        if (ControlMessageCodec.Decode(message, out ControlMessage? decoded) == DecodeResult.Message)
+            receive(decoded!);
+    }
+}

@@ -1,0 +1,56 @@
+using LightTunnel.Packets;
+
+namespace LightTunnel.Engine;
+
+/// <summary>
+/// What data threads need to know to place an inner packet. Immutable: the control loop publishes a new one by a volatile write.
+/// </summary>
+/// <param name="Routes">Which peer has a destination.</param>
+/// <param name="OwnAddresses">This node's own tunnel addresses with the network's prefix lengths.</param>
+internal sealed record ForwardingTable(PrefixTable<Peer> Routes, InterfaceAddress[] OwnAddresses)
+{
+    /// <summary>Nothing is known yet.</summary>
+    public static ForwardingTable Empty { get; } = new(PrefixTable<Peer>.Empty, []);
+
+    /// <summary>True when the address is one of this node's own.</summary>
+    public bool IsOwn(TunnelAddress address)
+    {
+        foreach (InterfaceAddress own in OwnAddresses)
+        {
+            if (own.Address == address)
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>This node's own address of a family, to answer from; unspecified when it has none.</summary>
+    public TunnelAddress OwnAddress(bool isIPv4)
+    {
+        foreach (InterfaceAddress own in OwnAddresses)
+        {
+            if (own.Address.IsIPv4 == isIPv4)
+                return own.Address;
+        }
+
+        return default;
+    }
+
+    /// <summary>True for multicast and for the broadcast addresses of the network.</summary>
+    public bool IsMulticastOrBroadcast(TunnelAddress address)
+    {
+        if (!address.IsIPv4)
+            return (byte)(address.Bits >> 120) == 0xFF;
+
+        uint value = (uint)(address.Bits >> 96);
+        if (value >= 0xE000_0000)
+            return true;
+        foreach (InterfaceAddress own in OwnAddresses)
+        {
+            if (own.Address.IsIPv4 && own.PrefixLength < 31 && own.Prefix.Contains(address) && (value | (uint.MaxValue << (32 - own.PrefixLength))) == uint.MaxValue)
+                return true;
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,425 @@
+using System.Collections.Concurrent;
+using LightTunnel.Diagnostics;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Routing;
+using LightTunnel.Transport;
+using LightTunnel.Tun;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine;
+
+/// <summary>What a node stands on; replaced piece by piece in tests.</summary>
+/// <param name="Time">The clock.</param>
+/// <param name="Tun">The virtual interface.</param>
+/// <param name="Transport">The UDP socket.</param>
+/// <param name="Log">The tunnel's log.</param>
+internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagramTransport Transport, TunnelLog Log);
+
+/// <summary>
+/// What a server and a client have in common: links, peers, forwarding, timers. Three doors lead in: <see cref="OutboundPath"/> and
+/// <see cref="InboundPath"/> for the data threads, and <see cref="RunControl"/> for the control loop, which owns everything mutable.
+/// There are no threads in here, so a test can run a whole network by hand.
+/// </summary>
+internal abstract class Node : ILinkHost, IDisposable
+{
+    /// <summary>Handshakes and control frames that may wait for the control loop.</summary>
+    private const int InboxCapacity = 8192;
+
+    private const int LongestControlDatagram = 2048;
+
+    /// <summary>A data thread tells of traffic after a pause this long.</summary>
+    private static readonly TimeSpan TrafficPause = TimeSpan.FromSeconds(2);
+
+    /// <summary>A client's link that carried nothing for this long is not probed any more.</summary>
+    private static readonly TimeSpan LinkAsleepAfter = TimeSpan.FromSeconds(60);
+
+    private readonly Inbox _inbox;
+    private readonly ConcurrentQueue<Action> _commands = new();
+    private readonly PriorityQueue<Peer, long> _timers = new();
+    private readonly RateLimiter _icmpLimiter;
+    private readonly RateLimiter _ownDestinationLimiter;
+    private readonly long _trafficPauseTicks;
+    private volatile ForwardingTable _forwarding = ForwardingTable.Empty;
+    private volatile uint _memberId;
+    private volatile Action? _wake;
+
+    protected Node(PrivateKey identity, PresharedKey networkKey, NodeServices services)
+    {
+        Services = services;
+        NetworkKey = networkKey;
+        _inbox = new Inbox(InboxCapacity, Wake);
+        _icmpLimiter = new RateLimiter(services.Time, TimeSpan.FromMilliseconds(10), burst: 50);
+        _ownDestinationLimiter = new RateLimiter(services.Time, TimeSpan.FromSeconds(10));
+        _trafficPauseTicks = Ticks(TrafficPause);
+        Links = new LinkTable(identity, services.Time, this);
+    }
+
+    /// <summary>The present, for a data thread's whole batch.</summary>
+    public long Timestamp => Time.GetTimestamp();
+
+    /// <summary>All links, and the way to open what they carry.</summary>
+    public LinkTable Links { get; }
+
+    /// <summary>What data threads place inner packets by.</summary>
+    public ForwardingTable Forwarding
+    {
+        get => _forwarding;
+        protected set => _forwarding = value;
+    }
+
+    /// <summary>This node's id in relay headers, 0 until the server gave one.</summary>
+    public uint MemberId
+    {
+        get => _memberId;
+        protected set => _memberId = value;
+    }
+
+    /// <summary>Called, from any thread, when <see cref="RunControl"/> has something to do.</summary>
+    public Action? Woken
+    {
+        get => _wake;
+        set => _wake = value;
+    }
+
+    /// <summary>What this node stands on.</summary>
+    protected NodeServices Services { get; }
+
+    /// <summary>The clock.</summary>
+    protected TimeProvider Time => Services.Time;
+
+    /// <summary>The tunnel's log.</summary>
+    protected TunnelLog Log => Services.Log;
+
+    /// <summary>The network's key, mixed into every handshake.</summary>
+    protected PresharedKey NetworkKey { get; }
+
+    /// <summary>Every peer that is known, the server included.</summary>
+    public abstract IEnumerable<Peer> Peers { get; }
+
+    /// <summary>Runs an action on the control loop; any thread.</summary>
+    public void Post(Action command)
+    {
+        _commands.Enqueue(command);
+        Wake();
+    }
+
+    /// <summary>Runs a function on the control loop and gives its result; any thread but the control loop's.</summary>
+    public Task<T> AskAsync<T>(Func<T> question)
+    {
+        var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Post(() =>
+        {
+            try
+            {
+                answer.SetResult(question());
+            }
+            catch (Exception exception) when (exception is not OutOfMemoryException)
+            {
+                answer.SetException(exception);
+            }
+        });
+        return answer.Task;
+    }
+
+    /// <summary>Does everything that waits or is due, and returns the timestamp at which to call again at the latest.</summary>
+    public long RunControl()
+    {
+        while (_commands.TryDequeue(out Action? command))
+            command();
+
+        for (int budget = InboxCapacity; budget > 0 && _inbox.TryTake(out InboxItem item); budget--)
+        {
+            Handle(item);
+            _inbox.Return(item);
+        }
+
+        long next = Links.RunTimers();
+        long now = Time.GetTimestamp();
+        while (_timers.TryPeek(out Peer? peer, out long due) && due <= now)
+        {
+            _timers.Dequeue();
+            if (peer.ScheduledAt != due)
+                continue;
+            peer.ScheduledAt = long.MaxValue;
+            Schedule(peer, RunTimers(peer, now));
+        }
+
+        next = Math.Min(next, FinishTurn(now));
+        if (_timers.TryPeek(out _, out long earliest))
+            next = Math.Min(next, earliest);
+        return next;
+    }
+
+    /// <summary>Hands a handshake datagram to the control loop; false when it has too much to do.</summary>
+    public bool TryPostHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) =>
+        datagram.Length <= LongestControlDatagram && _inbox.TryPost(InboxKind.Handshake, datagram, source);
+
+    /// <summary>Hands a decrypted control frame to the control loop; false when it has too much to do.</summary>
+    public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame) =>
+        frame.Length <= LongestControlDatagram && _inbox.TryPost(InboxKind.ControlFrame, frame, link: link);
+
+    /// <summary>Hands a packet over until its peer's link is there; false when too many wait already.</summary>
+    public bool TryStage(Peer peer, ReadOnlySpan<byte> packet)
+    {
+        if (!peer.TryReserveStaged())
+            return false;
+        if (_inbox.TryPost(InboxKind.Staged, packet, peer: peer))
+            return true;
+        peer.ReleaseStaged();
+        return false;
+    }
+
+    /// <summary>A data thread carried a packet of the peer: after a pause, its path is probed at once. Any thread.</summary>
+    public void NoteTraffic(Peer peer, long now)
+    {
+        if (peer.Touch(now, _trafficPauseTicks))
+            _inbox.TryPost(InboxKind.TrafficStarted, default, peer: peer);
+        if (RelayOf(peer) is { } relay && relay.Touch(now, _trafficPauseTicks))
+            _inbox.TryPost(InboxKind.TrafficStarted, default, peer: relay);
+    }
+
+    /// <summary>True when an ICMP error may be sent now (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f).</summary>
+    public bool TryTakeIcmpToken() => _icmpLimiter.TryTake(Time.GetTimestamp());
+
+    /// <summary>The system sent a packet for this node's own address into the tunnel: it was dropped, and an admin should know.</summary>
+    public void NoteOwnDestination(TunnelAddress destination)
+    {
+        if (_ownDestinationLimiter.TryTake(Time.GetTimestamp()))
+            Log.UnexpectedPacketForSelf(destination);
+    }
+
+    /// <summary>True when datagrams from the endpoint may carry a relay header for this node; any thread.</summary>
+    public abstract bool IsRelay(in UdpEndpoint sender);
+
+    /// <summary>Where a datagram goes that is to be passed on; false when this node does not pass it on. Any thread.</summary>
+    public abstract bool TryFindRelayTarget(in RelayHeader header, in UdpEndpoint sender, out UdpEndpoint destination);
+
+    /// <summary>A datagram was passed on; any thread.</summary>
+    public abstract void NoteRelayed(in RelayHeader header);
+
+    /// <inheritdoc/>
+    public virtual void Dispose()
+    {
+        Links.Dispose();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <inheritdoc/>
+    public virtual void Send(Link link, ReadOnlySpan<byte> datagram) => SendBy(link.Path, datagram);
+
+    /// <inheritdoc/>
+    public void Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => SendBy(destination, datagram);
+
+    /// <inheritdoc/>
+    public abstract bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey);
+
+    /// <inheritdoc/>
+    public void SessionEstablished(Link link)
+    {
+        Peer? peer = OnLinkUp(link);
+        if (peer is null)
+            return;
+        FlushStaged(peer, link);
+        Schedule(peer, Time.GetTimestamp());
+    }
+
+    /// <inheritdoc/>
+    public void SessionLost(Link link)
+    {
+        if (link.Owner is not Peer peer)
+            return;
+        DropStaged(peer);
+        OnLinkLost(peer);
+    }
+
+    /// <inheritdoc/>
+    public void Wake() => _wake?.Invoke();
+
+    /// <summary>A link has (new) keys. Returns the peer at its far end, or null when the link was removed.</summary>
+    protected abstract Peer? OnLinkUp(Link link);
+
+    /// <summary>A link's handshake was given up, or its keys are too old.</summary>
+    protected abstract void OnLinkLost(Peer peer);
+
+    /// <summary>A control frame of a conversation arrived; ping and pong are dealt with already.</summary>
+    protected abstract void OnFrame(Peer peer, in ControlFrame frame);
+
+    /// <summary>A packet waits for a link to the peer: make one, and start its handshake.</summary>
+    protected abstract void OnLinkWanted(Peer peer);
+
+    /// <summary>A probe told something about the peer's path.</summary>
+    protected virtual void OnProbed(Peer peer)
+    {
+    }
+
+    /// <summary>True when the peer's path is to be probed now and then.</summary>
+    protected virtual bool IsProbed(Peer peer, long now) =>
+        peer.Online && peer.LastTraffic != long.MinValue && now - peer.LastTraffic <= Ticks(LinkAsleepAfter);
+
+    /// <summary>The peer that passes on what is for this peer, or null when its path is direct; any thread.</summary>
+    protected virtual Peer? RelayOf(Peer peer) => null;
+
+    /// <summary>Everything of one peer that is due; returns when to call again.</summary>
+    protected virtual long RunTimers(Peer peer, long now)
+    {
+        long next = long.MaxValue;
+        if (peer.Session is { } session)
+            next = session.RunTimers(now);
+        if (peer.Link is not { HasSession: true } link || !IsProbed(peer, now))
+            return next;
+
+        int misses = peer.Monitor.Misses;
+        if (peer.Monitor.RunTimers(now, peer.LastTraffic, out uint transaction, out long nextProbe))
+            SendFrame(link, ProbeReport.Ping(transaction, peer.Monitor));
+        if (peer.Monitor.Misses != misses)
+            OnProbed(peer);
+        return Math.Min(next, nextProbe);
+    }
+
+    /// <summary>A handshake message arrived.</summary>
+    protected virtual void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => Links.HandleHandshake(datagram, source);
+
+    /// <summary>The end of a turn of the control loop, after all events; returns when to call again.</summary>
+    protected virtual long FinishTurn(long now) => long.MaxValue;
+
+    /// <summary>Has the peer's timers run at that time, or earlier if that was planned.</summary>
+    protected void Schedule(Peer peer, long due)
+    {
+        if (due >= peer.ScheduledAt)
+            return;
+        peer.ScheduledAt = due;
+        _timers.Enqueue(peer, due);
+    }
+
+    /// <summary>Seals a control frame and sends it by the link's path; lost when the link has no keys.</summary>
+    protected void SendFrame(Link link, ReadOnlySpan<byte> frame)
+    {
+        Span<byte> datagram = stackalloc byte[LongestControlDatagram];
+        if (link.SealCopy(frame, datagram, TunnelOptions.MinimumMtu, out int written) == SealResult.Sealed)
+            SendBy(link.Path, datagram[..written]);
+    }
+
+    /// <summary>Publishes a route to each address of the peer.</summary>
+    protected void AddRoutes(Peer peer)
+    {
+        PrefixTable<Peer> routes = Forwarding.Routes;
+        foreach (TunnelAddress address in peer.Addresses)
+            routes = routes.With(IpPrefix.Host(address), peer);
+        Forwarding = Forwarding with { Routes = routes };
+    }
+
+    /// <summary>Takes the routes to the peer's addresses back.</summary>
+    protected void RemoveRoutes(Peer peer)
+    {
+        PrefixTable<Peer> routes = Forwarding.Routes;
+        foreach (TunnelAddress address in peer.Addresses)
+        {
+            if (routes.TryLookup(address, out Peer? owner) && owner == peer)
+                routes = routes.Without(IpPrefix.Host(address));
+        }
+
+        Forwarding = Forwarding with { Routes = routes };
+    }
+
+    /// <summary>Forgets the packets that wait for the peer's link.</summary>
+    protected static void DropStaged(Peer peer)
+    {
+        while (peer.Staged.TryDequeue(out _))
+            peer.ReleaseStaged();
+    }
+
+    /// <summary>A time span in the clock's ticks.</summary>
+    protected long Ticks(TimeSpan span) => (long)(span.TotalSeconds * Time.TimestampFrequency);
+
+    /// <summary>Sends a sealed datagram by a path, behind a relay header if it is relayed.</summary>
+    protected void SendBy(in PathAddress path, ReadOnlySpan<byte> datagram)
+    {
+        if (!path.Endpoint.IsSpecified)
+            return;
+        if (!path.IsRelayed)
+        {
+            Services.Transport.Send(datagram, path.Endpoint);
+            return;
+        }
+
+        Span<byte> relayed = stackalloc byte[RelayHeader.Size + datagram.Length];
+        new RelayHeader(MemberId, path.RelayedMember).Write(relayed);
+        datagram.CopyTo(relayed[RelayHeader.Size..]);
+        Services.Transport.Send(relayed, path.Endpoint);
+    }
+
+    private void Handle(in InboxItem item)
+    {
+        switch (item.Kind)
+        {
+            case InboxKind.Handshake:
+                HandleHandshake(item.Bytes, item.Source);
+                break;
+            case InboxKind.ControlFrame:
+                HandleFrame(item.Link!, item.Bytes);
+                break;
+            case InboxKind.Staged:
+                Stage(item.Peer!, item.Bytes);
+                break;
+            case InboxKind.TrafficStarted:
+                Schedule(item.Peer!, Time.GetTimestamp());
+                break;
+        }
+    }
+
+    private void HandleFrame(Link link, ReadOnlySpan<byte> content)
+    {
+        if (link.Owner is not Peer peer || !ControlFrame.TryRead(content, out ControlFrame frame))
+            return;
+
+        switch (frame.Kind)
+        {
+            case ControlFrameKind.Ping:
+                ProbeReport.Read(frame.Body, peer);
+                Span<byte> pong = stackalloc byte[ControlFrame.HeaderLength];
+                new ControlFrame(ControlFrameKind.Pong, 0, frame.Number).Write(pong);
+                SendFrame(link, pong);
+                OnPinged(peer);
+                break;
+            case ControlFrameKind.Pong:
+                if (peer.Monitor.OnAnswer(frame.Number, Time.GetTimestamp()))
+                    OnProbed(peer);
+                break;
+            default:
+                OnFrame(peer, frame);
+                break;
+        }
+    }
+
+    /// <summary>The peer asked whether this node is there.</summary>
+    protected virtual void OnPinged(Peer peer)
+    {
+    }
+
+    private void Stage(Peer peer, ReadOnlySpan<byte> packet)
+    {
+        if (!peer.Online)
+        {
+            peer.ReleaseStaged();
+            return;
+        }
+
+        peer.Staged.Enqueue(packet.ToArray());
+        if (peer.Link is { HasSession: true } link)
+            FlushStaged(peer, link);
+        else
+            OnLinkWanted(peer);
+    }
+
+    private void FlushStaged(Peer peer, Link link)
+    {
+        Span<byte> datagram = new byte[TunnelOptions.MaximumMtu + PacketBatch.Headroom];
+        while (peer.Staged.TryPeek(out byte[]? packet) && link.SealCopy(packet, datagram, peer.Mtu, out int written) == SealResult.Sealed)
+        {
+            peer.Staged.Dequeue();
+            peer.ReleaseStaged();
+            SendBy(link.Path, datagram[..written]);
+        }
+    }
+}

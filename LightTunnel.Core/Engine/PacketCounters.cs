@@ -1,0 +1,76 @@
+namespace LightTunnel.Engine;
+
+/// <summary>Why a packet or datagram was dropped.</summary>
+internal enum DropReason
+{
+    /// <summary>Not an IP packet, or not one of our datagrams.</summary>
+    Malformed,
+
+    /// <summary>No member has the destination.</summary>
+    NoRoute,
+
+    /// <summary>The member is not there.</summary>
+    PeerOffline,
+
+    /// <summary>Read from the TUN device, though it is for this node itself.</summary>
+    OwnDestination,
+
+    /// <summary>Multicast and broadcast are not carried.</summary>
+    Multicast,
+
+    /// <summary>Longer than the path can carry.</summary>
+    TooBig,
+
+    /// <summary>The inner source is not an address of the node that sent it.</summary>
+    WrongSource,
+
+    /// <summary>The inner destination is not an address of this node.</summary>
+    WrongDestination,
+
+    /// <summary>Too many packets wait for a link to be set up, or the link could not be set up.</summary>
+    NoLink,
+
+    /// <summary>Sealed for a session that is not known.</summary>
+    UnknownSession,
+
+    /// <summary>Seen before.</summary>
+    Replayed,
+
+    /// <summary>Not authentic.</summary>
+    Forged,
+
+    /// <summary>Sealed with keys whose time is over.</summary>
+    Expired,
+
+    /// <summary>To be relayed, but not from a member, to a member, or allowed.</summary>
+    RelayRefused,
+
+    /// <summary>More handshakes and control messages than could be worked on.</summary>
+    Overload,
+}
+
+/// <summary>What one thread counted. Written by that thread only; reading from others sees values that may be a moment old.</summary>
+internal sealed class PacketCounters
+{
+    private static readonly int Reasons = Enum.GetValues<DropReason>().Length;
+
+    private readonly long[] _dropped = new long[Reasons];
+
+    /// <summary>Inner packets taken in the counter's direction.</summary>
+    public long Packets;
+
+    /// <summary>Inner bytes taken in the counter's direction.</summary>
+    public long Bytes;
+
+    /// <summary>Sealed datagrams passed on for others.</summary>
+    public long RelayedPackets;
+
+    /// <summary>Sealed bytes passed on for others.</summary>
+    public long RelayedBytes;
+
+    /// <summary>Counts one dropped packet.</summary>
+    public void Drop(DropReason reason) => _dropped[(int)reason]++;
+
+    /// <summary>How many packets were dropped for the reason.</summary>
+    public long Dropped(DropReason reason) => Volatile.Read(ref _dropped[(int)reason]);
+}

@@ -1,0 +1,152 @@
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Routing;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine;
+
+/// <summary>
+/// Another node as this one knows it. The control loop writes; data threads read the members that say so, each of which is a single
+/// reference or word.
+/// </summary>
+internal sealed class Peer
+{
+    /// <summary>Most packets that wait for the link to be set up.</summary>
+    public const int MaximumStaged = 64;
+
+    private volatile TunnelAddress[] _addresses = [];
+    private volatile Link? _link;
+    private volatile bool _online;
+    private volatile int _mtu = TunnelOptions.DefaultMtu;
+    private int _staged;
+    private long _lastTraffic = long.MinValue;
+
+    /// <param name="key">The peer's public key: what it is known by.</param>
+    /// <param name="time">The clock.</param>
+    public Peer(in PublicKey key, TimeProvider time)
+    {
+        Key = key;
+        Monitor = new PathMonitor(time);
+        Updated = time.GetUtcNow();
+    }
+
+    /// <summary>The peer's public key.</summary>
+    public PublicKey Key { get; }
+
+    /// <summary>Id that relay headers carry, 0 until the server gave one.</summary>
+    public uint MemberId { get; set; }
+
+    /// <summary>The peer's name in the directory.</summary>
+    public string Name { get; set; } = string.Empty;
+
+    /// <summary>LightTunnel version of the peer, null when unknown.</summary>
+    public string? Version { get; set; }
+
+    /// <summary>True for the network's server.</summary>
+    public bool IsServer { get; init; }
+
+    /// <summary>Addresses that the peer may send from and is sent to. Read by data threads; replaced, never changed.</summary>
+    public TunnelAddress[] Addresses
+    {
+        get => _addresses;
+        set => _addresses = value;
+    }
+
+    /// <summary>The link, null until somebody needs one. Read by data threads.</summary>
+    public Link? Link
+    {
+        get => _link;
+        set => _link = value;
+    }
+
+    /// <summary>True while the peer takes part. Read by data threads.</summary>
+    public bool Online
+    {
+        get => _online;
+        set => _online = value;
+    }
+
+    /// <summary>Longest inner packet to the peer, bytes. Read by data threads.</summary>
+    public int Mtu
+    {
+        get => _mtu;
+        set => _mtu = value;
+    }
+
+    /// <summary>Packets dropped because their inner source was not the peer's. Bumped by the UDP thread.</summary>
+    public long WrongSourcePackets;
+
+    /// <summary>Measures the path in use.</summary>
+    public PathMonitor Monitor { get; }
+
+    /// <summary>Round trip as the peer measured it, null until it told.</summary>
+    public TimeSpan? ReportedRoundTrip { get; set; }
+
+    /// <summary>Loss as the peer measured it, 0..1, null until it told.</summary>
+    public double? ReportedLoss { get; set; }
+
+    /// <summary>Smoothed round trip, measured by whichever side probes.</summary>
+    public TimeSpan? RoundTrip => Monitor.RoundTrip ?? ReportedRoundTrip;
+
+    /// <summary>Share of probes lost, 0..1, measured by whichever side probes.</summary>
+    public double? Loss => Monitor.Loss ?? ReportedLoss;
+
+    /// <summary>Timestamp of the last data packet to or from the peer, <see cref="long.MinValue"/> for never; any thread.</summary>
+    public long LastTraffic => Volatile.Read(ref _lastTraffic);
+
+    /// <summary>The reliable control channel, on links between client and server only.</summary>
+    public ControlSession? Session { get; set; }
+
+    /// <summary>Timestamp at which the peer's link came up first.</summary>
+    public long LinkedAt { get; set; }
+
+    /// <summary>When the route to the peer last changed.</summary>
+    public DateTimeOffset Updated { get; set; }
+
+    /// <summary>When this peer's timers are due; entries of the timer queue with another time are stale.</summary>
+    public long ScheduledAt { get; set; } = long.MaxValue;
+
+    /// <summary>Packets that wait for the link; control loop only.</summary>
+    public Queue<byte[]> Staged { get; } = new();
+
+    /// <summary>Notes a data packet; true when it is the first after a pause. Any thread.</summary>
+    public bool Touch(long now, long pause)
+    {
+        long last = Volatile.Read(ref _lastTraffic);
+        if (last == now)
+            return false;
+        Volatile.Write(ref _lastTraffic, now);
+        return last == long.MinValue || now - last > pause;
+    }
+
+    /// <summary>Reserves a place for a packet that waits for the link; any thread.</summary>
+    public bool TryReserveStaged()
+    {
+        if (Interlocked.Increment(ref _staged) <= MaximumStaged)
+            return true;
+        Interlocked.Decrement(ref _staged);
+        return false;
+    }
+
+    /// <summary>Gives a place back.</summary>
+    public void ReleaseStaged() => Interlocked.Decrement(ref _staged);
+
+    /// <summary>True when a packet from the peer may carry this inner source address (crypto-key routing, WireGuard paper section 2).</summary>
+    public bool Owns(TunnelAddress source)
+    {
+        foreach (TunnelAddress address in _addresses)
+        {
+            if (address == source)
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>True when datagrams to the peer go through a relay.</summary>
+    public bool IsRelayed => _link is { } link && link.Path.IsRelayed;
+
+    /// <summary>The path that the peer's datagrams take, unspecified without a link.</summary>
+    public PathAddress Path => _link?.Path ?? default;
+}

@@ -1,0 +1,394 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine;
+
+/// <summary>
+/// The server's side of a network: admits whoever proves to hold the network's key, leases addresses by public key, tells members of each
+/// other, and passes on what they cannot send each other directly, without being able to read it.
+/// </summary>
+internal sealed class ServerNode : Node
+{
+    /// <summary>The server's own id in relay headers.</summary>
+    public const uint ServerMemberId = 1;
+
+    /// <summary>A client that says nothing for this long is offline; it pings at least every 10 s.</summary>
+    private static readonly TimeSpan OfflineAfter = TimeSpan.FromSeconds(35);
+
+    /// <summary>Who holds the network's key, but does not register within this time, is forgotten.</summary>
+    private static readonly TimeSpan RegisterWithin = TimeSpan.FromSeconds(10);
+
+    /// <summary>Leases are saved at most this often.</summary>
+    private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan RelayLogInterval = TimeSpan.FromSeconds(1);
+
+    private readonly ServerOptions _options;
+    private readonly LeaseTable _leases;
+    private readonly Action<LeaseTable>? _save;
+    private readonly MemberDirectory _directory = new();
+    private readonly MemberTable _members = new();
+    private readonly Dictionary<PublicKey, Peer> _peers = [];
+    private readonly HashSet<Peer> _behind = [];
+    private readonly RateLimiter _relayLogLimiter;
+    private readonly int _mtu;
+    private bool _leasesChanged;
+    private long _nextSave = long.MinValue;
+    private int _online;
+
+    /// <param name="options">What the server is to be.</param>
+    /// <param name="identity">The server's key pair.</param>
+    /// <param name="networkKey">The network's key.</param>
+    /// <param name="leases">Addresses leased so far.</param>
+    /// <param name="save">Keeps changed leases; called on the control loop, must not block it.</param>
+    /// <param name="services">What the node stands on.</param>
+    public ServerNode(
+        ServerOptions options, PrivateKey identity, PresharedKey networkKey, LeaseTable leases, Action<LeaseTable>? save, NodeServices services)
+        : base(identity, networkKey, services)
+    {
+        _options = options;
+        _leases = leases;
+        _save = save;
+        _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
+        _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
+        MemberId = ServerMemberId;
+        Forwarding = new ForwardingTable(PrefixTable<Peer>.Empty, [.. options.Addresses]);
+        foreach (Lease lease in leases.All)
+            Remember(lease);
+    }
+
+    /// <inheritdoc/>
+    public override IEnumerable<Peer> Peers => _peers.Values.Where(peer => peer.MemberId != 0);
+
+    /// <inheritdoc/>
+    public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+    {
+        presharedKey = NetworkKey;
+        return !source.IsRelayed;
+    }
+
+    /// <inheritdoc/>
+    public override bool IsRelay(in UdpEndpoint sender) => false;
+
+    /// <inheritdoc/>
+    public override bool TryFindRelayTarget(in RelayHeader header, in UdpEndpoint sender, out UdpEndpoint destination)
+    {
+        destination = default;
+        if (_options.ClientIsolation || header.Source == header.Destination)
+            return false;
+        if (_members.Find(header.Source) is not { } source || source.Path.Endpoint != sender || _members.Find(header.Destination) is not { } target)
+            return false;
+        destination = target.Path.Endpoint;
+        return destination.IsSpecified;
+    }
+
+    /// <inheritdoc/>
+    public override void NoteRelayed(in RelayHeader header)
+    {
+        if (!Log.IsEnabled(LogLevel.Debug) || !_relayLogLimiter.TryTake(Timestamp))
+            return;
+        if (_members.Find(header.Source) is { } source && _members.Find(header.Destination) is { } target)
+            Log.RelayingPacket(source.Addresses[0], target.Addresses[0]);
+    }
+
+    /// <summary>Tells every member that the server stops.</summary>
+    public void SayGoodbye(LeaveReason reason)
+    {
+        foreach (Peer peer in Peers)
+        {
+            if (peer is { Online: true, Session.Registered: true })
+                peer.Session.Send(new LeaveMessage { Reason = reason });
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override Peer? OnLinkUp(Link link)
+    {
+        if (link.Owner is Peer known)
+            return known;
+
+        if (!_peers.TryGetValue(link.Peer, out Peer? peer))
+        {
+            peer = new Peer(link.Peer, Time);
+            _peers.Add(link.Peer, peer);
+        }
+
+        peer.Link = link;
+        peer.LinkedAt = Timestamp;
+        link.Owner = peer;
+        return peer;
+    }
+
+    /// <inheritdoc/>
+    protected override void OnLinkLost(Peer peer) => Unlink(peer);
+
+    /// <inheritdoc/>
+    protected override void OnLinkWanted(Peer peer)
+    {
+        // A server cannot reach a client whose endpoint it does not know; the client comes back by itself.
+        if (peer.Link is { } link && link.Path.Endpoint.IsSpecified)
+            link.RequestHandshake();
+        else
+            DropStaged(peer);
+    }
+
+    /// <inheritdoc/>
+    protected override void OnFrame(Peer peer, in ControlFrame frame)
+    {
+        if (frame.Kind == ControlFrameKind.Reset || peer.Link is not { } link)
+            return;
+
+        ControlSession? session = peer.Session;
+        if (session is null || session.Conversation != frame.Conversation)
+        {
+            if (frame.Kind != ControlFrameKind.Data || frame.Number != 1)
+            {
+                SendReset(link, frame.Conversation);
+                return;
+            }
+
+            session = peer.Session = NewSession(peer, frame.Conversation);
+        }
+
+        session.OnFrame(frame);
+        Schedule(peer, Timestamp);
+    }
+
+    /// <inheritdoc/>
+    protected override void OnPinged(Peer peer)
+    {
+        if (peer.Session is not { Registered: true })
+            SendReset(peer.Link!, 0);
+        else if (!peer.Online)
+            SetOnline(peer);
+    }
+
+    /// <inheritdoc/>
+    protected override bool IsProbed(Peer peer, long now) => false;
+
+    /// <inheritdoc/>
+    protected override long RunTimers(Peer peer, long now)
+    {
+        if (peer.Link is not { } link)
+            return long.MaxValue;
+
+        if (peer.Online)
+        {
+            long offline = link.LastReceivedTimestamp + Ticks(OfflineAfter);
+            if (offline > now)
+                return Math.Min(offline, base.RunTimers(peer, now));
+            SetOffline(peer, "says nothing any more");
+        }
+        else if (peer.Session is not { Registered: true })
+        {
+            long forget = peer.LinkedAt + Ticks(RegisterWithin);
+            if (forget > now)
+                return Math.Min(forget, base.RunTimers(peer, now));
+            Unlink(peer);
+        }
+
+        return long.MaxValue;
+    }
+
+    /// <inheritdoc/>
+    protected override long FinishTurn(long now)
+    {
+        TellDirectory();
+        if (!_leasesChanged || _save is null)
+            return long.MaxValue;
+        if (now < _nextSave)
+            return _nextSave;
+        _leasesChanged = false;
+        _nextSave = now + Ticks(SaveInterval);
+        _save(_leases);
+        return long.MaxValue;
+    }
+
+    private ControlSession NewSession(Peer peer, uint conversation) =>
+        new(conversation, Time, frame => SendFrame(peer.Link!, frame), message => OnMessage(peer, message));
+
+    private void OnMessage(Peer peer, ControlMessage message)
+    {
+        switch (message)
+        {
+            case RegisterMessage register:
+                Register(peer, register);
+                break;
+            case LeaveMessage when peer.Online:
+                SetOffline(peer, "left");
+                peer.Session!.Registered = false;
+                break;
+        }
+    }
+
+    private void Register(Peer peer, RegisterMessage register)
+    {
+        ControlSession session = peer.Session!;
+        if (!peer.Online && _online >= _options.MaxClients)
+        {
+            Refuse(peer, register, RefusalReason.ServerFull, $"{_options.MaxClients} clients are online.");
+            return;
+        }
+
+        LeaseResult result = _leases.Request(peer.Key, register.Name, register.RequestedAddresses, Time.GetUtcNow());
+        if (result.Lease is not { } lease)
+        {
+            Refuse(peer, register, result.Refusal, result.Text);
+            return;
+        }
+
+        Forget(result.Evicted);
+        bool isNew = peer.MemberId == 0;
+        RemoveRoutes(peer);
+        peer.MemberId = lease.MemberId;
+        peer.Name = lease.Name;
+        peer.Version = register.SoftwareVersion;
+        peer.Addresses = [.. lease.Addresses];
+        peer.Mtu = _mtu;
+        session.Registered = true;
+        session.DirectoryCursor = 0;
+        _leasesChanged = true;
+        AddRoutes(peer);
+        SetOnline(peer);
+
+        session.Send(new RegisteredMessage
+        {
+            MemberId = lease.MemberId,
+            NetworkName = _options.Name,
+            ServerName = _options.Name,
+            Addresses = [.. lease.Addresses.Select(WithPrefixLength)],
+            ServerAddresses = [.. _options.Addresses.Select(own => own.Address)],
+            Mtu = _mtu,
+            ObservedEndpoint = peer.Path.Endpoint,
+            ClientIsolation = _options.ClientIsolation,
+            SoftwareVersion = SoftwareVersion.Text,
+        });
+        if (!_options.ClientIsolation)
+            _behind.Add(peer);
+        Log.Information(
+            "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0], isNew ? "joined for the first time" : "joined", peer.Path.Endpoint);
+    }
+
+    private InterfaceAddress WithPrefixLength(TunnelAddress address) =>
+        new(address, _options.Addresses.First(own => own.Address.IsIPv4 == address.IsIPv4).PrefixLength);
+
+    private void Refuse(Peer peer, RegisterMessage register, RefusalReason reason, string text)
+    {
+        Log.Warning("Client {Client} from {Endpoint} was refused: {Reason}. {Text}", register.Name, peer.Path.Endpoint, reason, text);
+        peer.Session!.Send(new RefusedMessage { Reason = reason, Text = text });
+    }
+
+    private void SetOnline(Peer peer)
+    {
+        if (!peer.Online)
+        {
+            peer.Online = true;
+            _online++;
+        }
+
+        peer.Updated = Time.GetUtcNow();
+        _members.Set(peer.MemberId, peer);
+        _leases.NoteSeen(peer.Key, Time.GetUtcNow(), online: true);
+        UpdateDirectory(peer);
+        Schedule(peer, Timestamp);
+    }
+
+    private void SetOffline(Peer peer, string why)
+    {
+        peer.Online = false;
+        peer.Updated = Time.GetUtcNow();
+        _online--;
+        _members.Set(peer.MemberId, null);
+        _behind.Remove(peer);
+        _leases.NoteSeen(peer.Key, Time.GetUtcNow(), online: false);
+        _leasesChanged = true;
+        UpdateDirectory(peer);
+        Log.Information("Client {Client} ({Address}) {Event}", peer.Name, peer.Addresses[0], why);
+    }
+
+    /// <summary>Lets go of the peer's link; a member stays known as offline, a stranger is forgotten.</summary>
+    private void Unlink(Peer peer)
+    {
+        if (peer.Online)
+            SetOffline(peer, "is gone");
+        DropStaged(peer);
+        peer.Session = null;
+        if (peer.Link is { } link)
+        {
+            peer.Link = null;
+            Links.Remove(link);
+        }
+
+        if (peer.MemberId == 0)
+            _peers.Remove(peer.Key);
+    }
+
+    private void Remember(Lease lease)
+    {
+        var peer = new Peer(lease.Key, Time) { MemberId = lease.MemberId, Name = lease.Name, Addresses = [.. lease.Addresses], Mtu = _mtu };
+        _peers.Add(lease.Key, peer);
+        AddRoutes(peer);
+        UpdateDirectory(peer);
+    }
+
+    /// <summary>Members whose lease was given to somebody else.</summary>
+    private void Forget(IReadOnlyList<Lease> evicted)
+    {
+        foreach (Lease lease in evicted)
+        {
+            if (!_peers.Remove(lease.Key, out Peer? peer))
+                continue;
+            Unlink(peer);
+            RemoveRoutes(peer);
+            _directory.Remove(lease.MemberId);
+            Log.Information("Client {Client} ({Address}) lost its address: it was away for too long", lease.Name, lease.Addresses[0]);
+        }
+    }
+
+    private void UpdateDirectory(Peer peer)
+    {
+        _directory.Upsert(new DirectoryEntry
+        {
+            MemberId = peer.MemberId,
+            Name = peer.Name,
+            Addresses = peer.Addresses,
+            PublicKey = peer.Key,
+            Online = peer.Online,
+            SoftwareVersion = peer.Version ?? string.Empty,
+        });
+        if (_options.ClientIsolation)
+            return;
+        foreach (Peer member in _peers.Values)
+        {
+            if (member is { Online: true, Session.Registered: true })
+                _behind.Add(member);
+        }
+    }
+
+    /// <summary>Sends the next page to each member that does not know everything yet and has taken what it was sent.</summary>
+    private void TellDirectory()
+    {
+        foreach (Peer peer in _behind)
+        {
+            ControlSession session = peer.Session!;
+            if (!session.IsIdle)
+                continue;
+            if (_directory.BuildPage(session.DirectoryCursor, ControlMessageCodec.MaximumPageLength, out ulong cursor, out bool more) is { } page)
+                session.SendEncoded(page);
+            session.DirectoryCursor = cursor;
+            if (!more)
+                _behind.Remove(peer);
+            Schedule(peer, Timestamp);
+        }
+    }
+
+    private void SendReset(Link link, uint conversation)
+    {
+        Span<byte> frame = stackalloc byte[ControlFrame.HeaderLength];
+        new ControlFrame(ControlFrameKind.Reset, conversation, 0).Write(frame);
+        SendFrame(link, frame);
+    }
+}
