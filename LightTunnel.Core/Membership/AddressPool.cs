@@ -1,0 +1,86 @@
+using LightTunnel.Packets;
+
+namespace LightTunnel.Membership;
+
+/// <summary>
+/// The host addresses of one prefix: which are taken, and the next free one. Nothing is enumerated, so that an IPv6 /64 costs what it leases:
+/// addresses above a rising mark were never given out automatically, those below it that came back are kept in order.
+/// </summary>
+internal sealed class AddressPool
+{
+    private readonly HashSet<TunnelAddress> _taken = [];
+    private readonly SortedSet<UInt128> _returned = [];
+    private readonly TunnelAddress _own;
+    private readonly int _shift;
+    private readonly UInt128 _first;
+    private readonly UInt128 _last;
+    private UInt128 _mark;
+    private bool _markAtEnd;
+
+    /// <param name="own">The server's own address with the network's prefix length.</param>
+    public AddressPool(InterfaceAddress own)
+    {
+        Prefix = own.Prefix;
+        _own = own.Address;
+        _shift = 128 - own.Address.BitLength;
+        int hostBits = own.Address.BitLength - own.PrefixLength;
+        UInt128 highest = hostBits == 128 ? UInt128.MaxValue : (UInt128.One << hostBits) - 1;
+
+        // The lowest address names the network, or all routers of an IPv6 subnet (RFC 4291 section 2.6.1); the highest of an IPv4 network is its
+        // broadcast address. Two-address prefixes have neither (RFC 3021, RFC 6164).
+        _first = hostBits <= 1 ? UInt128.Zero : UInt128.One;
+        _last = hostBits > 1 && own.Address.IsIPv4 ? highest - 1 : highest;
+        _mark = _first;
+    }
+
+    /// <summary>The prefix that the addresses are of.</summary>
+    public IpPrefix Prefix { get; }
+
+    /// <summary>True when the address could be a member's: in the prefix, and neither the server's, the network's nor the broadcast address.</summary>
+    public bool IsUsable(TunnelAddress address) =>
+        Prefix.Contains(address) && address != _own && HostOf(address) >= _first && HostOf(address) <= _last;
+
+    /// <summary>True when the address is usable and not taken.</summary>
+    public bool IsFree(TunnelAddress address) => IsUsable(address) && !_taken.Contains(address);
+
+    /// <summary>Takes a certain address; false when it is not free.</summary>
+    public bool TryTake(TunnelAddress address)
+    {
+        if (!IsFree(address))
+            return false;
+        _returned.Remove(HostOf(address));
+        return _taken.Add(address);
+    }
+
+    /// <summary>Takes the next free address: those never given out first, so that a returned one rests; false when none is left.</summary>
+    public bool TryTakeAny(out TunnelAddress address)
+    {
+        while (!_markAtEnd)
+        {
+            address = AddressOf(_mark);
+            if (_mark == _last)
+                _markAtEnd = true;
+            else
+                _mark++;
+            if (TryTake(address))
+                return true;
+        }
+
+        address = default;
+        return _returned.Count > 0 && TryTake(address = AddressOf(_returned.Min));
+    }
+
+    /// <summary>Gives an address back.</summary>
+    public void Return(TunnelAddress address)
+    {
+        if (!_taken.Remove(address))
+            return;
+        UInt128 host = HostOf(address);
+        if (_markAtEnd || host < _mark)
+            _returned.Add(host);
+    }
+
+    private UInt128 HostOf(TunnelAddress address) => (address.Bits & ~IpPrefix.MaskOf(Prefix.Length)) >> _shift;
+
+    private TunnelAddress AddressOf(UInt128 host) => TunnelAddress.FromBits(Prefix.Network.Bits | (host << _shift), Prefix.Network.IsIPv4);
+}

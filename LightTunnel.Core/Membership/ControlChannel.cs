@@ -1,0 +1,234 @@
+namespace LightTunnel.Membership;
+
+/// <summary>What a <see cref="ControlChannel"/> needs of the node that it belongs to. Both may be called from within any of the channel's methods.</summary>
+internal interface IControlChannelHost
+{
+    /// <summary>Seals a frame into the link and sends it. The bytes are valid during the call only. May be lost.</summary>
+    void SendFrame(ReadOnlySpan<byte> frame);
+
+    /// <summary>Takes the next message, once and in order. The memory is the receiver's to keep.</summary>
+    void Deliver(ReadOnlyMemory<byte> message);
+}
+
+/// <summary>
+/// One conversation on a client-server link: messages arrive once and in order, or the conversation is over. A sliding window of
+/// <see cref="WindowSize"/> frames with cumulative acknowledgement; resends after a timeout that follows the measured round trip (RFC 6298), doubled
+/// each time, and after three repeated acknowledgements (RFC 5681 section 3.2).
+/// It never gives up: the owner looks at <see cref="IsStalled"/> and drops the channel.
+/// Owned by the control loop; times are timestamps of the <see cref="TimeProvider"/>.
+/// </summary>
+/// <param name="conversation">The conversation's id.</param>
+/// <param name="host">Where frames and messages go.</param>
+/// <param name="time">Only for its timestamp frequency.</param>
+/// <param name="queueLimit">Most messages that wait for an acknowledgement or for room in the window.</param>
+internal sealed class ControlChannel(uint conversation, IControlChannelHost host, TimeProvider time, int queueLimit = ControlChannel.DefaultQueueLimit)
+{
+    /// <summary>Most frames sent and not acknowledged.</summary>
+    public const int WindowSize = 16;
+
+    /// <summary>Messages that may wait when nobody says otherwise: one-off messages and some pages of the directory.</summary>
+    public const int DefaultQueueLimit = 128;
+
+    private const int RepeatedAcknowledgementLimit = 3;
+
+    private static readonly TimeSpan InitialTimeout = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan MinimumTimeout = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan MaximumTimeout = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan StallLimit = TimeSpan.FromSeconds(10);
+
+    private readonly Queue<Outgoing> _unacknowledged = new();
+    private readonly Queue<byte[]> _waiting = new();
+    private readonly byte[]?[] _early = new byte[WindowSize][];
+    private readonly byte[] _frame = new byte[ControlFrame.MaximumLength];
+
+    private TimeSpan _timeout = InitialTimeout;
+    private TimeSpan? _smoothedRoundTrip;
+    private TimeSpan _roundTripVariation;
+    private int _backoff;
+    private int _repeatedAcknowledgements;
+    private uint _nextToSend = 1;
+    private uint _nextToReceive = 1;
+
+    private sealed class Outgoing(uint number, byte[] message, long now)
+    {
+        public uint Number { get; } = number;
+
+        public byte[] Message { get; } = message;
+
+        public long FirstSent { get; } = now;
+
+        public long LastSent { get; set; } = now;
+
+        public bool Resent { get; set; }
+    }
+
+    /// <summary>The conversation's id.</summary>
+    public uint Conversation { get; } = conversation;
+
+    /// <summary>True when the next message is sent at once; pages of the directory are made when there is room, not before.</summary>
+    public bool HasRoom => _waiting.Count == 0 && _unacknowledged.Count < WindowSize;
+
+    /// <summary>Messages that the peer has not acknowledged yet.</summary>
+    public int Pending => _unacknowledged.Count + _waiting.Count;
+
+    /// <summary>Frames that were sent again.</summary>
+    public long Resends { get; private set; }
+
+    /// <summary>Smoothed round trip of acknowledged messages, null until measured.</summary>
+    public TimeSpan? RoundTrip => _smoothedRoundTrip;
+
+    /// <summary>True when the oldest message has been waiting for its acknowledgement for more than 10 s.</summary>
+    public bool IsStalled(long now) => _unacknowledged.TryPeek(out Outgoing? oldest) && time.GetElapsedTime(oldest.FirstSent, now) > StallLimit;
+
+    /// <summary>Sends a message, or queues it until there is room in the window; false when the queue is full.</summary>
+    /// <param name="message">1 to <see cref="ControlFrame.MaximumBodyLength"/> bytes; copied.</param>
+    /// <param name="now">The current timestamp.</param>
+    public bool TrySend(ReadOnlySpan<byte> message, long now)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(message.Length, nameof(message));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(message.Length, ControlFrame.MaximumBodyLength, nameof(message));
+        if (Pending >= queueLimit)
+            return false;
+        _waiting.Enqueue(message.ToArray());
+        FillWindow(now);
+        return true;
+    }
+
+    /// <summary>Takes a data or acknowledgement frame; false when it is not of this conversation, or of another kind.</summary>
+    public bool OnFrame(in ControlFrame frame, long now)
+    {
+        if (frame.Conversation != Conversation)
+            return false;
+        switch (frame.Kind)
+        {
+            case ControlFrameKind.Data:
+                OnData(frame.Number, frame.Body);
+                return true;
+            case ControlFrameKind.Acknowledgement:
+                OnAcknowledgement(frame.Number, now);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>Resends what is due and returns the timestamp of the next call that is needed; <see cref="long.MaxValue"/> for none.</summary>
+    public long RunTimers(long now)
+    {
+        if (!_unacknowledged.TryPeek(out Outgoing? oldest))
+            return long.MaxValue;
+        if (Deadline(oldest) <= now)
+        {
+            // The first time everything of that age is sent again, as a gap in the path loses neighbours together. After that the
+            // oldest alone asks whether the peer is there, so that a peer that is gone costs little.
+            foreach (Outgoing outgoing in _unacknowledged)
+            {
+                if (outgoing == oldest || (_backoff == 0 && time.GetElapsedTime(outgoing.LastSent, now) > _timeout / 2))
+                    Resend(outgoing, now);
+            }
+
+            _backoff++;
+        }
+
+        return Deadline(oldest);
+    }
+
+    private long Deadline(Outgoing oldest)
+    {
+        TimeSpan wait = _timeout * (1 << Math.Min(_backoff, 10));
+        if (wait > MaximumTimeout)
+            wait = MaximumTimeout;
+        return oldest.LastSent + (long)(wait.TotalSeconds * time.TimestampFrequency);
+    }
+
+    private void OnData(uint number, ReadOnlySpan<byte> message)
+    {
+        uint ahead = number - _nextToReceive;
+        if (ahead < WindowSize)
+            _early[number % WindowSize] ??= message.ToArray();
+
+        // Acknowledged before delivery, as a message may make the owner drop this channel. Also what came before is acknowledged again:
+        // it was sent again because the acknowledgement was lost.
+        uint firstNew = _nextToReceive;
+        while (_early[_nextToReceive % WindowSize] is not null && _nextToReceive - firstNew < WindowSize)
+            _nextToReceive++;
+        if (ahead < WindowSize || (int)ahead < 0)
+            Send(new ControlFrame(ControlFrameKind.Acknowledgement, Conversation, _nextToReceive - 1));
+
+        uint afterNew = _nextToReceive;
+        var ready = new List<byte[]>();
+        for (uint next = firstNew; next != afterNew; next++)
+        {
+            ready.Add(_early[next % WindowSize]!);
+            _early[next % WindowSize] = null;
+        }
+
+        foreach (byte[] readyMessage in ready)
+            host.Deliver(readyMessage);
+    }
+
+    private void OnAcknowledgement(uint number, long now)
+    {
+        if (!_unacknowledged.TryPeek(out Outgoing? oldest))
+            return;
+        uint acknowledged = number - oldest.Number + 1;
+        if (acknowledged > (uint)_unacknowledged.Count)
+            return; // Of something never sent, or long forgotten.
+        if (acknowledged == 0)
+        {
+            if (++_repeatedAcknowledgements == RepeatedAcknowledgementLimit)
+                Resend(oldest, now);
+            return;
+        }
+
+        _repeatedAcknowledgements = 0;
+        _backoff = 0;
+        for (uint i = 0; i < acknowledged; i++)
+        {
+            Outgoing outgoing = _unacknowledged.Dequeue();
+            if (!outgoing.Resent)
+                Measure(time.GetElapsedTime(outgoing.FirstSent, now));
+        }
+
+        FillWindow(now);
+    }
+
+    private void FillWindow(long now)
+    {
+        while (_unacknowledged.Count < WindowSize && _waiting.TryDequeue(out byte[]? message))
+        {
+            var outgoing = new Outgoing(_nextToSend++, message, now);
+            _unacknowledged.Enqueue(outgoing);
+            Send(new ControlFrame(ControlFrameKind.Data, Conversation, outgoing.Number, message));
+        }
+    }
+
+    private void Resend(Outgoing outgoing, long now)
+    {
+        outgoing.Resent = true;
+        outgoing.LastSent = now;
+        Resends++;
+        Send(new ControlFrame(ControlFrameKind.Data, Conversation, outgoing.Number, outgoing.Message));
+    }
+
+    private void Send(ControlFrame frame) => host.SendFrame(_frame.AsSpan(0, frame.Write(_frame)));
+
+    /// <summary>RFC 6298 section 2, of messages sent once only (Karn's algorithm).</summary>
+    private void Measure(TimeSpan roundTrip)
+    {
+        if (_smoothedRoundTrip is not { } smoothed)
+        {
+            smoothed = roundTrip;
+            _roundTripVariation = roundTrip / 2;
+        }
+        else
+        {
+            _roundTripVariation = (_roundTripVariation * 0.75) + ((smoothed - roundTrip).Duration() * 0.25);
+            smoothed = (smoothed * 0.875) + (roundTrip * 0.125);
+        }
+
+        _smoothedRoundTrip = smoothed;
+        TimeSpan timeout = smoothed + (_roundTripVariation * 4);
+        _timeout = timeout < MinimumTimeout ? MinimumTimeout : timeout > MaximumTimeout ? MaximumTimeout : timeout;
+    }
+}

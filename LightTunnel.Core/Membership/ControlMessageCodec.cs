@@ -1,0 +1,409 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Formats.Cbor;
+using LightTunnel.Packets;
+
+namespace LightTunnel.Membership;
+
+/// <summary>What became of bytes that should be a message.</summary>
+internal enum DecodeResult
+{
+    /// <summary>A message came out.</summary>
+    Message,
+
+    /// <summary>Well-formed, of a type that this version does not know: to be ignored.</summary>
+    Unknown,
+
+    /// <summary>No message: the sender is at fault.</summary>
+    Malformed,
+}
+
+/// <summary>
+/// Control messages as CBOR (RFC 8949): a map with small integer keys, key 0 the type; canonical order, definite lengths, no tags.
+/// The keys are listed in docs/architecture.md. Keys that are not known are skipped, so that they can be added without a new protocol version.
+/// </summary>
+internal static class ControlMessageCodec
+{
+    /// <summary>Longest text for people, characters.</summary>
+    public const int MaximumTextLength = 200;
+
+    /// <summary>Longest software version, characters.</summary>
+    public const int MaximumVersionLength = 32;
+
+    /// <summary>Longest encoded page of the directory.</summary>
+    public const int MaximumPageLength = 1100;
+
+    /// <summary>Most entries or removals that a page of <see cref="MaximumPageLength"/> can hold, for bounds on what a decoder builds.</summary>
+    private const int MaximumPageItems = MaximumPageLength;
+
+    private enum MessageType
+    {
+        Register = 1,
+        Registered = 2,
+        Refused = 3,
+        Directory = 4,
+        Leave = 5,
+    }
+
+    /// <summary>Encodes a message; it always fits in the body of a control frame.</summary>
+    /// <exception cref="ArgumentException">A part of the message is out of its bounds: a fault of the caller.</exception>
+    public static byte[] Encode(ControlMessage message)
+    {
+        ArgumentNullException.ThrowIfNull(message);
+        var writer = new CborWriter(CborConformanceMode.Canonical);
+        switch (message)
+        {
+            case RegisterMessage register: Write(writer, register); break;
+            case RegisteredMessage registered: Write(writer, registered); break;
+            case RefusedMessage refused: Write(writer, refused); break;
+            case DirectoryMessage directory: Write(writer, directory); break;
+            case LeaveMessage leave: Write(writer, leave); break;
+            default: throw new ArgumentException($"{message.GetType().Name} has no encoding.", nameof(message));
+        }
+
+        byte[] encoded = writer.Encode();
+        if (encoded.Length > ControlFrame.MaximumBodyLength)
+            throw new ArgumentException($"The message takes {encoded.Length} bytes; a frame holds {ControlFrame.MaximumBodyLength}.", nameof(message));
+        return encoded;
+    }
+
+    /// <summary>Decodes a message. Never throws, whatever the bytes are.</summary>
+    /// <param name="encoded">The body of a data frame.</param>
+    /// <param name="message">The message when the result is <see cref="DecodeResult.Message"/>.</param>
+    public static DecodeResult Decode(ReadOnlyMemory<byte> encoded, out ControlMessage? message)
+    {
+        message = null;
+        if (encoded.Length > ControlFrame.MaximumBodyLength || !CborMap.TryRead(encoded, out CborMap? map))
+            return DecodeResult.Malformed;
+        if (!map.TryGetInt(0, 0, int.MaxValue, out int type))
+            return DecodeResult.Malformed;
+        bool valid = (MessageType)type switch
+        {
+            MessageType.Register => Take(TryReadRegister(map, out RegisterMessage? register), register, out message),
+            MessageType.Registered => Take(TryReadRegistered(map, out RegisteredMessage? registered), registered, out message),
+            MessageType.Refused => Take(TryReadRefused(map, out RefusedMessage? refused), refused, out message),
+            MessageType.Directory => Take(TryReadDirectory(map, out DirectoryMessage? directory), directory, out message),
+            MessageType.Leave => Take(TryReadLeave(map, out LeaveMessage? leave), leave, out message),
+            _ => false,
+        };
+        if (valid)
+            return DecodeResult.Message;
+        return Enum.IsDefined((MessageType)type) ? DecodeResult.Malformed : DecodeResult.Unknown;
+    }
+
+    /// <summary>One entry of the directory, as it stands in a page.</summary>
+    /// <exception cref="ArgumentException">A part of the entry is out of its bounds.</exception>
+    public static byte[] EncodeEntry(DirectoryEntry entry)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        Require(entry.MemberId >= 2, "A client's member id is 2 or above.");
+        Require(entry.Addresses.Count is >= 1 and <= ControlMessage.MaximumAddresses, "A member has 1 to 4 addresses.");
+        var writer = new CborWriter(CborConformanceMode.Canonical);
+        bool hasVersion = entry.SoftwareVersion.Length > 0;
+        writer.WriteStartMap(hasVersion ? 6 : 5);
+        writer.WriteInt32(1);
+        writer.WriteUInt32(entry.MemberId);
+        writer.WriteInt32(2);
+        WriteName(writer, entry.Name);
+        writer.WriteInt32(3);
+        CborValues.Write(writer, entry.Addresses);
+        writer.WriteInt32(4);
+        writer.WriteByteString(entry.PublicKey.Bytes);
+        writer.WriteInt32(5);
+        writer.WriteBoolean(entry.Online);
+        if (hasVersion)
+        {
+            writer.WriteInt32(6);
+            WriteVersion(writer, entry.SoftwareVersion);
+        }
+
+        writer.WriteEndMap();
+        return writer.Encode();
+    }
+
+    /// <summary>A page of the directory from entries that are encoded already.</summary>
+    public static byte[] EncodePage(ulong revision, IReadOnlyList<byte[]> changed, IReadOnlyList<uint> removed, bool more, bool start)
+    {
+        var writer = new CborWriter(CborConformanceMode.Canonical);
+        writer.WriteStartMap(2 + (changed.Count > 0 ? 1 : 0) + (removed.Count > 0 ? 1 : 0) + (more ? 1 : 0) + (start ? 1 : 0));
+        WriteType(writer, MessageType.Directory);
+        writer.WriteInt32(1);
+        writer.WriteUInt64(revision);
+        if (changed.Count > 0)
+        {
+            writer.WriteInt32(2);
+            writer.WriteStartArray(changed.Count);
+            foreach (byte[] entry in changed)
+                writer.WriteEncodedValue(entry);
+            writer.WriteEndArray();
+        }
+
+        if (removed.Count > 0)
+        {
+            writer.WriteInt32(3);
+            writer.WriteStartArray(removed.Count);
+            foreach (uint member in removed)
+                writer.WriteUInt32(member);
+            writer.WriteEndArray();
+        }
+
+        WriteFlag(writer, 4, more);
+        WriteFlag(writer, 5, start);
+        writer.WriteEndMap();
+        return writer.Encode();
+    }
+
+    private static bool Take(bool valid, ControlMessage? read, out ControlMessage? message)
+    {
+        message = valid ? read : null;
+        return valid;
+    }
+
+    private static void Write(CborWriter writer, RegisterMessage message)
+    {
+        bool hasVersion = message.SoftwareVersion.Length > 0;
+        writer.WriteStartMap(hasVersion ? 5 : 4);
+        WriteType(writer, MessageType.Register);
+        writer.WriteInt32(1);
+        writer.WriteInt32(message.Protocol);
+        writer.WriteInt32(2);
+        WriteName(writer, message.Name);
+        writer.WriteInt32(3);
+        CborValues.Write(writer, RequireFew(message.RequestedAddresses));
+        if (hasVersion)
+        {
+            writer.WriteInt32(4);
+            WriteVersion(writer, message.SoftwareVersion);
+        }
+
+        writer.WriteEndMap();
+    }
+
+    private static bool TryReadRegister(CborMap map, [NotNullWhen(true)] out RegisterMessage? message)
+    {
+        message = null;
+        if (!map.TryGetInt(1, 1, int.MaxValue, out int protocol) || !map.TryGetText(2, NodeName.MaximumLength, out string? name)
+            || !NodeName.IsValid(name) || !map.TryGetAddresses(3, 0, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? addresses)
+            || !TryGetVersion(map, 4, out string? version))
+        {
+            return false;
+        }
+
+        message = new RegisterMessage { Protocol = protocol, Name = name, RequestedAddresses = addresses, SoftwareVersion = version };
+        return true;
+    }
+
+    private static void Write(CborWriter writer, RegisteredMessage message)
+    {
+        Require(message.MemberId >= 2, "A client's member id is 2 or above.");
+        bool hasVersion = message.SoftwareVersion.Length > 0;
+        bool hasEndpoint = message.ObservedEndpoint.IsSpecified;
+        writer.WriteStartMap(8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0));
+        WriteType(writer, MessageType.Registered);
+        writer.WriteInt32(1);
+        writer.WriteInt32(message.Protocol);
+        writer.WriteInt32(2);
+        writer.WriteUInt32(message.MemberId);
+        writer.WriteInt32(3);
+        WriteName(writer, message.NetworkName);
+        writer.WriteInt32(4);
+        WriteName(writer, message.ServerName);
+        writer.WriteInt32(5);
+        CborValues.Write(writer, RequireFew(message.Addresses));
+        writer.WriteInt32(6);
+        CborValues.Write(writer, RequireFew(message.ServerAddresses));
+        writer.WriteInt32(7);
+        writer.WriteInt32(message.Mtu);
+        if (hasEndpoint)
+        {
+            writer.WriteInt32(8);
+            CborValues.Write(writer, message.ObservedEndpoint);
+        }
+
+        WriteFlag(writer, 9, message.ClientIsolation);
+        if (hasVersion)
+        {
+            writer.WriteInt32(10);
+            WriteVersion(writer, message.SoftwareVersion);
+        }
+
+        writer.WriteEndMap();
+    }
+
+    private static bool TryReadRegistered(CborMap map, [NotNullWhen(true)] out RegisteredMessage? message)
+    {
+        message = null;
+        if (!map.TryGetInt(1, 1, int.MaxValue, out int protocol) || !map.TryGetUInt32(2, 2, out uint member)
+            || !map.TryGetText(3, NodeName.MaximumLength, out string? network) || !NodeName.IsValid(network)
+            || !map.TryGetText(4, NodeName.MaximumLength, out string? server) || !NodeName.IsValid(server)
+            || !map.TryGetInterfaceAddresses(5, 1, ControlMessage.MaximumAddresses, out IReadOnlyList<InterfaceAddress>? addresses)
+            || !map.TryGetAddresses(6, 1, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? serverAddresses)
+            || !map.TryGetInt(7, 576, ushort.MaxValue, out int mtu)
+            || !map.TryGetEndpoint(8, out Transport.UdpEndpoint observed)
+            || !map.TryGetFlag(9, out bool isolation) || !TryGetVersion(map, 10, out string? version))
+        {
+            return false;
+        }
+
+        message = new RegisteredMessage
+        {
+            Protocol = protocol,
+            MemberId = member,
+            NetworkName = network,
+            ServerName = server,
+            Addresses = addresses,
+            ServerAddresses = serverAddresses,
+            Mtu = mtu,
+            ObservedEndpoint = observed,
+            ClientIsolation = isolation,
+            SoftwareVersion = version,
+        };
+        return true;
+    }
+
+    private static void Write(CborWriter writer, RefusedMessage message)
+    {
+        writer.WriteStartMap(message.Text.Length > 0 ? 3 : 2);
+        WriteType(writer, MessageType.Refused);
+        writer.WriteInt32(1);
+        writer.WriteInt32((int)message.Reason);
+        if (message.Text.Length > 0)
+        {
+            writer.WriteInt32(2);
+            writer.WriteTextString(CborValues.Printable(message.Text, MaximumTextLength));
+        }
+
+        writer.WriteEndMap();
+    }
+
+    private static bool TryReadRefused(CborMap map, [NotNullWhen(true)] out RefusedMessage? message)
+    {
+        message = null;
+        if (!map.TryGetInt(1, 0, int.MaxValue, out int reason))
+            return false;
+        string text = string.Empty;
+        if (map.Contains(2))
+        {
+            if (!map.TryGetText(2, MaximumTextLength, out string? written))
+                return false;
+            text = CborValues.Printable(written, MaximumTextLength);
+        }
+
+        message = new RefusedMessage { Reason = Enum.IsDefined((RefusalReason)reason) ? (RefusalReason)reason : RefusalReason.Other, Text = text };
+        return true;
+    }
+
+    private static void Write(CborWriter writer, DirectoryMessage message)
+    {
+        byte[] page = EncodePage(message.Revision, [.. message.Changed.Select(EncodeEntry)], message.Removed, message.More, message.Start);
+        Require(page.Length <= MaximumPageLength, $"A page takes at most {MaximumPageLength} bytes.");
+        writer.WriteEncodedValue(page);
+    }
+
+    private static bool TryReadDirectory(CborMap map, [NotNullWhen(true)] out DirectoryMessage? message)
+    {
+        message = null;
+        if (!map.TryGetUInt64(1, out ulong revision) || !map.TryGetMaps(2, MaximumPageItems, out IReadOnlyList<CborMap>? changed)
+            || !map.TryGetMembers(3, MaximumPageItems, out IReadOnlyList<uint>? removed)
+            || !map.TryGetFlag(4, out bool more) || !map.TryGetFlag(5, out bool start))
+        {
+            return false;
+        }
+
+        var entries = new List<DirectoryEntry>(changed.Count);
+        foreach (CborMap entryMap in changed)
+        {
+            if (!TryReadEntry(entryMap, out DirectoryEntry? entry))
+                return false;
+            entries.Add(entry);
+        }
+
+        message = new DirectoryMessage { Revision = revision, Changed = entries, Removed = removed, More = more, Start = start };
+        return true;
+    }
+
+    private static bool TryReadEntry(CborMap map, [NotNullWhen(true)] out DirectoryEntry? entry)
+    {
+        entry = null;
+        if (!map.TryGetUInt32(1, 2, out uint member) || !map.TryGetText(2, NodeName.MaximumLength, out string? name) || !NodeName.IsValid(name)
+            || !map.TryGetAddresses(3, 1, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? addresses)
+            || !map.TryGetKey(4, out WireGuard.PublicKey key) || !map.TryGetFlag(5, out bool online) || !TryGetVersion(map, 6, out string? version))
+        {
+            return false;
+        }
+
+        entry = new DirectoryEntry
+        {
+            MemberId = member,
+            Name = name,
+            Addresses = addresses,
+            PublicKey = key,
+            Online = online,
+            SoftwareVersion = version,
+        };
+        return true;
+    }
+
+    private static void Write(CborWriter writer, LeaveMessage message)
+    {
+        writer.WriteStartMap(2);
+        WriteType(writer, MessageType.Leave);
+        writer.WriteInt32(1);
+        writer.WriteInt32((int)message.Reason);
+        writer.WriteEndMap();
+    }
+
+    private static bool TryReadLeave(CborMap map, [NotNullWhen(true)] out LeaveMessage? message)
+    {
+        message = null;
+        if (!map.TryGetInt(1, 0, int.MaxValue, out int reason))
+            return false;
+        message = new LeaveMessage { Reason = Enum.IsDefined((LeaveReason)reason) ? (LeaveReason)reason : LeaveReason.Other };
+        return true;
+    }
+
+    private static void WriteType(CborWriter writer, MessageType type)
+    {
+        writer.WriteInt32(0);
+        writer.WriteInt32((int)type);
+    }
+
+    private static void WriteFlag(CborWriter writer, int key, bool value)
+    {
+        if (!value)
+            return;
+        writer.WriteInt32(key);
+        writer.WriteBoolean(true);
+    }
+
+    private static void WriteName(CborWriter writer, string name)
+    {
+        Require(NodeName.IsValid(name), "A name is 1 to 63 letters, digits, '-', '_' and '.'.");
+        writer.WriteTextString(name);
+    }
+
+    private static void WriteVersion(CborWriter writer, string version) =>
+        writer.WriteTextString(CborValues.Printable(version, MaximumVersionLength));
+
+    private static bool TryGetVersion(CborMap map, int key, [NotNullWhen(true)] out string? version)
+    {
+        version = string.Empty;
+        if (!map.Contains(key))
+            return true;
+        if (!map.TryGetText(key, MaximumVersionLength, out version))
+            return false;
+        version = CborValues.Printable(version, MaximumVersionLength);
+        return true;
+    }
+
+    private static IReadOnlyList<T> RequireFew<T>(IReadOnlyList<T> addresses)
+    {
+        Require(addresses.Count <= ControlMessage.MaximumAddresses, "A message carries at most 4 addresses.");
+        return addresses;
+    }
+
+    private static void Require(bool condition, string what)
+    {
+        if (!condition)
+            throw new ArgumentException(what);
+    }
+}

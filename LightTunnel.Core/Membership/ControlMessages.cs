@@ -1,0 +1,198 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Membership;
+
+/// <summary>What client and server tell each other inside their link; encoded by <see cref="ControlMessageCodec"/>. Never changed after creation.</summary>
+internal abstract record ControlMessage
+{
+    /// <summary>The protocol that this version speaks.</summary>
+    public const int ProtocolVersion = 1;
+
+    /// <summary>Most addresses of one node in one message.</summary>
+    public const int MaximumAddresses = 4;
+}
+
+/// <summary>A client asks to become a member: the first message of each conversation.</summary>
+internal sealed record RegisterMessage : ControlMessage
+{
+    /// <summary>Highest protocol version that the client speaks.</summary>
+    public int Protocol { get; init; } = ProtocolVersion;
+
+    /// <summary>The client's name; see <see cref="NodeName"/>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Addresses asked for; empty lets the server choose.</summary>
+    public IReadOnlyList<TunnelAddress> RequestedAddresses { get; init; } = [];
+
+    /// <summary>LightTunnel version of the client, for people; empty when unknown.</summary>
+    public string SoftwareVersion { get; init; } = string.Empty;
+}
+
+/// <summary>The server admits a client.</summary>
+internal sealed record RegisteredMessage : ControlMessage
+{
+    /// <summary>Protocol version that both speak.</summary>
+    public int Protocol { get; init; } = ProtocolVersion;
+
+    /// <summary>The client's member id, never 0 or 1.</summary>
+    public required uint MemberId { get; init; }
+
+    /// <summary>The network's name.</summary>
+    public required string NetworkName { get; init; }
+
+    /// <summary>The server's name.</summary>
+    public required string ServerName { get; init; }
+
+    /// <summary>Addresses leased to the client, with the network's prefix lengths.</summary>
+    public required IReadOnlyList<InterfaceAddress> Addresses { get; init; }
+
+    /// <summary>The server's own tunnel addresses.</summary>
+    public required IReadOnlyList<TunnelAddress> ServerAddresses { get; init; }
+
+    /// <summary>The network's MTU, bytes.</summary>
+    public required int Mtu { get; init; }
+
+    /// <summary>Where the server sees the client; the default value when unknown.</summary>
+    public UdpEndpoint ObservedEndpoint { get; init; }
+
+    /// <summary>True when clients may talk to the server only.</summary>
+    public bool ClientIsolation { get; init; }
+
+    /// <summary>LightTunnel version of the server, for people; empty when unknown.</summary>
+    public string SoftwareVersion { get; init; } = string.Empty;
+}
+
+/// <summary>Why a server does not admit a client; the values are those on the wire.</summary>
+internal enum RefusalReason
+{
+    /// <summary>For a reason that only the text tells (also: a reason newer than this version).</summary>
+    Other = 0,
+
+    /// <summary>The address asked for belongs to another member.</summary>
+    AddressTaken = 1,
+
+    /// <summary>No address is left.</summary>
+    AddressPoolExhausted = 2,
+
+    /// <summary>As many clients are online as may be.</summary>
+    ServerFull = 3,
+
+    /// <summary>The address asked for is not one that the network can give.</summary>
+    AddressUnusable = 4,
+
+    /// <summary>The client's protocol version is not spoken any more.</summary>
+    VersionUnsupported = 5,
+
+    /// <summary>The client's name is not allowed.</summary>
+    InvalidName = 6,
+}
+
+/// <summary>The server does not admit a client.</summary>
+internal sealed record RefusedMessage : ControlMessage
+{
+    public required RefusalReason Reason { get; init; }
+
+    /// <summary>One sentence for a person, at most <see cref="ControlMessageCodec.MaximumTextLength"/> characters.</summary>
+    public string Text { get; init; } = string.Empty;
+
+    /// <summary>The same as an error for the person who tried to join.</summary>
+    public LightTunnelException ToException()
+    {
+        (LightTunnelError error, string message, string action) = Reason switch
+        {
+            RefusalReason.AddressTaken => (LightTunnelError.AddressTaken,
+                "The address asked for belongs to another member of the network.",
+                "Ask for another address, or for none to get a free one."),
+            RefusalReason.AddressPoolExhausted => (LightTunnelError.AddressPoolExhausted,
+                "The network has no free address left.",
+                "Give the server a larger prefix, or wait until members that are long gone lose their addresses."),
+            RefusalReason.ServerFull => (LightTunnelError.ServerFull,
+                "The server has as many clients online as it may.",
+                "Raise the server's MaxClients, or try again later."),
+            RefusalReason.AddressUnusable => (LightTunnelError.InvalidAddress,
+                "The address asked for is not one that this network can give.",
+                "Ask for a host address inside the network's prefix, or for none to get a free one."),
+            RefusalReason.VersionUnsupported => (LightTunnelError.ServerRefused,
+                "The server does not speak this LightTunnel version's protocol.",
+                "Install the same LightTunnel version on server and client."),
+            RefusalReason.InvalidName => (LightTunnelError.InvalidName,
+                "The server does not accept this node's name.",
+                "Choose a name of up to 63 letters, digits, '-', '_' and '.'."),
+            _ => (LightTunnelError.ServerRefused, "The server refused the registration.", "Ask the server's administrator, or look into its log."),
+        };
+        return new LightTunnelException(error, Text.Length == 0 ? message : $"{message} The server says: {Text}", action);
+    }
+}
+
+/// <summary>What the directory says of one member.</summary>
+internal sealed record DirectoryEntry
+{
+    /// <summary>The member's id, 2 or above.</summary>
+    public required uint MemberId { get; init; }
+
+    /// <summary>The member's name; see <see cref="NodeName"/>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The member's tunnel addresses, 1 to 4.</summary>
+    public required IReadOnlyList<TunnelAddress> Addresses { get; init; }
+
+    public required PublicKey PublicKey { get; init; }
+
+    /// <summary>True while the server hears the member.</summary>
+    public bool Online { get; init; }
+
+    /// <summary>LightTunnel version of the member, for people; empty when unknown.</summary>
+    public string SoftwareVersion { get; init; } = string.Empty;
+
+    /// <summary>By value, addresses included.</summary>
+    public bool Equals(DirectoryEntry? other) =>
+        other is not null && MemberId == other.MemberId && Name == other.Name && PublicKey == other.PublicKey
+        && Online == other.Online && SoftwareVersion == other.SoftwareVersion && Addresses.SequenceEqual(other.Addresses);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(MemberId, Name, Online);
+}
+
+/// <summary>A page of the directory: what changed after the last page.</summary>
+internal sealed record DirectoryMessage : ControlMessage
+{
+    /// <summary>The directory's revision up to which this page tells.</summary>
+    public required ulong Revision { get; init; }
+
+    /// <summary>Entries new or changed.</summary>
+    public IReadOnlyList<DirectoryEntry> Changed { get; init; } = [];
+
+    /// <summary>Members that are gone.</summary>
+    public IReadOnlyList<uint> Removed { get; init; } = [];
+
+    /// <summary>True when more pages follow at once.</summary>
+    public bool More { get; init; }
+
+    /// <summary>True for the first page of a whole listing: members that it does not tell of until <see cref="More"/> is false are gone.</summary>
+    public bool Start { get; init; }
+}
+
+/// <summary>Why a node leaves; the values are those on the wire.</summary>
+internal enum LeaveReason
+{
+    /// <summary>For a reason newer than this version.</summary>
+    Other = 0,
+
+    /// <summary>A person stopped it.</summary>
+    Stopped = 1,
+
+    /// <summary>It comes back at once.</summary>
+    Restarting = 2,
+
+    /// <summary>Server to client: another node registered with the same key.</summary>
+    Replaced = 3,
+}
+
+/// <summary>The sender is about to stop.</summary>
+internal sealed record LeaveMessage : ControlMessage
+{
+    public required LeaveReason Reason { get; init; }
+}

@@ -1,0 +1,236 @@
+using System.Buffers.Binary;
+using System.Buffers.Text;
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using System.Formats.Cbor;
+using System.Globalization;
+using System.Security.Cryptography;
+using LightTunnel.Diagnostics;
+using LightTunnel.Packets;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Membership;
+
+/// <summary>
+/// Everything that a machine needs to join a network, as one line of text: "lt1:" and base64url of [length of the CBOR (u16) | CBOR | first 4 bytes
+/// of the CBOR's SHA-256]. Length and digest tell text that was cut short from text that was mistyped; they are no protection against an author.
+/// The text holds the network's key: who has it may join.
+/// </summary>
+internal sealed record Invitation
+{
+    /// <summary>Most server endpoints.</summary>
+    public const int MaximumEndpoints = 16;
+
+    /// <summary>Longest text that is looked at, characters.</summary>
+    private const int MaximumTextLength = 16_384;
+
+    private const string Scheme = "lt";
+    private const string Prefix = "lt1:";
+    private const int LengthSize = 2;
+    private const int DigestSize = 4;
+    private const int MaximumEndpointLength = 260;
+    private const string AskAgain = "Ask for the invitation again, or copy it once more, whole: one line that begins with lt1:.";
+
+    /// <summary>Where the server is reached, in order of preference; 1 to <see cref="MaximumEndpoints"/>.</summary>
+    public required IReadOnlyList<ServerEndpoint> Endpoints { get; init; }
+
+    public required PublicKey ServerKey { get; init; }
+
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public required PresharedKey NetworkKey { get; init; }
+
+    public required string NetworkName { get; init; }
+
+    /// <summary>The network's prefixes, 1 or 2.</summary>
+    public required IReadOnlyList<IpPrefix> Prefixes { get; init; }
+
+    /// <summary>When the invitation ends, to the second; null for never.</summary>
+    public DateTimeOffset? Expires { get; init; }
+
+    /// <summary>The one line to send: a secret.</summary>
+    /// <exception cref="ArgumentException">A part is out of its bounds.</exception>
+    public string Reveal()
+    {
+        if (Endpoints.Count is 0 or > MaximumEndpoints || Prefixes.Count is 0 or > ControlMessage.MaximumAddresses || !NodeName.IsValid(NetworkName))
+            throw new ArgumentException("An invitation has 1 to 16 endpoints, 1 to 4 prefixes and a valid network name.");
+        byte[] encoded = Encode();
+        byte[] bytes = new byte[LengthSize + encoded.Length + DigestSize];
+        BinaryPrimitives.WriteUInt16BigEndian(bytes, (ushort)encoded.Length);
+        encoded.CopyTo(bytes, LengthSize);
+        SHA256.HashData(encoded).AsSpan(0, DigestSize).CopyTo(bytes.AsSpan(LengthSize + encoded.Length));
+        string text = Prefix + Base64Url.EncodeToString(bytes);
+        CryptographicOperations.ZeroMemory(encoded);
+        CryptographicOperations.ZeroMemory(bytes);
+        return text;
+    }
+
+    /// <summary>Reads an invitation; line breaks, spaces and quotes that mail programs and shells add do not matter.</summary>
+    /// <param name="text">What was received.</param>
+    /// <param name="now">The current time, for the expiry.</param>
+    /// <param name="invitation">The invitation when true.</param>
+    /// <param name="error">InvalidInvitation or InvitationExpired when false; says nothing of the content but its expiry.</param>
+    public static bool TryParse(
+        string? text, DateTimeOffset now, [NotNullWhen(true)] out Invitation? invitation, [NotNullWhen(false)] out LightTunnelException? error)
+    {
+        invitation = null;
+        string? problem = Read(text, out Invitation? read);
+        if (problem is not null)
+        {
+            bool newer = problem.Contains("newer", StringComparison.Ordinal);
+            error = new LightTunnelException(
+                LightTunnelError.InvalidInvitation, problem, newer ? "Install a newer version of LightTunnel on this machine." : AskAgain);
+            return false;
+        }
+
+        if (read!.Expires is { } expires && expires <= now)
+        {
+            string when = expires.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
+            error = new LightTunnelException(
+                LightTunnelError.InvitationExpired,
+                $"The invitation to {read.NetworkName} expired at {when}.",
+                "Ask for a new invitation; if it should still be valid, check this machine's clock.") { Target = expires };
+            return false;
+        }
+
+        invitation = read;
+        error = null;
+        return true;
+    }
+
+    /// <summary>Reads an invitation.</summary>
+    /// <exception cref="LightTunnelException">InvalidInvitation or InvitationExpired.</exception>
+    public static Invitation Parse(string? text, DateTimeOffset now) =>
+        TryParse(text, now, out Invitation? invitation, out LightTunnelException? error) ? invitation : throw error;
+
+    /// <summary>Never the secret.</summary>
+    public override string ToString() => $"(invitation to {NetworkName})";
+
+    private byte[] Encode()
+    {
+        var writer = new CborWriter(CborConformanceMode.Canonical);
+        writer.WriteStartMap(Expires is null ? 5 : 6);
+        writer.WriteInt32(1);
+        writer.WriteStartArray(Endpoints.Count);
+        foreach (ServerEndpoint endpoint in Endpoints)
+            writer.WriteTextString(endpoint.ToString());
+        writer.WriteEndArray();
+        writer.WriteInt32(2);
+        writer.WriteByteString(ServerKey.Bytes);
+        writer.WriteInt32(3);
+        writer.WriteByteString(NetworkKey.Bytes);
+        writer.WriteInt32(4);
+        writer.WriteTextString(NetworkName);
+        writer.WriteInt32(5);
+        CborValues.Write(writer, [.. Prefixes.Select(prefix => new InterfaceAddress(prefix.Network, prefix.Length))]);
+        if (Expires is { } expires)
+        {
+            writer.WriteInt32(6);
+            writer.WriteInt64(expires.ToUnixTimeSeconds());
+        }
+
+        writer.WriteEndMap();
+        return writer.Encode();
+    }
+
+    /// <summary>Returns what is wrong with the text, or null.</summary>
+    private static string? Read(string? text, out Invitation? invitation)
+    {
+        invitation = null;
+        if (string.IsNullOrWhiteSpace(text))
+            return "The invitation is empty.";
+        if (text.Length > MaximumTextLength)
+            return "The text is too long to be an invitation.";
+        string line = string.Concat(text.Where(c => !char.IsWhiteSpace(c) && !IsInvisible(c))).Trim('"', '\'', '<', '>', '`');
+        int colon = line.IndexOf(':', StringComparison.Ordinal);
+        if (!line.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) || colon < 0)
+        {
+            return Scheme.StartsWith(line, StringComparison.OrdinalIgnoreCase) || Prefix.StartsWith(line, StringComparison.OrdinalIgnoreCase)
+                ? "The invitation is cut short."
+                : "The text is not an invitation: it does not begin with lt1:.";
+        }
+
+        if (!line.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
+        {
+            return int.TryParse(line.AsSpan(Scheme.Length, colon - Scheme.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int version) && version > 1
+                ? "The invitation is of a newer version of LightTunnel than this one."
+                : "The text is not an invitation: it does not begin with lt1:.";
+        }
+
+        ReadOnlySpan<char> body = line.AsSpan(Prefix.Length).TrimEnd('=');
+        foreach (char character in body)
+        {
+            if (!char.IsAsciiLetterOrDigit(character) && character is not ('-' or '_'))
+                return "The invitation is mistyped: it has characters that no invitation has.";
+        }
+
+        // A base64 text one character too long is undecodable: what is cut off is found by the length all the same.
+        if (body.Length % 4 == 1)
+            body = body[..^1];
+        byte[] bytes = new byte[Base64Url.GetMaxDecodedLength(body.Length)];
+        bool decoded = Base64Url.TryDecodeFromChars(body, bytes, out int written);
+        string? problem = decoded ? ReadBytes(bytes.AsMemory(0, written), out invitation) : "The invitation is mistyped.";
+        CryptographicOperations.ZeroMemory(bytes);
+        return problem;
+    }
+
+    private static string? ReadBytes(ReadOnlyMemory<byte> bytes, out Invitation? invitation)
+    {
+        invitation = null;
+        if (bytes.Length < LengthSize)
+            return "The invitation is cut short.";
+        int length = BinaryPrimitives.ReadUInt16BigEndian(bytes.Span);
+        int expected = LengthSize + length + DigestSize;
+        if (bytes.Length < expected)
+            return "The invitation is cut short, or mistyped at its beginning.";
+        ReadOnlyMemory<byte> encoded = bytes.Slice(LengthSize, length);
+        Span<byte> digest = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(encoded.Span, digest);
+        if (bytes.Length > expected || !digest[..DigestSize].SequenceEqual(bytes.Span[(LengthSize + length)..]))
+            return "The invitation is mistyped: its check digits do not match.";
+        return TryDecode(encoded, out invitation) ? null : "The invitation's content is damaged.";
+    }
+
+    private static bool TryDecode(ReadOnlyMemory<byte> encoded, [NotNullWhen(true)] out Invitation? invitation)
+    {
+        invitation = null;
+        if (!CborMap.TryRead(encoded, out CborMap? map)
+            || !map.TryGetTexts(1, MaximumEndpointLength, MaximumEndpoints, out IReadOnlyList<string>? endpointTexts) || endpointTexts.Count == 0
+            || !map.TryGetKey(2, out PublicKey serverKey) || !map.TryGetBytes(3, PresharedKey.Size, out byte[]? networkKey)
+            || !map.TryGetText(4, NodeName.MaximumLength, out string? name) || !NodeName.IsValid(name)
+            || !map.TryGetInterfaceAddresses(5, 1, ControlMessage.MaximumAddresses, out IReadOnlyList<InterfaceAddress>? prefixes))
+        {
+            return false;
+        }
+
+        var endpoints = new List<ServerEndpoint>();
+        foreach (string endpointText in endpointTexts)
+        {
+            if (!ServerEndpoint.TryParse(endpointText, 0, out ServerEndpoint endpoint))
+                return false;
+            endpoints.Add(endpoint);
+        }
+
+        DateTimeOffset? expires = null;
+        if (map.Contains(6))
+        {
+            if (!map.TryGetUInt64(6, out ulong seconds) || seconds > (ulong)DateTimeOffset.MaxValue.ToUnixTimeSeconds())
+                return false;
+            expires = DateTimeOffset.FromUnixTimeSeconds((long)seconds);
+        }
+
+        invitation = new Invitation
+        {
+            Endpoints = endpoints,
+            ServerKey = serverKey,
+            NetworkKey = new PresharedKey(networkKey),
+            NetworkName = name,
+            Prefixes = [.. prefixes.Select(prefix => prefix.Prefix)],
+            Expires = expires,
+        };
+        CryptographicOperations.ZeroMemory(networkKey);
+        return true;
+    }
+
+    /// <summary>Zero-width characters and soft hyphens, which web mail likes to add.</summary>
+    private static bool IsInvisible(char character) => character is '\u00AD' or '\u200B' or '\u200C' or '\u200D' or '\u2060' or '\uFEFF';
+}
