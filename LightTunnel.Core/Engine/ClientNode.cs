@@ -110,7 +110,7 @@ internal sealed class ClientNode : Node
     public LightTunnelException Unreachable()
     {
         string servers = string.Join(", ", _options.Servers);
-        if (Links.Counters.ResponsesNotAuthentic > 0)
+        if (Links.Counters[LinkEvent.ResponseForged] > 0)
         {
             return new LightTunnelException(
                 LightTunnelError.InvalidKey,
@@ -418,7 +418,7 @@ internal sealed class ClientNode : Node
         PublicEndpoint = registered.ObservedEndpoint;
         Registered = Time.GetUtcNow();
         RemoveRoutes(_server);
-        _server.MemberId = ServerNode.ServerMemberId;
+        _server.MemberId = Leases.ServerMemberId;
         _server.Name = registered.ServerName;
         _server.Version = registered.SoftwareVersion;
         _server.Addresses = [.. registered.ServerAddresses];
@@ -457,11 +457,10 @@ internal sealed class ClientNode : Node
     private void OnDirectory(DirectoryMessage page)
     {
         DirectoryChanges changes = _directory.Apply(page);
-        foreach (DirectoryEntry entry in changes.Updated)
-        {
-            if (entry.MemberId != MemberId)
-                Update(entry);
-        }
+        foreach (DirectoryEntry entry in changes.Added)
+            Update(entry);
+        foreach ((_, DirectoryEntry entry) in changes.Changed)
+            Update(entry);
 
         foreach (DirectoryEntry entry in changes.Removed)
         {

@@ -19,8 +19,8 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
     /// <summary>True once the server has admitted the client.</summary>
     public bool Registered { get; set; }
 
-    /// <summary>Server: the revision of the directory up to which the member was told.</summary>
-    public ulong DirectoryCursor { get; set; }
+    /// <summary>Server: how far the member was told of the directory, null before it is registered.</summary>
+    public DirectoryCursor? DirectoryCursor { get; set; }
 
     /// <summary>True when the other side has taken everything that was sent.</summary>
     public bool IsIdle => Channel.Pending == 0;

@@ -12,9 +12,6 @@ namespace LightTunnel.Engine;
 /// </summary>
 internal sealed class ServerNode : Node
 {
-    /// <summary>The server's own id in relay headers.</summary>
-    public const uint ServerMemberId = 1;
-
     /// <summary>A client that says nothing for this long is offline; it pings at least every 10 s.</summary>
     private static readonly TimeSpan OfflineAfter = TimeSpan.FromSeconds(35);
 
@@ -24,11 +21,16 @@ internal sealed class ServerNode : Node
     /// <summary>Leases are saved at most this often.</summary>
     private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(1);
 
+    /// <summary>A member that was offline for this long is forgotten, and its address is free again.</summary>
+    private static readonly TimeSpan LeaseTime = TimeSpan.FromDays(30);
+
+    private static readonly TimeSpan LeaseCheckInterval = TimeSpan.FromHours(1);
+
     private static readonly TimeSpan RelayLogInterval = TimeSpan.FromSeconds(1);
 
     private readonly ServerOptions _options;
-    private readonly LeaseTable _leases;
-    private readonly Action<LeaseTable>? _save;
+    private readonly Leases _leases;
+    private readonly Action<Leases>? _save;
     private readonly MemberDirectory _directory = new();
     private readonly MemberTable _members = new();
     private readonly Dictionary<PublicKey, Peer> _peers = [];
@@ -37,6 +39,7 @@ internal sealed class ServerNode : Node
     private readonly int _mtu;
     private bool _leasesChanged;
     private long _nextSave = long.MinValue;
+    private long _nextLeaseCheck = long.MinValue;
     private int _online;
 
     /// <param name="options">What the server is to be.</param>
@@ -46,7 +49,7 @@ internal sealed class ServerNode : Node
     /// <param name="save">Keeps changed leases; called on the control loop, must not block it.</param>
     /// <param name="services">What the node stands on.</param>
     public ServerNode(
-        ServerOptions options, PrivateKey identity, PresharedKey networkKey, LeaseTable leases, Action<LeaseTable>? save, NodeServices services)
+        ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, Action<Leases>? save, NodeServices services)
         : base(identity, networkKey, services)
     {
         _options = options;
@@ -54,14 +57,14 @@ internal sealed class ServerNode : Node
         _save = save;
         _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
-        MemberId = ServerMemberId;
+        MemberId = Leases.ServerMemberId;
         Forwarding = new ForwardingTable(PrefixTable<Peer>.Empty, [.. options.Addresses]);
         foreach (Lease lease in leases.All)
             Remember(lease);
     }
 
     /// <inheritdoc/>
-    public override IEnumerable<Peer> Peers => _peers.Values.Where(peer => peer.MemberId != 0);
+    public override IEnumerable<Peer> Peers => _peers.Values.Where(peer => peer.Addresses.Length > 0);
 
     /// <inheritdoc/>
     public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
@@ -150,6 +153,7 @@ internal sealed class ServerNode : Node
                 return;
             }
 
+            EndSession(peer);
             session = peer.Session = NewSession(peer, frame.Conversation);
         }
 
@@ -196,15 +200,30 @@ internal sealed class ServerNode : Node
     /// <inheritdoc/>
     protected override long FinishTurn(long now)
     {
+        if (now >= _nextLeaseCheck)
+        {
+            _nextLeaseCheck = now + Ticks(LeaseCheckInterval);
+            foreach (Lease lease in _leases.RemoveOfflineSince(Time.GetUtcNow() - LeaseTime))
+                Forget(lease);
+        }
+
         TellDirectory();
         if (!_leasesChanged || _save is null)
-            return long.MaxValue;
+            return _nextLeaseCheck;
         if (now < _nextSave)
             return _nextSave;
         _leasesChanged = false;
         _nextSave = now + Ticks(SaveInterval);
         _save(_leases);
-        return long.MaxValue;
+        return _nextLeaseCheck;
+    }
+
+    private void EndSession(Peer peer)
+    {
+        if (peer.Session?.DirectoryCursor is { } cursor)
+            _directory.CloseCursor(cursor);
+        _behind.Remove(peer);
+        peer.Session = null;
     }
 
     private ControlSession NewSession(Peer peer, uint conversation) =>
@@ -229,18 +248,19 @@ internal sealed class ServerNode : Node
         ControlSession session = peer.Session!;
         if (!peer.Online && _online >= _options.MaxClients)
         {
-            Refuse(peer, register, RefusalReason.ServerFull, $"{_options.MaxClients} clients are online.");
+            Refuse(peer, register, new RefusedMessage { Reason = RefusalReason.ServerFull, Text = $"{_options.MaxClients} clients are online." });
             return;
         }
 
-        LeaseResult result = _leases.Request(peer.Key, register.Name, register.RequestedAddresses, Time.GetUtcNow());
+        LeaseResult result = _leases.Acquire(peer.Key, register.Name, register.RequestedAddresses, Time.GetUtcNow());
+        if (result.Evicted is { } evicted)
+            Forget(evicted);
         if (result.Lease is not { } lease)
         {
-            Refuse(peer, register, result.Refusal, result.Text);
+            Refuse(peer, register, result.Refusal!);
             return;
         }
 
-        Forget(result.Evicted);
         bool isNew = peer.MemberId == 0;
         RemoveRoutes(peer);
         peer.MemberId = lease.MemberId;
@@ -249,7 +269,7 @@ internal sealed class ServerNode : Node
         peer.Addresses = [.. lease.Addresses];
         peer.Mtu = _mtu;
         session.Registered = true;
-        session.DirectoryCursor = 0;
+        session.DirectoryCursor = _directory.OpenCursor(lease.MemberId);
         _leasesChanged = true;
         AddRoutes(peer);
         SetOnline(peer);
@@ -275,10 +295,10 @@ internal sealed class ServerNode : Node
     private InterfaceAddress WithPrefixLength(TunnelAddress address) =>
         new(address, _options.Addresses.First(own => own.Address.IsIPv4 == address.IsIPv4).PrefixLength);
 
-    private void Refuse(Peer peer, RegisterMessage register, RefusalReason reason, string text)
+    private void Refuse(Peer peer, RegisterMessage register, RefusedMessage refusal)
     {
-        Log.Warning("Client {Client} from {Endpoint} was refused: {Reason}. {Text}", register.Name, peer.Path.Endpoint, reason, text);
-        peer.Session!.Send(new RefusedMessage { Reason = reason, Text = text });
+        Log.Warning("Client {Client} from {Endpoint} was refused: {Reason}. {Text}", register.Name, peer.Path.Endpoint, refusal.Reason, refusal.Text);
+        peer.Session!.Send(refusal);
     }
 
     private void SetOnline(Peer peer)
@@ -291,7 +311,7 @@ internal sealed class ServerNode : Node
 
         peer.Updated = Time.GetUtcNow();
         _members.Set(peer.MemberId, peer);
-        _leases.NoteSeen(peer.Key, Time.GetUtcNow(), online: true);
+        _leases.SetOnline(peer.MemberId, online: true, Time.GetUtcNow());
         UpdateDirectory(peer);
         Schedule(peer, Timestamp);
     }
@@ -303,7 +323,7 @@ internal sealed class ServerNode : Node
         _online--;
         _members.Set(peer.MemberId, null);
         _behind.Remove(peer);
-        _leases.NoteSeen(peer.Key, Time.GetUtcNow(), online: false);
+        _leases.SetOnline(peer.MemberId, online: false, Time.GetUtcNow());
         _leasesChanged = true;
         UpdateDirectory(peer);
         Log.Information("Client {Client} ({Address}) {Event}", peer.Name, peer.Addresses[0], why);
@@ -315,7 +335,7 @@ internal sealed class ServerNode : Node
         if (peer.Online)
             SetOffline(peer, "is gone");
         DropStaged(peer);
-        peer.Session = null;
+        EndSession(peer);
         if (peer.Link is { } link)
         {
             peer.Link = null;
@@ -328,24 +348,24 @@ internal sealed class ServerNode : Node
 
     private void Remember(Lease lease)
     {
-        var peer = new Peer(lease.Key, Time) { MemberId = lease.MemberId, Name = lease.Name, Addresses = [.. lease.Addresses], Mtu = _mtu };
-        _peers.Add(lease.Key, peer);
+        var peer = new Peer(lease.PublicKey, Time) { MemberId = lease.MemberId, Name = lease.Name, Addresses = [.. lease.Addresses], Mtu = _mtu };
+        _peers.Add(lease.PublicKey, peer);
+        if (peer.Addresses.Length == 0)
+            return; // The network's prefix is another one now: the member gets a new address when it comes back.
         AddRoutes(peer);
         UpdateDirectory(peer);
     }
 
-    /// <summary>Members whose lease was given to somebody else.</summary>
-    private void Forget(IReadOnlyList<Lease> evicted)
+    /// <summary>A member whose lease has ended.</summary>
+    private void Forget(Lease lease)
     {
-        foreach (Lease lease in evicted)
-        {
-            if (!_peers.Remove(lease.Key, out Peer? peer))
-                continue;
-            Unlink(peer);
-            RemoveRoutes(peer);
-            _directory.Remove(lease.MemberId);
-            Log.Information("Client {Client} ({Address}) lost its address: it was away for too long", lease.Name, lease.Addresses[0]);
-        }
+        if (!_peers.Remove(lease.PublicKey, out Peer? peer))
+            return;
+        Unlink(peer);
+        RemoveRoutes(peer);
+        _directory.Remove(lease.MemberId);
+        _leasesChanged = true;
+        Log.Information("Client {Client} ({Address}) is forgotten: it was away for too long", lease.Name, string.Join(", ", lease.Addresses));
     }
 
     private void UpdateDirectory(Peer peer)
@@ -376,10 +396,9 @@ internal sealed class ServerNode : Node
             ControlSession session = peer.Session!;
             if (!session.IsIdle)
                 continue;
-            if (_directory.BuildPage(session.DirectoryCursor, ControlMessageCodec.MaximumPageLength, out ulong cursor, out bool more) is { } page)
+            if (_directory.TryBuildPage(session.DirectoryCursor!, ControlMessageCodec.MaximumPageLength, out byte[]? page))
                 session.SendEncoded(page);
-            session.DirectoryCursor = cursor;
-            if (!more)
+            if (!_directory.HasNews(session.DirectoryCursor!))
                 _behind.Remove(peer);
             Schedule(peer, Timestamp);
         }
