@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using LightTunnel.Diagnostics;
-using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
@@ -31,7 +30,7 @@ internal sealed class ClientNode : Node
 
     private readonly ClientOptions _options;
     private readonly ServerLocator _locator;
-    private readonly Action<IReadOnlyList<TunnelAddress>>? _save;
+    private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Peer _server;
@@ -55,7 +54,7 @@ internal sealed class ClientNode : Node
     /// <param name="resolver">Looks up names.</param>
     /// <param name="services">What the node stands on.</param>
     public ClientNode(
-        ClientOptions options, PrivateKey identity, IReadOnlyList<TunnelAddress> lastAddresses, Action<IReadOnlyList<TunnelAddress>>? save,
+        ClientOptions options, PrivateKey identity, IReadOnlyList<TunnelAddress> lastAddresses, Action<IReadOnlyList<InterfaceAddress>>? save,
         INameResolver resolver, NodeServices services)
         : base(identity, options.NetworkKey, services)
     {
@@ -99,8 +98,8 @@ internal sealed class ClientNode : Node
     /// <summary>Begins to look for the server; control loop.</summary>
     public void Connect() => Attempt(Timestamp);
 
-    /// <summary>Tells the server that this client stops; control loop.</summary>
-    public void SayGoodbye()
+    /// <inheritdoc/>
+    public override void SayGoodbye()
     {
         if (_server.Session is { Registered: true } session)
             session.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
@@ -214,7 +213,7 @@ internal sealed class ClientNode : Node
             link.Owner = peer;
             peer.Link = link;
             if (link.Path.IsRelayed)
-                Log.PeerToPeerNotEstablished(peer.Addresses[0]);
+                Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
             _statisticsChanged = true;
         }
 
@@ -299,8 +298,27 @@ internal sealed class ClientNode : Node
             return _nextStatistics;
         _statisticsChanged = false;
         _nextStatistics = now + Ticks(StatisticsInterval);
-        Log.RoutingStatistics([.. _peers.Values.Select(PeerReport.RouteStatistics)]);
+        LogRoutes();
         return long.MaxValue;
+    }
+
+    private void LogRoutes()
+    {
+        var peers = _peers.Values.OrderBy(peer => peer.Addresses[0]).ToList();
+        Log.RoutingStats(
+            peers.Count, peers.Count(peer => peer.PathType is PathType.Direct or PathType.Lan), peers.Count(peer => peer.PathType == PathType.Relay),
+            peers.Count(peer => peer.PathType == PathType.Server));
+        foreach (Peer peer in peers)
+        {
+            (string route, string status) = peer.PathType switch
+            {
+                PathType.Lan => (ContractLog.RouteDirect, ContractLog.StatusLocal),
+                PathType.Direct => (ContractLog.RouteDirect, ContractLog.StatusConnected),
+                PathType.Relay => (ContractLog.RouteRelay, ContractLog.StatusConnected),
+                _ => (ContractLog.RouteServer, ContractLog.StatusDisconnected),
+            };
+            Log.RoutingStatsOfPeer(peer.Addresses[0].ToIPAddress(), route, peer.Quality, status, throughServer: route == ContractLog.RouteServer);
+        }
     }
 
     private PathAddress PathTo(Peer peer) => new(_server.Path.Endpoint, peer.MemberId);
@@ -427,7 +445,7 @@ internal sealed class ClientNode : Node
         Forwarding = Forwarding with { OwnAddresses = [.. registered.Addresses] };
         AddRoutes(_server);
         _requested = [.. registered.Addresses.Select(own => own.Address)];
-        _save?.Invoke(_requested);
+        _save?.Invoke(registered.Addresses);
 
         Log.Information(
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
@@ -555,7 +573,7 @@ internal sealed class ClientNode : Node
         State = TunnelState.Failed;
         LastError = exception.Message;
         _nextAttempt = long.MaxValue;
-        Log.Error("{Reason}", exception.Message);
+        Log.Error(null, "{Reason}", exception.Message);
         _connected.TrySetException(exception);
     }
 }

@@ -125,6 +125,8 @@ internal abstract class Node : ILinkHost, IDisposable
     /// <summary>Does everything that waits or is due, and returns the timestamp at which to call again at the latest.</summary>
     public long RunControl()
     {
+        // First, as a link must have its owner before what came through it is looked at.
+        Links.RunTimers();
         while (_commands.TryDequeue(out Action? command))
             command();
 
@@ -186,7 +188,7 @@ internal abstract class Node : ILinkHost, IDisposable
     public void NoteOwnDestination(TunnelAddress destination)
     {
         if (_ownDestinationLimiter.TryTake(Time.GetTimestamp()))
-            Log.UnexpectedPacketForSelf(destination);
+            Log.PacketForServerItself(destination.ToIPAddress());
     }
 
     /// <summary>True when datagrams from the endpoint may carry a relay header for this node; any thread.</summary>
@@ -197,6 +199,14 @@ internal abstract class Node : ILinkHost, IDisposable
 
     /// <summary>A datagram was passed on; any thread.</summary>
     public abstract void NoteRelayed(in RelayHeader header);
+
+    /// <summary>Tells whoever should know that this node stops; control loop.</summary>
+    public abstract void SayGoodbye();
+
+    /// <summary>Hands out what is still to be saved; after the threads have ended.</summary>
+    public virtual void FinishState()
+    {
+    }
 
     /// <inheritdoc/>
     public virtual void Dispose()
@@ -370,7 +380,9 @@ internal abstract class Node : ILinkHost, IDisposable
 
     private void HandleFrame(Link link, ReadOnlySpan<byte> content)
     {
-        if (link.Owner is not Peer peer || !ControlFrame.TryRead(content, out ControlFrame frame))
+        if (link.Owner is null)
+            Links.RunTimers(); // Its first message under new keys: the link tells of itself there.
+        if (link.IsRemoved || link.Owner is not Peer peer || !ControlFrame.TryRead(content, out ControlFrame frame))
             return;
 
         switch (frame.Kind)

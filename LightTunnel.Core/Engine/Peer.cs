@@ -92,6 +92,14 @@ internal sealed class Peer
     /// <summary>Share of probes lost, 0..1, measured by whichever side probes.</summary>
     public double? Loss => Monitor.Loss ?? ReportedLoss;
 
+    /// <summary>The kind of path in use; a client without a link is reached through the server.</summary>
+    public PathType PathType => !Online ? PathType.Offline
+        : IsDirectlyLinked ? (Path.Endpoint.IsLocal ? PathType.Lan : PathType.Direct)
+        : PathType.Server;
+
+    /// <summary>Quality of the path in use, 0..150.</summary>
+    public int Quality => PathQuality.Of(PathType, RoundTrip, Loss);
+
     /// <summary>Timestamp of the last data packet to or from the peer, <see cref="long.MinValue"/> for never; any thread.</summary>
     public long LastTraffic => Volatile.Read(ref _lastTraffic);
 
@@ -143,6 +151,9 @@ internal sealed class Peer
 
         return false;
     }
+
+    /// <summary>True when datagrams to the peer go straight to its endpoint.</summary>
+    public bool IsDirectlyLinked => _link is { } link && link.Path is { IsRelayed: false, Endpoint.IsSpecified: true };
 
     /// <summary>True when datagrams to the peer go through a relay.</summary>
     public bool IsRelayed => _link is { } link && link.Path.IsRelayed;

@@ -94,16 +94,23 @@ internal sealed class ServerNode : Node
         if (!Log.IsEnabled(LogLevel.Debug) || !_relayLogLimiter.TryTake(Timestamp))
             return;
         if (_members.Find(header.Source) is { } source && _members.Find(header.Destination) is { } target)
-            Log.RelayingPacket(source.Addresses[0], target.Addresses[0]);
+            Log.Relaying(source.Addresses[0].ToIPAddress(), target.Addresses[0].ToIPAddress());
     }
 
-    /// <summary>Tells every member that the server stops.</summary>
-    public void SayGoodbye(LeaveReason reason)
+    /// <inheritdoc/>
+    public override void FinishState()
+    {
+        if (_leasesChanged)
+            _save?.Invoke(_leases);
+    }
+
+    /// <inheritdoc/>
+    public override void SayGoodbye()
     {
         foreach (Peer peer in Peers)
         {
             if (peer is { Online: true, Session.Registered: true })
-                peer.Session.Send(new LeaveMessage { Reason = reason });
+                peer.Session.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
         }
     }
 

@@ -1,4 +1,5 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Membership;
 
 namespace LightTunnel.Management;
 

@@ -1,42 +1,9 @@
 using System.Net;
+using LightTunnel.Engine;
+using LightTunnel.Membership;
 using LightTunnel.Routing;
 
 namespace LightTunnel.Management;
-
-/// <summary>What a node is in its network.</summary>
-public enum TunnelRole
-{
-    /// <summary>Admits members, leases addresses and relays.</summary>
-    Server,
-
-    /// <summary>A member.</summary>
-    Client,
-}
-
-/// <summary>Where a tunnel stands.</summary>
-public enum TunnelState
-{
-    /// <summary>Being set up.</summary>
-    Starting,
-
-    /// <summary>A client on its way to its first registration.</summary>
-    Connecting,
-
-    /// <summary>Working: a server that listens, a client that is registered.</summary>
-    Up,
-
-    /// <summary>A client whose server stopped answering; it tries again for ever.</summary>
-    Reconnecting,
-
-    /// <summary>Being taken down.</summary>
-    Stopping,
-
-    /// <summary>Taken down.</summary>
-    Stopped,
-
-    /// <summary>Given up; LastError says why.</summary>
-    Failed,
-}
 
 /// <summary>A tunnel as a whole, at one moment.</summary>
 public sealed record TunnelStatus
@@ -172,10 +139,10 @@ public sealed record PeerStatus
     /// <summary>Quality of the path, 0..150.</summary>
     public int Quality { get; init; }
 
-    /// <summary>Inner bytes received from the peer.</summary>
+    /// <summary>Bytes of sealed datagrams received from the peer.</summary>
     public long ReceivedBytes { get; init; }
 
-    /// <summary>Inner bytes sent to the peer.</summary>
+    /// <summary>Bytes of sealed datagrams sent to the peer.</summary>
     public long SentBytes { get; init; }
 
     /// <summary>When something authentic of the peer last arrived.</summary>

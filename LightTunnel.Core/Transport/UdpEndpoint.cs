@@ -61,6 +61,22 @@ internal readonly struct UdpEndpoint : IEquatable<UdpEndpoint>
     /// <summary>True for an IPv4 address.</summary>
     public bool IsIPv4 => (ulong)(_address >> 64) == 0 && ((ulong)_address & 0xFFFF_FFFF_0000_0000) == MappedPrefix;
 
+    /// <summary>True for addresses of local networks: private (RFC 1918, RFC 4193), link-local and loopback.</summary>
+    public bool IsLocal
+    {
+        get
+        {
+            if (!IsIPv4)
+            {
+                byte first = (byte)(_address >> 120);
+                return (first & 0xFE) == 0xFC || (ushort)(_address >> 112) >> 6 == 0xFE80 >> 6 || _address == UInt128.One;
+            }
+
+            uint value = (uint)_address;
+            return value >> 24 is 10 or 127 || value >> 20 == 0xAC1 || value >> 16 is 0xC0A8 or 0xA9FE;
+        }
+    }
+
     /// <summary>The address alone; IPv4 addresses come unmapped.</summary>
     public IPAddress Address
     {

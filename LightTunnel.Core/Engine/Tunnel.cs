@@ -1,0 +1,130 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Transport;
+using LightTunnel.Tun;
+
+namespace LightTunnel.Engine;
+
+/// <summary>What tunnels are made with; replaced piece by piece in tests.</summary>
+/// <param name="Time">The clock.</param>
+/// <param name="TunDevices">Makes virtual interfaces.</param>
+/// <param name="Transports">Makes UDP sockets.</param>
+/// <param name="Resolver">Looks up names.</param>
+internal sealed record TunnelEnvironment(TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver)
+{
+    /// <summary>This machine.</summary>
+    public static TunnelEnvironment System { get; } = new(TimeProvider.System, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver());
+}
+
+/// <summary>
+/// One running tunnel of this process: node, device, socket, threads, state and log, set up in order and taken down in the reverse order.
+/// The first reason to end wins. All members may be used from any thread.
+/// </summary>
+internal sealed class Tunnel
+{
+    /// <summary>How long a goodbye may take before the tunnel is taken down without an answer.</summary>
+    private static readonly TimeSpan GoodbyeTime = TimeSpan.FromMilliseconds(500);
+
+    private readonly TunnelThreads _threads;
+    private readonly IDisposable _resources;
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TimeProvider _time;
+    private int _stopping;
+    private volatile string? _failure;
+
+    /// <summary>Starts the threads of a node whose device and socket are open. The tunnel owns everything it is given.</summary>
+    /// <param name="options">What the node is to be.</param>
+    /// <param name="node">The node.</param>
+    /// <param name="services">What the node stands on.</param>
+    /// <param name="resources">Everything that was opened for the tunnel, node included; disposed when the threads have ended.</param>
+    /// <param name="maxPacketLength">Longest inner packet, bytes.</param>
+    public Tunnel(TunnelOptions options, Node node, NodeServices services, IDisposable resources, int maxPacketLength)
+    {
+        Options = options;
+        Node = node;
+        Services = services;
+        _resources = resources;
+        _time = services.Time;
+        Started = _time.GetUtcNow();
+        _threads = new TunnelThreads(node, services.Tun, services.Transport, _time, OnThreadFailed);
+        _threads.Start(options.Name, maxPacketLength);
+    }
+
+    /// <summary>What the tunnel was started with.</summary>
+    public TunnelOptions Options { get; }
+
+    /// <summary>The node; ask it by <see cref="Engine.Node.AskAsync"/>.</summary>
+    public Node Node { get; }
+
+    /// <summary>Device, socket, clock and log.</summary>
+    public NodeServices Services { get; }
+
+    /// <summary>When the tunnel was started.</summary>
+    public DateTimeOffset Started { get; }
+
+    /// <summary>What the TUN thread counted.</summary>
+    public PacketCounters Outbound => _threads.Outbound;
+
+    /// <summary>What the UDP thread counted.</summary>
+    public PacketCounters Inbound => _threads.Inbound;
+
+    /// <summary>Why the tunnel ended by itself, or null.</summary>
+    public string? Failure => _failure;
+
+    /// <summary>Completes when everything is taken down.</summary>
+    public Task Stopped => _stopped.Task;
+
+    /// <summary>True from the first request to stop.</summary>
+    public bool IsStopping => Volatile.Read(ref _stopping) != 0;
+
+    /// <summary>Says goodbye and takes the tunnel down. Idempotent; further calls wait for the first.</summary>
+    public async Task StopAsync()
+    {
+        if (Interlocked.Exchange(ref _stopping, 1) == 0)
+        {
+            await SayGoodbyeAsync().ConfigureAwait(false);
+            TakeDown(null);
+        }
+
+        await _stopped.Task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
+    private async Task SayGoodbyeAsync()
+    {
+        Task<bool> goodbye = Node.AskAsync(() =>
+        {
+            Node.SayGoodbye();
+            return true;
+        });
+        await Task.WhenAny(goodbye, Task.Delay(GoodbyeTime, _time)).ConfigureAwait(false);
+    }
+
+    private void OnThreadFailed(Exception exception)
+    {
+        if (Interlocked.Exchange(ref _stopping, 1) != 0)
+            return;
+        _failure = exception.Message;
+        Services.Log.Error(exception, "The tunnel {Tunnel} ends because of a fault", Options.Name);
+
+        // Not on the failed thread itself: the tear-down waits for all of them.
+        ThreadPool.UnsafeQueueUserWorkItem(_ => TakeDown(exception), null);
+    }
+
+    private void TakeDown(Exception? reason)
+    {
+        try
+        {
+            _threads.Dispose();
+            Node.FinishState();
+            if (reason is null)
+                Services.Log.Information("The tunnel {Tunnel} has stopped", Options.Name);
+            _resources.Dispose();
+        }
+        finally
+        {
+            if (reason is null)
+                _stopped.TrySetResult();
+            else
+                _stopped.TrySetException(reason);
+        }
+    }
+}

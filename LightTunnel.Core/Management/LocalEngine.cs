@@ -1,0 +1,145 @@
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using LightTunnel.Tun;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Management;
+
+/// <summary>Starts tunnels in this process: settings checked, state opened, socket and device made, node and threads started, in this order.</summary>
+internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
+{
+    /// <inheritdoc/>
+    public async Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken)
+    {
+        ServerOptions options = SettingsResolver.Resolve(settings);
+        return await Task.Run(() => StartServer(options), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken)
+    {
+        ClientOptions options = SettingsResolver.Resolve(settings, environment.Time);
+        (LocalTunnel handle, Tunnel tunnel, ClientNode node) = await Task.Run(() => StartClient(options), cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await node.Connected.WaitAsync(cancellationToken).ConfigureAwait(false);
+            return handle;
+        }
+        catch (OperationCanceledException exception)
+        {
+            LightTunnelException reason = await node.AskAsync(node.Unreachable).ConfigureAwait(false);
+            await tunnel.StopAsync().ConfigureAwait(false);
+            throw new OperationCanceledException(exception.Message, reason, cancellationToken);
+        }
+        catch
+        {
+            await tunnel.StopAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public ServerSettings ReadServerSettings(string path) => ConfigurationFile.LoadServer(path);
+
+    /// <inheritdoc/>
+    public ClientSettings ReadClientSettings(string path) => ConfigurationFile.LoadClient(path);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => ConfigurationFile.Check(path);
+
+    private LocalTunnel StartServer(ServerOptions options)
+    {
+        using var undo = new Undo();
+        StateStore store = undo.Add(StateStore.Open(options.StatePath));
+        NodeState state = OpenServerState(store, options);
+        PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
+        PresharedKey networkKey = undo.Add(new PresharedKey(state.NetworkKey));
+        var leases = new Leases(options.Addresses);
+        leases.Restore(state.Leases, state.NextMemberId);
+
+        NodeServices services = OpenServices(options, undo);
+        int mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
+        services.Tun.Configure(options.Addresses, mtu);
+        var saver = undo.Add(new StateSaver(store, state, services.Log));
+        var node = undo.Add(new ServerNode(
+            options, identity, networkKey, leases,
+            changed => saver.Save(current => current with { Leases = [.. changed.All], NextMemberId = changed.NextMemberId }), services));
+        return Publish(options, node, services, networkKey, undo, mtu).Handle;
+    }
+
+    private (LocalTunnel Handle, Tunnel Tunnel, ClientNode Node) StartClient(ClientOptions options)
+    {
+        using var undo = new Undo();
+        StateStore store = undo.Add(StateStore.Open(options.StatePath));
+        NodeState? loaded = store.Load(TunnelRole.Client);
+        NodeState state = loaded ?? new NodeState { Role = TunnelRole.Client, PrivateKey = GenerateIdentity() };
+        if (loaded is null)
+            store.Save(state);
+        PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
+
+        NodeServices services = OpenServices(options, undo);
+        var saver = undo.Add(new StateSaver(store, state, services.Log));
+        IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
+        var node = undo.Add(new ClientNode(
+            options, identity, [.. last.Select(address => address.Address)],
+            addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver, services));
+        (LocalTunnel handle, Tunnel tunnel) = Publish(options, node, services, options.NetworkKey, undo, Math.Max(options.Mtu ?? 0, 1500));
+        node.Post(node.Connect);
+        return (handle, tunnel, node);
+    }
+
+    private static NodeState OpenServerState(StateStore store, ServerOptions options)
+    {
+        NodeState? loaded = store.Load(TunnelRole.Server);
+        NodeState state = loaded ?? new NodeState { Role = TunnelRole.Server, PrivateKey = GenerateIdentity() };
+        byte[] networkKey = options.NetworkKey?.Bytes.ToArray() ?? state.NetworkKey ?? PresharedKey.Generate().Bytes.ToArray();
+        if (loaded is not null && state.NetworkName == options.Name && networkKey.AsSpan().SequenceEqual(state.NetworkKey))
+            return state;
+        state = state with { NetworkKey = networkKey, NetworkName = options.Name };
+        store.Save(state);
+        return state;
+    }
+
+    private static NodeState WithLastAddresses(NodeState state, PublicKey server, IReadOnlyList<InterfaceAddress> addresses) => state with
+    {
+        LastAddresses = new Dictionary<PublicKey, IReadOnlyList<InterfaceAddress>>(state.LastAddresses) { [server] = addresses },
+    };
+
+    private static byte[] GenerateIdentity()
+    {
+        using PrivateKey key = PrivateKey.Generate();
+        return Convert.FromBase64String(key.Reveal());
+    }
+
+    private NodeServices OpenServices(TunnelOptions options, Undo undo)
+    {
+        TunnelLog log = undo.Add(new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath));
+        IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort));
+        ITunDevice tun = undo.Add(environment.TunDevices.Create(options.InterfaceName));
+        return new NodeServices(environment.Time, tun, transport, log);
+    }
+
+    private static (LocalTunnel Handle, Tunnel Tunnel) Publish(
+        TunnelOptions options, Node node, NodeServices services, PresharedKey networkKey, Undo undo, int maxPacketLength)
+    {
+        var tunnel = new Tunnel(options, node, services, undo.Keep(), maxPacketLength);
+        var handle = new LocalTunnel(tunnel, networkKey);
+        try
+        {
+            if (TunnelCatalog.Register(handle) is { } hidden)
+                services.Log.Warning("Other sessions of this machine do not see this tunnel: {Reason}", hidden.Message);
+        }
+        catch (LightTunnelException)
+        {
+            tunnel.StopAsync().GetAwaiter().GetResult();
+            throw;
+        }
+
+        tunnel.Stopped.ContinueWith(_ => TunnelCatalog.Unregister(handle), TaskScheduler.Default);
+        return (handle, tunnel);
+    }
+}

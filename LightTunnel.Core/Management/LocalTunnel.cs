@@ -1,0 +1,163 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Routing;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Management;
+
+/// <summary>A tunnel of this process, as commands see it: asks the control loop, and gives records.</summary>
+internal sealed class LocalTunnel : ITunnelHandle
+{
+    private readonly Tunnel _tunnel;
+    private readonly PeerReport _report;
+    private readonly PublicKey _publicKey;
+    private readonly PresharedKey _networkKey;
+
+    /// <param name="tunnel">The running tunnel.</param>
+    /// <param name="networkKey">The network's key, for invitations; owned by the tunnel.</param>
+    public LocalTunnel(Tunnel tunnel, PresharedKey networkKey)
+    {
+        _tunnel = tunnel;
+        _networkKey = networkKey;
+        _publicKey = tunnel.Node.Links.PublicKey;
+        _report = new PeerReport(tunnel.Options.Name, tunnel.Services.Tun, tunnel.Services.Time);
+    }
+
+    /// <inheritdoc/>
+    public string Name => _tunnel.Options.Name;
+
+    /// <inheritdoc/>
+    public TunnelRole Role => _tunnel.Options is ServerOptions ? TunnelRole.Server : TunnelRole.Client;
+
+    /// <inheritdoc/>
+    public bool IsLocal => true;
+
+    /// <inheritdoc/>
+    public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) => AskAsync(Status, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) =>
+        AskAsync(() => _report.Peers(_tunnel.Node), cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) =>
+        AskAsync(() => _report.Routes(_tunnel.Node), cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
+        Task.FromResult(_tunnel.Services.Log.Read(afterSequence, minimumLevel, tail));
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
+        _tunnel.Services.Log.WaitAsync(afterSequence, minimumLevel, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken)
+    {
+        if (_tunnel.Options is not ServerOptions server)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server can invite.", "Make the invitation on the server.") { Target = Name };
+        }
+
+        IReadOnlyList<ServerEndpoint> reachedAt = endpoints.Count == 0 ? server.Endpoints : [.. endpoints.Select(text => ParseEndpoint(text, _tunnel.Services.Transport.LocalPort))];
+        if (reachedAt.Count == 0)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidEndpoint,
+                $"The server '{Name}' does not know at which address clients reach it.",
+                "Give -Endpoint host:port, here or to Start-LtServer.") { Target = Name };
+        }
+
+        var invitation = new Invitation
+        {
+            Endpoints = reachedAt,
+            ServerKey = _publicKey,
+            NetworkKey = _networkKey,
+            NetworkName = Name,
+            Prefixes = [.. server.Addresses.Select(address => address.Prefix)],
+            Expires = expires,
+        };
+        return Task.FromResult(new InvitationText(
+            invitation.Reveal(), Name, [.. invitation.Prefixes.Select(prefix => prefix.ToString())],
+            [.. reachedAt.Select(endpoint => endpoint.ToString())], _publicKey.ToString(), expires));
+    }
+
+    /// <inheritdoc/>
+    public Task StopAsync(CancellationToken cancellationToken) => _tunnel.StopAsync().WaitAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public Task WaitForStopAsync(CancellationToken cancellationToken) => _tunnel.Stopped.WaitAsync(cancellationToken);
+
+    private static ServerEndpoint ParseEndpoint(string text, int defaultPort) =>
+        ServerEndpoint.TryParse(text, defaultPort, out ServerEndpoint endpoint)
+            ? endpoint
+            : throw new LightTunnelException(
+                LightTunnelError.InvalidEndpoint, $"'{text}' is no endpoint.", "Write host:port, for example vpn.example.org:9000 or [2001:db8::1]:9000.") { Target = text };
+
+    /// <summary>Asks the control loop; a tunnel that stops meanwhile answers with an error instead of never.</summary>
+    private async Task<T> AskAsync<T>(Func<T> question, CancellationToken cancellationToken)
+    {
+        Task<T> answer = _tunnel.Node.AskAsync(question);
+        if (await Task.WhenAny(answer, _tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false) == answer)
+            return await answer.ConfigureAwait(false);
+        throw new LightTunnelException(LightTunnelError.Stopped, $"The tunnel '{Name}' has stopped.", "Start it again.") { Target = Name };
+    }
+
+    private TunnelStatus Status()
+    {
+        TunnelOptions options = _tunnel.Options;
+        var server = options as ServerOptions;
+        var client = _tunnel.Node as ClientNode;
+        List<Peer> others = [.. _tunnel.Node.Peers.Where(peer => !peer.IsServer)];
+        UdpEndpoint serverEndpoint = client?.Server.Path.Endpoint ?? default;
+        return new TunnelStatus
+        {
+            Name = Name,
+            Role = Role,
+            State = _tunnel.IsStopping ? TunnelState.Stopping : client?.State ?? TunnelState.Up,
+            Addresses = [.. _tunnel.Node.Forwarding.OwnAddresses.Select(address => address.ToString())],
+            PublicKey = _publicKey.ToString(),
+            InterfaceName = _tunnel.Services.Tun.Name,
+            InterfaceIndex = _tunnel.Services.Tun.InterfaceIndex,
+            Mtu = _tunnel.Services.Tun.Mtu,
+            ListenPort = _tunnel.Services.Transport.LocalPort,
+            ProcessId = Environment.ProcessId,
+            Started = _tunnel.Started,
+            Endpoints = [.. server?.Endpoints.Select(endpoint => endpoint.ToString()) ?? []],
+            Server = client is null ? null : serverEndpoint.IsSpecified ? serverEndpoint.ToString() : ((ClientOptions)options).Servers[0].ToString(),
+            ServerKey = (options as ClientOptions)?.ServerKey.ToString(),
+            PublicEndpoint = client is { PublicEndpoint.IsSpecified: true } ? client.PublicEndpoint.ToIPEndPoint() : null,
+            Connected = client?.Registered,
+            Reconnects = client?.Reconnects ?? 0,
+            LastError = _tunnel.Failure ?? client?.LastError,
+            Peers = others.Count,
+            PeersOnline = others.Count(peer => peer.Online),
+            PeersDirect = others.Count(peer => peer.PathType is PathType.Lan or PathType.Direct),
+            MaxClients = server?.MaxClients ?? 0,
+            ClientIsolation = server?.ClientIsolation ?? false,
+            Counters = Counters(),
+        };
+    }
+
+    private TunnelCounters Counters()
+    {
+        PacketCounters received = _tunnel.Inbound;
+        PacketCounters sent = _tunnel.Outbound;
+        return new TunnelCounters
+        {
+            ReceivedBytes = received.Bytes,
+            ReceivedPackets = received.Packets,
+            SentBytes = sent.Bytes,
+            SentPackets = sent.Packets,
+            RelayedBytes = received.RelayedBytes,
+            RelayedPackets = received.RelayedPackets,
+            Dropped = Enum.GetValues<DropReason>()
+                .Select(reason => (Name: reason.ToString(), Count: received.Dropped(reason) + sent.Dropped(reason)))
+                .Where(entry => entry.Count > 0)
+                .ToDictionary(entry => entry.Name, entry => entry.Count),
+        };
+    }
+}

@@ -1,0 +1,90 @@
+using System.Net;
+using LightTunnel.Engine;
+using LightTunnel.Packets;
+using LightTunnel.Routing;
+using LightTunnel.Transport;
+using LightTunnel.Tun;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Management;
+
+/// <summary>What the control loop knows of peers, as records for people and scripts. To be called on the control loop.</summary>
+internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider time)
+{
+    /// <summary>Every peer, by address.</summary>
+    public IReadOnlyList<PeerStatus> Peers(Node node) => [.. node.Peers.OrderBy(peer => peer.Addresses[0]).Select(Peer)];
+
+    /// <summary>Every route, by destination.</summary>
+    public IReadOnlyList<RouteStatus> Routes(Node node)
+    {
+        ForwardingTable table = node.Forwarding;
+        TunnelAddress server = node.Peers.FirstOrDefault(peer => peer.IsServer)?.Addresses[0] ?? default;
+        return [.. table.Routes.Select(route => Route(route.Key, route.Value, server))];
+    }
+
+    private PeerStatus Peer(Peer peer)
+    {
+        Link? link = peer.Link;
+        return new PeerStatus
+        {
+            Tunnel = tunnel,
+            Name = peer.Name,
+            Addresses = [.. peer.Addresses.Select(address => address.ToIPAddress())],
+            PublicKey = peer.Key.ToString(),
+            IsServer = peer.IsServer,
+            Path = peer.PathType,
+            Endpoint = EndpointOf(peer),
+            RoundTrip = peer.RoundTrip,
+            Loss = peer.Loss,
+            Quality = peer.Quality,
+            ReceivedBytes = link?.ReceivedBytes ?? 0,
+            SentBytes = link?.SentBytes ?? 0,
+            LastSeen = link is null || link.LastReceivedTimestamp == 0 ? null : time.GetUtcNow() - time.GetElapsedTime(link.LastReceivedTimestamp),
+            LastHandshake = link?.LastHandshake,
+            Mtu = peer.Mtu,
+            Routes = [.. peer.Addresses.Select(address => IpPrefix.Host(address).ToString())],
+            Version = string.IsNullOrEmpty(peer.Version) ? null : peer.Version,
+            WrongSourcePackets = Volatile.Read(ref peer.WrongSourcePackets),
+        };
+    }
+
+    private RouteStatus Route(IpPrefix destination, Peer peer, TunnelAddress server)
+    {
+        RouteType type = peer.PathType switch
+        {
+            PathType.Lan or PathType.Direct => RouteType.Direct,
+            PathType.Relay => RouteType.Relay,
+            _ when peer.IsServer || !server.IsSpecified => RouteType.Direct,
+            _ => RouteType.Server,
+        };
+        return new RouteStatus
+        {
+            Tunnel = tunnel,
+            Destination = destination.ToString(),
+            Type = type,
+            NextHop = (type == RouteType.Server ? server : peer.Addresses[0]).ToIPAddress(),
+            Peer = peer.Name,
+            Endpoint = EndpointOf(peer),
+            Hops = type == RouteType.Direct ? 0 : 1,
+            RoundTrip = peer.RoundTrip,
+            Loss = peer.Loss,
+            Quality = peer.Quality,
+            State = StateOf(peer),
+            InterfaceName = tun.Name,
+            InterfaceIndex = tun.InterfaceIndex,
+            Updated = peer.Updated,
+        };
+    }
+
+    /// <summary>A path is up when its probes are answered, here or, for a server's clients, at the other end.</summary>
+    private static RouteState StateOf(Peer peer) =>
+        !peer.Online || peer.Monitor.IsDead ? RouteState.Down
+        : peer.Monitor.IsProven || peer.ReportedRoundTrip is not null ? RouteState.Up
+        : RouteState.Unproven;
+
+    private static IPEndPoint? EndpointOf(Peer peer)
+    {
+        UdpEndpoint endpoint = peer.Path.Endpoint;
+        return peer.Online && endpoint.IsSpecified ? endpoint.ToIPEndPoint() : null;
+    }
+}
