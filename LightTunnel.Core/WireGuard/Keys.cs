@@ -51,6 +51,73 @@ internal struct PublicKey : IEquatable<PublicKey>
 }
 
 /// <summary>
+/// A node's X25519 private key, long-lived or ephemeral. Its bytes are pinned, zeroed on disposal and never shown by <see cref="ToString"/>.
+/// </summary>
+internal sealed class PrivateKey : IDisposable
+{
+    /// <summary>Bytes of a key.</summary>
+    public const int Size = 32;
+
+    private readonly byte[] _bytes;
+    private readonly PublicKey _publicKey;
+
+    /// <exception cref="ArgumentException">Not 32 bytes.</exception>
+    public PrivateKey(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length != Size)
+            throw new ArgumentException("A private key has 32 bytes.", nameof(bytes));
+        _bytes = GC.AllocateArray<byte>(Size, pinned: true);
+        bytes.CopyTo(_bytes);
+        Span<byte> publicBytes = stackalloc byte[PublicKey.Size];
+        Sodium.DerivePublicKey(_bytes, publicBytes);
+        _publicKey = new PublicKey(publicBytes);
+    }
+
+    /// <summary>The public half.</summary>
+    public PublicKey PublicKey => _publicKey;
+
+    /// <summary>True once the secret is zeroed; for tests.</summary>
+    internal bool IsZeroed => !_bytes.AsSpan().ContainsAnyExcept((byte)0);
+
+    /// <summary>A new random key.</summary>
+    public static PrivateKey Generate()
+    {
+        Span<byte> bytes = stackalloc byte[Size];
+        RandomNumberGenerator.Fill(bytes);
+        // RFC 7748 section 5 does this at each use; done here too, so that the text is the same that WireGuard's tools would write.
+        bytes[0] &= 0b1111_1000;
+        bytes[31] = (byte)((bytes[31] & 0b0111_1111) | 0b0100_0000);
+        var key = new PrivateKey(bytes);
+        CryptographicOperations.ZeroMemory(bytes);
+        return key;
+    }
+
+    /// <summary>Reads 44 characters of base64.</summary>
+    public static bool TryParse([NotNullWhen(true)] string? text, [NotNullWhen(true)] out PrivateKey? key)
+    {
+        Span<byte> bytes = stackalloc byte[Size];
+        key = KeyText.TryRead(text, bytes) ? new PrivateKey(bytes) : null;
+        CryptographicOperations.ZeroMemory(bytes);
+        return key is not null;
+    }
+
+    /// <summary>
+    /// The X25519 shared secret with another key, 32 bytes. False when it would be all zero: the other key is of low order and the
+    /// "secret" known to everybody (RFC 7748 section 6.1).
+    /// </summary>
+    public bool TryAgree(in PublicKey other, Span<byte> sharedSecret) => Sodium.TryAgree(_bytes, other.Bytes, sharedSecret);
+
+    /// <summary>The secret as 44 characters of base64, for the state file.</summary>
+    public string Reveal() => Convert.ToBase64String(_bytes);
+
+    /// <summary>Zeroes the secret.</summary>
+    public void Dispose() => CryptographicOperations.ZeroMemory(_bytes);
+
+    /// <summary>Never the secret.</summary>
+    public override string ToString() => "(private key)";
+}
+
+/// <summary>
 /// The network's pre-shared key, mixed into every handshake (Noise_IKpsk2). Its bytes are zeroed on disposal and never shown by
 /// <see cref="ToString"/>. Two are equal when their bytes are, compared in constant time.
 /// </summary>

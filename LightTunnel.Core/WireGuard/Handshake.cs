@@ -1,0 +1,83 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using LightTunnel.WireGuard.Noise;
+
+namespace LightTunnel.WireGuard;
+
+/// <summary>WireGuard's two handshake messages around the Noise handshake (paper sections 5.4.2 to 5.4.5). The macs are <see cref="CookieJar"/>'s.</summary>
+internal static class Handshake
+{
+    /// <summary>The paper's CONSTRUCTION.</summary>
+    public const string Construction = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
+
+    /// <summary>The paper's LABEL for an absent pre-shared key.</summary>
+    private static readonly byte[] NoPresharedKey = new byte[PresharedKey.Size];
+
+    /// <summary>The paper's IDENTIFIER.</summary>
+    private static ReadOnlySpan<byte> Identifier => "WireGuard v1 zx2c4 Jason@zx2c4.com"u8;
+
+    /// <summary>Writes an initiation, all but its macs, and gives the state that its response is read with; null for a peer key of low order.</summary>
+    public static HandshakeState? TryCreateInitiation(PrivateKey identity, in PublicKey peer, uint index, Tai64n timestamp, Span<byte> message)
+    {
+        Span<byte> payload = stackalloc byte[Tai64n.Size];
+        timestamp.Write(payload);
+        message.Clear();
+        BinaryPrimitives.WriteUInt32LittleEndian(message, Messages.InitiationType);
+        BinaryPrimitives.WriteUInt32LittleEndian(message[4..], index);
+        var state = new HandshakeState(Construction, Identifier, pskMode: true, identity, peer);
+        if (state.TryWriteInitiation(payload, message[Messages.InitiationNoiseOffset..^(2 * Messages.MacSize)]))
+            return state;
+        state.Dispose();
+        return null;
+    }
+
+    /// <summary>Reads an initiation of the right length; null for a forgery, or when it was meant for another.</summary>
+    public static HandshakeState? TryReadInitiation(PrivateKey identity, ReadOnlySpan<byte> message, out Tai64n timestamp)
+    {
+        Span<byte> payload = stackalloc byte[Tai64n.Size];
+        timestamp = default;
+        var state = new HandshakeState(Construction, Identifier, pskMode: true, identity, remoteStatic: null);
+        if (!state.TryReadInitiation(message[Messages.InitiationNoiseOffset..^(2 * Messages.MacSize)], payload))
+        {
+            state.Dispose();
+            return null;
+        }
+
+        timestamp = Tai64n.Read(payload);
+        return state;
+    }
+
+    /// <summary>Writes the response, all but its macs, and gives the session; null when the initiator's ephemeral key is of low order.</summary>
+    public static KeyPair? TryCreateResponse(HandshakeState state, Link link, ReadOnlySpan<byte> initiation, uint index, long now, Span<byte> message)
+    {
+        uint initiatorIndex = Messages.FirstIndex(initiation);
+        message.Clear();
+        BinaryPrimitives.WriteUInt32LittleEndian(message, Messages.ResponseType);
+        BinaryPrimitives.WriteUInt32LittleEndian(message[4..], index);
+        BinaryPrimitives.WriteUInt32LittleEndian(message[8..], initiatorIndex);
+        return state.TryWriteResponse(KeyOf(link), default, message[Messages.ResponseNoiseOffset..^(2 * Messages.MacSize)])
+            ? Derive(state, link, index, initiatorIndex, isInitiator: false, now)
+            : null;
+    }
+
+    /// <summary>Reads the response of the right length and gives the session; null for a forgery, and the state can read another.</summary>
+    public static KeyPair? TryAcceptResponse(HandshakeState state, Link link, ReadOnlySpan<byte> message, uint index, long now) =>
+        state.TryReadResponse(KeyOf(link), message[Messages.ResponseNoiseOffset..^(2 * Messages.MacSize)], default)
+            ? Derive(state, link, index, Messages.FirstIndex(message), isInitiator: true, now)
+            : null;
+
+    private static ReadOnlySpan<byte> KeyOf(Link link) => link.PresharedKey is { } key ? key.Bytes : NoPresharedKey;
+
+    private static KeyPair Derive(HandshakeState state, Link link, uint localIndex, uint remoteIndex, bool isInitiator, long now)
+    {
+        Span<byte> toResponder = stackalloc byte[TransportCipher.KeySize];
+        Span<byte> toInitiator = stackalloc byte[TransportCipher.KeySize];
+        state.Split(toResponder, toInitiator);
+        KeyPair session = isInitiator
+            ? new KeyPair(link, toResponder, toInitiator, localIndex, remoteIndex, isInitiator, now)
+            : new KeyPair(link, toInitiator, toResponder, localIndex, remoteIndex, isInitiator, now);
+        CryptographicOperations.ZeroMemory(toResponder);
+        CryptographicOperations.ZeroMemory(toInitiator);
+        return session;
+    }
+}

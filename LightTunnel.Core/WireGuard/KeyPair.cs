@@ -1,0 +1,114 @@
+using System.Runtime.CompilerServices;
+
+namespace LightTunnel.WireGuard;
+
+/// <summary>
+/// One session: the two transport keys that a handshake gave, the send counter and the replay window. Used by data threads; created and
+/// destroyed by the control loop (or by the thread that confirms its successor).
+/// </summary>
+internal sealed class KeyPair : IDisposable
+{
+    /// <summary>After this many messages a new handshake is wanted (paper section 6.1).</summary>
+    public const ulong RekeyAfterMessages = 1UL << 60;
+
+    /// <summary>After this many messages nothing is sent or accepted.</summary>
+    public const ulong RejectAfterMessages = ulong.MaxValue - (1UL << 13);
+
+    private readonly TransportCipher _sending;
+    private readonly TransportCipher _receiving;
+    private readonly ReplayWindow _window = new();
+    private ulong _nextCounter;
+    private volatile bool _destroyed;
+
+    /// <param name="link">Whose session it is.</param>
+    /// <param name="sendKey">Key of messages to the peer, 32 bytes; copied.</param>
+    /// <param name="receiveKey">Key of messages from the peer, 32 bytes; copied.</param>
+    /// <param name="localIndex">The index under which the peer names this session.</param>
+    /// <param name="remoteIndex">The index under which the peer knows it.</param>
+    /// <param name="isInitiator">True when this side sent the handshake's initiation.</param>
+    /// <param name="created">Timestamp of the handshake.</param>
+    public KeyPair(Link link, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey, uint localIndex, uint remoteIndex, bool isInitiator, long created)
+    {
+        Link = link;
+        _sending = new TransportCipher(sendKey);
+        _receiving = new TransportCipher(receiveKey);
+        LocalIndex = localIndex;
+        RemoteIndex = remoteIndex;
+        IsInitiator = isInitiator;
+        Created = created;
+    }
+
+    public Link Link { get; }
+
+    public uint LocalIndex { get; }
+
+    public uint RemoteIndex { get; }
+
+    public bool IsInitiator { get; }
+
+    public long Created { get; }
+
+    /// <summary>True once the keys are zeroed.</summary>
+    public bool IsDestroyed => _destroyed;
+
+    /// <summary>True when the key bytes are really gone; for tests.</summary>
+    internal bool IsZeroed => _sending.IsZeroed && _receiving.IsZeroed;
+
+    /// <summary>The counter of the next message; set only by tests, to reach the limits.</summary>
+    public ulong NextCounter
+    {
+        get => Volatile.Read(ref _nextCounter);
+        internal set => Volatile.Write(ref _nextCounter, value);
+    }
+
+    /// <summary>
+    /// Takes the next counter, once for each caller. False when the session has sent all it may; the test before the increment
+    /// keeps the counter from ever wrapping.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryClaimCounter(out ulong counter)
+    {
+        counter = 0;
+        if (_destroyed || Volatile.Read(ref _nextCounter) >= RejectAfterMessages)
+            return false;
+        counter = Interlocked.Increment(ref _nextCounter) - 1;
+        return counter < RejectAfterMessages;
+    }
+
+    /// <summary>
+    /// Seals in place: the packet lies at <see cref="Messages.TransportHeaderSize"/> of the datagram, which ends with room for the tag.
+    /// False when the keys were destroyed meanwhile: what was written may be sealed under a zeroed key and must not be sent.
+    /// </summary>
+    public bool TrySeal(ulong counter, Span<byte> datagram)
+    {
+        Span<byte> body = datagram[Messages.TransportHeaderSize..];
+        _sending.Seal(counter, default, body[..^TransportCipher.TagSize], body);
+        return IsIntact();
+    }
+
+    /// <summary>Opens in place what follows the transport header; false for a forgery, or when the keys were destroyed meanwhile.</summary>
+    public bool TryOpen(ulong counter, Span<byte> datagram)
+    {
+        Span<byte> body = datagram[Messages.TransportHeaderSize..];
+        return _receiving.TryOpen(counter, default, body, body) && IsIntact();
+    }
+
+    /// <summary>True once for each counter; only for what <see cref="TryOpen"/> has authenticated.</summary>
+    public bool TryAccept(ulong counter) => _window.TryAccept(counter);
+
+    /// <summary>Zeroes both keys.</summary>
+    public void Dispose()
+    {
+        _destroyed = true;
+        // Whoever has used a zeroed byte of the key sees the flag afterwards: no lock, no reference count per packet.
+        Interlocked.MemoryBarrier();
+        _sending.Dispose();
+        _receiving.Dispose();
+    }
+
+    private bool IsIntact()
+    {
+        Interlocked.MemoryBarrier();
+        return !_destroyed;
+    }
+}

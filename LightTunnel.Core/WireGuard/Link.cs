@@ -1,0 +1,390 @@
+using LightTunnel.Transport;
+using LightTunnel.WireGuard.Noise;
+
+namespace LightTunnel.WireGuard;
+
+/// <summary>What became of a packet that was to be sealed.</summary>
+internal enum SealResult
+{
+    /// <summary>It is a datagram now, to be sent to the link's path; one of length 0 is to be dropped.</summary>
+    Sealed,
+
+    /// <summary>There are no usable keys; the packet is as it was. Keep it and ask for a handshake.</summary>
+    NoSession,
+}
+
+/// <summary>
+/// The secure session with one peer, over all its rekeys. <see cref="Seal"/> and the counters are for any thread, everything else is for the
+/// control loop.
+/// </summary>
+internal sealed class Link : IScheduled
+{
+    private const int EventConfirmed = 1;
+    private const int EventRekey = 2;
+
+    private readonly LinkTable _table;
+    private readonly LinkClock _clock;
+    private readonly PublicKey _peer;
+    private volatile PathHolder _path = new(default);
+    private volatile bool _roaming = true;
+    private long _deadline = long.MaxValue;
+    private int _events;
+    private int _rekeyWanted;
+    private int _signalled;
+    private long _receivedBytes;
+    private long _sentBytes;
+    private long _receivedPackets;
+    private long _sentPackets;
+    private HandshakeState? _handshake;
+    private uint _handshakeIndex;
+    private long _lastHandshake;
+
+    internal Link(LinkTable table, in PublicKey peer, PresharedKey? presharedKey, Random jitter)
+    {
+        _table = table;
+        _clock = table.Clock;
+        _peer = peer;
+        PresharedKey = presharedKey;
+        Sessions = new LinkSessions(table.Indexes);
+        Timers = new LinkTimers(this, _clock, jitter);
+        Cookies = new CookieJar(peer, _clock);
+    }
+
+    /// <summary>The peer's identity.</summary>
+    public PublicKey Peer => _peer;
+
+    /// <summary>For the table's owner.</summary>
+    public object? Owner { get; set; }
+
+    /// <summary>
+    /// Where to send; any thread reads it untorn. Moves to the source of the last authenticated message while
+    /// <see cref="RoamingEnabled"/>.
+    /// </summary>
+    public PathAddress Path
+    {
+        get => _path.Value;
+        set => _path = new PathHolder(value);
+    }
+
+    /// <summary>Whether <see cref="Path"/> follows the peer; turned off where paths are chosen by other means.</summary>
+    public bool RoamingEnabled
+    {
+        get => _roaming;
+        set => _roaming = value;
+    }
+
+    /// <summary>True when <see cref="Seal"/> would succeed now.</summary>
+    public bool HasSession => Sessions.Current is { } session && IsUsable(session, _clock.Now);
+
+    /// <summary>True after <see cref="LinkTable.Remove"/>.</summary>
+    public bool IsRemoved { get; internal set; }
+
+    /// <summary>How often to send a keepalive when nothing else was exchanged, for NATs; null for never.</summary>
+    public TimeSpan? PersistentKeepalive
+    {
+        get;
+        set
+        {
+            if (value is { } interval)
+                ArgumentOutOfRangeException.ThrowIfLessThan(interval, TimeSpan.FromSeconds(1));
+            field = value;
+            Timers.SetPersistent(value);
+            _table.Schedule(this);
+        }
+    }
+
+    /// <summary>Timestamp of the last authenticated message, handshakes included; 0 for none.</summary>
+    public long LastReceivedTimestamp => Timers.LastReceived;
+
+    /// <summary>Timestamp of the last message sent, handshakes included; 0 for none.</summary>
+    public long LastSentTimestamp => Timers.LastSent;
+
+    /// <summary>When keys were last agreed upon; null for never.</summary>
+    public DateTimeOffset? LastHandshake =>
+        Volatile.Read(ref _lastHandshake) is var ticks && ticks == 0 ? null : new DateTimeOffset(ticks, TimeSpan.Zero);
+
+    /// <summary>Bytes of authenticated datagrams received, headers and handshakes included.</summary>
+    public long ReceivedBytes => Volatile.Read(ref _receivedBytes);
+
+    /// <summary>Bytes of datagrams sent, headers and handshakes included.</summary>
+    public long SentBytes => Volatile.Read(ref _sentBytes);
+
+    /// <summary>Packets received, without keepalives and handshakes.</summary>
+    public long ReceivedPackets => Volatile.Read(ref _receivedPackets);
+
+    /// <summary>Packets sent, without keepalives and handshakes.</summary>
+    public long SentPackets => Volatile.Read(ref _sentPackets);
+
+    int IScheduled.QueuePosition { get; set; } = -1;
+
+    long IScheduled.Deadline
+    {
+        get => Volatile.Read(ref _deadline);
+        set => Volatile.Write(ref _deadline, value);
+    }
+
+    internal long Deadline => Volatile.Read(ref _deadline);
+
+    internal LinkSessions Sessions { get; }
+
+    internal LinkTimers Timers { get; }
+
+    internal CookieJar Cookies { get; }
+
+    internal PresharedKey? PresharedKey { get; set; }
+
+    /// <summary>The greatest time stamp of the peer's initiations: an older one is a replay.</summary>
+    internal Tai64n GreatestTimestamp { get; set; }
+
+    /// <summary>When the peer's last valid initiation came.</summary>
+    internal long LastInitiationReceived { get; set; }
+
+    /// <summary>This link's place among the strangers that have not confirmed yet; null for all others.</summary>
+    internal LinkedListNode<Link>? StrangerNode { get; set; }
+
+    /// <summary>Next in the table's list of links that data threads have signalled.</summary>
+    internal Link? NextSignalled { get; set; }
+
+    /// <summary>True while a response to this node's initiation could still be accepted.</summary>
+    internal bool HasPendingHandshake => _handshake is not null;
+
+    /// <summary>
+    /// Any thread, no allocation: makes a transport message of a packet in place. The packet lies at <paramref name="start"/> of the buffer,
+    /// with at least 16 bytes before it and 31 after. An empty packet makes a keepalive.
+    /// </summary>
+    /// <param name="buffer">The whole memory around the packet.</param>
+    /// <param name="start">Offset of the packet; becomes that of the datagram.</param>
+    /// <param name="length">Length of the packet; becomes that of the datagram, or 0 when it must be dropped because the keys vanished meanwhile.</param>
+    /// <param name="mtu">Padding never makes the packet longer than this.</param>
+    public SealResult Seal(Span<byte> buffer, ref int start, ref int length, int mtu)
+    {
+        KeyPair? session = Sessions.Current;
+        long now = _clock.Now;
+        if (session is null || now - session.Created >= _clock.RejectAfter || !session.TryClaimCounter(out ulong counter))
+            return SealResult.NoSession;
+
+        int padded = Messages.PaddedLength(length, mtu);
+        int datagramStart = start - Messages.TransportHeaderSize;
+        int datagramLength = padded + Messages.TransportOverhead;
+        Span<byte> datagram = buffer.Slice(datagramStart, datagramLength);
+        datagram.Slice(Messages.TransportHeaderSize + length, padded - length).Clear();
+        Messages.WriteTransport(datagram, session.RemoteIndex, counter);
+        if (!session.TrySeal(counter, datagram))
+        {
+            datagram.Clear();
+            length = 0;
+            return SealResult.Sealed;
+        }
+
+        bool isData = length != 0;
+        start = datagramStart;
+        length = datagramLength;
+        Interlocked.Add(ref _sentBytes, datagramLength);
+        if (isData)
+            Interlocked.Increment(ref _sentPackets);
+        bool wantsRekey = counter >= KeyPair.RekeyAfterMessages || (session.IsInitiator && now - session.Created >= _clock.RekeyAfter);
+        Signal(wantsRekey, Timers.Sent(now, isData));
+        return SealResult.Sealed;
+    }
+
+    /// <summary>Like <see cref="Seal"/>, from one place to another; the datagram needs room for the packet and 47 bytes more.</summary>
+    public SealResult SealCopy(ReadOnlySpan<byte> packet, Span<byte> datagram, int mtu, out int written)
+    {
+        packet.CopyTo(datagram[Messages.TransportHeaderSize..]);
+        int start = Messages.TransportHeaderSize;
+        written = packet.Length;
+        SealResult result = Seal(datagram, ref start, ref written, mtu);
+        if (result != SealResult.Sealed)
+            written = 0;
+        return result;
+    }
+
+    /// <summary>
+    /// Asks for new keys. While a handshake is under way, or the last initiation is less than <see cref="LinkTimers.RekeyTimeout"/> old,
+    /// the request is kept and served by the timer; <paramref name="force"/> sends an initiation at once in any case. Each initiation makes
+    /// answers to earlier ones worthless, so forcing faster than the round trip never succeeds.
+    /// </summary>
+    public void RequestHandshake(bool force = false)
+    {
+        if (IsRemoved)
+            return;
+        Timers.RequestHandshake(force);
+        _table.Schedule(this);
+    }
+
+    /// <summary>The peer's key, never a secret.</summary>
+    public override string ToString() => _peer.ToString();
+
+    /// <summary>The second half of <see cref="LinkTable.Open"/>: any thread, no allocation.</summary>
+    internal OpenResult Open(KeyPair session, ulong counter, Span<byte> datagram, in PathAddress source)
+    {
+        long now = _clock.Now;
+        if (session.IsDestroyed || now - session.Created >= _clock.RejectAfter || counter >= KeyPair.RejectAfterMessages)
+            return OpenResult.Expired;
+        if (!session.TryOpen(counter, datagram))
+            return session.IsDestroyed ? OpenResult.Expired : OpenResult.Forged;
+        if (!session.TryAccept(counter))
+            return OpenResult.Replayed;
+
+        if (Sessions.TryConfirm(session))
+        {
+            Volatile.Write(ref _rekeyWanted, 0);
+            Post(EventConfirmed);
+        }
+
+        Roam(source);
+        bool isData = datagram.Length > Messages.TransportOverhead;
+        Interlocked.Add(ref _receivedBytes, datagram.Length);
+        if (isData)
+            Interlocked.Increment(ref _receivedPackets);
+        // A last chance to keep traffic going that only flows towards the initiator, whose sending never asks for new keys.
+        bool wantsRekey = session.IsInitiator && session == Sessions.Current
+            && now - session.Created >= _clock.RejectAfter - _clock.KeepAlive - _clock.RekeyTimeout;
+        Signal(wantsRekey, Timers.Received(now, isData));
+        return isData ? OpenResult.Packet : OpenResult.KeepAlive;
+    }
+
+    /// <summary>Control loop: serves what data threads have noted down.</summary>
+    internal void ServeSignals()
+    {
+        Volatile.Write(ref _signalled, 0);
+        int events = Interlocked.Exchange(ref _events, 0);
+        if (IsRemoved)
+            return;
+        if ((events & EventConfirmed) != 0)
+            CompleteHandshake();
+        if ((events & EventRekey) != 0 && !IsRemoved && Volatile.Read(ref _rekeyWanted) != 0)
+            Timers.RequestHandshake(force: false);
+    }
+
+    /// <summary>Notes an authenticated handshake message.</summary>
+    internal void HandshakeReceived(int bytes, in PathAddress source, long now)
+    {
+        Interlocked.Add(ref _receivedBytes, bytes);
+        Timers.Received(now, isData: false);
+        Roam(source);
+    }
+
+    /// <summary>Notes a handshake message that goes out.</summary>
+    internal void HandshakeSent(int bytes, long now)
+    {
+        Interlocked.Add(ref _sentBytes, bytes);
+        Timers.Sent(now, isData: false);
+    }
+
+    /// <summary>As initiator: both sides have the new keys.</summary>
+    internal void InstallInitiated(KeyPair session)
+    {
+        AbandonHandshake();
+        Sessions.InstallInitiated(session);
+        Volatile.Write(ref _rekeyWanted, 0);
+        Timers.SessionDerived(session.Created);
+        CompleteHandshake();
+        // The responder may not seal before it has heard from us under the new keys.
+        if (!IsRemoved && session.NextCounter == 0)
+            SendKeepAlive();
+    }
+
+    /// <summary>As responder: the peer has yet to show that it has the new keys.</summary>
+    internal void InstallResponded(KeyPair session)
+    {
+        Sessions.InstallResponded(session);
+        Timers.SessionDerived(session.Created);
+    }
+
+    internal void SendInitiation()
+    {
+        AbandonHandshake();
+        Span<byte> message = stackalloc byte[Messages.InitiationSize];
+        _handshakeIndex = _table.Indexes.NextFree();
+        _handshake = Handshake.TryCreateInitiation(_table.Identity, _peer, _handshakeIndex, _table.NextTimestamp(), message);
+        if (_handshake is null)
+            return;
+        _table.Indexes.AddHandshake(_handshakeIndex, this);
+        Cookies.Sign(message);
+        HandshakeSent(message.Length, _clock.Now);
+        _table.Counters.Increment(LinkEvent.InitiationSent);
+        _table.Host.Send(this, message);
+    }
+
+    /// <summary>Reads the response to the last initiation; null when it is not one, and the handshake goes on.</summary>
+    internal KeyPair? TryAcceptResponse(ReadOnlySpan<byte> message) =>
+        _handshake is null ? null : Handshake.TryAcceptResponse(_handshake, this, message, _handshakeIndex, _clock.Now);
+
+    /// <summary>Forgets the pending handshake and its ephemeral key.</summary>
+    internal void AbandonHandshake()
+    {
+        if (_handshake is null)
+            return;
+        _table.Indexes.RemoveHandshake(_handshakeIndex);
+        _handshake.Dispose();
+        _handshake = null;
+    }
+
+    /// <summary>Sends an empty packet; false without a session.</summary>
+    internal bool SendKeepAlive()
+    {
+        Span<byte> datagram = stackalloc byte[Messages.TransportOverhead];
+        if (SealCopy(default, datagram, 0, out int written) != SealResult.Sealed || written == 0)
+            return false;
+        _table.Host.Send(this, datagram[..written]);
+        return true;
+    }
+
+    internal void ExpireStranger() => _table.RemoveStranger(this);
+
+    internal void ReportLost(bool givenUp)
+    {
+        Volatile.Write(ref _rekeyWanted, 0);
+        if (givenUp)
+            _table.Counters.Increment(LinkEvent.HandshakeGivenUp);
+        _table.Host.SessionLost(this);
+    }
+
+    /// <summary>Zeroes everything; the link is good for nothing afterwards.</summary>
+    internal void Destroy()
+    {
+        IsRemoved = true;
+        AbandonHandshake();
+        Sessions.Clear();
+    }
+
+    private bool IsUsable(KeyPair session, long now) =>
+        !session.IsDestroyed && now - session.Created < _clock.RejectAfter && session.NextCounter < KeyPair.RejectAfterMessages;
+
+    private void CompleteHandshake()
+    {
+        AbandonHandshake();
+        _table.Confirmed(this);
+        Timers.HandshakeComplete();
+        Volatile.Write(ref _lastHandshake, _clock.UtcNow.UtcTicks);
+        _table.Host.SessionEstablished(this);
+    }
+
+    private void Roam(in PathAddress source)
+    {
+        if (_roaming && _path.Value != source)
+            _path = new PathHolder(source);
+    }
+
+    private void Signal(bool wantsRekey, bool armed)
+    {
+        if (wantsRekey && Volatile.Read(ref _rekeyWanted) == 0 && Interlocked.Exchange(ref _rekeyWanted, 1) == 0)
+            Post(EventRekey);
+        else if (armed)
+            Post(0);
+    }
+
+    private void Post(int events)
+    {
+        if (events != 0)
+            Interlocked.Or(ref _events, events);
+        if (Interlocked.Exchange(ref _signalled, 1) == 0)
+            _table.Post(this);
+    }
+
+    private sealed class PathHolder(PathAddress value)
+    {
+        public readonly PathAddress Value = value;
+    }
+}

@@ -1,0 +1,438 @@
+using LightTunnel.Transport;
+using LightTunnel.WireGuard.Noise;
+
+namespace LightTunnel.WireGuard;
+
+/// <summary>What became of a received transport message.</summary>
+internal enum OpenResult
+{
+    /// <summary>A packet, still with its padding.</summary>
+    Packet,
+
+    /// <summary>An authentic, empty message.</summary>
+    KeepAlive,
+
+    /// <summary>Its index names no session.</summary>
+    UnknownSession,
+
+    /// <summary>It was seen before, or is too old to say.</summary>
+    Replayed,
+
+    /// <summary>It does not decrypt; the datagram's content is lost.</summary>
+    Forged,
+
+    /// <summary>Its keys are past their time.</summary>
+    Expired,
+
+    /// <summary>It is not a transport message.</summary>
+    Malformed,
+}
+
+/// <summary>
+/// All WireGuard links of one node: its identity, the messages that come in, and the clockwork. Belongs to the control loop, except
+/// <see cref="Open"/> and <see cref="Link.Seal"/>, which any thread may call.
+/// </summary>
+internal sealed class LinkTable : IDisposable
+{
+    /// <summary>Most links that may exist for peers that were admitted and have not shown yet that they have the session's keys.</summary>
+    public const int MaximumStrangers = 1024;
+
+    /// <summary>A peer's initiations closer together than this are dropped.</summary>
+    public static readonly TimeSpan InitiationInterval = TimeSpan.FromMilliseconds(20);
+
+    private readonly Dictionary<PublicKey, Link> _links = [];
+    private readonly LinkedList<Link> _strangers = new();
+    private readonly DeadlineQueue _queue = new();
+    private readonly CookieChecker _cookies;
+    private readonly HandshakeLoad _load;
+    private readonly Random _jitter;
+    private Link? _signalled;
+    private int _wakePosted;
+    private bool _running;
+    private long _promised = long.MaxValue;
+    private Tai64n _lastTimestamp;
+    private bool _disposed;
+
+    /// <param name="identity">This node's key; not owned.</param>
+    /// <param name="time">All time comes from here.</param>
+    /// <param name="host">The node.</param>
+    /// <param name="jitter">What the jitter of handshake retries comes from; null for a shared generator.</param>
+    public LinkTable(PrivateKey identity, TimeProvider time, ILinkHost host, Random? jitter = null)
+    {
+        Identity = identity;
+        Host = host;
+        Clock = new LinkClock(time);
+        _jitter = jitter ?? Random.Shared;
+        _cookies = new CookieChecker(identity.PublicKey, Clock);
+        _load = new HandshakeLoad(Clock);
+    }
+
+    /// <summary>This node's identity.</summary>
+    public PublicKey PublicKey => Identity.PublicKey;
+
+    /// <summary>All links, strangers included.</summary>
+    public IReadOnlyCollection<Link> Links => _links.Values;
+
+    /// <summary>What has happened so far; any thread.</summary>
+    public LinkCounters Counters { get; } = new();
+
+    /// <summary>Links of peers that were admitted and have not confirmed yet.</summary>
+    public int Strangers => _strangers.Count;
+
+    internal PrivateKey Identity { get; }
+
+    internal ILinkHost Host { get; }
+
+    internal LinkClock Clock { get; }
+
+    internal SessionIndexTable Indexes { get; } = new();
+
+    /// <summary>
+    /// Makes a link, without starting a handshake. A stranger of that key becomes a known peer, and loses its session only when the
+    /// pre-shared key is another.
+    /// </summary>
+    /// <param name="peer">The peer's key.</param>
+    /// <param name="presharedKey">Mixed into each handshake; null for none. Not owned.</param>
+    /// <exception cref="InvalidOperationException">There is a link with that peer already, or the key is this node's own.</exception>
+    public Link Add(in PublicKey peer, PresharedKey? presharedKey)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (peer == PublicKey)
+            throw new InvalidOperationException("A node has no link with itself.");
+        if (_links.TryGetValue(peer, out Link? known))
+        {
+            if (known.StrangerNode is null)
+                throw new InvalidOperationException($"There is a link with {peer} already.");
+            Confirmed(known);
+            if (!Equals(known.PresharedKey, presharedKey))
+            {
+                known.AbandonHandshake();
+                known.Sessions.Clear();
+            }
+
+            known.PresharedKey = presharedKey;
+            Schedule(known);
+            return known;
+        }
+
+        var link = new Link(this, peer, presharedKey, _jitter);
+        _links.Add(peer, link);
+        return link;
+    }
+
+    /// <summary>The link with that peer, or null.</summary>
+    public Link? Find(in PublicKey peer) => _links.GetValueOrDefault(peer);
+
+    /// <summary>Ends a link without a word: keys zeroed, indexes freed. Does nothing for one that is removed already.</summary>
+    public void Remove(Link link)
+    {
+        if (link.IsRemoved)
+            return;
+        Forget(link);
+        _queue.Remove(link);
+        _links.Remove(link.Peer);
+        link.Destroy();
+    }
+
+    /// <summary>Takes a message of type 1, 2 or 3. Everything that is not right is counted and dropped.</summary>
+    public void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        if (_disposed)
+            return;
+        switch (Messages.TypeOf(datagram))
+        {
+            case Messages.InitiationType when datagram.Length == Messages.InitiationSize:
+                HandleInitiation(datagram, source);
+                break;
+            case Messages.ResponseType when datagram.Length == Messages.ResponseSize:
+                HandleResponse(datagram, source);
+                break;
+            case Messages.CookieReplyType when datagram.Length == Messages.CookieReplySize:
+                HandleCookieReply(datagram);
+                break;
+            default:
+                Counters.Increment(LinkEvent.Malformed);
+                break;
+        }
+    }
+
+    /// <summary>
+    /// Any thread, no allocation: opens a transport message in place. For <see cref="OpenResult.Packet"/> the packet (with up to 15 bytes
+    /// of padding, to be cut by its own length field) lies at offset and length within the datagram; the link is set for packets and keepalives.
+    /// </summary>
+    public OpenResult Open(Span<byte> datagram, in PathAddress source, out Link? link, out int offset, out int length)
+    {
+        link = null;
+        offset = Messages.TransportHeaderSize;
+        length = 0;
+        if (!Messages.TryReadTransport(datagram, out uint receiver, out ulong counter))
+            return Count(LinkEvent.Malformed, OpenResult.Malformed);
+        if (!Indexes.TryFindSession(receiver, out KeyPair? session))
+            return Count(LinkEvent.UnknownSession, OpenResult.UnknownSession);
+        OpenResult result = session.Link.Open(session, counter, datagram, source);
+        switch (result)
+        {
+            case OpenResult.Packet:
+            case OpenResult.KeepAlive:
+                link = session.Link;
+                length = datagram.Length - Messages.TransportOverhead;
+                return result;
+            case OpenResult.Replayed:
+                return Count(LinkEvent.DataReplayed, result);
+            case OpenResult.Expired:
+                return Count(LinkEvent.DataExpired, result);
+            default:
+                return Count(LinkEvent.DataForged, result);
+        }
+    }
+
+    /// <summary>
+    /// Does everything that is due, and nothing for links that wait for nothing. Call it when the returned time has come, after
+    /// <see cref="ILinkHost.Wake"/>, or at any other time.
+    /// </summary>
+    /// <returns>Timestamp of the next deadline; long.MaxValue when there is none.</returns>
+    public long RunTimers()
+    {
+        if (_disposed)
+            return long.MaxValue;
+        _running = true;
+        // Before looking at the list: who signals after this wakes us again.
+        Interlocked.Exchange(ref _wakePosted, 0);
+        Link? signalled = Interlocked.Exchange(ref _signalled, null);
+        while (signalled is not null)
+        {
+            Link link = signalled;
+            signalled = link.NextSignalled;
+            link.NextSignalled = null;
+            link.ServeSignals();
+            Schedule(link);
+        }
+
+        long now = Clock.Now;
+        while (_queue.Earliest <= now)
+        {
+            var link = (Link)_queue.Peek();
+            link.Timers.Run(now);
+            Schedule(link);
+        }
+
+        _running = false;
+        _promised = _queue.Earliest;
+        return _promised;
+    }
+
+    /// <summary>Removes all links and zeroes all keys but the identity, which its owner disposes.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+            return;
+        foreach (Link link in _links.Values.ToArray())
+            Remove(link);
+        _disposed = true;
+        _cookies.Dispose();
+    }
+
+    /// <summary>Puts the link's next deadline into the queue.</summary>
+    internal void Schedule(Link link)
+    {
+        if (link.IsRemoved)
+            return;
+        long deadline;
+        do
+        {
+            deadline = link.Timers.NextDeadline();
+            _queue.Set(link, deadline);
+            // A data thread may have armed something in between and seen the old deadline; see LinkTimers.IsBeforeNextVisit.
+            Interlocked.MemoryBarrier();
+        }
+        while (link.Timers.NextDeadline() < deadline);
+        if (!_running && deadline < _promised)
+            Wake();
+    }
+
+    /// <summary>Any thread: has the control loop look at the link.</summary>
+    internal void Post(Link link)
+    {
+        Link? head = Volatile.Read(ref _signalled);
+        while (true)
+        {
+            link.NextSignalled = head;
+            Link? seen = Interlocked.CompareExchange(ref _signalled, link, head);
+            if (seen == head)
+                break;
+            head = seen;
+        }
+
+        Wake();
+    }
+
+    /// <summary>The time stamp for the next initiation.</summary>
+    internal Tai64n NextTimestamp() => _lastTimestamp = Tai64n.Next(Clock.UtcNow, _lastTimestamp);
+
+    /// <summary>The peer has the session's keys: it is no stranger any more.</summary>
+    internal void Confirmed(Link link)
+    {
+        Forget(link);
+        link.Timers.ExpireAt = long.MaxValue;
+    }
+
+    internal void RemoveStranger(Link link)
+    {
+        Counters.Increment(LinkEvent.StrangerRemoved);
+        Remove(link);
+    }
+
+    private void Forget(Link link)
+    {
+        if (link.StrangerNode is not { } node)
+            return;
+        _strangers.Remove(node);
+        link.StrangerNode = null;
+    }
+
+    private void HandleInitiation(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        if (!_cookies.CheckMac1(datagram))
+        {
+            Counters.Increment(LinkEvent.InvalidMac1);
+            return;
+        }
+
+        if ((_load.IsUnderLoad() || _strangers.Count >= MaximumStrangers / 2) && !IsWelcomeUnderLoad(datagram, source))
+            return;
+
+        using HandshakeState? state = Handshake.TryReadInitiation(Identity, datagram, out Tai64n timestamp);
+        if (state is null)
+        {
+            Counters.Increment(LinkEvent.InitiationForged);
+            return;
+        }
+
+        long now = Clock.Now;
+        if (FindOrAdmit(state.RemoteStatic, source, now) is not { } link || !IsFresh(link, timestamp, now))
+            return;
+
+        link.GreatestTimestamp = timestamp;
+        link.LastInitiationReceived = now;
+        link.HandshakeReceived(datagram.Length, source, now);
+        Span<byte> response = stackalloc byte[Messages.ResponseSize];
+        if (Handshake.TryCreateResponse(state, link, datagram, Indexes.NextFree(), now, response) is not { } session)
+        {
+            Counters.Increment(LinkEvent.InitiationForged);
+            return;
+        }
+
+        Counters.Increment(LinkEvent.InitiationAccepted);
+        link.Cookies.Sign(response);
+        link.InstallResponded(session);
+        link.HandshakeSent(response.Length, now);
+        Host.Reply(source, response);
+        Schedule(link);
+    }
+
+    private bool IsWelcomeUnderLoad(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        if (!_cookies.CheckMac2(datagram, source))
+        {
+            Span<byte> reply = stackalloc byte[Messages.CookieReplySize];
+            _cookies.WriteReply(datagram, source, reply);
+            Counters.Increment(LinkEvent.CookieSent);
+            Host.Reply(source, reply);
+            return false;
+        }
+
+        if (_load.TryAdmit(source))
+            return true;
+        Counters.Increment(LinkEvent.SourceLimited);
+        return false;
+    }
+
+    private Link? FindOrAdmit(in PublicKey initiator, in PathAddress source, long now)
+    {
+        if (_links.TryGetValue(initiator, out Link? known))
+            return known;
+        if (initiator == PublicKey || !Host.TryAdmit(initiator, source, out PresharedKey? presharedKey))
+        {
+            Counters.Increment(LinkEvent.PeerRefused);
+            return null;
+        }
+
+        // The host may have added it itself.
+        if (_links.TryGetValue(initiator, out known))
+            return known;
+        if (_strangers.Count >= MaximumStrangers)
+            RemoveStranger(_strangers.First!.Value);
+        Link link = Add(initiator, presharedKey);
+        link.Path = source;
+        link.StrangerNode = _strangers.AddLast(link);
+        link.Timers.ExpireAt = now + Clock.RekeyAttempt;
+        return link;
+    }
+
+    private bool IsFresh(Link link, Tai64n timestamp, long now)
+    {
+        if (timestamp.CompareTo(link.GreatestTimestamp) <= 0)
+        {
+            Counters.Increment(LinkEvent.InitiationReplayed);
+            return false;
+        }
+
+        if (link.LastInitiationReceived != 0 && now - link.LastInitiationReceived < Clock.Ticks(InitiationInterval))
+        {
+            Counters.Increment(LinkEvent.InitiationFlood);
+            return false;
+        }
+
+        return true;
+    }
+
+    private void HandleResponse(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        if (!_cookies.CheckMac1(datagram))
+        {
+            Counters.Increment(LinkEvent.InvalidMac1);
+            return;
+        }
+
+        if (!Indexes.TryFindHandshake(Messages.ResponseReceiver(datagram), out Link? link))
+        {
+            Counters.Increment(LinkEvent.UnknownHandshake);
+            return;
+        }
+
+        if (link.TryAcceptResponse(datagram) is not { } session)
+        {
+            Counters.Increment(LinkEvent.ResponseForged);
+            return;
+        }
+
+        Counters.Increment(LinkEvent.ResponseAccepted);
+        link.HandshakeReceived(datagram.Length, source, session.Created);
+        link.InstallInitiated(session);
+        Schedule(link);
+    }
+
+    private void HandleCookieReply(ReadOnlySpan<byte> datagram)
+    {
+        uint receiver = Messages.FirstIndex(datagram);
+        Link? link = Indexes.TryFindHandshake(receiver, out Link? initiator) ? initiator
+            : Indexes.TryFindSession(receiver, out KeyPair? session) ? session.Link
+            : null;
+        if (link is null)
+            Counters.Increment(LinkEvent.UnknownHandshake);
+        else
+            Counters.Increment(link.Cookies.TryTakeReply(datagram) ? LinkEvent.CookieAccepted : LinkEvent.CookieForged);
+    }
+
+    private OpenResult Count(LinkEvent kind, OpenResult result)
+    {
+        Counters.Increment(kind);
+        return result;
+    }
+
+    private void Wake()
+    {
+        if (Interlocked.Exchange(ref _wakePosted, 1) == 0)
+            Host.Wake();
+    }
+}
