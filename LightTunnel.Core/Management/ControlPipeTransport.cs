@@ -1,0 +1,131 @@
+using System.Globalization;
+using System.IO.Pipes;
+using System.Runtime.Versioning;
+using System.Security.AccessControl;
+using System.Security.Principal;
+using LightTunnel.Diagnostics;
+
+namespace LightTunnel.Management;
+
+/// <summary>Named pipes "LightTunnel.(process id)", open to administrators and to the user who runs the tunnel.</summary>
+[SupportedOSPlatform("windows")]
+internal sealed class ControlPipeTransport : ControlTransport
+{
+    private const string Prefix = "LightTunnel.";
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<int> FindProcesses(ICollection<string> warnings)
+    {
+        var found = new List<int>();
+        foreach (string pipe in Directory.EnumerateFiles(@"\\.\pipe\", Prefix + "*"))
+        {
+            if (int.TryParse(Path.GetFileName(pipe).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
+                && processId != Environment.ProcessId)
+            {
+                found.Add(processId);
+            }
+        }
+
+        found.Sort();
+        return found;
+    }
+
+    /// <inheritdoc/>
+    public override async Task<Stream?> ConnectAsync(int processId, CancellationToken cancellationToken)
+    {
+        // Identification lets the listener see who asks, never act as the asker.
+        var pipe = new NamedPipeClientStream(".", NameOf(processId), PipeDirection.InOut, PipeOptions.Asynchronous, TokenImpersonationLevel.Identification);
+        try
+        {
+            await pipe.ConnectAsync(cancellationToken).ConfigureAwait(false);
+            if (pipe.GetAccessControl().GetOwner(typeof(SecurityIdentifier)) is SecurityIdentifier owner && IsTrusted(owner))
+                return pipe;
+            throw new LightTunnelException(
+                LightTunnelError.PrivilegeRequired,
+                $"The control pipe {NameOf(processId)} belongs to another user.",
+                "End the process that made it.");
+        }
+        catch (UnauthorizedAccessException exception)
+        {
+            await pipe.DisposeAsync().ConfigureAwait(false);
+            throw new LightTunnelException(
+                LightTunnelError.PrivilegeRequired,
+                $"Process {processId} cannot be asked: access is denied.",
+                "Run PowerShell as administrator.",
+                exception);
+        }
+        catch (FileNotFoundException)
+        {
+            await pipe.DisposeAsync().ConfigureAwait(false);
+            return null;
+        }
+        catch
+        {
+            await pipe.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ControlListener Listen()
+    {
+        try
+        {
+            return new Listener(NameOf(Environment.ProcessId));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.FileAccess,
+                $"The control pipe {NameOf(Environment.ProcessId)} cannot be made: {exception.Message}",
+                "End the process that holds a pipe of that name.",
+                exception);
+        }
+    }
+
+    private static string NameOf(int processId) => Prefix + processId.ToString(CultureInfo.InvariantCulture);
+
+    private static SecurityIdentifier Administrators() => new(WellKnownSidType.BuiltinAdministratorsSid, null);
+
+    private static SecurityIdentifier CurrentUser()
+    {
+        using WindowsIdentity identity = WindowsIdentity.GetCurrent();
+        return identity.User ?? Administrators();
+    }
+
+    private static bool IsTrusted(SecurityIdentifier owner) =>
+        owner == Administrators() || owner == CurrentUser() || owner.IsWellKnown(WellKnownSidType.LocalSystemSid);
+
+    private sealed class Listener : ControlListener
+    {
+        private readonly string _name;
+        private NamedPipeServerStream _next;
+
+        public Listener(string name)
+        {
+            _name = name;
+            // The first instance must be ours: a pipe of that name that exists already was made by somebody else.
+            _next = Create(PipeOptions.FirstPipeInstance);
+        }
+
+        public override async Task<Stream?> AcceptAsync(CancellationToken cancellationToken)
+        {
+            NamedPipeServerStream connection = _next;
+            await connection.WaitForConnectionAsync(cancellationToken).ConfigureAwait(false);
+            _next = Create(PipeOptions.None);
+            return connection;
+        }
+
+        public override void Dispose() => _next.Dispose();
+
+        private NamedPipeServerStream Create(PipeOptions option)
+        {
+            var security = new PipeSecurity();
+            security.AddAccessRule(new PipeAccessRule(Administrators(), PipeAccessRights.FullControl, AccessControlType.Allow));
+            security.AddAccessRule(new PipeAccessRule(CurrentUser(), PipeAccessRights.FullControl, AccessControlType.Allow));
+            return NamedPipeServerStreamAcl.Create(
+                _name, PipeDirection.InOut, NamedPipeServerStream.MaxAllowedServerInstances, PipeTransmissionMode.Byte,
+                PipeOptions.Asynchronous | option, inBufferSize: 0, outBufferSize: 0, security);
+        }
+    }
+}

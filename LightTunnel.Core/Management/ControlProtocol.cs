@@ -1,0 +1,101 @@
+using System.Net;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using LightTunnel.Diagnostics;
+using StreamJsonRpc;
+
+namespace LightTunnel.Management;
+
+/// <summary>What one process answers another over the control socket: <see cref="ITunnelHandle"/>, for the tunnel of the given name.</summary>
+internal interface IControlService
+{
+    Task<IReadOnlyList<ControlTunnel>> ListAsync(CancellationToken cancellationToken);
+
+    Task<TunnelStatus> GetStatusAsync(string tunnel, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<PeerStatus>> GetPeersAsync(string tunnel, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(string tunnel, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<LogEntry>> ReadLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<LogEntry>> WaitForLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
+
+    Task<InvitationText> CreateInvitationAsync(string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
+
+    Task StopAsync(string tunnel, CancellationToken cancellationToken);
+
+    Task WaitForStopAsync(string tunnel, CancellationToken cancellationToken);
+}
+
+/// <summary>A tunnel as a list names it.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Role">Server or client.</param>
+internal sealed record ControlTunnel(string Name, TunnelRole Role);
+
+/// <summary>A <see cref="LightTunnelException"/> on the wire.</summary>
+/// <param name="Error">Name of the <see cref="LightTunnelError"/>.</param>
+/// <param name="RecommendedAction">What to do about it.</param>
+/// <param name="Target">The offending value as text, or null.</param>
+internal sealed record ControlFault(string Error, string RecommendedAction, string? Target);
+
+/// <summary>JSON-RPC 2.0 as the control socket speaks it, and how our errors and values cross it.</summary>
+internal static class ControlProtocol
+{
+    /// <summary>JSON-RPC error code of a <see cref="ControlFault"/>; outside the range that JSON-RPC reserves.</summary>
+    public const int FaultCode = 1;
+
+    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
+    {
+        Converters = { new JsonStringEnumConverter(), new AddressConverter(), new EndpointConverter() },
+    };
+
+    /// <summary>A JSON-RPC connection over the stream; not listening yet. Owns the stream.</summary>
+    public static JsonRpc Over(Stream stream)
+    {
+        var formatter = new SystemTextJsonFormatter { JsonSerializerOptions = Options };
+        return new JsonRpc(new HeaderDelimitedMessageHandler(stream, stream, formatter)) { CancelLocallyInvokedMethodsWhenConnectionIsClosed = true };
+    }
+
+    /// <summary>Our error as JSON-RPC carries it.</summary>
+    public static LocalRpcException ToWire(LightTunnelException exception) => new(exception.Message, exception)
+    {
+        ErrorCode = FaultCode,
+        ErrorData = new ControlFault(exception.Error.ToString(), exception.RecommendedAction, exception.Target?.ToString()),
+    };
+
+    /// <summary>Our error as it was before it crossed; anything else becomes an internal error of the other process.</summary>
+    public static LightTunnelException FromWire(RemoteRpcException exception, int processId)
+    {
+        if (exception is RemoteInvocationException { ErrorCode: FaultCode, ErrorData: JsonElement { ValueKind: JsonValueKind.Object } data }
+            && data.Deserialize<ControlFault>(Options) is { } fault)
+        {
+            return new LightTunnelException(
+                Enum.TryParse(fault.Error, out LightTunnelError error) && Enum.IsDefined(error) ? error : LightTunnelError.Internal,
+                exception.Message, fault.RecommendedAction, exception)
+            { Target = fault.Target };
+        }
+
+        return new LightTunnelException(
+            LightTunnelError.Internal,
+            $"Process {processId} could not answer: {exception.Message}",
+            "See that both processes use the same version of LightTunnel, then look at the tunnel's log.",
+            exception);
+    }
+
+    private sealed class AddressConverter : JsonConverter<IPAddress>
+    {
+        public override IPAddress Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            IPAddress.TryParse(reader.GetString(), out IPAddress? address) ? address : throw new JsonException("not an address");
+
+        public override void Write(Utf8JsonWriter writer, IPAddress value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    }
+
+    private sealed class EndpointConverter : JsonConverter<IPEndPoint>
+    {
+        public override IPEndPoint Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            IPEndPoint.TryParse(reader.GetString() ?? string.Empty, out IPEndPoint? endpoint) ? endpoint : throw new JsonException("not an endpoint");
+
+        public override void Write(Utf8JsonWriter writer, IPEndPoint value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+    }
+}

@@ -1,0 +1,180 @@
+using LightTunnel.Diagnostics;
+using StreamJsonRpc;
+
+namespace LightTunnel.Management;
+
+/// <summary>Asks the other processes of this machine about their tunnels. Every question has a time limit: a process that hangs never blocks a prompt.</summary>
+internal sealed class ControlSocketClient(ControlTransport transport, TimeProvider timeProvider)
+{
+    /// <summary>Time for a process to say which tunnels it has.</summary>
+    public static readonly TimeSpan ListTimeout = TimeSpan.FromSeconds(2);
+
+    /// <summary>Time for a process to answer any other question.</summary>
+    public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Time for a tunnel to be taken down.</summary>
+    public static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(20);
+
+    /// <summary>The tunnels of all other processes, asked at the same time; ordered by process, then as each lists them.</summary>
+    public async Task<TunnelSearch> FindAsync(CancellationToken cancellationToken)
+    {
+        var warnings = new List<string>();
+        IReadOnlyList<int> processes = transport.FindProcesses(warnings);
+        (IReadOnlyList<ITunnelHandle> Tunnels, string? Warning)[] answers =
+            await Task.WhenAll(processes.Select(process => ListAsync(process, cancellationToken))).ConfigureAwait(false);
+        return new TunnelSearch(
+            [.. answers.SelectMany(answer => answer.Tunnels)],
+            [.. warnings, .. answers.Select(answer => answer.Warning).OfType<string>()]);
+    }
+
+    /// <summary>One question and its answer, over a connection of its own.</summary>
+    /// <param name="processId">Whom to ask.</param>
+    /// <param name="method">The method of <see cref="IControlService"/>.</param>
+    /// <param name="arguments">Its arguments, without the cancellation token.</param>
+    /// <param name="timeout">Time for the answer, <see cref="Timeout.InfiniteTimeSpan"/> for questions that wait.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <exception cref="LightTunnelException">What the other process threw, or <see cref="LightTunnelError.TimedOut"/>.</exception>
+    /// <exception cref="ConnectionLostException">The process is not there, or ended before it answered.</exception>
+    internal async Task<T> AskAsync<T>(
+        int processId, string method, object?[] arguments, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        using var timer = new CancellationTokenSource(timeout, timeProvider);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timer.Token);
+        JsonRpc? rpc = null;
+        try
+        {
+            Stream stream = await transport.ConnectAsync(processId, either.Token).ConfigureAwait(false)
+                ?? throw new ConnectionLostException($"Process {processId} does not listen.");
+            rpc = ControlProtocol.Over(stream);
+            rpc.StartListening();
+            // Waiting beside the call: a process that hangs does not confirm a cancellation either.
+            return await rpc.InvokeWithCancellationAsync<T>(method, arguments, either.Token).WaitAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException exception) when (timer.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.TimedOut,
+                $"Process {processId} did not answer within {timeout.TotalSeconds:0} s.",
+                "See whether the process hangs; end it if it does.",
+                exception)
+            { Target = processId };
+        }
+        catch (RemoteRpcException exception) when (exception is not ConnectionLostException)
+        {
+            throw ControlProtocol.FromWire(exception, processId);
+        }
+        catch (IOException exception)
+        {
+            throw new ConnectionLostException($"Process {processId} closed the connection.", exception);
+        }
+        finally
+        {
+            rpc?.Dispose();
+        }
+    }
+
+    private async Task<(IReadOnlyList<ITunnelHandle> Tunnels, string? Warning)> ListAsync(int processId, CancellationToken cancellationToken)
+    {
+        try
+        {
+            IReadOnlyList<ControlTunnel> tunnels = await AskAsync<IReadOnlyList<ControlTunnel>>(
+                processId, nameof(IControlService.ListAsync), [], ListTimeout, cancellationToken).ConfigureAwait(false);
+            return ([.. tunnels.Select(tunnel => new RemoteTunnelHandle(this, processId, tunnel.Name, tunnel.Role))], null);
+        }
+        catch (ConnectionLostException)
+        {
+            return ([], null);
+        }
+        catch (LightTunnelException exception)
+        {
+            return ([], $"Tunnels of process {processId} are not shown: {exception.Message} {exception.RecommendedAction}");
+        }
+    }
+}
+
+/// <summary>A tunnel of another process. Holds no connection: each call makes its own.</summary>
+internal sealed class RemoteTunnelHandle(ControlSocketClient client, int processId, string name, TunnelRole role) : ITunnelHandle
+{
+    /// <inheritdoc/>
+    public string Name => name;
+
+    /// <inheritdoc/>
+    public TunnelRole Role => role;
+
+    /// <inheritdoc/>
+    public bool IsLocal => false;
+
+    /// <inheritdoc/>
+    public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) =>
+        AskAsync<TunnelStatus>(nameof(IControlService.GetStatusAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<PeerStatus>>(nameof(IControlService.GetPeersAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<RouteStatus>>(nameof(IControlService.GetRoutesAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<LogEntry>>(
+            nameof(IControlService.ReadLogAsync), [afterSequence, minimumLevel, tail], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await AskAsync<IReadOnlyList<LogEntry>>(
+                nameof(IControlService.WaitForLogAsync), [afterSequence, minimumLevel], Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+        }
+        catch (LightTunnelException exception) when (exception.Error == LightTunnelError.Stopped)
+        {
+            return [];
+        }
+    }
+
+    /// <inheritdoc/>
+    public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
+        AskAsync<InvitationText>(
+            nameof(IControlService.CreateInvitationAsync), [endpoints, expires], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task StopAsync(CancellationToken cancellationToken) =>
+        UntilGoneAsync(nameof(IControlService.StopAsync), ControlSocketClient.StopTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task WaitForStopAsync(CancellationToken cancellationToken) =>
+        UntilGoneAsync(nameof(IControlService.WaitForStopAsync), Timeout.InfiniteTimeSpan, cancellationToken);
+
+    /// <summary>A process that ends takes its tunnels with it, so a lost connection is an answer too.</summary>
+    private async Task UntilGoneAsync(string method, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await AskAsync<object?>(method, [], timeout, cancellationToken).ConfigureAwait(false);
+        }
+        catch (LightTunnelException exception) when (exception.Error == LightTunnelError.Stopped)
+        {
+            // It was gone already.
+        }
+    }
+
+    private async Task<T> AskAsync<T>(string method, object?[] arguments, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await client.AskAsync<T>(processId, method, [name, .. arguments], timeout, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ConnectionLostException exception)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.Stopped,
+                $"The tunnel '{name}' is gone: its process {processId} has ended.",
+                "Start it again.",
+                exception)
+            { Target = name };
+        }
+    }
+}

@@ -1,0 +1,144 @@
+using LightTunnel.Diagnostics;
+using StreamJsonRpc;
+
+namespace LightTunnel.Management;
+
+/// <summary>Answers other processes of this machine about the tunnels of this one.</summary>
+internal sealed class ControlSocketServer : IDisposable
+{
+    private readonly ControlListener _listener;
+    private readonly Service _service;
+    private readonly SemaphoreSlim _connections = new(ControlTransport.MaximumConnections);
+    private volatile bool _stopped;
+
+    private ControlSocketServer(ControlListener listener, Func<IReadOnlyList<ITunnelHandle>> local)
+    {
+        _listener = listener;
+        _service = new Service(local);
+    }
+
+    /// <summary>Starts to listen.</summary>
+    /// <param name="transport">Where to listen.</param>
+    /// <param name="local">The tunnels of this process, asked anew for each call.</param>
+    /// <exception cref="LightTunnelException">The place for the socket cannot be made.</exception>
+    public static ControlSocketServer Start(ControlTransport transport, Func<IReadOnlyList<ITunnelHandle>> local)
+    {
+        var server = new ControlSocketServer(transport.Listen(), local);
+        AppDomain.CurrentDomain.ProcessExit += server.OnProcessExit;
+        _ = Task.Run(server.AcceptAllAsync);
+        return server;
+    }
+
+    /// <summary>Stops listening. Connections stay until their askers have had their answers. Idempotent.</summary>
+    public void Dispose()
+    {
+        AppDomain.CurrentDomain.ProcessExit -= OnProcessExit;
+        _stopped = true;
+        _listener.Dispose();
+    }
+
+    private void OnProcessExit(object? sender, EventArgs arguments) => Dispose();
+
+    private async Task AcceptAllAsync()
+    {
+        while (!_stopped)
+        {
+            try
+            {
+                await _connections.WaitAsync().ConfigureAwait(false);
+                Stream? connection = await _listener.AcceptAsync(CancellationToken.None).ConfigureAwait(false);
+                if (connection is null)
+                    _connections.Release();
+                else
+                    _ = ServeAsync(connection);
+            }
+            catch (Exception exception) when (exception is ObjectDisposedException || _stopped)
+            {
+                return;
+            }
+            catch (Exception exception) when (exception is IOException or System.Net.Sockets.SocketException)
+            {
+                // One connection failed while it was accepted; the listener itself is fine.
+                _connections.Release();
+            }
+        }
+    }
+
+    private async Task ServeAsync(Stream connection)
+    {
+        try
+        {
+            using JsonRpc rpc = ControlProtocol.Over(connection);
+            rpc.AddLocalRpcTarget<IControlService>(_service, new JsonRpcTargetOptions { DisposeOnDisconnect = false });
+            rpc.StartListening();
+            await rpc.Completion.ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            // A connection that breaks, or speaks something else, concerns nobody but the one who opened it.
+        }
+        finally
+        {
+            _connections.Release();
+        }
+    }
+
+    /// <summary>Passes each call to the tunnel of that name.</summary>
+    private sealed class Service(Func<IReadOnlyList<ITunnelHandle>> local) : IControlService
+    {
+        public Task<IReadOnlyList<ControlTunnel>> ListAsync(CancellationToken cancellationToken) =>
+            Task.FromResult<IReadOnlyList<ControlTunnel>>([.. local().Select(tunnel => new ControlTunnel(tunnel.Name, tunnel.Role))]);
+
+        public Task<TunnelStatus> GetStatusAsync(string tunnel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.GetStatusAsync(cancellationToken));
+
+        public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(string tunnel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.GetPeersAsync(cancellationToken));
+
+        public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(string tunnel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.GetRoutesAsync(cancellationToken));
+
+        public Task<IReadOnlyList<LogEntry>> ReadLogAsync(
+            string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.ReadLogAsync(afterSequence, minimumLevel, tail, cancellationToken));
+
+        public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(
+            string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.WaitForLogAsync(afterSequence, minimumLevel, cancellationToken));
+
+        public Task<InvitationText> CreateInvitationAsync(
+            string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.CreateInvitationAsync(endpoints, expires, cancellationToken));
+
+        public Task StopAsync(string tunnel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.StopAsync(cancellationToken)));
+
+        public Task WaitForStopAsync(string tunnel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.WaitForStopAsync(cancellationToken)));
+
+        private static async Task<bool> DoneAsync(Task task)
+        {
+            await task.ConfigureAwait(false);
+            return true;
+        }
+
+        private async Task<T> AskAsync<T>(string tunnel, Func<ITunnelHandle, Task<T>> question)
+        {
+            ITunnelHandle? handle = local().FirstOrDefault(handle => string.Equals(handle.Name, tunnel, StringComparison.OrdinalIgnoreCase));
+            try
+            {
+                if (handle is null)
+                {
+                    throw new LightTunnelException(
+                        LightTunnelError.Stopped, $"The tunnel '{tunnel}' does not run any more.", "Start it again.") { Target = tunnel };
+                }
+
+                return await question(handle).ConfigureAwait(false);
+            }
+            catch (LightTunnelException exception)
+            {
+                throw ControlProtocol.ToWire(exception);
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Management;
+
+/// <summary>
+/// The tunnels of this machine (more exactly: of this network namespace): starts them in this process, and finds those of every
+/// process. All members may be called from any thread.
+/// </summary>
+public static class TunnelCatalog
+{
+    private static readonly Lock Gate = new();
+    private static ITunnelHandle[] _local = [];
+    private static ControlSocketServer? _controlSocket;
+
+    /// <summary>Tunnels that run in this process, in the order of their start. A snapshot.</summary>
+    public static IReadOnlyList<ITunnelHandle> Local => Volatile.Read(ref _local);
+
+    /// <summary>What starts tunnels and reads configuration files. Replaced by tests.</summary>
+    internal static ITunnelEngine? Engine { get; set; }
+
+    private static ITunnelEngine RequiredEngine => Engine ?? throw new LightTunnelException(
+        LightTunnelError.Internal, "This build has no engine.", "Install LightTunnel again.");
+
+    /// <summary>Starts a server in this process; returns when it listens.</summary>
+    /// <exception cref="LightTunnelException">It cannot be started.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// Cancelled before it was up; nothing is left behind. The inner exception, if any, says what it was waiting for.
+    /// </exception>
+    public static Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken) =>
+        RequiredEngine.StartServerAsync(settings, cancellationToken);
+
+    /// <summary>Joins a network in this process; returns when the server has admitted this node.</summary>
+    /// <exception cref="LightTunnelException">It cannot be joined.</exception>
+    /// <exception cref="OperationCanceledException">
+    /// Cancelled before it was up; nothing is left behind. The inner exception, if any, is the <see cref="LightTunnelException"/>
+    /// that says what stood in the way so far.
+    /// </exception>
+    public static Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken) =>
+        RequiredEngine.ConnectAsync(settings, cancellationToken);
+
+    /// <summary>What a configuration file says about a server.</summary>
+    /// <exception cref="LightTunnelException">The file cannot be read, or has an unknown or ill-typed key.</exception>
+    public static ServerSettings ReadServerSettings(string path) => RequiredEngine.ReadServerSettings(path);
+
+    /// <summary>What a configuration file says about joining a network.</summary>
+    /// <exception cref="LightTunnelException">The file cannot be read, or has an unknown or ill-typed key.</exception>
+    public static ClientSettings ReadClientSettings(string path) => RequiredEngine.ReadClientSettings(path);
+
+    /// <summary>Everything that is wrong with a configuration file, in the order of its lines; empty when nothing is.</summary>
+    /// <exception cref="LightTunnelException">The file cannot be read at all.</exception>
+    public static IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => RequiredEngine.CheckConfiguration(path);
+
+    /// <summary>A new random network key, 44 characters of base64.</summary>
+    public static Secret CreateNetworkKey()
+    {
+        using PresharedKey key = PresharedKey.Generate();
+        return new Secret(key.Reveal());
+    }
+
+    /// <summary>
+    /// The tunnels of this process, then those of every other process that this user may ask. A process that does not answer is
+    /// left out and named in a warning.
+    /// </summary>
+    /// <param name="role">Only servers or only clients; null for both.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public static async Task<TunnelSearch> FindAsync(TunnelRole? role, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<ITunnelHandle> local = Local;
+        TunnelSearch remote = await new ControlSocketClient(ControlTransport.ForThisMachine(), TimeProvider.System)
+            .FindAsync(cancellationToken).ConfigureAwait(false);
+        return new TunnelSearch([.. local.Concat(remote.Tunnels).Where(tunnel => role is null || tunnel.Role == role)], remote.Warnings);
+    }
+
+    /// <summary>Makes a tunnel of this process visible to every session of this machine.</summary>
+    /// <returns>Null, or why other processes cannot see it: to be logged, for the tunnel itself works.</returns>
+    /// <exception cref="LightTunnelException">A tunnel of that name runs in this process already.</exception>
+    internal static LightTunnelException? Register(ITunnelHandle tunnel)
+    {
+        lock (Gate)
+        {
+            if (_local.Any(other => string.Equals(other.Name, tunnel.Name, StringComparison.OrdinalIgnoreCase)))
+            {
+                throw new LightTunnelException(
+                    LightTunnelError.NameInUse,
+                    $"A tunnel named '{tunnel.Name}' runs in this process already.",
+                    "Stop it first, or give the new one another -Name.")
+                { Target = tunnel.Name };
+            }
+
+            Volatile.Write(ref _local, [.. _local, tunnel]);
+            if (_controlSocket is not null)
+                return null;
+            try
+            {
+                _controlSocket = ControlSocketServer.Start(ControlTransport.ForThisMachine(), () => Local);
+                return null;
+            }
+            catch (LightTunnelException exception)
+            {
+                return exception;
+            }
+        }
+    }
+
+    /// <summary>Takes a stopped tunnel from the catalog; with the last one the control socket goes too.</summary>
+    internal static void Unregister(ITunnelHandle tunnel)
+    {
+        ControlSocketServer? unused = null;
+        lock (Gate)
+        {
+            Volatile.Write(ref _local, [.. _local.Where(other => !ReferenceEquals(other, tunnel))]);
+            if (_local.Length == 0)
+                (unused, _controlSocket) = (_controlSocket, null);
+        }
+
+        unused?.Dispose();
+    }
+}
+
+/// <summary>What a search for tunnels found.</summary>
+/// <param name="Tunnels">The tunnels.</param>
+/// <param name="Warnings">One sentence for each process that could not be asked.</param>
+public sealed record TunnelSearch(IReadOnlyList<ITunnelHandle> Tunnels, IReadOnlyList<string> Warnings);
+
+/// <summary>Something that is wrong in a configuration file.</summary>
+/// <param name="Line">Line, from 1; 0 when it concerns the whole file.</param>
+/// <param name="Column">Column, from 1; 0 when it concerns the whole file.</param>
+/// <param name="Key">The key concerned, or null.</param>
+/// <param name="Message">What is wrong. Never a secret.</param>
+/// <param name="RecommendedAction">What to do about it.</param>
+public sealed record ConfigurationProblem(int Line, int Column, string? Key, string Message, string RecommendedAction);
+
+/// <summary>What the catalog needs of the engine.</summary>
+internal interface ITunnelEngine
+{
+    /// <inheritdoc cref="TunnelCatalog.StartServerAsync"/>
+    Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="TunnelCatalog.ConnectAsync"/>
+    Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="TunnelCatalog.ReadServerSettings"/>
+    ServerSettings ReadServerSettings(string path);
+
+    /// <inheritdoc cref="TunnelCatalog.ReadClientSettings"/>
+    ClientSettings ReadClientSettings(string path);
+
+    /// <inheritdoc cref="TunnelCatalog.CheckConfiguration"/>
+    IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path);
+}
