@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
-using LightTunnel.Routing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;

@@ -1,4 +1,3 @@
-using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Transport;

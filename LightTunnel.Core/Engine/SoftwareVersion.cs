@@ -1,5 +1,3 @@
-using System.Reflection;
-
 namespace LightTunnel.Engine;
 
 /// <summary>The version of LightTunnel that runs.</summary>

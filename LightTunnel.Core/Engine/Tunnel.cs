@@ -1,4 +1,3 @@
-using LightTunnel.Diagnostics;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 
@@ -19,7 +18,7 @@ internal sealed record TunnelEnvironment(TimeProvider Time, ITunDeviceFactory Tu
 /// One running tunnel of this process: node, device, socket, threads, state and log, set up in order and taken down in the reverse order.
 /// The first reason to end wins. All members may be used from any thread.
 /// </summary>
-internal sealed class Tunnel
+internal sealed class Tunnel : IAsyncDisposable
 {
     /// <summary>How long a goodbye may take before the tunnel is taken down without an answer.</summary>
     private static readonly TimeSpan GoodbyeTime = TimeSpan.FromMilliseconds(500);
@@ -87,6 +86,9 @@ internal sealed class Tunnel
 
         await _stopped.Task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => new(StopAsync());
 
     private async Task SayGoodbyeAsync()
     {

@@ -1,3 +1,4 @@
+using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
 using StreamJsonRpc;
 

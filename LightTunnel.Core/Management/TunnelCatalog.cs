@@ -1,3 +1,4 @@
+using LightTunnel.Membership;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.WireGuard;
