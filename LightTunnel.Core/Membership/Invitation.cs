@@ -29,6 +29,8 @@ internal sealed record Invitation
     private const int LengthSize = 2;
     private const int DigestSize = 4;
     private const int MaximumEndpointLength = 260;
+    private const string NewerVersion = "The invitation is of a newer version of LightTunnel than this one.";
+    private const string Update = "Install a newer version of LightTunnel on this machine.";
     private const string AskAgain = "Ask for the invitation again, or copy it once more, whole: one line that begins with lt1:.";
 
     /// <summary>Where the server is reached, in order of preference; 1 to <see cref="MaximumEndpoints"/>.</summary>
@@ -76,9 +78,7 @@ internal sealed record Invitation
         string? problem = Read(text, out Invitation? read);
         if (problem is not null)
         {
-            bool newer = problem.Contains("newer", StringComparison.Ordinal);
-            error = new LightTunnelException(
-                LightTunnelError.InvalidInvitation, problem, newer ? "Install a newer version of LightTunnel on this machine." : AskAgain);
+            error = new LightTunnelException(LightTunnelError.InvalidInvitation, problem, problem == NewerVersion ? Update : AskAgain);
             return false;
         }
 
@@ -152,7 +152,7 @@ internal sealed record Invitation
         if (!line.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
         {
             return int.TryParse(line.AsSpan(Scheme.Length, colon - Scheme.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int version) && version > 1
-                ? "The invitation is of a newer version of LightTunnel than this one."
+                ? NewerVersion
                 : "The text is not an invitation: it does not begin with lt1:.";
         }
 

@@ -38,7 +38,7 @@ internal readonly record struct LeaseResult(Lease? Lease, RefusedMessage? Refusa
 
 /// <summary>
 /// Tunnel addresses and member ids by public key. The same key gets the same ones again; an address belongs to one key. When nothing is left, the
-/// member offline for the longest time makes room, if that is longer than <paramref name="keepOffline"/>. Owned by the control loop.
+/// member offline for the longest time makes room, if it has been so for long enough. Owned by the control loop.
 /// </summary>
 internal sealed class Leases
 {

@@ -1,0 +1,174 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using System.Security.AccessControl;
+using System.Security.Principal;
+
+namespace LightTunnel.Configuration;
+
+/// <summary>The steps of <see cref="AtomicFile.Replace"/>, for tests that cut it short at each.</summary>
+internal enum AtomicFileStep
+{
+    /// <summary>The temporary file is about to be created.</summary>
+    Create,
+
+    /// <summary>Some more bytes are about to be written.</summary>
+    Write,
+
+    /// <summary>Everything is written and about to be forced to the disk.</summary>
+    Flush,
+
+    /// <summary>The temporary file is about to take the place of the old one.</summary>
+    Rename,
+
+    /// <summary>The new file is in place; the folder is about to be forced to the disk.</summary>
+    FlushFolder,
+}
+
+/// <summary>Files readable by their owner only that are replaced whole: after a crash there is the old content or the new one.</summary>
+internal static partial class AtomicFile
+{
+    private const UnixFileMode OwnerFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const string TemporarySuffix = ".new";
+
+    /// <summary>Where the new content is prepared; a file that is left there by a crash means nothing.</summary>
+    public static string TemporaryPath(string path) => path + TemporarySuffix;
+
+    /// <summary>Replaces the file's content, or creates the file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="content">All of its new content.</param>
+    /// <param name="before">Called before each step; for tests.</param>
+    /// <param name="chunk">Bytes written at once; for tests.</param>
+    public static void Replace(string path, ReadOnlySpan<byte> content, Action<AtomicFileStep>? before = null, int chunk = int.MaxValue)
+    {
+        string temporary = TemporaryPath(path);
+        before?.Invoke(AtomicFileStep.Create);
+        File.Delete(temporary);
+        using (FileStream stream = OpenOwned(temporary, FileMode.CreateNew, FileShare.None))
+        {
+            while (content.Length > 0)
+            {
+                before?.Invoke(AtomicFileStep.Write);
+                int length = Math.Min(chunk, content.Length);
+                stream.Write(content[..length]);
+                stream.Flush();
+                content = content[length..];
+            }
+
+            before?.Invoke(AtomicFileStep.Flush);
+            stream.Flush(flushToDisk: true);
+        }
+
+        before?.Invoke(AtomicFileStep.Rename);
+        File.Move(temporary, path, overwrite: true);
+        before?.Invoke(AtomicFileStep.FlushFolder);
+        FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
+    }
+
+    /// <summary>Opens a file to read and write, readable by its owner only from the moment it exists.</summary>
+    public static FileStream OpenOwned(string path, FileMode mode, FileShare share)
+    {
+        if (OperatingSystem.IsWindows())
+            return OpenOwnedOnWindows(path, mode, share);
+        return new FileStream(path, new FileStreamOptions
+        {
+            Mode = mode,
+            Access = FileAccess.ReadWrite,
+            Share = share,
+            BufferSize = 0,
+            UnixCreateMode = OwnerFile,
+        });
+    }
+
+    /// <summary>Makes the folder, for its owner only. A folder that exists is closed to others if it is empty or has <paramref name="ownFile"/> in it.</summary>
+    public static void CreateOwnedFolder(string path, string ownFile)
+    {
+        bool ours = !Directory.Exists(path) || File.Exists(Path.Combine(path, ownFile)) || !Directory.EnumerateFileSystemEntries(path).Any();
+        if (OperatingSystem.IsWindows())
+        {
+            CreateOwnedFolderOnWindows(path, ours);
+            return;
+        }
+
+        Directory.CreateDirectory(path, OwnerFolder);
+        if (ours && File.GetUnixFileMode(path) != OwnerFolder)
+            File.SetUnixFileMode(path, OwnerFolder);
+    }
+
+    [SupportedOSPlatform("windows")]
+    private static FileStream OpenOwnedOnWindows(string path, FileMode mode, FileShare share)
+    {
+        var security = new FileSecurity();
+        security.SetAccessRuleProtection(isProtected: true, preserveInheritance: false);
+        foreach (SecurityIdentifier identity in Owners())
+            security.AddAccessRule(new FileSystemAccessRule(identity, FileSystemRights.FullControl, AccessControlType.Allow));
+        return new FileInfo(path).Create(mode, FileSystemRights.Read | FileSystemRights.Write, share, 4096, FileOptions.None, security);
+    }
+
+    [SupportedOSPlatform("windows")]
+    private static void CreateOwnedFolderOnWindows(string path, bool ours)
+    {
+        var security = new DirectorySecurity();
+        security.SetAccessRuleProtection(isProtected: true, preserveInheritance: false);
+        foreach (SecurityIdentifier identity in Owners())
+        {
+            security.AddAccessRule(new FileSystemAccessRule(
+                identity,
+                FileSystemRights.FullControl,
+                InheritanceFlags.ContainerInherit | InheritanceFlags.ObjectInherit,
+                PropagationFlags.None,
+                AccessControlType.Allow));
+        }
+
+        var folder = new DirectoryInfo(path);
+        if (!folder.Exists)
+        {
+            if (folder.Parent is { Exists: false } parent)
+                parent.Create();
+            folder.Create(security);
+        }
+        else if (ours)
+        {
+            folder.SetAccessControl(security);
+        }
+    }
+
+    /// <summary>Who may read a state: its owner, and those who could anyway.</summary>
+    [SupportedOSPlatform("windows")]
+    private static IEnumerable<SecurityIdentifier> Owners()
+    {
+        using WindowsIdentity current = WindowsIdentity.GetCurrent();
+        if (current.User is { } user)
+            yield return user;
+        yield return new SecurityIdentifier(WellKnownSidType.LocalSystemSid, null);
+        yield return new SecurityIdentifier(WellKnownSidType.BuiltinAdministratorsSid, null);
+    }
+
+    /// <summary>A rename is lasting only once the folder is on the disk; Windows has no such call and needs none (NTFS journals renames).</summary>
+    private static void FlushFolder(string path)
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        int descriptor = Open(path, 0);
+        if (descriptor < 0)
+            throw new IOException($"The folder {path} could not be opened: error {Marshal.GetLastPInvokeError()}.");
+        int result = FSync(descriptor);
+        int error = Marshal.GetLastPInvokeError();
+        _ = Close(descriptor);
+
+        // Some file systems do not flush folders and say EINVAL; they offer nothing better.
+        const int InvalidArgument = 22;
+        if (result < 0 && error != InvalidArgument)
+            throw new IOException($"The folder {path} could not be forced to the disk: error {error}.");
+    }
+
+    // .NET opens no folders, so a folder is flushed by the C library.
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int FSync(int descriptor);
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    private static partial int Close(int descriptor);
+}

@@ -1,0 +1,49 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Configuration;
+
+/// <summary>
+/// What a node keeps across restarts. Immutable: change it with <c>with</c> and save the result. The secret bytes are shared by the copies
+/// and zeroed by <see cref="Dispose"/> of any of them, once the tunnel is down.
+/// </summary>
+internal sealed record NodeState : IDisposable
+{
+    /// <summary>Whose state it is; a folder serves one role only.</summary>
+    public required TunnelRole Role { get; init; }
+
+    /// <summary>The node's X25519 private key, 32 bytes.</summary>
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public required byte[] PrivateKey { get; init; }
+
+    /// <summary>Server: the network's key, 32 bytes; null until there is one.</summary>
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public byte[]? NetworkKey { get; init; }
+
+    /// <summary>Server: the network's name; null until there is one.</summary>
+    public string? NetworkName { get; init; }
+
+    /// <summary>Server: the id that the next new member gets.</summary>
+    public uint NextMemberId { get; init; } = Membership.Leases.FirstClientId;
+
+    /// <summary>Server: every lease.</summary>
+    public IReadOnlyList<Lease> Leases { get; init; } = [];
+
+    /// <summary>Client: the addresses last leased, by the server's public key.</summary>
+    public IReadOnlyDictionary<PublicKey, IReadOnlyList<InterfaceAddress>> LastAddresses { get; init; } =
+        new Dictionary<PublicKey, IReadOnlyList<InterfaceAddress>>();
+
+    /// <summary>Zeroes the secrets.</summary>
+    public void Dispose()
+    {
+        CryptographicOperations.ZeroMemory(PrivateKey);
+        CryptographicOperations.ZeroMemory(NetworkKey);
+    }
+
+    /// <summary>Never the secrets.</summary>
+    public override string ToString() => $"(state of a {Role})";
+}

@@ -1,0 +1,244 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Configuration;
+
+/// <summary>From what a person wrote to checked options: parameters over file, defaults last.</summary>
+internal static class SettingsResolver
+{
+    /// <summary>Most members that a server may be told to admit.</summary>
+    private const int MaximumClients = Leases.DefaultMaximumCount;
+
+    /// <summary>The file's settings with the parameters' over them.</summary>
+    public static ServerSettings Overlay(ServerSettings file, ServerSettings parameters) => Overlay<ServerSettings>(file, parameters) with
+    {
+        Address = parameters.Address ?? file.Address,
+        Endpoint = parameters.Endpoint ?? file.Endpoint,
+        MaxClients = parameters.MaxClients ?? file.MaxClients,
+        ClientIsolation = parameters.ClientIsolation ?? file.ClientIsolation,
+    };
+
+    /// <summary>The file's settings with the parameters' over them. An invitation there replaces server and keys here, and the other way round.</summary>
+    public static ClientSettings Overlay(ClientSettings file, ClientSettings parameters)
+    {
+        if (parameters.Invitation is not null)
+            file = file with { Server = null, ServerKey = null, NetworkKey = null };
+        else if (parameters.Server is not null || parameters.ServerKey is not null || parameters.NetworkKey is not null)
+            file = file with { Invitation = null };
+        return Overlay<ClientSettings>(file, parameters) with
+        {
+            Invitation = parameters.Invitation ?? file.Invitation,
+            Server = parameters.Server ?? file.Server,
+            ServerKey = parameters.ServerKey ?? file.ServerKey,
+            Address = parameters.Address ?? file.Address,
+        };
+    }
+
+    /// <summary>Checks a server's settings.</summary>
+    /// <exception cref="LightTunnelException">The first thing that is wrong.</exception>
+    public static ServerOptions Resolve(ServerSettings settings)
+    {
+        var check = new SettingsCheck(complete: true);
+        ServerOptions options = Resolve(settings, check);
+        check.ThrowFirst();
+        return options;
+    }
+
+    /// <summary>Checks a client's settings.</summary>
+    /// <exception cref="LightTunnelException">The first thing that is wrong.</exception>
+    public static ClientOptions Resolve(ClientSettings settings, TimeProvider time)
+    {
+        var check = new SettingsCheck(complete: true);
+        ClientOptions options = Resolve(settings, time, check);
+        check.ThrowFirst();
+        return options;
+    }
+
+    /// <summary>The options, usable only when the check has found no problem.</summary>
+    internal static ServerOptions Resolve(ServerSettings settings, SettingsCheck check)
+    {
+        CheckCommon(settings, check);
+        string name = NameOf(settings);
+        List<InterfaceAddress> addresses = check.ReadAll(nameof(settings.Address), settings.Address, SettingValues.ServerAddress);
+        CheckFamilies(check, addresses.Select(address => address.Address));
+        if (settings.Address is null or [] && check.Complete)
+        {
+            check.Add(nameof(settings.Address), new LightTunnelException(
+                LightTunnelError.InvalidOption, "The server has no address.", "Give it an address with its network's prefix length, such as 10.0.0.1/24."));
+        }
+
+        int listenPort = settings.ListenPort ?? ServerOptions.DefaultListenPort;
+        List<ServerEndpoint> endpoints = check.ReadAll(nameof(settings.Endpoint), settings.Endpoint, text =>
+        {
+            ServerEndpoint endpoint = SettingValues.Endpoint(text, listenPort);
+            SettingValues.CheckOutside(endpoint, [.. addresses.Select(address => address.Prefix)]);
+            return endpoint;
+        });
+        CheckCount(check, nameof(settings.Endpoint), endpoints.Count);
+        check.Guard(nameof(settings.MaxClients), 0, () =>
+        {
+            if (settings.MaxClients is { } clients)
+                SettingValues.Number("MaxClients", clients, 1, MaximumClients);
+        });
+        var options = new ServerOptions
+        {
+            Name = name,
+            StatePath = StatePathOf(settings, "server", name),
+            Addresses = addresses,
+            Endpoints = endpoints,
+            ListenPort = listenPort,
+            NetworkKey = check.Read(nameof(settings.NetworkKey), settings.NetworkKey, SettingValues.NetworkKey),
+            ClientIsolation = settings.ClientIsolation ?? false,
+            Mtu = settings.Mtu,
+            InterfaceName = settings.InterfaceName,
+            LogPath = LogPathOf(settings),
+            LogLevel = settings.LogLevel ?? LogLevel.Information,
+        };
+        return settings.MaxClients is { } maxClients ? options with { MaxClients = maxClients } : options;
+    }
+
+    /// <summary>The options, usable only when the check has found no problem.</summary>
+    internal static ClientOptions Resolve(ClientSettings settings, TimeProvider time, SettingsCheck check)
+    {
+        CheckCommon(settings, check);
+        string name = NameOf(settings);
+        Invitation? invitation = check.Read(nameof(settings.Invitation), settings.Invitation, secret => Invitation.Parse(secret.Reveal(), time.GetUtcNow()));
+        CheckWayToJoin(settings, check);
+        List<ServerEndpoint> servers = check.ReadAll(nameof(settings.Server), settings.Server, text => SettingValues.Endpoint(text, ServerOptions.DefaultListenPort));
+        CheckCount(check, nameof(settings.Server), servers.Count);
+        PublicKey serverKey = invitation?.ServerKey ?? default;
+        check.Guard(nameof(settings.ServerKey), 0, () =>
+        {
+            if (settings.ServerKey is not null)
+                serverKey = SettingValues.ServerKey(settings.ServerKey);
+        });
+        PresharedKey? networkKey = check.Read(nameof(settings.NetworkKey), settings.NetworkKey, SettingValues.NetworkKey);
+        List<TunnelAddress> addresses = check.ReadAll(nameof(settings.Address), settings.Address, text =>
+        {
+            TunnelAddress address = SettingValues.ClientAddress(text);
+            if (invitation is not null)
+                SettingValues.CheckInside(address, invitation.Prefixes);
+            return address;
+        });
+        CheckFamilies(check, addresses);
+        return new ClientOptions
+        {
+            Name = name,
+            StatePath = StatePathOf(settings, "client", name),
+            Servers = invitation?.Endpoints ?? servers,
+            ServerKey = serverKey,
+            NetworkKey = invitation?.NetworkKey ?? networkKey!,
+            RequestedAddresses = addresses,
+            ListenPort = settings.ListenPort ?? 0,
+            Mtu = settings.Mtu,
+            InterfaceName = settings.InterfaceName,
+            LogPath = LogPathOf(settings),
+            LogLevel = settings.LogLevel ?? LogLevel.Information,
+        };
+    }
+
+    private static T Overlay<T>(T file, T parameters)
+        where T : TunnelSettings => file with
+        {
+            Name = parameters.Name ?? file.Name,
+            ListenPort = parameters.ListenPort ?? file.ListenPort,
+            Mtu = parameters.Mtu ?? file.Mtu,
+            InterfaceName = parameters.InterfaceName ?? file.InterfaceName,
+            StatePath = parameters.StatePath ?? file.StatePath,
+            LogPath = parameters.LogPath ?? file.LogPath,
+            LogLevel = parameters.LogLevel ?? file.LogLevel,
+            NetworkKey = parameters.NetworkKey ?? file.NetworkKey,
+        };
+
+    private static void CheckCommon(TunnelSettings settings, SettingsCheck check)
+    {
+        check.Read(nameof(settings.Name), settings.Name, SettingValues.Name);
+        check.Read(nameof(settings.InterfaceName), settings.InterfaceName, SettingValues.InterfaceName);
+        check.Read(nameof(settings.StatePath), settings.StatePath, path => SettingValues.FullPath("state path", path));
+        check.Read(nameof(settings.LogPath), settings.LogPath, path => SettingValues.FullPath("log path", path));
+        if (settings.ListenPort is { } port)
+            check.Guard(nameof(settings.ListenPort), 0, () => SettingValues.Number("ListenPort", port, 0, ushort.MaxValue));
+        if (settings.Mtu is { } mtu)
+            check.Guard(nameof(settings.Mtu), 0, () => SettingValues.Number("Mtu", mtu, TunnelOptions.MinimumMtu, TunnelOptions.MaximumMtu));
+        if (settings.LogLevel is { } level && !Enum.IsDefined(level))
+        {
+            check.Add(nameof(settings.LogLevel), new LightTunnelException(
+                LightTunnelError.InvalidOption, $"'{level}' is not a log level.", $"Use one of {string.Join(", ", Enum.GetNames<LogLevel>())}."));
+        }
+    }
+
+    /// <summary>Invitation, or server with both keys.</summary>
+    private static void CheckWayToJoin(ClientSettings settings, SettingsCheck check)
+    {
+        const string Action = "Give either an invitation, or server, server key and network key.";
+        (string Key, bool Given)[] parts =
+        [
+            (nameof(settings.Server), settings.Server is { Count: > 0 }),
+            (nameof(settings.ServerKey), settings.ServerKey is not null),
+            (nameof(settings.NetworkKey), settings.NetworkKey is not null),
+        ];
+        if (settings.Invitation is not null)
+        {
+            foreach ((string key, bool given) in parts)
+            {
+                if (given)
+                    check.Add(key, new LightTunnelException(LightTunnelError.InvalidOption, $"{key} contradicts Invitation, which says it already.", Action));
+            }
+        }
+        else if (check.Complete)
+        {
+            string[] missing = [.. parts.Where(part => !part.Given).Select(part => part.Key)];
+            if (missing.Length == parts.Length)
+                check.Add(nameof(settings.Invitation), new LightTunnelException(LightTunnelError.InvalidOption, "Nothing says which network to join.", Action));
+            else if (missing.Length > 0)
+                check.Add(missing[0], new LightTunnelException(LightTunnelError.InvalidOption, $"{string.Join(" and ", missing)} missing.", Action));
+        }
+    }
+
+    private static void CheckFamilies(SettingsCheck check, IEnumerable<TunnelAddress> addresses)
+    {
+        if (addresses.GroupBy(address => address.IsIPv4).Any(family => family.Count() > 1))
+        {
+            check.Add(nameof(ServerSettings.Address), new LightTunnelException(
+                LightTunnelError.InvalidOption, "There are two addresses of one kind.", "Give at most one IPv4 and one IPv6 address."));
+        }
+    }
+
+    private static void CheckCount(SettingsCheck check, string key, int count)
+    {
+        if (count > Invitation.MaximumEndpoints)
+        {
+            check.Add(key, new LightTunnelException(
+                LightTunnelError.InvalidOption, $"{count} endpoints are too many.", $"Give at most {Invitation.MaximumEndpoints}."));
+        }
+    }
+
+    private static string NameOf(TunnelSettings settings) => settings.Name ?? NodeName.Sanitize(Environment.MachineName);
+
+    private static string StatePathOf(TunnelSettings settings, string role, string name) =>
+        FullPathOrNull(settings.StatePath) ?? DefaultStatePath(role, name);
+
+    private static string? LogPathOf(TunnelSettings settings) => FullPathOrNull(settings.LogPath);
+
+    /// <summary>Null also for what <see cref="CheckCommon"/> has found to be no path.</summary>
+    private static string? FullPathOrNull(string? path) =>
+        string.IsNullOrWhiteSpace(path) || path.Contains('\0', StringComparison.Ordinal) ? null : Path.GetFullPath(path);
+
+    private static string DefaultStatePath(string role, string name)
+    {
+        string folder = $"{role}-{name}";
+        if (OperatingSystem.IsWindows())
+            return Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.CommonApplicationData), "LightTunnel", folder);
+        if (Environment.IsPrivilegedProcess)
+            return Path.Combine("/var/lib/lighttunnel", folder);
+
+        // XDG base directory specification: relative values are to be ignored.
+        string? state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
+        if (string.IsNullOrEmpty(state) || !Path.IsPathRooted(state))
+            state = Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".local", "state");
+        return Path.Combine(state, "lighttunnel", folder);
+    }
+}

@@ -1,0 +1,211 @@
+using System.Buffers;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Configuration;
+
+/// <summary>
+/// The state file: two lines of JSON. The first names format, version and the SHA-256 of the second; the second is the content. So damage is
+/// always noticed, and a version is told before anything else is read. Whatever the bytes are, reading throws InvalidState only.
+/// </summary>
+internal static class StateFile
+{
+    /// <summary>Longest file that is read, bytes: some 200,000 leases.</summary>
+    public const int MaximumLength = 64 << 20;
+
+    private const string Format = "LightTunnel state";
+    private const int Version = 1;
+    private const int KeyLength = 32;
+
+    private const int MaximumDepth = 8;
+
+    /// <summary>The whole content of the file; the caller zeroes it.</summary>
+    public static byte[] Encode(NodeState state)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        // Roomy from the beginning, as a buffer that grows leaves copies of the secrets behind.
+        var body = new ArrayBufferWriter<byte>(4096 + (512 * (state.Leases.Count + state.LastAddresses.Count)));
+        using (var writer = new Utf8JsonWriter(body))
+            WriteBody(writer, state);
+        var header = new ArrayBufferWriter<byte>();
+        using (var writer = new Utf8JsonWriter(header))
+        {
+            writer.WriteStartObject();
+            writer.WriteString("format", Format);
+            writer.WriteNumber("version", Version);
+            writer.WriteString("sha256", Convert.ToHexStringLower(SHA256.HashData(body.WrittenSpan)));
+            writer.WriteEndObject();
+        }
+
+        byte[] content = [.. header.WrittenSpan, (byte)'\n', .. body.WrittenSpan, (byte)'\n'];
+        body.Clear();
+        return content;
+    }
+
+    /// <summary>Reads the whole content of the file.</summary>
+    /// <param name="content">The file's bytes.</param>
+    /// <param name="path">The file, for the error.</param>
+    /// <exception cref="LightTunnelException">InvalidState.</exception>
+    public static NodeState Decode(ReadOnlyMemory<byte> content, string path)
+    {
+        try
+        {
+            int end = content.Span.IndexOf((byte)'\n');
+            if (end < 0)
+                throw Damaged(path, content.Length == 0 ? "it is empty" : "it is cut short", null);
+            using JsonDocument header = Parse(content[..end]);
+            if (header.RootElement.GetProperty("format").GetString() != Format)
+                throw Damaged(path, "it is not a LightTunnel state file", null);
+            int version = header.RootElement.GetProperty("version").GetInt32();
+            if (version > Version)
+            {
+                throw new LightTunnelException(
+                    LightTunnelError.InvalidState,
+                    $"The state file {path} was written by a newer LightTunnel (format {version}, known here: {Version}).",
+                    "Install a newer version of LightTunnel, or choose another state path.") { Target = path };
+            }
+
+            ReadOnlyMemory<byte> body = content[(end + 1)..];
+            if (body.Length == 0 || body.Span[^1] != (byte)'\n')
+                throw Damaged(path, "it is cut short", null);
+            body = body[..^1];
+            string digest = Convert.ToHexStringLower(SHA256.HashData(body.Span));
+            if (version != Version || header.RootElement.GetProperty("sha256").GetString() != digest)
+                throw Damaged(path, "its content does not match its checksum", null);
+            using JsonDocument document = Parse(body);
+            return ReadBody(document.RootElement);
+        }
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException or OverflowException)
+        {
+            throw Damaged(path, "its content could not be read", exception);
+        }
+    }
+
+    /// <summary>The error about a file that is not as it was written.</summary>
+    public static LightTunnelException Damaged(string path, string what, Exception? cause) => new(
+        LightTunnelError.InvalidState,
+        $"The state file {path} is damaged: {what}.",
+        "Put a backup of the file in its place. Only if there is none, remove the file: the node then gets a new identity, and clients of a server need new invitations.",
+        cause) { Target = path };
+
+    private static JsonDocument Parse(ReadOnlyMemory<byte> json) => JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaximumDepth });
+
+    private static void WriteBody(Utf8JsonWriter writer, NodeState state)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("role", state.Role == TunnelRole.Server ? "server" : "client");
+        writer.WriteBase64String("privateKey", state.PrivateKey);
+        if (state.Role == TunnelRole.Server)
+        {
+            if (state.NetworkKey is not null)
+                writer.WriteBase64String("networkKey", state.NetworkKey);
+            if (state.NetworkName is not null)
+                writer.WriteString("networkName", state.NetworkName);
+            writer.WriteNumber("nextMemberId", state.NextMemberId);
+            writer.WriteStartArray("leases");
+            foreach (Lease lease in state.Leases)
+                WriteLease(writer, lease);
+            writer.WriteEndArray();
+        }
+        else
+        {
+            writer.WriteStartObject("lastAddresses");
+            foreach ((PublicKey server, IReadOnlyList<InterfaceAddress> addresses) in state.LastAddresses)
+            {
+                writer.WriteStartArray(server.ToString());
+                foreach (InterfaceAddress address in addresses)
+                    writer.WriteStringValue(address.ToString());
+                writer.WriteEndArray();
+            }
+
+            writer.WriteEndObject();
+        }
+
+        writer.WriteEndObject();
+    }
+
+    private static void WriteLease(Utf8JsonWriter writer, Lease lease)
+    {
+        writer.WriteStartObject();
+        writer.WriteNumber("id", lease.MemberId);
+        writer.WriteBase64String("publicKey", lease.PublicKey.Bytes);
+        writer.WriteString("name", lease.Name);
+        writer.WriteStartArray("addresses");
+        foreach (TunnelAddress address in lease.Addresses)
+            writer.WriteStringValue(address.ToString());
+        writer.WriteEndArray();
+        writer.WriteString("created", lease.Created.ToString("O", CultureInfo.InvariantCulture));
+        writer.WriteString("lastSeen", lease.LastSeen.ToString("O", CultureInfo.InvariantCulture));
+        writer.WriteEndObject();
+    }
+
+    private static NodeState ReadBody(JsonElement root)
+    {
+        TunnelRole role = root.GetProperty("role").GetString() switch
+        {
+            "server" => TunnelRole.Server,
+            "client" => TunnelRole.Client,
+            _ => throw new FormatException("Unknown role."),
+        };
+        byte[] privateKey = ReadKey(root.GetProperty("privateKey"));
+        if (role == TunnelRole.Client)
+        {
+            var last = new Dictionary<PublicKey, IReadOnlyList<InterfaceAddress>>();
+            foreach (JsonProperty server in root.GetProperty("lastAddresses").EnumerateObject())
+            {
+                if (!PublicKey.TryParse(server.Name, out PublicKey key))
+                    throw new FormatException("Bad server key.");
+                last[key] = [.. server.Value.EnumerateArray().Select(ReadInterfaceAddress)];
+            }
+
+            return new NodeState { Role = role, PrivateKey = privateKey, LastAddresses = last };
+        }
+
+        string? networkName = root.TryGetProperty("networkName", out JsonElement name) ? name.GetString() : null;
+        if (networkName is not null && !NodeName.IsValid(networkName))
+            throw new FormatException("Bad network name.");
+        return new NodeState
+        {
+            Role = role,
+            PrivateKey = privateKey,
+            NetworkKey = root.TryGetProperty("networkKey", out JsonElement networkKey) ? ReadKey(networkKey) : null,
+            NetworkName = networkName,
+            NextMemberId = root.GetProperty("nextMemberId").GetUInt32(),
+            Leases = [.. root.GetProperty("leases").EnumerateArray().Select(ReadLease)],
+        };
+    }
+
+    private static Lease ReadLease(JsonElement element)
+    {
+        string? name = element.GetProperty("name").GetString();
+        if (!NodeName.IsValid(name))
+            throw new FormatException("Bad member name.");
+        return new Lease
+        {
+            MemberId = element.GetProperty("id").GetUInt32(),
+            PublicKey = new PublicKey(ReadKey(element.GetProperty("publicKey"))),
+            Name = name,
+            Addresses = [.. element.GetProperty("addresses").EnumerateArray().Select(ReadAddress)],
+            Created = element.GetProperty("created").GetDateTimeOffset(),
+            LastSeen = element.GetProperty("lastSeen").GetDateTimeOffset(),
+        };
+    }
+
+    private static byte[] ReadKey(JsonElement element)
+    {
+        byte[] key = element.GetBytesFromBase64();
+        return key.Length == KeyLength ? key : throw new FormatException("A key has 32 bytes.");
+    }
+
+    private static TunnelAddress ReadAddress(JsonElement element) =>
+        TunnelAddress.TryParse(element.GetString(), out TunnelAddress address) ? address : throw new FormatException("Bad address.");
+
+    private static InterfaceAddress ReadInterfaceAddress(JsonElement element) =>
+        InterfaceAddress.TryParse(element.GetString(), out InterfaceAddress address) ? address : throw new FormatException("Bad address.");
+}

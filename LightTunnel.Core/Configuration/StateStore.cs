@@ -1,0 +1,167 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+
+namespace LightTunnel.Configuration;
+
+/// <summary>
+/// The folder in which one node keeps its identity and leases, held for as long as the tunnel runs. A lock file, which the system releases when
+/// the process ends however it ends, keeps a second tunnel out. Owned by the control loop.
+/// </summary>
+internal sealed class StateStore : IDisposable
+{
+    /// <summary>The file with the state.</summary>
+    public const string FileName = "state.json";
+
+    /// <summary>The file that is locked.</summary>
+    public const string LockName = "lock";
+
+    private readonly FileStream _lock;
+    private readonly Action<AtomicFileStep>? _beforeStep;
+
+    private StateStore(string folder, FileStream lockFile, Action<AtomicFileStep>? beforeStep)
+    {
+        Folder = folder;
+        _lock = lockFile;
+        _beforeStep = beforeStep;
+    }
+
+    /// <summary>The folder, as a full path.</summary>
+    public string Folder { get; }
+
+    /// <summary>The file with the state, as a full path.</summary>
+    public string FilePath => Path.Combine(Folder, FileName);
+
+    /// <summary>Takes hold of a folder, which is made if need be.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="beforeStep">For tests that cut a save short.</param>
+    /// <exception cref="LightTunnelException">StateInUse, or FileAccess.</exception>
+    public static StateStore Open(string folder, Action<AtomicFileStep>? beforeStep = null)
+    {
+        string path = Path.GetFullPath(folder);
+        try
+        {
+            AtomicFile.CreateOwnedFolder(path, FileName);
+        }
+        catch (Exception exception) when (IsFileError(exception))
+        {
+            throw NoAccess(path, "could not be made or opened", exception);
+        }
+
+        string lockPath = Path.Combine(path, LockName);
+        try
+        {
+            FileStream lockFile = AtomicFile.OpenOwned(lockPath, FileMode.OpenOrCreate, FileShare.None);
+            try
+            {
+                lockFile.SetLength(0);
+                lockFile.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
+                lockFile.Flush();
+            }
+            catch
+            {
+                lockFile.Dispose();
+                throw;
+            }
+
+            return new StateStore(path, lockFile, beforeStep);
+        }
+        catch (IOException exception) when (IsLocked(exception))
+        {
+            throw new LightTunnelException(
+                LightTunnelError.StateInUse,
+                $"The state in {path} is in use by another running tunnel{Holder(lockPath)}.",
+                "Stop that tunnel first, or give this one its own name or state path.",
+                exception) { Target = path };
+        }
+        catch (Exception exception) when (IsFileError(exception))
+        {
+            throw NoAccess(lockPath, "could not be made or opened", exception);
+        }
+    }
+
+    /// <summary>Reads the state; null when the folder has none yet, which is the only case for a new identity.</summary>
+    /// <exception cref="LightTunnelException">InvalidState: damaged, of a newer version, or of the other role. FileAccess.</exception>
+    public NodeState? Load(TunnelRole role)
+    {
+        byte[] content;
+        try
+        {
+            if (!File.Exists(FilePath))
+                return null;
+            if (new FileInfo(FilePath).Length > StateFile.MaximumLength)
+                throw StateFile.Damaged(FilePath, "it is too long", null);
+            content = File.ReadAllBytes(FilePath);
+        }
+        catch (Exception exception) when (IsFileError(exception))
+        {
+            throw NoAccess(FilePath, "could not be read", exception);
+        }
+
+        try
+        {
+            NodeState state = StateFile.Decode(content, FilePath);
+            if (state.Role == role)
+                return state;
+            state.Dispose();
+            throw new LightTunnelException(
+                LightTunnelError.InvalidState,
+                $"The state file {FilePath} is of a {state.Role.ToString().ToLowerInvariant()}, not of a {role.ToString().ToLowerInvariant()}.",
+                "Choose another state path.") { Target = FilePath };
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(content);
+        }
+    }
+
+    /// <summary>Saves the state. When it returns, the state is on the disk; when it fails, the old one still is.</summary>
+    /// <exception cref="LightTunnelException">FileAccess.</exception>
+    public void Save(NodeState state)
+    {
+        byte[] content = StateFile.Encode(state);
+        try
+        {
+            AtomicFile.Replace(FilePath, content, _beforeStep, _beforeStep is null ? int.MaxValue : 1);
+        }
+        catch (Exception exception) when (IsFileError(exception))
+        {
+            throw NoAccess(FilePath, "could not be written", exception);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(content);
+        }
+    }
+
+    /// <summary>Lets go of the folder.</summary>
+    public void Dispose() => _lock.Dispose();
+
+    private static bool IsFileError(Exception exception) => exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException;
+
+    /// <summary>EWOULDBLOCK of flock (11 on Linux, 35 on macOS), or ERROR_SHARING_VIOLATION on Windows.</summary>
+    private static bool IsLocked(IOException exception) =>
+        OperatingSystem.IsWindows() ? (exception.HResult & 0xFFFF) == 32 : exception.HResult is 11 or 35;
+
+    private static string Holder(string lockPath)
+    {
+        try
+        {
+            using var stream = new FileStream(lockPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var reader = new StreamReader(stream);
+            return int.TryParse(reader.ReadToEnd(), NumberStyles.None, CultureInfo.InvariantCulture, out int process) ? $" (process {process})" : string.Empty;
+        }
+        catch (Exception exception) when (IsFileError(exception))
+        {
+            return string.Empty;
+        }
+    }
+
+    private static LightTunnelException NoAccess(string path, string what, Exception exception) => new(
+        LightTunnelError.FileAccess,
+        $"{path} {what}: {exception.Message}",
+        "Check the path, its permissions and the free space, or choose another state path.",
+        exception) { Target = path };
+}

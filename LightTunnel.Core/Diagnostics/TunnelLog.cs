@@ -1,0 +1,218 @@
+using System.Globalization;
+using Serilog;
+using Serilog.Core;
+using Serilog.Events;
+
+namespace LightTunnel.Diagnostics;
+
+/// <summary>
+/// The log of one tunnel: the latest entries in memory, and a file when one is asked for. Structured by Serilog templates: "{Peer} came online".
+/// All members may be called from any thread; none but the constructor throws for reasons outside this process.
+/// </summary>
+internal sealed class TunnelLog : IDisposable
+{
+    /// <summary>Entries kept in memory when nobody says otherwise.</summary>
+    public const int DefaultCapacity = 2000;
+
+    private readonly TimeProvider _time;
+    private readonly LoggingLevelSwitch _level;
+    private readonly LogRing _ring;
+    private readonly Logger _logger;
+
+    /// <param name="tunnel">Name of the tunnel.</param>
+    /// <param name="time">Gives each entry its time.</param>
+    /// <param name="minimumLevel">Least important level that is logged.</param>
+    /// <param name="path">File to log to, rolled daily and at 10 MB, of which 7 are kept; null for none.</param>
+    /// <param name="capacity">Entries kept in memory.</param>
+    /// <exception cref="LightTunnelException">FileAccess: the file cannot be written.</exception>
+    public TunnelLog(string tunnel, TimeProvider time, LogLevel minimumLevel = LogLevel.Information, string? path = null, int capacity = DefaultCapacity)
+    {
+        ArgumentNullException.ThrowIfNull(time);
+        Tunnel = tunnel;
+        _time = time;
+        _level = new LoggingLevelSwitch(ToSerilog(minimumLevel));
+        _ring = new LogRing(tunnel, capacity);
+        LoggerConfiguration configuration = new LoggerConfiguration().MinimumLevel.ControlledBy(_level).WriteTo.Sink(_ring);
+        if (path is not null)
+            LogFile.Configure(configuration, path);
+        _logger = configuration.CreateLogger();
+    }
+
+    /// <summary>Name of the tunnel.</summary>
+    public string Tunnel { get; }
+
+    /// <summary>Least important level that is logged; may be changed at any time.</summary>
+    public LogLevel MinimumLevel
+    {
+        get => FromSerilog(_level.MinimumLevel);
+        set => _level.MinimumLevel = ToSerilog(value);
+    }
+
+    /// <summary>True when an entry of the level would be logged; ask before making costly arguments.</summary>
+    public bool IsEnabled(LogLevel level) => level >= MinimumLevel;
+
+    /// <summary>For developers.</summary>
+    public void Debug(string template, params ReadOnlySpan<object?> values) => Write(LogLevel.Debug, null, template, values);
+
+    /// <summary>What an admin wants to read.</summary>
+    public void Information(string template, params ReadOnlySpan<object?> values) => Write(LogLevel.Information, null, template, values);
+
+    /// <summary>Something is wrong, and LightTunnel copes.</summary>
+    public void Warning(string template, params ReadOnlySpan<object?> values) => Write(LogLevel.Warning, null, template, values);
+
+    /// <summary>Something is wrong, and somebody must act.</summary>
+    public void Error(Exception? exception, string template, params ReadOnlySpan<object?> values) => Write(LogLevel.Error, exception, template, values);
+
+    /// <summary>Writes an entry.</summary>
+    /// <param name="level">How important it is.</param>
+    /// <param name="exception">What caused it, or null.</param>
+    /// <param name="template">A constant Serilog message template.</param>
+    /// <param name="values">The template's values in order; never a secret.</param>
+    public void Write(LogLevel level, Exception? exception, string template, params ReadOnlySpan<object?> values)
+    {
+        if (!IsEnabled(level) || !_logger.BindMessageTemplate(template, values.ToArray(), out MessageTemplate? parsed, out IEnumerable<LogEventProperty>? properties))
+            return;
+        _logger.Write(new LogEvent(_time.GetLocalNow(), ToSerilog(level), exception, parsed, properties));
+    }
+
+    /// <summary>
+    /// Entries in memory, oldest first: those after <paramref name="afterSequence"/> (0 for all), of <paramref name="minimumLevel"/> or above, and of
+    /// those the last <paramref name="tail"/>.
+    /// </summary>
+    public IReadOnlyList<LogEntry> Read(long afterSequence = 0, LogLevel minimumLevel = LogLevel.Debug, int tail = int.MaxValue) =>
+        _ring.Read(afterSequence, minimumLevel, tail);
+
+    /// <summary>Like <see cref="Read"/>, but waits until there is at least one such entry; empty once the log is completed.</summary>
+    public Task<IReadOnlyList<LogEntry>> WaitAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
+        _ring.WaitAsync(afterSequence, minimumLevel, cancellationToken);
+
+    /// <summary>Says that no more entries come, and closes the file; what is in memory stays readable. Idempotent.</summary>
+    public void Dispose()
+    {
+        _logger.Dispose();
+        _ring.Complete();
+    }
+
+    internal static LogEventLevel ToSerilog(LogLevel level) => level switch
+    {
+        LogLevel.Debug => LogEventLevel.Debug,
+        LogLevel.Information => LogEventLevel.Information,
+        LogLevel.Warning => LogEventLevel.Warning,
+        LogLevel.Error => LogEventLevel.Error,
+        _ => throw new ArgumentOutOfRangeException(nameof(level), level, null),
+    };
+
+    internal static LogLevel FromSerilog(LogEventLevel level) => level switch
+    {
+        LogEventLevel.Verbose or LogEventLevel.Debug => LogLevel.Debug,
+        LogEventLevel.Information => LogLevel.Information,
+        LogEventLevel.Warning => LogLevel.Warning,
+        _ => LogLevel.Error,
+    };
+}
+
+/// <summary>The latest entries of a log, in a ring of fixed size.</summary>
+internal sealed class LogRing(string tunnel, int capacity) : ILogEventSink
+{
+    private readonly Lock _gate = new();
+    private readonly LogEntry[] _entries = new LogEntry[capacity];
+    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private long _count;
+    private bool _completed;
+
+    /// <inheritdoc/>
+    public void Emit(LogEvent logEvent)
+    {
+        string message = LogText.Render(logEvent);
+        string? exception = logEvent.Exception is { } cause ? LogText.OneLine($"{cause.GetType().Name}: {cause.Message}") : null;
+        TaskCompletionSource changed;
+        lock (_gate)
+        {
+            _entries[_count % capacity] = new LogEntry(++_count, logEvent.Timestamp, TunnelLog.FromSerilog(logEvent.Level), tunnel, message, exception);
+            changed = _changed;
+            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+
+        changed.SetResult();
+    }
+
+    public IReadOnlyList<LogEntry> Read(long afterSequence, LogLevel minimumLevel, int tail)
+    {
+        lock (_gate)
+            return ReadLocked(afterSequence, minimumLevel, tail);
+    }
+
+    public async Task<IReadOnlyList<LogEntry>> WaitAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Task changed;
+            lock (_gate)
+            {
+                List<LogEntry> entries = ReadLocked(afterSequence, minimumLevel, int.MaxValue);
+                if (entries.Count > 0 || _completed)
+                    return entries;
+                afterSequence = Math.Max(afterSequence, _count);
+                changed = _changed.Task;
+            }
+
+            await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public void Complete()
+    {
+        TaskCompletionSource changed;
+        lock (_gate)
+        {
+            _completed = true;
+            changed = _changed;
+        }
+
+        changed.TrySetResult();
+    }
+
+    private List<LogEntry> ReadLocked(long afterSequence, LogLevel minimumLevel, int tail)
+    {
+        var found = new List<LogEntry>();
+        for (long sequence = _count; sequence > Math.Max(Math.Max(afterSequence, 0), _count - capacity) && found.Count < tail; sequence--)
+        {
+            LogEntry entry = _entries[(sequence - 1) % capacity];
+            if (entry.Level >= minimumLevel)
+                found.Add(entry);
+        }
+
+        found.Reverse();
+        return found;
+    }
+}
+
+/// <summary>How an entry becomes one line of text.</summary>
+internal static class LogText
+{
+    /// <summary>The message with its values, strings without quotes, without a character that could make it look like two lines.</summary>
+    public static string Render(LogEvent logEvent)
+    {
+        using var writer = new StringWriter(CultureInfo.InvariantCulture);
+        foreach (Serilog.Parsing.MessageTemplateToken token in logEvent.MessageTemplate.Tokens)
+        {
+            if (token is Serilog.Parsing.PropertyToken property && logEvent.Properties.TryGetValue(property.PropertyName, out LogEventPropertyValue? value)
+                && value is ScalarValue { Value: string text })
+            {
+                writer.Write(text);
+            }
+            else
+            {
+                token.Render(logEvent.Properties, writer, CultureInfo.InvariantCulture);
+            }
+        }
+
+        return OneLine(writer.ToString());
+    }
+
+    /// <summary>The text with control characters replaced by spaces.</summary>
+    public static string OneLine(string text) =>
+        text.Any(IsBreaking) ? string.Concat(text.Select(character => IsBreaking(character) ? ' ' : character)) : text;
+
+    private static bool IsBreaking(char character) => char.IsControl(character) || character is '\u2028' or '\u2029';
+}
