@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
-using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.WireGuard;

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using LightTunnel.Diagnostics;
-using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.WireGuard;

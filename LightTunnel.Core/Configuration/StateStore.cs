@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using LightTunnel.Diagnostics;
-using LightTunnel.Management;
+using LightTunnel.Membership;
 
 namespace LightTunnel.Configuration;
 

@@ -40,6 +40,7 @@ internal sealed class ClientNode : Node
     private IReadOnlyList<UdpEndpoint> _candidates = [];
     private IReadOnlyList<TunnelAddress> _requested;
     private bool _locating;
+    private Peer? _admitted;
     private bool _refusedStranger;
     private bool _statisticsChanged;
     private long _nextStatistics = long.MinValue;
@@ -151,9 +152,8 @@ internal sealed class ClientNode : Node
     public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
     {
         presharedKey = NetworkKey;
-        bool known = _peers.ContainsKey(initiator);
-        _refusedStranger = !known;
-        return known;
+        _refusedStranger = !_peers.TryGetValue(initiator, out _admitted);
+        return !_refusedStranger;
     }
 
     /// <inheritdoc/>
@@ -181,7 +181,12 @@ internal sealed class ClientNode : Node
     protected override void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
         _refusedStranger = false;
+        _admitted = null;
         base.HandleHandshake(datagram, source);
+
+        // The first message under the new keys may carry a packet, and a packet is taken only from a link with an owner.
+        if (_admitted is { } peer && Links.Find(peer.Key) is { } link)
+            link.Owner = peer;
         if (!_refusedStranger || !source.IsRelayed)
             return;
 
@@ -207,10 +212,9 @@ internal sealed class ClientNode : Node
             return null;
         }
 
-        if (link.Owner is null || peer.LinkedAt == 0)
+        if (peer.LinkedAt == 0)
         {
             peer.LinkedAt = Timestamp;
-            link.Owner = peer;
             peer.Link = link;
             if (link.Path.IsRelayed)
                 Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
@@ -292,7 +296,7 @@ internal sealed class ClientNode : Node
     /// <inheritdoc/>
     protected override long FinishTurn(long now)
     {
-        if (!_statisticsChanged)
+        if (!_statisticsChanged || _peers.Count == 0)
             return long.MaxValue;
         if (now < _nextStatistics)
             return _nextStatistics;
@@ -419,7 +423,9 @@ internal sealed class ClientNode : Node
     private void OnRegistered(RegisteredMessage registered)
     {
         _server.Session!.Registered = true;
-        int mtu = _options.Mtu ?? registered.Mtu;
+        int mtu = Math.Min(_options.Mtu ?? registered.Mtu, registered.Mtu);
+        if (_options.Mtu > mtu)
+            Log.Warning("An MTU of {Requested} was asked for; the network carries {Mtu} at most", _options.Mtu, mtu);
         try
         {
             if (!Forwarding.OwnAddresses.SequenceEqual(registered.Addresses))
@@ -440,7 +446,7 @@ internal sealed class ClientNode : Node
         _server.Name = registered.ServerName;
         _server.Version = registered.SoftwareVersion;
         _server.Addresses = [.. registered.ServerAddresses];
-        _server.Mtu = Math.Min(mtu, registered.Mtu);
+        _server.Mtu = mtu;
         _server.Online = true;
         Forwarding = Forwarding with { OwnAddresses = [.. registered.Addresses] };
         AddRoutes(_server);

@@ -425,12 +425,15 @@ internal abstract class Node : ILinkHost, IDisposable
 
     private void FlushStaged(Peer peer, Link link)
     {
-        Span<byte> datagram = new byte[TunnelOptions.MaximumMtu + PacketBatch.Headroom];
+        if (peer.Staged.Count == 0)
+            return;
+        Span<byte> datagram = new byte[peer.Staged.Max(packet => packet.Length) + PacketBatch.Headroom];
         while (peer.Staged.TryPeek(out byte[]? packet) && link.SealCopy(packet, datagram, peer.Mtu, out int written) == SealResult.Sealed)
         {
             peer.Staged.Dequeue();
             peer.ReleaseStaged();
             SendBy(link.Path, datagram[..written]);
+            NoteTraffic(peer, Timestamp);
         }
     }
 }
