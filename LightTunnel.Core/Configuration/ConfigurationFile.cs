@@ -1,0 +1,253 @@
+using System.Text;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+
+namespace LightTunnel.Configuration;
+
+/// <summary>
+/// Configuration files: YAML with the parameters' names in camelCase as keys, and "role: server" or "role: client". Relative paths in a file
+/// are relative to the file's folder.
+/// </summary>
+public static class ConfigurationFile
+{
+    /// <summary>Longest file that is read, bytes.</summary>
+    private const int MaximumLength = 1 << 20;
+
+    private const UnixFileMode OthersRead = UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+
+    private static readonly Dictionary<string, Func<ServerSettings, ConfigurationEntry, ServerSettings>> ServerKeys =
+        new(CommonKeys<ServerSettings>())
+        {
+            ["address"] = static (settings, entry) => settings with { Address = entry.Texts() },
+            ["endpoint"] = static (settings, entry) => settings with { Endpoint = entry.Texts() },
+            ["maxClients"] = static (settings, entry) => settings with { MaxClients = entry.Number() },
+            ["clientIsolation"] = static (settings, entry) => settings with { ClientIsolation = entry.Flag() },
+        };
+
+    private static readonly Dictionary<string, Func<ClientSettings, ConfigurationEntry, ClientSettings>> ClientKeys =
+        new(CommonKeys<ClientSettings>())
+        {
+            ["invitation"] = static (settings, entry) => settings with { Invitation = entry.Secret() },
+            ["server"] = static (settings, entry) => settings with { Server = entry.Texts() },
+            ["serverKey"] = static (settings, entry) => settings with { ServerKey = entry.Text() },
+            ["address"] = static (settings, entry) => settings with { Address = entry.Texts() },
+        };
+
+    private static readonly HashSet<string> SecretKeys = ["networkKey", "invitation"];
+
+    /// <summary>Reads a server's file. What it leaves out may still come as parameters.</summary>
+    /// <exception cref="LightTunnelException">InvalidConfiguration: the first problem, with file, line and column.</exception>
+    public static ServerSettings LoadServer(string path)
+    {
+        var file = new OpenFile(path, TunnelRole.Server);
+        file.ThrowFirst();
+        return file.Server;
+    }
+
+    /// <summary>Reads a client's file. What it leaves out may still come as parameters.</summary>
+    /// <exception cref="LightTunnelException">InvalidConfiguration: the first problem, with file, line and column.</exception>
+    public static ClientSettings LoadClient(string path)
+    {
+        var file = new OpenFile(path, TunnelRole.Client);
+        file.ThrowFirst();
+        return file.Client;
+    }
+
+    /// <summary>Everything that is wrong with a file of either role, in the order of the file; empty when it is fine.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="time">The clock that invitations are checked by; the system's when null.</param>
+    public static IReadOnlyList<ConfigurationProblem> Check(string path, TimeProvider? time = null) =>
+        new OpenFile(path, null, time ?? TimeProvider.System).Problems;
+
+    private static Dictionary<string, Func<T, ConfigurationEntry, T>> CommonKeys<T>()
+        where T : TunnelSettings => new()
+        {
+            ["name"] = static (settings, entry) => settings with { Name = entry.Text() },
+            ["listenPort"] = static (settings, entry) => settings with { ListenPort = entry.Number() },
+            ["mtu"] = static (settings, entry) => settings with { Mtu = entry.Number() },
+            ["interfaceName"] = static (settings, entry) => settings with { InterfaceName = entry.Text() },
+            ["statePath"] = static (settings, entry) => settings with { StatePath = entry.Text() },
+            ["logPath"] = static (settings, entry) => settings with { LogPath = entry.Text() },
+            ["logLevel"] = static (settings, entry) => settings with { LogLevel = entry.Choice<LogLevel>() },
+            ["networkKey"] = static (settings, entry) => settings with { NetworkKey = entry.Secret() },
+        };
+
+    /// <summary>One file on its way from text to settings, with its problems.</summary>
+    private sealed class OpenFile
+    {
+        private const string RoleKey = "role";
+
+        private readonly string _path;
+        private readonly List<(ConfigurationProblem Problem, LightTunnelException? Cause)> _problems = [];
+
+        /// <param name="path">The file.</param>
+        /// <param name="expected">The role that it must have, or null for any.</param>
+        /// <param name="time">Given to check everything; null leaves an invitation's expiry, and what is missing, to the resolver.</param>
+        public OpenFile(string path, TunnelRole? expected, TimeProvider? time = null)
+        {
+            _path = path;
+            try
+            {
+                _path = Path.GetFullPath(path);
+                if (ReadText() is { } text)
+                    Read(text, expected, time);
+            }
+            catch (DecoderFallbackException)
+            {
+                Add(default, null, "The file is not UTF-8 text.", "Save it as UTF-8.");
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+            {
+                Add(default, null, $"The file could not be read: {exception.Message}", "Check the path and its permissions.");
+            }
+        }
+
+        public ServerSettings Server { get; private set; } = new();
+
+        public ClientSettings Client { get; private set; } = new();
+
+        public IReadOnlyList<ConfigurationProblem> Problems => [.. Sorted().Select(pair => pair.Problem)];
+
+        public void ThrowFirst()
+        {
+            (ConfigurationProblem? problem, LightTunnelException? cause) = Sorted().FirstOrDefault(pair => pair.Problem.Severity == ConfigurationSeverity.Error);
+            if (problem is not null)
+                throw problem.ToException(cause);
+        }
+
+        private IEnumerable<(ConfigurationProblem Problem, LightTunnelException? Cause)> Sorted() =>
+            _problems.OrderBy(pair => pair.Problem.Line).ThenBy(pair => pair.Problem.Column);
+
+        private string? ReadText()
+        {
+            using var stream = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            byte[] bytes = new byte[MaximumLength + 1];
+            int length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+            if (length > MaximumLength)
+            {
+                Add(default, null, "The file is longer than 1 MB.", "Check that it is the right file.");
+                return null;
+            }
+
+            using var reader = new StreamReader(
+                new MemoryStream(bytes, 0, length), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true), detectEncodingFromByteOrderMarks: true);
+            return reader.ReadToEnd();
+        }
+
+        private void Read(string text, TunnelRole? expected, TimeProvider? time)
+        {
+            IReadOnlyList<ConfigurationEntry> entries = ConfigurationReader.Read(text, Add);
+            if (RoleOf(entries, expected) is not { } role)
+                return;
+            if (role == TunnelRole.Server)
+                Server = Apply(entries, ServerKeys, Server);
+            else
+                Client = Apply(entries, ClientKeys, Client);
+            CheckMode(entries);
+            CheckValues(entries, role, time);
+            Server = WithFullPaths(Server);
+            Client = WithFullPaths(Client);
+        }
+
+        private TunnelRole? RoleOf(IReadOnlyList<ConfigurationEntry> entries, TunnelRole? expected)
+        {
+            const string Action = "Write role: server, or role: client.";
+            ConfigurationEntry? entry = entries.FirstOrDefault(entry => entry.Key == RoleKey);
+            if (entry is null)
+            {
+                if (_problems.Count == 0)
+                    Add(new ConfigurationText(string.Empty, true, 1, 1), RoleKey, "The file does not say whose it is: 'role' is missing.", Action);
+                return expected;
+            }
+
+            if (entry.Choice<TunnelRole>() is not { } role)
+                return expected;
+            if (expected is null || role == expected)
+                return role;
+            string other = role == TunnelRole.Server ? "a server: start it with Start-LtServer." : "a client: join with Connect-LtNetwork.";
+            Add(entry.ValueText(0), RoleKey, $"This is the file of {other}", "Use the file of the other role.");
+            return null;
+        }
+
+        private T Apply<T>(IReadOnlyList<ConfigurationEntry> entries, Dictionary<string, Func<T, ConfigurationEntry, T>> keys, T settings)
+        {
+            var seen = new Dictionary<string, ConfigurationText>();
+            foreach (ConfigurationEntry entry in entries)
+            {
+                if (!seen.TryAdd(entry.Key, entry.KeyText))
+                    Add(entry.KeyText, entry.Key, $"'{ConfigurationEntry.Shorten(entry.Key)}' is there twice, first in line {seen[entry.Key].Line}.", "Remove one of them.");
+                else if (keys.TryGetValue(entry.Key, out Func<T, ConfigurationEntry, T>? apply))
+                    settings = apply(settings, entry);
+                else if (entry.Key != RoleKey)
+                    ReportUnknown(entry, [.. keys.Keys]);
+            }
+
+            return settings;
+        }
+
+        private void ReportUnknown(ConfigurationEntry entry, IReadOnlyList<string> known)
+        {
+            string? near = Spelling.Nearest(entry.Key, [.. known, RoleKey]);
+            Add(
+                entry.KeyText,
+                entry.Key,
+                $"'{ConfigurationEntry.Shorten(entry.Key)}' is not a key of this file." + (near is null ? string.Empty : $" Did you mean '{near}'?"),
+                near is null ? $"Use one of {string.Join(", ", known.Order(StringComparer.Ordinal))}." : $"Write {near}.");
+        }
+
+        /// <summary>Warns of secrets that others on this machine can read.</summary>
+        private void CheckMode(IReadOnlyList<ConfigurationEntry> entries)
+        {
+            if (OperatingSystem.IsWindows() || entries.FirstOrDefault(entry => SecretKeys.Contains(entry.Key)) is not { } secret)
+                return;
+            if ((File.GetUnixFileMode(_path) & OthersRead) != 0)
+            {
+                _problems.Add((new ConfigurationProblem(
+                    _path, secret.KeyText.Line, secret.KeyText.Column, ConfigurationSeverity.Warning, secret.Key,
+                    $"Others on this machine can read '{secret.Key}', which is a secret.", $"chmod 600 {_path}"), null));
+            }
+        }
+
+        private void CheckValues(IReadOnlyList<ConfigurationEntry> entries, TunnelRole role, TimeProvider? time)
+        {
+            IReadOnlyList<SettingsProblem> found = Resolve(role, time ?? TimeProvider.System, complete: false);
+            foreach (SettingsProblem problem in found)
+            {
+                if (time is not null || problem.Exception.Error != LightTunnelError.InvitationExpired)
+                    Add(entries, problem, ConfigurationSeverity.Error);
+            }
+
+            if (time is null || _problems.Any(pair => pair.Problem.Severity == ConfigurationSeverity.Error))
+                return;
+            foreach (SettingsProblem problem in Resolve(role, time, complete: true))
+                Add(entries, problem, ConfigurationSeverity.Warning);
+        }
+
+        private IReadOnlyList<SettingsProblem> Resolve(TunnelRole role, TimeProvider time, bool complete)
+        {
+            var check = new SettingsCheck(complete);
+            if (role == TunnelRole.Server)
+                SettingsResolver.Resolve(Server, check).NetworkKey?.Dispose();
+            else
+                SettingsResolver.Resolve(Client, time, check).NetworkKey?.Dispose();
+            return check.Problems;
+        }
+
+        private void Add(IReadOnlyList<ConfigurationEntry> entries, SettingsProblem problem, ConfigurationSeverity severity)
+        {
+            string key = char.ToLowerInvariant(problem.Key[0]) + problem.Key[1..];
+            ConfigurationText where = entries.FirstOrDefault(entry => entry.Key == key)?.ValueText(problem.Index) ?? default;
+            string message = severity == ConfigurationSeverity.Warning ? $"{problem.Exception.Message} It must be given as a parameter." : problem.Exception.Message;
+            _problems.Add((new ConfigurationProblem(_path, where.Line, where.Column, severity, key, message, problem.Exception.RecommendedAction), problem.Exception));
+        }
+
+        private void Add(ConfigurationText where, string? key, string message, string action) => _problems.Add((
+            new ConfigurationProblem(_path, where.Line, where.Column, ConfigurationSeverity.Error, key is null ? null : ConfigurationEntry.Shorten(key), message, action), null));
+
+        private T WithFullPaths<T>(T settings)
+            where T : TunnelSettings => settings with { StatePath = FullPath(settings.StatePath), LogPath = FullPath(settings.LogPath) };
+
+        private string? FullPath(string? path) =>
+            path is null || path.Contains('\0', StringComparison.Ordinal) ? path : Path.GetFullPath(path, Path.GetDirectoryName(_path)!);
+    }
+}

@@ -1,0 +1,244 @@
+using System.Formats.Cbor;
+using System.Net;
+using LightTunnel.Diagnostics;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+using Xunit;
+
+namespace LightTunnel.Tests.Membership;
+
+public sealed class ControlMessageTests
+{
+    internal static PublicKey Key(int seed) => new(new ByteMutator(seed).Random(32));
+
+    internal static TunnelAddress Address(string text) => TunnelAddress.TryParse(text, out TunnelAddress address) ? address : throw new FormatException(text);
+
+    internal static InterfaceAddress Interface(string text) =>
+        InterfaceAddress.TryParse(text, out InterfaceAddress address) ? address : throw new FormatException(text);
+
+    internal static DirectoryEntry Entry(uint id, bool online = true, string name = "node") => new()
+    {
+        MemberId = id,
+        Name = $"{name}-{id}",
+        Addresses = [TunnelAddress.FromIPv4(0x0A000000 + id)],
+        PublicKey = Key((int)id),
+        Online = online,
+        SoftwareVersion = "0.1.0",
+    };
+
+    private static readonly RegisterMessage Register = new()
+    {
+        Name = "laptop",
+        RequestedAddresses = [Address("10.0.0.20"), Address("fd00::20")],
+        SoftwareVersion = "0.1.0",
+    };
+
+    private static readonly RegisteredMessage Registered = new()
+    {
+        MemberId = 2,
+        NetworkName = "net",
+        ServerName = "hub",
+        Addresses = [Interface("10.0.0.20/24"), Interface("fd00::20/64")],
+        ServerAddresses = [Address("10.0.0.1"), Address("fd00::1")],
+        Mtu = 1400,
+        ObservedEndpoint = new UdpEndpoint(IPAddress.Parse("192.0.2.7"), 4711),
+        ClientIsolation = true,
+        SoftwareVersion = "0.1.0",
+    };
+
+    private static readonly DirectoryMessage Page = new()
+    {
+        Revision = ulong.MaxValue,
+        Changed = [Entry(2), Entry(3, online: false), Entry(uint.MaxValue)],
+        Removed = [4, 5],
+        More = true,
+        Start = true,
+    };
+
+    private static T RoundTrip<T>(T message)
+        where T : ControlMessage
+    {
+        byte[] encoded = ControlMessageCodec.Encode(message);
+        Assert.InRange(encoded.Length, 1, ControlFrame.MaximumBodyLength);
+        Assert.Equal(DecodeResult.Message, ControlMessageCodec.Decode(encoded, out ControlMessage? decoded));
+        return Assert.IsType<T>(decoded);
+    }
+
+    [Fact]
+    public void Decode_Register_GivesItBack()
+    {
+        RegisterMessage decoded = RoundTrip(Register);
+        Assert.Equal((1, "laptop", "0.1.0"), (decoded.Protocol, decoded.Name, decoded.SoftwareVersion));
+        Assert.Equal(Register.RequestedAddresses, decoded.RequestedAddresses);
+        Assert.Empty(RoundTrip(new RegisterMessage { Name = "x" }).RequestedAddresses);
+    }
+
+    [Fact]
+    public void Encode_Register_HasTheDocumentedBytes() =>
+        Assert.Equal(
+            "A4" + "0001" + "0101" + "02" + "626E31" + "03" + "81" + "44" + "0A000014",
+            Convert.ToHexString(ControlMessageCodec.Encode(new RegisterMessage { Name = "n1", RequestedAddresses = [Address("10.0.0.20")] })));
+
+    [Fact]
+    public void Decode_Registered_GivesItBack()
+    {
+        RegisteredMessage decoded = RoundTrip(Registered);
+        Assert.Equal(Registered with { Addresses = [], ServerAddresses = [] }, decoded with { Addresses = [], ServerAddresses = [] });
+        Assert.Equal(Registered.Addresses, decoded.Addresses);
+        Assert.Equal(Registered.ServerAddresses, decoded.ServerAddresses);
+
+        RegisteredMessage plain = RoundTrip(Registered with { ObservedEndpoint = default, ClientIsolation = false, SoftwareVersion = string.Empty });
+        Assert.False(plain.ObservedEndpoint.IsSpecified);
+        Assert.False(plain.ClientIsolation);
+        var v6 = new UdpEndpoint(IPAddress.Parse("2001:db8::7"), 1);
+        Assert.Equal(v6, RoundTrip(Registered with { ObservedEndpoint = v6 }).ObservedEndpoint);
+    }
+
+    [Fact]
+    public void Decode_RefusedAndLeave_GivesThemBack()
+    {
+        Assert.Equal(new RefusedMessage { Reason = RefusalReason.AddressTaken, Text = "ä taken" }, RoundTrip(new RefusedMessage { Reason = RefusalReason.AddressTaken, Text = "ä taken" }));
+        Assert.Equal(new RefusedMessage { Reason = RefusalReason.Other }, RoundTrip(new RefusedMessage { Reason = (RefusalReason)99 }));
+        Assert.Equal(new LeaveMessage { Reason = LeaveReason.Restarting }, RoundTrip(new LeaveMessage { Reason = LeaveReason.Restarting }));
+        Assert.Equal(LeaveReason.Other, RoundTrip(new LeaveMessage { Reason = (LeaveReason)99 }).Reason);
+    }
+
+    [Fact]
+    public void Decode_Directory_GivesItBack()
+    {
+        DirectoryMessage decoded = RoundTrip(Page);
+        Assert.Equal(Page.Changed, decoded.Changed);
+        Assert.Equal(Page.Removed, decoded.Removed);
+        Assert.Equal((ulong.MaxValue, true, true), (decoded.Revision, decoded.More, decoded.Start));
+    }
+
+    [Fact]
+    public void Decode_TextWithControlCharacters_IsCleaned() =>
+        Assert.Equal("a b c", RoundTrip(new RefusedMessage { Reason = RefusalReason.Other, Text = "a\nb\u001bc" }).Text);
+
+    [Fact]
+    public void Encode_LongestOfEachMessage_FitsInAFrame()
+    {
+        string name = new('n', NodeName.MaximumLength);
+        TunnelAddress[] addresses = [.. Enumerable.Range(1, 4).Select(i => Address($"fd00:1:2:3:4:5:6:{i}"))];
+        RoundTrip(Register with { Name = name, RequestedAddresses = addresses, SoftwareVersion = new string('9', 500) });
+        RoundTrip(Registered with { NetworkName = name, ServerName = name, Addresses = [.. addresses.Select(a => new InterfaceAddress(a, 128))], ServerAddresses = addresses });
+        RoundTrip(new RefusedMessage { Reason = RefusalReason.Other, Text = new string('語', 1000) });
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("two words")]
+    [InlineData("-x")]
+    [InlineData("a*")]
+    public void Encode_BadName_IsTheCallersFault(string name) =>
+        Assert.Throws<ArgumentException>(() => ControlMessageCodec.Encode(new RegisterMessage { Name = name }));
+
+    [Fact]
+    public void Encode_PageTooLong_IsTheCallersFault() =>
+        Assert.Throws<ArgumentException>(() => ControlMessageCodec.Encode(new DirectoryMessage { Revision = 1, Changed = [.. Enumerable.Range(2, 40).Select(i => Entry((uint)i))] }));
+
+    [Fact]
+    public void Decode_UnknownKeys_AreIgnored()
+    {
+        var writer = new CborWriter(CborConformanceMode.Canonical);
+        writer.WriteStartMap(4);
+        writer.WriteInt32(0);
+        writer.WriteInt32(5);
+        writer.WriteInt32(1);
+        writer.WriteInt32(1);
+        writer.WriteInt32(77);
+        writer.WriteStartArray(2);
+        writer.WriteTextString("new");
+        writer.WriteBoolean(true);
+        writer.WriteEndArray();
+        writer.WriteTextString("text key");
+        writer.WriteNull();
+        writer.WriteEndMap();
+        Assert.Equal(DecodeResult.Message, ControlMessageCodec.Decode(writer.Encode(), out ControlMessage? message));
+        Assert.Equal(new LeaveMessage { Reason = LeaveReason.Stopped }, message);
+    }
+
+    [Theory]
+    [InlineData("A10063", DecodeResult.Malformed)] // cut short
+    [InlineData("A1001863", DecodeResult.Unknown)] // type 99
+    [InlineData("A20018630180", DecodeResult.Unknown)]
+    [InlineData("A0", DecodeResult.Malformed)] // no type
+    [InlineData("80", DecodeResult.Malformed)] // no map
+    [InlineData("BF0005FF", DecodeResult.Malformed)] // indefinite length
+    [InlineData("A2000500050101", DecodeResult.Malformed)] // key twice
+    [InlineData("A200050101FF", DecodeResult.Malformed)] // something after the end
+    [InlineData("A200050120", DecodeResult.Malformed)] // negative reason
+    [InlineData("A2000501F5", DecodeResult.Malformed)] // reason of another type
+    [InlineData("A200050181", DecodeResult.Malformed)]
+    [InlineData("A200010162616263", DecodeResult.Malformed)]
+    [InlineData("BA7FFFFFFF0005", DecodeResult.Malformed)] // two billion pairs announced
+    [InlineData("A300040101029A7FFFFFFF", DecodeResult.Malformed)] // two billion entries announced
+    [InlineData("A20005C001", DecodeResult.Malformed)]
+    public void Decode_OddBytes_IsToldApart(string hex, object expected) =>
+        Assert.Equal((DecodeResult)expected, ControlMessageCodec.Decode(Convert.FromHexString(hex), out _));
+
+    [Fact]
+    public void Decode_DeeplyNestedUnknownKey_IsMalformed()
+    {
+        byte[] fine = [0xA3, 0x00, 0x05, 0x01, 0x01, 0x09, .. Enumerable.Repeat((byte)0x81, 6), 0x00];
+        byte[] deep = [0xA3, 0x00, 0x05, 0x01, 0x01, 0x09, .. Enumerable.Repeat((byte)0x81, 1000), 0x00];
+        Assert.Equal(DecodeResult.Message, ControlMessageCodec.Decode(fine, out _));
+        Assert.Equal(DecodeResult.Malformed, ControlMessageCodec.Decode(deep, out _));
+    }
+
+    [Fact]
+    public void Decode_HostileBytes_NeverThrowsAndWhatItTakesCanBeEncodedAgain()
+    {
+        byte[][] goods =
+        [
+            ControlMessageCodec.Encode(Register), ControlMessageCodec.Encode(Registered), ControlMessageCodec.Encode(Page),
+            ControlMessageCodec.Encode(new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "full" }),
+            ControlMessageCodec.Encode(new LeaveMessage { Reason = LeaveReason.Stopped }),
+        ];
+        var mutator = new ByteMutator(3);
+        int[] results = new int[3];
+        for (int i = 0; i < 30_000; i++)
+        {
+            byte[] bytes = i % 50 == 0 ? mutator.Random(i % 600) : mutator.Mutate(goods[i % goods.Length]);
+            DecodeResult result = ControlMessageCodec.Decode(bytes, out ControlMessage? message);
+            results[(int)result]++;
+            Assert.Equal(result == DecodeResult.Message, message is not null);
+            if (message is not null && bytes.Length <= ControlMessageCodec.MaximumPageLength)
+                ControlMessageCodec.Encode(message);
+        }
+
+        Assert.All(results, count => Assert.InRange(count, 1, 29_999));
+    }
+
+    [Theory]
+    [InlineData(RefusalReason.AddressTaken, LightTunnelError.AddressTaken)]
+    [InlineData(RefusalReason.AddressPoolExhausted, LightTunnelError.AddressPoolExhausted)]
+    [InlineData(RefusalReason.ServerFull, LightTunnelError.ServerFull)]
+    [InlineData(RefusalReason.AddressUnusable, LightTunnelError.InvalidAddress)]
+    [InlineData(RefusalReason.VersionUnsupported, LightTunnelError.ServerRefused)]
+    [InlineData(RefusalReason.InvalidName, LightTunnelError.InvalidName)]
+    [InlineData(RefusalReason.Other, LightTunnelError.ServerRefused)]
+    public void ToException_EachReason_HasItsError(object reason, LightTunnelError expected)
+    {
+        LightTunnelException exception = new RefusedMessage { Reason = (RefusalReason)reason, Text = "why not" }.ToException();
+        Assert.Equal(expected, exception.Error);
+        Assert.EndsWith("why not", exception.Message, StringComparison.Ordinal);
+        Assert.NotEmpty(exception.RecommendedAction);
+    }
+
+    [Theory]
+    [InlineData("MY-PC", "MY-PC")]
+    [InlineData("my pc.local", "my-pc.local")]
+    [InlineData("Büro", "B-ro")]
+    [InlineData("--", "node")]
+    [InlineData("", "node")]
+    [InlineData(null, "node")]
+    public void Sanitize_AnyHostName_IsAValidName(string? text, string expected)
+    {
+        Assert.Equal(expected, NodeName.Sanitize(text));
+        Assert.True(NodeName.IsValid(NodeName.Sanitize(text + new string('x', 100))));
+    }
+}
