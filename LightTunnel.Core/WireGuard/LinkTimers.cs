@@ -94,7 +94,7 @@ internal sealed class LinkTimers(Link link, LinkClock clock, Random jitter)
         if (force)
         {
             // Forcing must not put off the end of an attempt for ever.
-            if (!EndAttemptInTime(now) || !link.IsRemoved)
+            if (!EndAttemptInTime(now) || !(link.IsRemoved || HandshakeInProgress))
                 SendInitiation(now);
             return;
         }

@@ -1,0 +1,225 @@
+using System.Net;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+using Microsoft.Extensions.Time.Testing;
+
+namespace LightTunnel.Tests.WireGuard;
+
+/// <summary>A datagram under way between two nodes of a <see cref="LinkWorld"/>.</summary>
+internal sealed record Datagram(PathAddress From, PathAddress To, byte[] Bytes)
+{
+    public byte Type => Bytes[0];
+}
+
+/// <summary>Nodes, a network in memory and a clock that only moves when told to. One thread; nothing is lost unless <see cref="Filter"/> says so.</summary>
+internal sealed class LinkWorld : IDisposable
+{
+    private readonly List<LinkNode> _nodes = [];
+
+    public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+
+    /// <summary>Sent and not yet delivered.</summary>
+    public List<Datagram> UnderWay { get; } = [];
+
+    /// <summary>Everything ever sent.</summary>
+    public List<Datagram> Log { get; } = [];
+
+    /// <summary>False drops the datagram.</summary>
+    public Func<Datagram, bool> Filter { get; set; } = _ => true;
+
+    public LinkNode AddNode(PrivateKey? identity = null)
+    {
+        var node = new LinkNode(this, identity ?? PrivateKey.Generate(), Endpoint(_nodes.Count + 1));
+        _nodes.Add(node);
+        return node;
+    }
+
+    /// <summary>Two nodes that know each other.</summary>
+    public (LinkNode A, LinkNode B) AddPair(PresharedKey? keyOfA = null, PresharedKey? keyOfB = null)
+    {
+        LinkNode a = AddNode();
+        LinkNode b = AddNode();
+        a.Table.Add(b.Key, keyOfA).Path = b.Address;
+        b.Table.Add(a.Key, keyOfB).Path = a.Address;
+        return (a, b);
+    }
+
+    /// <summary>Two nodes with a session that A initiated.</summary>
+    public (LinkNode A, LinkNode B) AddConnectedPair()
+    {
+        (LinkNode a, LinkNode b) = AddPair();
+        a.LinkTo(b).RequestHandshake();
+        Deliver();
+        a.Forget();
+        b.Forget();
+        return (a, b);
+    }
+
+    public static PathAddress Endpoint(int number) => new(new UdpEndpoint(IPAddress.Parse("192.0.2." + number), 1000 + number));
+
+    public void Send(PathAddress from, PathAddress to, ReadOnlySpan<byte> bytes)
+    {
+        var datagram = new Datagram(from, to, bytes.ToArray());
+        Log.Add(datagram);
+        if (Filter(datagram))
+            UnderWay.Add(datagram);
+    }
+
+    /// <summary>Delivers until the network is silent.</summary>
+    public void Deliver()
+    {
+        RunTimers();
+        while (UnderWay.Count != 0)
+        {
+            Datagram next = UnderWay[0];
+            UnderWay.RemoveAt(0);
+            Deliver(next);
+        }
+    }
+
+    public void Deliver(Datagram datagram)
+    {
+        _nodes.Find(n => n.Address == datagram.To)?.Receive([.. datagram.Bytes], datagram.From);
+        RunTimers();
+    }
+
+    /// <summary>Moves the clock from deadline to deadline, delivering everything at each.</summary>
+    public void Advance(TimeSpan duration)
+    {
+        Deliver();
+        long end = Time.GetTimestamp() + (long)(duration.TotalSeconds * Time.TimestampFrequency);
+        while (true)
+        {
+            long next = Math.Min(RunTimers(), end);
+            long now = Time.GetTimestamp();
+            if (next > now)
+                Time.Advance(TimeSpan.FromSeconds((double)(next - now) / Time.TimestampFrequency));
+            Deliver();
+            if (next >= end)
+                return;
+        }
+    }
+
+    public void Advance(double seconds) => Advance(TimeSpan.FromSeconds(seconds));
+
+    public long RunTimers()
+    {
+        long next = long.MaxValue;
+        foreach (LinkNode node in _nodes)
+            next = Math.Min(next, node.Table.RunTimers());
+        return next;
+    }
+
+    public void Dispose()
+    {
+        foreach (LinkNode node in _nodes)
+            node.Dispose();
+    }
+}
+
+/// <summary>A node that keeps what it could not seal, and writes down what its links tell it.</summary>
+internal sealed class LinkNode : ILinkHost, IDisposable
+{
+    public const int Mtu = 1400;
+
+    private readonly LinkWorld _world;
+    private readonly PrivateKey _identity;
+    private readonly Queue<byte[]> _staged = new();
+
+    public LinkNode(LinkWorld world, PrivateKey identity, PathAddress address)
+    {
+        _world = world;
+        _identity = identity;
+        Address = address;
+        Table = new LinkTable(identity, world.Time, this, new Random(1));
+    }
+
+    public LinkTable Table { get; }
+
+    public PathAddress Address { get; set; }
+
+    public PublicKey Key => _identity.PublicKey;
+
+    public List<byte[]> Received { get; } = [];
+
+    public List<OpenResult> Results { get; } = [];
+
+    public int Established { get; private set; }
+
+    public int Lost { get; private set; }
+
+    public int Wakes { get; private set; }
+
+    /// <summary>Strangers are admitted with this key; null for none at all.</summary>
+    public (bool Admit, PresharedKey? Key) Strangers { get; set; }
+
+    public Link LinkTo(LinkNode other) => Table.Find(other.Key)!;
+
+    public SealResult Send(LinkNode other, params byte[] packet) => Send(LinkTo(other), packet);
+
+    public SealResult Send(Link link, byte[] packet)
+    {
+        byte[] datagram = new byte[packet.Length + 64];
+        SealResult result = link.SealCopy(packet, datagram, Mtu, out int written);
+        if (result == SealResult.Sealed)
+        {
+            _world.Send(Address, link.Path, datagram.AsSpan(0, written));
+            return result;
+        }
+
+        _staged.Enqueue(packet);
+        link.RequestHandshake();
+        return result;
+    }
+
+    public void Receive(byte[] datagram, PathAddress source)
+    {
+        if (datagram[0] != Messages.TransportType)
+        {
+            Table.HandleHandshake(datagram, source);
+            return;
+        }
+
+        OpenResult result = Table.Open(datagram, source, out _, out int offset, out int length);
+        Results.Add(result);
+        if (result == OpenResult.Packet)
+            Received.Add([.. datagram.AsSpan(offset, length)]);
+    }
+
+    public void Forget()
+    {
+        Received.Clear();
+        Results.Clear();
+        Established = 0;
+        Lost = 0;
+        Wakes = 0;
+        _world.Log.Clear();
+    }
+
+    public void Dispose()
+    {
+        Table.Dispose();
+        _identity.Dispose();
+    }
+
+    void ILinkHost.Send(Link link, ReadOnlySpan<byte> datagram) => _world.Send(Address, link.Path, datagram);
+
+    void ILinkHost.Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => _world.Send(Address, destination, datagram);
+
+    bool ILinkHost.TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+    {
+        presharedKey = Strangers.Key;
+        return Strangers.Admit;
+    }
+
+    void ILinkHost.SessionEstablished(Link link)
+    {
+        Established++;
+        while (_staged.TryDequeue(out byte[]? packet))
+            Send(link, packet);
+    }
+
+    void ILinkHost.SessionLost(Link link) => Lost++;
+
+    void ILinkHost.Wake() => Wakes++;
+}

@@ -1,0 +1,173 @@
+using System.Text;
+using LightTunnel.WireGuard;
+using LightTunnel.WireGuard.Noise;
+using Xunit;
+
+namespace LightTunnel.Tests.WireGuard;
+
+public sealed class PrimitiveTests
+{
+    private static readonly byte[] Input = [.. Enumerable.Range(0, 100).Select(i => (byte)i)];
+
+    public static TheoryData<int, string, string, string> Agreements => WycheproofCases.Agreements;
+
+    public static TheoryData<int, string, string> LowOrder => WycheproofCases.LowOrder;
+
+    public static TheoryData<int, string, string, string, string, string, bool> ChaCha => WycheproofCases.ChaCha20Poly1305;
+
+    public static TheoryData<int, string, string, string, string, string, bool> XChaCha => WycheproofCases.XChaCha20Poly1305;
+
+    [Fact]
+    public void Hash_Rfc7693AppendixB_IsThePublishedDigest()
+    {
+        byte[] hash = new byte[32];
+        Blake2s.Hash(hash, "a"u8, "bc"u8);
+        Assert.Equal("508C5E8C327C14E2E1A72BA34EEB452F37458B209ED63A294D999B4C86675982", Convert.ToHexString(hash));
+    }
+
+    [Theory] // Expected values by another implementation, Python's hashlib.
+    [InlineData(32, "0B67D33F8B859C3157FBABD9E6E47ED0")]
+    [InlineData(16, "56301549E674C3B72A0E1DAFB7A2C620")]
+    public void Mac_KeyOfEitherLength_IsWhatHashlibComputes(int keyLength, string expected)
+    {
+        byte[] mac = new byte[16];
+        Blake2s.Mac(mac, Input.AsSpan(0, keyLength), Input);
+        Assert.Equal(expected, Convert.ToHexString(mac));
+    }
+
+    [Fact] // Expected value by Python's hmac.
+    public void Hmac_InputInTwoParts_IsWhatHashlibComputes()
+    {
+        byte[] mac = new byte[32];
+        Blake2s.Hmac(mac, Input.AsSpan(0, 32), Input.AsSpan(0, 70), Input.AsSpan(70));
+        Assert.Equal("A81C95080BA2A7C4ED1B7B4C21DEC2C4FD6DC9F03FF37B6D65289DC95A7D1EF1", Convert.ToHexString(mac));
+    }
+
+    [Fact]
+    public void TryAgree_Rfc7748Section61_GivesThePublishedKeysAndSecret()
+    {
+        using var alice = new PrivateKey(Hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"));
+        using var bob = new PrivateKey(Hex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"));
+        Assert.Equal("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a", Convert.ToHexStringLower(alice.PublicKey.Bytes));
+        Assert.Equal("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f", Convert.ToHexStringLower(bob.PublicKey.Bytes));
+
+        byte[] shared = new byte[32];
+        Assert.True(alice.TryAgree(bob.PublicKey, shared));
+        Assert.Equal("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742", Convert.ToHexStringLower(shared));
+        Assert.True(bob.TryAgree(alice.PublicKey, shared));
+        Assert.Equal("4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742", Convert.ToHexStringLower(shared));
+    }
+
+    [Theory]
+    [MemberData(nameof(Agreements))]
+    public void TryAgree_WycheproofCase_GivesTheSecret(int id, string privateKey, string publicKey, string expected)
+    {
+        using var own = new PrivateKey(Hex(privateKey));
+        byte[] shared = new byte[32];
+        Assert.True(own.TryAgree(new PublicKey(Hex(publicKey)), shared), $"tcId {id}");
+        Assert.Equal(expected, Convert.ToHexStringLower(shared));
+    }
+
+    [Theory]
+    [MemberData(nameof(LowOrder))]
+    public void TryAgree_PublicKeyOfLowOrder_IsRefused(int id, string privateKey, string publicKey)
+    {
+        using var own = new PrivateKey(Hex(privateKey));
+        Assert.False(own.TryAgree(new PublicKey(Hex(publicKey)), new byte[32]), $"tcId {id}");
+    }
+
+    [Theory]
+    [MemberData(nameof(ChaCha))]
+    public void ChaCha20Poly1305_WycheproofCase_OpensOnlyWhatIsAuthentic(
+        int id, string key, string nonce, string associatedData, string plaintext, string sealedText, bool valid)
+    {
+        byte[] output = new byte[plaintext.Length / 2];
+        bool opened = Sodium.TryOpen(Hex(key), Hex(nonce), Hex(associatedData), Hex(sealedText), output);
+        Assert.True(opened == valid, $"tcId {id}");
+        if (!valid)
+            return;
+        Assert.Equal(plaintext, Convert.ToHexStringLower(output));
+        byte[] again = new byte[sealedText.Length / 2];
+        Sodium.Seal(Hex(key), Hex(nonce), Hex(associatedData), output, again);
+        Assert.Equal(sealedText, Convert.ToHexStringLower(again));
+    }
+
+    [Theory]
+    [MemberData(nameof(XChaCha))]
+    public void XChaCha20Poly1305_WycheproofCase_OpensOnlyWhatIsAuthentic(
+        int id, string key, string nonce, string associatedData, string plaintext, string sealedText, bool valid)
+    {
+        byte[] output = new byte[plaintext.Length / 2];
+        bool opened = Sodium.TryOpenExtended(Hex(key), Hex(nonce), Hex(associatedData), Hex(sealedText), output);
+        Assert.True(opened == valid, $"tcId {id}");
+        if (!valid)
+            return;
+        Assert.Equal(plaintext, Convert.ToHexStringLower(output));
+        byte[] again = new byte[sealedText.Length / 2];
+        Sodium.SealExtended(Hex(key), Hex(nonce), Hex(associatedData), output, again);
+        Assert.Equal(sealedText, Convert.ToHexStringLower(again));
+    }
+
+    [Fact]
+    public void TransportCipher_Rfc8439AppendixA5_OpensAndSealsThePublishedMessage()
+    {
+        byte[] sealedText = Hex(
+            "64a0861575861af460f062c79be643bd5e805cfd345cf389f108670ac76c8cb24c6cfc18755d43eea09ee94e382d26b0bdb7b73c321b0100"
+            + "d4f03b7f355894cf332f830e710b97ce98c8a84abd0b948114ad176e008d33bd60f982b1ff37c8559797a06ef4f0ef61c186324e2b350638"
+            + "3606907b6a7c02b0f9f6157b53c867e4b9166c767b804d46a59b5216cde7a4e99040c5a40433225ee282a1b0a06c523eaf4534d7f83fa115"
+            + "5b0047718cbc546a0d072b04b3564eea1b422273f548271a0bb2316053fa76991955ebd63159434ecebb4e466dae5a1073a6727627097a10"
+            + "49e617d91d361094fa68f0ff77987130305beaba2eda04df997b714d6c6f2c29a6ad5cb4022b02709beead9d67890cbb22392336fea1851f38");
+        byte[] associatedData = Hex("f33388860000000000004e91");
+        const ulong Counter = 0x0807060504030201;
+        using var cipher = new TransportCipher(Hex("1c9240a5eb55d38af333888604f6b5f0473917c1402b80099dca5cbc207075c0"));
+
+        byte[] buffer = [.. sealedText];
+        Assert.True(cipher.TryOpen(Counter, associatedData, buffer, buffer));
+        Assert.StartsWith("Internet-Drafts are draft documents valid", Encoding.UTF8.GetString(buffer), StringComparison.Ordinal);
+
+        cipher.Seal(Counter, associatedData, buffer.AsSpan(0, buffer.Length - TransportCipher.TagSize), buffer);
+        Assert.Equal(sealedText, buffer);
+    }
+
+    [Fact]
+    public void TransportCipher_EveryBitFlipped_IsRefused()
+    {
+        using var cipher = new TransportCipher(Input.AsSpan(0, 32));
+        byte[] sealedText = new byte[40];
+        cipher.Seal(7, default, Input.AsSpan(0, 24), sealedText);
+        for (int bit = 0; bit < sealedText.Length * 8; bit++)
+        {
+            byte[] forged = [.. sealedText];
+            forged[bit / 8] ^= (byte)(1 << (bit % 8));
+            Assert.False(cipher.TryOpen(7, default, forged, new byte[24]));
+        }
+
+        Assert.False(cipher.TryOpen(8, default, sealedText, new byte[24]));
+        Assert.False(cipher.TryOpen(7, default, sealedText.AsSpan(0, 15), new byte[24]));
+        Assert.True(cipher.TryOpen(7, default, sealedText, new byte[24]));
+    }
+
+    [Fact]
+    public void TransportCipher_Disposed_HasZeroedItsKey()
+    {
+        var cipher = new TransportCipher(Input.AsSpan(0, 32));
+        Assert.False(cipher.IsZeroed);
+        cipher.Dispose();
+        Assert.True(cipher.IsZeroed);
+    }
+
+    [Fact]
+    public void PrivateKey_Text_RoundTripsAndNeverShowsInToString()
+    {
+        using var key = PrivateKey.Generate();
+        Assert.True(PrivateKey.TryParse(key.Reveal(), out PrivateKey? again));
+        Assert.Equal(key.PublicKey, again.PublicKey);
+        Assert.DoesNotContain(key.Reveal(), key.ToString(), StringComparison.Ordinal);
+        again.Dispose();
+        Assert.True(again.IsZeroed);
+        Assert.False(PrivateKey.TryParse("c2hvcnQ=", out _));
+        Assert.False(PrivateKey.TryParse(null, out _));
+    }
+
+    private static byte[] Hex(string text) => Convert.FromHexString(text);
+}
