@@ -53,15 +53,18 @@ internal readonly struct TunnelAddress : IEquatable<TunnelAddress>, IComparable<
         return FromBytes(bytes[..length]);
     }
 
-    /// <summary>Reads "10.0.0.20" or "fd00::20"; the short IPv4 forms that <see cref="IPAddress"/> takes ("10") are refused.</summary>
+    /// <summary>
+    /// Reads "10.0.0.20" or "fd00::20". Refused are the forms of <see cref="IPAddress"/> that people misread: short, hexadecimal and octal
+    /// IPv4 ("10", "010.0.0.1" is 8.0.0.1), and IPv4-mapped IPv6, which would be a second name for one address.
+    /// </summary>
     public static bool TryParse([NotNullWhen(true)] string? text, out TunnelAddress address)
     {
         address = default;
         if (!IPAddress.TryParse(text, out IPAddress? parsed))
             return false;
-        if (parsed.AddressFamily == AddressFamily.InterNetwork && text.AsSpan().Count('.') != 3)
+        if (parsed.AddressFamily == AddressFamily.InterNetwork && parsed.ToString() != text)
             return false;
-        if (parsed.ScopeIdOrZero() != 0 || text.Contains('[', StringComparison.Ordinal))
+        if (parsed.ScopeIdOrZero() != 0 || parsed.IsIPv4MappedToIPv6 || text.Contains('[', StringComparison.Ordinal))
             return false;
         address = FromIPAddress(parsed);
         return true;
