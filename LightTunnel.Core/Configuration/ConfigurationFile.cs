@@ -1,6 +1,6 @@
 using System.Text;
+using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
-using LightTunnel.Management;
 
 namespace LightTunnel.Configuration;
 
