@@ -106,6 +106,9 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
     public bool IsLocal => false;
 
     /// <inheritdoc/>
+    public int ProcessId => processId;
+
+    /// <inheritdoc/>
     public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) =>
         AskAsync<TunnelStatus>(nameof(IControlService.GetStatusAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
 

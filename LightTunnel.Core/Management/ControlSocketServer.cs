@@ -6,6 +6,8 @@ namespace LightTunnel.Management;
 /// <summary>Answers other processes of this machine about the tunnels of this one.</summary>
 internal sealed class ControlSocketServer : IDisposable
 {
+    private static readonly TimeSpan AcceptRetryDelay = TimeSpan.FromMilliseconds(100);
+
     private readonly ControlListener _listener;
     private readonly Service _service;
     private readonly SemaphoreSlim _connections = new(ControlTransport.MaximumConnections);
@@ -58,8 +60,9 @@ internal sealed class ControlSocketServer : IDisposable
             }
             catch (Exception exception) when (exception is IOException or System.Net.Sockets.SocketException)
             {
-                // One connection failed while it was accepted; the listener itself is fine.
+                // One connection failed while it was accepted, or this process has no file handle left: the listener itself is fine.
                 _connections.Release();
+                await Task.Delay(AcceptRetryDelay, TimeProvider.System).ConfigureAwait(false);
             }
         }
     }

@@ -17,6 +17,9 @@ public interface ITunnelHandle
     /// <summary>True when the tunnel runs in this process.</summary>
     bool IsLocal { get; }
 
+    /// <summary>Process that runs the tunnel.</summary>
+    int ProcessId => Environment.ProcessId;
+
     /// <summary>The tunnel as a whole, now.</summary>
     Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken);
 

@@ -1,7 +1,6 @@
 using LightTunnel.Membership;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
-using LightTunnel.WireGuard;
 
 namespace LightTunnel.Management;
 
@@ -52,13 +51,6 @@ public static class TunnelCatalog
     /// <summary>Everything that is wrong with a configuration file, in the order of its lines; empty when nothing is.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read at all.</exception>
     public static IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => RequiredEngine.CheckConfiguration(path);
-
-    /// <summary>A new random network key, 44 characters of base64.</summary>
-    public static Secret CreateNetworkKey()
-    {
-        using PresharedKey key = PresharedKey.Generate();
-        return new Secret(key.Reveal());
-    }
 
     /// <summary>
     /// The tunnels of this process, then those of every other process that this user may ask. A process that does not answer is
@@ -124,14 +116,6 @@ public static class TunnelCatalog
 /// <param name="Tunnels">The tunnels.</param>
 /// <param name="Warnings">One sentence for each process that could not be asked.</param>
 public sealed record TunnelSearch(IReadOnlyList<ITunnelHandle> Tunnels, IReadOnlyList<string> Warnings);
-
-/// <summary>Something that is wrong in a configuration file.</summary>
-/// <param name="Line">Line, from 1; 0 when it concerns the whole file.</param>
-/// <param name="Column">Column, from 1; 0 when it concerns the whole file.</param>
-/// <param name="Key">The key concerned, or null.</param>
-/// <param name="Message">What is wrong. Never a secret.</param>
-/// <param name="RecommendedAction">What to do about it.</param>
-public sealed record ConfigurationProblem(int Line, int Column, string? Key, string Message, string RecommendedAction);
 
 /// <summary>What the catalog needs of the engine.</summary>
 internal interface ITunnelEngine

@@ -161,7 +161,7 @@ internal sealed class UnixControlTransport : ControlTransport
     }
 
     /// <summary>The inode of this process's network namespace, from "net:[4026531840]".</summary>
-    private static string CurrentNamespace()
+    internal static string CurrentNamespace()
     {
         string? link = new FileInfo("/proc/self/ns/net").LinkTarget;
         return link is null ? "unknown" : string.Concat(link.Where(char.IsAsciiDigit));

@@ -1,0 +1,107 @@
+using System.Management.Automation;
+using System.Security;
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+
+namespace LightTunnel;
+
+/// <summary>Joins this machine to a network.</summary>
+/// <remarks>
+/// <para>Creates a tunnel interface, registers with the server and gets an address in the network. The command returns when the server has admitted this machine, or fails with the reason.</para>
+/// <para>Everything needed is in an invitation, one line of text that the server's admin makes with New-LtInvitation. Without one, give -Server, -ServerKey and -NetworkKey, or a file with -ConfigurationPath.</para>
+/// <para>The connection lives in the background of this PowerShell process until Disconnect-LtNetwork or until the process ends. When the server is lost the client tries again for ever; interface and address stay meanwhile.</para>
+/// <para>Needs root, or an elevated PowerShell on Windows.</para>
+/// </remarks>
+/// <example>
+/// <code>PS> Connect-LtNetwork -Invitation (Get-Content invitation.txt)
+///
+/// Name         State        Address            Server                Peers Uptime
+/// ----         -----        -------            ------                ----- ------
+/// laptop       Up           10.0.0.2/24        203.0.113.7:9000      1/3   0 s</code>
+/// <para>Joins with an invitation that was received as a file.</para>
+/// </example>
+/// <example>
+/// <code>PS> $key = Read-Host -AsSecureString
+/// PS> Connect-LtNetwork -Server vpn.example.org:9000 -ServerKey mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg= -NetworkKey $key -Address 10.0.0.20</code>
+/// <para>Joins without an invitation and asks for a certain address.</para>
+/// </example>
+[Cmdlet(VerbsCommunications.Connect, "LtNetwork", DefaultParameterSetName = "Invitation", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
+[OutputType(typeof(LtNetwork))]
+public sealed class ConnectLtNetworkCommand : StartCommand
+{
+    /// <summary>The invitation's one line, as text or as a SecureString, or the object that New-LtInvitation returned. It is a secret: who has it may join.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = "Invitation")]
+    [SecretText]
+    public SecureString? Invitation { get; set; }
+
+    /// <summary>"host:port" at which the server is reached. Several may be given, the preferred one first; names are resolved anew at each attempt.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "Server")]
+    [ValidateNotNullOrEmpty]
+    public string[]? Server { get; set; }
+
+    /// <summary>The server's public key, 44 characters of base64: the PublicKey that Get-LtServer shows there.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "Server")]
+    [ValidateNotNullOrEmpty]
+    public string? ServerKey { get; set; }
+
+    /// <summary>The network's key, as text or as a SecureString. It is a secret: who has it may join.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "Server")]
+    [Parameter(ParameterSetName = "Configuration")]
+    [SecretText]
+    public SecureString? NetworkKey { get; set; }
+
+    /// <summary>
+    /// YAML file with the same settings as the parameters; parameters that are given win over the file. Test-LtConfiguration checks such a file.
+    /// </summary>
+    [Parameter(ParameterSetName = "Invitation")]
+    [Parameter(ParameterSetName = "Server")]
+    [Parameter(Mandatory = true, ParameterSetName = "Configuration")]
+    [ValidateNotNullOrEmpty]
+    public string? ConfigurationPath { get; set; }
+
+    /// <summary>Address inside the network to ask for, such as 10.0.0.20; one IPv4 and one IPv6 address may be given. The server chooses when left out.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? Address { get; set; }
+
+    /// <summary>UDP port to listen on. The system chooses one when left out.</summary>
+    [Parameter]
+    public int ListenPort { get; set; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        if (!ShouldProcess(Name ?? Server?[0] ?? ConfigurationPath ?? "the invitation's network", "Join network"))
+            return;
+        try
+        {
+            ClientSettings settings = ReadSettings();
+            Start($"Network '{settings.Name ?? Environment.MachineName}'", token => TunnelCatalog.ConnectAsync(settings, token));
+        }
+        catch (LightTunnelException exception)
+        {
+            ThrowTerminatingError(ErrorRecords.From(exception, Name));
+        }
+    }
+
+    private ClientSettings ReadSettings()
+    {
+        ClientSettings file = ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
+            ? TunnelCatalog.ReadClientSettings(path)
+            : new ClientSettings();
+
+        // An invitation and an explicit server exclude each other: the one that was given displaces the other one of the file.
+        bool invited = Invitation is not null;
+        bool explicitServer = Server is not null;
+        return StartSettings.Merge(this, file) with
+        {
+            Invitation = SecretText.ToSecret(Invitation) ?? (explicitServer ? null : file.Invitation),
+            Server = Server ?? (invited ? null : file.Server),
+            ServerKey = ServerKey ?? (invited ? null : file.ServerKey),
+            NetworkKey = SecretText.ToSecret(NetworkKey) ?? (invited ? null : file.NetworkKey),
+            Address = Address ?? file.Address,
+            ListenPort = Given(nameof(ListenPort), ListenPort) ?? file.ListenPort,
+        };
+    }
+}

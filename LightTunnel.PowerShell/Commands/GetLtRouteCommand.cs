@@ -1,0 +1,144 @@
+using System.Management.Automation;
+using System.Net;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+
+namespace LightTunnel;
+
+/// <summary>Shows the destinations of a network, and how each is reached now.</summary>
+/// <remarks>
+/// <para>Type says how a destination is reached: Direct is straight to the peer, Relay is through another client, Server is through the server. Quality is 0 to 150: 100, less for round trip and loss, more for a direct or a local path.</para>
+/// <para>An address given as -Destination finds every route that it falls into.</para>
+/// </remarks>
+/// <example>
+/// <code>PS> Get-LtRoute
+///
+/// Destination        Type   NextHop         Peer           RTT     Quality State
+/// -----------        ----   -------         ----           ---     ------- -----
+/// 10.0.0.1/32        Direct 10.0.0.1        office         12 ms       115 Up
+/// 10.0.0.20/32       Server 10.0.0.1        nas            31 ms        55 Up</code>
+/// <para>Shows all routes of all networks.</para>
+/// </example>
+/// <example>
+/// <code>PS> Get-LtRoute | Where-Object Type -eq Server</code>
+/// <para>Shows who is still reached through the server.</para>
+/// </example>
+[Cmdlet(VerbsCommon.Get, "LtRoute", DefaultParameterSetName = "Destination")]
+[OutputType(typeof(LtRoute))]
+public sealed class GetLtRouteCommand : LtCommand
+{
+    /// <summary>Prefix such as 10.0.0.20/32, with wildcards if wanted, or an address. All when left out.</summary>
+    [Parameter(Position = 0, ParameterSetName = "Destination", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Parameter(Position = 0, ParameterSetName = "InputObject")]
+    [Alias("Address")]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    [ArgumentCompleter(typeof(DestinationCompleter))]
+    public string[]? Destination { get; set; }
+
+    /// <summary>Name of the peer that owns the destination; wildcards are allowed.</summary>
+    [Parameter]
+    [Alias("Name")]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    [ArgumentCompleter(typeof(PeerNameCompleter))]
+    public string[]? Peer { get; set; }
+
+    /// <summary>Only routes of this type: Direct, Relay or Server.</summary>
+    [Parameter]
+    public LtRouteType[]? Type { get; set; }
+
+    /// <summary>Name of the tunnel that the route belongs to, a server or a joined network; wildcards are allowed. All when left out.</summary>
+    [Parameter(ParameterSetName = "Destination", ValueFromPipelineByPropertyName = true)]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    [ArgumentCompleter(typeof(TunnelNameCompleter))]
+    public string[]? Network { get; set; }
+
+    /// <summary>A server or a joined network, as Get-LtServer or Get-LtNetwork returned it.</summary>
+    [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    public LtTunnel? InputObject { get; set; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        (string[]? destinations, string[]? peers, LtRouteType[]? types) = (Destination, Peer, Type);
+        (string[]? networks, LtTunnel? tunnel) = (Network, InputObject);
+        Run(async (output, cancellationToken) =>
+        {
+            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(output, null, networks, tunnel, cancellationToken).ConfigureAwait(false);
+            IReadOnlyList<RouteStatus> routes = await TunnelFinder.AskAllAsync(
+                output, tunnels, handle => handle.GetRoutesAsync(cancellationToken)).ConfigureAwait(false);
+            Write(output, routes, destinations, peers, types);
+        });
+    }
+
+    private static void Write(CommandOutput output, IReadOnlyList<RouteStatus> routes, string[]? destinations, string[]? peers, LtRouteType[]? types)
+    {
+        DestinationFilter[] byDestination = [.. (destinations ?? []).Select(DestinationFilter.Read)];
+        NameFilter? byPeer = peers is null ? null : new NameFilter(peers);
+        foreach (RouteStatus status in routes)
+        {
+            bool peerFits = byPeer?.Accepts(status.Peer) ?? true;
+            // Each filter is asked, so that each knows whether it has matched.
+            DestinationFilter[] fitting = [.. byDestination.Where(filter => filter.Accepts(status.Destination))];
+            bool destinationFits = destinations is null || fitting.Length > 0;
+            if (!peerFits || !destinationFits || (types is not null && !types.Contains((LtRouteType)status.Type)))
+                continue;
+            var route = new LtRoute(status);
+            KnownNames.Remember(route);
+            output.WriteObject(route);
+        }
+
+        const string Remedy = "Get-LtRoute without a destination shows all routes.";
+        foreach (DestinationFilter filter in byDestination.Where(filter => !filter.Matched))
+            output.WriteError(ErrorRecords.NotFound("route to", filter.Text, Remedy), filter.Text);
+        foreach (string missing in byPeer?.Unmatched ?? [])
+            output.WriteError(ErrorRecords.NotFound("route to peer", missing, Remedy), missing);
+    }
+
+    /// <summary>One destination that a person wrote: a pattern, a prefix, or an address that prefixes contain.</summary>
+    private sealed class DestinationFilter
+    {
+        private readonly WildcardPattern? _pattern;
+        private readonly IPNetwork? _prefix;
+        private readonly IPAddress? _address;
+
+        private DestinationFilter(string text, WildcardPattern? pattern, IPNetwork? prefix, IPAddress? address)
+        {
+            Text = text;
+            _pattern = pattern;
+            _prefix = prefix;
+            _address = address;
+            Matched = pattern is not null;
+        }
+
+        public string Text { get; }
+
+        /// <summary>Patterns may match nothing.</summary>
+        public bool Matched { get; private set; }
+
+        public static DestinationFilter Read(string text)
+        {
+            if (WildcardPattern.ContainsWildcardCharacters(text))
+                return new DestinationFilter(text, new WildcardPattern(text, WildcardOptions.IgnoreCase), null, null);
+            if (IPNetwork.TryParse(text, out IPNetwork prefix))
+                return new DestinationFilter(text, null, prefix, null);
+            if (IPAddress.TryParse(text, out IPAddress? address))
+                return new DestinationFilter(text, null, null, address);
+            throw new LightTunnelException(
+                LightTunnelError.InvalidAddress,
+                $"'{text}' is neither an address nor a prefix.",
+                "Write an address such as 10.0.0.20, a prefix such as 10.0.0.0/24, or a pattern such as 10.0.0.*.")
+            { Target = text };
+        }
+
+        public bool Accepts(string destination)
+        {
+            bool accepts = _pattern?.IsMatch(destination)
+                ?? (IPNetwork.TryParse(destination, out IPNetwork network) && (_prefix?.Equals(network) ?? network.Contains(_address!)));
+            Matched |= accepts;
+            return accepts;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.Management.Automation;
+using System.Security;
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+
+namespace LightTunnel;
+
+/// <summary>Starts a network: the server that other machines join.</summary>
+/// <remarks>
+/// <para>Creates a tunnel interface with the given address, listens on a UDP port and admits everybody who has an invitation (New-LtInvitation). The command returns when the server is up.</para>
+/// <para>The server's identity, the network's key and the addresses of its members are kept in the folder of -StatePath, so that a server that is started again is the same server to its clients.</para>
+/// <para>The server runs in the background of this PowerShell process until Stop-LtServer or until the process ends. A service or a scheduled task uses -Wait.</para>
+/// <para>Needs root, or an elevated PowerShell on Windows.</para>
+/// </remarks>
+/// <example>
+/// <code>PS> Start-LtServer -Address 10.0.0.1/24 -Endpoint vpn.example.org:9000 -Name office
+///
+/// Name         State        Address            Listen Peers Relayed  Uptime
+/// ----         -----        -------            ------ ----- -------  ------
+/// office       Up           10.0.0.1/24          9000 0     0 B      0 s</code>
+/// <para>Starts a server that clients reach at vpn.example.org, on the default port.</para>
+/// </example>
+/// <example>
+/// <code>PS> Start-LtServer -ConfigurationPath /etc/lighttunnel/server.yaml -Wait</code>
+/// <para>Runs a server as a service does: everything is in the file, and the command returns when the server is stopped.</para>
+/// </example>
+[Cmdlet(VerbsLifecycle.Start, "LtServer", DefaultParameterSetName = "Address", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
+[OutputType(typeof(LtServer))]
+public sealed class StartLtServerCommand : StartCommand
+{
+    /// <summary>
+    /// The server's own address inside the network with the network's prefix length, such as 10.0.0.1/24. One IPv4 and one IPv6 address may be given.
+    /// </summary>
+    [Parameter(Mandatory = true, Position = 0, ParameterSetName = "Address")]
+    [ValidateNotNullOrEmpty]
+    public string[]? Address { get; set; }
+
+    /// <summary>
+    /// YAML file with the same settings as the parameters; parameters that are given win over the file. Test-LtConfiguration checks such a file.
+    /// </summary>
+    [Parameter(ParameterSetName = "Address")]
+    [Parameter(Mandatory = true, ParameterSetName = "Configuration")]
+    [ValidateNotNullOrEmpty]
+    public string? ConfigurationPath { get; set; }
+
+    /// <summary>UDP port to listen on; 0 lets the system choose one. 9000 when left out.</summary>
+    [Parameter]
+    public int ListenPort { get; set; }
+
+    /// <summary>"host:port" at which clients reach this server; goes into invitations. Several may be given, the preferred one first.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? Endpoint { get; set; }
+
+    /// <summary>
+    /// The network's key, as text or as a SecureString, if it shall be a certain one (New-LtNetworkKey). When left out the server makes one at its first start and keeps it.
+    /// </summary>
+    [Parameter]
+    [SecretText]
+    public SecureString? NetworkKey { get; set; }
+
+    /// <summary>Most clients that may be online at once.</summary>
+    [Parameter]
+    public int MaxClients { get; set; }
+
+    /// <summary>Lets clients talk to the server only, not to each other.</summary>
+    [Parameter]
+    public SwitchParameter ClientIsolation { get; set; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        if (!ShouldProcess(Name ?? Address?[0] ?? ConfigurationPath ?? string.Empty, "Start server"))
+            return;
+        try
+        {
+            ServerSettings settings = ReadSettings();
+            Start($"Server '{settings.Name ?? Environment.MachineName}'", token => TunnelCatalog.StartServerAsync(settings, token));
+        }
+        catch (LightTunnelException exception)
+        {
+            ThrowTerminatingError(ErrorRecords.From(exception, Name));
+        }
+    }
+
+    private ServerSettings ReadSettings()
+    {
+        ServerSettings file = ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
+            ? TunnelCatalog.ReadServerSettings(path)
+            : new ServerSettings();
+        return StartSettings.Merge(this, file) with
+        {
+            Address = Address ?? file.Address,
+            ListenPort = Given(nameof(ListenPort), ListenPort) ?? file.ListenPort,
+            Endpoint = Endpoint ?? file.Endpoint,
+            NetworkKey = SecretText.ToSecret(NetworkKey) ?? file.NetworkKey,
+            MaxClients = Given(nameof(MaxClients), MaxClients) ?? file.MaxClients,
+            ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent) ?? file.ClientIsolation,
+        };
+    }
+}

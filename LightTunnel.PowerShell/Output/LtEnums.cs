@@ -1,0 +1,100 @@
+namespace LightTunnel;
+
+// The engine has these enumerations too, value by value (a test compares them). They are repeated here because a session must be able to
+// name them, [LightTunnel.LtRouteType]::Server, while the engine lives in a load context of its own.
+
+/// <summary>Where a tunnel stands.</summary>
+public enum LtTunnelState
+{
+    /// <summary>Being set up.</summary>
+    Starting,
+
+    /// <summary>A client on its way to its first registration.</summary>
+    Connecting,
+
+    /// <summary>Working: a server that listens, a client that is registered.</summary>
+    Up,
+
+    /// <summary>A client whose server stopped answering; it tries again for ever.</summary>
+    Reconnecting,
+
+    /// <summary>Being taken down.</summary>
+    Stopping,
+
+    /// <summary>Taken down.</summary>
+    Stopped,
+
+    /// <summary>Given up; LastError says why.</summary>
+    Failed,
+}
+
+/// <summary>How a destination is reached.</summary>
+public enum LtRouteType
+{
+    /// <summary>Straight to the peer.</summary>
+    Direct,
+
+    /// <summary>Through another client.</summary>
+    Relay,
+
+    /// <summary>Through the server.</summary>
+    Server,
+}
+
+/// <summary>The kind of path that is in use to a peer.</summary>
+public enum LtPathType
+{
+    /// <summary>The peer is not there.</summary>
+    Offline,
+
+    /// <summary>Straight, within the local network.</summary>
+    Lan,
+
+    /// <summary>Straight, through the public network.</summary>
+    Direct,
+
+    /// <summary>Through another client.</summary>
+    Relay,
+
+    /// <summary>Through the server.</summary>
+    Server,
+}
+
+/// <summary>What is known of the path that a route uses.</summary>
+public enum LtRouteState
+{
+    /// <summary>No probe was answered yet.</summary>
+    Unproven,
+
+    /// <summary>Probes are answered.</summary>
+    Up,
+
+    /// <summary>The peer is offline, or its path is not answering.</summary>
+    Down,
+}
+
+/// <summary>Importance of a log entry, least first.</summary>
+public enum LtLogLevel
+{
+    /// <summary>For developers: sampled packet decisions.</summary>
+    Debug,
+
+    /// <summary>What an admin wants to read.</summary>
+    Information,
+
+    /// <summary>Something is wrong, and LightTunnel copes.</summary>
+    Warning,
+
+    /// <summary>Something is wrong, and somebody must act.</summary>
+    Error,
+}
+
+/// <summary>How bad a problem of a configuration file is.</summary>
+public enum LtConfigurationSeverity
+{
+    /// <summary>The file works, but something should be looked at.</summary>
+    Warning,
+
+    /// <summary>The file cannot be used.</summary>
+    Error,
+}

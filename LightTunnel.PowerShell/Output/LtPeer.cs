@@ -1,0 +1,91 @@
+using System.Net;
+using LightTunnel.Management;
+
+namespace LightTunnel;
+
+/// <summary>Another node as seen from this one, at one moment. Its text is its name.</summary>
+public sealed class LtPeer
+{
+    internal LtPeer(PeerStatus status)
+    {
+        Network = status.Tunnel;
+        Name = status.Name;
+        Address = status.Addresses.Count == 0 ? null : status.Addresses[0];
+        Addresses = [.. status.Addresses];
+        IsServer = status.IsServer;
+        Path = (LtPathType)status.Path;
+        Endpoint = status.Endpoint;
+        RTT = status.RoundTrip;
+        Loss = status.Loss;
+        Quality = status.Quality;
+        Rx = status.ReceivedBytes;
+        Tx = status.SentBytes;
+        Seen = status.LastSeen;
+        Handshake = status.LastHandshake;
+        Mtu = status.Mtu;
+        PublicKey = status.PublicKey;
+        Routes = [.. status.Routes];
+        Version = status.Version;
+        WrongSourcePackets = status.WrongSourcePackets;
+    }
+
+    /// <summary>Name of the tunnel that sees the peer.</summary>
+    public string Network { get; }
+
+    /// <summary>The peer's name in the directory.</summary>
+    public string Name { get; }
+
+    /// <summary>The peer's tunnel address.</summary>
+    public IPAddress? Address { get; }
+
+    /// <summary>All its tunnel addresses, IPv4 and IPv6.</summary>
+    public IPAddress[] Addresses { get; }
+
+    /// <summary>True for the network's server.</summary>
+    public bool IsServer { get; }
+
+    /// <summary>The kind of path in use.</summary>
+    public LtPathType Path { get; }
+
+    /// <summary>Outer endpoint that datagrams for the peer are sent to; the relay's when relayed; null when none.</summary>
+    public IPEndPoint? Endpoint { get; }
+
+    /// <summary>Smoothed round trip, null until measured.</summary>
+    public TimeSpan? RTT { get; }
+
+    /// <summary>Share of recent probes that were not answered, 0..1, null until measured.</summary>
+    public double? Loss { get; }
+
+    /// <summary>Quality of the path, 0..150.</summary>
+    public int Quality { get; }
+
+    /// <summary>Bytes received from the peer, inside the tunnel.</summary>
+    public long Rx { get; }
+
+    /// <summary>Bytes sent to the peer, inside the tunnel.</summary>
+    public long Tx { get; }
+
+    /// <summary>When something authentic of the peer last arrived, null if never.</summary>
+    public DateTimeOffset? Seen { get; }
+
+    /// <summary>When keys were last agreed with the peer, null if never.</summary>
+    public DateTimeOffset? Handshake { get; }
+
+    /// <summary>Largest packet to the peer, inside the tunnel, bytes.</summary>
+    public int Mtu { get; }
+
+    /// <summary>The peer's public key, base64.</summary>
+    public string PublicKey { get; }
+
+    /// <summary>Prefixes that are routed to the peer.</summary>
+    public string[] Routes { get; }
+
+    /// <summary>LightTunnel version of the peer, null when unknown.</summary>
+    public string? Version { get; }
+
+    /// <summary>Packets of the peer that were dropped because their source address was not the peer's.</summary>
+    public long WrongSourcePackets { get; }
+
+    /// <summary>The name.</summary>
+    public override string ToString() => Name;
+}

@@ -1,0 +1,71 @@
+using System.Net;
+using LightTunnel.Management;
+
+namespace LightTunnel;
+
+/// <summary>One destination and how it is reached, at one moment. Its text is its destination.</summary>
+public sealed class LtRoute
+{
+    internal LtRoute(RouteStatus status)
+    {
+        Network = status.Tunnel;
+        Destination = status.Destination;
+        Type = (LtRouteType)status.Type;
+        NextHop = status.NextHop;
+        Peer = status.Peer;
+        Endpoint = status.Endpoint;
+        Hops = status.Hops;
+        RTT = status.RoundTrip;
+        Loss = status.Loss;
+        Quality = status.Quality;
+        State = (LtRouteState)status.State;
+        Interface = status.InterfaceName;
+        InterfaceIndex = status.InterfaceIndex;
+        Updated = status.Updated;
+    }
+
+    /// <summary>Name of the tunnel that the route belongs to.</summary>
+    public string Network { get; }
+
+    /// <summary>The prefix, "10.0.0.20/32".</summary>
+    public string Destination { get; }
+
+    /// <summary>How it is reached.</summary>
+    public LtRouteType Type { get; }
+
+    /// <summary>Tunnel address of the node that packets go to next: the peer itself, or the relay.</summary>
+    public IPAddress NextHop { get; }
+
+    /// <summary>Name of the peer that owns the destination.</summary>
+    public string Peer { get; }
+
+    /// <summary>Outer endpoint in use, null when none.</summary>
+    public IPEndPoint? Endpoint { get; }
+
+    /// <summary>Nodes between: 0 direct, 1 relayed.</summary>
+    public int Hops { get; }
+
+    /// <summary>Smoothed round trip, null until measured.</summary>
+    public TimeSpan? RTT { get; }
+
+    /// <summary>Share of recent probes that were not answered, 0..1, null until measured.</summary>
+    public double? Loss { get; }
+
+    /// <summary>Quality of the path, 0..150.</summary>
+    public int Quality { get; }
+
+    /// <summary>What the path is known to do.</summary>
+    public LtRouteState State { get; }
+
+    /// <summary>Name of the tunnel interface.</summary>
+    public string? Interface { get; }
+
+    /// <summary>System index of the tunnel interface.</summary>
+    public int InterfaceIndex { get; }
+
+    /// <summary>When the route last changed.</summary>
+    public DateTimeOffset Updated { get; }
+
+    /// <summary>The destination.</summary>
+    public override string ToString() => Destination;
+}

@@ -1,0 +1,61 @@
+using System.Security;
+using LightTunnel.Configuration;
+using LightTunnel.Management;
+
+namespace LightTunnel;
+
+/// <summary>
+/// An invitation to a network. Its text, as a string or in a file, is the one line to send; tables and lists never show it.
+/// </summary>
+public sealed class LtInvitation
+{
+    internal LtInvitation(InvitationText invitation)
+    {
+        Text = invitation.Text;
+        Network = invitation.Network;
+        Prefixes = [.. invitation.Prefixes];
+        Endpoints = [.. invitation.Endpoints];
+        ServerKey = invitation.ServerKey;
+        Expires = invitation.Expires;
+    }
+
+    /// <summary>The one line to send: a secret, for who holds it may join.</summary>
+    public string Text { get; }
+
+    /// <summary>Name of the network.</summary>
+    public string Network { get; }
+
+    /// <summary>The network's prefixes.</summary>
+    public string[] Prefixes { get; }
+
+    /// <summary>"host:port" at which the server is reached.</summary>
+    public string[] Endpoints { get; }
+
+    /// <summary>The server's public key, base64.</summary>
+    public string ServerKey { get; }
+
+    /// <summary>When the invitation ends, or null for never.</summary>
+    public DateTimeOffset? Expires { get; }
+
+    /// <summary>The one line to send.</summary>
+    public override string ToString() => Text;
+}
+
+/// <summary>
+/// A network key. Its text, as a string or in a file, is the key; tables, lists and serialization never show it.
+/// </summary>
+public sealed class LtNetworkKey
+{
+    private readonly Secret _key;
+
+    internal LtNetworkKey(Secret key) => _key = key;
+
+    /// <summary>Characters of the key's text.</summary>
+    public int Length => _key.Reveal().Length;
+
+    /// <summary>The key as parameters take it.</summary>
+    public SecureString ToSecureString() => SecretText.Protect(_key.Reveal());
+
+    /// <summary>The key, 44 characters of base64.</summary>
+    public override string ToString() => _key.Reveal();
+}

@@ -1,0 +1,157 @@
+using System.Net;
+using LightTunnel.Management;
+
+namespace LightTunnel;
+
+/// <summary>A tunnel of this machine at one moment: what servers and networks have in common. Its text is its name.</summary>
+public abstract class LtTunnel
+{
+    internal LtTunnel(TunnelStatus status, DateTimeOffset now)
+    {
+        Name = status.Name;
+        State = (LtTunnelState)status.State;
+        Address = status.Addresses.Count == 0 ? null : status.Addresses[0];
+        Addresses = [.. status.Addresses];
+        PublicKey = status.PublicKey;
+        Interface = status.InterfaceName;
+        InterfaceIndex = status.InterfaceIndex;
+        Mtu = status.Mtu;
+        ListenPort = status.ListenPort;
+        Peers = status.Peers;
+        PeersOnline = status.PeersOnline;
+        PeersDirect = status.PeersDirect;
+        Rx = status.Counters.ReceivedBytes;
+        Tx = status.Counters.SentBytes;
+        RxPackets = status.Counters.ReceivedPackets;
+        TxPackets = status.Counters.SentPackets;
+        Dropped = new Dictionary<string, long>(status.Counters.Dropped);
+        Started = status.Started;
+        Uptime = now > status.Started ? now - status.Started : TimeSpan.Zero;
+        LastError = status.LastError;
+        ProcessId = status.ProcessId;
+    }
+
+    /// <summary>The tunnel's name on this machine.</summary>
+    public string Name { get; }
+
+    /// <summary>Where the tunnel stands.</summary>
+    public LtTunnelState State { get; }
+
+    /// <summary>Own address with the network's prefix length, "10.0.0.1/24"; null until leased.</summary>
+    public string? Address { get; }
+
+    /// <summary>All own addresses, IPv4 and IPv6.</summary>
+    public string[] Addresses { get; }
+
+    /// <summary>Own public key, base64.</summary>
+    public string PublicKey { get; }
+
+    /// <summary>Name of the tunnel interface, null until it exists.</summary>
+    public string? Interface { get; }
+
+    /// <summary>System index of the tunnel interface, 0 until it exists.</summary>
+    public int InterfaceIndex { get; }
+
+    /// <summary>MTU of the tunnel interface, bytes.</summary>
+    public int Mtu { get; }
+
+    /// <summary>UDP port in use.</summary>
+    public int ListenPort { get; }
+
+    /// <summary>Other clients known; the server is not counted.</summary>
+    public int Peers { get; }
+
+    /// <summary>Of those, online.</summary>
+    public int PeersOnline { get; }
+
+    /// <summary>Of those, reached directly.</summary>
+    public int PeersDirect { get; }
+
+    /// <summary>Bytes received from peers, inside the tunnel.</summary>
+    public long Rx { get; }
+
+    /// <summary>Bytes sent to peers, inside the tunnel.</summary>
+    public long Tx { get; }
+
+    /// <summary>Packets received from peers, inside the tunnel.</summary>
+    public long RxPackets { get; }
+
+    /// <summary>Packets sent to peers, inside the tunnel.</summary>
+    public long TxPackets { get; }
+
+    /// <summary>Why packets were dropped, and how often.</summary>
+    public IReadOnlyDictionary<string, long> Dropped { get; }
+
+    /// <summary>When the tunnel was started.</summary>
+    public DateTimeOffset Started { get; }
+
+    /// <summary>Time since the start.</summary>
+    public TimeSpan Uptime { get; }
+
+    /// <summary>The last thing that went wrong, or null.</summary>
+    public string? LastError { get; }
+
+    /// <summary>Process that runs the tunnel.</summary>
+    public int ProcessId { get; }
+
+    /// <summary>The name.</summary>
+    public override string ToString() => Name;
+}
+
+/// <summary>A server of this machine, at one moment.</summary>
+public sealed class LtServer : LtTunnel
+{
+    internal LtServer(TunnelStatus status, DateTimeOffset now)
+        : base(status, now)
+    {
+        Relayed = status.Counters.RelayedBytes;
+        RelayedPackets = status.Counters.RelayedPackets;
+        Endpoints = [.. status.Endpoints];
+        MaxClients = status.MaxClients;
+        ClientIsolation = status.ClientIsolation;
+    }
+
+    /// <summary>Sealed bytes passed on between clients.</summary>
+    public long Relayed { get; }
+
+    /// <summary>Sealed datagrams passed on between clients.</summary>
+    public long RelayedPackets { get; }
+
+    /// <summary>"host:port" that go into invitations.</summary>
+    public string[] Endpoints { get; }
+
+    /// <summary>Most clients that may be online at once.</summary>
+    public int MaxClients { get; }
+
+    /// <summary>Clients may talk to the server only.</summary>
+    public bool ClientIsolation { get; }
+}
+
+/// <summary>A network that this machine has joined as a client, at one moment.</summary>
+public sealed class LtNetwork : LtTunnel
+{
+    internal LtNetwork(TunnelStatus status, DateTimeOffset now)
+        : base(status, now)
+    {
+        Server = status.Server;
+        ServerKey = status.ServerKey;
+        PublicEndpoint = status.PublicEndpoint;
+        Connected = status.Connected;
+        Reconnects = status.Reconnects;
+    }
+
+    /// <summary>Endpoint of the server in use, or as configured until known.</summary>
+    public string? Server { get; }
+
+    /// <summary>The server's public key, base64.</summary>
+    public string? ServerKey { get; }
+
+    /// <summary>Own endpoint as the server sees it.</summary>
+    public IPEndPoint? PublicEndpoint { get; }
+
+    /// <summary>Time of the last registration.</summary>
+    public DateTimeOffset? Connected { get; }
+
+    /// <summary>How often the server was lost and found again.</summary>
+    public int Reconnects { get; }
+}

@@ -1,0 +1,63 @@
+using System.Globalization;
+
+namespace LightTunnel;
+
+/// <summary>Numbers as people read them. Only views use it: objects carry raw values.</summary>
+public static class LtUnits
+{
+    private static readonly string[] ByteUnits = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
+
+    /// <summary>"512 B", "1.2 MB": powers of 1000, as network tools count.</summary>
+    public static string Bytes(long bytes)
+    {
+        double value = bytes;
+        int unit = 0;
+        // 999.95 would be rounded to 1000.0.
+        while (value >= 999.95 && unit < ByteUnits.Length - 1)
+        {
+            value /= 1000;
+            unit++;
+        }
+
+        return unit == 0
+            ? string.Create(CultureInfo.InvariantCulture, $"{bytes} B")
+            : string.Create(CultureInfo.InvariantCulture, $"{value:0.0} {ByteUnits[unit]}");
+    }
+
+    /// <summary>"0.2 ms", "1.2 ms", "45 ms", "1.2 s"; a dash when not measured.</summary>
+    public static string RoundTrip(TimeSpan? time) => time switch
+    {
+        null => "-",
+        { TotalMilliseconds: < 9.95 } value => string.Create(CultureInfo.InvariantCulture, $"{value.TotalMilliseconds:0.0} ms"),
+        { TotalMilliseconds: < 999.5 } value => string.Create(CultureInfo.InvariantCulture, $"{value.TotalMilliseconds:0} ms"),
+        { } value => string.Create(CultureInfo.InvariantCulture, $"{value.TotalSeconds:0.0} s"),
+    };
+
+    /// <summary>"3 s", "5 min", "2 h", "4 d".</summary>
+    public static string Duration(TimeSpan time) => time switch
+    {
+        { TotalMinutes: < 1 } => string.Create(CultureInfo.InvariantCulture, $"{Math.Max(0, (int)time.TotalSeconds)} s"),
+        { TotalHours: < 1 } => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalMinutes} min"),
+        { TotalDays: < 1 } => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours} h"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalDays} d"),
+    };
+
+    /// <summary>How long ago; "never" for null.</summary>
+    public static string Age(DateTimeOffset? moment) => moment is null ? "never" : Duration(DateTimeOffset.UtcNow - moment.Value);
+
+    /// <summary>Minute of a moment in local time; the given word for null.</summary>
+    public static string Moment(DateTimeOffset? moment, string none) =>
+        moment is null ? none : moment.Value.LocalDateTime.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture);
+
+    /// <summary>Counters that are not 0: "NoRoute 3, WrongSource 1"; "none" when all are.</summary>
+    public static string Counters(IReadOnlyDictionary<string, long> counters)
+    {
+        string[] counted = [.. counters.Where(counter => counter.Value != 0).OrderBy(counter => counter.Key, StringComparer.Ordinal)
+            .Select(counter => string.Create(CultureInfo.InvariantCulture, $"{counter.Key} {counter.Value}"))];
+        return counted.Length == 0 ? "none" : string.Join(", ", counted);
+    }
+
+    /// <summary>"0 %", "2.5 %"; a dash when not measured.</summary>
+    public static string Share(double? share) =>
+        share is null ? "-" : string.Create(CultureInfo.InvariantCulture, $"{share.Value * 100:0.#} %");
+}

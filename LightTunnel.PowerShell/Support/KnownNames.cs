@@ -1,0 +1,125 @@
+using System.Collections;
+using System.Collections.Concurrent;
+using System.Management.Automation;
+using System.Management.Automation.Language;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+
+namespace LightTunnel;
+
+/// <summary>
+/// Names that commands have shown in this session, for tab completion, which must answer at once and so asks no other process.
+/// </summary>
+internal static class KnownNames
+{
+    /// <summary>Names kept of a kind; a session that has seen more starts anew.</summary>
+    private const int Limit = 20_000;
+
+    private static readonly ConcurrentDictionary<(Kind Kind, string Name), string?> Names = new();
+
+    /// <summary>What a name names.</summary>
+    internal enum Kind
+    {
+        Server,
+        Network,
+        Peer,
+        Address,
+        Destination,
+    }
+
+    public static void RememberTunnels(IEnumerable<ITunnelHandle> tunnels)
+    {
+        foreach (ITunnelHandle tunnel in tunnels)
+            Remember(KindOf(tunnel), tunnel.Name, null);
+    }
+
+    public static void Forget(ITunnelHandle tunnel) => Names.TryRemove((KindOf(tunnel), tunnel.Name), out _);
+
+    public static void Remember(LtPeer peer)
+    {
+        Remember(Kind.Peer, peer.Name, peer.Address?.ToString());
+        foreach (System.Net.IPAddress address in peer.Addresses)
+            Remember(Kind.Address, address.ToString(), peer.Name);
+    }
+
+    public static void Remember(LtRoute route)
+    {
+        Remember(Kind.Destination, route.Destination, route.Peer);
+        Remember(Kind.Peer, route.Peer, null);
+    }
+
+    /// <summary>Names of the given kinds that begin with what was typed, tunnels of this process included.</summary>
+    public static IEnumerable<CompletionResult> Complete(string typed, params Kind[] kinds)
+    {
+        RememberTunnels(TunnelCatalog.Local);
+        string start = typed.Trim('\'', '"');
+        return Names
+            .Where(entry => kinds.Contains(entry.Key.Kind) && entry.Key.Name.StartsWith(start, StringComparison.OrdinalIgnoreCase))
+            .DistinctBy(entry => entry.Key.Name)
+            .OrderBy(entry => entry.Key.Name, StringComparer.OrdinalIgnoreCase)
+            .Select(entry => new CompletionResult(
+                Quote(entry.Key.Name), entry.Key.Name, CompletionResultType.ParameterValue, entry.Value ?? entry.Key.Name));
+    }
+
+    private static Kind KindOf(ITunnelHandle tunnel) => tunnel.Role == TunnelRole.Server ? Kind.Server : Kind.Network;
+
+    private static void Remember(Kind kind, string name, string? tip)
+    {
+        if (Names.Count >= Limit)
+            Names.Clear();
+        Names[(kind, name)] = tip;
+    }
+
+    private static string Quote(string name) =>
+        name.All(character => char.IsLetterOrDigit(character) || character is '.' or '-' or '_' or ':' or '/')
+            ? name
+            : $"'{CodeGeneration.EscapeSingleQuotedStringContent(name)}'";
+}
+
+/// <summary>Completes the names of servers.</summary>
+internal sealed class ServerNameCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Server);
+}
+
+/// <summary>Completes the names of joined networks.</summary>
+internal sealed class NetworkNameCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Network);
+}
+
+/// <summary>Completes the names of tunnels of either kind.</summary>
+internal sealed class TunnelNameCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Server, KnownNames.Kind.Network);
+}
+
+/// <summary>Completes the names of peers.</summary>
+internal sealed class PeerNameCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Peer);
+}
+
+/// <summary>Completes tunnel addresses.</summary>
+internal sealed class AddressCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Address);
+}
+
+/// <summary>Completes destinations of routes.</summary>
+internal sealed class DestinationCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Destination);
+}

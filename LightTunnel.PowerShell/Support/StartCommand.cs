@@ -1,0 +1,163 @@
+using System.Management.Automation;
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+
+namespace LightTunnel;
+
+/// <summary>What the commands that start a tunnel have in common.</summary>
+public abstract class StartCommand : LtCommand
+{
+    /// <summary>Time that the engine gets, after the time allowed is over, to say what it was waiting for.</summary>
+    private static readonly TimeSpan ReasonGrace = TimeSpan.FromSeconds(2);
+
+    /// <summary>Time for a tunnel to be taken down after Ctrl+C.</summary>
+    private static readonly TimeSpan WaitStopGrace = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// Name of the tunnel on this machine, and of this node in the network. The host's name when left out.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? Name { get; set; }
+
+    /// <summary>Name of the tunnel interface. The first free one of lt0, lt1, ... when left out.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? InterfaceName { get; set; }
+
+    /// <summary>
+    /// MTU of the tunnel interface in bytes, 1280 to 65400. When left out, 1400, which fits through nearly every network; a client takes the server's.
+    /// </summary>
+    [Parameter]
+    public int Mtu { get; set; }
+
+    /// <summary>
+    /// Folder that keeps this node's identity, and a server's address leases. Each node has its own; two on one machine need different ones.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? StatePath { get; set; }
+
+    /// <summary>File to log to, a new one each day. Nothing is written to disk when left out; Get-LtLog shows the latest entries in any case.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? LogPath { get; set; }
+
+    /// <summary>Least important level that is logged: Debug, Information, Warning or Error. Information when left out.</summary>
+    [Parameter]
+    public LtLogLevel LogLevel { get; set; }
+
+    /// <summary>Seconds that the tunnel may take to come up before the command gives up and says why. 15 when left out.</summary>
+    [Parameter]
+    [ValidateRange(1, 3600)]
+    public int TimeoutSec { get; set; } = 15;
+
+    /// <summary>
+    /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. Ctrl+C stops the tunnel in order.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter Wait { get; set; }
+
+    /// <inheritdoc/>
+    private protected override TimeSpan StopGrace => Wait ? WaitStopGrace : base.StopGrace;
+
+    /// <summary>The value of a parameter if it was given.</summary>
+    internal T? Given<T>(string parameter, T value)
+        where T : struct => MyInvocation.BoundParameters.ContainsKey(parameter) ? value : null;
+
+    /// <summary>Starts a tunnel within the time allowed, writes it, and stays with it if <see cref="Wait"/> says so.</summary>
+    private protected void Start(string what, Func<CancellationToken, Task<ITunnelHandle>> start)
+    {
+        bool wait = Wait;
+        var limit = TimeSpan.FromSeconds(TimeoutSec);
+        Run(
+            async (output, cancellationToken) =>
+            {
+                ITunnelHandle tunnel = await UpWithinAsync(limit, what, start, cancellationToken).ConfigureAwait(false);
+                KnownNames.RememberTunnels([tunnel]);
+                TunnelStatus status = await tunnel.GetStatusAsync(cancellationToken).ConfigureAwait(false);
+                output.WriteObject(new FoundTunnel(tunnel, status).ToObject());
+                if (wait)
+                    await StayAsync(tunnel, cancellationToken).ConfigureAwait(false);
+            },
+            Name,
+            terminating: true);
+    }
+
+    private static async Task<ITunnelHandle> UpWithinAsync(
+        TimeSpan limit, string what, Func<CancellationToken, Task<ITunnelHandle>> start, CancellationToken cancellationToken)
+    {
+        using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        timer.CancelAfter(limit);
+        Task<ITunnelHandle> starting = Task.Run(() => start(timer.Token), CancellationToken.None);
+        try
+        {
+            ITunnelHandle tunnel = await starting.WaitAsync(limit + ReasonGrace, CancellationToken.None).ConfigureAwait(false);
+            if (!cancellationToken.IsCancellationRequested)
+                return tunnel;
+            await tunnel.StopAsync(CancellationToken.None).ConfigureAwait(false);
+            throw new OperationCanceledException(cancellationToken);
+        }
+        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw exception.InnerException as LightTunnelException ?? TimedOut(limit, what, exception);
+        }
+        catch (TimeoutException exception) when (!starting.IsCompleted)
+        {
+            _ = StopWhenUpAsync(starting);
+            throw TimedOut(limit, what, exception);
+        }
+    }
+
+    private static LightTunnelException TimedOut(TimeSpan limit, string what, Exception exception) => new(
+        LightTunnelError.TimedOut,
+        $"{what} was not up within {limit.TotalSeconds:0} s.",
+        "Look at Get-LtLog for what it waited for, or allow more time with -TimeoutSec.",
+        exception);
+
+    /// <summary>A tunnel that comes up although nobody waits for it any more must not stay.</summary>
+    private static async Task StopWhenUpAsync(Task<ITunnelHandle> starting)
+    {
+        try
+        {
+            ITunnelHandle tunnel = await starting.ConfigureAwait(false);
+            await tunnel.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is LightTunnelException or OperationCanceledException)
+        {
+            // It did not come up after all.
+        }
+    }
+
+    private static async Task StayAsync(ITunnelHandle tunnel, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await tunnel.WaitForStopAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            await tunnel.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+}
+
+/// <summary>
+/// Puts parameters over what a file says. Not in the command itself: a constraint by a type of the engine would load the engine before
+/// PowerShell has let <see cref="EngineLoader"/> say where it is.
+/// </summary>
+internal static class StartSettings
+{
+    /// <summary>Settings of the file, where the command's parameters say nothing.</summary>
+    public static T Merge<T>(StartCommand command, T file)
+        where T : TunnelSettings => file with
+    {
+        Name = command.Name ?? file.Name,
+        InterfaceName = command.InterfaceName ?? file.InterfaceName,
+        Mtu = command.Given(nameof(command.Mtu), command.Mtu) ?? file.Mtu,
+        StatePath = command.ResolvePath(command.StatePath, nameof(command.StatePath)) ?? file.StatePath,
+        LogPath = command.ResolvePath(command.LogPath, nameof(command.LogPath)) ?? file.LogPath,
+        LogLevel = command.Given(nameof(command.LogLevel), (LogLevel)command.LogLevel) ?? file.LogLevel,
+    };
+}

@@ -1,0 +1,130 @@
+using System.Management.Automation;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+
+namespace LightTunnel;
+
+/// <summary>A tunnel and where it stood when it was asked.</summary>
+internal sealed record FoundTunnel(ITunnelHandle Handle, TunnelStatus Status)
+{
+    public LtTunnel ToObject() => Status.Role == TunnelRole.Server
+        ? new LtServer(Status, DateTimeOffset.UtcNow)
+        : new LtNetwork(Status, DateTimeOffset.UtcNow);
+}
+
+/// <summary>From what a person wrote to tunnels: by name with wildcards, or by an object that a command returned earlier.</summary>
+internal static class TunnelFinder
+{
+    private const string Remedy = "Get-LtServer and Get-LtNetwork show what runs.";
+
+    /// <summary>Tunnels by name; no names means all. Each name without wildcards that is not there becomes an error.</summary>
+    public static async Task<IReadOnlyList<ITunnelHandle>> ByNameAsync(
+        CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<ITunnelHandle> all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
+        if (names is null)
+            return all;
+        var filter = new NameFilter(names);
+        ITunnelHandle[] found = [.. all.Where(tunnel => filter.Accepts(tunnel.Name))];
+        foreach (string missing in filter.Unmatched)
+            output.WriteError(ErrorRecords.NotFound(WordFor(role), missing, Remedy), missing);
+        return found;
+    }
+
+    /// <summary>The tunnel that an object was made from; an error when it has stopped since.</summary>
+    public static async Task<IReadOnlyList<ITunnelHandle>> ByObjectAsync(CommandOutput output, LtTunnel tunnel, CancellationToken cancellationToken)
+    {
+        TunnelRole role = tunnel is LtServer ? TunnelRole.Server : TunnelRole.Client;
+        IReadOnlyList<ITunnelHandle> all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
+        ITunnelHandle[] found = [.. all.Where(handle => handle.ProcessId == tunnel.ProcessId && NameFilter.Same(handle.Name, tunnel.Name))];
+        if (found.Length == 0)
+            output.WriteError(ErrorRecords.NotFound(WordFor(role), tunnel.Name, "It was stopped meanwhile. " + Remedy), tunnel);
+        return found;
+    }
+
+    /// <summary>By object when there is one, otherwise by name.</summary>
+    public static Task<IReadOnlyList<ITunnelHandle>> FindAsync(
+        CommandOutput output, TunnelRole? role, string[]? names, LtTunnel? tunnel, CancellationToken cancellationToken) =>
+        tunnel is null ? ByNameAsync(output, role, names, cancellationToken) : ByObjectAsync(output, tunnel, cancellationToken);
+
+    /// <summary>Asks each tunnel at the same time; one that stopped meanwhile is left out, one that cannot answer becomes an error.</summary>
+    public static async Task<IReadOnlyList<T>> AskAllAsync<T>(
+        CommandOutput output, IReadOnlyList<ITunnelHandle> tunnels, Func<ITunnelHandle, Task<IReadOnlyList<T>>> question)
+    {
+        IReadOnlyList<T>[] answers = await Task.WhenAll(tunnels.Select(AskAsync)).ConfigureAwait(false);
+        return [.. answers.SelectMany(answer => answer)];
+
+        async Task<IReadOnlyList<T>> AskAsync(ITunnelHandle tunnel)
+        {
+            try
+            {
+                return await question(tunnel).ConfigureAwait(false);
+            }
+            catch (LightTunnelException exception) when (exception.Error == LightTunnelError.Stopped)
+            {
+                return [];
+            }
+            catch (LightTunnelException exception)
+            {
+                output.WriteError(exception, tunnel.Name);
+                return [];
+            }
+        }
+    }
+
+    /// <summary>The status of each tunnel, as <see cref="AskAllAsync"/>.</summary>
+    public static Task<IReadOnlyList<FoundTunnel>> StatusOfAllAsync(
+        CommandOutput output, IReadOnlyList<ITunnelHandle> tunnels, CancellationToken cancellationToken) =>
+        AskAllAsync<FoundTunnel>(output, tunnels, async tunnel =>
+            [new FoundTunnel(tunnel, await tunnel.GetStatusAsync(cancellationToken).ConfigureAwait(false))]);
+
+    private static async Task<IReadOnlyList<ITunnelHandle>> AllAsync(CommandOutput output, TunnelRole? role, CancellationToken cancellationToken)
+    {
+        TunnelSearch search = await TunnelCatalog.FindAsync(role, cancellationToken).ConfigureAwait(false);
+        foreach (string warning in search.Warnings)
+            output.WriteWarning(warning);
+        KnownNames.RememberTunnels(search.Tunnels);
+        return search.Tunnels;
+    }
+
+    private static string WordFor(TunnelRole? role) => role switch
+    {
+        TunnelRole.Server => "server",
+        TunnelRole.Client => "joined network",
+        _ => "tunnel",
+    };
+}
+
+/// <summary>Names that a person wrote, wildcards allowed; knows afterwards which of them matched nothing.</summary>
+internal sealed class NameFilter(string[] names)
+{
+    private readonly (string Name, WildcardPattern? Pattern)[] _entries =
+        [.. names.Select(name => (name, WildcardPattern.ContainsWildcardCharacters(name) ? new WildcardPattern(name, WildcardOptions.IgnoreCase) : null))];
+
+    private readonly HashSet<string> _matched = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Names without wildcards that nothing matched so far.</summary>
+    public IEnumerable<string> Unmatched => _entries.Where(entry => entry.Pattern is null && !_matched.Contains(entry.Name)).Select(entry => entry.Name);
+
+    public static bool Same(string left, string right) => string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>True when one of the names matches one of the values.</summary>
+    public bool Accepts(params IEnumerable<string> values)
+    {
+        bool accepted = false;
+        foreach (string value in values)
+        {
+            foreach ((string name, WildcardPattern? pattern) in _entries)
+            {
+                if (pattern?.IsMatch(value) ?? Same(name, value))
+                {
+                    accepted = true;
+                    _matched.Add(name);
+                }
+            }
+        }
+
+        return accepted;
+    }
+}

@@ -1,0 +1,37 @@
+@{
+    RootModule = 'LightTunnel.PowerShell.dll'
+    # The same as VersionPrefix in Directory.Build.props: the build checks it.
+    ModuleVersion = '0.1.0'
+    GUID = '6c0b7a52-3f0e-4d5c-9a41-7d2f1f8a5e93'
+    Author = 'LightTunnel developers'
+    CompanyName = 'LightTunnel developers'
+    Copyright = '(c) LightTunnel developers. MIT licence.'
+    Description = 'Joins machines into one private IP network: an encrypted peer-to-peer VPN that is started, seen and scripted as objects.'
+    PowerShellVersion = '7.6'
+    CompatiblePSEditions = @('Core')
+    FormatsToProcess = @('LightTunnel.Format.ps1xml')
+    CmdletsToExport = @(
+        'Connect-LtNetwork'
+        'Disconnect-LtNetwork'
+        'Get-LtLog'
+        'Get-LtNetwork'
+        'Get-LtPeer'
+        'Get-LtRoute'
+        'Get-LtServer'
+        'New-LtInvitation'
+        'New-LtNetworkKey'
+        'Start-LtServer'
+        'Stop-LtServer'
+        'Test-LtConfiguration'
+    )
+    FunctionsToExport = @()
+    VariablesToExport = @()
+    AliasesToExport = @()
+    PrivateData = @{
+        PSData = @{
+            Tags = @('VPN', 'WireGuard', 'P2P', 'Network', 'Tunnel', 'PSEdition_Core', 'Windows', 'Linux')
+            LicenseUri = 'https://opensource.org/license/mit'
+            ReleaseNotes = 'The first network: server and clients, end to end. See CHANGELOG.md.'
+        }
+    }
+}
