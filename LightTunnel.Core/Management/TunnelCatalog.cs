@@ -1,6 +1,7 @@
-using LightTunnel.Membership;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Membership;
 
 namespace LightTunnel.Management;
 
@@ -18,10 +19,7 @@ public static class TunnelCatalog
     public static IReadOnlyList<ITunnelHandle> Local => Volatile.Read(ref _local);
 
     /// <summary>What starts tunnels and reads configuration files. Replaced by tests.</summary>
-    internal static ITunnelEngine? Engine { get; set; }
-
-    private static ITunnelEngine RequiredEngine => Engine ?? throw new LightTunnelException(
-        LightTunnelError.Internal, "This build has no engine.", "Install LightTunnel again.");
+    internal static ITunnelEngine Engine { get; set; } = new LocalEngine(TunnelEnvironment.System);
 
     /// <summary>Starts a server in this process; returns when it listens.</summary>
     /// <exception cref="LightTunnelException">It cannot be started.</exception>
@@ -29,7 +27,7 @@ public static class TunnelCatalog
     /// Cancelled before it was up; nothing is left behind. The inner exception, if any, says what it was waiting for.
     /// </exception>
     public static Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken) =>
-        RequiredEngine.StartServerAsync(settings, cancellationToken);
+        Engine.StartServerAsync(settings, cancellationToken);
 
     /// <summary>Joins a network in this process; returns when the server has admitted this node.</summary>
     /// <exception cref="LightTunnelException">It cannot be joined.</exception>
@@ -38,19 +36,19 @@ public static class TunnelCatalog
     /// that says what stood in the way so far.
     /// </exception>
     public static Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken) =>
-        RequiredEngine.ConnectAsync(settings, cancellationToken);
+        Engine.ConnectAsync(settings, cancellationToken);
 
     /// <summary>What a configuration file says about a server.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read, or has an unknown or ill-typed key.</exception>
-    public static ServerSettings ReadServerSettings(string path) => RequiredEngine.ReadServerSettings(path);
+    public static ServerSettings ReadServerSettings(string path) => Engine.ReadServerSettings(path);
 
     /// <summary>What a configuration file says about joining a network.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read, or has an unknown or ill-typed key.</exception>
-    public static ClientSettings ReadClientSettings(string path) => RequiredEngine.ReadClientSettings(path);
+    public static ClientSettings ReadClientSettings(string path) => Engine.ReadClientSettings(path);
 
     /// <summary>Everything that is wrong with a configuration file, in the order of its lines; empty when nothing is.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read at all.</exception>
-    public static IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => RequiredEngine.CheckConfiguration(path);
+    public static IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => Engine.CheckConfiguration(path);
 
     /// <summary>
     /// The tunnels of this process, then those of every other process that this user may ask. A process that does not answer is
