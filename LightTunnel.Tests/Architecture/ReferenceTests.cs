@@ -1,0 +1,133 @@
+using System.Reflection;
+using Mono.Cecil;
+using Xunit;
+
+namespace LightTunnel.Tests.Architecture;
+
+/// <summary>References go one way: what docs/architecture.md says about the rooms of the engine is kept by the build.</summary>
+public sealed class ReferenceTests
+{
+    /// <summary>The rooms of the engine, top to bottom; rooms of one row do not know each other.</summary>
+    private static readonly string[][] Layers =
+    [
+        ["Management"],
+        ["Engine"],
+        ["Configuration"],
+        ["Membership", "Routing", "Traversal"],
+        ["WireGuard", "Tun"],
+        ["Transport", "Packets"],
+        ["Diagnostics"],
+    ];
+
+    /// <summary>
+    /// What a row may know of a higher or equal one, each for a reason: options are the checked result of settings, a packet's slot
+    /// carries its endpoint and datagrams travel in packet batches.
+    /// </summary>
+    private static readonly (string From, string To)[] Exceptions =
+    [
+        ("LightTunnel.Configuration", "LightTunnel.Engine.TunnelOptions"),
+        ("LightTunnel.Configuration", "LightTunnel.Engine.ServerOptions"),
+        ("LightTunnel.Configuration", "LightTunnel.Engine.ClientOptions"),
+        ("LightTunnel.Packets", "LightTunnel.Transport"),
+        ("LightTunnel.Transport", "LightTunnel.Packets"),
+    ];
+
+    /// <summary>Rooms that must do no I/O: protocol cores that run in tests under a fake clock.</summary>
+    private static readonly string[] PureRooms = ["WireGuard", "Membership", "Routing", "Traversal", "Packets"];
+
+    private static readonly string[] InputOutput =
+        ["System.IO.File", "System.IO.FileStream", "System.Net.Sockets.Socket", "System.Threading.Thread", "System.Threading.Tasks.Task", "System.Diagnostics.Process"];
+
+    private static Assembly Core => typeof(LightTunnel.Diagnostics.LightTunnelException).Assembly;
+
+    [Fact]
+    public void Engine_KnowsNothingOfPowerShellOrTheLaboratory()
+    {
+        IEnumerable<string?> references = Core.GetReferencedAssemblies().Select(name => name.Name);
+        Assert.DoesNotContain(references, name => name!.StartsWith("System.Management.Automation", StringComparison.Ordinal) || name.StartsWith("LightTunnel", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Rooms_AreTheOnesOfTheDocument()
+    {
+        string[] rooms = [.. Core.GetTypes()
+            .Select(type => type.Namespace)
+            .Where(name => name?.StartsWith("LightTunnel.", StringComparison.Ordinal) == true)
+            .Select(name => name!.Split('.')[1])
+            .Distinct()];
+        Assert.Empty(rooms.Except(Layers.SelectMany(layer => layer)));
+    }
+
+    [Fact]
+    public void References_GoDownwardsOnly()
+    {
+        var wrong = new List<string>();
+        for (int row = 0; row < Layers.Length; row++)
+        {
+            foreach (string room in Layers[row])
+            {
+                string[] forbidden = [.. Layers.Take(row + 1).SelectMany(layer => layer).Where(other => other != room).Select(other => $"LightTunnel.{other}")];
+                foreach ((TypeDefinition type, string reference) in ReferencesOf($"LightTunnel.{room}"))
+                {
+                    string? target = forbidden.FirstOrDefault(name => reference.StartsWith(name + ".", StringComparison.Ordinal));
+                    bool excepted = Exceptions.Any(exception => exception.From == $"LightTunnel.{room}" && reference.StartsWith(exception.To, StringComparison.Ordinal));
+                    if (target is not null && !excepted)
+                        wrong.Add($"{type.FullName} uses {reference}");
+                }
+            }
+        }
+
+        Assert.Empty(wrong.Distinct());
+    }
+
+    [Fact]
+    public void ProtocolCores_DoNoInputOrOutput()
+    {
+        string[] wrong = [.. PureRooms
+            .SelectMany(room => ReferencesOf($"LightTunnel.{room}"))
+            .Where(use => InputOutput.Contains(use.Reference))
+            .Select(use => $"{use.Type.FullName} uses {use.Reference}")
+            .Distinct()];
+        Assert.Empty(wrong);
+    }
+
+    private static IEnumerable<(TypeDefinition Type, string Reference)> ReferencesOf(string room)
+    {
+        using ModuleDefinition module = ModuleDefinition.ReadModule(Core.Location);
+        foreach (TypeDefinition type in module.GetTypes().Where(type => NamespaceOf(type) is { } name && (name == room || name.StartsWith(room + ".", StringComparison.Ordinal))))
+        {
+            foreach (string reference in TypesUsedBy(type))
+                yield return (type, reference);
+        }
+    }
+
+    private static string NamespaceOf(TypeDefinition type) => type.DeclaringType is { } outer ? NamespaceOf(outer) : type.Namespace;
+
+    private static IEnumerable<string> TypesUsedBy(TypeDefinition type)
+    {
+        IEnumerable<TypeReference?> used = [type.BaseType, .. type.Interfaces.Select(i => i.InterfaceType), .. type.Fields.Select(field => field.FieldType), .. type.Methods.SelectMany(TypesUsedBy)];
+        return used.OfType<TypeReference>().SelectMany(Unwrap).Select(reference => reference.FullName);
+    }
+
+    private static IEnumerable<TypeReference?> TypesUsedBy(MethodDefinition method)
+    {
+        IEnumerable<TypeReference?> used = [method.ReturnType, .. method.Parameters.Select(parameter => parameter.ParameterType)];
+        if (!method.HasBody)
+            return used;
+        return used
+            .Concat(method.Body.Variables.Select(variable => variable.VariableType))
+            .Concat(method.Body.Instructions.Select(instruction => instruction.Operand switch
+            {
+                TypeReference reference => reference,
+                MemberReference member => member.DeclaringType,
+                _ => null,
+            }));
+    }
+
+    private static IEnumerable<TypeReference> Unwrap(TypeReference reference) => reference switch
+    {
+        GenericInstanceType generic => [generic.ElementType, .. generic.GenericArguments.SelectMany(Unwrap)],
+        TypeSpecification wrapped => Unwrap(wrapped.ElementType),
+        _ => [reference],
+    };
+}
