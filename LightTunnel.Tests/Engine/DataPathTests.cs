@@ -1,0 +1,167 @@
+using System.Net;
+using LightTunnel.Engine;
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using Xunit;
+
+namespace LightTunnel.Tests.Engine;
+
+/// <summary>The data threads' code: what it costs, and what hostile bytes do to it.</summary>
+public sealed class DataPathTests : IDisposable
+{
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(2);
+
+    private readonly SimulatedNetwork _network = new();
+
+    public void Dispose() => _network.Dispose();
+
+    [Fact]
+    public void Packets_CostNoAllocation_FromTunToTun_DirectAndRelayed()
+    {
+        (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
+        var outbound = new OutboundPath(alice.Node);
+        var relay = new InboundPath(server.Node);
+        var inbound = new InboundPath(bob.Node);
+        var packets = new PacketBatch(8, 1500);
+        var replies = new PacketBatch(8, 1500);
+        var received = new PacketBatch(8, 1600);
+        var forward = new PacketBatch(8, 1600);
+        byte[] toBob = TestPackets.Udp(alice.Address, bob.Address, new byte[1200]);
+        byte[] toServer = TestPackets.Udp(alice.Address, server.Address, new byte[64]);
+        UdpEndpoint aliceEndpoint = server.Peer("alice").Path.Endpoint;
+        UdpEndpoint serverEndpoint = alice.Peer("hub").Path.Endpoint;
+
+        long before = 0;
+        for (int round = 0; round < 1200; round++)
+        {
+            if (round == 200)
+                before = GC.GetAllocatedBytesForCurrentThread();
+            packets.Clear();
+            packets.TryAdd(toBob);
+            packets.TryAdd(toServer);
+            outbound.Process(packets, replies);
+
+            received.Clear();
+            received.TryAdd(packets.Packet(0), aliceEndpoint);
+            received.TryAdd(packets.Packet(1), aliceEndpoint);
+            relay.Process(received, forward);
+
+            received.Clear();
+            received.TryAdd(forward.Packet(0), serverEndpoint);
+            inbound.Process(received, replies);
+        }
+
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.Equal(1200, inbound.Counters.Packets);
+        Assert.Equal(1200, relay.Counters.Packets);
+        Assert.Equal(1200, relay.Counters.RelayedPackets);
+        Assert.Equal(0, allocated);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void HostileDatagrams_NeitherThrow_NorGetThrough_NorGrowAnything(int seed)
+    {
+        (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
+        var captured = new List<byte[]>();
+        _network.Net.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
+        {
+            captured.Add(datagram.ToArray());
+            return true;
+        };
+        _network.AddClient("carol");
+        alice.Send(bob.Address, "relayed");
+        alice.Send(server.Address, "direct");
+        _network.Run(Soon);
+        _network.Net.Filter = null;
+        server.TakeReceived();
+        bob.TakeReceived();
+        int peers = server.Node.Peers.Count();
+
+        var random = new Random(seed);
+        using InMemoryTransport stranger = _network.Net.Open(IPAddress.Parse("192.0.2.66"), 4000);
+        UdpEndpoint[] victims = [new(IPAddress.Parse(SimulatedNetwork.ServerHost), SimulatedNetwork.ServerPort), server.Peer("alice").Path.Endpoint];
+        for (int i = 0; i < 3000; i++)
+        {
+            byte[] datagram = Mutate(random, captured);
+            (random.Next(2) == 0 ? stranger : alice.Transport).Send(datagram, victims[random.Next(2)]);
+            if (i % 64 == 0)
+                _network.Settle();
+        }
+
+        _network.Run(TimeSpan.FromSeconds(30));
+        Assert.Empty(bob.TakeReceived());
+        Assert.Empty(server.TakeReceived());
+        Assert.Equal(peers, server.Node.Peers.Count());
+        alice.Send(bob.Address, "still works");
+        Assert.True(_network.RunUntil(() => bob.Tun.WrittenCount > 0, Soon));
+    }
+
+    [Fact]
+    public void HostileTunPackets_NeitherThrow_NorGetThrough()
+    {
+        (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
+        var random = new Random(7);
+        byte[][] seeds = [TestPackets.Udp(alice.Address, bob.Address, new byte[40]), TestPackets.Udp(alice.Address, server.Address, new byte[40])];
+        for (int i = 0; i < 3000; i++)
+        {
+            byte[] packet = Mutate(random, seeds);
+            if (packet.Length > 0)
+                alice.Tun.Inject(packet);
+            if (i % 16 == 0)
+                _network.Settle();
+        }
+
+        _network.Settle();
+        Assert.Equal(0, bob.Inbound.Dropped(DropReason.WrongSource));
+        Assert.Equal(0, server.Inbound.Dropped(DropReason.WrongSource));
+        Assert.Equal(0, server.Inbound.Dropped(DropReason.Malformed));
+    }
+
+    [Fact]
+    public void StagedPackets_AreBounded()
+    {
+        (_, SimulatedNode alice, SimulatedNode bob) = Start();
+        _network.Kill(bob);
+        for (int i = 0; i < 1000; i++)
+            alice.Send(bob.Address, "nobody home");
+        _network.Settle();
+
+        Assert.InRange(alice.Peer("bob").Staged.Count, 1, Peer.MaximumStaged);
+        Assert.True(alice.Outbound.Dropped(DropReason.NoLink) >= 1000 - Peer.MaximumStaged);
+    }
+
+    private static byte[] Mutate(Random random, IReadOnlyList<byte[]> seeds)
+    {
+        byte[] bytes = [.. seeds[random.Next(seeds.Count)]];
+        switch (random.Next(4))
+        {
+            case 0:
+                return bytes[..random.Next(bytes.Length)];
+            case 1:
+                Array.Resize(ref bytes, Math.Min(bytes.Length + random.Next(100), 1500));
+                goto default;
+            case 2:
+                random.NextBytes(bytes.AsSpan(random.Next(bytes.Length)));
+                goto default;
+            default:
+                for (int flips = random.Next(1, 6); flips > 0; flips--)
+                    bytes[random.Next(bytes.Length)] ^= (byte)random.Next(1, 256);
+                return bytes;
+        }
+    }
+
+    private (SimulatedNode Server, SimulatedNode Alice, SimulatedNode Bob) Start()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        SimulatedNode bob = _network.AddClient("bob");
+        Assert.True(_network.RunUntil(() => alice.IsUp && bob.IsUp, Soon));
+        alice.Send(bob.Address, "link");
+        Assert.True(_network.RunUntil(() => bob.Tun.WrittenCount > 0, Soon));
+        bob.TakeReceived();
+        return (server, alice, bob);
+    }
+}
