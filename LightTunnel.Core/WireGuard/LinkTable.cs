@@ -196,6 +196,7 @@ internal sealed class LinkTable : IDisposable
         if (_disposed)
             return long.MaxValue;
         _running = true;
+        long now = Clock.Now;
         // Before looking at the list: who signals after this wakes us again.
         Interlocked.Exchange(ref _wakePosted, 0);
         Link? signalled = Interlocked.Exchange(ref _signalled, null);
@@ -205,10 +206,10 @@ internal sealed class LinkTable : IDisposable
             signalled = link.NextSignalled;
             link.NextSignalled = null;
             link.ServeSignals();
-            Schedule(link);
+            // Timers of a busy link are armed and cleared with every packet: one visit ten seconds from now serves all that are armed until then.
+            Schedule(link, notAfter: now + Clock.KeepAlive);
         }
 
-        long now = Clock.Now;
         while (_queue.Earliest <= now)
         {
             var link = (Link)_queue.Peek();
@@ -233,14 +234,14 @@ internal sealed class LinkTable : IDisposable
     }
 
     /// <summary>Puts the link's next deadline into the queue.</summary>
-    internal void Schedule(Link link)
+    internal void Schedule(Link link, long notAfter = long.MaxValue)
     {
         if (link.IsRemoved)
             return;
         long deadline;
         do
         {
-            deadline = link.Timers.NextDeadline();
+            deadline = Math.Min(link.Timers.NextDeadline(), notAfter);
             _queue.Set(link, deadline);
             // A data thread may have armed something in between and seen the old deadline; see LinkTimers.IsBeforeNextVisit.
             Interlocked.MemoryBarrier();

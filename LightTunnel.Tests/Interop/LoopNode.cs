@@ -48,6 +48,9 @@ internal sealed class LoopNode : ILinkHost, IDisposable
 
     public int Failures { get; private set; }
 
+    /// <summary>Cookie replies sent to somebody with an address.</summary>
+    public int CookiesReplied { get; private set; }
+
     public void Connect(WireGuardGo peer, PresharedKey? presharedKey)
     {
         Link = Table.Add(peer.PublicKey, presharedKey);
@@ -109,7 +112,14 @@ internal sealed class LoopNode : ILinkHost, IDisposable
 
     void ILinkHost.Send(Link link, ReadOnlySpan<byte> datagram) => Transmit(datagram, link.Path);
 
-    void ILinkHost.Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => Transmit(datagram, destination);
+    void ILinkHost.Reply(in PathAddress destination, ReadOnlySpan<byte> datagram)
+    {
+        if (!destination.Endpoint.IsSpecified)
+            return;
+        if (Messages.TypeOf(datagram) == Messages.CookieReplyType)
+            CookiesReplied++;
+        Transmit(datagram, destination);
+    }
 
     bool ILinkHost.TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
     {
