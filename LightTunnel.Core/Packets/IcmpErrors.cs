@@ -19,6 +19,8 @@ internal enum UnreachableReason
 /// Writes the ICMP errors that a router answers with (RFC 792, 1191, 1812 section 4.3; RFC 4443). Nothing is written where
 /// no error may be sent: in answer to an ICMP error or redirect, to a fragment other than the first, to a damaged header, to multicast
 /// and broadcast, or to a source that is not one host. A network's own broadcast address is not known here: that is the caller's to check.
+/// An error that is written to a TUN device must not come from an address of that very machine: Linux drops packets that
+/// arrive from outside with a source of its own (martians). The offender's destination is a good source there.
 /// </summary>
 internal static class IcmpErrors
 {
@@ -33,7 +35,7 @@ internal static class IcmpErrors
     /// <summary>Writes a "destination unreachable".</summary>
     /// <param name="offender">The packet that cannot be delivered; a link's padding behind it is left out of the quote.</param>
     /// <param name="reason">Why.</param>
-    /// <param name="source">The sender of the error: an address of this node, of the offender's family.</param>
+    /// <param name="source">The sender of the error, one host of the offender's family; see above for whose address.</param>
     /// <param name="destination">Memory for the error; the quote is cut to what fits.</param>
     /// <returns>Bytes written, or 0 when no error may be sent.</returns>
     public static int WriteUnreachable(ReadOnlySpan<byte> offender, UnreachableReason reason, TunnelAddress source, Span<byte> destination)
@@ -56,7 +58,7 @@ internal static class IcmpErrors
     /// </summary>
     /// <param name="offender">The packet that is too long.</param>
     /// <param name="mtu">Longest packet that passes, bytes.</param>
-    /// <param name="source">The sender of the error: an address of this node, of the offender's family.</param>
+    /// <param name="source">The sender of the error, one host of the offender's family; see above for whose address.</param>
     /// <param name="destination">Memory for the error; the quote is cut to what fits.</param>
     /// <returns>Bytes written, or 0 when no error may be sent.</returns>
     public static int WriteTooBig(ReadOnlySpan<byte> offender, int mtu, TunnelAddress source, Span<byte> destination)
@@ -72,7 +74,7 @@ internal static class IcmpErrors
 
     private static bool TryAdmit(ReadOnlySpan<byte> offender, TunnelAddress source, bool allowMulticast, out IpPacketInfo info)
     {
-        if (!IpPacket.TryParse(offender, out info) || info.IsIPv4 != source.IsIPv4 || info.FragmentOffset != 0)
+        if (!IpPacket.TryParse(offender, out info) || info.IsIPv4 != source.IsIPv4 || !IsOneHost(source) || info.FragmentOffset != 0)
             return false;
         if (!IsOneHost(info.Source) || (!allowMulticast && IsMulticastOrBroadcast(info.Destination)))
             return false;

@@ -205,6 +205,8 @@ internal sealed unsafe class LinuxTun : ITunDevice
         }
 
         ThrowIfFailed(_netlink.SetUp(InterfaceIndex, up: true), "bring up");
+        foreach (InterfaceAddress address in addresses)
+            _netlink.WaitUntilDelivered(address.Address);
     }
 
     /// <summary>Routes a prefix into the interface, which must be up.</summary>

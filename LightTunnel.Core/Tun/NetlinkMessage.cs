@@ -101,8 +101,8 @@ internal ref struct NetlinkReader
     /// <summary>What follows the header.</summary>
     public ReadOnlySpan<byte> Body { get; private set; }
 
-    /// <summary>For a message of <see cref="TypeError"/>: the errno, 0 for an acknowledgement.</summary>
-    public readonly int Error => Body.Length >= 4 ? -MemoryMarshal.Read<int>(Body) : 0;
+    /// <summary>For a message of <see cref="TypeError"/>: the errno, 0 for an acknowledgement; EIO when it is cut short.</summary>
+    public readonly int Error => Body.Length >= 4 ? -MemoryMarshal.Read<int>(Body) : 5;
 
     /// <summary>Goes to the next message; false at the end.</summary>
     public bool MoveNext()

@@ -18,12 +18,13 @@ internal readonly record struct AssignedAddress(int InterfaceIndex, InterfaceAdd
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class RouteNetlink : IDisposable
 {
-    private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_DELROUTE = 25;
+    private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_DELROUTE = 25,
+        RTM_GETROUTE = 26;
     private const ushort NLM_F_REQUEST = 1, NLM_F_ACK = 4, NLM_F_REPLACE = 0x100, NLM_F_CREATE = 0x400, NLM_F_DUMP = 0x300;
     private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_AF_SPEC = 26, IFLA_INET6_ADDR_GEN_MODE = 8;
     private const ushort IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8;
     private const ushort RTA_DST = 1, RTA_OIF = 4, RTA_PRIORITY = 6;
-    private const byte RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1;
+    private const byte RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1, RTN_LOCAL = 2;
     private const uint IFF_UP = 1, IFA_F_NODAD = 2;
     private const byte AddressGenerationNone = 1;
     private const int RequestSize = 256;
@@ -117,6 +118,30 @@ internal sealed unsafe class RouteNetlink : IDisposable
 
     /// <summary>Removes a route.</summary>
     public int RemoveRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) => ChangeRoute(RTM_DELROUTE, 0, interfaceIndex, prefix, metric);
+
+    /// <summary>True when packets to the address are delivered to this machine.</summary>
+    public bool IsDelivered(TunnelAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes = bytes[..address.WriteTo(bytes)];
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_GETROUTE, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
+        request.Append(new RouteHeader { Family = FamilyOf(address), DestinationLength = (byte)address.BitLength });
+        request.Attribute(RTA_DST, bytes);
+        bool isLocal = false;
+        Exchange(request.Finish(), (type, body) =>
+            isLocal |= type == RTM_NEWROUTE && MemoryMarshal.TryRead(body, out RouteHeader route) && route.Type == RTN_LOCAL);
+        return isLocal;
+    }
+
+    /// <summary>
+    /// Waits until the kernel delivers packets to an address that was just added: for IPv6 it does so from a work queue, a
+    /// moment after it has confirmed the address. Gives up after a second.
+    /// </summary>
+    public void WaitUntilDelivered(TunnelAddress address)
+    {
+        for (int attempt = 0; attempt < 1000 && !IsDelivered(address); attempt++)
+            _ = LibC.Poll(null, 0, 1);
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();

@@ -101,6 +101,8 @@ public sealed class IcmpErrorsTests
     {
         byte[] offender = Udp("10.0.0.20", "10.0.0.99", 1, 2, [1]);
         Assert.Equal(0, IcmpErrors.WriteUnreachable(offender, UnreachableReason.NoRoute, Address("fd00::1"), _error));
+        Assert.Equal(0, IcmpErrors.WriteUnreachable(offender, UnreachableReason.NoRoute, Address("224.0.0.1"), _error));
+        Assert.NotEqual(0, IcmpErrors.WriteUnreachable(offender, UnreachableReason.NoRoute, Address("10.0.0.1"), _error));
         offender[8]--;
         Assert.Equal(0, IcmpErrors.WriteUnreachable(offender, UnreachableReason.NoRoute, Address("10.0.0.1"), _error));
         Assert.Equal(0, IcmpErrors.WriteUnreachable([0xC1, 2, 3], UnreachableReason.NoRoute, Address("10.0.0.1"), _error));

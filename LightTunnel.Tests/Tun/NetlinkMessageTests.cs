@@ -1,0 +1,101 @@
+using System.Runtime.Versioning;
+using LightTunnel.Tun;
+using Xunit;
+using static LightTunnel.Tests.Packets.TestPackets;
+
+namespace LightTunnel.Tests.Tun;
+
+[SupportedOSPlatform("linux")]
+public sealed class NetlinkMessageTests
+{
+    // RTM_NEWADDR of lo as a kernel answers it: 127.0.0.1/8, IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_FLAGS; little-endian.
+    private static readonly byte[] AddressAnswer =
+    [
+        52, 0, 0, 0, 20, 0, 2, 0, 7, 0, 0, 0, 0, 0, 0, 0,
+        2, 8, 0x80, 254, 1, 0, 0, 0,
+        8, 0, 1, 0, 127, 0, 0, 1,
+        8, 0, 2, 0, 127, 0, 0, 1,
+        7, 0, 3, 0, (byte)'l', (byte)'o', 0, 0,
+        4, 0, 8, 0,
+    ];
+
+    [Fact]
+    public void Request_WithNestedAttributes_HasLengthsAndPadding()
+    {
+        var request = new NetlinkRequest(new byte[256], 16, 5, 9);
+        request.Append(0x01020304);
+        int outer = request.Open(26);
+        request.Attribute(8, [1]);
+        request.Close(outer);
+        request.Attribute(4, 1380);
+        Assert.Equal(
+            [40, 0, 0, 0, 16, 0, 5, 0, 9, 0, 0, 0, 0, 0, 0, 0, 4, 3, 2, 1, 12, 0, 26, 0, 5, 0, 8, 0, 1, 0, 0, 0, 8, 0, 4, 0, 100, 5, 0, 0],
+            request.Finish().ToArray());
+    }
+
+    [Fact]
+    public void TryReadAddress_KernelAnswer_IsRead()
+    {
+        var reader = new NetlinkReader(AddressAnswer);
+        Assert.True(reader.MoveNext());
+        Assert.Equal((20, 7u), (reader.Type, reader.Sequence));
+        Assert.True(RouteNetlink.TryReadAddress(reader.Body, out AssignedAddress address));
+        Assert.Equal(new AssignedAddress(1, Interface("127.0.0.1/8")), address);
+        Assert.False(reader.MoveNext());
+    }
+
+    [Fact]
+    public void TryReadAddress_PointToPoint_TakesTheLocalEnd()
+    {
+        byte[] answer = (byte[])AddressAnswer.Clone();
+        answer[31] = 99; // IFA_ADDRESS: the other end.
+        Assert.True(RouteNetlink.TryReadAddress(answer.AsSpan(16), out AssignedAddress address));
+        Assert.Equal("127.0.0.1/8", address.Address.ToString());
+    }
+
+    [Fact]
+    public void Error_OfAnErrorMessage_IsTheErrno()
+    {
+        var reader = new NetlinkReader([20, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xEF, 0xFF, 0xFF, 0xFF]);
+        Assert.True(reader.MoveNext());
+        Assert.Equal((NetlinkReader.TypeError, 17), (reader.Type, reader.Error));
+    }
+
+    [Fact]
+    public void Error_CutShort_IsNoSuccess()
+    {
+        var reader = new NetlinkReader([18, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        Assert.True(reader.MoveNext());
+        Assert.NotEqual(0, reader.Error);
+    }
+
+    [Fact]
+    public void Fuzz_MutatedAnswers_EndTheWalkWithoutThrowing()
+    {
+        var random = new Random(20260102);
+        byte[] seed = [.. AddressAnswer, .. AddressAnswer, 20, 0, 0, 0, 3, 0, 2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        int messages = 0, addresses = 0;
+        for (int i = 0; i < 50_000; i++)
+        {
+            byte[] answer = (byte[])seed.Clone();
+            for (int changes = random.Next(6); changes > 0; changes--)
+                answer[random.Next(answer.Length)] = (byte)(random.Next(2) == 0 ? random.Next(256) : random.Next(16));
+            var reader = new NetlinkReader(answer.AsSpan(0, random.Next(3) == 0 ? random.Next(answer.Length + 1) : answer.Length));
+            while (reader.MoveNext())
+            {
+                messages++;
+                _ = reader.Error;
+                if (RouteNetlink.TryReadAddress(reader.Body, out AssignedAddress address))
+                {
+                    addresses++;
+                    Assert.InRange(address.Address.PrefixLength, 0, address.Address.Address.BitLength);
+                }
+
+                RouteNetlink.TryReadLink(reader.Body, out _, out _);
+            }
+        }
+
+        Assert.InRange(messages, 50_000, 150_000);
+        Assert.InRange(addresses, 10_000, 100_000);
+    }
+}
