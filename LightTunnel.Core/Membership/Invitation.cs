@@ -163,12 +163,12 @@ internal sealed record Invitation
                 return "The invitation is mistyped: it has characters that no invitation has.";
         }
 
-        // A base64 text one character too long is undecodable: what is cut off is found by the length all the same.
-        if (body.Length % 4 == 1)
-            body = body[..^1];
-        byte[] bytes = new byte[Base64Url.GetMaxDecodedLength(body.Length)];
-        bool decoded = Base64Url.TryDecodeFromChars(body, bytes, out int written);
-        string? problem = decoded ? ReadBytes(bytes.AsMemory(0, written), out invitation) : "The invitation is mistyped.";
+        // Filled up to whole groups of four, as the decoder refuses a text whose end is cut off in the middle of a byte.
+        byte[] bytes = Base64Url.DecodeFromChars(body.ToString().PadRight((body.Length + 3) & ~3, 'A'));
+        int length = body.Length * 6 / 8;
+        string? problem = ReadBytes(bytes.AsMemory(0, length), out invitation);
+        if (problem is null && bytes.AsSpan(length).ContainsAnyExcept((byte)0))
+            problem = "The invitation is mistyped: its last character is wrong.";
         CryptographicOperations.ZeroMemory(bytes);
         return problem;
     }

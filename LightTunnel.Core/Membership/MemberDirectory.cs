@@ -178,8 +178,9 @@ internal sealed class MemberDirectory
         foreach (DirectoryCursor cursor in _cursors)
             told = Math.Min(told, cursor.Revision == 0 ? Revision : cursor.Revision);
         int kept = 0;
-        foreach (Change change in _log)
+        for (int i = 0; i < _log.Count; i++)
         {
+            Change change = _log[i];
             State? state = _members.GetValueOrDefault(change.MemberId);
             if (state?.Revision != change.Revision)
                 continue;

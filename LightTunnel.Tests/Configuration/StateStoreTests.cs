@@ -1,0 +1,321 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Tests.Membership;
+using LightTunnel.WireGuard;
+using Xunit;
+
+namespace LightTunnel.Tests.Configuration;
+
+public sealed class StateStoreTests : IDisposable
+{
+    private const UnixFileMode OwnerFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    private sealed class PowerCut : Exception;
+
+    private static NodeState ServerState(int seed = 1) => new()
+    {
+        Role = TunnelRole.Server,
+        PrivateKey = new ByteMutator(seed).Random(32),
+        NetworkKey = new ByteMutator(seed + 1).Random(32),
+        NetworkName = "home",
+        NextMemberId = 4,
+        Leases =
+        [
+            new Lease
+            {
+                MemberId = 2,
+                PublicKey = ControlMessageTests.Key(2),
+                Name = "laptop",
+                Addresses = [ControlMessageTests.Address("10.0.0.2"), ControlMessageTests.Address("fd00::2")],
+                Created = new DateTimeOffset(2026, 1, 1, 2, 3, 4, 567, TimeSpan.FromHours(1)),
+                LastSeen = new DateTimeOffset(2026, 2, 1, 2, 3, 4, 567, TimeSpan.Zero),
+            },
+            new Lease { MemberId = 3, PublicKey = ControlMessageTests.Key(3), Name = "b", Addresses = [], Created = default, LastSeen = default },
+        ],
+    };
+
+    private static NodeState ClientState() => new()
+    {
+        Role = TunnelRole.Client,
+        PrivateKey = new ByteMutator(9).Random(32),
+        LastAddresses = new Dictionary<PublicKey, IReadOnlyList<InterfaceAddress>>
+        {
+            [ControlMessageTests.Key(5)] = [ControlMessageTests.Interface("10.0.0.7/24"), ControlMessageTests.Interface("fd00::7/64")],
+        },
+    };
+
+    private static void AssertSame(NodeState expected, NodeState? actual)
+    {
+        Assert.NotNull(actual);
+        Assert.Equal(StateFile.Encode(expected), StateFile.Encode(actual));
+        Assert.Equal(expected.PrivateKey, actual.PrivateKey);
+    }
+
+    private static LightTunnelException Fails(LightTunnelError expected, Action action)
+    {
+        LightTunnelException exception = Assert.Throws<LightTunnelException>(action);
+        Assert.True(exception.Error == expected, $"{exception.Error}: {exception.Message}");
+        Assert.NotEmpty(exception.RecommendedAction);
+        return exception;
+    }
+
+    [Fact]
+    public void Load_NewFolder_HasNoStateAndIsClosedToOthers()
+    {
+        string path = Path.Combine(_folder.Path, "a", "b");
+        using StateStore store = StateStore.Open(path);
+        Assert.Null(store.Load(TunnelRole.Server));
+        store.Save(ServerState());
+        if (OperatingSystem.IsWindows())
+            return;
+        Assert.Equal(OwnerFolder, File.GetUnixFileMode(path));
+        Assert.Equal(OwnerFile, File.GetUnixFileMode(store.FilePath));
+        Assert.Equal(OwnerFile, File.GetUnixFileMode(Path.Combine(path, StateStore.LockName)));
+    }
+
+    [Fact]
+    public void Open_ExistingFolder_IsClosedToOthersUnlessItServesSomethingElse()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no file modes.");
+        const UnixFileMode Open = OwnerFolder | UnixFileMode.GroupRead | UnixFileMode.GroupExecute;
+        string empty = Directory.CreateDirectory(_folder.File("empty"), Open).FullName;
+        string foreign = Directory.CreateDirectory(_folder.File("foreign"), Open).FullName;
+        File.WriteAllText(Path.Combine(foreign, "photo.jpg"), "x");
+        UnixFileMode before = File.GetUnixFileMode(foreign);
+        StateStore.Open(empty).Dispose();
+        StateStore.Open(foreign).Dispose();
+        Assert.Equal(OwnerFolder, File.GetUnixFileMode(empty));
+        Assert.Equal(before, File.GetUnixFileMode(foreign));
+    }
+
+    [Fact]
+    public void Load_WhatWasSaved_GivesItBack()
+    {
+        using (StateStore store = StateStore.Open(_folder.File("s")))
+            store.Save(ServerState());
+        using (StateStore store = StateStore.Open(_folder.File("s")))
+        {
+            NodeState state = store.Load(TunnelRole.Server)!;
+            AssertSame(ServerState(), state);
+            Lease expected = ServerState().Leases[0];
+            Assert.Equal(expected with { Addresses = [] }, state.Leases[0] with { Addresses = [] });
+            Assert.Equal(expected.Addresses, state.Leases[0].Addresses);
+        }
+
+        using StateStore client = StateStore.Open(_folder.File("c"));
+        client.Save(ClientState());
+        AssertSame(ClientState(), client.Load(TunnelRole.Client));
+        client.Save(ServerState() with { NetworkKey = null, NetworkName = null, Leases = [] });
+        Assert.Null(client.Load(TunnelRole.Server)!.NetworkKey);
+    }
+
+    [Fact]
+    public void Load_StateOfTheOtherRole_IsRefused()
+    {
+        using StateStore store = StateStore.Open(_folder.File("s"));
+        store.Save(ServerState());
+        LightTunnelException exception = Fails(LightTunnelError.InvalidState, () => store.Load(TunnelRole.Client));
+        Assert.Contains("is of a server, not of a client", exception.Message, StringComparison.Ordinal);
+        Assert.Contains(store.FilePath, exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Open_FolderInUse_IsRefusedUntilItIsLetGo()
+    {
+        string path = _folder.File("s");
+        using (StateStore.Open(path))
+        {
+            LightTunnelException exception = Fails(LightTunnelError.StateInUse, () => StateStore.Open(path));
+            Assert.Contains(path, exception.Message, StringComparison.Ordinal);
+            if (OperatingSystem.IsLinux())
+                Assert.Contains($"(process {Environment.ProcessId})", exception.Message, StringComparison.Ordinal);
+        }
+
+        StateStore.Open(path).Dispose();
+    }
+
+    [Fact]
+    public async Task Open_HolderWasKilled_IsPossibleAgain()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && File.Exists("/usr/bin/flock"), "needs flock");
+        string path = _folder.File("s");
+        StateStore.Open(path).Dispose();
+        string ready = _folder.File("ready");
+        using Process holder = Process.Start("/usr/bin/flock", ["--no-fork", Path.Combine(path, StateStore.LockName), "sh", "-c", $"echo > {ready}; exec sleep 60"]);
+        while (!File.Exists(ready))
+            await Task.Delay(10, TestContext.Current.CancellationToken);
+        Fails(LightTunnelError.StateInUse, () => StateStore.Open(path));
+        holder.Kill();
+        await holder.WaitForExitAsync(TestContext.Current.CancellationToken);
+        StateStore.Open(path).Dispose();
+    }
+
+    [Fact]
+    public void Save_PowerCutAtEveryStepAndByte_LeavesTheOldStateOrTheNew()
+    {
+        string path = _folder.File("s");
+        NodeState old = ServerState(1);
+        NodeState changed = ServerState(50);
+        int steps = 0;
+        using (StateStore store = StateStore.Open(path, _ => steps++))
+            store.Save(changed);
+        Assert.InRange(steps, StateFile.Encode(changed).Length + 4, StateFile.Encode(changed).Length + 10);
+        File.Delete(Path.Combine(path, StateStore.FileName));
+
+        int newer = 0;
+        for (int cut = 1; cut <= steps; cut++)
+        {
+            using (StateStore store = StateStore.Open(path))
+                store.Save(old);
+            int step = 0;
+            using (StateStore store = StateStore.Open(path, _ =>
+            {
+                if (++step == cut)
+                    throw new PowerCut();
+            }))
+            {
+                Assert.Throws<PowerCut>(() => store.Save(changed));
+            }
+
+            using StateStore after = StateStore.Open(path);
+            NodeState state = after.Load(TunnelRole.Server)!;
+            bool isNew = state.PrivateKey.AsSpan().SequenceEqual(changed.PrivateKey);
+            AssertSame(isNew ? changed : old, state);
+            newer += isNew ? 1 : 0;
+            after.Save(state);
+        }
+
+        // Only the very last step, forcing the folder to the disk, comes after the new file is in its place.
+        Assert.Equal(1, newer);
+        Assert.False(File.Exists(AtomicFile.TemporaryPath(Path.Combine(path, StateStore.FileName))));
+    }
+
+    [Fact]
+    public void Load_DamagedTemporaryFile_IsIgnored()
+    {
+        using StateStore store = StateStore.Open(_folder.File("s"));
+        store.Save(ServerState());
+        File.WriteAllText(AtomicFile.TemporaryPath(store.FilePath), "garbage");
+        AssertSame(ServerState(), store.Load(TunnelRole.Server));
+        store.Save(ServerState(70));
+        AssertSame(ServerState(70), store.Load(TunnelRole.Server));
+    }
+
+    [Fact]
+    public void Load_CutShortAnywhere_IsAnErrorNeverANewIdentity()
+    {
+        using StateStore store = StateStore.Open(_folder.File("s"));
+        byte[] content = StateFile.Encode(ClientState());
+        for (int length = 0; length < content.Length; length++)
+        {
+            File.WriteAllBytes(store.FilePath, content[..length]);
+            LightTunnelException exception = Fails(LightTunnelError.InvalidState, () => store.Load(TunnelRole.Client));
+            Assert.Contains(store.FilePath, exception.Message, StringComparison.Ordinal);
+            Assert.Contains("backup", exception.RecommendedAction, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Decode_AnyDamage_IsInvalidStateAndShowsNoSecret()
+    {
+        foreach (NodeState state in new[] { ServerState(), ClientState() })
+        {
+            byte[] good = StateFile.Encode(state);
+            string secret = Convert.ToBase64String(state.PrivateKey);
+            var mutator = new ByteMutator(8);
+            for (int i = 0; i < 10_000; i++)
+            {
+                byte[] bytes = i % 20 == 0 ? mutator.Random(i % 500) : mutator.Mutate(good);
+                try
+                {
+                    AssertSame(state, StateFile.Decode(bytes, "x"));
+                }
+                catch (LightTunnelException exception)
+                {
+                    Assert.Equal(LightTunnelError.InvalidState, exception.Error);
+                    Assert.DoesNotContain(secret, exception.Message, StringComparison.Ordinal);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Decode_DigestRightAndContentHostile_ThrowsInvalidStateOnly()
+    {
+        byte[] good = StateFile.Encode(ServerState());
+        byte[] body = good[(good.AsSpan().IndexOf((byte)'\n') + 1)..^1];
+        var mutator = new ByteMutator(9);
+        int damaged = 0;
+        for (int i = 0; i < 10_000; i++)
+        {
+            byte[] mutated = mutator.Mutate(body);
+            string header = $$"""{"format":"LightTunnel state","version":1,"sha256":"{{Convert.ToHexStringLower(SHA256.HashData(mutated))}}"}""";
+            try
+            {
+                StateFile.Decode((byte[])[.. Encoding.ASCII.GetBytes(header), (byte)'\n', .. mutated, (byte)'\n'], "x");
+            }
+            catch (LightTunnelException exception)
+            {
+                Assert.Equal(LightTunnelError.InvalidState, exception.Error);
+                damaged++;
+            }
+        }
+
+        Assert.InRange(damaged, 5000, 9999);
+    }
+
+    [Theory]
+    [InlineData("{\"format\":\"LightTunnel state\",\"version\":2,\"sha256\":\"\"}\n{}\n", "newer LightTunnel")]
+    [InlineData("{\"format\":\"something\",\"version\":1,\"sha256\":\"\"}\n{}\n", "not a LightTunnel state file")]
+    [InlineData("{\"format\":\"LightTunnel state\",\"version\":1,\"sha256\":\"\"}\n{}\n", "checksum")]
+    [InlineData("{}\n{}\n", "could not be read")]
+    [InlineData("", "empty")]
+    [InlineData("x", "cut short")]
+    public void Decode_NotAsWritten_SaysWhy(string content, string expected) =>
+        Assert.Contains(expected, Fails(LightTunnelError.InvalidState, () => StateFile.Decode(Encoding.UTF8.GetBytes(content), "x")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Open_PathIsAFile_NamesIt()
+    {
+        string path = _folder.Write("file", "x");
+        Assert.Contains(path, Fails(LightTunnelError.FileAccess, () => StateStore.Open(path)).Message, StringComparison.Ordinal);
+        Assert.Contains(path, Fails(LightTunnelError.FileAccess, () => StateStore.Open(Path.Combine(path, "below"))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Save_FolderIsGone_NamesTheFile()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows keeps a folder with an open file.");
+        using StateStore store = StateStore.Open(_folder.File("s"));
+        Directory.Delete(store.Folder, recursive: true);
+        Assert.Contains(store.FilePath, Fails(LightTunnelError.FileAccess, () => store.Save(ServerState())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Load_FileIsAFolder_NamesIt()
+    {
+        using StateStore store = StateStore.Open(_folder.File("s"));
+        Directory.CreateDirectory(store.FilePath);
+        Assert.Contains(store.FilePath, Fails(LightTunnelError.FileAccess, () => store.Load(TunnelRole.Server)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Dispose_State_ZeroesItsSecretsAndNeverShowsThem()
+    {
+        NodeState state = ServerState();
+        Assert.Equal("(state of a Server)", state.ToString());
+        state.Dispose();
+        Assert.All(state.PrivateKey, value => Assert.Equal(0, value));
+        Assert.All(state.NetworkKey!, value => Assert.Equal(0, value));
+    }
+}
