@@ -43,6 +43,9 @@ internal readonly struct UdpEndpoint : IEquatable<UdpEndpoint>
         Port = (ushort)port;
     }
 
+    /// <summary>The endpoint of an IPv4 address given as a number, 0xC0000201 for 192.0.2.1.</summary>
+    public static UdpEndpoint FromIPv4(uint address, ushort port) => new(new UInt128(0, MappedPrefix | address), port);
+
     /// <summary>The 128 bits of the address, IPv4 in mapped form.</summary>
     public UInt128 MappedAddress => _address;
 

@@ -1,0 +1,188 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+
+namespace LightTunnel.Packets;
+
+/// <summary>What an IP header says, read once. A value; nothing of it refers to the packet's memory.</summary>
+internal readonly struct IpPacketInfo
+{
+    /// <summary>Sender.</summary>
+    public TunnelAddress Source { get; init; }
+
+    /// <summary>Receiver.</summary>
+    public TunnelAddress Destination { get; init; }
+
+    /// <summary>Bytes of the whole packet as its header says; what lies behind them in the buffer is a link's padding.</summary>
+    public int TotalLength { get; init; }
+
+    /// <summary>Bytes before the upper-layer header: IPv4 options and IPv6 extension headers are counted in.</summary>
+    public int HeaderLength { get; init; }
+
+    /// <summary>Protocol of what follows the headers (IANA protocol number), 6 for TCP.</summary>
+    public byte Protocol { get; init; }
+
+    /// <summary>True when routers must not fragment the packet: the IPv4 flag; always true for IPv6.</summary>
+    public bool DontFragment { get; init; }
+
+    /// <summary>Where this fragment's bytes stand in the original packet's payload, 0 for whole packets and first fragments.</summary>
+    public int FragmentOffset { get; init; }
+
+    /// <summary>True when further fragments follow this one.</summary>
+    public bool MoreFragments { get; init; }
+
+    /// <summary>True for IPv4.</summary>
+    public bool IsIPv4 => Source.IsIPv4;
+
+    /// <summary>True when the packet is only a part of one.</summary>
+    public bool IsFragment => MoreFragments || FragmentOffset != 0;
+}
+
+/// <summary>
+/// Reads IPv4 (RFC 791) and IPv6 (RFC 8200) headers without an allocation. Header checksums are left to the system, which checks
+/// them at delivery.
+/// </summary>
+internal static class IpPacket
+{
+    /// <summary>Bytes of an IPv4 header without options.</summary>
+    public const int IPv4HeaderLength = 20;
+
+    /// <summary>Bytes of the fixed IPv6 header.</summary>
+    public const int IPv6HeaderLength = 40;
+
+    /// <summary>IANA protocol numbers that are looked at.</summary>
+    public const byte ProtocolIcmp = 1, ProtocolTcp = 6, ProtocolUdp = 17, ProtocolIcmpV6 = 58;
+
+    private const byte HopByHop = 0, Routing = 43, Fragment = 44, Authentication = 51, DestinationOptions = 60;
+
+    /// <summary>4 or 6; anything else is no IP packet.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Version(ReadOnlySpan<byte> packet) => packet.IsEmpty ? 0 : packet[0] >> 4;
+
+    /// <summary>Reads the destination alone, checking no more than that the fixed header is there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryReadDestination(ReadOnlySpan<byte> packet, out TunnelAddress destination) =>
+        TryReadAddress(packet, 16, 24, out destination);
+
+    /// <summary>Reads the source alone, checking no more than that the fixed header is there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryReadSource(ReadOnlySpan<byte> packet, out TunnelAddress source) => TryReadAddress(packet, 12, 8, out source);
+
+    /// <summary>Reads and checks all headers in front of the upper layer.</summary>
+    /// <param name="packet">One packet, perhaps with a link's padding behind it.</param>
+    /// <param name="info">What the headers say.</param>
+    /// <returns>False when it is no IP packet, or its headers or the length they claim do not fit in the buffer.</returns>
+    public static bool TryParse(ReadOnlySpan<byte> packet, out IpPacketInfo info)
+    {
+        switch (Version(packet))
+        {
+            case 4:
+                return TryParseIPv4(packet, out info);
+            case 6:
+                return TryParseIPv6(packet, out info);
+            default:
+                info = default;
+                return false;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool TryReadAddress(ReadOnlySpan<byte> packet, int offsetV4, int offsetV6, out TunnelAddress address)
+    {
+        if (packet.Length >= IPv4HeaderLength)
+        {
+            int version = packet[0] >> 4;
+            if (version == 4)
+            {
+                address = TunnelAddress.FromIPv4(BinaryPrimitives.ReadUInt32BigEndian(packet[offsetV4..]));
+                return true;
+            }
+
+            if (version == 6 && packet.Length >= IPv6HeaderLength)
+            {
+                address = TunnelAddress.FromIPv6(BinaryPrimitives.ReadUInt128BigEndian(packet[offsetV6..]));
+                return true;
+            }
+        }
+
+        address = default;
+        return false;
+    }
+
+    private static bool TryParseIPv4(ReadOnlySpan<byte> packet, out IpPacketInfo info)
+    {
+        info = default;
+        if (packet.Length < IPv4HeaderLength)
+            return false;
+        int headerLength = (packet[0] & 0xF) * 4;
+        int totalLength = BinaryPrimitives.ReadUInt16BigEndian(packet[2..]);
+        if (headerLength < IPv4HeaderLength || headerLength > totalLength || totalLength > packet.Length)
+            return false;
+        ushort fragment = BinaryPrimitives.ReadUInt16BigEndian(packet[6..]);
+        info = new IpPacketInfo
+        {
+            Source = TunnelAddress.FromIPv4(BinaryPrimitives.ReadUInt32BigEndian(packet[12..])),
+            Destination = TunnelAddress.FromIPv4(BinaryPrimitives.ReadUInt32BigEndian(packet[16..])),
+            TotalLength = totalLength,
+            HeaderLength = headerLength,
+            Protocol = packet[9],
+            DontFragment = (fragment & 0x4000) != 0,
+            MoreFragments = (fragment & 0x2000) != 0,
+            FragmentOffset = (fragment & 0x1FFF) * 8,
+        };
+        return true;
+    }
+
+    private static bool TryParseIPv6(ReadOnlySpan<byte> packet, out IpPacketInfo info)
+    {
+        info = default;
+        if (packet.Length < IPv6HeaderLength)
+            return false;
+        int totalLength = IPv6HeaderLength + BinaryPrimitives.ReadUInt16BigEndian(packet[4..]);
+        if (totalLength > packet.Length)
+            return false;
+        ReadOnlySpan<byte> whole = packet[..totalLength];
+        byte next = whole[6];
+        int position = IPv6HeaderLength;
+        int fragmentOffset = 0;
+        bool moreFragments = false;
+        while (next is HopByHop or Routing or Fragment or Authentication or DestinationOptions)
+        {
+            // Each round consumes at least 8 bytes, so a packet cannot keep us here for long.
+            if (whole.Length - position < 8)
+                return false;
+            byte kind = next;
+            next = whole[position];
+            int length = kind switch
+            {
+                Fragment => 8,
+                Authentication => (whole[position + 1] + 2) * 4,
+                _ => (whole[position + 1] + 1) * 8,
+            };
+            if (kind == Fragment)
+            {
+                ushort fragment = BinaryPrimitives.ReadUInt16BigEndian(whole[(position + 2)..]);
+                fragmentOffset = fragment & 0xFFF8;
+                moreFragments = (fragment & 1) != 0;
+            }
+
+            position += length;
+            if (position > whole.Length)
+                return false;
+            if (fragmentOffset != 0)
+                break; // What follows is the middle of a packet, not a header.
+        }
+
+        info = new IpPacketInfo
+        {
+            Source = TunnelAddress.FromIPv6(BinaryPrimitives.ReadUInt128BigEndian(whole[8..])),
+            Destination = TunnelAddress.FromIPv6(BinaryPrimitives.ReadUInt128BigEndian(whole[24..])),
+            TotalLength = totalLength,
+            HeaderLength = position,
+            Protocol = next,
+            DontFragment = true,
+            MoreFragments = moreFragments,
+            FragmentOffset = fragmentOffset,
+        };
+        return true;
+    }
+}
