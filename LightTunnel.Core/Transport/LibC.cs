@@ -22,7 +22,8 @@ internal static unsafe partial class LibC
     public const int SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000;
     public const int SOL_SOCKET = 1, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_RCVTIMEO = 20, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33;
     public const int IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
-    public const int MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000;
+    public const int MSG_TRUNC = 0x20, MSG_NOSIGNAL = 0x4000, MSG_WAITFORONE = 0x10000;
+    public const int SHUT_RD = 0;
     public const short POLLIN = 1, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32;
 
     [StructLayout(LayoutKind.Sequential)]
@@ -92,6 +93,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
     public static partial int SetSocketOption(int fileDescriptor, int level, int name, void* value, uint length);
+
+    [LibraryImport(Library, EntryPoint = "shutdown", SetLastError = true)]
+    public static partial int Shutdown(int fileDescriptor, int how);
 
     [LibraryImport(Library, EntryPoint = "send", SetLastError = true)]
     public static partial nint Send(int fileDescriptor, void* buffer, nuint length, int flags);

@@ -18,7 +18,7 @@ internal sealed unsafe class LinuxUdpTransport : IDatagramTransport
     private const int MaximumMessages = 64;
 
     private readonly SafeFileHandle _socket;
-    private readonly CloseSignal _closed = new();
+    private volatile bool _closed;
     private long _sendErrors;
 
     private LinuxUdpTransport(SafeFileHandle socket, bool supportsIPv6, int localPort)
@@ -83,17 +83,12 @@ internal sealed unsafe class LinuxUdpTransport : IDatagramTransport
         {
             _socket.DangerousAddRef(ref held);
             int descriptor = (int)_socket.DangerousGetHandle();
-            while (!_closed.IsSet)
+            // An error is a message from the network about an earlier datagram: it is taken by being reported.
+            while (!_closed && ReceiveWaiting(descriptor, batch) <= 0)
             {
-                int received = ReceiveWaiting(descriptor, batch);
-                if (received > 0)
-                    return true;
-                // Any other error is a message from the network about an earlier datagram; it was taken by being reported.
-                if (received == -LibC.EAGAIN && !_closed.WaitReadable(descriptor))
-                    return false;
             }
 
-            return false;
+            return !_closed;
         }
         catch (ObjectDisposedException)
         {
@@ -200,21 +195,41 @@ internal sealed unsafe class LinuxUdpTransport : IDatagramTransport
         }
     }
 
-    /// <inheritdoc/>
-    public void Close() => _closed.Set();
+    /// <summary>
+    /// Shuts the receiving half down: Linux answers that an unconnected socket is not connected, but wakes who waits for it, and no
+    /// later call will wait any more. Sending goes on until disposal.
+    /// </summary>
+    public void Close()
+    {
+        _closed = true;
+        bool held = false;
+        try
+        {
+            _socket.DangerousAddRef(ref held);
+            _ = LibC.Shutdown((int)_socket.DangerousGetHandle(), LibC.SHUT_RD);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Nobody waits for a socket that is gone.
+        }
+        finally
+        {
+            if (held)
+                _socket.DangerousRelease();
+        }
+    }
 
     /// <summary>Closes the socket as soon as no thread is inside a call any more.</summary>
     public void Dispose()
     {
         Close();
         _socket.Dispose();
-        _closed.Dispose();
     }
 
     /// <summary>"UDP port 9000".</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"UDP port {LocalPort}");
 
-    /// <summary>Takes what is waiting; the number of slots filled, or the negative errno.</summary>
+    /// <summary>Waits for one datagram, then takes what else is there: the number of slots filled, or -1.</summary>
     [SkipLocalsInit]
     private static int ReceiveWaiting(int descriptor, PacketBatch batch)
     {
@@ -241,9 +256,7 @@ internal sealed unsafe class LinuxUdpTransport : IDatagramTransport
             };
         }
 
-        int received = LibC.ReceiveMessages(descriptor, headers, (uint)wanted, LibC.MSG_DONTWAIT, null);
-        if (received < 0)
-            return -LibC.LastError;
+        int received = LibC.ReceiveMessages(descriptor, headers, (uint)wanted, LibC.MSG_WAITFORONE, null);
         for (int i = 0; i < received; i++)
         {
             ref LibC.MultiMessageHeader message = ref headers[i];

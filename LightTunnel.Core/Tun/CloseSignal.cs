@@ -1,7 +1,8 @@
 using System.Runtime.Versioning;
+using LightTunnel.Transport;
 using Microsoft.Win32.SafeHandles;
 
-namespace LightTunnel.Transport;
+namespace LightTunnel.Tun;
 
 /// <summary>
 /// Waits for a file descriptor to become readable, until told to stop for ever: an eventfd that is polled together with it. (Closing a
@@ -64,7 +65,7 @@ internal sealed unsafe class CloseSignal : IDisposable
                 if (ready < 0 && LibC.LastError != LibC.EINTR)
                     return false;
                 if (ready > 0 && waited[0].ReturnedEvents != 0)
-                    return !IsSet && ((waited[0].ReturnedEvents & LibC.POLLIN) != 0 || (waited[0].ReturnedEvents & LibC.POLLNVAL) == 0);
+                    return !IsSet && (waited[0].ReturnedEvents & LibC.POLLNVAL) == 0;
             }
 
             return false;

@@ -1,0 +1,325 @@
+using System.Net;
+using LightTunnel.Packets;
+
+namespace LightTunnel.Transport;
+
+/// <summary>How datagrams fare between two addresses of an <see cref="InMemoryNetwork"/>, in one direction.</summary>
+internal sealed record LinkConditions
+{
+    /// <summary>Nothing is lost and nothing takes time.</summary>
+    public static readonly LinkConditions Perfect = new();
+
+    /// <summary>Time that every datagram takes.</summary>
+    public TimeSpan Delay { get; init; }
+
+    /// <summary>Up to this much more, at random per datagram; datagrams may overtake each other.</summary>
+    public TimeSpan Jitter { get; init; }
+
+    /// <summary>Share of datagrams that is lost, 0..1.</summary>
+    public double Loss { get; init; }
+
+    /// <summary>Share of datagrams that arrives twice, 0..1.</summary>
+    public double Duplication { get; init; }
+
+    /// <summary>Share of datagrams that is held back by <see cref="ReorderDelay"/>, 0..1.</summary>
+    public double Reordering { get; init; }
+
+    /// <summary>How long a reordered datagram is held back.</summary>
+    public TimeSpan ReorderDelay { get; init; } = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>Longest datagram that passes, bytes of UDP payload.</summary>
+    public int MaximumDatagram { get; init; } = 65507;
+}
+
+/// <summary>Sees every datagram as it is sent; answers whether it may travel on.</summary>
+/// <param name="from">Sender.</param>
+/// <param name="to">Receiver.</param>
+/// <param name="datagram">UDP payload.</param>
+/// <returns>False loses it.</returns>
+internal delegate bool DatagramFilter(in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram);
+
+/// <summary>
+/// An internet without NATs in memory, for tests of whole networks: deterministic for a seed and a clock. Nothing moves by itself: what was sent
+/// becomes receivable by <see cref="Pump"/> once it is due. Thread-safe, so that blocking receivers can be tested too.
+/// </summary>
+/// <param name="time">Clock of the delays; a fake one makes runs repeatable.</param>
+/// <param name="seed">Seed of loss, jitter, duplication and reordering.</param>
+internal sealed class InMemoryNetwork(TimeProvider time, int seed = 1)
+{
+    private readonly Lock _lock = new();
+    private readonly Random _random = new(seed);
+    private readonly Dictionary<UdpEndpoint, InMemoryTransport> _transports = [];
+    private readonly Dictionary<(IPAddress From, IPAddress To), LinkConditions> _conditions = [];
+    private readonly PriorityQueue<Flight, (long Due, long Order)> _flights = new();
+    private long _order;
+
+    /// <summary>Conditions between addresses for which none were set.</summary>
+    public LinkConditions DefaultConditions { get; set; } = LinkConditions.Perfect;
+
+    /// <summary>Looks at, and may lose, every datagram; null lets all pass. Called with the network locked: it must not send.</summary>
+    public DatagramFilter? Filter { get; set; }
+
+    /// <summary>Datagrams sent so far.</summary>
+    public long Sent { get; private set; }
+
+    /// <summary>Datagrams that were lost: by conditions, filter, an unknown receiver or one whose queue is full.</summary>
+    public long Lost { get; private set; }
+
+    /// <summary>Datagrams under way.</summary>
+    public int InFlight
+    {
+        get
+        {
+            lock (_lock)
+                return _flights.Count;
+        }
+    }
+
+    /// <summary>When the next datagram is due, as a timestamp of the clock; null when none is under way.</summary>
+    public long? NextDue
+    {
+        get
+        {
+            lock (_lock)
+                return _flights.TryPeek(out _, out (long Due, long Order) next) ? next.Due : null;
+        }
+    }
+
+    /// <summary>A machine with this address: opens transports on its ports.</summary>
+    public InMemoryHost Host(string address) => new(this, IPAddress.Parse(address));
+
+    /// <summary>Opens a transport; port 0 chooses a free one.</summary>
+    /// <exception cref="Diagnostics.LightTunnelException">The port is taken.</exception>
+    public InMemoryTransport Open(IPAddress address, int port)
+    {
+        lock (_lock)
+        {
+            int chosen = port;
+            if (chosen == 0)
+            {
+                chosen = 49152;
+                while (_transports.ContainsKey(new UdpEndpoint(address, chosen)))
+                    chosen++;
+            }
+
+            var endpoint = new UdpEndpoint(address, chosen);
+            if (_transports.ContainsKey(endpoint))
+                throw UdpErrors.PortInUse(port);
+            var transport = new InMemoryTransport(this, endpoint);
+            _transports.Add(endpoint, transport);
+            return transport;
+        }
+    }
+
+    /// <summary>Sets the conditions between two addresses, in both directions.</summary>
+    public void SetConditions(string first, string second, LinkConditions conditions)
+    {
+        SetConditionsOneWay(first, second, conditions);
+        SetConditionsOneWay(second, first, conditions);
+    }
+
+    /// <summary>Sets the conditions from one address to another.</summary>
+    public void SetConditionsOneWay(string from, string to, LinkConditions conditions)
+    {
+        lock (_lock)
+            _conditions[(IPAddress.Parse(from), IPAddress.Parse(to))] = conditions;
+    }
+
+    /// <summary>Delivers everything that is due by now, in the order in which it is due.</summary>
+    /// <returns>Datagrams delivered.</returns>
+    public int Pump()
+    {
+        lock (_lock)
+        {
+            long now = time.GetTimestamp();
+            int delivered = 0;
+            while (_flights.TryPeek(out Flight flight, out (long Due, long Order) next) && next.Due <= now)
+            {
+                _flights.Dequeue();
+                if (_transports.TryGetValue(flight.To, out InMemoryTransport? receiver) && receiver.TryEnqueue(flight.Data, flight.From))
+                    delivered++;
+                else
+                    Lost++;
+            }
+
+            return delivered;
+        }
+    }
+
+    internal void Send(in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram)
+    {
+        lock (_lock)
+        {
+            Sent++;
+            if (!_conditions.TryGetValue((from.Address, to.Address), out LinkConditions? conditions))
+                conditions = DefaultConditions;
+            // The number of random draws per datagram is fixed, so that changing one condition leaves the rest of a run alike.
+            double loss = _random.NextDouble(), jitter = _random.NextDouble(), duplication = _random.NextDouble(), reordering = _random.NextDouble();
+            bool passes = Filter is null || Filter(from, to, datagram);
+            if (!passes || loss < conditions.Loss || datagram.Length > conditions.MaximumDatagram)
+            {
+                Lost++;
+                return;
+            }
+
+            TimeSpan delay = conditions.Delay + (conditions.Jitter * jitter);
+            if (reordering < conditions.Reordering)
+                delay += conditions.ReorderDelay;
+            long due = time.GetTimestamp() + (long)(delay.TotalSeconds * time.TimestampFrequency);
+            var flight = new Flight(from, to, datagram.ToArray());
+            _flights.Enqueue(flight, (due, _order++));
+            if (duplication < conditions.Duplication)
+                _flights.Enqueue(flight, (due, _order++));
+        }
+    }
+
+    /// <summary>Gives a transport another address, as when its machine changes networks; datagrams to the old one are lost.</summary>
+    internal void Move(InMemoryTransport transport, in UdpEndpoint from, in UdpEndpoint to)
+    {
+        lock (_lock)
+        {
+            if (_transports.ContainsKey(to))
+                throw UdpErrors.PortInUse(to.Port);
+            _transports.Remove(from);
+            _transports.Add(to, transport);
+        }
+    }
+
+    internal void Remove(in UdpEndpoint endpoint)
+    {
+        lock (_lock)
+            _transports.Remove(endpoint);
+    }
+
+    private readonly record struct Flight(UdpEndpoint From, UdpEndpoint To, byte[] Data);
+}
+
+/// <summary>A machine of an <see cref="InMemoryNetwork"/>: one address.</summary>
+internal sealed class InMemoryHost(InMemoryNetwork network, IPAddress address) : IDatagramTransportFactory
+{
+    /// <inheritdoc cref="IDatagramTransportFactory.Open"/>
+    public InMemoryTransport Open(int port) => network.Open(address, port);
+
+    IDatagramTransport IDatagramTransportFactory.Open(int port) => Open(port);
+}
+
+/// <summary>A node's socket in an <see cref="InMemoryNetwork"/>. <see cref="TryReceive"/> drives a node without threads.</summary>
+internal sealed class InMemoryTransport : IDatagramTransport
+{
+    /// <summary>Datagrams that wait at most, as in a kernel's socket buffer; more are lost.</summary>
+    public const int QueueLimit = 8192;
+
+    private readonly InMemoryNetwork _network;
+    private readonly Queue<(byte[] Data, UdpEndpoint From)> _waiting = new();
+    private bool _closed;
+    private long _sendErrors;
+
+    internal InMemoryTransport(InMemoryNetwork network, UdpEndpoint endpoint)
+    {
+        _network = network;
+        Endpoint = endpoint;
+    }
+
+    /// <summary>The transport's own address and port.</summary>
+    public UdpEndpoint Endpoint { get; private set; }
+
+    /// <inheritdoc/>
+    public int LocalPort => Endpoint.Port;
+
+    /// <inheritdoc/>
+    public bool SupportsIPv6 => true;
+
+    /// <inheritdoc/>
+    public long SendErrors => Interlocked.Read(ref _sendErrors);
+
+    /// <summary>Gives this transport another address: roaming.</summary>
+    /// <exception cref="Diagnostics.LightTunnelException">Another transport has it.</exception>
+    public void MoveTo(string address, int port)
+    {
+        var moved = new UdpEndpoint(IPAddress.Parse(address), port);
+        _network.Move(this, Endpoint, moved);
+        Endpoint = moved;
+    }
+
+    /// <summary>Takes what was delivered without waiting, up to the batch's capacity. The batch is cleared first.</summary>
+    /// <returns>True when there is a datagram in the batch.</returns>
+    public bool TryReceive(PacketBatch batch)
+    {
+        batch.Clear();
+        lock (_waiting)
+            TakeWaiting(batch);
+        return batch.Count > 0;
+    }
+
+    /// <inheritdoc/>
+    public bool Receive(PacketBatch batch)
+    {
+        batch.Clear();
+        lock (_waiting)
+        {
+            while (!_closed)
+            {
+                TakeWaiting(batch);
+                if (batch.Count > 0)
+                    return true;
+                Monitor.Wait(_waiting);
+            }
+
+            return false;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Send(PacketBatch batch)
+    {
+        for (int i = 0; i < batch.Count; i++)
+        {
+            if (batch[i].Length > 0)
+                Send(batch.Packet(i), batch[i].Endpoint);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    {
+        if (_closed || !destination.IsSpecified)
+            Interlocked.Increment(ref _sendErrors);
+        else
+            _network.Send(Endpoint, destination, datagram);
+    }
+
+    /// <inheritdoc/>
+    public void Close()
+    {
+        lock (_waiting)
+        {
+            if (_closed)
+                return;
+            _closed = true;
+            Monitor.PulseAll(_waiting);
+        }
+
+        _network.Remove(Endpoint);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Close();
+
+    internal bool TryEnqueue(byte[] data, in UdpEndpoint from)
+    {
+        lock (_waiting)
+        {
+            if (_closed || _waiting.Count >= QueueLimit)
+                return false;
+            _waiting.Enqueue((data, from));
+            Monitor.PulseAll(_waiting);
+            return true;
+        }
+    }
+
+    private void TakeWaiting(PacketBatch batch)
+    {
+        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, UdpEndpoint From) next))
+            batch.TryAdd(next.Data, next.From); // Too long for a slot: dropped.
+    }
+}

@@ -1,0 +1,286 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using Microsoft.Win32.SafeHandles;
+
+namespace LightTunnel.Tun;
+
+/// <summary>An address that an interface of this machine has.</summary>
+/// <param name="InterfaceIndex">The interface.</param>
+/// <param name="Address">Its address and prefix length.</param>
+internal readonly record struct AssignedAddress(int InterfaceIndex, InterfaceAddress Address);
+
+/// <summary>
+/// What is asked of the kernel about interfaces, addresses and routes, over rtnetlink (RFC 3549) and without an external program. Works in
+/// the network namespace in which it was opened. Calls answer the kernel's errno, 0 for success. One thread at a time.
+/// </summary>
+[SupportedOSPlatform("linux")]
+internal sealed unsafe class RouteNetlink : IDisposable
+{
+    private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_DELROUTE = 25;
+    private const ushort NLM_F_REQUEST = 1, NLM_F_ACK = 4, NLM_F_REPLACE = 0x100, NLM_F_CREATE = 0x400, NLM_F_DUMP = 0x300;
+    private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_AF_SPEC = 26, IFLA_INET6_ADDR_GEN_MODE = 8;
+    private const ushort IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8;
+    private const ushort RTA_DST = 1, RTA_OIF = 4, RTA_PRIORITY = 6;
+    private const byte RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1;
+    private const uint IFF_UP = 1, IFA_F_NODAD = 2;
+    private const byte AddressGenerationNone = 1;
+    private const int RequestSize = 256;
+
+    private readonly SafeFileHandle _socket;
+    private readonly byte[] _answer = new byte[32 * 1024]; // The kernel never sends a longer datagram (NLMSG_GOODSIZE).
+    private uint _sequence;
+
+    public RouteNetlink()
+    {
+        int descriptor = LibC.Socket(LibC.AF_NETLINK, LibC.SOCK_RAW | LibC.SOCK_CLOEXEC, protocol: 0);
+        if (descriptor < 0)
+            throw new IOException($"netlink socket: {LibC.Describe(LibC.LastError)}");
+        _socket = new SafeFileHandle(descriptor, ownsHandle: true);
+        // The kernel answers at once; this only keeps a fault of ours from hanging a tunnel.
+        long* timeout = stackalloc long[2] { 5, 0 };
+        LibC.SetSocketOption(descriptor, LibC.SOL_SOCKET, LibC.SO_RCVTIMEO, timeout, 2 * sizeof(long));
+    }
+
+    /// <summary>All addresses of all interfaces.</summary>
+    public IReadOnlyList<AssignedAddress> GetAddresses()
+    {
+        var result = new List<AssignedAddress>();
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, ++_sequence);
+        request.Append(default(AddressHeader));
+        int error = Exchange(request.Finish(), (type, body) =>
+        {
+            if (type == RTM_NEWADDR && TryReadAddress(body, out AssignedAddress address))
+                result.Add(address);
+        });
+        return error == 0 ? result : throw new IOException($"netlink: {LibC.Describe(error)}");
+    }
+
+    /// <summary>Names of all interfaces by index.</summary>
+    public IReadOnlyDictionary<int, string> GetInterfaceNames()
+    {
+        var result = new Dictionary<int, string>();
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, ++_sequence);
+        request.Append(default(LinkHeader));
+        int error = Exchange(request.Finish(), (type, body) =>
+        {
+            if (type == RTM_NEWLINK && TryReadLink(body, out int index, out string? name))
+                result[index] = name;
+        });
+        return error == 0 ? result : throw new IOException($"netlink: {LibC.Describe(error)}");
+    }
+
+    /// <summary>Gives an interface an address; the kernel adds the route of its network.</summary>
+    public int AddAddress(int interfaceIndex, InterfaceAddress address) =>
+        ChangeAddress(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, interfaceIndex, address);
+
+    /// <summary>Takes an address from an interface.</summary>
+    public int RemoveAddress(int interfaceIndex, InterfaceAddress address) => ChangeAddress(RTM_DELADDR, 0, interfaceIndex, address);
+
+    /// <summary>Sets the longest packet of an interface, bytes.</summary>
+    public int SetMtu(int interfaceIndex, int mtu)
+    {
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
+        request.Append(new LinkHeader { Index = interfaceIndex });
+        request.Attribute(IFLA_MTU, (uint)mtu);
+        return Exchange(request.Finish(), null);
+    }
+
+    /// <summary>Keeps the kernel from inventing an IPv6 link-local address, and the router solicitations that follow it.</summary>
+    public int DisableAddressGeneration(int interfaceIndex)
+    {
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
+        request.Append(new LinkHeader { Index = interfaceIndex });
+        int families = request.Open(IFLA_AF_SPEC);
+        int inet6 = request.Open(LibC.AF_INET6);
+        request.Attribute(IFLA_INET6_ADDR_GEN_MODE, [AddressGenerationNone]);
+        request.Close(inet6);
+        request.Close(families);
+        return Exchange(request.Finish(), null);
+    }
+
+    /// <summary>Brings an interface up or down.</summary>
+    public int SetUp(int interfaceIndex, bool up)
+    {
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
+        request.Append(new LinkHeader { Index = interfaceIndex, Flags = up ? IFF_UP : 0, Change = IFF_UP });
+        return Exchange(request.Finish(), null);
+    }
+
+    /// <summary>Routes a prefix into an interface, in place of an equal route.</summary>
+    /// <param name="interfaceIndex">The interface, which must be up.</param>
+    /// <param name="prefix">Destinations.</param>
+    /// <param name="metric">Lower wins; 0 takes the system's default.</param>
+    public int AddRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) =>
+        ChangeRoute(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, interfaceIndex, prefix, metric);
+
+    /// <summary>Removes a route.</summary>
+    public int RemoveRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) => ChangeRoute(RTM_DELROUTE, 0, interfaceIndex, prefix, metric);
+
+    /// <inheritdoc/>
+    public void Dispose() => _socket.Dispose();
+
+    /// <summary>Reads the body of an RTM_NEWADDR; false for other families and malformed bytes.</summary>
+    internal static bool TryReadAddress(ReadOnlySpan<byte> body, out AssignedAddress result)
+    {
+        result = default;
+        if (!MemoryMarshal.TryRead(body, out AddressHeader header) || header.Family is not (LibC.AF_INET or LibC.AF_INET6))
+            return false;
+        int size = header.Family == LibC.AF_INET ? 4 : 16;
+        ReadOnlySpan<byte> address = default;
+        var attributes = new NetlinkAttributes(body[Marshal.SizeOf<AddressHeader>()..]);
+        while (attributes.MoveNext())
+        {
+            // On a point-to-point interface IFA_ADDRESS is the other end's and IFA_LOCAL our own.
+            if (attributes.Value.Length == size && (attributes.Type == IFA_LOCAL || (attributes.Type == IFA_ADDRESS && address.IsEmpty)))
+                address = attributes.Value;
+        }
+
+        if (address.IsEmpty || header.PrefixLength > size * 8)
+            return false;
+        result = new AssignedAddress((int)header.Index, new InterfaceAddress(TunnelAddress.FromBytes(address), header.PrefixLength));
+        return true;
+    }
+
+    /// <summary>Reads the body of an RTM_NEWLINK; false for malformed bytes.</summary>
+    internal static bool TryReadLink(ReadOnlySpan<byte> body, out int index, out string name)
+    {
+        index = 0;
+        name = string.Empty;
+        if (!MemoryMarshal.TryRead(body, out LinkHeader header))
+            return false;
+        index = header.Index;
+        var attributes = new NetlinkAttributes(body[Marshal.SizeOf<LinkHeader>()..]);
+        while (attributes.MoveNext())
+        {
+            if (attributes.Type == IFLA_IFNAME)
+                name = attributes.Text;
+        }
+
+        return name.Length > 0;
+    }
+
+    private int ChangeAddress(ushort type, ushort flags, int interfaceIndex, InterfaceAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes = bytes[..address.Address.WriteTo(bytes)];
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], type, (ushort)(NLM_F_REQUEST | NLM_F_ACK | flags), ++_sequence);
+        request.Append(new AddressHeader
+        {
+            Family = FamilyOf(address.Address),
+            PrefixLength = (byte)address.PrefixLength,
+            Index = (uint)interfaceIndex,
+        });
+        request.Attribute(IFA_LOCAL, bytes);
+        request.Attribute(IFA_ADDRESS, bytes);
+        if (!address.Address.IsIPv4)
+            request.Attribute(IFA_FLAGS, IFA_F_NODAD); // Nobody else can be on the far side: usable at once.
+        return Exchange(request.Finish(), null);
+    }
+
+    private int ChangeRoute(ushort type, ushort flags, int interfaceIndex, IpPrefix prefix, int metric)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes = bytes[..prefix.Network.WriteTo(bytes)];
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], type, (ushort)(NLM_F_REQUEST | NLM_F_ACK | flags), ++_sequence);
+        request.Append(new RouteHeader
+        {
+            Family = FamilyOf(prefix.Network),
+            DestinationLength = (byte)prefix.Length,
+            Table = RT_TABLE_MAIN,
+            Protocol = RTPROT_STATIC,
+            Scope = prefix.Network.IsIPv4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+            Type = RTN_UNICAST,
+        });
+        request.Attribute(RTA_DST, bytes);
+        request.Attribute(RTA_OIF, (uint)interfaceIndex);
+        if (metric != 0)
+            request.Attribute(RTA_PRIORITY, (uint)metric);
+        return Exchange(request.Finish(), null);
+    }
+
+    private int Exchange(ReadOnlySpan<byte> request, MessageHandler? handler)
+    {
+        bool held = false;
+        try
+        {
+            _socket.DangerousAddRef(ref held);
+            int descriptor = (int)_socket.DangerousGetHandle();
+            fixed (byte* data = request)
+            {
+                if (LibC.Send(descriptor, data, (nuint)request.Length, 0) < 0)
+                    return LibC.LastError;
+            }
+
+            while (true)
+            {
+                nint length;
+                fixed (byte* buffer = _answer)
+                    length = LibC.Receive(descriptor, buffer, (nuint)_answer.Length, 0);
+                if (length < 0 && LibC.LastError == LibC.EINTR)
+                    continue;
+                if (length <= 0)
+                    return length < 0 ? LibC.LastError : LibC.EIO;
+                var messages = new NetlinkReader(_answer.AsSpan(0, (int)length));
+                while (messages.MoveNext())
+                {
+                    if (messages.Sequence != _sequence)
+                        continue;
+                    if (messages.Type is NetlinkReader.TypeDone)
+                        return 0;
+                    if (messages.Type is NetlinkReader.TypeError)
+                        return messages.Error;
+                    handler?.Invoke(messages.Type, messages.Body);
+                }
+            }
+        }
+        finally
+        {
+            if (held)
+                _socket.DangerousRelease();
+        }
+    }
+
+    private static byte FamilyOf(TunnelAddress address) => (byte)(address.IsIPv4 ? LibC.AF_INET : LibC.AF_INET6);
+
+    private delegate void MessageHandler(ushort type, ReadOnlySpan<byte> body);
+
+    /// <summary>struct ifinfomsg.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct LinkHeader
+    {
+        public byte Family;
+        public byte Padding;
+        public ushort Type;
+        public int Index;
+        public uint Flags;
+        public uint Change;
+    }
+
+    /// <summary>struct ifaddrmsg.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct AddressHeader
+    {
+        public byte Family;
+        public byte PrefixLength;
+        public byte Flags;
+        public byte Scope;
+        public uint Index;
+    }
+
+    /// <summary>struct rtmsg.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct RouteHeader
+    {
+        public byte Family;
+        public byte DestinationLength;
+        public byte SourceLength;
+        public byte TypeOfService;
+        public byte Table;
+        public byte Protocol;
+        public byte Scope;
+        public byte Type;
+        public uint Flags;
+    }
+}

@@ -1,0 +1,16 @@
+using LightTunnel.Diagnostics;
+
+namespace LightTunnel.Tun;
+
+/// <summary>Creates the kind of interface that this operating system has.</summary>
+internal sealed class TunDeviceFactory : ITunDeviceFactory
+{
+    /// <inheritdoc/>
+    public ITunDevice Create(string? name)
+    {
+        if (OperatingSystem.IsLinux())
+            return LinuxTun.Create(name);
+        throw new LightTunnelException(
+            LightTunnelError.TunUnavailable, "There is no tunnel interface for this operating system.", "Use Linux or Windows.");
+    }
+}

@@ -1,0 +1,43 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Packets;
+
+namespace LightTunnel.Tun;
+
+/// <summary>The errors that making and configuring an interface can end in, in the same words on every system.</summary>
+internal static class TunErrors
+{
+    public static LightTunnelException PrivilegeRequired(string remedy) =>
+        new(LightTunnelError.PrivilegeRequired, "The system does not let this user create a network interface.", remedy);
+
+    public static LightTunnelException Unavailable(string message, string remedy, Exception? cause = null) =>
+        new(LightTunnelError.TunUnavailable, message, remedy, cause);
+
+    public static LightTunnelException InvalidName(string name, string rule) =>
+        new(LightTunnelError.InvalidName, $"'{name}' cannot be the name of a network interface.", rule) { Target = name };
+
+    public static LightTunnelException NameInUse(string name) => new(
+        LightTunnelError.InterfaceNameInUse,
+        $"A network interface named '{name}' exists already.",
+        "Choose another interface name, or none to take the first that is free.")
+    { Target = name };
+
+    public static LightTunnelException AddressInUse(InterfaceAddress wanted, InterfaceAddress existing, string interfaceName) => new(
+        LightTunnelError.AddressInUse,
+        wanted.Address == existing.Address
+            ? $"Address {wanted.Address} belongs to interface '{interfaceName}' of this machine already."
+            : $"Network {wanted.Prefix} overlaps {existing.Prefix}, which interface '{interfaceName}' of this machine is in.",
+        "Choose an address in another network, or take it away from that interface.")
+    { Target = wanted.ToString() };
+
+    public static LightTunnelException IPv6Disabled(InterfaceAddress address) => new(
+        LightTunnelError.InvalidAddress,
+        $"Address {address} cannot be set: IPv6 is switched off on this machine.",
+        "Switch IPv6 on (Linux: sysctl net.ipv6.conf.default.disable_ipv6=0), or use IPv4 addresses only.")
+    { Target = address.ToString() };
+
+    public static LightTunnelException Refused(string what, string interfaceName, string reason) => new(
+        LightTunnelError.Internal,
+        $"The system refused to {what} interface '{interfaceName}': {reason}.",
+        "Check that nothing else manages or removes this interface.")
+    { Target = interfaceName };
+}
