@@ -41,7 +41,7 @@ internal sealed class Router : INetworkNode
     /// <inheritdoc/>
     public void Receive(Span<byte> packet, Wire arrivedOn)
     {
-        PacketFate fate = Decide(packet, out IpPacketInfo info, out Wire? next);
+        PacketFate fate = Decide(packet, arrivedOn, out IpPacketInfo info, out Wire? next);
         Fates.Count(fate);
         if (info.TotalLength > 0)
             packet = packet[..info.TotalLength];
@@ -53,10 +53,10 @@ internal sealed class Router : INetworkNode
                 break;
             case PacketFate.Fragmented:
                 DecrementHopLimit(packet);
-                SendFragments(packet, info, next!);
+                SendFragments(packet, info, next!, MtuBetween(arrivedOn, next!));
                 break;
-            case PacketFate.TooBig when next!.Conditions.ReportsTooBig:
-                Answer(arrivedOn, IcmpErrors.WriteTooBig(packet, next.Conditions.Mtu, AddressFor(info), _scratch));
+            case PacketFate.TooBig when next!.Conditions.ReportsTooBig && arrivedOn.Conditions.ReportsTooBig:
+                Answer(arrivedOn, IcmpErrors.WriteTooBig(packet, MtuBetween(arrivedOn, next), AddressFor(info), _scratch));
                 break;
             case PacketFate.NoRoute:
                 Answer(arrivedOn, IcmpErrors.WriteUnreachable(packet, UnreachableReason.NoRoute, AddressFor(info), _scratch));
@@ -64,7 +64,7 @@ internal sealed class Router : INetworkNode
         }
     }
 
-    private PacketFate Decide(ReadOnlySpan<byte> packet, out IpPacketInfo info, out Wire? next)
+    private PacketFate Decide(ReadOnlySpan<byte> packet, Wire arrivedOn, out IpPacketInfo info, out Wire? next)
     {
         next = null;
         if (!IpPacket.TryParse(packet, out info))
@@ -73,10 +73,13 @@ internal sealed class Router : INetworkNode
             return PacketFate.HopLimit;
         if (!_routes.TryLookup(info.Destination, out next))
             return PacketFate.NoRoute;
-        if (info.TotalLength <= next.Conditions.Mtu)
+        if (info.TotalLength <= MtuBetween(arrivedOn, next))
             return PacketFate.Forwarded;
         return info.DontFragment ? PacketFate.TooBig : PacketFate.Fragmented;
     }
+
+    // A host knows the MTU that its wire began with; should the wire have become narrower since, this is the first router to tell.
+    private static int MtuBetween(Wire arrivedOn, Wire next) => Math.Min(arrivedOn.Conditions.Mtu, next.Conditions.Mtu);
 
     private TunnelAddress AddressFor(in IpPacketInfo info) => info.IsIPv4 ? _addressV4 : _addressV6;
 
@@ -103,10 +106,10 @@ internal sealed class Router : INetworkNode
     }
 
     /// <summary>RFC 791 section 3.2. Options are copied to every fragment, which is more than needed and never wrong for those in use.</summary>
-    private void SendFragments(ReadOnlySpan<byte> packet, in IpPacketInfo info, Wire next)
+    private void SendFragments(ReadOnlySpan<byte> packet, in IpPacketInfo info, Wire next, int mtu)
     {
         int headerLength = (packet[0] & 0xF) * 4;
-        int room = (next.Conditions.Mtu - headerLength) & ~7;
+        int room = (mtu - headerLength) & ~7;
         ReadOnlySpan<byte> payload = packet[headerLength..];
         for (int offset = 0; offset < payload.Length && room > 0; offset += room)
         {
