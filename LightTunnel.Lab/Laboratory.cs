@@ -13,9 +13,7 @@ internal sealed class Laboratory : IAsyncDisposable
 {
     private const string UplinkName = "wan";
 
-    private static int s_lastNumber;
-
-    private readonly string _prefix = LeftOvers.Prefix(Interlocked.Increment(ref s_lastNumber));
+    private readonly string _prefix = LeftOvers.NextPrefix();
     private readonly string _folder;
     private readonly InternetPump _pump;
     private readonly List<TunUplink> _uplinks = [];

@@ -13,8 +13,11 @@ internal static partial class LeftOvers
 {
     private const string NamespaceFolder = "/run/netns";
 
-    /// <summary>The names of one laboratory of this process begin so.</summary>
-    public static string Prefix(int number) => string.Create(CultureInfo.InvariantCulture, $"lt{Environment.ProcessId}.{number}-");
+    private static int s_lastNumber;
+
+    /// <summary>What the names of one more laboratory of this process begin with.</summary>
+    public static string NextPrefix() =>
+        string.Create(CultureInfo.InvariantCulture, $"lt{Environment.ProcessId}.{Interlocked.Increment(ref s_lastNumber)}-");
 
     /// <summary>Namespaces whose names begin so.</summary>
     public static IReadOnlyList<string> Namespaces(string prefix) => !Directory.Exists(NamespaceFolder) ? [] :
