@@ -33,9 +33,11 @@ internal sealed class InternetPump : IDisposable
             _wake.Reset();
             if (_internet.RunDue() is not { } wait)
                 _wake.Wait();
+            else if (wait >= TimeSpan.FromMilliseconds(1))
+                _wake.Wait((int)wait.TotalMilliseconds);
             else if (wait > TimeSpan.Zero)
-                // Waits are whole milliseconds; rounding up makes a packet late by less than one, never early.
-                _wake.Wait((int)Math.Ceiling(wait.TotalMilliseconds));
+                // Waits that can be woken are whole milliseconds; the rest is slept through, never longer than one.
+                Tmds.Linux.LibC.usleep((uint)wait.TotalMicroseconds + 1);
         }
     }
 }
