@@ -37,7 +37,7 @@ internal sealed class InternetPump : IDisposable
                 _wake.Wait((int)wait.TotalMilliseconds);
             else if (wait > TimeSpan.Zero)
                 // Waits that can be woken are whole milliseconds; the rest is slept through, never longer than one.
-                Tmds.Linux.LibC.usleep((uint)wait.TotalMicroseconds + 1);
+                _ = Tmds.Linux.LibC.usleep((uint)wait.TotalMicroseconds + 1);
         }
     }
 }
