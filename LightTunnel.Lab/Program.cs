@@ -1,1 +1,61 @@
-return 0;
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using LightTunnel.Lab;
+using LightTunnel.Lab.Bench;
+using LightTunnel.Lab.Demo;
+
+using var stop = new CancellationTokenSource();
+
+var demo = new Command("demo", "Shows a working network: a server and two clients on an internet of their own.");
+demo.SetAction((_, token) => Tour.RunAsync(Console.Out, token));
+
+var nodeArgument = new Argument<string>("node") { Description = "server, alice or bob", DefaultValueFactory = _ => "alice" };
+nodeArgument.AcceptOnlyFromAmong("server", "alice", "bob");
+var bareOption = new Option<bool>("--bare") { Description = "Leaves starting and joining the network to you." };
+var shell = new Command("shell", "Leaves you at the PowerShell prompt of one of three machines, joined into a network.") { nodeArgument, bareOption };
+shell.SetAction((result, token) => PromptOnNode.RunAsync(result.GetRequiredValue(nodeArgument), result.GetValue(bareOption), Console.Out, token));
+
+var roundsOption = new Option<int>("--rounds") { Description = "How often everything is measured", DefaultValueFactory = _ => 3 };
+var secondsOption = new Option<int>("--seconds") { Description = "How long each TCP stream runs", DefaultValueFactory = _ => 5 };
+var wireGuardOption = new Option<string>("--wireguard-go") { Description = "The program to compare with", DefaultValueFactory = _ => "wireguard-go" };
+var bench = new Command("bench", "Measures a network beside wireguard-go on the same machines and prints a table.") { roundsOption, secondsOption, wireGuardOption };
+bench.SetAction((result, token) => Benchmark.RunAsync(
+    new BenchmarkOptions(result.GetValue(roundsOption), result.GetValue(secondsOption), result.GetRequiredValue(wireGuardOption)), Console.Out, token));
+
+var installOption = new Option<bool>("--install") { Description = "Installs what is missing by apt-get; needs root on Debian." };
+var check = new Command("check", "Says what the laboratory needs of this machine and what of that is missing.") { installOption };
+check.SetAction(result => CheckReport.Run(result.GetValue(installOption), Console.Out));
+
+var root = new RootCommand("The laboratory of LightTunnel: network namespaces as machines, one process as the internet between them.")
+{
+    demo, shell, bench, check,
+};
+
+// Ctrl+C and SIGTERM end what runs, and everything that was set up is taken down before the process ends.
+using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+try
+{
+    return await root.Parse(args)
+        .InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false }, stop.Token)
+        .ConfigureAwait(false);
+}
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
+{
+    Console.Error.WriteLine("Stopped.");
+    return 130;
+}
+catch (LabException exception)
+{
+    Console.Error.WriteLine(exception.Message);
+    Console.Error.WriteLine(exception.RecommendedAction);
+    return 1;
+}
+
+void Stop(PosixSignalContext context)
+{
+    context.Cancel = true;
+    // At a prompt Ctrl+C is the prompt's.
+    if (context.Signal != PosixSignal.SIGINT || !PromptOnNode.IsOpen)
+        stop.Cancel();
+}

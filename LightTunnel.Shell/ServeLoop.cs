@@ -20,7 +20,8 @@ namespace LightTunnel.Shell;
 /// warning, verbose, debug, information (message), progress (activity, status, percent), text (what a console would show; only with render), and at
 /// last <c>{"id":"1","done":true,"state":"Completed" or "Failed" or "Stopped","hadErrors":...}</c>.
 /// Requests of one session run one after the other in one runspace and see each other's variables; sessions run side by side.
-/// End of input, SIGTERM and SIGINT stop what runs and end the process.
+/// End of input and SIGTERM stop what runs and end the process. Ctrl+C reaches every program on a terminal, so it is left to the program that
+/// drives this one: its end is the end of input.
 /// </summary>
 internal sealed class ServeLoop
 {
@@ -96,7 +97,7 @@ internal sealed class ServeLoop
     private int Run()
     {
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
-        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = true);
 
         long started = Stopwatch.GetTimestamp();
         var main = new ServeSession(this, "main");

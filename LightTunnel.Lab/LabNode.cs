@@ -1,0 +1,33 @@
+using LightTunnel.Lab.Internet;
+
+namespace LightTunnel.Lab;
+
+/// <summary>A host of a <see cref="Laboratory"/>, with its uplink to the internet.</summary>
+internal sealed class LabNode : LabHost
+{
+    private readonly VirtualInternet _internet;
+    private readonly HostNode _host;
+
+    public LabNode(HostSpec spec, string namespaceName, string folder, VirtualInternet internet, HostNode host)
+        : base(spec.Name, namespaceName, folder)
+    {
+        Addresses = spec.Addresses;
+        _internet = internet;
+        _host = host;
+    }
+
+    /// <summary>Its public addresses.</summary>
+    public IReadOnlyList<string> Addresses { get; }
+
+    /// <summary>The wire to the internet.</summary>
+    public Wire Uplink => _host.Uplink!;
+
+    /// <summary>Changes what the uplink does to packets.</summary>
+    public void Change(Func<WireConditions, WireConditions> change) => _internet.Change(Uplink, change);
+
+    /// <summary>Cuts the uplink.</summary>
+    public void Cut() => Change(conditions => conditions with { IsCut = true });
+
+    /// <summary>Heals the uplink.</summary>
+    public void Heal() => Change(conditions => conditions with { IsCut = false });
+}

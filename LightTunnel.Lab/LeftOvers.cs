@@ -1,0 +1,69 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.RegularExpressions;
+using LightTunnel.Lab.Namespaces;
+
+namespace LightTunnel.Lab;
+
+/// <summary>
+/// Everything that a laboratory makes is named "lt(process id).(number)-(name)", so that what a crashed one left behind can be told from
+/// what a running one needs.
+/// </summary>
+internal static partial class LeftOvers
+{
+    private const string NamespaceFolder = "/run/netns";
+
+    private static int s_lastNumber;
+
+    /// <summary>What the names of one more laboratory of this process begin with.</summary>
+    public static string NextPrefix() =>
+        string.Create(CultureInfo.InvariantCulture, $"lt{Environment.ProcessId}.{Interlocked.Increment(ref s_lastNumber)}-");
+
+    /// <summary>Namespaces whose names begin so.</summary>
+    public static IReadOnlyList<string> Namespaces(string prefix) => !Directory.Exists(NamespaceFolder) ? [] :
+        [.. Directory.EnumerateFiles(NamespaceFolder).Select(path => Path.GetFileName(path)).Where(name => name.StartsWith(prefix, StringComparison.Ordinal))];
+
+    /// <summary>Removes the namespaces, their processes and the folders of laboratories whose process is gone. Needs root.</summary>
+    public static void Remove()
+    {
+        foreach (string name in Namespaces("lt").Where(IsOrphan))
+            RemoveNamespace(name);
+        foreach (string folder in Directory.EnumerateDirectories(Path.GetTempPath(), "lt*").Where(path => IsOrphan(Path.GetFileName(path))))
+            Directory.Delete(folder, recursive: true);
+    }
+
+    /// <summary>Removes a namespace of a laboratory and every process in it.</summary>
+    public static void RemoveNamespace(string name)
+    {
+        try
+        {
+            foreach (string line in NetworkNamespace.Ip("netns", "pids", name).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+                Kill(int.Parse(line, CultureInfo.InvariantCulture));
+            NetworkNamespace.Delete(name);
+        }
+        catch (InvalidOperationException) when (!File.Exists(Path.Combine(NamespaceFolder, name)))
+        {
+            // Another laboratory that starts at the same moment was faster.
+        }
+    }
+
+    private static void Kill(int processId)
+    {
+        try
+        {
+            using var process = Process.GetProcessById(processId);
+            process.Kill();
+            process.WaitForExit(TimeSpan.FromSeconds(5));
+        }
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException)
+        {
+            // It has gone already.
+        }
+    }
+
+    private static bool IsOrphan(string name) =>
+        NamePattern().Match(name) is { Success: true } match && !Directory.Exists($"/proc/{match.Groups[1].Value}");
+
+    [GeneratedRegex(@"^lt(\d+)\.\d+-")]
+    private static partial Regex NamePattern();
+}
