@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using System.Text;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
-using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Tests.Membership;

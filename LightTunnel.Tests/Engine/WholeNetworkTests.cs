@@ -1,4 +1,5 @@
 using System.Net;
+using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
@@ -228,8 +229,8 @@ public sealed class WholeNetworkTests : IDisposable
 
         SimulatedNode thief = _network.AddClient("thief", "10.0.0.20");
         Assert.True(_network.RunUntil(() => thief.Client.Connected.IsFaulted, Soon));
-        var refusal = Assert.IsType<Diagnostics.LightTunnelException>(thief.Client.Connected.Exception!.InnerException);
-        Assert.Equal(Diagnostics.LightTunnelError.AddressTaken, refusal.Error);
+        var refusal = Assert.IsType<LightTunnelException>(thief.Client.Connected.Exception!.InnerException);
+        Assert.Equal(LightTunnelError.AddressTaken, refusal.Error);
     }
 
     [Fact]
@@ -239,7 +240,7 @@ public sealed class WholeNetworkTests : IDisposable
         SimulatedNode alice = Join("alice");
         SimulatedNode bob = _network.AddClient("bob");
         Assert.True(_network.RunUntil(() => bob.Client.Connected.IsFaulted, Soon));
-        Assert.Equal(Diagnostics.LightTunnelError.ServerFull, ((Diagnostics.LightTunnelException)bob.Client.Connected.Exception!.InnerException!).Error);
+        Assert.Equal(LightTunnelError.ServerFull, ((LightTunnelException)bob.Client.Connected.Exception!.InnerException!).Error);
 
         _network.Stop(alice);
         Join("carol");
@@ -254,7 +255,7 @@ public sealed class WholeNetworkTests : IDisposable
         _network.Run(TimeSpan.FromSeconds(8));
 
         Assert.False(mallory.IsUp);
-        Assert.Equal(Diagnostics.LightTunnelError.InvalidKey, mallory.Client.Unreachable().Error);
+        Assert.Equal(LightTunnelError.InvalidKey, mallory.Client.Unreachable().Error);
         Assert.Empty(server.Node.Peers);
     }
 
@@ -267,7 +268,7 @@ public sealed class WholeNetworkTests : IDisposable
         _network.Run(TimeSpan.FromSeconds(8));
 
         Assert.False(mallory.IsUp);
-        Assert.Equal(Diagnostics.LightTunnelError.ServerUnreachable, mallory.Client.Unreachable().Error);
+        Assert.Equal(LightTunnelError.ServerUnreachable, mallory.Client.Unreachable().Error);
     }
 
     [Fact]
