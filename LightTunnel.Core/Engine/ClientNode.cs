@@ -423,6 +423,7 @@ internal sealed class ClientNode : Node
     private void OnRegistered(RegisteredMessage registered)
     {
         _server.Session!.Registered = true;
+        _server.Monitor.Reset(); // Probes that the old path swallowed say nothing of the new one.
         int mtu = Math.Min(_options.Mtu ?? registered.Mtu, registered.Mtu);
         if (_options.Mtu > mtu)
             Log.Warning("An MTU of {Requested} was asked for; the network carries {Mtu} at most", _options.Mtu, mtu);

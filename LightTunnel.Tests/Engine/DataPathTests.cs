@@ -123,13 +123,15 @@ public sealed class DataPathTests : IDisposable
     [Fact]
     public void StagedPackets_AreBounded()
     {
-        (_, SimulatedNode alice, SimulatedNode bob) = Start();
-        _network.Kill(bob);
+        (_, SimulatedNode alice, _) = Start();
+        SimulatedNode carol = _network.AddClient("carol");
+        Assert.True(_network.RunUntil(() => carol.IsUp && alice.Node.Peers.Any(peer => peer.Name == "carol"), Soon));
+        _network.Kill(carol);
         for (int i = 0; i < 1000; i++)
-            alice.Send(bob.Address, "nobody home");
+            alice.Send(carol.Address, "nobody home");
         _network.Settle();
 
-        Assert.InRange(alice.Peer("bob").Staged.Count, 1, Peer.MaximumStaged);
+        Assert.InRange(alice.Peer("carol").Staged.Count, 1, Peer.MaximumStaged);
         Assert.True(alice.Outbound.Dropped(DropReason.NoLink) >= 1000 - Peer.MaximumStaged);
     }
 
