@@ -37,6 +37,7 @@ internal sealed class Link : IScheduled
     private long _sentPackets;
     private HandshakeState? _handshake;
     private uint _handshakeIndex;
+    private Tai64n _lastTimestamp;
     private long _lastHandshake;
 
     internal Link(LinkTable table, in PublicKey peer, PresharedKey? presharedKey, Random jitter)
@@ -297,7 +298,8 @@ internal sealed class Link : IScheduled
         AbandonHandshake();
         Span<byte> message = stackalloc byte[Messages.InitiationSize];
         _handshakeIndex = _table.Indexes.NextFree();
-        _handshake = Handshake.TryCreateInitiation(_table.Identity, _peer, _handshakeIndex, _table.NextTimestamp(), message);
+        _lastTimestamp = Tai64n.Next(_clock.UtcNow, _lastTimestamp);
+        _handshake = Handshake.TryCreateInitiation(_table.Identity, _peer, _handshakeIndex, _lastTimestamp, message);
         if (_handshake is null)
             return;
         _table.Indexes.AddHandshake(_handshakeIndex, this);

@@ -50,7 +50,6 @@ internal sealed class LinkTable : IDisposable
     private int _wakePosted;
     private bool _running;
     private long _promised = long.MaxValue;
-    private Tai64n _lastTimestamp;
     private bool _disposed;
 
     /// <param name="identity">This node's key; not owned.</param>
@@ -196,29 +195,35 @@ internal sealed class LinkTable : IDisposable
         if (_disposed)
             return long.MaxValue;
         _running = true;
-        long now = Clock.Now;
-        // Before looking at the list: who signals after this wakes us again.
-        Interlocked.Exchange(ref _wakePosted, 0);
-        Link? signalled = Interlocked.Exchange(ref _signalled, null);
-        while (signalled is not null)
+        try
         {
-            Link link = signalled;
-            signalled = link.NextSignalled;
-            link.NextSignalled = null;
-            link.ServeSignals();
-            // Timers of a busy link are armed and cleared with every packet: one visit ten seconds from now serves all that are armed until then.
-            Schedule(link, notAfter: now + Clock.KeepAlive);
+            long now = Clock.Now;
+            // Before looking at the list: who signals after this wakes us again.
+            Interlocked.Exchange(ref _wakePosted, 0);
+            Link? signalled = Interlocked.Exchange(ref _signalled, null);
+            while (signalled is not null)
+            {
+                Link link = signalled;
+                signalled = link.NextSignalled;
+                link.NextSignalled = null;
+                link.ServeSignals();
+                // Timers of a busy link are armed and cleared with every packet: one visit ten seconds from now serves all that are armed until then.
+                Schedule(link, notAfter: now + Clock.KeepAlive);
+            }
+
+            while (_queue.Earliest <= now)
+            {
+                var link = (Link)_queue.Peek();
+                link.Timers.Run(now);
+                Schedule(link);
+            }
+        }
+        finally
+        {
+            _running = false;
+            _promised = _queue.Earliest;
         }
 
-        while (_queue.Earliest <= now)
-        {
-            var link = (Link)_queue.Peek();
-            link.Timers.Run(now);
-            Schedule(link);
-        }
-
-        _running = false;
-        _promised = _queue.Earliest;
         return _promised;
     }
 
@@ -266,9 +271,6 @@ internal sealed class LinkTable : IDisposable
 
         Wake();
     }
-
-    /// <summary>The time stamp for the next initiation.</summary>
-    internal Tai64n NextTimestamp() => _lastTimestamp = Tai64n.Next(Clock.UtcNow, _lastTimestamp);
 
     /// <summary>The peer has the session's keys: it is no stranger any more.</summary>
     internal void Confirmed(Link link)

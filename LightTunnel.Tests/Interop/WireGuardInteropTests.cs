@@ -72,6 +72,25 @@ public sealed class WireGuardInteropTests : IDisposable
     }
 
     [Fact]
+    public void BothInitiateAtOnce_BothPingsAreAnswered()
+    {
+        SkipUnlessPossible();
+        Node.Connect(Peer, null);
+        Peer.SetPeer(Node.Key, null, Node.Port);
+        Node.Ping(1);
+        PingFromPeer(3);
+        // At worst one side's handshake has to be repeated after its timeout of five seconds.
+        Assert.True(Node.PumpUntil(() =>
+        {
+            if (!Node.Replies.Contains(2))
+                Node.Ping(2);
+            return Node.Replies.Contains(2);
+        }));
+        Assert.Equal(3, Node.PingsAnswered);
+        Assert.Equal(0, Node.Failures);
+    }
+
+    [Fact]
     public void DifferentPresharedKeys_NothingGetsThrough()
     {
         SkipUnlessPossible();

@@ -257,6 +257,28 @@ public sealed class LinkHandshakeTests : IDisposable
     }
 
     [Fact]
+    public void Initiations_ToManyPeersAtOnce_DoNotRunAheadOfTheClock()
+    {
+        LinkNode a = _world.AddNode();
+        for (int i = 0; i < 50; i++)
+        {
+            LinkNode b = _world.AddNode();
+            b.Table.Add(a.Key, null).Path = a.Address;
+            a.Table.Add(b.Key, null).Path = b.Address;
+            a.LinkTo(b).RequestHandshake();
+        }
+
+        _world.Deliver();
+        Tai64n now = Tai64n.Next(_world.Time.GetUtcNow(), default);
+        Assert.Equal(50, a.Established);
+        foreach (Datagram initiation in _world.Log.Where(d => d.Type == Messages.InitiationType))
+        {
+            LinkNode target = _world.NodeAt(initiation.To);
+            Assert.Equal(now, target.LinkTo(a).GreatestTimestamp);
+        }
+    }
+
+    [Fact]
     public void Tai64n_UnixEpoch_HasThePublishedLabel()
     {
         Span<byte> bytes = stackalloc byte[Tai64n.Size];

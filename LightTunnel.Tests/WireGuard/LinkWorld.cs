@@ -34,6 +34,8 @@ internal sealed class LinkWorld : IDisposable
         return node;
     }
 
+    public LinkNode NodeAt(PathAddress address) => _nodes.Single(n => n.Address == address);
+
     /// <summary>Two nodes that know each other.</summary>
     public (LinkNode A, LinkNode B) AddPair(PresharedKey? keyOfA = null, PresharedKey? keyOfB = null)
     {
