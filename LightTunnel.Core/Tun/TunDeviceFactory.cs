@@ -10,6 +10,8 @@ internal sealed class TunDeviceFactory : ITunDeviceFactory
     {
         if (OperatingSystem.IsLinux())
             return LinuxTun.Create(name);
+        if (OperatingSystem.IsWindows())
+            return WintunDevice.Create(name);
         throw new LightTunnelException(
             LightTunnelError.TunUnavailable, "There is no tunnel interface for this operating system.", "Use Linux or Windows.");
     }

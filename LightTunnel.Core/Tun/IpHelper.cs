@@ -1,0 +1,165 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using LightTunnel.Packets;
+
+namespace LightTunnel.Tun;
+
+/// <summary>
+/// What <see cref="WintunDevice"/> asks of Windows about interfaces, which go by their NET_LUID; replaced in tests. Calls answer the
+/// Win32 error, 0 for success.
+/// </summary>
+internal interface IIpHelper
+{
+    /// <summary>The interface's LUID by its name; null when there is none of that name.</summary>
+    ulong? FindByName(string name);
+
+    /// <summary>The interface's index, 0 when it is gone.</summary>
+    int IndexOf(ulong luid);
+
+    /// <summary>The addresses of an interface.</summary>
+    IReadOnlyList<InterfaceAddress> GetAddresses(ulong luid);
+
+    /// <summary>Gives an interface an address; the system adds the route of its network.</summary>
+    int AddAddress(ulong luid, InterfaceAddress address);
+
+    /// <summary>Takes an address from an interface.</summary>
+    int RemoveAddress(ulong luid, InterfaceAddress address);
+
+    /// <summary>Sets the longest packet of one family, bytes, and switches off duplicate detection and router discovery, for which nobody is there.</summary>
+    int SetMtu(ulong luid, bool isIPv4, int mtu);
+
+    /// <summary>All addresses of all other interfaces.</summary>
+    IReadOnlyList<LocalAddress> GetOtherAddresses(int exceptInterface);
+}
+
+/// <summary>The IP Helper API (iphlpapi.dll).</summary>
+[SupportedOSPlatform("windows")]
+internal sealed unsafe partial class IpHelper : IIpHelper
+{
+    private const string Library = "iphlpapi.dll";
+    private const int ErrorObjectAlreadyExists = 5010;
+    private const int DadStatePreferred = 4;
+
+    /// <inheritdoc/>
+    public ulong? FindByName(string name)
+    {
+        ulong luid;
+        return ConvertInterfaceAliasToLuid(name, &luid) == 0 ? luid : null;
+    }
+
+    /// <inheritdoc/>
+    public int IndexOf(ulong luid)
+    {
+        uint index;
+        return ConvertInterfaceLuidToIndex(&luid, &index) == 0 ? (int)index : 0;
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<InterfaceAddress> GetAddresses(ulong luid)
+    {
+        var result = new List<InterfaceAddress>();
+        void* table;
+        if (GetUnicastIpAddressTable(0, &table) != 0)
+            return result;
+        try
+        {
+            // MIB_UNICASTIPADDRESS_TABLE: a 32-bit count, then the rows, which are aligned to 8 bytes.
+            var rows = new ReadOnlySpan<UnicastAddressRow>((byte*)table + 8, checked((int)*(uint*)table));
+            foreach (ref readonly UnicastAddressRow row in rows)
+            {
+                if (row.InterfaceLuid == luid && row.Address.TryGetAddress(out TunnelAddress address))
+                    result.Add(new InterfaceAddress(address, row.OnLinkPrefixLength));
+            }
+        }
+        finally
+        {
+            FreeMibTable(table);
+        }
+
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public int AddAddress(ulong luid, InterfaceAddress address)
+    {
+        UnicastAddressRow row;
+        InitializeUnicastIpAddressEntry(&row);
+        Fill(ref row, luid, address);
+        int error = CreateUnicastIpAddressEntry(&row);
+        return error == ErrorObjectAlreadyExists ? 0 : error;
+    }
+
+    /// <inheritdoc/>
+    public int RemoveAddress(ulong luid, InterfaceAddress address)
+    {
+        UnicastAddressRow row;
+        InitializeUnicastIpAddressEntry(&row);
+        Fill(ref row, luid, address);
+        return DeleteUnicastIpAddressEntry(&row);
+    }
+
+    /// <inheritdoc/>
+    public int SetMtu(ulong luid, bool isIPv4, int mtu)
+    {
+        IpInterfaceRow row;
+        InitializeIpInterfaceEntry(&row);
+        row.InterfaceLuid = luid;
+        row.Family = isIPv4 ? SocketAddressInet.FamilyIPv4 : SocketAddressInet.FamilyIPv6;
+        int error = GetIpInterfaceEntry(&row);
+        if (error != 0)
+            return error;
+        Fill(ref row, isIPv4, mtu);
+        return SetIpInterfaceEntry(&row);
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<LocalAddress> GetOtherAddresses(int exceptInterface) => LocalAddresses.All(exceptInterface);
+
+    internal static void Fill(ref UnicastAddressRow row, ulong luid, InterfaceAddress address)
+    {
+        row.InterfaceLuid = luid;
+        row.Address = SocketAddressInet.From(address.Address);
+        row.OnLinkPrefixLength = (byte)address.PrefixLength;
+        row.DadState = DadStatePreferred;
+    }
+
+    internal static void Fill(ref IpInterfaceRow row, bool isIPv4, int mtu)
+    {
+        row.NlMtu = (uint)mtu;
+        row.DadTransmits = 0;
+        row.RouterDiscoveryBehavior = 0;
+        // SetIpInterfaceEntry takes no other value for IPv4, though GetIpInterfaceEntry may have given one.
+        if (isIPv4)
+            row.SitePrefixLength = 0;
+    }
+
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf16)]
+    private static partial int ConvertInterfaceAliasToLuid(string alias, ulong* luid);
+
+    [LibraryImport(Library)]
+    private static partial int ConvertInterfaceLuidToIndex(ulong* luid, uint* index);
+
+    [LibraryImport(Library)]
+    private static partial int GetUnicastIpAddressTable(ushort family, void** table);
+
+    [LibraryImport(Library)]
+    private static partial void FreeMibTable(void* memory);
+
+    [LibraryImport(Library)]
+    private static partial void InitializeUnicastIpAddressEntry(UnicastAddressRow* row);
+
+    [LibraryImport(Library)]
+    private static partial int CreateUnicastIpAddressEntry(UnicastAddressRow* row);
+
+    [LibraryImport(Library)]
+    private static partial int DeleteUnicastIpAddressEntry(UnicastAddressRow* row);
+
+    [LibraryImport(Library)]
+    private static partial void InitializeIpInterfaceEntry(IpInterfaceRow* row);
+
+    [LibraryImport(Library)]
+    private static partial int GetIpInterfaceEntry(IpInterfaceRow* row);
+
+    [LibraryImport(Library)]
+    private static partial int SetIpInterfaceEntry(IpInterfaceRow* row);
+}

@@ -1,0 +1,105 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using LightTunnel.Packets;
+
+namespace LightTunnel.Tun;
+
+/// <summary>SOCKADDR_INET (ws2ipdef.h): 28 bytes, family first; the family's numbers are Windows's.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 28)]
+internal unsafe struct SocketAddressInet
+{
+    public const ushort FamilyIPv4 = 2, FamilyIPv6 = 23;
+
+    [FieldOffset(0)]
+    public ushort Family;
+
+    [FieldOffset(4)]
+    public fixed byte AddressV4[4];
+
+    [FieldOffset(8)]
+    public fixed byte AddressV6[16];
+
+    [FieldOffset(24)]
+    public uint ScopeId;
+
+    /// <summary>The address with port 0.</summary>
+    public static SocketAddressInet From(TunnelAddress address)
+    {
+        var result = new SocketAddressInet { Family = address.IsIPv4 ? FamilyIPv4 : FamilyIPv6 };
+        byte* bytes = address.IsIPv4 ? result.AddressV4 : result.AddressV6;
+        address.WriteTo(new Span<byte>(bytes, address.BitLength / 8));
+        return result;
+    }
+
+    /// <summary>The address; false for another family.</summary>
+    public readonly bool TryGetAddress(out TunnelAddress address)
+    {
+        fixed (byte* v4 = AddressV4, v6 = AddressV6)
+        {
+            address = Family == FamilyIPv4
+                ? TunnelAddress.FromIPv4(BinaryPrimitives.ReadUInt32BigEndian(new ReadOnlySpan<byte>(v4, 4)))
+                : TunnelAddress.FromIPv6(BinaryPrimitives.ReadUInt128BigEndian(new ReadOnlySpan<byte>(v6, 16)));
+        }
+
+        return Family is FamilyIPv4 or FamilyIPv6;
+    }
+}
+
+/// <summary>MIB_UNICASTIPADDRESS_ROW (netioapi.h): 80 bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct UnicastAddressRow
+{
+    public SocketAddressInet Address;
+    public ulong InterfaceLuid;
+    public uint InterfaceIndex;
+    public int PrefixOrigin;
+    public int SuffixOrigin;
+    public uint ValidLifetime;
+    public uint PreferredLifetime;
+    public byte OnLinkPrefixLength;
+    public byte SkipAsSource;
+    public int DadState;
+    public uint ScopeId;
+    public long CreationTimeStamp;
+}
+
+/// <summary>MIB_IPINTERFACE_ROW (netioapi.h): 168 bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct IpInterfaceRow
+{
+    public ushort Family;
+    public ulong InterfaceLuid;
+    public uint InterfaceIndex;
+    public uint MaxReassemblySize;
+    public ulong InterfaceIdentifier;
+    public uint MinRouterAdvertisementInterval;
+    public uint MaxRouterAdvertisementInterval;
+    public byte AdvertisingEnabled;
+    public byte ForwardingEnabled;
+    public byte WeakHostSend;
+    public byte WeakHostReceive;
+    public byte UseAutomaticMetric;
+    public byte UseNeighborUnreachabilityDetection;
+    public byte ManagedAddressConfigurationSupported;
+    public byte OtherStatefulConfigurationSupported;
+    public byte AdvertiseDefaultRoute;
+    public int RouterDiscoveryBehavior;
+    public uint DadTransmits;
+    public uint BaseReachableTime;
+    public uint RetransmitTime;
+    public uint PathMtuDiscoveryTimeout;
+    public int LinkLocalAddressBehavior;
+    public uint LinkLocalAddressTimeout;
+    public fixed uint ZoneIndices[16];
+    public uint SitePrefixLength;
+    public uint Metric;
+    public uint NlMtu;
+    public byte Connected;
+    public byte SupportsWakeUpPatterns;
+    public byte SupportsNeighborDiscovery;
+    public byte SupportsRouterDiscovery;
+    public uint ReachableTime;
+    public byte TransmitOffload;
+    public byte ReceiveOffload;
+    public byte DisableDefaultRoutes;
+}

@@ -1,0 +1,156 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using Microsoft.Win32.SafeHandles;
+
+namespace LightTunnel.Tun;
+
+/// <summary>wintun.dll, which is not part of Windows: beside the engine's assembly, or where the environment says.</summary>
+[SupportedOSPlatform("windows")]
+internal sealed unsafe partial class Wintun : IWintunApi
+{
+    /// <summary>The environment variable that names the library's file when it is elsewhere.</summary>
+    public const string PathVariable = "LIGHTTUNNEL_WINTUN";
+
+    private const string Library = "wintun.dll";
+    private static readonly Lock LoadLock = new();
+    private static Wintun? _instance;
+
+    private Wintun()
+    {
+    }
+
+    /// <summary>The library, loaded at first use; a failure is not kept, so that a person may put the file there and try again.</summary>
+    /// <exception cref="Diagnostics.LightTunnelException">It is not there, or not for this processor.</exception>
+    public static Wintun Instance
+    {
+        get
+        {
+            lock (LoadLock)
+                return _instance ??= Load();
+        }
+    }
+
+    /// <inheritdoc/>
+    public int LastError => Marshal.GetLastPInvokeError();
+
+    /// <inheritdoc/>
+    public nint CreateAdapter(string name, string tunnelType) => WintunCreateAdapter(name, tunnelType, null);
+
+    /// <inheritdoc/>
+    public nint OpenAdapter(string name) => WintunOpenAdapter(name);
+
+    /// <inheritdoc/>
+    public void CloseAdapter(nint adapter) => WintunCloseAdapter(adapter);
+
+    /// <inheritdoc/>
+    public ulong GetAdapterLuid(nint adapter)
+    {
+        ulong luid;
+        WintunGetAdapterLuid(adapter, &luid);
+        return luid;
+    }
+
+    /// <summary>The driver's version, 0x000E0001 for 0.14.1; 0 when none is loaded.</summary>
+    public static uint GetRunningDriverVersion() => WintunGetRunningDriverVersion();
+
+    /// <inheritdoc/>
+    public nint StartSession(nint adapter, uint ringCapacity) => WintunStartSession(adapter, ringCapacity);
+
+    /// <inheritdoc/>
+    public void EndSession(nint session) => WintunEndSession(session);
+
+    /// <inheritdoc/>
+    public WaitHandle GetReadWaitEvent(nint session) =>
+        new EventWaitHandle(initialState: false, EventResetMode.AutoReset)
+        {
+            SafeWaitHandle = new SafeWaitHandle(WintunGetReadWaitEvent(session), ownsHandle: false),
+        };
+
+    /// <inheritdoc/>
+    public byte* ReceivePacket(nint session, out uint length)
+    {
+        uint size;
+        byte* packet = WintunReceivePacket(session, &size);
+        length = packet is null ? 0 : size;
+        return packet;
+    }
+
+    /// <inheritdoc/>
+    public void ReleaseReceivePacket(nint session, byte* packet) => WintunReleaseReceivePacket(session, packet);
+
+    /// <inheritdoc/>
+    public byte* AllocateSendPacket(nint session, uint length) => WintunAllocateSendPacket(session, length);
+
+    /// <inheritdoc/>
+    public void SendPacket(nint session, byte* packet) => WintunSendPacket(session, packet);
+
+    /// <summary>Where the library is looked for, in this order.</summary>
+    internal static IEnumerable<string> Candidates(string? variable, string assemblyFolder)
+    {
+        yield return Path.Combine(assemblyFolder, Library);
+        if (!string.IsNullOrWhiteSpace(variable))
+            yield return Directory.Exists(variable) ? Path.Combine(variable, Library) : variable;
+    }
+
+    private static Wintun Load()
+    {
+        string folder = Path.GetDirectoryName(typeof(Wintun).Assembly.Location) is { Length: > 0 } known ? known : AppContext.BaseDirectory;
+        string[] candidates = [.. Candidates(Environment.GetEnvironmentVariable(PathVariable), folder)];
+        nint handle = 0;
+        string? present = null;
+        foreach (string candidate in candidates)
+        {
+            if (!File.Exists(candidate))
+                continue;
+            present ??= candidate;
+            if (NativeLibrary.TryLoad(candidate, out handle))
+                break;
+        }
+
+        if (handle == 0)
+        {
+            throw TunErrors.Unavailable(
+                present is null ? $"{Library} was not found." : $"{present} could not be loaded: it is damaged or for another processor.",
+                $"Download Wintun from https://www.wintun.net and copy the {Library} for this processor to '{candidates[0]}', or name the file in {PathVariable}.");
+        }
+
+        NativeLibrary.SetDllImportResolver(typeof(Wintun).Assembly, (name, _, _) => name == Library ? handle : 0);
+        return new Wintun();
+    }
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
+    private static partial nint WintunCreateAdapter(string name, string tunnelType, Guid* requestedGuid);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
+    private static partial nint WintunOpenAdapter(string name);
+
+    [LibraryImport(Library)]
+    private static partial void WintunCloseAdapter(nint adapter);
+
+    [LibraryImport(Library, EntryPoint = "WintunGetAdapterLUID")]
+    private static partial void WintunGetAdapterLuid(nint adapter, ulong* luid);
+
+    [LibraryImport(Library, SetLastError = true)]
+    private static partial uint WintunGetRunningDriverVersion();
+
+    [LibraryImport(Library, SetLastError = true)]
+    private static partial nint WintunStartSession(nint adapter, uint capacity);
+
+    [LibraryImport(Library)]
+    private static partial void WintunEndSession(nint session);
+
+    [LibraryImport(Library)]
+    private static partial nint WintunGetReadWaitEvent(nint session);
+
+    [LibraryImport(Library, SetLastError = true)]
+    private static partial byte* WintunReceivePacket(nint session, uint* packetSize);
+
+    [LibraryImport(Library)]
+    private static partial void WintunReleaseReceivePacket(nint session, byte* packet);
+
+    [LibraryImport(Library, SetLastError = true)]
+    private static partial byte* WintunAllocateSendPacket(nint session, uint packetSize);
+
+    [LibraryImport(Library)]
+    private static partial void WintunSendPacket(nint session, byte* packet);
+}

@@ -1,0 +1,301 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using LightTunnel.Diagnostics;
+using LightTunnel.Packets;
+
+namespace LightTunnel.Tun;
+
+/// <summary>
+/// A TUN interface of Windows by Wintun: two rings of packets shared with the driver. The adapter goes with the process that created it,
+/// so a crash leaves nothing behind.
+/// </summary>
+internal sealed unsafe class WintunDevice : ITunDevice
+{
+    /// <summary>Bytes of each ring; Wintun takes 128 KiB to 64 MiB.</summary>
+    internal const uint RingCapacity = 8 * 1024 * 1024;
+
+    /// <summary>Longest packet that Wintun carries, bytes (WINTUN_MAX_IP_PACKET_SIZE).</summary>
+    internal const int MaximumPacket = 0xFFFF;
+
+    internal const int ErrorFileNotFound = 2, ErrorAccessDenied = 5, ErrorHandleEof = 38, ErrorDuplicateName = 52, ErrorBufferOverflow = 111,
+        ErrorAlreadyExists = 183, ErrorNoMoreItems = 259, ErrorNotFound = 1168, ErrorAlreadyInitialized = 1247;
+
+    private const string TunnelType = "LightTunnel";
+    private const int MaximumNameLength = 127;
+    private const string PrivilegeRemedy = "Run PowerShell as administrator.";
+
+    private readonly IWintunApi _api;
+    private readonly IIpHelper _system;
+    private readonly Session _session;
+    private readonly ulong _luid;
+    private readonly ManualResetEvent _closeEvent = new(initialState: false);
+    private readonly WaitHandle[] _waited;
+    private int _closed;
+    private long _writeErrors;
+
+    private WintunDevice(IWintunApi api, IIpHelper system, Session session, ulong luid, string name)
+    {
+        _api = api;
+        _system = system;
+        _session = session;
+        _luid = luid;
+        Name = name;
+        InterfaceIndex = system.IndexOf(luid);
+        _waited = [_closeEvent, api.GetReadWaitEvent(session.Value)];
+    }
+
+    /// <inheritdoc/>
+    public string Name { get; }
+
+    /// <inheritdoc/>
+    public int InterfaceIndex { get; }
+
+    /// <inheritdoc/>
+    public int Mtu { get; private set; } = 1500;
+
+    /// <inheritdoc/>
+    public long WriteErrors => Interlocked.Read(ref _writeErrors);
+
+    /// <summary>Creates the adapter.</summary>
+    /// <param name="name">Its name; null takes the first free "lt0", "lt1", ...</param>
+    /// <exception cref="LightTunnelException">No administrator, no wintun.dll, or the name is in use or impossible.</exception>
+    [SupportedOSPlatform("windows")]
+    public static WintunDevice Create(string? name)
+    {
+        if (!Environment.IsPrivilegedProcess)
+            throw TunErrors.PrivilegeRequired(PrivilegeRemedy);
+        return Create(name, Wintun.Instance, new IpHelper());
+    }
+
+    /// <summary>The same on a given driver and system.</summary>
+    internal static WintunDevice Create(string? name, IWintunApi api, IIpHelper system)
+    {
+        if (name is not null)
+            CheckName(name);
+        string chosen = name ?? FirstFreeName(system);
+        nint adapter;
+        if (system.FindByName(chosen) is null)
+        {
+            adapter = api.CreateAdapter(chosen, TunnelType);
+        }
+        else
+        {
+            // Either an adapter of ours that some process still holds, or somebody else's: the session tells.
+            adapter = api.OpenAdapter(chosen);
+            if (adapter == 0)
+                throw TunErrors.NameInUse(chosen);
+        }
+
+        if (adapter == 0)
+            throw Failure(chosen, "create", api.LastError);
+        nint session = api.StartSession(adapter, RingCapacity);
+        if (session == 0)
+        {
+            int error = api.LastError;
+            api.CloseAdapter(adapter);
+            throw Failure(chosen, "open", error);
+        }
+
+        return new WintunDevice(api, system, new Session(api, adapter, session), api.GetAdapterLuid(adapter), chosen);
+    }
+
+    /// <inheritdoc/>
+    public bool Read(PacketBatch batch)
+    {
+        batch.Clear();
+        bool held = false;
+        try
+        {
+            _session.DangerousAddRef(ref held);
+            while (Volatile.Read(ref _closed) == 0)
+            {
+                if (!TakeWaiting(batch))
+                    return batch.Count > 0;
+                if (batch.Count > 0)
+                    return true;
+                WaitHandle.WaitAny(_waited);
+            }
+
+            return false;
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+        finally
+        {
+            if (held)
+                _session.DangerousRelease();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Write(PacketBatch batch)
+    {
+        for (int i = 0; i < batch.Count; i++)
+        {
+            if (batch[i].Length > 0)
+                Write(batch.Packet(i));
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Write(ReadOnlySpan<byte> packet)
+    {
+        bool held = false;
+        try
+        {
+            _session.DangerousAddRef(ref held);
+            // The driver trusts what it is given: refuse here what Linux refuses there.
+            byte* place = IpPacket.Version(packet) is 4 or 6 && packet.Length <= MaximumPacket
+                ? _api.AllocateSendPacket(_session.Value, (uint)packet.Length)
+                : null;
+            if (place is null)
+            {
+                Interlocked.Increment(ref _writeErrors);
+                return;
+            }
+
+            packet.CopyTo(new Span<byte>(place, packet.Length));
+            _api.SendPacket(_session.Value, place);
+        }
+        catch (ObjectDisposedException)
+        {
+            Interlocked.Increment(ref _writeErrors);
+        }
+        finally
+        {
+            if (held)
+                _session.DangerousRelease();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
+    {
+        LocalAddresses.ThrowIfInUse(_system.GetOtherAddresses(InterfaceIndex), addresses);
+        SetMtu(isIPv4: true, mtu, required: addresses.Any(address => address.Address.IsIPv4));
+        SetMtu(isIPv4: false, mtu, required: addresses.Any(address => !address.Address.IsIPv4));
+        Mtu = mtu;
+        IReadOnlyList<InterfaceAddress> present = _system.GetAddresses(_luid);
+        foreach (InterfaceAddress address in present)
+        {
+            // The system's own link-local address may stay: it does no harm, and comes back by itself.
+            if (!addresses.Contains(address) && !address.Address.ToIPAddress().IsIPv6LinkLocal)
+                ThrowIfFailed(_system.RemoveAddress(_luid, address), "take an address from");
+        }
+
+        foreach (InterfaceAddress address in addresses)
+        {
+            if (!present.Contains(address))
+                ThrowIfFailed(_system.AddAddress(_luid, address), $"give {address} to");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Close()
+    {
+        if (Interlocked.Exchange(ref _closed, 1) == 0)
+            _closeEvent.Set();
+    }
+
+    /// <summary>Ends the session and removes the adapter as soon as no thread is inside a call any more.</summary>
+    public void Dispose()
+    {
+        // The event itself is left to the collector: a reader may be about to wait for it.
+        Close();
+        _session.Dispose();
+    }
+
+    private static void CheckName(string name)
+    {
+        if (name.Length is 0 or > MaximumNameLength || name.Trim() != name || name.Any(c => char.IsControl(c) || "\\/:*?\"<>|".Contains(c)))
+            throw TunErrors.InvalidName(name, "Choose a name of 1 to 127 characters, none of them \\ / : * ? \" < > |.");
+    }
+
+    private static string FirstFreeName(IIpHelper system)
+    {
+        for (int number = 0; ; number++)
+        {
+            string candidate = string.Create(CultureInfo.InvariantCulture, $"lt{number}");
+            if (system.FindByName(candidate) is null)
+                return candidate;
+        }
+    }
+
+    private static LightTunnelException Failure(string name, string what, int error) => error switch
+    {
+        ErrorAccessDenied => TunErrors.PrivilegeRequired(PrivilegeRemedy),
+        ErrorDuplicateName or ErrorAlreadyExists or ErrorAlreadyInitialized => TunErrors.NameInUse(name),
+        _ => TunErrors.Unavailable(
+            $"Wintun could not {what} interface '{name}': {Marshal.GetPInvokeErrorMessage(error)} (error {error}).",
+            "Check that drivers may be installed on this machine, and try the newest wintun.dll from https://www.wintun.net."),
+    };
+
+    /// <summary>Takes what waits in the ring; false when the adapter is gone.</summary>
+    private bool TakeWaiting(PacketBatch batch)
+    {
+        while (!batch.IsFull)
+        {
+            byte* packet = _api.ReceivePacket(_session.Value, out uint length);
+            if (packet is null)
+                return _api.LastError == ErrorNoMoreItems;
+            batch.TryAdd(new ReadOnlySpan<byte>(packet, (int)length)); // Too long for a slot: dropped.
+            _api.ReleaseReceivePacket(_session.Value, packet);
+        }
+
+        return true;
+    }
+
+    private void SetMtu(bool isIPv4, int mtu, bool required)
+    {
+        // A new adapter gets its IP interfaces a moment after it was created.
+        const int Attempts = 50;
+        const int Pause = 100; // ms
+        int error = _system.SetMtu(_luid, isIPv4, mtu);
+        for (int attempt = 1; required && attempt < Attempts && error is ErrorNotFound or ErrorFileNotFound; attempt++)
+        {
+            if (_closeEvent.WaitOne(Pause))
+                break;
+            error = _system.SetMtu(_luid, isIPv4, mtu);
+        }
+
+        if (required)
+            ThrowIfFailed(error, "set the MTU of");
+    }
+
+    private void ThrowIfFailed(int error, string what)
+    {
+        if (error == ErrorAccessDenied)
+            throw TunErrors.PrivilegeRequired(PrivilegeRemedy);
+        if (error != 0)
+            throw TunErrors.Refused(what, Name, $"{Marshal.GetPInvokeErrorMessage(error)} (error {error})");
+    }
+
+    /// <summary>The session with its adapter: ended when the last call inside it has returned.</summary>
+    private sealed class Session : SafeHandle
+    {
+        private readonly IWintunApi _api;
+        private readonly nint _adapter;
+
+        public Session(IWintunApi api, nint adapter, nint session)
+            : base(0, ownsHandle: true)
+        {
+            _api = api;
+            _adapter = adapter;
+            SetHandle(session);
+        }
+
+        public nint Value => handle;
+
+        public override bool IsInvalid => handle == 0;
+
+        protected override bool ReleaseHandle()
+        {
+            _api.EndSession(handle);
+            _api.CloseAdapter(_adapter);
+            return true;
+        }
+    }
+}

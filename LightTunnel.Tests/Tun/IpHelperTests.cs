@@ -1,0 +1,104 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using LightTunnel.Packets;
+using LightTunnel.Tun;
+using Xunit;
+using static LightTunnel.Tests.Packets.TestPackets;
+
+namespace LightTunnel.Tests.Tun;
+
+/// <summary>The structures must lie in memory as netioapi.h and ws2ipdef.h say for 64-bit Windows.</summary>
+public sealed class IpHelperTests
+{
+    [Theory]
+    [InlineData(nameof(UnicastAddressRow.Address), 0)]
+    [InlineData(nameof(UnicastAddressRow.InterfaceLuid), 32)]
+    [InlineData(nameof(UnicastAddressRow.InterfaceIndex), 40)]
+    [InlineData(nameof(UnicastAddressRow.PrefixOrigin), 44)]
+    [InlineData(nameof(UnicastAddressRow.SuffixOrigin), 48)]
+    [InlineData(nameof(UnicastAddressRow.ValidLifetime), 52)]
+    [InlineData(nameof(UnicastAddressRow.PreferredLifetime), 56)]
+    [InlineData(nameof(UnicastAddressRow.OnLinkPrefixLength), 60)]
+    [InlineData(nameof(UnicastAddressRow.SkipAsSource), 61)]
+    [InlineData(nameof(UnicastAddressRow.DadState), 64)]
+    [InlineData(nameof(UnicastAddressRow.ScopeId), 68)]
+    [InlineData(nameof(UnicastAddressRow.CreationTimeStamp), 72)]
+    public void UnicastAddressRow_Field_LiesWhereWindowsHasIt(string field, int offset) =>
+        Assert.Equal(offset, (int)Marshal.OffsetOf<UnicastAddressRow>(field));
+
+    [Theory]
+    [InlineData(nameof(IpInterfaceRow.Family), 0)]
+    [InlineData(nameof(IpInterfaceRow.InterfaceLuid), 8)]
+    [InlineData(nameof(IpInterfaceRow.InterfaceIndex), 16)]
+    [InlineData(nameof(IpInterfaceRow.InterfaceIdentifier), 24)]
+    [InlineData(nameof(IpInterfaceRow.AdvertisingEnabled), 40)]
+    [InlineData(nameof(IpInterfaceRow.AdvertiseDefaultRoute), 48)]
+    [InlineData(nameof(IpInterfaceRow.RouterDiscoveryBehavior), 52)]
+    [InlineData(nameof(IpInterfaceRow.DadTransmits), 56)]
+    [InlineData(nameof(IpInterfaceRow.LinkLocalAddressBehavior), 72)]
+    [InlineData(nameof(IpInterfaceRow.ZoneIndices), 80)]
+    [InlineData(nameof(IpInterfaceRow.SitePrefixLength), 144)]
+    [InlineData(nameof(IpInterfaceRow.Metric), 148)]
+    [InlineData(nameof(IpInterfaceRow.NlMtu), 152)]
+    [InlineData(nameof(IpInterfaceRow.Connected), 156)]
+    [InlineData(nameof(IpInterfaceRow.ReachableTime), 160)]
+    [InlineData(nameof(IpInterfaceRow.TransmitOffload), 164)]
+    [InlineData(nameof(IpInterfaceRow.DisableDefaultRoutes), 166)]
+    public void IpInterfaceRow_Field_LiesWhereWindowsHasIt(string field, int offset) =>
+        Assert.Equal(offset, (int)Marshal.OffsetOf<IpInterfaceRow>(field));
+
+    [Fact]
+    public void Structures_HaveWindowsSizes() => Assert.Equal(
+        (28, 80, 168), (Unsafe.SizeOf<SocketAddressInet>(), Unsafe.SizeOf<UnicastAddressRow>(), Unsafe.SizeOf<IpInterfaceRow>()));
+
+    [Theory]
+    [InlineData("10.1.2.3", "0200000000000000", 4, "0a010203")]
+    [InlineData("fd00::20", "1700000000000000", 8, "fd000000000000000000000000000020")]
+    public void SocketAddressInet_Address_HasItsBytes(string text, string start, int offset, string address)
+    {
+        SocketAddressInet value = SocketAddressInet.From(Address(text));
+        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<SocketAddressInet>(in value));
+        Assert.Equal(start[..8], Convert.ToHexStringLower(bytes[..4]));
+        Assert.Equal(address, Convert.ToHexStringLower(bytes.Slice(offset, address.Length / 2)));
+        Assert.True(value.TryGetAddress(out TunnelAddress read));
+        Assert.Equal(Address(text), read);
+        value.Family = 1;
+        Assert.False(value.TryGetAddress(out _));
+    }
+
+    [Fact]
+    [SupportedOSPlatform("windows")]
+    public void Fill_Rows_SetsWhatWindowsAsksFor()
+    {
+        var address = default(UnicastAddressRow);
+        IpHelper.Fill(ref address, 42, Interface("10.0.0.1/24"));
+        Assert.Equal((42ul, (byte)24, 4), (address.InterfaceLuid, address.OnLinkPrefixLength, address.DadState));
+        var v4 = new IpInterfaceRow { SitePrefixLength = 64, DadTransmits = 3, RouterDiscoveryBehavior = 1 };
+        IpInterfaceRow v6 = v4;
+        IpHelper.Fill(ref v4, isIPv4: true, 1380);
+        IpHelper.Fill(ref v6, isIPv4: false, 1380);
+        Assert.Equal((1380u, 0u, 0, 0u), (v4.NlMtu, v4.DadTransmits, v4.RouterDiscoveryBehavior, v4.SitePrefixLength));
+        Assert.Equal(64u, v6.SitePrefixLength);
+    }
+
+    [Fact]
+    [SupportedOSPlatform("windows")]
+    public void WintunCandidates_AssemblyFolderFirst_ThenTheVariable()
+    {
+        string folder = Path.Combine(Path.GetTempPath(), "engine");
+        Assert.Equal([Path.Combine(folder, "wintun.dll")], Wintun.Candidates(null, folder));
+        Assert.Equal([Path.Combine(folder, "wintun.dll"), "/elsewhere/wintun.dll"], Wintun.Candidates("/elsewhere/wintun.dll", folder));
+        Assert.Equal(Path.Combine(Path.GetTempPath(), "wintun.dll"), Wintun.Candidates(Path.GetTempPath(), folder).Last());
+    }
+
+    [Fact]
+    [SupportedOSPlatform("windows")]
+    public void Wintun_LibraryMissing_SaysWhereToPutIt()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the library may be there");
+        var error = Assert.Throws<LightTunnel.Diagnostics.LightTunnelException>(() => Wintun.Instance);
+        Assert.Equal(LightTunnel.Diagnostics.LightTunnelError.TunUnavailable, error.Error);
+        Assert.Contains("wintun.net", error.RecommendedAction, StringComparison.Ordinal);
+    }
+}

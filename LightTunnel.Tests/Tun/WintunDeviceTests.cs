@@ -1,0 +1,419 @@
+using System.Runtime.InteropServices;
+using LightTunnel.Diagnostics;
+using LightTunnel.Packets;
+using LightTunnel.Tun;
+using Xunit;
+using static LightTunnel.Tests.Packets.TestPackets;
+
+namespace LightTunnel.Tests.Tun;
+
+/// <summary>The Windows device on a driver and a system in memory: its ring logic, errors and configuration run everywhere.</summary>
+public sealed class WintunDeviceTests : IDisposable
+{
+    private static readonly byte[] Packet = Udp("10.0.0.20", "10.0.0.1", 1, 2, [1, 2, 3]);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly FakeWintun _driver = new();
+    private readonly FakeSystem _system = new();
+
+    public void Dispose() => _driver.Dispose();
+
+    [Fact]
+    public void Create_WithoutName_TakesFirstFree()
+    {
+        _system.Names["lt0"] = 5;
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        Assert.Equal(("lt1", 77, WintunDevice.RingCapacity), (device.Name, device.InterfaceIndex, _driver.Capacity));
+    }
+
+    [Theory]
+    [InlineData(5, LightTunnelError.PrivilegeRequired)]
+    [InlineData(183, LightTunnelError.InterfaceNameInUse)]
+    [InlineData(52, LightTunnelError.InterfaceNameInUse)]
+    [InlineData(1168, LightTunnelError.TunUnavailable)]
+    public void Create_DriverRefuses_SaysWhy(int win32, LightTunnelError expected)
+    {
+        _driver.CreateError = win32;
+        AssertFails(expected, () => WintunDevice.Create("lt5", _driver, _system));
+    }
+
+    [Fact]
+    public void Create_NameOfForeignInterface_SaysSo()
+    {
+        _system.Names["Ethernet"] = 5;
+        AssertFails(LightTunnelError.InterfaceNameInUse, () => WintunDevice.Create("Ethernet", _driver, _system));
+    }
+
+    [Fact]
+    public void Create_AdapterWithRunningSession_SaysSoAndClosesItsHandle()
+    {
+        _system.Names["lt5"] = 5;
+        _driver.CanOpen = true;
+        _driver.SessionError = WintunDevice.ErrorAlreadyInitialized;
+        AssertFails(LightTunnelError.InterfaceNameInUse, () => WintunDevice.Create("lt5", _driver, _system));
+        Assert.Equal(["open lt5", "close"], _driver.Calls);
+    }
+
+    [Fact]
+    public void Create_AdapterWithoutSession_IsTakenOver()
+    {
+        _system.Names["lt5"] = 5;
+        _driver.CanOpen = true;
+        using WintunDevice device = WintunDevice.Create("lt5", _driver, _system);
+        Assert.Equal(["open lt5", "start"], _driver.Calls);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(" lt0")]
+    [InlineData("a\\b")]
+    [InlineData("a:b")]
+    [InlineData("a\nb")]
+    public void Create_ImpossibleName_SaysSo(string name) =>
+        AssertFails(LightTunnelError.InvalidName, () => WintunDevice.Create(name, _driver, _system));
+
+    [Fact]
+    public void Read_WaitingPackets_AreTakenInBatchesAndReleased()
+    {
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        for (int i = 0; i < 5; i++)
+            _driver.Deliver(Packet);
+        var batch = new PacketBatch(3, 1500);
+        Assert.True(device.Read(batch) && batch.Count == 3);
+        Assert.Equal(Packet, batch.Packet(2).ToArray());
+        Assert.True(device.Read(batch) && batch.Count == 2);
+        Assert.Equal(0, _driver.Outstanding);
+    }
+
+    [Fact]
+    public async Task Read_EmptyRing_WaitsForTheEvent()
+    {
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        var batch = new PacketBatch(3, 1500);
+        Task<bool> read = Task.Run(() => device.Read(batch));
+        Assert.True(_driver.FoundEmpty.Wait(Patience, TestContext.Current.CancellationToken));
+        _driver.Deliver(Packet);
+        Assert.True(await read.WaitAsync(Patience, TestContext.Current.CancellationToken));
+        Assert.Equal(1, batch.Count);
+    }
+
+    [Fact]
+    public void Read_TooLongPacket_IsDroppedAndReleased()
+    {
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        _driver.Deliver(new byte[101]);
+        _driver.Deliver(new byte[100]);
+        var batch = new PacketBatch(3, 100);
+        Assert.True(device.Read(batch));
+        Assert.Equal((1, 100, 0), (batch.Count, batch[0].Length, _driver.Outstanding));
+    }
+
+    [Fact]
+    public void Read_AdapterGone_EndsAfterWhatWasThere()
+    {
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        _driver.Deliver(Packet);
+        _driver.Terminated = true;
+        var batch = new PacketBatch(3, 1500);
+        Assert.True(device.Read(batch) && batch.Count == 1);
+        Assert.False(device.Read(batch));
+    }
+
+    [Fact]
+    public void Write_Packets_ReachTheDriverAndOverflowIsCounted()
+    {
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        var batch = new PacketBatch(4, 1500);
+        batch.TryAdd(Packet);
+        batch.TryAdd(Packet);
+        batch[0].Length = 0;
+        batch.TryAdd([0xC1, 0]); // No IP packet: never shown to the driver.
+        device.Write(batch);
+        Assert.Equal(1, device.WriteErrors);
+        _driver.SendRingFull = true;
+        device.Write(Packet);
+        Assert.Equal(2, device.WriteErrors);
+        _driver.SendRingFull = false;
+        device.Write(Packet);
+        Assert.Equal([Packet, Packet], _driver.Sent);
+        Assert.Equal(0, _driver.Outstanding);
+    }
+
+    [Fact]
+    public void Close_WhileReadWaits_UnblocksItBeforeTheSessionEnds()
+    {
+        WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        var thread = new Thread(() =>
+        {
+            while (device.Read(new PacketBatch(3, 1500)))
+            {
+            }
+
+            lock (_driver.Calls)
+                _driver.Calls.Add("read ended");
+        });
+        thread.Start();
+        Assert.True(_driver.FoundEmpty.Wait(Patience, TestContext.Current.CancellationToken));
+        device.Close();
+        Assert.True(thread.Join(Patience), "Read still waits after Close.");
+        device.Dispose();
+        device.Dispose();
+        Assert.Equal(["create lt0", "start", "read ended", "end", "close"], _driver.Calls);
+        device.Write(Packet);
+        Assert.Equal(1, device.WriteErrors);
+        Assert.False(device.Read(new PacketBatch(3, 1500)));
+    }
+
+    [Fact]
+    public void Dispose_WhileReadWaits_EndsTheSessionOnlyAfterwards()
+    {
+        WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        var thread = new Thread(() => device.Read(new PacketBatch(3, 1500)));
+        thread.Start();
+        Assert.True(_driver.FoundEmpty.Wait(Patience, TestContext.Current.CancellationToken));
+        device.Dispose();
+        Assert.True(thread.Join(Patience));
+        Assert.Equal(["end", "close"], _driver.Calls[^2..]);
+        Assert.False(_driver.CalledAfterEnd);
+    }
+
+    [Fact]
+    public void Configure_Again_ChangesOnlyWhatDiffers()
+    {
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        device.Configure([Interface("10.0.0.1/24"), Interface("fd00::1/64")], 1380);
+        _system.Addresses.Add(Interface("fe80::5/64"));
+        Assert.Equal(["mtu4 1380", "mtu6 1380", "+10.0.0.1/24", "+fd00::1/64"], _system.Calls);
+        _system.Calls.Clear();
+        device.Configure([Interface("10.0.0.1/24"), Interface("10.7.0.1/16")], 1300);
+        Assert.Equal(["mtu4 1300", "mtu6 1300", "-fd00::1/64", "+10.7.0.1/16"], _system.Calls);
+        Assert.Equal(1300, device.Mtu);
+    }
+
+    [Fact]
+    public void Configure_NetworkOfAnotherInterface_SaysWhose()
+    {
+        _system.Others.Add(new LocalAddress("Ethernet", Interface("10.0.0.77/24")));
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        LightTunnelException error = AssertFails(LightTunnelError.AddressInUse, () => device.Configure([Interface("10.0.0.1/24")], 1400));
+        Assert.Contains("Ethernet", error.Message, StringComparison.Ordinal);
+        Assert.Empty(_system.Calls);
+    }
+
+    [Fact]
+    public void Configure_FamilySwitchedOff_MattersOnlyIfAskedFor()
+    {
+        _system.MtuErrorIPv6 = 87;
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        device.Configure([Interface("10.0.0.1/24")], 1380);
+        Assert.Contains("+10.0.0.1/24", _system.Calls);
+        AssertFails(LightTunnelError.Internal, () => device.Configure([Interface("fd00::1/64")], 1380));
+    }
+
+    [Fact]
+    public void Configure_InterfaceNotReadyYet_IsTriedAgain()
+    {
+        _system.NotReadyTimes = 2;
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        device.Configure([Interface("10.0.0.1/24")], 1380);
+        Assert.Contains("mtu4 1380", _system.Calls);
+    }
+
+    private static LightTunnelException AssertFails(LightTunnelError expected, Action action)
+    {
+        LightTunnelException error = Assert.Throws<LightTunnelException>(action);
+        Assert.Equal(expected, error.Error);
+        Assert.NotEmpty(error.RecommendedAction);
+        return error;
+    }
+
+    private sealed class FakeSystem : IIpHelper
+    {
+        public Dictionary<string, ulong> Names { get; } = [];
+
+        public List<InterfaceAddress> Addresses { get; } = [];
+
+        public List<LocalAddress> Others { get; } = [];
+
+        public List<string> Calls { get; } = [];
+
+        public int MtuErrorIPv6 { get; set; }
+
+        public int NotReadyTimes { get; set; }
+
+        public ulong? FindByName(string name) => Names.TryGetValue(name, out ulong luid) ? luid : null;
+
+        public int IndexOf(ulong luid) => 77;
+
+        public IReadOnlyList<InterfaceAddress> GetAddresses(ulong luid) => [.. Addresses];
+
+        public int AddAddress(ulong luid, InterfaceAddress address)
+        {
+            Addresses.Add(address);
+            Calls.Add("+" + address);
+            return 0;
+        }
+
+        public int RemoveAddress(ulong luid, InterfaceAddress address)
+        {
+            Calls.Add("-" + address);
+            return Addresses.Remove(address) ? 0 : WintunDevice.ErrorNotFound;
+        }
+
+        public int SetMtu(ulong luid, bool isIPv4, int mtu)
+        {
+            if (NotReadyTimes-- > 0)
+                return WintunDevice.ErrorNotFound;
+            if (!isIPv4 && MtuErrorIPv6 != 0)
+                return MtuErrorIPv6;
+            Calls.Add((isIPv4 ? "mtu4 " : "mtu6 ") + mtu);
+            return 0;
+        }
+
+        public IReadOnlyList<LocalAddress> GetOtherAddresses(int exceptInterface) => Others;
+    }
+
+    /// <summary>wintun.dll in memory: packets lie in native memory until released or sent.</summary>
+    private sealed unsafe class FakeWintun : IWintunApi, IDisposable
+    {
+        private const int Adapter = 1000, SessionHandle = 2000;
+
+        private readonly AutoResetEvent _readEvent = new(initialState: false);
+        private readonly Queue<byte[]> _waiting = new();
+        private readonly Dictionary<nint, uint> _outstanding = [];
+        private bool _ended;
+
+        [ThreadStatic]
+        private static int _lastError;
+
+        public int CreateError { get; set; }
+
+        public int SessionError { get; set; }
+
+        public bool CanOpen { get; set; }
+
+        public bool Terminated { get; set; }
+
+        public bool SendRingFull { get; set; }
+
+        public bool CalledAfterEnd { get; private set; }
+
+        public uint Capacity { get; private set; }
+
+        public List<string> Calls { get; } = [];
+
+        public List<byte[]> Sent { get; } = [];
+
+        public ManualResetEventSlim FoundEmpty { get; } = new();
+
+        public void Dispose()
+        {
+            _readEvent.Dispose();
+            FoundEmpty.Dispose();
+        }
+
+        public int LastError => _lastError;
+
+        public int Outstanding => _outstanding.Count;
+
+        public void Deliver(byte[] packet)
+        {
+            lock (_waiting)
+                _waiting.Enqueue(packet);
+            _readEvent.Set();
+        }
+
+        public nint CreateAdapter(string name, string tunnelType)
+        {
+            Record("create " + name);
+            _lastError = CreateError;
+            return CreateError == 0 ? Adapter : 0;
+        }
+
+        public nint OpenAdapter(string name)
+        {
+            Record("open " + name);
+            _lastError = WintunDevice.ErrorNotFound;
+            return CanOpen ? Adapter : 0;
+        }
+
+        public void CloseAdapter(nint adapter) => Record("close");
+
+        public ulong GetAdapterLuid(nint adapter) => 42;
+
+        public nint StartSession(nint adapter, uint ringCapacity)
+        {
+            if (SessionError != 0)
+            {
+                _lastError = SessionError;
+                return 0;
+            }
+
+            Record("start");
+            Capacity = ringCapacity;
+            return SessionHandle;
+        }
+
+        public void EndSession(nint session)
+        {
+            _ended = true;
+            Record("end");
+        }
+
+        public WaitHandle GetReadWaitEvent(nint session) => _readEvent;
+
+        public byte* ReceivePacket(nint session, out uint length)
+        {
+            CalledAfterEnd |= _ended;
+            length = 0;
+            lock (_waiting)
+            {
+                if (!_waiting.TryDequeue(out byte[]? packet))
+                {
+                    _lastError = Terminated ? WintunDevice.ErrorHandleEof : WintunDevice.ErrorNoMoreItems;
+                    FoundEmpty.Set();
+                    return null;
+                }
+
+                byte* memory = Allocate((uint)packet.Length);
+                packet.CopyTo(new Span<byte>(memory, packet.Length));
+                length = (uint)packet.Length;
+                return memory;
+            }
+        }
+
+        public void ReleaseReceivePacket(nint session, byte* packet) => Free(packet);
+
+        public byte* AllocateSendPacket(nint session, uint length)
+        {
+            CalledAfterEnd |= _ended;
+            _lastError = WintunDevice.ErrorBufferOverflow;
+            return SendRingFull ? null : Allocate(length);
+        }
+
+        public void SendPacket(nint session, byte* packet)
+        {
+            Sent.Add(new Span<byte>(packet, (int)_outstanding[(nint)packet]).ToArray());
+            Free(packet);
+        }
+
+        private byte* Allocate(uint length)
+        {
+            byte* memory = (byte*)NativeMemory.Alloc(length);
+            _outstanding.Add((nint)memory, length);
+            return memory;
+        }
+
+        private void Free(byte* memory)
+        {
+            Assert.True(_outstanding.Remove((nint)memory));
+            NativeMemory.Free(memory);
+        }
+
+        private void Record(string call)
+        {
+            lock (Calls)
+                Calls.Add(call);
+        }
+    }
+}
