@@ -120,17 +120,23 @@ public static class ConfigurationFile
 
         private string? ReadText()
         {
+            // Read to the end rather than by its length, which pipes do not have.
             using var stream = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-            byte[] bytes = new byte[MaximumLength + 1];
-            int length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            if (length > MaximumLength)
+            using var content = new MemoryStream();
+            byte[] block = new byte[8192];
+            while (stream.Read(block) is var length and > 0)
             {
-                Add(default, null, "The file is longer than 1 MB.", "Check that it is the right file.");
-                return null;
+                content.Write(block, 0, length);
+                if (content.Length > MaximumLength)
+                {
+                    Add(default, null, "The file is longer than 1 MB.", "Check that it is the right file.");
+                    return null;
+                }
             }
 
-            using var reader = new StreamReader(
-                new MemoryStream(bytes, 0, length), new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true), detectEncodingFromByteOrderMarks: true);
+            content.Position = 0;
+            var strict = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+            using var reader = new StreamReader(content, strict, detectEncodingFromByteOrderMarks: true);
             return reader.ReadToEnd();
         }
 

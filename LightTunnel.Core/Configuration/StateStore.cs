@@ -18,6 +18,9 @@ internal sealed class StateStore : IDisposable
     /// <summary>The file that is locked.</summary>
     public const string LockName = "lock";
 
+    /// <summary>Tells a person which process holds the lock; beside the lock file, as nobody can read that while it is locked.</summary>
+    private const string HolderName = "process";
+
     private readonly FileStream _lock;
     private readonly Action<AtomicFileStep>? _beforeStep;
 
@@ -56,9 +59,8 @@ internal sealed class StateStore : IDisposable
             FileStream lockFile = AtomicFile.OpenOwned(lockPath, FileMode.OpenOrCreate, FileShare.None);
             try
             {
-                lockFile.SetLength(0);
-                lockFile.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
-                lockFile.Flush();
+                using FileStream holder = AtomicFile.OpenOwned(Path.Combine(path, HolderName), FileMode.Create, FileShare.Read);
+                holder.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
             }
             catch
             {
@@ -72,7 +74,7 @@ internal sealed class StateStore : IDisposable
         {
             throw new LightTunnelException(
                 LightTunnelError.StateInUse,
-                $"The state in {path} is in use by another running tunnel{Holder(lockPath)}.",
+                $"The state in {path} is in use by another running tunnel{Holder(path)}.",
                 "Stop that tunnel first, or give this one its own name or state path.",
                 exception) { Target = path };
         }
@@ -89,11 +91,14 @@ internal sealed class StateStore : IDisposable
         byte[] content;
         try
         {
-            if (!File.Exists(FilePath))
-                return null;
-            if (new FileInfo(FilePath).Length > StateFile.MaximumLength)
+            if (new FileInfo(FilePath) is { Exists: true, Length: > StateFile.MaximumLength })
                 throw StateFile.Damaged(FilePath, "it is too long", null);
             content = File.ReadAllBytes(FilePath);
+        }
+        catch (FileNotFoundException)
+        {
+            // Found out by reading: File.Exists also says no where it may not look, and a new identity must not come of that.
+            return null;
         }
         catch (Exception exception) when (IsFileError(exception))
         {
@@ -145,13 +150,13 @@ internal sealed class StateStore : IDisposable
     private static bool IsLocked(IOException exception) =>
         OperatingSystem.IsWindows() ? (exception.HResult & 0xFFFF) == 32 : exception.HResult is 11 or 35;
 
-    private static string Holder(string lockPath)
+    /// <summary>Only for the message: who holds the lock is what the system says, not this file, which outlives its writer.</summary>
+    private static string Holder(string folder)
     {
         try
         {
-            using var stream = new FileStream(lockPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            using var reader = new StreamReader(stream);
-            return int.TryParse(reader.ReadToEnd(), NumberStyles.None, CultureInfo.InvariantCulture, out int process) ? $" (process {process})" : string.Empty;
+            string text = File.ReadAllText(Path.Combine(folder, HolderName));
+            return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int process) ? $" (process {process})" : string.Empty;
         }
         catch (Exception exception) when (IsFileError(exception))
         {

@@ -179,7 +179,12 @@ public sealed class ConfigurationFileTests : IDisposable
     [Fact]
     public void Check_SecretReadableByOthers_Warns()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no file modes.");
+        if (OperatingSystem.IsWindows())
+        {
+            Assert.Skip("Windows has no file modes.");
+            return;
+        }
+
         string path = Write($"role: server\naddress: 10.0.0.1/24\nnetworkKey: {NetworkKeys.Generate().Reveal()}\n");
         Assert.Empty(ConfigurationFile.Check(path));
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.GroupRead);
