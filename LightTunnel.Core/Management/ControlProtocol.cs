@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
 using StreamJsonRpc;
+using StreamJsonRpc.Protocol;
 
 namespace LightTunnel.Management;
 
@@ -55,7 +56,7 @@ internal static class ControlProtocol
     public static JsonRpc Over(Stream stream)
     {
         var formatter = new SystemTextJsonFormatter { JsonSerializerOptions = Options };
-        return new JsonRpc(new HeaderDelimitedMessageHandler(stream, stream, formatter)) { CancelLocallyInvokedMethodsWhenConnectionIsClosed = true };
+        return new ControlRpc(new HeaderDelimitedMessageHandler(stream, stream, formatter)) { CancelLocallyInvokedMethodsWhenConnectionIsClosed = true };
     }
 
     /// <summary>Our error as JSON-RPC carries it.</summary>
@@ -68,8 +69,7 @@ internal static class ControlProtocol
     /// <summary>Our error as it was before it crossed; anything else becomes an internal error of the other process.</summary>
     public static LightTunnelException FromWire(RemoteRpcException exception, int processId)
     {
-        if (exception is RemoteInvocationException { ErrorCode: FaultCode, ErrorData: JsonElement { ValueKind: JsonValueKind.Object } data }
-            && data.Deserialize<ControlFault>(Options) is { } fault)
+        if (exception is RemoteInvocationException { DeserializedErrorData: ControlFault fault })
         {
             return new LightTunnelException(
                 Enum.TryParse(fault.Error, out LightTunnelError error) && Enum.IsDefined(error) ? error : LightTunnelError.Internal,
@@ -82,6 +82,13 @@ internal static class ControlProtocol
             $"Process {processId} could not answer: {exception.Message}",
             "See that both processes use the same version of LightTunnel, then look at the tunnel's log.",
             exception);
+    }
+
+    /// <summary>Reads the data of our own errors as what it is.</summary>
+    private sealed class ControlRpc(IJsonRpcMessageHandler handler) : JsonRpc(handler)
+    {
+        protected override Type? GetErrorDetailsDataType(JsonRpcError error) =>
+            (int?)error.Error?.Code == FaultCode ? typeof(ControlFault) : base.GetErrorDetailsDataType(error);
     }
 
     private sealed class AddressConverter : JsonConverter<IPAddress>

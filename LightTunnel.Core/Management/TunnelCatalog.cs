@@ -38,13 +38,15 @@ public static class TunnelCatalog
     public static Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken) =>
         Engine.ConnectAsync(settings, cancellationToken);
 
-    /// <summary>What a configuration file says about a server.</summary>
+    /// <summary>What a configuration file says about a server, with the parameters over it.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read, or has an unknown or ill-typed key.</exception>
-    public static ServerSettings ReadServerSettings(string path) => Engine.ReadServerSettings(path);
+    public static ServerSettings ReadServerSettings(string path, ServerSettings parameters) =>
+        SettingsResolver.Overlay(Engine.ReadServerSettings(path), parameters);
 
-    /// <summary>What a configuration file says about joining a network.</summary>
+    /// <summary>What a configuration file says about joining a network, with the parameters over it.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read, or has an unknown or ill-typed key.</exception>
-    public static ClientSettings ReadClientSettings(string path) => Engine.ReadClientSettings(path);
+    public static ClientSettings ReadClientSettings(string path, ClientSettings parameters) =>
+        SettingsResolver.Overlay(Engine.ReadClientSettings(path), parameters);
 
     /// <summary>Everything that is wrong with a configuration file, in the order of its lines; empty when nothing is.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read at all.</exception>
@@ -124,10 +126,10 @@ internal interface ITunnelEngine
     /// <inheritdoc cref="TunnelCatalog.ConnectAsync"/>
     Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken);
 
-    /// <inheritdoc cref="TunnelCatalog.ReadServerSettings"/>
+    /// <summary>What a configuration file says about a server.</summary>
     ServerSettings ReadServerSettings(string path);
 
-    /// <inheritdoc cref="TunnelCatalog.ReadClientSettings"/>
+    /// <summary>What a configuration file says about joining a network.</summary>
     ClientSettings ReadClientSettings(string path);
 
     /// <inheritdoc cref="TunnelCatalog.CheckConfiguration"/>

@@ -31,32 +31,29 @@ namespace LightTunnel;
 public sealed class ConnectLtNetworkCommand : StartCommand
 {
     /// <summary>The invitation's one line, as text or as a SecureString, or the object that New-LtInvitation returned. It is a secret: who has it may join.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ParameterSetName = "Invitation")]
+    [Parameter(Position = 0, ValueFromPipeline = true, ParameterSetName = "Invitation")]
     [SecretText]
     public SecureString? Invitation { get; set; }
 
     /// <summary>"host:port" at which the server is reached. Several may be given, the preferred one first; names are resolved anew at each attempt.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "Server")]
+    [Parameter(ParameterSetName = "Server")]
     [ValidateNotNullOrEmpty]
     public string[]? Server { get; set; }
 
     /// <summary>The server's public key, 44 characters of base64: the PublicKey that Get-LtServer shows there.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "Server")]
+    [Parameter(ParameterSetName = "Server")]
     [ValidateNotNullOrEmpty]
     public string? ServerKey { get; set; }
 
     /// <summary>The network's key, as text or as a SecureString. It is a secret: who has it may join.</summary>
-    [Parameter(Mandatory = true, ParameterSetName = "Server")]
-    [Parameter(ParameterSetName = "Configuration")]
+    [Parameter(ParameterSetName = "Server")]
     [SecretText]
     public SecureString? NetworkKey { get; set; }
 
     /// <summary>
     /// YAML file with the same settings as the parameters; parameters that are given win over the file. Test-LtConfiguration checks such a file.
     /// </summary>
-    [Parameter(ParameterSetName = "Invitation")]
-    [Parameter(ParameterSetName = "Server")]
-    [Parameter(Mandatory = true, ParameterSetName = "Configuration")]
+    [Parameter]
     [ValidateNotNullOrEmpty]
     public string? ConfigurationPath { get; set; }
 
@@ -87,21 +84,15 @@ public sealed class ConnectLtNetworkCommand : StartCommand
 
     private ClientSettings ReadSettings()
     {
-        ClientSettings file = ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
-            ? TunnelCatalog.ReadClientSettings(path)
-            : new ClientSettings();
-
-        // An invitation and an explicit server exclude each other: the one that was given displaces the other one of the file.
-        bool invited = Invitation is not null;
-        bool explicitServer = Server is not null;
-        return StartSettings.Merge(this, file) with
+        ClientSettings parameters = StartSettings.Fill(this, new ClientSettings
         {
-            Invitation = SecretText.ToSecret(Invitation) ?? (explicitServer ? null : file.Invitation),
-            Server = Server ?? (invited ? null : file.Server),
-            ServerKey = ServerKey ?? (invited ? null : file.ServerKey),
-            NetworkKey = SecretText.ToSecret(NetworkKey) ?? (invited ? null : file.NetworkKey),
-            Address = Address ?? file.Address,
-            ListenPort = Given(nameof(ListenPort), ListenPort) ?? file.ListenPort,
-        };
+            Invitation = SecretText.ToSecret(Invitation),
+            Server = Server,
+            ServerKey = ServerKey,
+            NetworkKey = SecretText.ToSecret(NetworkKey),
+            Address = Address,
+            ListenPort = Given(nameof(ListenPort), ListenPort),
+        });
+        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path ? TunnelCatalog.ReadClientSettings(path, parameters) : parameters;
     }
 }

@@ -25,22 +25,21 @@ namespace LightTunnel;
 /// <code>PS> Start-LtServer -ConfigurationPath /etc/lighttunnel/server.yaml -Wait</code>
 /// <para>Runs a server as a service does: everything is in the file, and the command returns when the server is stopped.</para>
 /// </example>
-[Cmdlet(VerbsLifecycle.Start, "LtServer", DefaultParameterSetName = "Address", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
+[Cmdlet(VerbsLifecycle.Start, "LtServer", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(LtServer))]
 public sealed class StartLtServerCommand : StartCommand
 {
     /// <summary>
-    /// The server's own address inside the network with the network's prefix length, such as 10.0.0.1/24. One IPv4 and one IPv6 address may be given.
+    /// The server's own address inside the network with the network's prefix length, such as 10.0.0.1/24. One IPv4 and one IPv6 address may be given. Needed here or in the file of -ConfigurationPath.
     /// </summary>
-    [Parameter(Mandatory = true, Position = 0, ParameterSetName = "Address")]
+    [Parameter(Position = 0)]
     [ValidateNotNullOrEmpty]
     public string[]? Address { get; set; }
 
     /// <summary>
     /// YAML file with the same settings as the parameters; parameters that are given win over the file. Test-LtConfiguration checks such a file.
     /// </summary>
-    [Parameter(ParameterSetName = "Address")]
-    [Parameter(Mandatory = true, ParameterSetName = "Configuration")]
+    [Parameter]
     [ValidateNotNullOrEmpty]
     public string? ConfigurationPath { get; set; }
 
@@ -86,17 +85,15 @@ public sealed class StartLtServerCommand : StartCommand
 
     private ServerSettings ReadSettings()
     {
-        ServerSettings file = ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
-            ? TunnelCatalog.ReadServerSettings(path)
-            : new ServerSettings();
-        return StartSettings.Merge(this, file) with
+        ServerSettings parameters = StartSettings.Fill(this, new ServerSettings
         {
-            Address = Address ?? file.Address,
-            ListenPort = Given(nameof(ListenPort), ListenPort) ?? file.ListenPort,
-            Endpoint = Endpoint ?? file.Endpoint,
-            NetworkKey = SecretText.ToSecret(NetworkKey) ?? file.NetworkKey,
-            MaxClients = Given(nameof(MaxClients), MaxClients) ?? file.MaxClients,
-            ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent) ?? file.ClientIsolation,
-        };
+            Address = Address,
+            ListenPort = Given(nameof(ListenPort), ListenPort),
+            Endpoint = Endpoint,
+            NetworkKey = SecretText.ToSecret(NetworkKey),
+            MaxClients = Given(nameof(MaxClients), MaxClients),
+            ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent),
+        });
+        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path ? TunnelCatalog.ReadServerSettings(path, parameters) : parameters;
     }
 }

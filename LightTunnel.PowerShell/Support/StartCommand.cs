@@ -144,20 +144,20 @@ public abstract class StartCommand : LtCommand
 }
 
 /// <summary>
-/// Puts parameters over what a file says. Not in the command itself: a constraint by a type of the engine would load the engine before
+/// The settings that all start commands have. Not in the command itself: a constraint by a type of the engine would load the engine before
 /// PowerShell has let <see cref="EngineLoader"/> say where it is.
 /// </summary>
 internal static class StartSettings
 {
-    /// <summary>Settings of the file, where the command's parameters say nothing.</summary>
-    public static T Merge<T>(StartCommand command, T file)
-        where T : TunnelSettings => file with
+    /// <summary>Puts in what the command's parameters say.</summary>
+    public static T Fill<T>(StartCommand command, T settings)
+        where T : TunnelSettings => settings with
     {
-        Name = command.Name ?? file.Name,
-        InterfaceName = command.InterfaceName ?? file.InterfaceName,
-        Mtu = command.Given(nameof(command.Mtu), command.Mtu) ?? file.Mtu,
-        StatePath = command.ResolvePath(command.StatePath, nameof(command.StatePath)) ?? file.StatePath,
-        LogPath = command.ResolvePath(command.LogPath, nameof(command.LogPath)) ?? file.LogPath,
-        LogLevel = command.Given(nameof(command.LogLevel), (LogLevel)command.LogLevel) ?? file.LogLevel,
+        Name = command.Name,
+        InterfaceName = command.InterfaceName,
+        Mtu = command.Given(nameof(command.Mtu), command.Mtu),
+        StatePath = command.ResolvePath(command.StatePath, nameof(command.StatePath)),
+        LogPath = command.ResolvePath(command.LogPath, nameof(command.LogPath)),
+        LogLevel = command.Given(nameof(command.LogLevel), (LogLevel)command.LogLevel),
     };
 }

@@ -1,0 +1,252 @@
+using System.Net.Sockets;
+using System.Runtime.Versioning;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+
+namespace LightTunnel.Tests.Management;
+
+[SupportedOSPlatform("linux")]
+public sealed class ControlSocketTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lt-control");
+    private readonly UnixControlTransport _transport;
+
+    public ControlSocketTests()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Unix sockets with peer credentials are Linux's.");
+        _transport = new UnixControlTransport(_folder.FullName, "1");
+    }
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private string SocketFolder => Path.Combine(_folder.FullName, "net-1");
+
+    private string OwnSocket => Path.Combine(SocketFolder, Environment.ProcessId + ".sock");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public async Task Remote_EveryQuestion_IsAnsweredAsByTheTunnelItself()
+    {
+        FakeTunnel tunnel = FakeTunnel.SampleServer();
+        tunnel.Log(LogLevel.Information, "first");
+        tunnel.Log(LogLevel.Warning, "second");
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+        RemoteTunnelHandle remote = Remote("office");
+
+        TunnelStatus status = await remote.GetStatusAsync(Token);
+        TunnelStatus expected = await tunnel.GetStatusAsync(Token);
+        Assert.Equal((expected.Name, expected.State, expected.PublicKey, expected.ListenPort), (status.Name, status.State, status.PublicKey, status.ListenPort));
+        Assert.Equal(expected.Addresses, status.Addresses);
+        Assert.Equal(expected.Counters.Dropped, status.Counters.Dropped);
+        Assert.Equal(expected.Counters.RelayedBytes, status.Counters.RelayedBytes);
+
+        IReadOnlyList<PeerStatus> peers = await remote.GetPeersAsync(Token);
+        Assert.Equal(tunnel.Peers.Select(peer => (peer.Name, peer.Addresses[0], peer.Path, peer.Endpoint, peer.RoundTrip, peer.Loss, peer.LastSeen)),
+            peers.Select(peer => (peer.Name, peer.Addresses[0], peer.Path, peer.Endpoint, peer.RoundTrip, peer.Loss, peer.LastSeen)));
+        Assert.Equal(tunnel.Routes, await remote.GetRoutesAsync(Token));
+
+        Assert.Equal(["second"], (await remote.ReadLogAsync(0, LogLevel.Warning, 10, Token)).Select(entry => entry.Message));
+        Assert.Equal(["second"], (await remote.ReadLogAsync(0, LogLevel.Debug, 1, Token)).Select(entry => entry.Message));
+
+        DateTimeOffset expires = DateTimeOffset.UtcNow.AddDays(1);
+        InvitationText invitation = await remote.CreateInvitationAsync(["a.example:1"], expires, Token);
+        Assert.Equal((FakeTunnel.InvitationSecret, expires), (invitation.Text, invitation.Expires));
+        Assert.Equal((string[])["a.example:1"], tunnel.AskedForInvitation?.Endpoints);
+    }
+
+    [Fact]
+    public async Task Remote_WaitForLog_ReturnsWithTheNextEntryAndEmptyWhenStopped()
+    {
+        FakeTunnel tunnel = FakeTunnel.SampleServer();
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+        RemoteTunnelHandle remote = Remote("office");
+
+        Task<IReadOnlyList<LogEntry>> next = remote.WaitForLogAsync(0, LogLevel.Information, Token);
+        tunnel.Log(LogLevel.Debug, "too unimportant");
+        tunnel.Log(LogLevel.Error, "the one");
+        Assert.Equal("the one", Assert.Single(await next).Message);
+
+        Task<IReadOnlyList<LogEntry>> last = remote.WaitForLogAsync(2, LogLevel.Debug, Token);
+        await remote.StopAsync(Token);
+        Assert.Empty(await last);
+        Assert.True(tunnel.IsStopped);
+        await remote.WaitForStopAsync(Token);
+    }
+
+    [Fact]
+    public async Task Remote_Error_CrossesWithKindMessageAndRemedy()
+    {
+        var tunnel = new FakeTunnel("office", TunnelRole.Server)
+        {
+            Failure = new LightTunnelException(LightTunnelError.InvalidEndpoint, "'x:y' is no endpoint.", "Write host:port.") { Target = "x:y" },
+        };
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+
+        LightTunnelException exception = await Assert.ThrowsAsync<LightTunnelException>(() => Remote("office").GetStatusAsync(Token));
+
+        Assert.Equal(LightTunnelError.InvalidEndpoint, exception.Error);
+        Assert.Equal("'x:y' is no endpoint.", exception.Message);
+        Assert.Equal("Write host:port.", exception.RecommendedAction);
+        Assert.Equal("x:y", exception.Target);
+    }
+
+    [Fact]
+    public async Task Remote_UnexpectedError_BecomesInternal()
+    {
+        var tunnel = new FakeTunnel("office", TunnelRole.Server) { Failure = new InvalidOperationException("broken") };
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+
+        LightTunnelException exception = await Assert.ThrowsAsync<LightTunnelException>(() => Remote("office").GetStatusAsync(Token));
+
+        Assert.Equal(LightTunnelError.Internal, exception.Error);
+        Assert.Contains("broken", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Remote_TunnelOrProcessGone_IsStopped()
+    {
+        using (ControlSocketServer.Start(_transport, () => []))
+        {
+            LightTunnelException gone = await Assert.ThrowsAsync<LightTunnelException>(() => Remote("office").GetStatusAsync(Token));
+            Assert.Equal(LightTunnelError.Stopped, gone.Error);
+        }
+
+        LightTunnelException exception = await Assert.ThrowsAsync<LightTunnelException>(() => Remote("office").GetStatusAsync(Token));
+        Assert.Equal(LightTunnelError.Stopped, exception.Error);
+        await Remote("office").StopAsync(Token);
+        await Remote("office").WaitForStopAsync(Token);
+    }
+
+    [Fact]
+    public async Task FindAsync_SocketOfADeadProcess_IsRemovedWithoutAWord()
+    {
+        Directory.CreateDirectory(SocketFolder);
+        string dead = Path.Combine(SocketFolder, "4194303.sock");
+        using (var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            socket.Bind(new UnixDomainSocketEndPoint(dead + ".bound"));
+            File.Move(dead + ".bound", dead);
+        }
+
+        TunnelSearch search = await new ControlSocketClient(_transport, TimeProvider.System).FindAsync(Token);
+
+        Assert.Empty(search.Tunnels);
+        Assert.Empty(search.Warnings);
+        Assert.False(File.Exists(dead));
+    }
+
+    [Fact]
+    public async Task FindAsync_ProcessThatDoesNotAnswer_IsSkippedWithAWarning()
+    {
+        Directory.CreateDirectory(SocketFolder);
+        using var hung = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        hung.Bind(new UnixDomainSocketEndPoint(Path.Combine(SocketFolder, "4194302.sock")));
+        hung.Listen();
+        var time = new FakeTimeProvider();
+        Task<TunnelSearch> finding = new ControlSocketClient(_transport, time).FindAsync(Token);
+        using Socket connection = await hung.AcceptAsync(Token);
+        Assert.False(finding.IsCompleted);
+
+        time.Advance(ControlSocketClient.ListTimeout);
+        TunnelSearch search = await finding;
+
+        Assert.Empty(search.Tunnels);
+        Assert.Contains("4194302", Assert.Single(search.Warnings), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task FindAsync_ListenerThatSpeaksSomethingElse_IsSkipped()
+    {
+        Directory.CreateDirectory(SocketFolder);
+        using var other = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        other.Bind(new UnixDomainSocketEndPoint(Path.Combine(SocketFolder, "4194301.sock")));
+        other.Listen();
+        Task<TunnelSearch> finding = new ControlSocketClient(_transport, TimeProvider.System).FindAsync(Token);
+        using (Socket connection = await other.AcceptAsync(Token))
+            await connection.SendAsync("HTTP/1.1 400 Bad Request\r\n\r\n\0\u0001garbage"u8.ToArray(), Token);
+
+        TunnelSearch search = await finding;
+
+        Assert.Empty(search.Tunnels);
+    }
+
+    [Fact]
+    public async Task Server_ConnectionThatSpeaksSomethingElse_DoesNotDisturbOthers()
+    {
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [FakeTunnel.SampleServer()]);
+        var random = new Random(7);
+        for (int i = 0; i < 50; i++)
+        {
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(OwnSocket), Token);
+            byte[] garbage = new byte[random.Next(1, 300)];
+            random.NextBytes(garbage);
+            await socket.SendAsync(garbage, Token);
+        }
+
+        Assert.Equal("office", (await Remote("office").GetStatusAsync(Token)).Name);
+    }
+
+    [Fact]
+    public async Task Server_MoreConnectionsThanItServes_WaitForTheirTurn()
+    {
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [FakeTunnel.SampleServer()]);
+        var sockets = new List<Socket>();
+        for (int i = 0; i < ControlTransport.MaximumConnections; i++)
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(OwnSocket), Token);
+            sockets.Add(socket);
+        }
+
+        Task<TunnelStatus> waiting = Remote("office").GetStatusAsync(Token);
+        sockets.ForEach(socket => socket.Dispose());
+
+        Assert.Equal("office", (await waiting).Name);
+    }
+
+    [Fact]
+    public void Listen_FilesAndFolders_AreTheOwnersAlone()
+    {
+        string folder = Path.Combine(_folder.FullName, "made");
+        var transport = new UnixControlTransport(folder, "1");
+        string socket = Path.Combine(folder, "net-1", Environment.ProcessId + ".sock");
+        using (transport.Listen())
+        {
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(socket));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(folder));
+        }
+
+        Assert.False(File.Exists(socket));
+    }
+
+    [Fact]
+    public void Listen_PathThatIsTooLong_SaysWhatToDo()
+    {
+        var transport = new UnixControlTransport(Path.Combine(_folder.FullName, new string('x', 200)), "1");
+
+        LightTunnelException exception = Assert.Throws<LightTunnelException>(transport.Listen);
+
+        Assert.Equal(LightTunnelError.FileAccess, exception.Error);
+        Assert.Contains(UnixControlTransport.FolderVariable, exception.RecommendedAction, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void FindProcesses_OtherNamespace_IsAnotherMachine()
+    {
+        using ControlListener listener = _transport.Listen();
+        File.WriteAllText(Path.Combine(SocketFolder, "12.sock"), string.Empty);
+        var warnings = new List<string>();
+
+        Assert.Equal([12], _transport.FindProcesses(warnings));
+        Assert.Empty(new UnixControlTransport(_folder.FullName, "2").FindProcesses(warnings));
+        Assert.Empty(warnings);
+    }
+
+    private RemoteTunnelHandle Remote(string name) =>
+        new(new ControlSocketClient(_transport, TimeProvider.System), Environment.ProcessId, name, TunnelRole.Server);
+}

@@ -1,0 +1,90 @@
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+using LightTunnel.Tests.Management;
+
+namespace LightTunnel.Tests.PowerShellModule;
+
+/// <summary>
+/// An engine for the commands' own tests, put into the process that hosts PowerShell: the name of the tunnel says how starting ends.
+/// "fail-(LightTunnelError)", "crash", "unreachable" (gives its reason when time is over), "hang" (gives none), "deaf" (ignores
+/// cancellation); any other name starts a <see cref="FakeTunnel"/>.
+/// </summary>
+internal sealed class FakeEngine : ITunnelEngine
+{
+    private FakeEngine()
+    {
+    }
+
+    /// <summary>What was asked for last, secrets included, one setting per line.</summary>
+    public static string LastSettings { get; private set; } = string.Empty;
+
+    /// <summary>Called from scripts, by reflection.</summary>
+    public static void Install() => TunnelCatalog.Engine = new FakeEngine();
+
+    public Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken)
+    {
+        Remember(settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation));
+        return StartAsync(settings, TunnelRole.Server, cancellationToken);
+    }
+
+    public Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken)
+    {
+        Remember(settings, ("Invitation", settings.Invitation?.Reveal()), ("Server", settings.Server), ("ServerKey", settings.ServerKey), ("Address", settings.Address));
+        return StartAsync(settings, TunnelRole.Client, cancellationToken);
+    }
+
+    public ServerSettings ReadServerSettings(string path) => ConfigurationFile.LoadServer(path);
+
+    public ClientSettings ReadClientSettings(string path) => ConfigurationFile.LoadClient(path);
+
+    public IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => ConfigurationFile.Check(path);
+
+    private static async Task<ITunnelHandle> StartAsync(TunnelSettings settings, TunnelRole role, CancellationToken cancellationToken)
+    {
+        string name = settings.Name ?? "unnamed";
+        switch (name)
+        {
+            case "crash":
+                throw new InvalidDataException("an exception nobody thought of");
+            case "unreachable":
+                try
+                {
+                    await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+                }
+                catch (OperationCanceledException exception)
+                {
+                    var reason = new LightTunnelException(LightTunnelError.ServerUnreachable, "vpn.example.org:9000 does not answer.", "See that it runs.");
+                    throw new OperationCanceledException(exception.Message, reason, cancellationToken);
+                }
+
+                break;
+            case "hang":
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+                break;
+            case "deaf":
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, CancellationToken.None);
+                break;
+            case string when name.StartsWith("fail-", StringComparison.Ordinal):
+                LightTunnelError error = Enum.Parse<LightTunnelError>(name[5..]);
+                throw new LightTunnelException(error, $"It is {error}.", $"Mend {error}.") { Target = "the culprit" };
+        }
+
+        var tunnel = new FakeTunnel(name, role) { OnStop = TunnelCatalog.Unregister };
+        tunnel.Log(LogLevel.Information, $"{name} is up");
+        TunnelCatalog.Register(tunnel);
+        return tunnel;
+    }
+
+    private static void Remember(TunnelSettings settings, params (string Name, object? Value)[] more)
+    {
+        (string, object?)[] common =
+        [
+            ("Name", settings.Name), ("ListenPort", settings.ListenPort), ("Mtu", settings.Mtu), ("InterfaceName", settings.InterfaceName),
+            ("StatePath", settings.StatePath), ("LogPath", settings.LogPath), ("LogLevel", settings.LogLevel), ("NetworkKey", settings.NetworkKey?.Reveal()),
+        ];
+        LastSettings = string.Join('\n', common.Concat(more).Where(setting => setting.Item2 is not null)
+            .Select(setting => $"{setting.Item1}={(setting.Item2 is IEnumerable<string> list && setting.Item2 is not string ? string.Join(',', list) : setting.Item2)}"));
+    }
+}

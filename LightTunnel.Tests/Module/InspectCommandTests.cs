@@ -1,0 +1,270 @@
+using System.Runtime.Versioning;
+using LightTunnel.Diagnostics;
+using LightTunnel.Lab.Shells;
+using LightTunnel.Membership;
+using LightTunnel.Tests.Management;
+using Xunit;
+
+namespace LightTunnel.Tests.PowerShellModule;
+
+/// <summary>The commands that look at tunnels, here tunnels of another process: the one that runs the test.</summary>
+[SupportedOSPlatform("linux")]
+public sealed class InspectCommandTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Get_ServersAndNetworks_AreThoseOfTheirKind()
+    {
+        await using ModuleShell shell = await StartAsync();
+
+        Assert.Equal("office", (await shell.RunAsync("Get-LtServer")).Single().Text("Name"));
+        ShellObject network = (await shell.RunAsync("Get-LtNetwork ho*")).Single();
+        Assert.Equal("home", network.Text("Name"));
+        Assert.Equal("10.0.0.2/24", network.Text("Address"));
+        Assert.Equal("198.51.100.4:40000", (await shell.RunAsync("(Get-LtNetwork home).PublicEndpoint.ToString()")).Single().ToString());
+        Assert.Empty((await shell.RunAsync("Get-LtServer x*")).Output);
+    }
+
+    [Fact]
+    public async Task GetLtRoute_FilterByTypeAsWrittenInTheContract_Works()
+    {
+        await using ModuleShell shell = await StartAsync();
+
+        Assert.Equal("10.0.0.20/32", (await shell.RunAsync("Get-LtRoute | Where Type -eq Server")).Single().Text("Destination"));
+        Assert.Equal("10.0.0.20/32", (await shell.RunAsync("Get-LtRoute | Where-Object Type -eq ([LightTunnel.LtRouteType]::Server)")).Single().Text("Destination"));
+        Assert.Equal("10.0.0.21/32", (await shell.RunAsync("Get-LtRoute -Type Direct")).Single().Text("Destination"));
+    }
+
+    [Theory]
+    [InlineData("10.0.0.20", "10.0.0.20/32")]
+    [InlineData("10.0.0.20/32", "10.0.0.20/32")]
+    [InlineData("192.168.7.33", "192.168.7.0/24")]
+    [InlineData("192.168.*", "192.168.7.0/24")]
+    public async Task GetLtRoute_Destination_MayBeAnAddressAPrefixOrAPattern(string destination, string found)
+    {
+        await using ModuleShell shell = await StartAsync();
+
+        Assert.Equal(found, (await shell.RunAsync("param($d) Get-LtRoute $d", new { d = destination })).Single().Text("Destination"));
+    }
+
+    [Fact]
+    public async Task Properties_CarryRawValues()
+    {
+        await using ModuleShell shell = await StartAsync();
+
+        ShellResult types = await shell.RunAsync("""
+            $peer = Get-LtPeer laptop; $route = Get-LtRoute 10.0.0.21; $server = Get-LtServer
+            $peer.RTT.GetType().Name; $peer.Rx.GetType().Name; $peer.Address.GetType().Name; $peer.Seen.GetType().Name; $peer.Path.GetType().Name
+            $route.RTT.TotalMilliseconds; $route.Destination.GetType().Name; $route.Type.GetType().FullName; $route.NextHop.GetType().Name
+            $server.Uptime.GetType().Name
+            """);
+
+        Assert.Equal(
+            ["TimeSpan", "Int64", "IPAddress", "DateTimeOffset", "LtPathType", "1.24", "String", "LightTunnel.LtRouteType", "IPAddress", "TimeSpan"],
+            types.Output.Select(item => item.ToString()));
+    }
+
+    [Theory]
+    [InlineData("Get-LtRoute 10.0.0.20 | Get-LtPeer", "nas")]
+    [InlineData("Get-LtServer | Get-LtPeer -Name lap*", "laptop")]
+    [InlineData("Get-LtPeer -Address 10.0.0.2[0] -Network office", "nas")]
+    [InlineData("Get-LtServer | Get-LtRoute 10.0.0.21 | Get-LtPeer", "laptop")]
+    public async Task Pipeline_FindsThePeer(string script, string peer)
+    {
+        await using ModuleShell shell = await StartAsync();
+
+        Assert.Equal(peer, (await shell.RunAsync(script)).Single().Text("Name"));
+    }
+
+    [Theory]
+    [InlineData("Get-LtServer offfice", "NotFound,LightTunnel.GetLtServerCommand", "offfice")]
+    [InlineData("Get-LtNetwork nohome", "NotFound,LightTunnel.GetLtNetworkCommand", "nohome")]
+    [InlineData("Get-LtPeer nobody", "NotFound,LightTunnel.GetLtPeerCommand", "nobody")]
+    [InlineData("Get-LtPeer -Network nowhere", "NotFound,LightTunnel.GetLtPeerCommand", "nowhere")]
+    [InlineData("Get-LtPeer -Address 10.0.0.99", "NotFound,LightTunnel.GetLtPeerCommand", "10.0.0.99")]
+    [InlineData("Get-LtRoute 10.9.9.9", "NotFound,LightTunnel.GetLtRouteCommand", "10.9.9.9")]
+    [InlineData("Get-LtRoute -Peer nobody", "NotFound,LightTunnel.GetLtRouteCommand", "nobody")]
+    [InlineData("Get-LtLog nothing", "NotFound,LightTunnel.GetLtLogCommand", "nothing")]
+    [InlineData("Stop-LtServer offfice", "NotFound,LightTunnel.StopLtServerCommand", "offfice")]
+    [InlineData("Disconnect-LtNetwork nohome", "NotFound,LightTunnel.DisconnectLtNetworkCommand", "nohome")]
+    [InlineData("New-LtInvitation offfice", "NotFound,LightTunnel.NewLtInvitationCommand", "offfice")]
+    public async Task UnknownName_IsNotFoundWithARemedy(string script, string errorId, string culprit)
+    {
+        await using ModuleShell shell = await StartAsync();
+
+        ShellError error = await shell.FailAsync(script);
+
+        Assert.Equal((errorId, "ObjectNotFound", culprit), (error.ErrorId, error.Category, error.Target));
+        Assert.Contains(culprit, error.Message, StringComparison.Ordinal);
+        Assert.NotEmpty(error.RecommendedAction!);
+    }
+
+    [Fact]
+    public async Task GetLtRoute_NeitherAddressNorPrefix_IsInvalidAddress()
+    {
+        await using ModuleShell shell = await StartAsync();
+
+        ShellError error = await shell.FailAsync("Get-LtRoute 10.0.0.x/24");
+
+        Assert.Equal(("InvalidAddress,LightTunnel.GetLtRouteCommand", "InvalidArgument"), (error.ErrorId, error.Category));
+    }
+
+    [Fact]
+    public async Task Stop_OfAnotherProcess_ByObjectOrName_Works()
+    {
+        FakeTunnel server = FakeTunnel.SampleServer();
+        FakeTunnel client = FakeTunnel.SampleClient();
+        await using ModuleShell shell = await ModuleShell.StartAsync();
+        shell.Serve(server, client);
+
+        Assert.Empty((await shell.RunAsync("$old = Get-LtServer; $old | Stop-LtServer -WhatIf")).Output);
+        Assert.False(server.IsStopped);
+        ShellObject stopped = (await shell.RunAsync("$old | Stop-LtServer -PassThru")).Single();
+        Assert.Equal(("office", "Stopped"), (stopped.Text("Name"), stopped.Text("State")));
+        Assert.True(server.IsStopped);
+        Assert.Empty((await shell.RunAsync("Disconnect-LtNetwork ho*")).Output);
+        Assert.True(client.IsStopped);
+        Assert.Equal("NotFound,LightTunnel.StopLtServerCommand", (await shell.FailAsync("$old | Stop-LtServer")).ErrorId);
+    }
+
+    [Fact]
+    public async Task Stop_WrongKindOfObject_IsRefusedByBinding()
+    {
+        await using ModuleShell shell = await StartAsync();
+
+        ShellResult result = await shell.TryAsync("Get-LtNetwork | Stop-LtServer");
+
+        ShellError error = Assert.Single(result.Errors);
+        Assert.Contains("StopLtServerCommand", error.ErrorId, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task NewLtInvitation_TextIsTheLineAndNoViewShowsIt()
+    {
+        FakeTunnel server = FakeTunnel.SampleServer();
+        await using ModuleShell shell = await ModuleShell.StartAsync();
+        shell.Serve(server);
+
+        ShellResult texts = await shell.RunAsync("$i = New-LtInvitation -Endpoint a.example:9000 -Expires ([DateTime]::Now.AddDays(7)); \"$i\"; $i.Text; $i.Network");
+        Assert.Equal([FakeTunnel.InvitationSecret, FakeTunnel.InvitationSecret, "office"], texts.Output.Select(item => item.ToString()));
+        Assert.Equal((string[])["a.example:9000"], server.AskedForInvitation?.Endpoints);
+        Assert.InRange(server.AskedForInvitation!.Value.Expires!.Value, DateTimeOffset.UtcNow.AddDays(6.9), DateTimeOffset.UtcNow.AddDays(7.1));
+
+        Assert.DoesNotContain(FakeTunnel.InvitationSecret, await shell.ShowAsync("$i"), StringComparison.Ordinal);
+        Assert.Contains("(hidden, use .Text)", await shell.ShowAsync("$i"), StringComparison.Ordinal);
+        Assert.Equal("office", (await shell.RunAsync("Get-LtServer | New-LtInvitation")).Single().Text("Network"));
+    }
+
+    [Fact]
+    public async Task NewLtInvitation_NoServerOrSeveral_SaysWhatToDo()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync();
+        Assert.Equal("NotFound,LightTunnel.NewLtInvitationCommand", (await shell.FailAsync("New-LtInvitation")).ErrorId);
+
+        shell.Serve(FakeTunnel.SampleServer("a"), FakeTunnel.SampleServer("b"));
+        ShellError error = await shell.FailAsync("New-LtInvitation");
+        Assert.Equal("InvalidOption,LightTunnel.NewLtInvitationCommand", error.ErrorId);
+        Assert.Contains("a, b", error.Message, StringComparison.Ordinal);
+        Assert.Equal("InvalidOption,LightTunnel.NewLtInvitationCommand", (await shell.FailAsync("New-LtInvitation a -Expires 2020-01-01")).ErrorId);
+    }
+
+    [Fact]
+    public async Task GetLtLog_TailAndLevel_Select()
+    {
+        FakeTunnel server = FakeTunnel.SampleServer();
+        FakeTunnel client = FakeTunnel.SampleClient();
+        server.Log(LogLevel.Information, "one");
+        server.Log(LogLevel.Warning, "two");
+        client.Log(LogLevel.Debug, "three");
+        await using ModuleShell shell = await ModuleShell.StartAsync();
+        shell.Serve(server, client);
+
+        Assert.Equal(["one", "three", "two"], Messages(await shell.RunAsync("Get-LtLog")).Order(StringComparer.Ordinal));
+        Assert.Equal(["two"], Messages(await shell.RunAsync("Get-LtLog -Tail 1")));
+        Assert.Equal(["two"], Messages(await shell.RunAsync("Get-LtLog -Level Warning")));
+        Assert.Equal(["three"], Messages(await shell.RunAsync("Get-LtLog home")));
+        Assert.Equal(["one", "two"], Messages(await shell.RunAsync("Get-LtServer | Get-LtLog")));
+        Assert.Empty(Messages(await shell.RunAsync("Get-LtLog -Tail 0")));
+    }
+
+    [Fact]
+    public async Task GetLtLog_Follow_ShowsNewEntriesUntilTheTunnelStops()
+    {
+        FakeTunnel server = FakeTunnel.SampleServer();
+        server.Log(LogLevel.Information, "old");
+        await using ModuleShell shell = await ModuleShell.StartAsync();
+        shell.Serve(server);
+        var shown = new TaskCompletionSource<string?>();
+
+        Task<ShellResult> following = shell.Session.TryInvokeAsync(
+            "'started'; Get-LtLog -Tail 1 -Follow", onOutput: item => { if (item.Types[0] == "LightTunnel.LtLogEntry") shown.TrySetResult(item.Text("Message")); }, cancellationToken: Token);
+        Assert.Equal("old", await shown.Task.WaitAsync(TimeSpan.FromSeconds(30), Token));
+        server.Log(LogLevel.Information, "new");
+        server.Log(LogLevel.Information, "newer");
+        await server.StopAsync(Token);
+
+        Assert.Equal(["old", "new", "newer"], Messages(await following));
+    }
+
+    [Fact]
+    public async Task GetLtLog_FollowWithEnoughSeenOrCtrlC_Returns()
+    {
+        FakeTunnel server = FakeTunnel.SampleServer();
+        server.Log(LogLevel.Information, "old");
+        await using ModuleShell shell = await ModuleShell.StartAsync();
+        shell.Serve(server);
+
+        Assert.Equal(ShellState.Stopped, await StopAsync(shell, "Get-LtLog -Follow"));
+    }
+
+    [Theory]
+    [InlineData("Get-LtServer -Nam", "office")]
+    [InlineData("Get-LtNetwork -Name h", "home")]
+    [InlineData("Get-LtPeer -Name la", "laptop")]
+    [InlineData("Get-LtPeer -Address 10.0.0.22", "10.0.0.22")]
+    [InlineData("Get-LtRoute -Destination 192", "192.168.7.0/24")]
+    [InlineData("Get-LtRoute -Type Serv", "Server")]
+    public async Task Completion_KnowsWhatTheSessionHasSeen(string line, string completion)
+    {
+        await using ModuleShell shell = await StartAsync();
+        await shell.RunAsync("Get-LtServer; Get-LtNetwork; Get-LtPeer; Get-LtRoute");
+        if (line.EndsWith("-Nam", StringComparison.Ordinal))
+            line += "e ";
+
+        ShellResult result = await shell.RunAsync("param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, $null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
+
+        Assert.Equal([completion], result.Output.Select(item => item.ToString()));
+    }
+
+    [Fact]
+    public async Task ProcessThatFails_DoesNotHideTheOthers()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync();
+        var broken = new FakeTunnel("broken", TunnelRole.Server) { Failure = new InvalidOperationException("no answer") };
+        shell.Serve(broken, FakeTunnel.SampleServer());
+
+        ShellResult result = await shell.TryAsync("Get-LtServer");
+
+        Assert.Equal("office", result.Single().Text("Name"));
+        Assert.Equal("Internal,LightTunnel.GetLtServerCommand", Assert.Single(result.Errors).ErrorId);
+    }
+
+    /// <summary>Ctrl+C after the first output.</summary>
+    private static async Task<ShellState> StopAsync(ModuleShell shell, string script)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        ShellResult result = await shell.Session.TryInvokeAsync(script, onOutput: _ => stop.Cancel(), cancellationToken: stop.Token);
+        return result.State;
+    }
+
+    private static IEnumerable<string?> Messages(ShellResult result) =>
+        result.Output.Where(item => item.Types[0] == "LightTunnel.LtLogEntry").Select(item => item.Text("Message"));
+
+    private static async Task<ModuleShell> StartAsync()
+    {
+        ModuleShell shell = await ModuleShell.StartAsync();
+        shell.Serve(FakeTunnel.SampleServer(), FakeTunnel.SampleClient());
+        return shell;
+    }
+}

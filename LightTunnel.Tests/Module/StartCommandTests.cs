@@ -1,0 +1,331 @@
+using System.Diagnostics;
+using System.Runtime.Versioning;
+using LightTunnel.Diagnostics;
+using LightTunnel.Lab.Shells;
+using LightTunnel.Management;
+using Xunit;
+
+namespace LightTunnel.Tests.PowerShellModule;
+
+/// <summary>The commands that start and stop tunnels, with <see cref="FakeEngine"/> in the shell's process.</summary>
+[SupportedOSPlatform("linux")]
+public sealed class StartCommandTests
+{
+    private const string Key = "dGVzdCBrZXkgdGVzdCBrZXkgdGVzdCBrZXkgdGVzdCE=";
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task StartLtServer_Parameters_ReachTheEngine()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        ShellObject server = (await shell.RunAsync(
+            $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 -NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -MaxClients 7 -ClientIsolation -Mtu 1380 -InterfaceName lt5")).Single();
+
+        Assert.Equal("LightTunnel.LtServer", server.Types[0]);
+        Assert.Equal(("office", "Up"), (server.Text("Name"), server.Text("State")));
+        Assert.Equal(
+            $"""
+            Name=office
+            ListenPort=9001
+            Mtu=1380
+            InterfaceName=lt5
+            StatePath={shell.Folder}/state
+            LogPath={shell.Folder}/logs/lt.log
+            LogLevel=Debug
+            NetworkKey={Key}
+            Address=10.0.0.1/24,fd00::1/64
+            Endpoint=a.example:9001,b.example:9001
+            MaxClients=7
+            ClientIsolation=True
+            """,
+            await LastSettingsAsync(shell));
+    }
+
+    [Fact]
+    public async Task StartLtServer_NothingSaid_LeavesEverythingToTheEngine()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        await shell.RunAsync("Start-LtServer 10.0.0.1/24");
+
+        Assert.Equal("Address=10.0.0.1/24", await LastSettingsAsync(shell));
+    }
+
+    [Fact]
+    public async Task StartLtServer_Location_IsTheSessionsNotTheProcesss()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+        Directory.CreateDirectory(Path.Combine(shell.Folder, "sub"));
+
+        await shell.RunAsync("Set-Location sub; Start-LtServer 10.0.0.1/24 -StatePath ../state");
+
+        Assert.Contains($"StatePath={shell.Folder}/state", await LastSettingsAsync(shell), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData($"-NetworkKey {Key}")]
+    [InlineData($"-NetworkKey ([Net.NetworkCredential]::new('', '{Key}').SecurePassword)")]
+    [InlineData($"-NetworkKey ' {Key} '")]
+    public async Task Secret_TextOrSecureString_IsTheSame(string parameter)
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        await shell.RunAsync($"Connect-LtNetwork -Server a.example:9000 -ServerKey key {parameter}");
+
+        Assert.Equal($"NetworkKey={Key}\nServer=a.example:9000\nServerKey=key", await LastSettingsAsync(shell));
+    }
+
+    [Fact]
+    public async Task Secret_NetworkKeyObject_IsTakenAndNeverShown()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        string key = (await shell.RunAsync("$key = New-LtNetworkKey; $null = Start-LtServer 10.0.0.1/24 -NetworkKey $key; \"$key\"")).Single().ToString();
+
+        Assert.Equal(32, Convert.FromBase64String(key).Length);
+        Assert.Contains($"NetworkKey={key}", await LastSettingsAsync(shell), StringComparison.Ordinal);
+        Assert.DoesNotContain(key, await shell.ShowAsync("$key"), StringComparison.Ordinal);
+        ShellResult serialized = await shell.Session.TryInvokeAsync("$key.psobject.Properties | ForEach-Object { \"$($_.Value)\" }", cancellationToken: Token);
+        Assert.DoesNotContain(serialized.Output, item => item.ToString() == key);
+    }
+
+    [Theory]
+    [InlineData("''", "is empty")]
+    [InlineData("42", "Int32")]
+    public async Task Secret_SomethingElse_IsRefusedWithoutBeingShown(string value, string message)
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        ShellError error = await shell.FailAsync($"Connect-LtNetwork -Invitation {value}");
+
+        Assert.Equal("ParameterArgumentTransformationError,LightTunnel.ConnectLtNetworkCommand", error.ErrorId);
+        Assert.Contains(message, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ConnectLtNetwork_InvitationFromThePipeline_IsTaken()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        ShellObject network = (await shell.RunAsync("'  lt1-secret ' | Connect-LtNetwork -Name home -Address 10.0.0.20 -ListenPort 0")).Single();
+
+        Assert.Equal("LightTunnel.LtNetwork", network.Types[0]);
+        Assert.Equal("Name=home\nListenPort=0\nInvitation=lt1-secret\nAddress=10.0.0.20", await LastSettingsAsync(shell));
+    }
+
+    [Fact]
+    public async Task Configuration_ParametersWinOverTheFile()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+        await File.WriteAllTextAsync(Path.Combine(shell.Folder, "client.yaml"), "role: client\nname: fromfile\nlistenPort: 9100\nmtu: 1300\nserver: [a.example:9000]\nserverKey: mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg=\n", Token);
+
+        await shell.RunAsync($"Connect-LtNetwork -ConfigurationPath client.yaml -ListenPort 0 -NetworkKey {Key}");
+        string settings = await LastSettingsAsync(shell);
+        Assert.Contains("Name=fromfile\nListenPort=0\nMtu=1300\n", settings, StringComparison.Ordinal);
+        Assert.Contains($"NetworkKey={Key}\nServer=a.example:9000\n", settings, StringComparison.Ordinal);
+
+        await shell.RunAsync("Connect-LtNetwork lt1-secret -ConfigurationPath client.yaml -Name other");
+        settings = await LastSettingsAsync(shell);
+        Assert.Contains("Invitation=lt1-secret", settings, StringComparison.Ordinal);
+        Assert.DoesNotContain("Server", settings, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Start-LtServer -ConfigurationPath nothing.yaml", "LightTunnel.StartLtServerCommand")]
+    [InlineData("Connect-LtNetwork -ConfigurationPath nothing.yaml", "LightTunnel.ConnectLtNetworkCommand")]
+    [InlineData("Test-LtConfiguration nothing.yaml", "LightTunnel.TestLtConfigurationCommand")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -StatePath Env:somewhere", "LightTunnel.StartLtServerCommand")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -LogPath nodrive:/x", "LightTunnel.StartLtServerCommand")]
+    public async Task Path_NotThereOrNoFile_IsFileAccess(string script, string command)
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        ShellError error = await shell.FailAsync(script);
+
+        Assert.Equal($"FileAccess,{command}", error.ErrorId);
+        Assert.NotEmpty(error.RecommendedAction!);
+    }
+
+    [Fact]
+    public async Task Error_OfEveryKind_KeepsIdCategoryRemedyTargetAndException()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        foreach (LightTunnelError kind in Enum.GetValues<LightTunnelError>())
+        {
+            ShellError error = await shell.FailAsync($"Start-LtServer 10.0.0.1/24 -Name fail-{kind}");
+
+            Assert.Equal($"{kind},LightTunnel.StartLtServerCommand", error.ErrorId);
+            Assert.NotEqual("NotSpecified", error.Category);
+            Assert.Equal((kind == LightTunnelError.Internal, true), (error.Category == "InvalidResult", error.IsTerminating));
+            Assert.Equal(($"It is {kind}.", $"Mend {kind}.", "the culprit"), (error.Message, error.RecommendedAction, error.Target));
+            Assert.Equal("LightTunnel.Diagnostics.LightTunnelException", error.Exception);
+        }
+    }
+
+    [Fact]
+    public async Task Error_Unexpected_IsInternalAndKeepsTheException()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        ShellResult result = await shell.TryAsync("try { Start-LtServer 10.0.0.1/24 -Name crash } catch { $_.FullyQualifiedErrorId; $_.Exception.InnerException.Message }");
+
+        Assert.Equal(["Internal,LightTunnel.StartLtServerCommand", "an exception nobody thought of"], result.Output.Select(item => item.ToString()));
+    }
+
+    [Theory]
+    [InlineData("unreachable", "ServerUnreachable")]
+    [InlineData("hang", "TimedOut")]
+    [InlineData("deaf", "TimedOut")]
+    public async Task TimeoutSec_Over_FailsWithTheReason(string name, string errorId)
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        ShellError error = await shell.FailAsync($"Connect-LtNetwork secret -Name {name} -TimeoutSec 1");
+
+        Assert.Equal($"{errorId},LightTunnel.ConnectLtNetworkCommand", error.ErrorId);
+    }
+
+    [Theory]
+    [InlineData("hang")]
+    [InlineData("deaf")]
+    public async Task CtrlC_WhileStarting_ReturnsWithinASecond(string name)
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        (ShellResult result, TimeSpan took) = await StopAsync(shell, $"'starting'; Connect-LtNetwork secret -Name {name}");
+
+        Assert.Equal(ShellState.Stopped, result.State);
+        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(1.5));
+    }
+
+    [Fact]
+    public async Task Wait_CtrlC_StopsTheTunnel()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        (ShellResult result, _) = await StopAsync(shell, "Start-LtServer 10.0.0.1/24 -Name waiting -Wait");
+
+        Assert.Equal(ShellState.Stopped, result.State);
+        Assert.Equal("waiting", result.Output[0].Text("Name"));
+        Assert.Empty((await shell.RunAsync("Get-LtServer")).Output);
+    }
+
+    [Fact]
+    public async Task Wait_StoppedByAnotherProcess_Returns()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+        var up = new TaskCompletionSource();
+        Task<ShellResult> waiting = shell.Session.TryInvokeAsync("Start-LtServer 10.0.0.1/24 -Name waiting -Wait; 'goes on'", onOutput: _ => up.TrySetResult(), cancellationToken: Token);
+        await up.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+
+        ITunnelHandle tunnel = Assert.Single((await shell.FindFromOutsideAsync()).Tunnels);
+        Assert.Equal(("waiting", shell.Session.ProcessId, false), (tunnel.Name, tunnel.ProcessId, tunnel.IsLocal));
+        await tunnel.StopAsync(Token);
+
+        ShellResult result = await waiting;
+        Assert.Equal("goes on", result.Output[^1].ToString());
+        Assert.Empty((await shell.FindFromOutsideAsync()).Tunnels);
+    }
+
+    [Fact]
+    public async Task Wait_StoppedByAnotherRunspace_Returns()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+        var up = new TaskCompletionSource();
+        Task<ShellResult> waiting = shell.Session.TryInvokeAsync("Connect-LtNetwork secret -Name waiting -Wait", onOutput: _ => up.TrySetResult(), cancellationToken: Token);
+        await up.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+
+        await shell.Session.InvokeAsync("Get-LtNetwork | Disconnect-LtNetwork", runspace: "second", cancellationToken: Token);
+
+        Assert.Equal(ShellState.Completed, (await waiting).State);
+    }
+
+    [Fact]
+    public async Task RemoveModule_RunningTunnel_StaysUp()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        await shell.RunAsync("$null = Start-LtServer 10.0.0.1/24 -Name office; Remove-Module LightTunnel");
+        Assert.Equal("office", Assert.Single((await shell.FindFromOutsideAsync()).Tunnels).Name);
+        await shell.RunAsync("param($Path) Import-Module $Path", new { Path = LightTunnel.Lab.LabPaths.ModuleManifest() });
+
+        Assert.Equal("office", (await shell.RunAsync("Get-LtServer")).Single().Text("Name"));
+    }
+
+    [Fact]
+    public async Task SameNameTwice_IsNameInUse()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        ShellError error = await shell.FailAsync("$null = Start-LtServer 10.0.0.1/24 -Name office; Start-LtServer 10.0.0.1/24 -Name OFFICE");
+
+        Assert.Equal(("NameInUse,LightTunnel.StartLtServerCommand", "ResourceExists"), (error.ErrorId, error.Category));
+    }
+
+    [Fact]
+    public async Task WhatIf_StartsNothing()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        Assert.Empty((await shell.RunAsync("Start-LtServer 10.0.0.1/24 -WhatIf; Connect-LtNetwork secret -WhatIf")).Output);
+
+        Assert.Empty(await LastSettingsAsync(shell));
+    }
+
+    [Theory]
+    [InlineData("Start-LtServer 10.0.0.1/24 -ListenPort nine", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand", "nine")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -TimeoutSec 0", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "TimeoutSec")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -LogLevel Loud", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand", "Debug, Information, Warning, Error")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -Nonsense 1", "NamedParameterNotFound,LightTunnel.StartLtServerCommand", "Nonsense")]
+    [InlineData("Start-LtServer ''", "ParameterArgumentValidationErrorEmptyStringNotAllowed,LightTunnel.StartLtServerCommand", "Address")]
+    [InlineData("Connect-LtNetwork secret -Server a.example:9000 -ServerKey k -NetworkKey n", "AmbiguousParameterSet,LightTunnel.ConnectLtNetworkCommand", "parameter set")]
+    [InlineData("Get-LtLog -Level Loud", "CannotConvertArgumentNoMessage,LightTunnel.GetLtLogCommand", "Debug, Information, Warning, Error")]
+    [InlineData("Get-LtLog -Tail -1", "ParameterArgumentValidationError,LightTunnel.GetLtLogCommand", "Tail")]
+    [InlineData("Get-LtRoute -Type Indirect", "CannotConvertArgumentNoMessage,LightTunnel.GetLtRouteCommand", "Direct, Relay, Server")]
+    [InlineData("New-LtInvitation -Expires soon", "CannotConvertArgumentNoMessage,LightTunnel.NewLtInvitationCommand", "soon")]
+    public async Task Binding_MistypedParameter_SaysWhichAndWhatIsAllowed(string script, string errorId, string message)
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+
+        ShellError error = await shell.FailAsync(script);
+
+        Assert.Equal(errorId, error.ErrorId);
+        Assert.Contains(message, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task TestLtConfiguration_ProblemsAreObjectsWithTheirPlace()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(fakeEngine: true);
+        await File.WriteAllTextAsync(Path.Combine(shell.Folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\n", Token);
+        await File.WriteAllTextAsync(Path.Combine(shell.Folder, "good.yaml"), "role: server\naddress: 10.0.0.1/24\n", Token);
+
+        ShellObject problem = (await shell.RunAsync("Test-LtConfiguration bad.yaml")).Single();
+        Assert.Equal(("3", "1", Path.Combine(shell.Folder, "bad.yaml")), (problem.Text("Line"), problem.Text("Column"), problem.Text("Path")));
+        Assert.NotEmpty(problem.Text("RecommendedAction")!);
+        Assert.Empty((await shell.RunAsync("Test-LtConfiguration good.yaml")).Output);
+        Assert.Equal(["False", "True"], (await shell.RunAsync("Test-LtConfiguration *.yaml -Quiet")).Output.Select(item => item.ToString()));
+        Assert.Equal(["False", "True"], (await shell.RunAsync("Get-ChildItem . -Filter *.yaml | Test-LtConfiguration -Quiet")).Output.Select(item => item.ToString()));
+    }
+
+    private static async Task<string> LastSettingsAsync(ModuleShell shell) => (await shell.RunAsync("Get-LastSettings")).Single().ToString();
+
+    /// <summary>Ctrl+C after the first output, and how long it took from there.</summary>
+    private static async Task<(ShellResult Result, TimeSpan Took)> StopAsync(ModuleShell shell, string script)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        long stopped = 0;
+        ShellResult result = await shell.Session.TryInvokeAsync(
+            script,
+            onOutput: _ =>
+            {
+                stopped = Stopwatch.GetTimestamp();
+                stop.Cancel();
+            },
+            cancellationToken: stop.Token);
+        return (result, Stopwatch.GetElapsedTime(stopped));
+    }
+}
