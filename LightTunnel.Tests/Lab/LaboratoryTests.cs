@@ -12,6 +12,9 @@ public sealed partial class LaboratoryTests
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(10);
 
+    // Goes on until as many answers as asked for are there: without a deadline ping gives up two round trips after its last packet.
+    private static readonly string[] Patiently = ["-w", "20"];
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -21,9 +24,8 @@ public sealed partial class LaboratoryTests
 
         foreach (string address in laboratory["bob"].Addresses)
         {
-            CommandResult ping = await laboratory["alice"].PingAsync(address, count: 10, Interval, Token);
+            CommandResult ping = await laboratory["alice"].PingAsync(address, count: 10, Interval, Token, Patiently);
             Assert.True(ping.ExitCode == 0, ping.Output + ping.Errors);
-            Assert.Equal(10, Received(ping));
             Assert.InRange(SmallestRoundTrip(ping), 40.0, 200.0);
         }
     }
@@ -48,11 +50,11 @@ public sealed partial class LaboratoryTests
         laboratory["bob"].Cut();
         CommandResult whileCut = await alice.PingAsync("203.0.113.2", count: 3, Interval, Token, "-w", "1");
         laboratory["bob"].Heal();
-        CommandResult healed = await alice.PingAsync("203.0.113.2", count: 3, Interval, Token);
+        CommandResult healed = await alice.PingAsync("203.0.113.2", count: 3, Interval, Token, Patiently);
 
         Assert.Equal(0, Received(whileCut));
         Assert.True(laboratory["bob"].Uplink.Fates[PacketFate.Cut] >= 3);
-        Assert.Equal(3, Received(healed));
+        Assert.Equal(0, healed.ExitCode);
     }
 
     [Fact]
@@ -63,13 +65,13 @@ public sealed partial class LaboratoryTests
         laboratory["bob"].Change(conditions => conditions with { Mtu = 1300 });
 
         CommandResult tooLong = await alice.PingAsync("203.0.113.2", count: 2, Interval, Token, "-M", "do", "-s", "1400");
-        CommandResult fits = await alice.PingAsync("203.0.113.2", count: 1, Interval, Token, "-M", "do", "-s", "1272");
-        CommandResult inPieces = await alice.PingAsync("203.0.113.2", count: 1, Interval, Token, "-M", "dont", "-s", "1400");
+        CommandResult fits = await alice.PingAsync("203.0.113.2", count: 1, Interval, Token, ["-M", "do", "-s", "1272", .. Patiently]);
+        CommandResult inPieces = await alice.PingAsync("203.0.113.2", count: 1, Interval, Token, ["-M", "dont", "-s", "1400", .. Patiently]);
 
         Assert.Equal(0, Received(tooLong));
         Assert.Matches("mtu ?= ?1300", tooLong.Output + tooLong.Errors);
-        Assert.Equal(1, Received(fits));
-        Assert.Equal(1, Received(inPieces));
+        Assert.Equal(0, fits.ExitCode);
+        Assert.Equal(0, inPieces.ExitCode);
     }
 
     [Fact]
