@@ -24,18 +24,6 @@ internal sealed record ForwardingTable(PrefixTable<Peer> Routes, InterfaceAddres
         return false;
     }
 
-    /// <summary>This node's own address of a family, to answer from; unspecified when it has none.</summary>
-    public TunnelAddress OwnAddress(bool isIPv4)
-    {
-        foreach (InterfaceAddress own in OwnAddresses)
-        {
-            if (own.Address.IsIPv4 == isIPv4)
-                return own.Address;
-        }
-
-        return default;
-    }
-
     /// <summary>True for multicast and for the broadcast addresses of the network.</summary>
     public bool IsMulticastOrBroadcast(TunnelAddress address)
     {

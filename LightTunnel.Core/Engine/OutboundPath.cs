@@ -33,9 +33,9 @@ internal sealed class OutboundPath(Node node)
             else if (!table.IsOwn(info.Source))
                 Drop(ref slot, DropReason.WrongSource);
             else if (!peer.Online)
-                Refuse(ref slot, DropReason.PeerOffline, packet, table, info, replies);
+                Refuse(ref slot, DropReason.PeerOffline, packet, info, replies);
             else if (info.TotalLength > peer.Mtu)
-                Refuse(ref slot, DropReason.TooBig, packet, table, info, replies, peer.Mtu);
+                Refuse(ref slot, DropReason.TooBig, packet, info, replies, peer.Mtu);
             else
                 Send(ref slot, packets.Memory(i), info.TotalLength, peer, now);
         }
@@ -79,21 +79,22 @@ internal sealed class OutboundPath(Node node)
         }
         else
         {
-            Refuse(ref slot, DropReason.NoRoute, packet, table, info, replies);
+            Refuse(ref slot, DropReason.NoRoute, packet, info, replies);
         }
     }
 
     /// <summary>Drops the packet and tells its sender why by ICMP: too big for <paramref name="mtu"/>, or, with 0, unreachable.</summary>
     private void Refuse(
-        ref PacketSlot slot, DropReason reason, ReadOnlySpan<byte> packet, ForwardingTable table, in IpPacketInfo info, PacketBatch replies, int mtu = 0)
+        ref PacketSlot slot, DropReason reason, ReadOnlySpan<byte> packet, in IpPacketInfo info, PacketBatch replies, int mtu = 0)
     {
         Drop(ref slot, reason);
-        TunnelAddress own = table.OwnAddress(info.Destination.IsIPv4);
-        if (replies.IsFull || !own.IsSpecified || !node.TryTakeIcmpToken())
+        if (replies.IsFull || !node.TryTakeIcmpToken())
             return;
+
+        // In the destination's name: the system takes no packet from a TUN device that claims to come from its own address.
         int length = mtu == 0
-            ? IcmpErrors.WriteUnreachable(packet, UnreachableReason.HostUnreachable, own, replies.NextFree())
-            : IcmpErrors.WriteTooBig(packet, mtu, own, replies.NextFree());
+            ? IcmpErrors.WriteUnreachable(packet, UnreachableReason.HostUnreachable, info.Destination, replies.NextFree())
+            : IcmpErrors.WriteTooBig(packet, mtu, info.Destination, replies.NextFree());
         if (length > 0)
             replies.Commit(length);
     }
