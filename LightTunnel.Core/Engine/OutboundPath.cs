@@ -53,6 +53,12 @@ internal sealed class OutboundPath(Node node)
             return;
         }
 
+        if (slot.Length == 0)
+        {
+            Counters.Drop(DropReason.NoLink); // The keys went while it was sealed, and the packet with them.
+            return;
+        }
+
         Counters.Packets++;
         Counters.Bytes += length;
         node.NoteTraffic(peer, now);
