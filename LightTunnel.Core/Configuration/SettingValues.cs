@@ -178,7 +178,6 @@ internal static class SettingValues
             : (address.IsIPv4 && first is >= 224 and < 240) || ip.IsIPv6Multicast ? "is a multicast address"
             : address.IsIPv4 && first >= 240 ? "is a broadcast or reserved address"
             : ip.IsIPv6LinkLocal || (address.IsIPv4 && address.Bits >> 112 == 0xA9FE) ? "is a link-local address"
-            : ip.IsIPv4MappedToIPv6 ? "is an IPv4 address written as IPv6"
             : null;
         if (kind is not null)
             throw Address(text, kind, action);

@@ -90,7 +90,7 @@ public sealed class SettingsResolverTests
     [InlineData("169.254.1.1/16", "link-local")]
     [InlineData("fe80::1/64", "link-local")]
     [InlineData("0.0.0.0/24", "not the address of a host")]
-    [InlineData("::ffff:10.0.0.1/120", "written as IPv6")]
+    [InlineData("::ffff:10.0.0.1/120", "is not an address")]
     public void Resolve_ServerAddressUnusable_SaysWhy(string address, string expected)
     {
         LightTunnelException exception = Fails(LightTunnelError.InvalidAddress, Server with { Address = [address] });
