@@ -21,7 +21,11 @@ internal sealed class FakeEngine : ITunnelEngine
     public static string LastSettings { get; private set; } = string.Empty;
 
     /// <summary>Called from scripts, by reflection.</summary>
-    public static void Install() => TunnelCatalog.Engine = new FakeEngine();
+    public static void Install()
+    {
+        LastSettings = string.Empty;
+        TunnelCatalog.Engine = new FakeEngine();
+    }
 
     public Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken)
     {

@@ -9,14 +9,14 @@ namespace LightTunnel.Tests.PowerShellModule;
 
 /// <summary>The commands that look at tunnels, here tunnels of another process: the one that runs the test.</summary>
 [SupportedOSPlatform("linux")]
-public sealed class InspectCommandTests
+public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<PlainShell>
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task Get_ServersAndNetworks_AreThoseOfTheirKind()
     {
-        await using ModuleShell shell = await StartAsync();
+        ModuleShell shell = await SampleAsync();
 
         Assert.Equal("office", (await shell.RunAsync("Get-LtServer")).Single().Text("Name"));
         ShellObject network = (await shell.RunAsync("Get-LtNetwork ho*")).Single();
@@ -29,7 +29,7 @@ public sealed class InspectCommandTests
     [Fact]
     public async Task GetLtRoute_FilterByTypeAsWrittenInTheContract_Works()
     {
-        await using ModuleShell shell = await StartAsync();
+        ModuleShell shell = await SampleAsync();
 
         Assert.Equal("10.0.0.20/32", (await shell.RunAsync("Get-LtRoute | Where Type -eq Server")).Single().Text("Destination"));
         Assert.Equal("10.0.0.20/32", (await shell.RunAsync("Get-LtRoute | Where-Object Type -eq ([LightTunnel.LtRouteType]::Server)")).Single().Text("Destination"));
@@ -43,7 +43,7 @@ public sealed class InspectCommandTests
     [InlineData("192.168.*", "192.168.7.0/24")]
     public async Task GetLtRoute_Destination_MayBeAnAddressAPrefixOrAPattern(string destination, string found)
     {
-        await using ModuleShell shell = await StartAsync();
+        ModuleShell shell = await SampleAsync();
 
         Assert.Equal(found, (await shell.RunAsync("param($d) Get-LtRoute $d", new { d = destination })).Single().Text("Destination"));
     }
@@ -51,7 +51,7 @@ public sealed class InspectCommandTests
     [Fact]
     public async Task Properties_CarryRawValues()
     {
-        await using ModuleShell shell = await StartAsync();
+        ModuleShell shell = await SampleAsync();
 
         ShellResult types = await shell.RunAsync("""
             $peer = Get-LtPeer laptop; $route = Get-LtRoute 10.0.0.21; $server = Get-LtServer
@@ -72,7 +72,7 @@ public sealed class InspectCommandTests
     [InlineData("Get-LtServer | Get-LtRoute 10.0.0.21 | Get-LtPeer", "laptop")]
     public async Task Pipeline_FindsThePeer(string script, string peer)
     {
-        await using ModuleShell shell = await StartAsync();
+        ModuleShell shell = await SampleAsync();
 
         Assert.Equal(peer, (await shell.RunAsync(script)).Single().Text("Name"));
     }
@@ -91,7 +91,7 @@ public sealed class InspectCommandTests
     [InlineData("New-LtInvitation offfice", "NotFound,LightTunnel.NewLtInvitationCommand", "offfice")]
     public async Task UnknownName_IsNotFoundWithARemedy(string script, string errorId, string culprit)
     {
-        await using ModuleShell shell = await StartAsync();
+        ModuleShell shell = await SampleAsync();
 
         ShellError error = await shell.FailAsync(script);
 
@@ -103,7 +103,7 @@ public sealed class InspectCommandTests
     [Fact]
     public async Task GetLtRoute_NeitherAddressNorPrefix_IsInvalidAddress()
     {
-        await using ModuleShell shell = await StartAsync();
+        ModuleShell shell = await SampleAsync();
 
         ShellError error = await shell.FailAsync("Get-LtRoute 10.0.0.x/24");
 
@@ -115,7 +115,7 @@ public sealed class InspectCommandTests
     {
         FakeTunnel server = FakeTunnel.SampleServer();
         FakeTunnel client = FakeTunnel.SampleClient();
-        await using ModuleShell shell = await ModuleShell.StartAsync();
+        ModuleShell shell = await EmptyAsync();
         shell.Serve(server, client);
 
         Assert.Empty((await shell.RunAsync("$old = Get-LtServer; $old | Stop-LtServer -WhatIf")).Output);
@@ -131,7 +131,7 @@ public sealed class InspectCommandTests
     [Fact]
     public async Task Stop_WrongKindOfObject_IsRefusedByBinding()
     {
-        await using ModuleShell shell = await StartAsync();
+        ModuleShell shell = await SampleAsync();
 
         ShellResult result = await shell.TryAsync("Get-LtNetwork | Stop-LtServer");
 
@@ -143,7 +143,7 @@ public sealed class InspectCommandTests
     public async Task NewLtInvitation_TextIsTheLineAndNoViewShowsIt()
     {
         FakeTunnel server = FakeTunnel.SampleServer();
-        await using ModuleShell shell = await ModuleShell.StartAsync();
+        ModuleShell shell = await EmptyAsync();
         shell.Serve(server);
 
         ShellResult texts = await shell.RunAsync("$i = New-LtInvitation -Endpoint a.example:9000 -Expires ([DateTime]::Now.AddDays(7)); \"$i\"; $i.Text; $i.Network");
@@ -159,7 +159,7 @@ public sealed class InspectCommandTests
     [Fact]
     public async Task NewLtInvitation_NoServerOrSeveral_SaysWhatToDo()
     {
-        await using ModuleShell shell = await ModuleShell.StartAsync();
+        ModuleShell shell = await EmptyAsync();
         Assert.Equal("NotFound,LightTunnel.NewLtInvitationCommand", (await shell.FailAsync("New-LtInvitation")).ErrorId);
 
         shell.Serve(FakeTunnel.SampleServer("a"), FakeTunnel.SampleServer("b"));
@@ -177,7 +177,7 @@ public sealed class InspectCommandTests
         server.Log(LogLevel.Information, "one");
         server.Log(LogLevel.Warning, "two");
         client.Log(LogLevel.Debug, "three");
-        await using ModuleShell shell = await ModuleShell.StartAsync();
+        ModuleShell shell = await EmptyAsync();
         shell.Serve(server, client);
 
         Assert.Equal(["one", "three", "two"], Messages(await shell.RunAsync("Get-LtLog")).Order(StringComparer.Ordinal));
@@ -193,7 +193,7 @@ public sealed class InspectCommandTests
     {
         FakeTunnel server = FakeTunnel.SampleServer();
         server.Log(LogLevel.Information, "old");
-        await using ModuleShell shell = await ModuleShell.StartAsync();
+        ModuleShell shell = await EmptyAsync();
         shell.Serve(server);
         var shown = new TaskCompletionSource<string?>();
 
@@ -212,7 +212,7 @@ public sealed class InspectCommandTests
     {
         FakeTunnel server = FakeTunnel.SampleServer();
         server.Log(LogLevel.Information, "old");
-        await using ModuleShell shell = await ModuleShell.StartAsync();
+        ModuleShell shell = await EmptyAsync();
         shell.Serve(server);
 
         Assert.Equal(ShellState.Stopped, await StopAsync(shell, "Get-LtLog -Follow"));
@@ -227,7 +227,7 @@ public sealed class InspectCommandTests
     [InlineData("Get-LtRoute -Type Serv", "Server")]
     public async Task Completion_KnowsWhatTheSessionHasSeen(string line, string completion)
     {
-        await using ModuleShell shell = await StartAsync();
+        ModuleShell shell = await SampleAsync();
         await shell.RunAsync("Get-LtServer; Get-LtNetwork; Get-LtPeer; Get-LtRoute");
         if (line.EndsWith("-Nam", StringComparison.Ordinal))
             line += "e ";
@@ -240,7 +240,7 @@ public sealed class InspectCommandTests
     [Fact]
     public async Task ProcessThatFails_DoesNotHideTheOthers()
     {
-        await using ModuleShell shell = await ModuleShell.StartAsync();
+        ModuleShell shell = await EmptyAsync();
         var broken = new FakeTunnel("broken", TunnelRole.Server) { Failure = new InvalidOperationException("no answer") };
         shell.Serve(broken, FakeTunnel.SampleServer());
 
@@ -261,9 +261,15 @@ public sealed class InspectCommandTests
     private static IEnumerable<string?> Messages(ShellResult result) =>
         result.Output.Where(item => item.Types[0] == "LightTunnel.LtLogEntry").Select(item => item.Text("Message"));
 
-    private static async Task<ModuleShell> StartAsync()
+    private async Task<ModuleShell> EmptyAsync()
     {
-        ModuleShell shell = await ModuleShell.StartAsync();
+        await shared.Shell.ResetAsync();
+        return shared.Shell;
+    }
+
+    private async Task<ModuleShell> SampleAsync()
+    {
+        ModuleShell shell = await EmptyAsync();
         shell.Serve(FakeTunnel.SampleServer(), FakeTunnel.SampleClient());
         return shell;
     }

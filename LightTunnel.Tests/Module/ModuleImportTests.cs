@@ -120,7 +120,7 @@ public sealed class ModuleImportTests
             [YamlDotNet.Serialization.DeserializerBuilder].Assembly.GetName().Version.Major
             """);
 
-        Assert.Equal(["problems True", "Serilog 3", "Serilog 4", "YamlDotNet 13", "YamlDotNet 18", "13"], Texts(engineUsesBoth).Order(StringComparer.Ordinal).OrderBy(line => line == "13").ThenBy(line => !line.StartsWith('p')));
+        Assert.Equal(["problems True", "Serilog 2", "Serilog 4", "YamlDotNet 13", "YamlDotNet 18", "13"], Texts(engineUsesBoth).Order(StringComparer.Ordinal).OrderBy(line => line == "13").ThenBy(line => !line.StartsWith('p')));
     }
 
     [Fact]

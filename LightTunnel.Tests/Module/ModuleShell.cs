@@ -54,7 +54,8 @@ internal sealed class ModuleShell : IAsyncDisposable
                 Get-LtServer
                 $context = [Runtime.Loader.AssemblyLoadContext]::All | Where-Object Name -eq LightTunnel
                 $fake = $context.LoadFromAssemblyPath($Path).GetType('LightTunnel.Tests.PowerShellModule.FakeEngine')
-                $fake.GetMethod('Install').Invoke($null, $null)
+                function Reset-FakeEngine { $fake.GetMethod('Install').Invoke($null, $null) }
+                Reset-FakeEngine
                 function Get-LastSettings { $fake.GetProperty('LastSettings').GetValue($null) }
                 """,
                 new { Path = typeof(FakeEngine).Assembly.Location });
@@ -94,6 +95,13 @@ internal sealed class ModuleShell : IAsyncDisposable
         return Assert.Single(result.Errors);
     }
 
+    /// <summary>As after the start: no tunnels here or there, and the first location.</summary>
+    public async Task ResetAsync()
+    {
+        Serve();
+        await RunAsync("param($Folder) $ExecutionContext.SessionState.Path.SetLocation($Folder); Get-LtServer | Stop-LtServer; Get-LtNetwork | Disconnect-LtNetwork", new { Folder });
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _session.DisposeAsync();
@@ -103,3 +111,30 @@ internal sealed class ModuleShell : IAsyncDisposable
 
     private UnixControlTransport Transport() => new(Path.Combine(Folder, "run"), UnixControlTransport.CurrentNamespace());
 }
+
+/// <summary>One shell for all tests of a class, for starting one takes a second.</summary>
+[SupportedOSPlatform("linux")]
+public abstract class SharedShell : IAsyncLifetime
+{
+    private readonly bool _fakeEngine;
+
+    private protected SharedShell(bool fakeEngine) => _fakeEngine = fakeEngine;
+
+    internal ModuleShell Shell { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync() => Shell = await ModuleShell.StartAsync(fakeEngine: _fakeEngine);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Shell.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+}
+
+/// <summary>With the module as it is.</summary>
+[SupportedOSPlatform("linux")]
+public sealed class PlainShell() : SharedShell(fakeEngine: false);
+
+/// <summary>With <see cref="FakeEngine"/> in it.</summary>
+[SupportedOSPlatform("linux")]
+public sealed class FakeEngineShell() : SharedShell(fakeEngine: true);

@@ -1,0 +1,113 @@
+using System.Runtime.Versioning;
+using LightTunnel.Diagnostics;
+using LightTunnel.Tests.Management;
+using Xunit;
+
+namespace LightTunnel.Tests.PowerShellModule;
+
+/// <summary>What a console of 80 columns shows.</summary>
+[SupportedOSPlatform("linux")]
+public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShell>
+{
+    [Fact]
+    public Task Server() => ShowsAsync("Get-LtServer", """
+        Name             State        Address            Listen Peers  Relayed  Uptime
+        ----             -----        -------            ------ -----  -------  ------
+        office           Up           10.0.0.1/24          9000     3   1.2 MB     2 h
+        """);
+
+    [Fact]
+    public Task Network() => ShowsAsync("Get-LtNetwork", """
+        Name         State        Address            Server                Peers Uptime
+        ----         -----        -------            ------                ----- ------
+        home         Up           10.0.0.2/24        203.0.113.7:9000        1/2    2 h
+        """);
+
+    [Fact]
+    public Task Peers() => ShowsAsync("Get-LtPeer", """
+        Name                  Address         Path        RTT       Rx       Tx   Seen
+        ----                  -------         ----        ---       --       --   ----
+        nas                   10.0.0.20       Server    31 ms   2.0 GB  15.1 MB  5 min
+        laptop                10.0.0.21       Direct   1.2 ms   1.2 MB    999 B    2 h
+        phone                 10.0.0.22       Offline       -      0 B      0 B  never
+        """);
+
+    [Fact]
+    public Task Routes() => ShowsAsync("Get-LtRoute", """
+        Destination        Type   NextHop         Peer             RTT Quality State
+        -----------        ----   -------         ----             --- ------- -----
+        10.0.0.20/32       Server 10.0.0.1        nas            31 ms      55 Up
+        10.0.0.21/32       Direct 10.0.0.21       laptop        1.2 ms     120 Up
+        192.168.7.0/24     Relay  10.0.0.21       nas                -       0 Unproven
+        """);
+
+    [Fact]
+    public Task Invitation() => ShowsAsync("New-LtInvitation", """
+        Network          Endpoints                Expires          Text
+        -------          ---------                -------          ----
+        office           {vpn.example.org:9000}   never            (hidden, use .Text)
+        """);
+
+    [Fact]
+    public Task NetworkKey() => ShowsAsync("New-LtNetworkKey", """
+        Key
+        ---
+        (hidden: pass it to -NetworkKey, or use its text)
+        """);
+
+    [Fact]
+    public Task Log() => ShowsAsync("Get-LtLog office | ForEach-Object { $_ }", """
+        Time         Level       Message
+        ----         -----       -------
+        10:00:00.120 Information Routing stats: 1 peers, 1 direct, 0 relay, 0 server
+        10:00:01.120 Warning       Peer 10.0.0.20: route=P2P-DIRECT quality=150
+                                 status=connected-local throughServer=false
+        """);
+
+    [Fact]
+    public Task PeerAsList() => ShowsAsync("Get-LtPeer laptop | Format-List", """
+        Name               : laptop
+        Network            : office
+        IsServer           : False
+        Addresses          : {10.0.0.21}
+        Path               : Direct
+        Endpoint           : [2001:db8::7]:9000
+        RTT                : 1.2 ms
+        Loss               : 2.5 %
+        Quality            : 55
+        Mtu                : 1400
+        Rx                 : 1.2 MB
+        Tx                 : 999 B
+        Seen               : 2 h
+        Handshake          : never
+        Routes             : {10.0.0.21/32}
+        PublicKey          : mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg=
+        Version            :
+        WrongSourcePackets : 0
+        """);
+
+    [Fact]
+    public async Task Problems_AreGroupedByFile()
+    {
+        ModuleShell shell = shared.Shell;
+        await File.WriteAllTextAsync(Path.Combine(shell.Folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\n", TestContext.Current.CancellationToken);
+
+        string[] lines = (await shell.ShowAsync("Test-LtConfiguration bad.yaml")).Split('\n');
+
+        Assert.Contains(lines, line => line.StartsWith("   Path: ", StringComparison.Ordinal));
+        Assert.Contains("Line Column Key              Message", lines);
+        Assert.Contains(lines, line => line.StartsWith("   3      1 listenPrt        ", StringComparison.Ordinal));
+        Assert.All(lines, line => Assert.InRange(line.Length, 0, 80));
+    }
+
+    private async Task ShowsAsync(string script, string expected)
+    {
+        await shared.Shell.ResetAsync();
+        FakeTunnel server = FakeTunnel.SampleServer();
+        server.Log(LogLevel.Information, "Routing stats: 1 peers, 1 direct, 0 relay, 0 server");
+        server.Log(LogLevel.Warning, "  Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=connected-local throughServer=false");
+        shared.Shell.Serve(server, FakeTunnel.SampleClient());
+
+        Assert.Equal(expected, await shared.Shell.ShowAsync(script));
+    }
+}

@@ -1,0 +1,62 @@
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Routing;
+using Xunit;
+
+namespace LightTunnel.Tests.PowerShellModule;
+
+public sealed class OutputTypeTests
+{
+    [Theory]
+    [InlineData(typeof(TunnelState), typeof(LtTunnelState))]
+    [InlineData(typeof(RouteType), typeof(LtRouteType))]
+    [InlineData(typeof(PathType), typeof(LtPathType))]
+    [InlineData(typeof(RouteState), typeof(LtRouteState))]
+    [InlineData(typeof(LogLevel), typeof(LtLogLevel))]
+    [InlineData(typeof(ConfigurationSeverity), typeof(LtConfigurationSeverity))]
+    public void Enumeration_OfTheModule_HasTheEnginesNamesAndValues(Type engine, Type module) => Assert.Equal(Pairs(engine), Pairs(module));
+
+    [Theory]
+    [InlineData(0, "0 B")]
+    [InlineData(999, "999 B")]
+    [InlineData(1_000, "1.0 kB")]
+    [InlineData(1_234_567, "1.2 MB")]
+    [InlineData(999_949, "999.9 kB")]
+    [InlineData(999_950, "1.0 MB")]
+    [InlineData(long.MaxValue, "9.2 EB")]
+    public void Bytes_AreRoundedToFourDigits(long bytes, string text) => Assert.Equal(text, LtUnits.Bytes(bytes));
+
+    [Theory]
+    [InlineData(null, "-")]
+    [InlineData(0.04, "0.0 ms")]
+    [InlineData(0.21, "0.2 ms")]
+    [InlineData(1.24, "1.2 ms")]
+    [InlineData(9.94, "9.9 ms")]
+    [InlineData(9.96, "10 ms")]
+    [InlineData(45.4, "45 ms")]
+    [InlineData(999.4, "999 ms")]
+    [InlineData(999.6, "1.0 s")]
+    [InlineData(1234.0, "1.2 s")]
+    public void RoundTrip_HasTheDigitsThatMatter(double? milliseconds, string text) =>
+        Assert.Equal(text, LtUnits.RoundTrip(milliseconds is null ? null : TimeSpan.FromMilliseconds(milliseconds.Value)));
+
+    [Theory]
+    [InlineData(-5, "0 s")]
+    [InlineData(59.9, "59 s")]
+    [InlineData(60, "1 min")]
+    [InlineData(3_599, "59 min")]
+    [InlineData(3_600, "1 h")]
+    [InlineData(86_400, "1 d")]
+    [InlineData(864_000, "10 d")]
+    public void Duration_IsOneNumberAndItsUnit(double seconds, string text) => Assert.Equal(text, LtUnits.Duration(TimeSpan.FromSeconds(seconds)));
+
+    [Theory]
+    [InlineData(null, "-")]
+    [InlineData(0.0, "0 %")]
+    [InlineData(0.025, "2.5 %")]
+    [InlineData(1.0, "100 %")]
+    public void Share_IsInPercent(double? share, string text) => Assert.Equal(text, LtUnits.Share(share));
+
+    private static IEnumerable<(string, int)> Pairs(Type type) => Enum.GetNames(type).Select(name => (name, Convert.ToInt32(Enum.Parse(type, name), null)));
+}
