@@ -1,5 +1,8 @@
 using System.Runtime.Versioning;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
 using LightTunnel.Diagnostics;
+using LightTunnel.Lab;
 using LightTunnel.Tests.Management;
 using Xunit;
 
@@ -60,31 +63,26 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         Time         Level       Message
         ----         -----       -------
         10:00:00.120 Information Routing stats: 1 peers, 1 direct, 0 relay, 0 server
-        10:00:01.120 Warning       Peer 10.0.0.20: route=P2P-DIRECT quality=150
-                                 status=connected-local throughServer=false
+        10:00:01.120 Warning       Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=
+                                 connected-local throughServer=false
         """);
 
     [Fact]
-    public Task PeerAsList() => ShowsAsync("Get-LtPeer laptop | Format-List", """
-        Name               : laptop
-        Network            : office
-        IsServer           : False
-        Addresses          : {10.0.0.21}
-        Path               : Direct
-        Endpoint           : [2001:db8::7]:9000
-        RTT                : 1.2 ms
-        Loss               : 2.5 %
-        Quality            : 55
-        Mtu                : 1400
-        Rx                 : 1.2 MB
-        Tx                 : 999 B
-        Seen               : 2 h
-        Handshake          : never
-        Routes             : {10.0.0.21/32}
-        PublicKey          : mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg=
-        Version            :
-        WrongSourcePackets : 0
-        """);
+    public void Views_NameOnlyPropertiesThatThereAre_AndEveryTypeHasBoth()
+    {
+        XElement[] views = [.. XDocument.Load(Path.Combine(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "LightTunnel.Format.ps1xml")).Descendants("View")];
+        foreach (XElement view in views)
+        {
+            Type type = typeof(LtServer).Assembly.GetType(view.Element("ViewSelectedBy")!.Element("TypeName")!.Value, throwOnError: true)!;
+            IEnumerable<string> used = view.Descendants("PropertyName").Select(name => name.Value)
+                .Concat(view.Descendants("ScriptBlock").SelectMany(script => Regex.Matches(script.Value, @"\$_\.(\w+)").Select(match => match.Groups[1].Value)));
+            Assert.All(used, name => Assert.True(type.GetProperty(name) is not null, $"{type.Name} has no {name}"));
+        }
+
+        string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
+        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtPeer", "LtRoute", "LtServer"];
+        Assert.Equal(types.SelectMany(type => (string[])[type + ".List", type + ".Table"]), names);
+    }
 
     [Fact]
     public async Task Problems_AreGroupedByFile()

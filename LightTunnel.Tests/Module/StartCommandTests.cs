@@ -133,17 +133,17 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     }
 
     [Theory]
-    [InlineData("Start-LtServer -ConfigurationPath nothing.yaml", "LightTunnel.StartLtServerCommand")]
-    [InlineData("Connect-LtNetwork -ConfigurationPath nothing.yaml", "LightTunnel.ConnectLtNetworkCommand")]
-    [InlineData("Start-LtServer 10.0.0.1/24 -StatePath Env:somewhere", "LightTunnel.StartLtServerCommand")]
-    [InlineData("Start-LtServer 10.0.0.1/24 -LogPath nodrive:/x", "LightTunnel.StartLtServerCommand")]
-    public async Task Path_NotThereOrNoFile_IsFileAccess(string script, string command)
+    [InlineData("Start-LtServer -ConfigurationPath nothing.yaml", "InvalidConfiguration,LightTunnel.StartLtServerCommand")]
+    [InlineData("Connect-LtNetwork -ConfigurationPath nothing.yaml", "InvalidConfiguration,LightTunnel.ConnectLtNetworkCommand")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -StatePath Env:somewhere", "FileAccess,LightTunnel.StartLtServerCommand")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -LogPath nodrive:/x", "FileAccess,LightTunnel.StartLtServerCommand")]
+    public async Task Path_NotThereOrNoFile_SaysSo(string script, string errorId)
     {
         ModuleShell shell = await StartAsync();
 
         ShellError error = await shell.FailAsync(script);
 
-        Assert.Equal($"FileAccess,{command}", error.ErrorId);
+        Assert.Equal(errorId, error.ErrorId);
         Assert.NotEmpty(error.RecommendedAction!);
     }
 
@@ -280,7 +280,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     [InlineData("Start-LtServer 10.0.0.1/24 -LogLevel Loud", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand", "Debug, Information, Warning, Error")]
     [InlineData("Start-LtServer 10.0.0.1/24 -Nonsense 1", "NamedParameterNotFound,LightTunnel.StartLtServerCommand", "Nonsense")]
     [InlineData("Start-LtServer ''", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "Address")]
-    [InlineData("Connect-LtNetwork -Invitation secret -Server a.example:9000 -ServerKey k -NetworkKey n", "AmbiguousParameterSet,LightTunnel.ConnectLtNetworkCommand", "parameter set")]
+    [InlineData("Connect-LtNetwork -Invitation secret -Server a.example:9000 -ServerKey k -NetworkKey n", "AmbiguousParameterSet,LightTunnel.ConnectLtNetworkCommand", "Parameter set")]
     [InlineData("Get-LtLog -Level Loud", "CannotConvertArgumentNoMessage,LightTunnel.GetLtLogCommand", "Debug, Information, Warning, Error")]
     [InlineData("Get-LtLog -Tail -1", "ParameterArgumentValidationError,LightTunnel.GetLtLogCommand", "Tail")]
     [InlineData("Get-LtRoute -Type Indirect", "CannotConvertArgumentNoMessage,LightTunnel.GetLtRouteCommand", "Direct, Relay, Server")]
