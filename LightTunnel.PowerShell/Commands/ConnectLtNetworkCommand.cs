@@ -18,7 +18,7 @@ namespace LightTunnel;
 ///
 /// Name         State        Address            Server                Peers Uptime
 /// ----         -----        -------            ------                ----- ------
-/// laptop       Up           10.0.0.2/24        203.0.113.7:9000      1/3   0 s</code>
+/// laptop       Up           10.0.0.2/24        203.0.113.7:9000        1/3    0 s</code>
 /// <para>Joins with an invitation that was received as a file.</para>
 /// </example>
 /// <example>

@@ -14,8 +14,10 @@ namespace LightTunnel;
 ///
 /// Time         Level       Message
 /// ----         -----       -------
-/// 10:00:00.120 Information Received peer info from server: 10.0.0.20 at 1.2.3.4:19001
-/// 10:00:00.164 Information P2P connection established with 10.0.0.20 via 1.2.3.4:19001</code>
+/// 10:00:00.120 Information Received peer info from server: 10.0.0.20 at
+///                          1.2.3.4:19001
+/// 10:00:00.164 Information P2P connection established with 10.0.0.20 via
+///                          1.2.3.4:19001</code>
 /// <para>Shows the last two entries.</para>
 /// </example>
 /// <example>

@@ -10,10 +10,10 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Get-LtPeer
 ///
-/// Name             Address         Path    RTT     Rx       Tx       Seen
-/// ----             -------         ----    ---     --       --       ----
-/// office           10.0.0.1        Direct  12 ms   1.2 MB   340.5 kB 1 s
-/// nas              10.0.0.20       Server  31 ms   2.0 GB   15.1 MB  0 s</code>
+/// Name                  Address         Path        RTT       Rx       Tx   Seen
+/// ----                  -------         ----        ---       --       --   ----
+/// office                10.0.0.1        Direct    12 ms   1.2 MB 340.5 kB    1 s
+/// nas                   10.0.0.20       Server    31 ms   2.0 GB  15.1 MB    0 s</code>
 /// <para>Shows all peers in all networks.</para>
 /// </example>
 /// <example>

@@ -13,10 +13,10 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Get-LtRoute
 ///
-/// Destination        Type   NextHop         Peer           RTT     Quality State
-/// -----------        ----   -------         ----           ---     ------- -----
-/// 10.0.0.1/32        Direct 10.0.0.1        office         12 ms       115 Up
-/// 10.0.0.20/32       Server 10.0.0.1        nas            31 ms        55 Up</code>
+/// Destination        Type   NextHop         Peer             RTT Quality State
+/// -----------        ----   -------         ----             --- ------- -----
+/// 10.0.0.1/32        Direct 10.0.0.1        office         12 ms     115 Up
+/// 10.0.0.20/32       Server 10.0.0.1        nas            31 ms      55 Up</code>
 /// <para>Shows all routes of all networks.</para>
 /// </example>
 /// <example>

@@ -11,9 +11,9 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Get-LtServer
 ///
-/// Name         State        Address            Listen Peers Relayed  Uptime
-/// ----         -----        -------            ------ ----- -------  ------
-/// office       Up           10.0.0.1/24          9000 3     1.2 MB   2 h 5 min</code>
+/// Name             State        Address            Listen Peers  Relayed  Uptime
+/// ----             -----        -------            ------ -----  -------  ------
+/// office           Up           10.0.0.1/24          9000     3   1.2 MB     2 h</code>
 /// <para>Shows all servers of this machine.</para>
 /// </example>
 [Cmdlet(VerbsCommon.Get, "LtServer")]
@@ -44,7 +44,7 @@ public sealed class GetLtServerCommand : LtCommand
 ///
 /// Name         State        Address            Server                Peers Uptime
 /// ----         -----        -------            ------                ----- ------
-/// laptop       Up           10.0.0.2/24        203.0.113.7:9000      1/3   2 h 5 min</code>
+/// laptop       Up           10.0.0.2/24        203.0.113.7:9000        1/3    2 h</code>
 /// <para>Shows all networks that this machine has joined.</para>
 /// </example>
 /// <example>

@@ -18,9 +18,9 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> New-LtInvitation -Server office -Expires (Get-Date).AddDays(7)
 ///
-/// Network        Endpoints                       Expires              Text
-/// -------        ---------                       -------              ----
-/// office         {vpn.example.org:9000}          2026-05-08 10:00     (hidden: use "$_")</code>
+/// Network          Endpoints                Expires          Text
+/// -------          ---------                -------          ----
+/// office           {vpn.example.org:9000}   2026-05-08 10:00 (hidden, use .Text)</code>
 /// <para>Makes an invitation that ends in a week. The table hides the secret text.</para>
 /// </example>
 [Cmdlet(VerbsCommon.New, "LtInvitation", DefaultParameterSetName = "Server")]

@@ -16,9 +16,9 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Start-LtServer -Address 10.0.0.1/24 -Endpoint vpn.example.org:9000 -Name office
 ///
-/// Name         State        Address            Listen Peers Relayed  Uptime
-/// ----         -----        -------            ------ ----- -------  ------
-/// office       Up           10.0.0.1/24          9000 0     0 B      0 s</code>
+/// Name             State        Address            Listen Peers  Relayed  Uptime
+/// ----             -----        -------            ------ -----  -------  ------
+/// office           Up           10.0.0.1/24          9000     0      0 B     0 s</code>
 /// <para>Starts a server that clients reach at vpn.example.org, on the default port.</para>
 /// </example>
 /// <example>

@@ -15,9 +15,9 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Get-LtServer | Stop-LtServer -PassThru
 ///
-/// Name         State        Address            Listen Peers Relayed  Uptime
-/// ----         -----        -------            ------ ----- -------  ------
-/// office       Stopped      10.0.0.1/24          9000 3     1.2 MB   2 h 5 min</code>
+/// Name             State        Address            Listen Peers  Relayed  Uptime
+/// ----             -----        -------            ------ -----  -------  ------
+/// office           Stopped      10.0.0.1/24          9000     3   1.2 MB     2 h</code>
 /// <para>Stops every server of this machine and shows them.</para>
 /// </example>
 [Cmdlet(VerbsLifecycle.Stop, "LtServer", DefaultParameterSetName = "Name", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]

@@ -1,3 +1,4 @@
+using System.Management.Automation;
 using System.Security;
 using LightTunnel.Configuration;
 using LightTunnel.Management;
@@ -19,7 +20,8 @@ public sealed class LtInvitation
         Expires = invitation.Expires;
     }
 
-    /// <summary>The one line to send: a secret, for who holds it may join.</summary>
+    /// <summary>The one line to send: a secret, for who holds it may join. Hidden, so that no view, not even "Format-List *", shows it.</summary>
+    [Hidden]
     public string Text { get; }
 
     /// <summary>Name of the network.</summary>

@@ -152,6 +152,11 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         Assert.InRange(server.AskedForInvitation!.Value.Expires!.Value, DateTimeOffset.UtcNow.AddDays(6.9), DateTimeOffset.UtcNow.AddDays(7.1));
 
         Assert.DoesNotContain(FakeTunnel.InvitationSecret, await shell.ShowAsync("$i"), StringComparison.Ordinal);
+        // Behind an object of another type PowerShell shows all properties instead of the view.
+        string mixed = await shell.ShowAsync("Get-LtServer; $i");
+        Assert.DoesNotContain(FakeTunnel.InvitationSecret, mixed, StringComparison.Ordinal);
+        Assert.Contains("a.example:9000", mixed, StringComparison.Ordinal);
+        Assert.DoesNotContain((await shell.RunAsync("$i.psobject.Properties | ForEach-Object { $_.Name }")).Output, item => item.ToString() == "Text");
         Assert.Contains("(hidden, use .Text)", await shell.ShowAsync("$i"), StringComparison.Ordinal);
         Assert.Equal("office", (await shell.RunAsync("Get-LtServer | New-LtInvitation")).Single().Text("Network"));
     }

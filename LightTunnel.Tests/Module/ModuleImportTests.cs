@@ -141,6 +141,18 @@ public sealed class ModuleImportTests
         Assert.NotEmpty(manifest.Text("Notes")!);
     }
 
+    [Fact]
+    public async Task BuildScript_HasNoMistakesOfSyntax()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(import: false);
+
+        ShellResult errors = await shell.RunAsync(
+            "param($Path) $problems = $null; $null = [Management.Automation.Language.Parser]::ParseFile($Path, [ref] $null, [ref] $problems); $problems | ForEach-Object { \"$_\" }",
+            new { Path = Path.Combine(LabPaths.RepositoryRoot, "build.ps1") });
+
+        Assert.Empty(errors.Output);
+    }
+
     private static IEnumerable<string> Texts(ShellResult result) => result.Output.Select(item => item.ToString());
 
     private static string PackageFile(string name) => typeof(ModuleImportTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
