@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
@@ -98,11 +97,11 @@ internal sealed partial class Tour
         _stage.Step("Two clients join with it");
         foreach ((LabNode node, IPAddress address) in new[] { (Alice, AliceAddress), (Bob, BobAddress) })
         {
-            long started = Stopwatch.GetTimestamp();
             await _stage.RunAsync(
                 node, $"Connect-LtNetwork -Invitation $text -Address {address}", _cancellationToken,
-                $"param($text) Connect-LtNetwork -Invitation $text -Address {address}", new { text = invitation }).ConfigureAwait(false);
-            double joined = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+                $"param($text) $watch = [Diagnostics.Stopwatch]::StartNew(); Connect-LtNetwork -Invitation $text -Address {address}; $watch.Stop()", new { text = invitation }).ConfigureAwait(false);
+            double joined = (await node.Shell.InvokeAsync("$watch.Elapsed.TotalMilliseconds", cancellationToken: _cancellationToken).ConfigureAwait(false))
+                .Single().Value.GetDouble();
             await PingAsync(node, ServerAddress, count: 1).ConfigureAwait(false);
             _stage.Say(string.Create(CultureInfo.InvariantCulture, $"Joining took {joined:F0} ms on a network where a round trip to the server takes {2 * Delay.TotalMilliseconds} ms."));
             _stage.Say(string.Empty);

@@ -21,6 +21,9 @@ public sealed class LabFixture : IAsyncLifetime
         }
     }
 
+    /// <summary>False when this machine cannot have a laboratory.</summary>
+    public bool IsPossible => _laboratory is not null;
+
     internal LabNode Server => Laboratory["server"];
 
     internal LabNode Alice => Laboratory["alice"];
