@@ -2,7 +2,6 @@ using System.Security.Cryptography;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
-using LightTunnel.Routing;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
@@ -19,34 +18,22 @@ internal sealed class ClientNode : Node
     /// <summary>Handshakes of members that the directory does not tell of yet, kept until it does.</summary>
     private const int MaximumHeld = 32;
 
-    /// <summary>Waiting times between attempts to reach the server, in seconds; the last one repeats, each is varied by a fifth.</summary>
-    private static readonly double[] AttemptIntervals = [1, 1, 2, 2, 4, 8, 15];
-
     /// <summary>A registration that is not answered within this time is begun anew.</summary>
     private static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>Route statistics are logged at most this often.</summary>
-    private static readonly TimeSpan StatisticsInterval = TimeSpan.FromSeconds(10);
-
     private readonly ClientOptions _options;
-    private readonly ServerLocator _locator;
+    private readonly ServerSearch _search;
+    private readonly RouteLog _routeLog;
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
-    private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Peer _server;
     private readonly DirectoryView _directory = new();
     private readonly Dictionary<PublicKey, Peer> _peers = [];
     private readonly Queue<(byte[] Datagram, PathAddress Source)> _held = new();
-    private IReadOnlyList<UdpEndpoint> _candidates = [];
     private IReadOnlyList<TunnelAddress> _requested;
-    private bool _locating;
     private Peer? _admitted;
     private bool _refusedStranger;
-    private bool _statisticsChanged;
-    private long _nextStatistics = long.MinValue;
-    private long _nextAttempt = long.MaxValue;
     private long _registeredSince;
-    private int _attempts;
 
     /// <param name="options">The network to join.</param>
     /// <param name="identity">The client's key pair.</param>
@@ -62,7 +49,8 @@ internal sealed class ClientNode : Node
         _options = options;
         _save = save;
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : lastAddresses;
-        _locator = new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6);
+        _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, Post, OnLocated);
+        _routeLog = new RouteLog(Log, Time);
         _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server" };
         Link link = Links.Add(options.ServerKey, options.NetworkKey);
         link.Owner = _server;
@@ -97,7 +85,7 @@ internal sealed class ClientNode : Node
     public override IEnumerable<Peer> Peers => _server.Addresses.Length == 0 ? _peers.Values : _peers.Values.Prepend(_server);
 
     /// <summary>Begins to look for the server; control loop.</summary>
-    public void Connect() => Attempt(Timestamp);
+    public void Connect() => BeginSearch();
 
     /// <inheritdoc/>
     public override void SayGoodbye()
@@ -118,7 +106,7 @@ internal sealed class ClientNode : Node
                 "Check the network key: it must be the server's own (New-LtInvitation on the server gives a fresh invitation with it).");
         }
 
-        return _candidates.Count == 0 && LastError is { } error
+        return _search.Candidates.Count == 0 && LastError is { } error
             ? new LightTunnelException(LightTunnelError.NameResolutionFailed, error, "Check the server's name and this machine's name resolution.")
             : new LightTunnelException(
                 LightTunnelError.ServerUnreachable,
@@ -129,8 +117,7 @@ internal sealed class ClientNode : Node
     /// <inheritdoc/>
     public override void Dispose()
     {
-        _stopping.Cancel();
-        _stopping.Dispose();
+        _search.Dispose();
         base.Dispose();
     }
 
@@ -144,7 +131,7 @@ internal sealed class ClientNode : Node
             return;
         }
 
-        foreach (UdpEndpoint candidate in _candidates)
+        foreach (UdpEndpoint candidate in _search.Candidates)
             SendBy(new PathAddress(candidate), datagram);
     }
 
@@ -218,7 +205,7 @@ internal sealed class ClientNode : Node
             peer.Link = link;
             if (link.Path.IsRelayed)
                 Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
-            _statisticsChanged = true;
+            _routeLog.NoteChange();
         }
 
         return peer;
@@ -287,91 +274,39 @@ internal sealed class ClientNode : Node
     {
         if (!peer.IsServer)
             return base.RunTimers(peer, now);
-        if (State is TunnelState.Connecting or TunnelState.Reconnecting && now >= _nextAttempt)
-            Attempt(now);
-        long next = base.RunTimers(peer, now);
-        return State == TunnelState.Up ? next : Math.Min(next, _nextAttempt);
+        if (now >= _search.NextAttempt)
+        {
+            bool registering = _server.Session is { Registered: false } && now - _registeredSince < Ticks(RegistrationTimeout);
+            _search.Attempt(now, lookUp: !registering);
+        }
+
+        return Math.Min(base.RunTimers(peer, now), _search.NextAttempt);
     }
 
     /// <inheritdoc/>
-    protected override long FinishTurn(long now)
-    {
-        if (!_statisticsChanged || _peers.Count == 0)
-            return long.MaxValue;
-        if (now < _nextStatistics)
-            return _nextStatistics;
-        _statisticsChanged = false;
-        _nextStatistics = now + Ticks(StatisticsInterval);
-        LogRoutes();
-        return long.MaxValue;
-    }
-
-    private void LogRoutes()
-    {
-        var peers = _peers.Values.OrderBy(peer => peer.Addresses[0]).ToList();
-        Log.RoutingStats(
-            peers.Count, peers.Count(peer => peer.PathType is PathType.Direct or PathType.Lan), peers.Count(peer => peer.PathType == PathType.Relay),
-            peers.Count(peer => peer.PathType == PathType.Server));
-        foreach (Peer peer in peers)
-        {
-            (string route, string status) = peer.PathType switch
-            {
-                PathType.Lan => (ContractLog.RouteDirect, ContractLog.StatusLocal),
-                PathType.Direct => (ContractLog.RouteDirect, ContractLog.StatusConnected),
-                PathType.Relay => (ContractLog.RouteRelay, ContractLog.StatusConnected),
-                _ => (ContractLog.RouteServer, ContractLog.StatusDisconnected),
-            };
-            Log.RoutingStatsOfPeer(peer.Addresses[0].ToIPAddress(), route, peer.Quality, status, throughServer: route == ContractLog.RouteServer);
-        }
-    }
+    protected override long FinishTurn(long now) => _routeLog.Run(now, _peers.Values);
 
     private PathAddress PathTo(Peer peer) => new(_server.Path.Endpoint, peer.MemberId);
 
-    private void Attempt(long now)
+    private void BeginSearch()
     {
-        double seconds = AttemptIntervals[Math.Min(_attempts, AttemptIntervals.Length - 1)];
-        _attempts++;
-        _nextAttempt = now + Ticks(TimeSpan.FromSeconds(seconds * (0.9 + (RandomNumberGenerator.GetInt32(1000) / 5000.0))));
-        Schedule(_server, _nextAttempt);
-
-        bool registering = _server.Session is { Registered: false } && now - _registeredSince < Ticks(RegistrationTimeout);
-        if (_locating || registering)
-            return;
-        _locating = true;
-        _ = LocateAsync();
-    }
-
-    private async Task LocateAsync()
-    {
-        ServerLocation location;
-        try
-        {
-            location = await _locator.LocateAsync(_stopping.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            return;
-        }
-
-        Post(() => OnLocated(location));
+        _search.Begin();
+        Schedule(_server, Timestamp);
     }
 
     private void OnLocated(ServerLocation location)
     {
-        _locating = false;
-        if (State is not (TunnelState.Connecting or TunnelState.Reconnecting))
-            return;
         if (location.Failure is { } failure && failure != LastError)
         {
             LastError = failure;
             Log.Warning("{Failure}", failure);
         }
 
-        _candidates = [.. location.Endpoints.Where(IsOutsideTunnel)];
-        if (_candidates.Count == 0)
+        _search.Candidates = [.. location.Endpoints.Where(IsOutsideTunnel)];
+        if (_search.Candidates.Count == 0)
             return;
         if (!_server.Path.Endpoint.IsSpecified)
-            _server.Link!.Path = new PathAddress(_candidates[0]);
+            _server.Link!.Path = new PathAddress(_search.Candidates[0]);
         _server.Link!.RequestHandshake(force: true);
         Wake();
     }
@@ -495,7 +430,7 @@ internal sealed class ClientNode : Node
             Unlink(gone);
         }
 
-        _statisticsChanged = true;
+        _routeLog.NoteChange();
         for (int count = _held.Count; count > 0; count--)
         {
             (byte[] datagram, PathAddress source) = _held.Dequeue();
@@ -551,8 +486,7 @@ internal sealed class ClientNode : Node
 
         State = TunnelState.Up;
         LastError = null;
-        _attempts = 0;
-        _nextAttempt = long.MaxValue;
+        _search.End();
         _server.Updated = Time.GetUtcNow();
         foreach (Peer peer in _peers.Values)
         {
@@ -570,16 +504,15 @@ internal sealed class ClientNode : Node
         State = TunnelState.Reconnecting;
         LastError = why;
         _server.Updated = Time.GetUtcNow();
-        _attempts = 0;
         Log.Warning("{Reason} Trying again until it does", why);
-        Attempt(Timestamp);
+        BeginSearch();
     }
 
     private void Fail(LightTunnelException exception)
     {
         State = TunnelState.Failed;
         LastError = exception.Message;
-        _nextAttempt = long.MaxValue;
+        _search.End();
         Log.Error(null, "{Reason}", exception.Message);
         _connected.TrySetException(exception);
     }

@@ -1,0 +1,44 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Routing;
+
+namespace LightTunnel.Engine;
+
+/// <summary>Logs how every other client is reached, in the words that users were promised, when that has changed.</summary>
+internal sealed class RouteLog(TunnelLog log, TimeProvider time)
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+
+    private bool _changed;
+    private long _next = long.MinValue;
+
+    /// <summary>Something has changed.</summary>
+    public void NoteChange() => _changed = true;
+
+    /// <summary>Logs what has changed, at most once in 10 s; returns when to call again.</summary>
+    public long Run(long now, IReadOnlyCollection<Peer> peers)
+    {
+        if (!_changed || peers.Count == 0)
+            return long.MaxValue;
+        if (now < _next)
+            return _next;
+        _changed = false;
+        _next = now + (long)(Interval.TotalSeconds * time.TimestampFrequency);
+
+        log.RoutingStats(
+            peers.Count, peers.Count(peer => peer.PathType is PathType.Direct or PathType.Lan), peers.Count(peer => peer.PathType == PathType.Relay),
+            peers.Count(peer => peer.PathType == PathType.Server));
+        foreach (Peer peer in peers.OrderBy(peer => peer.Addresses[0]))
+        {
+            (string route, string status) = peer.PathType switch
+            {
+                PathType.Lan => (ContractLog.RouteDirect, ContractLog.StatusLocal),
+                PathType.Direct => (ContractLog.RouteDirect, ContractLog.StatusConnected),
+                PathType.Relay => (ContractLog.RouteRelay, ContractLog.StatusConnected),
+                _ => (ContractLog.RouteServer, ContractLog.StatusDisconnected),
+            };
+            log.RoutingStatsOfPeer(peer.Addresses[0].ToIPAddress(), route, peer.Quality, status, throughServer: route == ContractLog.RouteServer);
+        }
+
+        return long.MaxValue;
+    }
+}

@@ -1,0 +1,83 @@
+using System.Security.Cryptography;
+using LightTunnel.Transport;
+
+namespace LightTunnel.Engine;
+
+/// <summary>
+/// When and where a client looks for its server: names are looked up again for each attempt, attempts become rarer, and never end. Owned by the
+/// control loop.
+/// </summary>
+/// <param name="locator">Looks the server's names up.</param>
+/// <param name="time">The clock.</param>
+/// <param name="post">Runs an action on the control loop.</param>
+/// <param name="located">Takes what each look-up found; on the control loop.</param>
+internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Action<Action> post, Action<ServerLocation> located) : IDisposable
+{
+    /// <summary>Waiting times between attempts, in seconds; the last one repeats.</summary>
+    private static readonly double[] Intervals = [1, 1, 2, 2, 4, 8, 15];
+
+    /// <summary>Each waiting time is varied by a tenth up or down, so that clients of a restarted server do not come all at once.</summary>
+    private const double Jitter = 0.1;
+
+    private readonly CancellationTokenSource _stopping = new();
+    private bool _locating;
+    private int _attempts;
+
+    /// <summary>When the next attempt is due, <see cref="long.MaxValue"/> while nobody searches.</summary>
+    public long NextAttempt { get; private set; } = long.MaxValue;
+
+    /// <summary>Endpoints that the last attempt was sent to.</summary>
+    public IReadOnlyList<UdpEndpoint> Candidates { get; set; } = [];
+
+    /// <summary>True from <see cref="Begin"/> to <see cref="End"/>.</summary>
+    public bool IsActive => NextAttempt != long.MaxValue;
+
+    /// <summary>Begins to search, with the first attempt now.</summary>
+    public void Begin()
+    {
+        _attempts = 0;
+        NextAttempt = time.GetTimestamp();
+    }
+
+    /// <summary>The server is found, or no longer wanted.</summary>
+    public void End() => NextAttempt = long.MaxValue;
+
+    /// <summary>Plans the next attempt and, unless told to wait or still at it, looks the server up.</summary>
+    public void Attempt(long now, bool lookUp)
+    {
+        double seconds = Intervals[Math.Min(_attempts++, Intervals.Length - 1)];
+        double variation = 1 - Jitter + (RandomNumberGenerator.GetInt32(1001) / 1000.0 * 2 * Jitter);
+        NextAttempt = now + (long)(seconds * variation * time.TimestampFrequency);
+        if (_locating || !lookUp)
+            return;
+        _locating = true;
+        _ = LocateAsync();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _stopping.Cancel();
+        _stopping.Dispose();
+    }
+
+    private async Task LocateAsync()
+    {
+        ServerLocation location;
+        try
+        {
+            location = await locator.LocateAsync(_stopping.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+
+        post(() =>
+        {
+            _locating = false;
+            if (IsActive)
+                located(location);
+        });
+    }
+}
