@@ -12,9 +12,12 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Test-LtConfiguration server.yaml
 ///
-/// Line Column Key          Message
-/// ---- ------ ---          -------
-///    3      1 listenprt    unknown key</code>
+///    Path: /etc/lighttunnel/server.yaml
+///
+/// Line Column Key              Message
+/// ---- ------ ---              -------
+///    3      1 listenPrt        'listenPrt' is not a key of this file. Did you mea
+///                              n 'listenPort'?</code>
 /// <para>Shows what is wrong with a file.</para>
 /// </example>
 /// <example>
