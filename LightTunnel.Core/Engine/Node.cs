@@ -149,7 +149,7 @@ internal abstract class Node : ILinkHost, IDisposable
         next = Math.Min(next, FinishTurn(now));
         if (_timers.TryPeek(out _, out long earliest))
             next = Math.Min(next, earliest);
-        return next;
+        return _commands.IsEmpty ? next : now;
     }
 
     /// <summary>Hands a handshake datagram to the control loop; false when it has too much to do.</summary>

@@ -227,7 +227,7 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
     }
 
     [Theory]
-    [InlineData("Get-LtServer -Nam", "office")]
+    [InlineData("Get-LtServer -Name o", "office")]
     [InlineData("Get-LtNetwork -Name h", "home")]
     [InlineData("Get-LtPeer -Name la", "laptop")]
     [InlineData("Get-LtPeer -Address 10.0.0.22", "10.0.0.22")]
@@ -237,8 +237,6 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
     {
         ModuleShell shell = await SampleAsync();
         await shell.RunAsync("Get-LtServer; Get-LtNetwork; Get-LtPeer; Get-LtRoute");
-        if (line.EndsWith("-Nam", StringComparison.Ordinal))
-            line += "e ";
 
         ShellResult result = await shell.RunAsync("param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, $null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
 
