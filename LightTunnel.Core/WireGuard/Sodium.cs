@@ -4,8 +4,8 @@ using System.Security.Cryptography;
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// The primitives of libsodium (the library that the NSec package brings) that links are made of, on plain spans. NSec's own key objects
-/// are not used: each lies in guarded pages of its own, and some thousand sessions would use up the memory maps that a process may have.
+/// The primitives of libsodium that links are made of, on plain spans. Called without a wrapper such as NSec, whose key objects lie in guarded
+/// pages of their own: some thousand sessions would use up the memory maps that a process may have.
 /// </summary>
 internal static partial class Sodium
 {
