@@ -234,7 +234,7 @@ public sealed class ConfigurationFileTests : IDisposable
         byte[] small = "role: server\naddress:\n  - 10.0.0.1/24\nlistenPort: 9\nendpoint: [a:1, 'b:2']\n"u8.ToArray();
         var mutator = new ByteMutator(7);
         int clean = 0;
-        for (int i = 0; i < 4000; i++)
+        for (int i = 0; i < Fuzz.Count(4000); i++)
         {
             string path = _folder.File("hostile.yaml");
             File.WriteAllBytes(path, mutator.Mutate(i % 2 == 0 ? good : small));
@@ -242,7 +242,7 @@ public sealed class ConfigurationFileTests : IDisposable
                 clean++;
         }
 
-        Assert.InRange(clean, 1, 3000);
+        Assert.InRange(clean, 1, Fuzz.Count(3000));
     }
 
     [Theory]

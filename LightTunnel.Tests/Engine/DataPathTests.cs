@@ -80,10 +80,10 @@ public sealed class DataPathTests : IDisposable
         bob.TakeReceived();
         int peers = server.Node.Peers.Count();
 
-        var random = new Random(seed);
+        var random = new Random(Fuzz.Seed(seed));
         using InMemoryTransport stranger = _network.Net.Open(IPAddress.Parse("192.0.2.66"), 4000);
         UdpEndpoint[] victims = [new(IPAddress.Parse(SimulatedNetwork.ServerHost), SimulatedNetwork.ServerPort), server.Peer("alice").Path.Endpoint];
-        for (int i = 0; i < 3000; i++)
+        for (int i = 0; i < Fuzz.Count(3000); i++)
         {
             byte[] datagram = Mutate(random, captured);
             (random.Next(2) == 0 ? stranger : alice.Transport).Send(datagram, victims[random.Next(2)]);
@@ -103,9 +103,9 @@ public sealed class DataPathTests : IDisposable
     public void HostileTunPackets_NeitherThrow_NorGetThrough()
     {
         (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
-        var random = new Random(7);
+        var random = new Random(Fuzz.Seed(7));
         byte[][] seeds = [TestPackets.Udp(alice.Address, bob.Address, new byte[40]), TestPackets.Udp(alice.Address, server.Address, new byte[40])];
-        for (int i = 0; i < 3000; i++)
+        for (int i = 0; i < Fuzz.Count(3000); i++)
         {
             byte[] packet = Mutate(random, seeds);
             if (packet.Length > 0)

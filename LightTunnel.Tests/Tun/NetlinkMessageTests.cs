@@ -72,10 +72,10 @@ public sealed class NetlinkMessageTests
     [Fact]
     public void Fuzz_MutatedAnswers_EndTheWalkWithoutThrowing()
     {
-        var random = new Random(20260102);
+        var random = new Random(Fuzz.Seed(20260102));
         byte[] seed = [.. AddressAnswer, .. AddressAnswer, 20, 0, 0, 0, 3, 0, 2, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         int messages = 0, addresses = 0;
-        for (int i = 0; i < 50_000; i++)
+        for (int i = 0; i < Fuzz.Count(50_000); i++)
         {
             byte[] answer = (byte[])seed.Clone();
             for (int changes = random.Next(6); changes > 0; changes--)
@@ -95,7 +95,7 @@ public sealed class NetlinkMessageTests
             }
         }
 
-        Assert.InRange(messages, 50_000, 150_000);
-        Assert.InRange(addresses, 10_000, 100_000);
+        Assert.InRange(messages, Fuzz.Count(30_000), Fuzz.Count(150_000));
+        Assert.InRange(addresses, Fuzz.Count(5_000), Fuzz.Count(100_000));
     }
 }

@@ -11,8 +11,9 @@ public sealed class LinkFuzzTests
     [InlineData(3)]
     public void MutatedMessagesOfEveryType_AreDroppedWithoutExceptionOrGrowth(int seed)
     {
-        FuzzReport report = FuzzTargets.Links(10_000, seed);
-        Assert.Equal(10_000, report.Fed);
+        int count = Fuzz.Count(10_000);
+        FuzzReport report = FuzzTargets.Links(count, Fuzz.Seed(seed));
+        Assert.Equal(count, report.Fed);
         Assert.Equal(0, report.Accepted);
         Assert.Equal(0, report.NewSessions);
         Assert.Equal(0, report.NewLinks);
