@@ -359,6 +359,15 @@ internal sealed class ClientNode : Node
     {
         _server.Session!.Registered = true;
         _server.Monitor.Reset(); // Probes that the old path swallowed say nothing of the new one.
+        if (registered.Addresses.FirstOrDefault(own => own.Prefix.Contains(TunnelAddress.FromIPAddress(_server.Path.Endpoint.Address))) is { PrefixLength: > 0 } own)
+        {
+            Fail(new LightTunnelException(
+                LightTunnelError.InvalidAddress,
+                $"The server is reached at {_server.Path.Endpoint}, which lies inside the tunnel's own network {own.Prefix}: the tunnel would have to carry itself.",
+                "Give the network another prefix (Start-LtServer -Address), or the server another endpoint."));
+            return;
+        }
+
         int mtu = Math.Min(_options.Mtu ?? registered.Mtu, registered.Mtu);
         if (_options.Mtu > mtu)
             Log.Warning("An MTU of {Requested} was asked for; the network carries {Mtu} at most", _options.Mtu, mtu);

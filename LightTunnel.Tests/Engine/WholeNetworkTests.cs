@@ -272,6 +272,17 @@ public sealed class WholeNetworkTests : IDisposable
     }
 
     [Fact]
+    public void ServerInsideTheTunnelsOwnNetwork_IsRefused_AsTheTunnelCannotCarryItself()
+    {
+        _network.StartServer(null, "203.0.113.200/24");
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.Client.Connected.IsFaulted, Soon));
+        var failure = Assert.IsType<LightTunnelException>(alice.Client.Connected.Exception!.InnerException);
+        Assert.Equal(LightTunnelError.InvalidAddress, failure.Error);
+        Assert.Empty(alice.Tun.Addresses);
+    }
+
+    [Fact]
     public void ClientIsolation_SeparatesClients_ButNeverFromTheServer()
     {
         SimulatedNode server = _network.StartServer(options => options with { ClientIsolation = true });
