@@ -78,6 +78,12 @@ internal sealed class CborMap
         return !Contains(key) || TryGetList(key, 0, maximum, static reader => reader.ReadUInt32(), out value);
     }
 
+    public bool TryGetByteString(int key, int maximumLength, [NotNullWhen(true)] out byte[]? value) =>
+        TryGet(key, static reader => reader.ReadByteString(), out value) && value.Length <= maximumLength;
+
+    public bool TryGetByteStrings(int key, int maximumCount, [NotNullWhen(true)] out IReadOnlyList<byte[]>? value) =>
+        TryGetList(key, 0, maximumCount, static reader => reader.ReadByteString(), out value);
+
     /// <summary>Empty when absent.</summary>
     public bool TryGetMaps(int key, int maximum, [NotNullWhen(true)] out IReadOnlyList<CborMap>? value)
     {

@@ -42,6 +42,9 @@ internal static class ControlMessageCodec
         Refused = 3,
         Directory = 4,
         Leave = 5,
+        Reachability = 6,
+        Introduce = 7,
+        Introduction = 8,
     }
 
     /// <summary>Encodes a message; it always fits in the body of a control frame.</summary>
@@ -57,6 +60,9 @@ internal static class ControlMessageCodec
             case RefusedMessage refused: Write(writer, refused); break;
             case DirectoryMessage directory: Write(writer, directory); break;
             case LeaveMessage leave: Write(writer, leave); break;
+            case ReachabilityMessage reachability: IntroductionCodec.Write(writer, (int)MessageType.Reachability, reachability); break;
+            case IntroduceMessage introduce: IntroductionCodec.Write(writer, (int)MessageType.Introduce, introduce); break;
+            case IntroductionMessage introduction: IntroductionCodec.Write(writer, (int)MessageType.Introduction, introduction); break;
             default: throw new ArgumentException($"{message.GetType().Name} has no encoding.", nameof(message));
         }
 
@@ -83,6 +89,9 @@ internal static class ControlMessageCodec
             MessageType.Refused => Take(TryReadRefused(map, out RefusedMessage? refused), refused, out message),
             MessageType.Directory => Take(TryReadDirectory(map, out DirectoryMessage? directory), directory, out message),
             MessageType.Leave => Take(TryReadLeave(map, out LeaveMessage? leave), leave, out message),
+            MessageType.Reachability => Take(IntroductionCodec.TryRead(map, out ReachabilityMessage? reachability), reachability, out message),
+            MessageType.Introduce => Take(IntroductionCodec.TryRead(map, out IntroduceMessage? introduce), introduce, out message),
+            MessageType.Introduction => Take(IntroductionCodec.TryRead(map, out IntroductionMessage? introduction), introduction, out message),
             _ => false,
         };
         if (valid)
@@ -197,7 +206,7 @@ internal static class ControlMessageCodec
         Require(message.MemberId >= 2, "A client's member id is 2 or above.");
         bool hasVersion = message.SoftwareVersion.Length > 0;
         bool hasEndpoint = message.ObservedEndpoint.IsSpecified;
-        writer.WriteStartMap(8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0));
+        writer.WriteStartMap(8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0) + (message.OtherPort != 0 ? 1 : 0));
         WriteType(writer, MessageType.Registered);
         writer.WriteInt32(1);
         writer.WriteInt32(message.Protocol);
@@ -226,12 +235,21 @@ internal static class ControlMessageCodec
             WriteVersion(writer, message.SoftwareVersion);
         }
 
+        if (message.OtherPort != 0)
+        {
+            writer.WriteInt32(11);
+            writer.WriteInt32(message.OtherPort);
+        }
+
         writer.WriteEndMap();
     }
 
     private static bool TryReadRegistered(CborMap map, [NotNullWhen(true)] out RegisteredMessage? message)
     {
         message = null;
+        int otherPort = 0;
+        if (map.Contains(11) && !map.TryGetInt(11, 1, ushort.MaxValue, out otherPort))
+            return false;
         if (!map.TryGetInt(1, 1, int.MaxValue, out int protocol) || !map.TryGetUInt32(2, 2, out uint member)
             || !map.TryGetText(3, NodeName.MaximumLength, out string? network) || !NodeName.IsValid(network)
             || !map.TryGetText(4, NodeName.MaximumLength, out string? server) || !NodeName.IsValid(server)
@@ -256,6 +274,7 @@ internal static class ControlMessageCodec
             ObservedEndpoint = observed,
             ClientIsolation = isolation,
             SoftwareVersion = version,
+            OtherPort = otherPort,
         };
         return true;
     }
