@@ -1,4 +1,5 @@
 using LightTunnel.Membership;
+using LightTunnel.Packets;
 
 namespace LightTunnel.Engine;
 
@@ -11,7 +12,12 @@ namespace LightTunnel.Engine;
 /// <param name="receive">Takes each message of the other side, in order.</param>
 internal sealed class ControlSession(uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action<ControlMessage> receive) : IControlChannelHost
 {
+    private const int AskBurst = 64;
+
+    private static readonly TimeSpan AskInterval = TimeSpan.FromMilliseconds(100);
+
     private ControlChannel? _channel;
+    private RateLimiter? _introductions;
 
     /// <summary>The number that the client chose; frames of another are not of this registration.</summary>
     public uint Conversation { get; } = conversation;
@@ -21,6 +27,15 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
 
     /// <summary>Server: how far the member was told of the directory, null before it is registered.</summary>
     public DirectoryCursor? DirectoryCursor { get; set; }
+
+    /// <summary>Server: how the member may be reached, null until it told.</summary>
+    public Reachability? Reachability { get; set; }
+
+    /// <summary>Server: members that this one was introduced to.</summary>
+    public HashSet<uint> IntroducedTo { get; } = [];
+
+    /// <summary>Server: whether the member, which asks for an introduction, may: 64 at once, and one more each 100 ms.</summary>
+    public bool MayAskForIntroduction() => (_introductions ??= new RateLimiter(time, AskInterval, AskBurst)).TryTake();
 
     /// <summary>True when the other side has taken everything that was sent.</summary>
     public bool IsIdle => Channel.Pending == 0;

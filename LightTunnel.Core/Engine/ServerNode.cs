@@ -243,6 +243,12 @@ internal sealed class ServerNode : Node
             case RegisterMessage register:
                 Register(peer, register);
                 break;
+            case ReachabilityMessage reachability when peer.Session!.Registered && !_options.ClientIsolation:
+                Introducer.OnReachability(peer, reachability.Reachability, [.. OnlineMembers]);
+                break;
+            case IntroduceMessage introduce when peer.Session!.Registered && !_options.ClientIsolation:
+                Introducer.OnAsked(peer, _members.Find(introduce.MemberId));
+                break;
             case LeaveMessage when peer.Online:
                 SetOffline(peer, "left");
                 peer.Session!.Registered = false;
@@ -388,12 +394,11 @@ internal sealed class ServerNode : Node
         });
         if (_options.ClientIsolation)
             return;
-        foreach (Peer member in _peers.Values)
-        {
-            if (member is { Online: true, Session.Registered: true })
-                _behind.Add(member);
-        }
+        foreach (Peer member in OnlineMembers)
+            _behind.Add(member);
     }
+
+    private IEnumerable<Peer> OnlineMembers => _peers.Values.Where(member => member is { Online: true, Session.Registered: true });
 
     /// <summary>Sends the next page to each member that does not know everything yet and has taken what it was sent.</summary>
     private void TellDirectory()
