@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Routing;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
@@ -11,7 +12,7 @@ namespace LightTunnel.Engine;
 /// A client's side of a network: finds the server, registers, keeps the directory, and has a link of its own with every member it talks to.
 /// When the server is lost it tries again for ever, while interface, address and members' links stay.
 /// </summary>
-internal sealed class ClientNode : Node
+internal sealed class ClientNode : Node, IDirectPathsHost
 {
     private const int HandshakeInitiation = 1;
 
@@ -24,6 +25,8 @@ internal sealed class ClientNode : Node
     private readonly ClientOptions _options;
     private readonly ServerSearch _search;
     private readonly RouteLog _routeLog;
+    private readonly DirectPaths _paths;
+    private readonly IDisposable _addressWatch;
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
     private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Peer _server;
@@ -40,10 +43,11 @@ internal sealed class ClientNode : Node
     /// <param name="lastAddresses">Addresses that the server leased last time; asked for again when nobody wants others.</param>
     /// <param name="save">Keeps leased addresses; called on the control loop, must not block it.</param>
     /// <param name="resolver">Looks up names.</param>
+    /// <param name="addresses">The machine's own addresses.</param>
     /// <param name="services">What the node stands on.</param>
     public ClientNode(
         ClientOptions options, PrivateKey identity, IReadOnlyList<TunnelAddress> lastAddresses, Action<IReadOnlyList<InterfaceAddress>>? save,
-        INameResolver resolver, NodeServices services)
+        INameResolver resolver, ILocalAddressSource addresses, NodeServices services)
         : base(identity, options.NetworkKey, services)
     {
         _options = options;
@@ -51,6 +55,8 @@ internal sealed class ClientNode : Node
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : lastAddresses;
         _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, Post, OnLocated);
         _routeLog = new RouteLog(Log, Time);
+        _paths = new DirectPaths(identity, options.NetworkKey, addresses, services, this);
+        _addressWatch = addresses.Watch(() => Post(_paths.OnNetworkChanged));
         _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server" };
         Link link = Links.Add(options.ServerKey, options.NetworkKey);
         link.Owner = _server;
@@ -117,7 +123,9 @@ internal sealed class ClientNode : Node
     /// <inheritdoc/>
     public override void Dispose()
     {
+        _addressWatch.Dispose();
         _search.Dispose();
+        _paths.Dispose();
         base.Dispose();
     }
 
@@ -162,7 +170,15 @@ internal sealed class ClientNode : Node
     protected override Peer? RelayOf(Peer peer) => peer.IsRelayed ? _server : null;
 
     /// <inheritdoc/>
-    protected override bool IsProbed(Peer peer, long now) => peer.IsServer ? peer.Session is { Registered: true } : base.IsProbed(peer, now);
+    protected override bool IsProbed(Peer peer, long now) =>
+        peer.IsServer ? peer.Session is { Registered: true } : peer.DirectPath is null && base.IsProbed(peer, now);
+
+    /// <inheritdoc/>
+    protected override void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        if (!source.IsRelayed)
+            _paths.OnDatagram(datagram, source.Endpoint);
+    }
 
     /// <inheritdoc/>
     protected override void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
@@ -203,8 +219,8 @@ internal sealed class ClientNode : Node
         {
             peer.LinkedAt = Timestamp;
             peer.Link = link;
-            if (link.Path.IsRelayed)
-                Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
+            link.RoamingEnabled = false; // Paths are chosen by probes, not by where a packet last came from.
+            link.Path = PathTo(peer);
             _routeLog.NoteChange();
         }
 
@@ -231,8 +247,10 @@ internal sealed class ClientNode : Node
         {
             Link link = Links.Find(peer.Key) ?? Links.Add(peer.Key, NetworkKey);
             link.Owner = peer;
+            link.RoamingEnabled = false;
             link.Path = PathTo(peer);
             peer.Link = link;
+            _paths.OnWanted(peer);
         }
 
         peer.Link.RequestHandshake();
@@ -273,7 +291,7 @@ internal sealed class ClientNode : Node
     protected override long RunTimers(Peer peer, long now)
     {
         if (!peer.IsServer)
-            return base.RunTimers(peer, now);
+            return Math.Min(base.RunTimers(peer, now), _paths.RunTimers(peer, now));
         if (now >= _search.NextAttempt)
         {
             bool registering = _server.Session is { Registered: false } && now - _registeredSince < Ticks(RegistrationTimeout);
@@ -286,7 +304,36 @@ internal sealed class ClientNode : Node
     /// <inheritdoc/>
     protected override long FinishTurn(long now) => _routeLog.Run(now, _peers.Values);
 
-    private PathAddress PathTo(Peer peer) => new(_server.Path.Endpoint, peer.MemberId);
+    /// <inheritdoc/>
+    PathCandidate IDirectPathsHost.ServerPath(Peer peer) => new(
+        PathKind.Server, new PathAddress(_server.Path.Endpoint, peer.MemberId), Proven: State == TunnelState.Up && peer.IsListedOnline,
+        RoundTrip: peer.Monitor.RoundTrip, Loss: peer.Monitor.Loss);
+
+    /// <inheritdoc/>
+    void IDirectPathsHost.Tell(ControlMessage message)
+    {
+        if (_server.Session is { Registered: true } session)
+            session.Send(message);
+        Schedule(_server, Timestamp);
+    }
+
+    /// <inheritdoc/>
+    void IDirectPathsHost.SendTo(in UdpEndpoint destination, ReadOnlySpan<byte> datagram) => Services.Transport.Send(datagram, destination);
+
+    /// <inheritdoc/>
+    void IDirectPathsHost.Hurry(Peer peer) => Schedule(peer, Timestamp);
+
+    /// <inheritdoc/>
+    void IDirectPathsHost.OnPathChanged(Peer peer)
+    {
+        peer.Link?.Path = PathTo(peer);
+        peer.Updated = Time.GetUtcNow();
+        peer.Monitor.Reset();
+        peer.Online = peer.IsListedOnline || peer.DirectPath is not null;
+        _routeLog.NoteChange();
+    }
+
+    private PathAddress PathTo(Peer peer) => peer.DirectPath is { } direct ? new(direct.Key.Remote) : new(_server.Path.Endpoint, peer.MemberId);
 
     private void BeginSearch()
     {
@@ -349,6 +396,9 @@ internal sealed class ClientNode : Node
             case DirectoryMessage page:
                 OnDirectory(page);
                 break;
+            case IntroductionMessage introduction:
+                _paths.OnIntroduction(introduction);
+                break;
             case LeaveMessage leave:
                 LoseServer($"The server said goodbye ({leave.Reason}).");
                 break;
@@ -402,6 +452,7 @@ internal sealed class ClientNode : Node
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
             NetworkName, _options.Name, string.Join(", ", registered.Addresses), PublicEndpoint);
         FindServer();
+        _paths.OnRegistered(MemberId, PublicEndpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connected.TrySetResult();
     }
 
@@ -436,6 +487,7 @@ internal sealed class ClientNode : Node
             if (!_peers.Remove(entry.PublicKey, out Peer? gone))
                 continue;
             RemoveRoutes(gone);
+            _paths.Remove(gone);
             Unlink(gone);
         }
 
@@ -463,15 +515,20 @@ internal sealed class ClientNode : Node
             AddRoutes(peer);
         }
 
-        if (peer.Online != entry.Online)
-            peer.Updated = Time.GetUtcNow();
+        bool wasOnline = peer.Online;
         peer.MemberId = entry.MemberId;
         peer.Name = entry.Name;
         peer.Version = entry.SoftwareVersion;
         peer.Mtu = _server.Mtu;
-        peer.Online = entry.Online;
-        if (!entry.Online)
-            DropStaged(peer);
+        peer.IsListedOnline = entry.Online;
+        peer.Online = entry.Online || peer.DirectPath is not null;
+        _paths.Add(peer);
+        if (peer.Online != wasOnline)
+            peer.Updated = Time.GetUtcNow();
+        if (peer.Online)
+            return;
+        DropStaged(peer);
+        DirectPaths.Forget(peer);
     }
 
     private void Unlink(Peer peer)

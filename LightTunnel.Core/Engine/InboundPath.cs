@@ -1,5 +1,6 @@
 using LightTunnel.Packets;
 using LightTunnel.Transport;
+using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
@@ -46,16 +47,22 @@ internal sealed class InboundPath(Node node)
 
             if (datagram.Length == 0 || datagram[0] != TransportMessageType)
             {
-                if (datagram.Length == 0 || datagram[0] is < 1 or > 3)
-                    Counters.Drop(DropReason.Malformed);
-                else if (!node.TryPostHandshake(datagram, source))
-                    Counters.Drop(DropReason.Overload);
+                PostToControl(datagram, source);
                 slot.Length = 0;
                 continue;
             }
 
             OpenTransport(ref slot, datagram, source, table, now);
         }
+    }
+
+    private void PostToControl(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        bool isHandshake = datagram.Length > 0 && datagram[0] is >= 1 and <= 3;
+        if (!isHandshake && !ProbeCodec.TryReadSender(datagram, out _))
+            Counters.Drop(DropReason.Malformed);
+        else if (!(isHandshake ? node.TryPostHandshake(datagram, source) : node.TryPostProbe(datagram, source)))
+            Counters.Drop(DropReason.Overload);
     }
 
     private void OpenTransport(ref PacketSlot slot, Span<byte> datagram, in PathAddress source, ForwardingTable table, long now)

@@ -11,6 +11,9 @@ internal enum InboxKind
     /// <summary>A handshake datagram, from <see cref="InboxItem.Source"/>.</summary>
     Handshake,
 
+    /// <summary>A probe or an answer to one, from <see cref="InboxItem.Source"/>.</summary>
+    Probe,
+
     /// <summary>A decrypted control frame of <see cref="InboxItem.Link"/>.</summary>
     ControlFrame,
 

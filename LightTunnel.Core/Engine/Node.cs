@@ -156,6 +156,9 @@ internal abstract class Node : ILinkHost, IDisposable
     public bool TryPostHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) =>
         datagram.Length <= LongestControlDatagram && _inbox.TryPost(InboxKind.Handshake, datagram, source);
 
+    /// <summary>Hands a probe or answer to the control loop; false when it has too much to do.</summary>
+    public bool TryPostProbe(ReadOnlySpan<byte> datagram, in PathAddress source) => _inbox.TryPost(InboxKind.Probe, datagram, source);
+
     /// <summary>Hands a decrypted control frame to the control loop; false when it has too much to do.</summary>
     public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame) =>
         frame.Length <= LongestControlDatagram && _inbox.TryPost(InboxKind.ControlFrame, frame, link: link);
@@ -257,7 +260,12 @@ internal abstract class Node : ILinkHost, IDisposable
     /// <summary>A packet waits for a link to the peer: make one, and start its handshake.</summary>
     protected abstract void OnLinkWanted(Peer peer);
 
-    /// <summary>A probe told something about the peer's path.</summary>
+    /// <summary>A probe or answer arrived from somewhere; nothing about it is authenticated yet.</summary>
+    protected virtual void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+    }
+
+    /// <summary>A ping told something about the peer's path.</summary>
     protected virtual void OnProbed(Peer peer)
     {
     }
@@ -364,6 +372,9 @@ internal abstract class Node : ILinkHost, IDisposable
         {
             case InboxKind.Handshake:
                 HandleHandshake(item.Bytes, item.Source);
+                break;
+            case InboxKind.Probe:
+                OnProbe(item.Bytes, item.Source);
                 break;
             case InboxKind.ControlFrame:
                 HandleFrame(item.Link!, item.Bytes);

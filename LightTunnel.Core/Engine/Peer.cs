@@ -1,6 +1,7 @@
 using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
+using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
@@ -59,6 +60,9 @@ internal sealed class Peer
         set => _link = value;
     }
 
+    /// <summary>True while the directory lists the peer as online; it also counts as online while a direct path to it is proven.</summary>
+    public bool IsListedOnline { get; set; }
+
     /// <summary>True while the peer takes part. Read by data threads.</summary>
     public bool Online
     {
@@ -86,13 +90,14 @@ internal sealed class Peer
     public double? ReportedLoss { get; set; }
 
     /// <summary>Smoothed round trip, measured by whichever side probes.</summary>
-    public TimeSpan? RoundTrip => Monitor.RoundTrip ?? ReportedRoundTrip;
+    public TimeSpan? RoundTrip => DirectPath?.RoundTrip ?? Monitor.RoundTrip ?? ReportedRoundTrip;
 
     /// <summary>Share of probes lost, 0..1, measured by whichever side probes.</summary>
-    public double? Loss => Monitor.Loss ?? ReportedLoss;
+    public double? Loss => DirectPath is { } path ? path.Loss : Monitor.Loss ?? ReportedLoss;
 
     /// <summary>The kind of path in use; a client without a link is reached through the server.</summary>
     public PathType PathType => !Online ? PathType.Offline
+        : DirectPath is not null ? (IsLocal ? PathType.Lan : PathType.Direct)
         : IsDirectlyLinked ? (Path.Endpoint.IsLocal ? PathType.Lan : PathType.Direct)
         : PathType.Server;
 
@@ -101,6 +106,18 @@ internal sealed class Peer
 
     /// <summary>Timestamp of the last data packet to or from the peer, <see cref="long.MinValue"/> for never; any thread.</summary>
     public long LastTraffic => Volatile.Read(ref _lastTraffic);
+
+    /// <summary>What is done to reach the peer directly, null until somebody asks for it. A client's, for other clients.</summary>
+    public PeerTraversal? Traversal { get; set; }
+
+    /// <summary>The probes of <see cref="Traversal"/>, which owns it.</summary>
+    public ProbeChannel? Channel { get; set; }
+
+    /// <summary>The direct path in use, null while the server passes everything on.</summary>
+    public ProbedPath? DirectPath { get; set; }
+
+    /// <summary>True when <see cref="DirectPath"/> lies within the local network.</summary>
+    public bool IsLocal { get; set; }
 
     /// <summary>The reliable control channel, on links between client and server only.</summary>
     public ControlSession? Session { get; set; }

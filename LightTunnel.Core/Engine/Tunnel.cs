@@ -8,10 +8,12 @@ namespace LightTunnel.Engine;
 /// <param name="TunDevices">Makes virtual interfaces.</param>
 /// <param name="Transports">Makes UDP sockets.</param>
 /// <param name="Resolver">Looks up names.</param>
-internal sealed record TunnelEnvironment(TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver)
+/// <param name="Addresses">The machine's own addresses.</param>
+internal sealed record TunnelEnvironment(
+    TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver, ILocalAddressSource Addresses)
 {
     /// <summary>This machine.</summary>
-    public static TunnelEnvironment System { get; } = new(TimeProvider.System, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver());
+    public static TunnelEnvironment System { get; } = new(TimeProvider.System, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses());
 }
 
 /// <summary>

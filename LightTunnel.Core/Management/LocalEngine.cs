@@ -86,7 +86,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
         var node = undo.Add(new ClientNode(
             options, identity, [.. last.Select(address => address.Address)],
-            addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver, services));
+            addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver, environment.Addresses, services));
         (LocalTunnel handle, Tunnel tunnel) = Publish(options, node, services, options.NetworkKey, undo, Math.Max(options.Mtu ?? 0, 1500));
         node.Post(node.Connect);
         return (handle, tunnel, node);
