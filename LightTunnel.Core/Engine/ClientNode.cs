@@ -16,9 +16,6 @@ internal sealed class ClientNode : Node, IDirectPathsHost
 {
     private const int HandshakeInitiation = 1;
 
-    /// <summary>Handshakes of members that the directory does not tell of yet, kept until it does.</summary>
-    private const int MaximumHeld = 32;
-
     /// <summary>A registration that is not answered within this time is begun anew.</summary>
     private static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(5);
 
@@ -30,9 +27,8 @@ internal sealed class ClientNode : Node, IDirectPathsHost
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
     private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Peer _server;
-    private readonly DirectoryView _directory = new();
-    private readonly Dictionary<PublicKey, Peer> _peers = [];
-    private readonly Queue<(byte[] Datagram, PathAddress Source)> _held = new();
+    private readonly MemberPeers _members;
+    private readonly HeldHandshakes _held = new();
     private IReadOnlyList<TunnelAddress> _requested;
     private Peer? _admitted;
     private bool _refusedStranger;
@@ -55,7 +51,9 @@ internal sealed class ClientNode : Node, IDirectPathsHost
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : lastAddresses;
         _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, Post, OnLocated);
         _routeLog = new RouteLog(Log, Time);
-        _paths = new DirectPaths(identity, options.NetworkKey, addresses, services, this);
+        _members = new MemberPeers(Time);
+        LongestPacket = options.Mtu ?? 0;
+        _paths = new DirectPaths(identity, options.NetworkKey, addresses, _members, services, this);
         _addressWatch = addresses.Watch(() => Post(_paths.OnNetworkChanged));
         _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server" };
         Link link = Links.Add(options.ServerKey, options.NetworkKey);
@@ -88,7 +86,7 @@ internal sealed class ClientNode : Node, IDirectPathsHost
     public Peer Server => _server;
 
     /// <inheritdoc/>
-    public override IEnumerable<Peer> Peers => _server.Addresses.Length == 0 ? _peers.Values : _peers.Values.Prepend(_server);
+    public override IEnumerable<Peer> Peers => _server.Addresses.Length == 0 ? _members.All : _members.All.Prepend(_server);
 
     /// <summary>Begins to look for the server; control loop.</summary>
     public void Connect() => BeginSearch();
@@ -101,24 +99,7 @@ internal sealed class ClientNode : Node, IDirectPathsHost
     }
 
     /// <summary>A sentence for the person who waited too long for the server.</summary>
-    public LightTunnelException Unreachable()
-    {
-        string servers = string.Join(", ", _options.Servers);
-        if (Links.Counters[LinkEvent.ResponseForged] > 0)
-        {
-            return new LightTunnelException(
-                LightTunnelError.InvalidKey,
-                $"The server {servers} answered, but its answer does not fit the network key.",
-                "Check the network key: it must be the server's own (New-LtInvitation on the server gives a fresh invitation with it).");
-        }
-
-        return _search.Candidates.Count == 0 && LastError is { } error
-            ? new LightTunnelException(LightTunnelError.NameResolutionFailed, error, "Check the server's name and this machine's name resolution.")
-            : new LightTunnelException(
-                LightTunnelError.ServerUnreachable,
-                $"The server {servers} did not answer.",
-                "Check that the server runs, that its UDP port is open on the way, and that ServerKey is the server's public key: it does not answer others.");
-    }
+    public LightTunnelException Unreachable() => _search.Unreachable(isForged: Links.Counters[LinkEvent.ResponseForged] > 0, LastError);
 
     /// <inheritdoc/>
     public override void Dispose()
@@ -147,7 +128,7 @@ internal sealed class ClientNode : Node, IDirectPathsHost
     public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
     {
         presharedKey = NetworkKey;
-        _refusedStranger = !_peers.TryGetValue(initiator, out _admitted);
+        _refusedStranger = !_members.TryGet(initiator, out _admitted);
         return !_refusedStranger;
     }
 
@@ -190,13 +171,10 @@ internal sealed class ClientNode : Node, IDirectPathsHost
         // The first message under the new keys may carry a packet, and a packet is taken only from a link with an owner.
         if (_admitted is { } peer && Links.Find(peer.Key) is { } link)
             link.Owner = peer;
-        if (!_refusedStranger || !source.IsRelayed)
-            return;
 
         // The server passes on what members send only: this one is newer than the directory here.
-        if (_held.Count == MaximumHeld)
-            _held.Dequeue();
-        _held.Enqueue((datagram.ToArray(), source));
+        if (_refusedStranger && source.IsRelayed)
+            _held.Hold(datagram, source);
     }
 
     /// <inheritdoc/>
@@ -204,12 +182,12 @@ internal sealed class ClientNode : Node, IDirectPathsHost
     {
         if (link.Owner == _server)
         {
-            if (State != TunnelState.Up)
+            if (State is not (TunnelState.Up or TunnelState.Failed))
                 Register();
             return _server;
         }
 
-        if (!_peers.TryGetValue(link.Peer, out Peer? peer))
+        if (!_members.TryGet(link.Peer, out Peer? peer))
         {
             Links.Remove(link);
             return null;
@@ -265,8 +243,12 @@ internal sealed class ClientNode : Node, IDirectPathsHost
         ControlSession? session = peer.Session;
         if (frame.Kind == ControlFrameKind.Reset)
         {
-            if (session is { Registered: true } && (frame.Conversation == session.Conversation || frame.Conversation == 0))
-                Register();
+            if (session is not { Registered: true } || (frame.Conversation != session.Conversation && frame.Conversation != 0))
+                return;
+
+            // It may refuse this node now, or fall silent: until it has admitted it again, it counts as lost.
+            LoseServer("The server does not know this node any more.");
+            Register();
             return;
         }
 
@@ -302,7 +284,7 @@ internal sealed class ClientNode : Node, IDirectPathsHost
     }
 
     /// <inheritdoc/>
-    protected override long FinishTurn(long now) => _routeLog.Run(now, _peers.Values);
+    protected override long FinishTurn(long now) => _routeLog.Run(now, _members.All);
 
     /// <inheritdoc/>
     PathCandidate IDirectPathsHost.ServerPath(Peer peer) => new(
@@ -335,6 +317,13 @@ internal sealed class ClientNode : Node, IDirectPathsHost
 
     private PathAddress PathTo(Peer peer) => peer.DirectPath is { } direct ? new(direct.Key.Remote) : new(_server.Path.Endpoint, peer.MemberId);
 
+    /// <summary>The server, or the peer's id with it, has become another.</summary>
+    private void RenewPath(Peer peer)
+    {
+        if (peer.Link is { } link && link.Path != PathTo(peer))
+            link.Path = PathTo(peer);
+    }
+
     private void BeginSearch()
     {
         _search.Begin();
@@ -349,7 +338,9 @@ internal sealed class ClientNode : Node, IDirectPathsHost
             Log.Warning("{Failure}", failure);
         }
 
-        _search.Candidates = [.. location.Endpoints.Where(IsOutsideTunnel)];
+        _search.Candidates = [.. location.Endpoints.Where(endpoint => FindAround(endpoint, Forwarding.OwnAddresses) is null)];
+        if (_search.Candidates.Count < location.Endpoints.Count && _search.Candidates.Count == 0)
+            LastError = "Every endpoint of the server lies inside the tunnel's own network.";
         if (_search.Candidates.Count == 0)
             return;
         if (!_server.Path.Endpoint.IsSpecified)
@@ -359,32 +350,32 @@ internal sealed class ClientNode : Node, IDirectPathsHost
     }
 
     /// <summary>The tunnel never carries itself: an endpoint inside the network's prefix cannot be a way to the server.</summary>
-    private bool IsOutsideTunnel(UdpEndpoint endpoint)
+    private static InterfaceAddress? FindAround(UdpEndpoint endpoint, IEnumerable<InterfaceAddress> addresses)
     {
         var address = TunnelAddress.FromIPAddress(endpoint.Address);
-        foreach (InterfaceAddress own in Forwarding.OwnAddresses)
+        foreach (InterfaceAddress own in addresses)
         {
-            if (!own.Prefix.Contains(address))
-                continue;
-            LastError = $"The server's endpoint {endpoint} lies inside the tunnel's own network {own.Prefix}.";
-            return false;
+            if (own.Prefix.Contains(address))
+                return own;
         }
 
-        return true;
+        return null;
     }
 
     private void Register()
     {
         uint conversation = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4)) | 1;
-        var session = new ControlSession(conversation, Time, frame => SendFrame(_server.Link!, frame), OnMessage);
+        var session = new ControlSession(conversation, Time, frame => SendFrame(_server.Link!, frame), message => OnMessage(conversation, message));
         _server.Session = session;
         _registeredSince = Timestamp;
         session.Send(new RegisterMessage { Name = _options.Name, RequestedAddresses = _requested, SoftwareVersion = SoftwareVersion.Text });
         Schedule(_server, _registeredSince);
     }
 
-    private void OnMessage(ControlMessage message)
+    private void OnMessage(uint conversation, ControlMessage message)
     {
+        if (_server.Session?.Conversation != conversation)
+            return; // A message before this one ended the conversation.
         switch (message)
         {
             case RegisteredMessage registered:
@@ -407,7 +398,18 @@ internal sealed class ClientNode : Node, IDirectPathsHost
 
     private void OnRegistered(RegisteredMessage registered)
     {
-        _server.Session!.Registered = true;
+        if (_server.Session!.Registered)
+            return;
+        if (FindAround(_server.Path.Endpoint, registered.Addresses) is { } around)
+        {
+            Fail(new LightTunnelException(
+                LightTunnelError.InvalidEndpoint,
+                $"The server's endpoint {_server.Path.Endpoint} lies inside the network {around.Prefix} that it serves.",
+                "Reach the server at an address outside of that network, or give the network another prefix."));
+            return;
+        }
+
+        _server.Session.Registered = true;
         _server.Monitor.Reset(); // Probes that the old path swallowed say nothing of the new one.
         if (registered.Addresses.FirstOrDefault(own => own.Prefix.Contains(TunnelAddress.FromIPAddress(_server.Path.Endpoint.Address))) is { PrefixLength: > 0 } own)
         {
@@ -423,7 +425,7 @@ internal sealed class ClientNode : Node, IDirectPathsHost
             Log.Warning("An MTU of {Requested} was asked for; the network carries {Mtu} at most", _options.Mtu, mtu);
         try
         {
-            if (!Forwarding.OwnAddresses.SequenceEqual(registered.Addresses))
+            if (!Forwarding.OwnAddresses.SequenceEqual(registered.Addresses) || Services.Tun.Mtu != mtu)
                 Services.Tun.Configure(registered.Addresses, mtu);
         }
         catch (LightTunnelException exception)
@@ -432,6 +434,7 @@ internal sealed class ClientNode : Node, IDirectPathsHost
             return;
         }
 
+        LongestPacket = registered.Mtu; // Others may send what is longer than this node's own MTU.
         MemberId = registered.MemberId;
         NetworkName = registered.NetworkName;
         PublicEndpoint = registered.ObservedEndpoint;
@@ -441,7 +444,8 @@ internal sealed class ClientNode : Node, IDirectPathsHost
         _server.Name = registered.ServerName;
         _server.Version = registered.SoftwareVersion;
         _server.Addresses = [.. registered.ServerAddresses];
-        _server.Mtu = mtu;
+        foreach (Peer peer in _members.All.Append(_server))
+            peer.Mtu = mtu;
         _server.Online = true;
         Forwarding = Forwarding with { OwnAddresses = [.. registered.Addresses] };
         AddRoutes(_server);
@@ -458,77 +462,44 @@ internal sealed class ClientNode : Node, IDirectPathsHost
 
     private void OnRefused(RefusedMessage refused)
     {
-        LightTunnelException exception = refused.ToException();
-        LastError = exception.Message;
-        _server.Session = null;
-        Log.Warning("The server refuses this node: {Reason}", exception.Message);
         if (refused.Reason is RefusalReason.AddressTaken or RefusalReason.AddressUnusable && _options.RequestedAddresses.Count == 0 && _requested.Count > 0)
         {
             // Only what it had last time is gone: any other address will do.
             _requested = [];
             Register();
         }
-        else if (State == TunnelState.Connecting)
+        else
         {
-            Fail(exception);
+            Fail(refused.ToException());
         }
     }
 
     private void OnDirectory(DirectoryMessage page)
     {
-        DirectoryChanges changes = _directory.Apply(page);
-        foreach (DirectoryEntry entry in changes.Added)
-            Update(entry);
-        foreach ((_, DirectoryEntry entry) in changes.Changed)
-            Update(entry);
-
-        foreach (DirectoryEntry entry in changes.Removed)
+        MemberChanges changes = _members.Apply(page, Forwarding, _server.Mtu);
+        Forwarding = changes.Routes;
+        foreach (Peer gone in changes.Gone)
         {
-            if (!_peers.Remove(entry.PublicKey, out Peer? gone))
-                continue;
-            RemoveRoutes(gone);
-            _paths.Remove(gone);
+            _paths.Forget(gone);
             Unlink(gone);
         }
 
+        foreach (Peer told in changes.Told)
+        {
+            RenewPath(told);
+            if (told.Online)
+                continue;
+            _paths.Forget(told);
+            DropStaged(told);
+        }
+
+        // It may be another process that knows nothing of this link. Old keys stay in use until there are new ones.
+        foreach (Peer returned in changes.Returned)
+            returned.Link?.RequestHandshake(force: true);
+
         _routeLog.NoteChange();
-        for (int count = _held.Count; count > 0; count--)
-        {
-            (byte[] datagram, PathAddress source) = _held.Dequeue();
+        foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())
             HandleHandshake(datagram, source);
-        }
-    }
-
-    private void Update(DirectoryEntry entry)
-    {
-        if (!_peers.TryGetValue(entry.PublicKey, out Peer? peer))
-        {
-            peer = new Peer(entry.PublicKey, Time);
-            _peers.Add(entry.PublicKey, peer);
-        }
-
-        TunnelAddress[] addresses = [.. entry.Addresses];
-        if (!peer.Addresses.AsSpan().SequenceEqual(addresses))
-        {
-            RemoveRoutes(peer);
-            peer.Addresses = addresses;
-            AddRoutes(peer);
-        }
-
-        bool wasOnline = peer.Online;
-        peer.MemberId = entry.MemberId;
-        peer.Name = entry.Name;
-        peer.Version = entry.SoftwareVersion;
-        peer.Mtu = _server.Mtu;
-        peer.IsListedOnline = entry.Online;
-        peer.Online = entry.Online || peer.DirectPath is not null;
-        _paths.Add(peer);
-        if (peer.Online != wasOnline)
-            peer.Updated = Time.GetUtcNow();
-        if (peer.Online)
-            return;
-        DropStaged(peer);
-        DirectPaths.Forget(peer);
     }
 
     private void Unlink(Peer peer)
@@ -554,11 +525,8 @@ internal sealed class ClientNode : Node, IDirectPathsHost
         LastError = null;
         _search.End();
         _server.Updated = Time.GetUtcNow();
-        foreach (Peer peer in _peers.Values)
-        {
-            if (peer.Link is { Path.IsRelayed: true } link)
-                link.Path = PathTo(peer);
-        }
+        foreach (Peer peer in _members.All)
+            RenewPath(peer);
 
         Schedule(_server, Timestamp);
     }
@@ -574,12 +542,22 @@ internal sealed class ClientNode : Node, IDirectPathsHost
         BeginSearch();
     }
 
+    /// <summary>Not admitted. Whoever waits to join is told; a node that was in the network goes on trying, and says so once.</summary>
     private void Fail(LightTunnelException exception)
     {
-        State = TunnelState.Failed;
+        _server.Session = null;
+        if (State == TunnelState.Connecting)
+        {
+            State = TunnelState.Failed;
+            _search.End();
+            Log.Error(null, "{Reason}", exception.Message);
+            _connected.TrySetException(exception);
+        }
+        else if (exception.Message != LastError)
+        {
+            Log.Warning("{Reason} Trying again until it works", exception.Message);
+        }
+
         LastError = exception.Message;
-        _search.End();
-        Log.Error(null, "{Reason}", exception.Message);
-        _connected.TrySetException(exception);
     }
 }

@@ -31,9 +31,8 @@ internal interface IDirectPathsHost
 /// A client's direct paths to other members: tells how this node may be reached, lets each pair's <see cref="PeerTraversal"/> find and prove paths, and
 /// puts the best one to use with the very next packet. Owned by the control loop.
 /// </summary>
-internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, ILocalAddressSource addresses, NodeServices services, IDirectPathsHost host) : IDisposable
+internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, ILocalAddressSource addresses, MemberPeers members, NodeServices services, IDirectPathsHost host) : IDisposable
 {
-    private readonly Dictionary<uint, Peer> _byMember = [];
     private readonly List<OutgoingProbe> _outgoing = [];
     private readonly HashSet<Peer> _unreached = [];
     private CandidateList _candidates = CandidateList.Empty;
@@ -55,7 +54,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         _seenByServer = seenByServer;
         _tunnel = tunnel;
         _told = null;
-        foreach (Peer peer in _byMember.Values)
+        foreach (Peer peer in members.All)
             peer.Channel?.OwnMemberId = memberId;
         Gather(Time.GetTimestamp());
     }
@@ -67,7 +66,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
             return;
         long now = Time.GetTimestamp();
         Gather(now);
-        foreach (Peer peer in _byMember.Values)
+        foreach (Peer peer in members.All)
         {
             peer.Traversal?.OnNetworkChanged(now);
             Choose(peer);
@@ -75,21 +74,10 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         }
     }
 
-    /// <summary>The directory told of a member, or that its id is another now.</summary>
-    public void Add(Peer peer) => _byMember[peer.MemberId] = peer;
-
-    /// <summary>A member is gone or offline: its paths are forgotten.</summary>
-    public void Remove(Peer peer)
+    /// <summary>Forgets the paths to a member that is gone or offline.</summary>
+    public void Forget(Peer peer)
     {
-        if (_byMember.TryGetValue(peer.MemberId, out Peer? known) && known == peer)
-            _byMember.Remove(peer.MemberId);
         _unreached.Remove(peer);
-        Forget(peer);
-    }
-
-    /// <summary>Forgets the paths to a member that went offline.</summary>
-    public static void Forget(Peer peer)
-    {
         peer.Traversal?.Dispose();
         peer.Traversal = null;
         peer.Channel = null;
@@ -99,7 +87,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
     public void OnIntroduction(IntroductionMessage introduction)
     {
-        if (!_byMember.TryGetValue(introduction.MemberId, out Peer? peer) || !peer.Online || TraversalOf(peer) is not { } traversal)
+        if (!members.TryGet(introduction.MemberId, out Peer? peer) || !peer.Online || TraversalOf(peer) is not { } traversal)
             return;
         long now = Time.GetTimestamp();
         var candidates = CandidateList.Create(introduction.Reachability.Candidates.Where(candidate => !IsInTunnel(candidate.Endpoint)));
@@ -120,7 +108,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     public void OnDatagram(ReadOnlySpan<byte> datagram, in UdpEndpoint from)
     {
         // A stranger's probe is dropped without an answer: who is no member has no key.
-        if (!ProbeCodec.TryReadSender(datagram, out uint sender) || !_byMember.TryGetValue(sender, out Peer? peer) || IsInTunnel(from) || TraversalOf(peer) is not { } traversal)
+        if (!ProbeCodec.TryReadSender(datagram, out uint sender) || !members.TryGet(sender, out Peer? peer) || IsInTunnel(from) || TraversalOf(peer) is not { } traversal)
             return;
         Span<byte> answer = stackalloc byte[ProbeCodec.Size];
         ProbeOutcome outcome = traversal.OnDatagram(datagram, from, socket: 0, Time.GetTimestamp(), answer, out bool changed);
@@ -204,7 +192,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Peer peer in _byMember.Values)
+        foreach (Peer peer in members.All)
             Forget(peer);
     }
 
@@ -234,7 +222,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         _nat = _seenByServer.IsSpecified
             ? new NatBehaviour(NatDependence.Unknown, Presence: isPublic ? NatPresence.None : NatPresence.Translated, PublicAddress: _seenByServer.Address)
             : default;
-        foreach (Peer peer in _byMember.Values)
+        foreach (Peer peer in members.All)
             peer.Traversal?.SetLocal(_candidates, _nat, now);
 
         var reachability = new Reachability { Candidates = [.. _candidates], Nat = _nat };

@@ -12,6 +12,28 @@ internal sealed record ForwardingTable(PrefixTable<Peer> Routes, InterfaceAddres
     /// <summary>Nothing is known yet.</summary>
     public static ForwardingTable Empty { get; } = new(PrefixTable<Peer>.Empty, []);
 
+    /// <summary>With a route to each address of the peer.</summary>
+    public ForwardingTable With(Peer peer)
+    {
+        PrefixTable<Peer> routes = Routes;
+        foreach (TunnelAddress address in peer.Addresses)
+            routes = routes.With(IpPrefix.Host(address), peer);
+        return this with { Routes = routes };
+    }
+
+    /// <summary>Without the routes to the peer's addresses; what has become another's stays.</summary>
+    public ForwardingTable Without(Peer peer)
+    {
+        PrefixTable<Peer> routes = Routes;
+        foreach (TunnelAddress address in peer.Addresses)
+        {
+            if (routes.TryLookup(address, out Peer? owner) && owner == peer)
+                routes = routes.Without(IpPrefix.Host(address));
+        }
+
+        return this with { Routes = routes };
+    }
+
     /// <summary>True when the address is one of this node's own.</summary>
     public bool IsOwn(TunnelAddress address)
     {

@@ -42,6 +42,7 @@ internal abstract class Node : ILinkHost, IDisposable
     private volatile ForwardingTable _forwarding = ForwardingTable.Empty;
     private volatile uint _memberId;
     private volatile Action? _wake;
+    private volatile int _longestPacket = TunnelOptions.OrdinaryMtu;
 
     protected Node(PrivateKey identity, PresharedKey networkKey, NodeServices services)
     {
@@ -72,6 +73,13 @@ internal abstract class Node : ILinkHost, IDisposable
     {
         get => _memberId;
         protected set => _memberId = value;
+    }
+
+    /// <summary>Longest inner packet that the network carries, bytes; data threads make their buffers large enough for it.</summary>
+    public int LongestPacket
+    {
+        get => _longestPacket;
+        protected set => _longestPacket = Math.Max(value, TunnelOptions.OrdinaryMtu);
     }
 
     /// <summary>Called, from any thread, when <see cref="RunControl"/> has something to do.</summary>
@@ -318,26 +326,10 @@ internal abstract class Node : ILinkHost, IDisposable
     }
 
     /// <summary>Publishes a route to each address of the peer.</summary>
-    protected void AddRoutes(Peer peer)
-    {
-        PrefixTable<Peer> routes = Forwarding.Routes;
-        foreach (TunnelAddress address in peer.Addresses)
-            routes = routes.With(IpPrefix.Host(address), peer);
-        Forwarding = Forwarding with { Routes = routes };
-    }
+    protected void AddRoutes(Peer peer) => Forwarding = Forwarding.With(peer);
 
     /// <summary>Takes the routes to the peer's addresses back.</summary>
-    protected void RemoveRoutes(Peer peer)
-    {
-        PrefixTable<Peer> routes = Forwarding.Routes;
-        foreach (TunnelAddress address in peer.Addresses)
-        {
-            if (routes.TryLookup(address, out Peer? owner) && owner == peer)
-                routes = routes.Without(IpPrefix.Host(address));
-        }
-
-        Forwarding = Forwarding with { Routes = routes };
-    }
+    protected void RemoveRoutes(Peer peer) => Forwarding = Forwarding.Without(peer);
 
     /// <summary>Forgets the packets that wait for the peer's link.</summary>
     protected static void DropStaged(Peer peer)

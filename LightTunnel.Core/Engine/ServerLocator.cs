@@ -32,6 +32,9 @@ internal sealed class ServerLocator(IReadOnlyList<ServerEndpoint> servers, IName
     /// <summary>Most endpoints that one attempt is sent to.</summary>
     private const int MaximumEndpoints = 8;
 
+    /// <summary>"vpn.example.org:9000, 192.0.2.1:9000".</summary>
+    public string Description => string.Join(", ", servers);
+
     /// <summary>Resolves every name; never throws for a name that cannot be.</summary>
     public async Task<ServerLocation> LocateAsync(CancellationToken cancellationToken)
     {
@@ -48,7 +51,7 @@ internal sealed class ServerLocator(IReadOnlyList<ServerEndpoint> servers, IName
                         endpoints.Add(endpoint);
                 }
             }
-            catch (SocketException exception)
+            catch (Exception exception) when (exception is SocketException or ArgumentException)
             {
                 failure = $"The name '{server.Host}' could not be resolved: {exception.Message}";
             }

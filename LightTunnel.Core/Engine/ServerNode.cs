@@ -39,7 +39,7 @@ internal sealed class ServerNode : Node
     private readonly int _mtu;
     private bool _leasesChanged;
     private long _nextSave = long.MinValue;
-    private long _nextLeaseCheck = long.MinValue;
+    private long _nextLeaseCheck;
     private int _online;
 
     /// <param name="options">What the server is to be.</param>
@@ -57,7 +57,9 @@ internal sealed class ServerNode : Node
         _save = save;
         _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
+        LongestPacket = _mtu;
         MemberId = Leases.ServerMemberId;
+        _nextLeaseCheck = Timestamp + Ticks(LeaseCheckInterval); // Members come back first: it was not they who were away.
         Forwarding = new ForwardingTable(PrefixTable<Peer>.Empty, [.. options.Addresses]);
         foreach (Lease lease in leases.All)
             Remember(lease);
@@ -100,6 +102,7 @@ internal sealed class ServerNode : Node
     /// <inheritdoc/>
     public override void FinishState()
     {
+        _leasesChanged |= _leases.SeeOnline(Time.GetUtcNow());
         if (_leasesChanged)
             _save?.Invoke(_leases);
     }
@@ -171,7 +174,8 @@ internal sealed class ServerNode : Node
     /// <inheritdoc/>
     protected override void OnPinged(Peer peer)
     {
-        if (peer.Session is not { Registered: true })
+        // Who was away for a while may find its place taken, which only a new registration can tell it.
+        if (peer.Session is not { Registered: true } || (!peer.Online && _online >= _options.MaxClients))
             SendReset(peer.Link!, 0);
         else if (!peer.Online)
             SetOnline(peer);
@@ -210,6 +214,7 @@ internal sealed class ServerNode : Node
         if (now >= _nextLeaseCheck)
         {
             _nextLeaseCheck = now + Ticks(LeaseCheckInterval);
+            _leasesChanged |= _leases.SeeOnline(Time.GetUtcNow());
             foreach (Lease lease in _leases.RemoveOfflineSince(Time.GetUtcNow() - LeaseTime))
                 Forget(lease);
         }
@@ -227,10 +232,17 @@ internal sealed class ServerNode : Node
 
     private void EndSession(Peer peer)
     {
-        if (peer.Session?.DirectoryCursor is { } cursor)
-            _directory.CloseCursor(cursor);
+        if (peer.Session is { } session)
+            CloseCursor(session);
         _behind.Remove(peer);
         peer.Session = null;
+    }
+
+    private void CloseCursor(ControlSession session)
+    {
+        if (session.DirectoryCursor is { } cursor)
+            _directory.CloseCursor(cursor);
+        session.DirectoryCursor = null;
     }
 
     private ControlSession NewSession(Peer peer, uint conversation) =>
@@ -282,6 +294,7 @@ internal sealed class ServerNode : Node
         peer.Addresses = [.. lease.Addresses];
         peer.Mtu = _mtu;
         session.Registered = true;
+        CloseCursor(session); // Of a member that registers twice in one conversation.
         session.DirectoryCursor = _directory.OpenCursor(lease.MemberId);
         _leasesChanged = true;
         AddRoutes(peer);

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using LightTunnel.Diagnostics;
 using LightTunnel.Transport;
 
 namespace LightTunnel.Engine;
@@ -41,6 +42,27 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Act
 
     /// <summary>The server is found, or no longer wanted.</summary>
     public void End() => NextAttempt = long.MaxValue;
+
+    /// <summary>A sentence for the person who waited too long.</summary>
+    /// <param name="isForged">True when the server answered under another network key.</param>
+    /// <param name="lastError">The last thing that went wrong, or null.</param>
+    public LightTunnelException Unreachable(bool isForged, string? lastError)
+    {
+        if (isForged)
+        {
+            return new LightTunnelException(
+                LightTunnelError.InvalidKey,
+                $"The server {locator.Description} answered, but its answer does not fit the network key.",
+                "Check the network key: it must be the server's own (New-LtInvitation on the server gives a fresh invitation with it).");
+        }
+
+        return Candidates.Count == 0 && lastError is not null
+            ? new LightTunnelException(LightTunnelError.NameResolutionFailed, lastError, "Check the server's name and this machine's name resolution.")
+            : new LightTunnelException(
+                LightTunnelError.ServerUnreachable,
+                $"The server {locator.Description} did not answer.",
+                "Check that the server runs, that its UDP port is open on the way, and that ServerKey is the server's public key: it does not answer others.");
+    }
 
     /// <summary>Plans the next attempt and, unless told to wait or still at it, looks the server up.</summary>
     public void Attempt(long now, bool lookUp)

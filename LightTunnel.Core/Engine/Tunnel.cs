@@ -37,8 +37,7 @@ internal sealed class Tunnel : IAsyncDisposable
     /// <param name="node">The node.</param>
     /// <param name="services">What the node stands on.</param>
     /// <param name="resources">Everything that was opened for the tunnel, node included; disposed when the threads have ended.</param>
-    /// <param name="maxPacketLength">Longest inner packet, bytes.</param>
-    public Tunnel(TunnelOptions options, Node node, NodeServices services, IDisposable resources, int maxPacketLength)
+    public Tunnel(TunnelOptions options, Node node, NodeServices services, IDisposable resources)
     {
         Options = options;
         Node = node;
@@ -47,7 +46,7 @@ internal sealed class Tunnel : IAsyncDisposable
         _time = services.Time;
         Started = _time.GetUtcNow();
         _threads = new TunnelThreads(node, services.Tun, services.Transport, _time, OnThreadFailed);
-        _threads.Start(options.Name, maxPacketLength);
+        _threads.Start(options.Name);
     }
 
     /// <summary>What the tunnel was started with.</summary>
@@ -122,6 +121,10 @@ internal sealed class Tunnel : IAsyncDisposable
             if (reason is null)
                 Services.Log.Information("The tunnel {Tunnel} has stopped", Options.Name);
             _resources.Dispose();
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            reason ??= exception; // Whoever waits learns of it; nobody else could do anything about it.
         }
         finally
         {

@@ -11,6 +11,9 @@ internal abstract record TunnelOptions
     /// <summary>The MTU inside when nobody asks for another: with every header, relayed over IPv6, a packet still fits in 1492 bytes.</summary>
     public const int DefaultMtu = 1400;
 
+    /// <summary>Of an interface that nobody has said anything about; buffers are never smaller.</summary>
+    public const int OrdinaryMtu = 1500;
+
     /// <summary>IPv6 must be able to pass (RFC 8200 section 5).</summary>
     public const int MinimumMtu = 1280;
 

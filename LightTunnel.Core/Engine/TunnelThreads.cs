@@ -1,3 +1,4 @@
+using LightTunnel.Diagnostics;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
@@ -32,15 +33,14 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
 
     /// <summary>Starts all threads.</summary>
     /// <param name="name">The tunnel's name, for the threads'.</param>
-    /// <param name="maxPacketLength">Longest inner packet that may come in or go out, bytes.</param>
-    public void Start(string name, int maxPacketLength)
+    public void Start(string name)
     {
-        node.Woken = () => _work.Set();
+        node.Woken = Wake;
         _threads =
         [
             Run($"LightTunnel {name} control", ControlLoop),
-            Run($"LightTunnel {name} udp", () => ReceiveLoop(maxPacketLength)),
-            Run($"LightTunnel {name} tun", () => SendLoop(maxPacketLength)),
+            Run($"LightTunnel {name} udp", ReceiveLoop),
+            Run($"LightTunnel {name} tun", SendLoop),
         ];
     }
 
@@ -59,6 +59,18 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
 
         node.Woken = null;
         _work.Dispose();
+    }
+
+    private void Wake()
+    {
+        try
+        {
+            _work.Set();
+        }
+        catch (ObjectDisposedException)
+        {
+            // Somebody asks a tunnel that has just ended; nobody is left to be woken.
+        }
     }
 
     private Thread Run(string name, Action body)
@@ -100,22 +112,27 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
         }
     }
 
-    private void ReceiveLoop(int maxPacketLength)
+    private void ReceiveLoop()
     {
-        var received = new PacketBatch(BatchCapacity, maxPacketLength + DatagramOverhead);
-        var forward = new PacketBatch(BatchCapacity, maxPacketLength + DatagramOverhead);
+        PacketBatch received = MakeBatch(DatagramOverhead);
+        PacketBatch forward = MakeBatch(DatagramOverhead);
         while (transport.Receive(received))
         {
             _inbound.Process(received, forward);
             tun.Write(received);
             if (forward.Count > 0)
                 transport.Send(forward);
+            if (received.MaxPacketLength - DatagramOverhead < node.LongestPacket)
+                (received, forward) = (MakeBatch(DatagramOverhead), MakeBatch(DatagramOverhead));
         }
+
+        if (!_stopping)
+            throw new LightTunnelException(LightTunnelError.Internal, "The UDP socket was closed.", "Start the tunnel again.");
     }
 
-    private void SendLoop(int maxPacketLength)
+    private void SendLoop()
     {
-        var packets = new PacketBatch(BatchCapacity, maxPacketLength);
+        PacketBatch packets = MakeBatch(0);
         var replies = new PacketBatch(BatchCapacity, TunnelOptions.MinimumMtu);
         while (tun.Read(packets))
         {
@@ -123,6 +140,17 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
             transport.Send(packets);
             if (replies.Count > 0)
                 tun.Write(replies);
+            if (packets.MaxPacketLength < node.LongestPacket)
+                packets = MakeBatch(0);
+        }
+
+        if (!_stopping)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.TunUnavailable, $"The interface {tun.Name} is gone: somebody removed it.", "Start the tunnel again.") { Target = tun.Name };
         }
     }
+
+    /// <summary>A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.</summary>
+    private PacketBatch MakeBatch(int overhead) => new(BatchCapacity, node.LongestPacket + overhead);
 }

@@ -26,18 +26,23 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         (LocalTunnel handle, Tunnel tunnel, ClientNode node) = await Task.Run(() => StartClient(options), cancellationToken).ConfigureAwait(false);
         try
         {
-            await node.Connected.WaitAsync(cancellationToken).ConfigureAwait(false);
+            Task first = await Task.WhenAny(node.Connected, tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (first == tunnel.Stopped)
+                throw Ended(tunnel);
+            await node.Connected.ConfigureAwait(false);
             return handle;
         }
         catch (OperationCanceledException exception)
         {
-            LightTunnelException reason = await node.AskAsync(node.Unreachable).ConfigureAwait(false);
-            await tunnel.StopAsync().ConfigureAwait(false);
+            Task<LightTunnelException> answer = node.AskAsync(node.Unreachable);
+            await Task.WhenAny(answer, tunnel.Stopped).ConfigureAwait(false);
+            LightTunnelException reason = answer.IsCompletedSuccessfully ? await answer.ConfigureAwait(false) : Ended(tunnel);
+            await handle.StopAsync(CancellationToken.None).ConfigureAwait(false);
             throw new OperationCanceledException(exception.Message, reason, cancellationToken);
         }
         catch
         {
-            await tunnel.StopAsync().ConfigureAwait(false);
+            await handle.StopAsync(CancellationToken.None).ConfigureAwait(false);
             throw;
         }
     }
@@ -50,6 +55,12 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
     /// <inheritdoc/>
     public IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => ConfigurationFile.Check(path);
+
+    private static LightTunnelException Ended(Tunnel tunnel) => new(
+        LightTunnelError.Stopped,
+        $"The tunnel '{tunnel.Options.Name}' ended while it was being set up{(tunnel.Failure is { } failure ? $": {failure}" : ".")}",
+        "Try again; the log tells more.",
+        tunnel.Stopped.Exception?.InnerException) { Target = tunnel.Options.Name };
 
     private LocalTunnel StartServer(ServerOptions options)
     {
@@ -68,7 +79,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var node = undo.Add(new ServerNode(
             options, identity, networkKey, leases,
             changed => saver.Save(current => current with { Leases = [.. changed.All], NextMemberId = changed.NextMemberId }), services));
-        return Publish(options, node, services, networkKey, undo, mtu).Handle;
+        return Publish(options, node, services, networkKey, undo).Handle;
     }
 
     private (LocalTunnel Handle, Tunnel Tunnel, ClientNode Node) StartClient(ClientOptions options)
@@ -87,7 +98,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var node = undo.Add(new ClientNode(
             options, identity, [.. last.Select(address => address.Address)],
             addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver, environment.Addresses, services));
-        (LocalTunnel handle, Tunnel tunnel) = Publish(options, node, services, options.NetworkKey, undo, Math.Max(options.Mtu ?? 0, 1500));
+        (LocalTunnel handle, Tunnel tunnel) = Publish(options, node, services, options.NetworkKey, undo);
         node.Post(node.Connect);
         return (handle, tunnel, node);
     }
@@ -124,9 +135,9 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     }
 
     private static (LocalTunnel Handle, Tunnel Tunnel) Publish(
-        TunnelOptions options, Node node, NodeServices services, PresharedKey networkKey, Undo undo, int maxPacketLength)
+        TunnelOptions options, Node node, NodeServices services, PresharedKey networkKey, Undo undo)
     {
-        var tunnel = new Tunnel(options, node, services, undo.Keep(), maxPacketLength);
+        var tunnel = new Tunnel(options, node, services, undo.Keep());
         var handle = new LocalTunnel(tunnel, networkKey);
         try
         {

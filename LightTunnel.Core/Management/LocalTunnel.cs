@@ -86,10 +86,26 @@ internal sealed class LocalTunnel : ITunnelHandle
     }
 
     /// <inheritdoc/>
-    public Task StopAsync(CancellationToken cancellationToken) => _tunnel.StopAsync().WaitAsync(cancellationToken);
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await _tunnel.StopAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
+        TunnelCatalog.Unregister(this);
+    }
 
     /// <inheritdoc/>
-    public Task WaitForStopAsync(CancellationToken cancellationToken) => _tunnel.Stopped.WaitAsync(cancellationToken);
+    public async Task WaitForStopAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _tunnel.Stopped.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // It is told of a stop by itself as well, but who waits for it here may use the name again at once.
+            if (_tunnel.Stopped.IsCompleted)
+                TunnelCatalog.Unregister(this);
+        }
+    }
 
     private static ServerEndpoint ParseEndpoint(string text, int defaultPort) =>
         ServerEndpoint.TryParse(text, defaultPort, out ServerEndpoint endpoint)

@@ -192,6 +192,14 @@ internal sealed class Leases
         return lease;
     }
 
+    /// <summary>Notes that every member that is online was so until now; false when none is.</summary>
+    public bool SeeOnline(DateTimeOffset now)
+    {
+        foreach (uint memberId in _online)
+            Put(_byId[memberId] with { LastSeen = now });
+        return _online.Count > 0;
+    }
+
     /// <summary>Forgets members that have been offline since before a time, and returns them.</summary>
     public IReadOnlyList<Lease> RemoveOfflineSince(DateTimeOffset before)
     {

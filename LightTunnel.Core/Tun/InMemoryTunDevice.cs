@@ -98,8 +98,7 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
         {
             while (!_closed)
             {
-                TakeInjected(batch);
-                if (batch.Count > 0)
+                if (TakeInjected(batch))
                     return true;
                 Monitor.Wait(_injected);
             }
@@ -155,10 +154,17 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     /// <inheritdoc/>
     public void Dispose() => Close();
 
-    private void TakeInjected(PacketBatch batch)
+    /// <summary>True when there was a packet, also one too long for the batch, which is lost as with a real device.</summary>
+    private bool TakeInjected(PacketBatch batch)
     {
+        bool any = false;
         while (!batch.IsFull && _injected.TryDequeue(out byte[]? packet))
+        {
             batch.TryAdd(packet);
+            any = true;
+        }
+
+        return any;
     }
 }
 

@@ -101,6 +101,9 @@ internal sealed class SimulatedNetwork : IDisposable
         Kill(node);
     }
 
+    /// <summary>The server's state is lost, but for its key.</summary>
+    public void ForgetSaved() => Saved = ([], 0);
+
     public void Run(TimeSpan duration) => RunUntil(() => false, duration);
 
     /// <summary>Lets time pass until the condition holds; false when it never did.</summary>

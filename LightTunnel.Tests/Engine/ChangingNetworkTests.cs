@@ -1,0 +1,185 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Membership;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+using Xunit;
+using TunnelState = LightTunnel.Engine.TunnelState;
+
+namespace LightTunnel.Tests.Engine;
+
+/// <summary>What members and servers do to each other over a long life: restarts, losses, other ids, other sizes.</summary>
+public sealed class ChangingNetworkTests : IDisposable
+{
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Later = TimeSpan.FromSeconds(60);
+
+    private readonly SimulatedNetwork _network = new();
+    private readonly HashSet<string> _cut = [];
+
+    public void Dispose() => _network.Dispose();
+
+    [Fact]
+    public void ServerThatLostItsLeases_GivesOtherIds_AndMembersStillReachEachOther()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = Join("alice");
+        SimulatedNode bob = Join("bob");
+        SimulatedNode carol = Join("carol");
+        Reach(carol, alice);
+        Reach(carol, bob);
+
+        _network.Kill(server);
+        Assert.True(_network.RunUntil(() => !alice.IsUp && !bob.IsUp && !carol.IsUp, Later));
+        _network.ForgetSaved();
+        Cut(alice, carol);
+        _network.StartServer();
+        Assert.True(_network.RunUntil(() => bob.IsUp, Later));
+        Cut(carol);
+        Assert.True(_network.RunUntil(() => alice.IsUp, Later));
+        Cut();
+        Assert.True(_network.RunUntil(() => carol.IsUp, Later));
+        _network.Run(Soon);
+
+        Assert.Equal(2u, bob.Node.MemberId);
+        Assert.Equal(["alice", "bob"], carol.Node.Peers.Where(peer => !peer.IsServer).Select(peer => peer.Name).Order());
+        Reach(carol, alice);
+        Reach(carol, bob);
+        Reach(alice, bob);
+    }
+
+    [Fact]
+    public void FullServer_TakesNobodyBack_WhosePlaceIsTaken_UntilOneIsFree()
+    {
+        SimulatedNode server = _network.StartServer(options => options with { MaxClients = 1 });
+        SimulatedNode alice = Join("alice");
+        Cut(alice);
+        Assert.True(_network.RunUntil(() => !server.Peer("alice").Online, Later));
+        SimulatedNode bob = Join("bob");
+        Cut();
+        _network.Run(Later);
+
+        Assert.Equal(["bob"], server.Node.Peers.Where(peer => peer.Online).Select(peer => peer.Name));
+        Assert.Equal(TunnelState.Reconnecting, alice.Client.State);
+        Assert.InRange(alice.LogLines.Count(line => line.Contains("as many clients online", StringComparison.Ordinal)), 1, 2);
+
+        _network.Stop(bob);
+        Assert.True(_network.RunUntil(() => alice.IsUp && server.Peer("alice").Online, Later));
+    }
+
+    [Fact]
+    public void MemberThatWasOnlineAllTheTime_KeepsItsLease_OverTheServersRestart()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = Join("alice");
+        _network.Run(TimeSpan.FromMinutes(125));
+        _network.Kill(server);
+
+        Lease saved = Assert.Single(_network.Saved.Leases);
+        Assert.InRange(_network.Time.GetUtcNow() - saved.LastSeen, TimeSpan.Zero, TimeSpan.FromMinutes(65));
+        Assert.NotNull(alice);
+    }
+
+    [Fact]
+    public void ServerThatStops_SavesWhoWasThere()
+    {
+        SimulatedNode server = _network.StartServer();
+        Join("alice");
+        _network.Run(TimeSpan.FromMinutes(5));
+        _network.Stop(server);
+
+        Assert.InRange(_network.Time.GetUtcNow() - Assert.Single(_network.Saved.Leases).LastSeen, TimeSpan.Zero, Soon);
+    }
+
+    [Fact]
+    public void ServerAwayForMonths_GivesItsMembersTimeToComeBack()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = Join("alice");
+        uint id = alice.Node.MemberId;
+        _network.Kill(server);
+        _network.Time.Advance(TimeSpan.FromDays(60));
+        _network.StartServer();
+
+        Assert.True(_network.RunUntil(() => !alice.IsUp, Later));
+        Assert.True(_network.RunUntil(() => alice.IsUp, Later));
+        Assert.Equal(id, alice.Node.MemberId);
+        Assert.Single(_network.Server.Node.Peers);
+    }
+
+    [Fact]
+    public void ServersEndpointInsideItsOwnNetwork_IsAnError()
+    {
+        _network.StartServer(null, "203.0.113.77/24");
+        SimulatedNode alice = _network.AddClient("alice");
+
+        Assert.True(_network.RunUntil(() => alice.Client.Connected.IsCompleted, Soon));
+        Assert.Equal(LightTunnelError.InvalidEndpoint, ((LightTunnelException)alice.Client.Connected.Exception!.InnerException!).Error);
+        Assert.Empty(alice.Tun.Addresses);
+    }
+
+    [Fact]
+    public void RestartedServer_WithAnotherMtu_ChangesTheInterface_AndEveryPeer()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = Join("alice");
+        Join("bob");
+        _network.Stop(server);
+        _network.StartServer(options => options with { Mtu = 1300 });
+        Assert.True(_network.RunUntil(() => alice.IsUp, Later));
+        _network.Run(Soon);
+
+        Assert.Equal(1300, alice.Tun.Mtu);
+        Assert.All(alice.Node.Peers, peer => Assert.Equal(1300, peer.Mtu));
+    }
+
+    [Fact]
+    public void RestartedMember_IsReachedAtOnce_ByWhoHasAnOldLink()
+    {
+        _network.StartServer();
+        using var identity = PrivateKey.Generate();
+        SimulatedNode alice = Join("alice");
+        SimulatedNode bob = _network.AddClient("bob", identity: Copy(identity));
+        Assert.True(_network.RunUntil(() => bob.IsUp, Soon));
+        _network.Settle();
+        Reach(alice, bob);
+        _network.Stop(bob);
+        _network.Run(Soon);
+        bob = _network.AddClient("bob", identity: Copy(identity));
+        Assert.True(_network.RunUntil(() => bob.IsUp, Soon));
+        _network.Run(Soon);
+
+        Reach(alice, bob);
+    }
+
+    private static PrivateKey Copy(PrivateKey key)
+    {
+        Assert.True(PrivateKey.TryParse(key.Reveal(), out PrivateKey? copy));
+        return copy;
+    }
+
+    /// <summary>A packet arrives, the first time that it is sent.</summary>
+    private void Reach(SimulatedNode from, SimulatedNode to)
+    {
+        to.TakeReceived();
+        from.Send(to.Address, "hello");
+        Assert.True(_network.RunUntil(() => to.Tun.WrittenCount > 0, Soon), $"{from.Name} does not reach {to.Name}.");
+        Assert.Equal(["hello"], to.TakeReceived());
+    }
+
+    /// <summary>These nodes, and no others, are cut off from everybody.</summary>
+    private void Cut(params SimulatedNode[] nodes)
+    {
+        _cut.Clear();
+        _cut.UnionWith(nodes.Select(node => node.Host));
+        _network.Net.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
+            !_cut.Contains(from.Address.ToString()) && !_cut.Contains(to.Address.ToString());
+    }
+
+    private SimulatedNode Join(string name)
+    {
+        SimulatedNode node = _network.AddClient(name);
+        Assert.True(_network.RunUntil(() => node.IsUp, Soon), $"{name} did not join: {node.Client.LastError}");
+        _network.Settle();
+        return node;
+    }
+}

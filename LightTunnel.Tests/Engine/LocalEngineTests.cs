@@ -1,0 +1,198 @@
+using System.Net;
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Management;
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using LightTunnel.Tun;
+using LightTunnel.WireGuard;
+using Xunit;
+
+namespace LightTunnel.Tests.Engine;
+
+/// <summary>Whole tunnels with their threads, state and sockets on loopback; only the interface is in memory.</summary>
+public sealed class LocalEngineTests : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("lt-engine").FullName;
+    private readonly DeviceFactory _devices = new();
+    private readonly LocalEngine _engine;
+    private readonly string _networkKey = PresharedKey.Generate().Reveal();
+
+    public LocalEngineTests()
+    {
+        _engine = new LocalEngine(new TunnelEnvironment(TimeProvider.System, _devices, new UdpTransportFactory(), new SystemNameResolver()));
+    }
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task NetworkWithLargePackets_CarriesThem_ToAClientThatAskedForNothing()
+    {
+        ITunnelHandle server = await StartServerAsync("jumbo-hub", mtu: 9000);
+        ITunnelHandle client = await ConnectAsync("jumbo-client", server);
+        TunnelAddress serverAddress = Address("10.77.0.1");
+        TunnelAddress clientAddress = Address((await client.GetStatusAsync(Cancellation)).Addresses[0].Split('/')[0]);
+        InMemoryTunDevice atServer = _devices.Made[0];
+        InMemoryTunDevice atClient = _devices.Made[1];
+        Assert.Equal(9000, atClient.Mtu);
+
+        byte[] large = TestPackets.Udp(serverAddress, clientAddress, new byte[8000]);
+        Assert.Equal(large, await SendUntilItArrives(atServer, atClient, large));
+        large = TestPackets.Udp(clientAddress, serverAddress, new byte[8000]);
+        Assert.Equal(large, await SendUntilItArrives(atClient, atServer, large));
+
+        await client.StopAsync(Cancellation);
+        await server.StopAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task StoppedTunnel_MakesRoomForItsNameAtOnce()
+    {
+        for (int i = 0; i < 20; i++)
+        {
+            ITunnelHandle server = await StartServerAsync("again");
+            Assert.Contains(server, TunnelCatalog.Local);
+            await server.StopAsync(Cancellation);
+            Assert.DoesNotContain(server, TunnelCatalog.Local);
+        }
+    }
+
+    [Fact]
+    public async Task ConnectAsync_WithoutAnAnswer_LeavesNothingBehind()
+    {
+        using var cancellation = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
+        OperationCanceledException given = await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => _engine.ConnectAsync(Client("nobody-there", 9, PrivateKey.Generate().PublicKey.ToString()), cancellation.Token));
+
+        Assert.Equal(LightTunnelError.ServerUnreachable, Assert.IsType<LightTunnelException>(given.InnerException).Error);
+        Assert.True(Assert.Single(_devices.Made).IsClosed);
+        Assert.DoesNotContain(TunnelCatalog.Local, tunnel => tunnel.Name == "nobody-there");
+        using StateStore free = StateStore.Open(Path.Combine(_folder, "nobody-there"));
+    }
+
+    [Fact]
+    public async Task ConnectAsync_WhoseInterfaceFails_SaysSo_InsteadOfWaiting()
+    {
+        _devices.FailReading = true;
+        using var cancellation = new CancellationTokenSource(Patience);
+        LightTunnelException failure = await Assert.ThrowsAsync<LightTunnelException>(
+            () => _engine.ConnectAsync(Client("broken", 9, PrivateKey.Generate().PublicKey.ToString()), cancellation.Token).WaitAsync(Patience, Cancellation));
+
+        Assert.Contains("unplugged", failure.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(TunnelCatalog.Local, tunnel => tunnel.Name == "broken");
+    }
+
+    [Fact]
+    public async Task InterfaceThatSomebodyRemoves_EndsTheTunnel_WithTheReason()
+    {
+        ITunnelHandle server = await StartServerAsync("robbed");
+        _devices.Made[0].Close();
+
+        LightTunnelException failure = await Assert.ThrowsAsync<LightTunnelException>(() => server.WaitForStopAsync(Cancellation).WaitAsync(Patience, Cancellation));
+        Assert.Equal(LightTunnelError.TunUnavailable, failure.Error);
+        Assert.DoesNotContain(server, TunnelCatalog.Local);
+        await server.StopAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task AskingAStoppedTunnel_IsAnError_NeverAHang()
+    {
+        ITunnelHandle server = await StartServerAsync("asked");
+        Task[] asking =
+        [
+            .. Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+            {
+                while (true)
+                {
+                    try
+                    {
+                        await server.GetPeersAsync(Cancellation);
+                    }
+                    catch (LightTunnelException exception)
+                    {
+                        Assert.Equal(LightTunnelError.Stopped, exception.Error);
+                        return;
+                    }
+                }
+            })),
+        ];
+        await Task.WhenAll(server.StopAsync(Cancellation), server.StopAsync(Cancellation)).WaitAsync(Patience, Cancellation);
+        await Task.WhenAll(asking).WaitAsync(Patience, Cancellation);
+    }
+
+    private static async Task<byte[]?> SendUntilItArrives(InMemoryTunDevice from, InMemoryTunDevice to, byte[] packet)
+    {
+        byte[]? arrived = null;
+        for (int i = 0; i < 5 && arrived is null; i++)
+        {
+            from.Inject(packet);
+            arrived = await Task.Run(() => to.Collect(TimeSpan.FromSeconds(2)));
+        }
+
+        return arrived;
+    }
+
+    private static TunnelAddress Address(string text) => TunnelAddress.FromIPAddress(IPAddress.Parse(text));
+
+    private Task<ITunnelHandle> StartServerAsync(string name, int? mtu = null) => _engine.StartServerAsync(
+        new ServerSettings
+        {
+            Name = name, Address = ["10.77.0.1/24"], ListenPort = 0, Mtu = mtu, NetworkKey = new Secret(_networkKey),
+            StatePath = Path.Combine(_folder, name),
+        },
+        Cancellation);
+
+    private async Task<ITunnelHandle> ConnectAsync(string name, ITunnelHandle server)
+    {
+        TunnelStatus status = await server.GetStatusAsync(Cancellation);
+        using var cancellation = new CancellationTokenSource(Patience);
+        return await _engine.ConnectAsync(Client(name, status.ListenPort, status.PublicKey), cancellation.Token);
+    }
+
+    private ClientSettings Client(string name, int port, string serverKey) => new()
+    {
+        Name = name, Server = [$"127.0.0.1:{port}"], ServerKey = serverKey, NetworkKey = new Secret(_networkKey), StatePath = Path.Combine(_folder, name),
+    };
+
+    private sealed class DeviceFactory : ITunDeviceFactory
+    {
+        public List<InMemoryTunDevice> Made { get; } = [];
+
+        public bool FailReading { get; set; }
+
+        public ITunDevice Create(string? name)
+        {
+            var device = new InMemoryTunDevice($"lt{Made.Count}", Made.Count + 1);
+            Made.Add(device);
+            return FailReading ? new BrokenDevice(device) : device;
+        }
+    }
+
+    private sealed class BrokenDevice(InMemoryTunDevice device) : ITunDevice
+    {
+        public string Name => device.Name;
+
+        public int InterfaceIndex => device.InterfaceIndex;
+
+        public int Mtu => device.Mtu;
+
+        public long WriteErrors => device.WriteErrors;
+
+        public bool Read(PacketBatch batch) => throw new IOException("The interface was unplugged.");
+
+        public void Write(PacketBatch batch) => device.Write(batch);
+
+        public void Write(ReadOnlySpan<byte> packet) => device.Write(packet);
+
+        public void Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu) => device.Configure(addresses, mtu);
+
+        public void Close() => device.Close();
+
+        public void Dispose() => device.Dispose();
+    }
+}
