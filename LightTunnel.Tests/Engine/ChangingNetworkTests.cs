@@ -171,7 +171,7 @@ public sealed class ChangingNetworkTests : IDisposable
     {
         _cut.Clear();
         _cut.UnionWith(nodes.Select(node => node.Host));
-        _network.Net.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
+        _network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
             !_cut.Contains(from.Address.ToString()) && !_cut.Contains(to.Address.ToString());
     }
 

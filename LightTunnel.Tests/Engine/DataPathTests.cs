@@ -11,7 +11,7 @@ public sealed class DataPathTests : IDisposable
 {
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(2);
 
-    private readonly SimulatedNetwork _network = new();
+    private readonly SimulatedNetwork _network = new() { IsDirectBlocked = true };
 
     public void Dispose() => _network.Dispose();
 
@@ -66,7 +66,7 @@ public sealed class DataPathTests : IDisposable
     {
         (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
         var captured = new List<byte[]>();
-        _network.Net.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
+        _network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
         {
             captured.Add(datagram.ToArray());
             return true;
@@ -75,7 +75,7 @@ public sealed class DataPathTests : IDisposable
         alice.Send(bob.Address, "relayed");
         alice.Send(server.Address, "direct");
         _network.Run(Soon);
-        _network.Net.Filter = null;
+        _network.Filter = null;
         server.TakeReceived();
         bob.TakeReceived();
         int peers = server.Node.Peers.Count();

@@ -25,7 +25,7 @@ public sealed class LocalEngineTests : IDisposable
 
     public LocalEngineTests()
     {
-        _engine = new LocalEngine(new TunnelEnvironment(TimeProvider.System, _devices, new UdpTransportFactory(), new SystemNameResolver()));
+        _engine = new LocalEngine(new TunnelEnvironment(TimeProvider.System, _devices, new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses()));
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

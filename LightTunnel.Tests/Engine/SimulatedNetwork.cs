@@ -4,6 +4,7 @@ using LightTunnel.Engine;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
+using LightTunnel.Traversal;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
 using Microsoft.Extensions.Time.Testing;
@@ -24,8 +25,18 @@ internal sealed class SimulatedNetwork : IDisposable
 
     public SimulatedNetwork(int seed = 1)
     {
-        Net = new InMemoryNetwork(Time, seed);
+        Net = new InMemoryNetwork(Time, seed)
+        {
+            Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
+                (!IsDirectBlocked || from.Port == ServerPort || to.Port == ServerPort) && Filter?.Invoke(from, to, datagram) != false,
+        };
     }
+
+    /// <summary>True when clients reach the server only, as behind firewalls.</summary>
+    public bool IsDirectBlocked { get; set; }
+
+    /// <summary>Looks at, and may lose, every datagram.</summary>
+    public DatagramFilter? Filter { get; set; }
 
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
 
@@ -80,7 +91,7 @@ internal sealed class SimulatedNetwork : IDisposable
         };
         SimulatedNode made = Add(
             name, host ?? $"198.51.{100 + (_hosts / 250)}.{1 + (_hosts++ % 250)}", 0,
-            services => new ClientNode(options, identity ?? PrivateKey.Generate(), [], null, Resolver, services));
+            services => new ClientNode(options, identity ?? PrivateKey.Generate(), [], null, Resolver, new FakeAddresses(services), services));
         made.Client.Post(made.Client.Connect);
         return made;
     }
@@ -259,6 +270,22 @@ internal sealed class SimulatedNode : IDisposable
         Tun.Dispose();
         Log.Dispose();
     }
+}
+
+internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
+{
+    private Action? _changed;
+
+    public IReadOnlyList<LocalAddressInfo> Read() =>
+        [new LocalAddressInfo("eth0", TunnelAddress.FromIPAddress(((InMemoryTransport)services.Transport).Endpoint.Address))];
+
+    public IDisposable Watch(Action changed)
+    {
+        _changed = changed;
+        return new MemoryStream();
+    }
+
+    public void Change() => _changed?.Invoke();
 }
 
 internal sealed class FakeResolver : INameResolver

@@ -15,7 +15,7 @@ public sealed class WholeNetworkTests : IDisposable
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(2);
     private static readonly TunnelAddress ServerAddress = Address("10.0.0.1");
 
-    private readonly SimulatedNetwork _network = new();
+    private readonly SimulatedNetwork _network = new() { IsDirectBlocked = true };
 
     public void Dispose() => _network.Dispose();
 
@@ -189,9 +189,9 @@ public sealed class WholeNetworkTests : IDisposable
     {
         _network.StartServer();
         SimulatedNode alice = Join("alice");
-        _network.Net.Filter = (in from, in to, datagram) => false;
+        _network.Filter = (in from, in to, datagram) => false;
         Assert.True(_network.RunUntil(() => !alice.IsUp, TimeSpan.FromSeconds(30)));
-        _network.Net.Filter = null;
+        _network.Filter = null;
         Assert.True(_network.RunUntil(() => alice.IsUp, TimeSpan.FromSeconds(20)));
         alice.Send(ServerAddress, "back");
         _network.Settle();
@@ -209,7 +209,7 @@ public sealed class WholeNetworkTests : IDisposable
         // The server moves: same key, another machine.
         SimulatedNode server = _network.Server;
         _network.Resolver.Names["hub.example.org"] = [IPAddress.Parse("203.0.113.77")];
-        _network.Net.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
+        _network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
             to.Address.ToString() != SimulatedNetwork.ServerHost && from.Address.ToString() != SimulatedNetwork.ServerHost;
         Assert.True(_network.RunUntil(() => !alice.IsUp, TimeSpan.FromSeconds(30)));
         int lookups = _network.Resolver.Lookups;
@@ -373,7 +373,7 @@ public sealed class WholeNetworkTests : IDisposable
         SimulatedNode alice = Join("alice");
         var captured = new List<byte[]>();
         UdpEndpoint hub = alice.Peer("hub").Path.Endpoint;
-        _network.Net.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
+        _network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
         {
             if (to == hub)
                 captured.Add(datagram.ToArray());
@@ -381,7 +381,7 @@ public sealed class WholeNetworkTests : IDisposable
         };
         alice.Send(ServerAddress, "once");
         _network.Settle();
-        _network.Net.Filter = null;
+        _network.Filter = null;
 
         byte[] original = Assert.Single(captured);
         for (int i = 0; i < 5; i++)
