@@ -403,23 +403,14 @@ internal sealed class ClientNode : Node, IDirectPathsHost
         if (FindAround(_server.Path.Endpoint, registered.Addresses) is { } around)
         {
             Fail(new LightTunnelException(
-                LightTunnelError.InvalidEndpoint,
-                $"The server's endpoint {_server.Path.Endpoint} lies inside the network {around.Prefix} that it serves.",
-                "Reach the server at an address outside of that network, or give the network another prefix."));
+                LightTunnelError.InvalidAddress,
+                $"The server is reached at {_server.Path.Endpoint}, which lies inside the tunnel's own network {around.Prefix}: the tunnel would have to carry itself.",
+                "Give the network another prefix (Start-LtServer -Address), or the server another endpoint."));
             return;
         }
 
         _server.Session.Registered = true;
         _server.Monitor.Reset(); // Probes that the old path swallowed say nothing of the new one.
-        if (registered.Addresses.FirstOrDefault(own => own.Prefix.Contains(TunnelAddress.FromIPAddress(_server.Path.Endpoint.Address))) is { PrefixLength: > 0 } own)
-        {
-            Fail(new LightTunnelException(
-                LightTunnelError.InvalidAddress,
-                $"The server is reached at {_server.Path.Endpoint}, which lies inside the tunnel's own network {own.Prefix}: the tunnel would have to carry itself.",
-                "Give the network another prefix (Start-LtServer -Address), or the server another endpoint."));
-            return;
-        }
-
         int mtu = Math.Min(_options.Mtu ?? registered.Mtu, registered.Mtu);
         if (_options.Mtu > mtu)
             Log.Warning("An MTU of {Requested} was asked for; the network carries {Mtu} at most", _options.Mtu, mtu);

@@ -1,5 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
+using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 using Xunit;
@@ -107,17 +108,6 @@ public sealed class ChangingNetworkTests : IDisposable
     }
 
     [Fact]
-    public void ServersEndpointInsideItsOwnNetwork_IsAnError()
-    {
-        _network.StartServer(null, "203.0.113.77/24");
-        SimulatedNode alice = _network.AddClient("alice");
-
-        Assert.True(_network.RunUntil(() => alice.Client.Connected.IsCompleted, Soon));
-        Assert.Equal(LightTunnelError.InvalidEndpoint, ((LightTunnelException)alice.Client.Connected.Exception!.InnerException!).Error);
-        Assert.Empty(alice.Tun.Addresses);
-    }
-
-    [Fact]
     public void RestartedServer_WithAnotherMtu_ChangesTheInterface_AndEveryPeer()
     {
         SimulatedNode server = _network.StartServer();
@@ -149,6 +139,124 @@ public sealed class ChangingNetworkTests : IDisposable
         _network.Run(Soon);
 
         Reach(alice, bob);
+    }
+
+    [Theory]
+    [InlineData(100)]
+    [InlineData(185)]
+    [InlineData(700)]
+    public void LinksThatWereIdle_CarryTheFirstPacket_InEveryDirection(int seconds)
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = Join("alice");
+        SimulatedNode bob = Join("bob");
+        Reach(alice, bob);
+        Reach(server, alice);
+        for (int i = 0; i < 3; i++)
+        {
+            _network.Run(TimeSpan.FromSeconds(seconds));
+            Reach(server, alice);
+            Reach(bob, alice);
+            _network.Run(TimeSpan.FromSeconds(seconds));
+            Reach(alice, bob);
+            Reach(alice, server);
+        }
+    }
+
+    [Fact]
+    public void KilledClient_ComesBack_WithItsAddress_AndReachesAll()
+    {
+        SimulatedNode server = _network.StartServer();
+        using PrivateKey identity = PrivateKey.Generate();
+        SimulatedNode alice = Join("alice");
+        SimulatedNode bob = _network.AddClient("bob", identity: Copy(identity));
+        Assert.True(_network.RunUntil(() => bob.IsUp, Soon));
+        _network.Settle();
+        Reach(alice, bob);
+        TunnelAddress address = bob.Address;
+        _network.Kill(bob);
+        bob = _network.AddClient("bob", identity: Copy(identity));
+        Assert.True(_network.RunUntil(() => bob.IsUp, Soon));
+        _network.Run(Soon);
+
+        Assert.Equal(address, bob.Address);
+        Reach(bob, server);
+        Reach(server, bob);
+        Reach(bob, alice);
+        Reach(alice, bob);
+    }
+
+    [Fact]
+    public void TwoMachinesWithOneIdentity_AreNoStorm()
+    {
+        SimulatedNode server = _network.StartServer();
+        using PrivateKey identity = PrivateKey.Generate();
+        SimulatedNode original = _network.AddClient("original", identity: Copy(identity));
+        Assert.True(_network.RunUntil(() => original.IsUp, Soon));
+        _network.AddClient("copy", identity: Copy(identity));
+        long before = _network.Net.Sent;
+        _network.Run(TimeSpan.FromMinutes(10));
+
+        Assert.InRange(_network.Net.Sent - before, 1, 10 * 60 * 20);
+        Assert.InRange(server.LogLines.Count(line => line.Contains("joined", StringComparison.Ordinal)), 1, 300);
+    }
+
+    [Fact]
+    public void IPv6OnlyNetwork_Works()
+    {
+        SimulatedNode server = _network.StartServer(null, "fd00:17::1/64");
+        SimulatedNode alice = Join("alice");
+        SimulatedNode bob = Join("bob");
+        Reach(alice, bob);
+        Reach(bob, server);
+    }
+
+    [Fact]
+    public void ReinstalledServer_WithAnotherNetwork_GivesItsAddresses()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = Join("alice");
+        SimulatedNode bob = Join("bob");
+        Reach(alice, bob);
+        _network.Stop(server);
+        _network.ForgetSaved();
+        server = _network.StartServer(null, "10.99.0.1/16");
+        Assert.True(_network.RunUntil(() => alice.IsUp && bob.IsUp, Later));
+        _network.Run(Soon);
+
+        Assert.StartsWith("10.99.", alice.Address.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, alice.Node.Forwarding.Routes.Count);
+        Reach(alice, bob);
+        Reach(alice, server);
+        Reach(server, bob);
+    }
+
+    [Fact]
+    public void ReinstalledServer_WithAnotherNetwork_ButItsState_GivesItsAddresses()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = Join("alice");
+        SimulatedNode bob = Join("bob");
+        _network.Stop(server);
+        server = _network.StartServer(null, "10.99.0.1/16");
+        Assert.True(_network.RunUntil(() => alice.IsUp && bob.IsUp, Later));
+        _network.Run(Soon);
+        Reach(alice, bob);
+        Reach(server, bob);
+    }
+
+    [Fact]
+    public void NameThatCannotBeLookedUp_IsTriedAgain()
+    {
+        _network.StartServer();
+        _network.Resolver.Failure = new ArgumentException("No such name can be.");
+        SimulatedNode alice = _network.AddClient("alice", server: "hub.example.org");
+        _network.Run(TimeSpan.FromSeconds(5));
+        Assert.Equal(LightTunnelError.NameResolutionFailed, alice.Client.Unreachable().Error);
+
+        _network.Resolver.Failure = null;
+        _network.Resolver.Names["hub.example.org"] = [System.Net.IPAddress.Parse(SimulatedNetwork.ServerHost)];
+        Assert.True(_network.RunUntil(() => alice.IsUp, Later));
     }
 
     private static PrivateKey Copy(PrivateKey key)

@@ -294,9 +294,14 @@ internal sealed class FakeResolver : INameResolver
 
     public int Lookups { get; private set; }
 
+    /// <summary>What every look-up fails with, or null.</summary>
+    public Exception? Failure { get; set; }
+
     public Task<IReadOnlyList<IPAddress>> ResolveAsync(string host, CancellationToken cancellationToken)
     {
         Lookups++;
+        if (Failure is not null)
+            return Task.FromException<IReadOnlyList<IPAddress>>(Failure);
         if (IPAddress.TryParse(host, out IPAddress? literal))
             return Task.FromResult<IReadOnlyList<IPAddress>>([literal]);
         return Names.TryGetValue(host, out IPAddress[]? addresses)
