@@ -477,17 +477,20 @@ internal sealed class ClientNode : Node, IDirectPathsHost
 
         foreach (Peer told in changes.Told)
         {
+            if (!told.Online)
+            {
+                _paths.Forget(told);
+                DropStaged(told);
+            }
+
             RenewPath(told);
-            if (told.Online)
-                continue;
-            _paths.Forget(told);
-            DropStaged(told);
         }
 
         // It may be another process that knows nothing of this link. Old keys stay in use until there are new ones.
         foreach (Peer returned in changes.Returned)
             returned.Link?.RequestHandshake(force: true);
 
+        _paths.OnDirectory();
         _routeLog.NoteChange();
         foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())
             HandleHandshake(datagram, source);

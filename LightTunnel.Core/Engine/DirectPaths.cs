@@ -33,7 +33,11 @@ internal interface IDirectPathsHost
 /// </summary>
 internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, ILocalAddressSource addresses, MemberPeers members, NodeServices services, IDirectPathsHost host) : IDisposable
 {
+    /// <summary>Introductions that may wait for the directory.</summary>
+    private const int MaximumEarly = 64;
+
     private readonly List<OutgoingProbe> _outgoing = [];
+    private readonly Dictionary<uint, IntroductionMessage> _early = [];
     private readonly HashSet<Peer> _unreached = [];
     private CandidateList _candidates = CandidateList.Empty;
     private NatBehaviour _nat;
@@ -87,14 +91,36 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
     public void OnIntroduction(IntroductionMessage introduction)
     {
-        if (!members.TryGet(introduction.MemberId, out Peer? peer) || !peer.Online || TraversalOf(peer) is not { } traversal)
+        if (!members.TryGet(introduction.MemberId, out Peer? peer) || !peer.Online)
+        {
+            // The directory tells of the member a moment later.
+            if (_early.Count < MaximumEarly)
+                _early[introduction.MemberId] = introduction;
+            return;
+        }
+
+        if (TraversalOf(peer) is not { } traversal)
             return;
         long now = Time.GetTimestamp();
         var candidates = CandidateList.Create(introduction.Reachability.Candidates.Where(candidate => !IsInTunnel(candidate.Endpoint)));
         LogIntroduction(peer, candidates);
         traversal.SetRemote(candidates, introduction.Reachability.Nat, now);
         traversal.Introduce(now + (long)(introduction.Delay.TotalSeconds * Time.TimestampFrequency), now);
+
+        // One of the two registered anew, and may know nothing of a link that the other still has. Old keys stay in use until there are new ones.
+        peer.Link?.RequestHandshake(force: true);
         host.Hurry(peer);
+    }
+
+    /// <summary>The directory told of members: introductions to them can be taken up now.</summary>
+    public void OnDirectory()
+    {
+        if (_early.Count == 0)
+            return;
+        IntroductionMessage[] early = [.. _early.Values];
+        _early.Clear();
+        foreach (IntroductionMessage introduction in early)
+            OnIntroduction(introduction);
     }
 
     /// <summary>A packet waits for a member that nobody has introduced yet.</summary>

@@ -1,10 +1,11 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
-using Xunit;
 using TunnelState = LightTunnel.Engine.TunnelState;
+using Xunit;
 
 namespace LightTunnel.Tests.Engine;
 
@@ -270,8 +271,15 @@ public sealed class ChangingNetworkTests : IDisposable
     {
         to.TakeReceived();
         from.Send(to.Address, "hello");
-        Assert.True(_network.RunUntil(() => to.Tun.WrittenCount > 0, Soon), $"{from.Name} does not reach {to.Name}.");
+        Assert.True(_network.RunUntil(() => to.Tun.WrittenCount > 0, Soon), $"{from.Name} does not reach {to.Name}. {Describe(from, to)} {Describe(to, from)}");
         Assert.Equal(["hello"], to.TakeReceived());
+    }
+
+    private static string Describe(SimulatedNode from, SimulatedNode to)
+    {
+        Peer peer = from.Peer(to.Name);
+        string dropped = string.Join(", ", Enum.GetValues<DropReason>().Select(reason => $"{reason} {from.Inbound.Dropped(reason)}/{from.Outbound.Dropped(reason)}").Where(text => !text.EndsWith(" 0/0", StringComparison.Ordinal)));
+        return $"{from.Name}: {peer.PathType} by {peer.Path}, session {peer.Link?.HasSession}, staged {peer.Staged.Count}, {peer.Traversal?.State}; dropped {dropped}.";
     }
 
     /// <summary>These nodes, and no others, are cut off from everybody.</summary>

@@ -69,7 +69,7 @@ public sealed class DirectPathTests : IDisposable
         _network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
             !((from == aliceEndpoint && to == bobEndpoint) || (!oneWay && from == bobEndpoint && to == aliceEndpoint));
         int lost = Exchange(alice, bob, rounds: 300);
-        Assert.InRange(lost, 1, 100);
+        Assert.InRange(lost, 1, 200); // A second, both ways.
         Assert.False(IsDirect(alice, "bob"));
         Assert.Equal(0, Exchange(alice, bob, rounds: 100));
 
@@ -87,7 +87,7 @@ public sealed class DirectPathTests : IDisposable
         bob.TakeReceived();
 
         _network.Kill(server);
-        Assert.Equal(0, Exchange(alice, bob, rounds: 1000));
+        Assert.Equal(0, Exchange(alice, bob, rounds: 3000));
         Assert.False(alice.IsUp);
         _network.StartServer();
         Assert.Equal(0, Exchange(alice, bob, rounds: 3000));

@@ -55,7 +55,8 @@ public sealed class WholeNetworkTests : IDisposable
         Assert.Equal(0, server.Inbound.Packets);
         Assert.True(server.Inbound.RelayedPackets >= 4);
         Assert.Equal(PathType.Server, alice.Peer("bob").PathType);
-        Assert.Contains($"⚠ P2P connection to {bob.Address} not established, will use server relay", alice.LogLines);
+        Assert.True(_network.RunUntil(
+            () => alice.LogLines.Contains($"⚠ P2P connection to {bob.Address} not established, will use server relay"), TimeSpan.FromSeconds(15)));
     }
 
     [Fact]
