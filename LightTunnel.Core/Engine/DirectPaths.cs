@@ -36,6 +36,9 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     /// <summary>Introductions that may wait for the directory.</summary>
     private const int MaximumEarly = 64;
 
+    /// <summary>Probes that were on their way while keys were agreed on say nothing of them.</summary>
+    private static readonly TimeSpan SessionDoubt = TimeSpan.FromSeconds(1);
+
     private readonly List<OutgoingProbe> _outgoing = [];
     private readonly Dictionary<uint, IntroductionMessage> _early = [];
     private readonly HashSet<Peer> _unreached = [];
@@ -106,9 +109,6 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         LogIntroduction(peer, candidates);
         traversal.SetRemote(candidates, introduction.Reachability.Nat, now);
         traversal.Introduce(now + (long)(introduction.Delay.TotalSeconds * Time.TimestampFrequency), now);
-
-        // One of the two registered anew, and may know nothing of a link that the other still has. Old keys stay in use until there are new ones.
-        peer.Link?.RequestHandshake(force: true);
         host.Hurry(peer);
     }
 
@@ -137,6 +137,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         if (!ProbeCodec.TryReadSender(datagram, out uint sender) || !members.TryGet(sender, out Peer? peer) || IsInTunnel(from) || TraversalOf(peer) is not { } traversal)
             return;
         Span<byte> answer = stackalloc byte[ProbeCodec.Size];
+        traversal.HasSession = peer.Link is { HasSession: true };
         ProbeOutcome outcome = traversal.OnDatagram(datagram, from, socket: 0, Time.GetTimestamp(), answer, out bool changed);
         if (outcome == ProbeOutcome.Rejected)
             return;
@@ -144,6 +145,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
             host.SendTo(from, answer);
         if (changed)
             Choose(peer);
+        RenewLink(peer, traversal);
         host.Hurry(peer);
     }
 
@@ -153,6 +155,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         if (peer.Traversal is not { } traversal)
             return long.MaxValue;
         _outgoing.Clear();
+        traversal.HasSession = peer.Link is { HasSession: true };
         long next = traversal.RunTimers(now, peer.LastTraffic, peer.DirectPath?.Key, _outgoing, out bool changed);
         Span<byte> datagram = stackalloc byte[ProbeCodec.Size];
         foreach (OutgoingProbe probe in _outgoing)
@@ -220,6 +223,17 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     {
         foreach (Peer peer in members.All)
             Forget(peer);
+    }
+
+    /// <summary>
+    /// A peer that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it until
+    /// they are given up.
+    /// </summary>
+    private void RenewLink(Peer peer, PeerTraversal traversal)
+    {
+        if (traversal.PeerHasSession || peer.Link is not { HasSession: true, LastHandshake: { } agreed } link || Time.GetUtcNow() - agreed < SessionDoubt)
+            return;
+        link.RequestHandshake(force: true);
     }
 
     private static PathCandidate AsCandidate(PeerTraversal traversal, ProbedPath path) => new(

@@ -71,14 +71,17 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Quick after an event, and then ever slower.</summary>
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan SlowestRetry = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan SlowestRetryBusy = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan SlowestRetryBusy = TimeSpan.FromSeconds(5);
 
-    /// <summary>While a direct path carries data, endpoints that may be better are tried this often.</summary>
+    /// <summary>While a direct path carries data, endpoints that may be as good or better are tried this often.</summary>
     private static readonly TimeSpan BetterPathInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>Guessing ports again after it failed: this long, then twice that, up to an hour.</summary>
     private static readonly TimeSpan FirstGuessPause = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LongestGuessPause = TimeSpan.FromHours(1);
+
+    /// <summary>A silent path through an extra socket is remembered for this long, and the socket with it.</summary>
+    private static readonly TimeSpan SocketMemory = TimeSpan.FromSeconds(60);
 
     /// <summary>The peer's probes make us probe back at most this often per path.</summary>
     private static readonly TimeSpan TriggeredInterval = TimeSpan.FromMilliseconds(100);
@@ -96,9 +99,10 @@ internal sealed class PeerTraversal : IDisposable
     private bool _hasRemote;
     private bool _wasProven;
     private PunchRun? _run;
-    private int _sockets;
+    private long _socketsUntil;
     private TimeSpan _retry = FirstRetry;
     private long _nextRetry = long.MaxValue;
+    private long _lastRound = long.MinValue;
     private TimeSpan _guessPause = FirstGuessPause;
     private long _nextGuess = long.MinValue;
     private bool _wantsIntroduction;
@@ -124,16 +128,22 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>True when the peer's last probe said that it passes on datagrams of others.</summary>
     public bool PeerWillingToRelay { get; private set; }
 
+    /// <summary>True when the peer's last probe said that it has keys of a link with this node.</summary>
+    public bool PeerHasSession { get; private set; }
+
+    /// <summary>Whether this node has keys of a link with the peer; told in each probe and answer.</summary>
+    public bool HasSession { get; set; }
+
     /// <summary>Whether this node passes on datagrams of others; told in each probe and answer.</summary>
     public bool WillingToRelay { get; set; }
 
     /// <summary>How many sockets besides the node's own there must be now; their numbers are 1 to this. See <see cref="IsSocketNeeded"/>.</summary>
-    public int SocketsWanted => _run is { IsGuessingOver: false } ? _sockets : 0;
+    public int SocketsWanted { get; private set; }
 
     /// <summary>The endpoint that the last answer says we were seen from; unspecified until there is one.</summary>
     public UdpEndpoint LastSeenFrom { get; private set; }
 
-    /// <summary>True once when the peer's probe came from an address that we had sent nothing to: our NAT filters nothing.</summary>
+    /// <summary>True when a probe of the peer once came from an address that we had sent nothing to: our NAT filters nothing.</summary>
     public bool SawUnsolicited { get; private set; }
 
     /// <summary>How things stand.</summary>
@@ -182,7 +192,8 @@ internal sealed class PeerTraversal : IDisposable
         bool guess = now >= _nextGuess && !IsProven;
         PunchPlan plan = PunchPlan.Create(_local, _remote, _leads, guess);
         _run = new PunchRun(_time, plan, Math.Max(startAt, now), (uint)_random.Next()) { IsGuessingOver = IsProven };
-        _sockets = plan.LocalSockets;
+        SocketsWanted = IsProven ? 0 : plan.LocalSockets;
+        _socketsUntil = _run.StartAt + _time.Ticks(plan.Duration + AnswerLifetime);
         _wantsIntroduction = false;
         if (!plan.UsesGuesses)
             return;
@@ -210,8 +221,8 @@ internal sealed class PeerTraversal : IDisposable
         return wanted;
     }
 
-    /// <summary>False when an extra socket may be closed.</summary>
-    public bool IsSocketNeeded(int socket) => socket == 0 || socket <= SocketsWanted || _paths.Values.Any(path => path.Key.Socket == socket && path.IsProven);
+    /// <summary>False when an extra socket may be closed: the plan that wanted it is over, and no path leads through it.</summary>
+    public bool IsSocketNeeded(int socket) => socket == 0 || socket <= SocketsWanted || _paths.Keys.Any(key => key.Socket == socket);
 
     /// <summary>Writes the datagram of a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
     public void Seal(in OutgoingProbe probe, Span<byte> datagram) => _channel.SealProbe(probe.Transaction, probe.Flags, datagram);
@@ -229,6 +240,7 @@ internal sealed class PeerTraversal : IDisposable
         if (!_channel.TryOpen(datagram, out Probe probe))
             return ProbeOutcome.Rejected;
         PeerWillingToRelay = probe.Flags.HasFlag(ProbeFlags.WillingToRelay);
+        PeerHasSession = probe.Flags.HasFlag(ProbeFlags.HasSession);
         var key = new PathKey(from, socket);
         if (probe.IsAnswer)
         {
@@ -268,6 +280,7 @@ internal sealed class PeerTraversal : IDisposable
         pathsChanged = false;
         bool busy = lastTraffic != long.MinValue && now - lastTraffic <= _time.Ticks(BusyFor);
         ForgetLateAnswers(now);
+        ForgetSockets(now);
 
         PathKey? kept = inUse is { } used && _paths.TryGetValue(used, out ProbedPath? usedPath) && usedPath.IsProven ? used : BestProven();
         foreach (ProbedPath path in _paths.Values)
@@ -282,7 +295,11 @@ internal sealed class PeerTraversal : IDisposable
         if (pathsChanged)
             kept = kept is { } one && _paths[one].IsProven ? kept : BestProven();
         foreach (PathKey key in _triggered)
-            Send(key, now, inUse, output);
+        {
+            if (IsSocketNeeded(key.Socket))
+                Send(key, now, inUse, output);
+        }
+
         _triggered.Clear();
         RunPlan(now, inUse, output);
         RunRetries(now, busy, inUse, output);
@@ -304,7 +321,8 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Zeroes the key.</summary>
     public void Dispose() => _channel.Dispose();
 
-    private ProbeFlags OwnFlags => WillingToRelay ? ProbeFlags.WillingToRelay : ProbeFlags.None;
+    private ProbeFlags OwnFlags =>
+        (WillingToRelay ? ProbeFlags.WillingToRelay : ProbeFlags.None) | (HasSession ? ProbeFlags.HasSession : ProbeFlags.None);
 
     private static ProbePace PaceOf(ProbedPath path, PathKey? kept, PathKey? inUse, bool busy)
     {
@@ -332,17 +350,15 @@ internal sealed class PeerTraversal : IDisposable
             ScheduleRetry(now, busy: false);
     }
 
-    /// <summary>Without a direct path: everything again, ever more slowly. With one, and only while data flows: what may be better.</summary>
+    /// <summary>Without a direct path: everything again, ever more slowly. With one, and only while data flows: what may be as good or better.</summary>
     private void RunRetries(long now, bool busy, PathKey? inUse, List<OutgoingProbe> output)
     {
         bool proven = IsProven;
-        if (_nextRetry == long.MaxValue)
-        {
-            if (_hasRemote && _run is null && (!proven || busy))
-                ScheduleRetry(now, busy);
-            return;
-        }
-
+        if (_nextRetry == long.MaxValue && _hasRemote && _run is null && (!proven || busy))
+            _nextRetry = Math.Max(now, SoonestRound);
+        // Data waits for a better path than the server's, or may need a second one: no time for an idle pair's long pauses.
+        if (busy && !proven)
+            _nextRetry = Math.Min(_nextRetry, Math.Max(now, SoonestRound));
         if (_nextRetry > now)
             return;
         if (proven && !busy)
@@ -354,22 +370,26 @@ internal sealed class PeerTraversal : IDisposable
 
         if (!proven)
             _wantsIntroduction = true;
+        _lastRound = now;
         int best = proven ? _paths.Values.Where(path => path.IsProven).Min(path => RankOf(path.Key)) : int.MaxValue;
         foreach (Candidate candidate in _remote.Candidates)
         {
             var key = new PathKey(candidate.Endpoint, 0);
-            if (candidate.Kind != CandidateKind.Predicted && !IsProvenPath(key) && RankOf(key) < best)
+            if (candidate.Kind != CandidateKind.Predicted && !IsProvenPath(key) && RankOf(key) <= best)
                 Send(key, now, inUse, output);
         }
 
         foreach (ProbedPath path in _paths.Values)
         {
-            if (!path.IsProven && path.LastSent != now && RankOf(path.Key) < best && IsSocketNeeded(path.Key.Socket))
+            // What worked once is the second choice when the first fails, whatever its rank.
+            if (!path.IsProven && path.LastSent != now)
                 Send(path.Key, now, inUse, output);
         }
 
         ScheduleRetry(now, busy);
     }
+
+    private long SoonestRound => _lastRound == long.MinValue ? long.MinValue : _lastRound + _time.Ticks(SlowestRetryBusy);
 
     private void ScheduleRetry(long now, bool busy)
     {
@@ -402,6 +422,7 @@ internal sealed class PeerTraversal : IDisposable
         _wantsIntroduction = false;
         _retry = FirstRetry;
         _guessPause = FirstGuessPause;
+        SocketsWanted = 0;
         if (_run is not null)
             _run.IsGuessingOver = true;
     }
@@ -427,6 +448,19 @@ internal sealed class PeerTraversal : IDisposable
         {
             _waitingOrder.Dequeue();
             _waiting.Remove(oldest.Transaction);
+        }
+    }
+
+    /// <summary>Extra sockets live as long as their plan, or the path through them and a while beyond.</summary>
+    private void ForgetSockets(long now)
+    {
+        if (now > _socketsUntil)
+            SocketsWanted = 0;
+        long limit = now - _time.Ticks(SocketMemory);
+        foreach (ProbedPath path in _paths.Values)
+        {
+            if (path.Key.Socket != 0 && !path.IsProven && Math.Max(path.LastAnswer, path.LastHeard) < limit)
+                _paths.Remove(path.Key);
         }
     }
 

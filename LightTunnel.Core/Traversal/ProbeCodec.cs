@@ -23,6 +23,9 @@ internal enum ProbeFlags : byte
 
     /// <summary>To the server: answer from your other address.</summary>
     AnswerFromOtherAddress = 8,
+
+    /// <summary>The sender has a link's keys with the receiver.</summary>
+    HasSession = 16,
 }
 
 /// <summary>A probe or the answer to one.</summary>
