@@ -52,6 +52,13 @@ internal static class NatKinds
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "There is no such kind of NAT."),
     };
 
+    /// <summary>
+    /// True when two hosts in different networks of these kinds can be made to talk directly: always but where nothing passes, and where
+    /// both sides' ports are a matter of chance.
+    /// </summary>
+    public static bool CanBeDirect(NatKind first, NatKind second) =>
+        first != NatKind.UdpBlocked && second != NatKind.UdpBlocked && (first, second) != (NatKind.SymmetricRandom, NatKind.SymmetricRandom);
+
     private static NatSettings Symmetric(PortAllocation allocation) =>
         new() { Mapping = NatDependence.AddressAndPortDependent, Allocation = allocation, Hairpinning = Hairpinning.None };
 }

@@ -14,6 +14,7 @@ internal class Router : INetworkNode
     private readonly TunnelAddress _addressV4;
     private readonly TunnelAddress _addressV6;
     private readonly byte[] _scratch = new byte[Math.Max(IcmpErrors.MaximumLength, MaximumPacketLength)];
+    private readonly HashSet<(TunnelAddress From, TunnelAddress To)> _cut = [];
     private PrefixTable<Wire> _routes = PrefixTable<Wire>.Empty;
 
     /// <param name="name">A name for people.</param>
@@ -37,6 +38,12 @@ internal class Router : INetworkNode
 
     /// <summary>Lets a prefix lead nowhere.</summary>
     public virtual void RemoveRoute(IpPrefix prefix) => _routes = _routes.Without(prefix);
+
+    /// <summary>Lets no packet pass from one address to another any more.</summary>
+    public void Cut(TunnelAddress from, TunnelAddress to) => _cut.Add((from, to));
+
+    /// <summary>Undoes <see cref="Cut"/>.</summary>
+    public void Heal(TunnelAddress from, TunnelAddress to) => _cut.Remove((from, to));
 
     /// <inheritdoc/>
     public virtual void Receive(Span<byte> packet, Wire arrivedOn)
@@ -71,6 +78,8 @@ internal class Router : INetworkNode
             return PacketFate.Malformed;
         if (packet[HopLimitOffset(packet)] <= 1)
             return PacketFate.HopLimit;
+        if (_cut.Contains((info.Source, info.Destination)))
+            return PacketFate.Cut;
         if (!_routes.TryLookup(info.Destination, out next))
             return PacketFate.NoRoute;
         if (info.TotalLength <= MtuBetween(arrivedOn, next))

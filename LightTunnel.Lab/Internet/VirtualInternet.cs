@@ -68,6 +68,27 @@ internal sealed class VirtualInternet
         }
     }
 
+    /// <summary>Cuts two public addresses (of hosts or NATs) off from each other, while both still reach everybody else.</summary>
+    public void CutBetween(TunnelAddress from, TunnelAddress to, bool oneWay = false)
+    {
+        lock (_lock)
+        {
+            Core.Cut(from, to);
+            if (!oneWay)
+                Core.Cut(to, from);
+        }
+    }
+
+    /// <summary>Undoes <see cref="CutBetween"/> in both directions.</summary>
+    public void HealBetween(TunnelAddress first, TunnelAddress second)
+    {
+        lock (_lock)
+        {
+            Core.Heal(first, second);
+            Core.Heal(second, first);
+        }
+    }
+
     /// <summary>Power off and on: the NAT forgets all mappings.</summary>
     public void Reboot(NatRouter nat)
     {

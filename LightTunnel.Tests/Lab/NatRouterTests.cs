@@ -203,6 +203,24 @@ public sealed class NatRouterTests
     }
 
     [Fact]
+    public void CutBetween_SeparatesTwoAddressesAndNobodyElse()
+    {
+        byte[] packet = TestPackets.Udp(Alice, Server, 5000, 9000, "x"u8);
+        _internet.CutBetween(TestPackets.Address(Home), TestPackets.Address(Server), oneWay: true);
+        _alice.Send(packet);
+        Assert.Empty(_server.Received);
+        Assert.Equal(1, _internet.Core.Fates[PacketFate.Cut]);
+        _server.Send(TestPackets.Udp(Server, Home, 9000, 5000, "the other direction"u8));
+        _alice.Take();
+        _carol.Send(TestPackets.Udp(Carol, Server, 5000, 9000, "somebody else"u8));
+        _server.Take();
+
+        _internet.HealBetween(TestPackets.Address(Home), TestPackets.Address(Server));
+        _alice.Send(packet);
+        _server.Take();
+    }
+
+    [Fact]
     public void AnyBytes_NeverThrow()
     {
         var random = new Random(11);
