@@ -43,6 +43,47 @@ public sealed class MixedNetworkTests
     });
 
     [Fact]
+    public void Storm_OfRebootsCutsMovesAndRestarts_IsOverWhenItIsOver() => Seeds.Run(30, seed =>
+    {
+        var random = new Random(seed);
+        using Scene scene = Start(seed, [.. Enumerable.Range(0, 5).Select(_ => Kinds[random.Next(Kinds.Length)])]);
+        SimulatedHost[] hosts = [.. scene.Internet.Hosts.Values.Where(host => host.Name != SimulatedNetwork.ServerHost)];
+        SimulatedNat[] nats = [.. scene.Internet.Nats.Values];
+        for (int i = 0; i < 20; i++)
+        {
+            SimulatedHost host = hosts[random.Next(hosts.Length)];
+            SimulatedElement element = nats.Length > 0 && random.Next(2) == 0 ? nats[random.Next(nats.Length)] : host;
+            switch (random.Next(5))
+            {
+                case 0:
+                    (element as SimulatedNat)?.Reboot();
+                    break;
+                case 1:
+                    (element as SimulatedNat)?.ChangeAddress();
+                    break;
+                case 2:
+                    element.Uplink.IsCut = !element.Uplink.IsCut;
+                    break;
+                case 3:
+                    host.MoveTo(nats.Length == 0 || random.Next(2) == 0 ? null : nats[random.Next(nats.Length)]);
+                    break;
+                case 4:
+                    scene.Network.Kill(scene.Network.Server);
+                    scene.Network.StartServer();
+                    break;
+            }
+
+            SimulatedNode from = scene.Clients[random.Next(scene.Clients.Count)], to = scene.Clients[random.Next(scene.Clients.Count)];
+            from.Send(to.Address, $"{from.Name} {to.Name} in the storm {i}");
+            scene.Network.Run(TimeSpan.FromSeconds(random.NextDouble() * 10));
+        }
+
+        foreach (SimulatedElement element in hosts.Concat<SimulatedElement>(nats))
+            element.Uplink.IsCut = false;
+        scene.AssertAllReachEachOther(TimeSpan.FromSeconds(60));
+    });
+
+    [Fact]
     public void UdpBlocked_NeverJoins_AndOthersDo()
     {
         using Scene scene = Start(1, [NatKind.FullCone]);
@@ -53,6 +94,14 @@ public sealed class MixedNetworkTests
         Assert.False(blocked.IsUp);
         Assert.NotEqual(0, scene.Internet.Nats["office"].Nat[NatVerdict.Blocked]);
         Assert.True(scene.Clients[0].IsUp);
+    }
+
+    [Fact]
+    public void Seeds_Run_NamesTheSeedThatFailed()
+    {
+        Assert.SkipWhen(Environment.GetEnvironmentVariable("LIGHTTUNNEL_SEED") is not null, "one seed alone was asked for");
+        Exception failure = Assert.ThrowsAny<Exception>(() => Seeds.Run(20, seed => Assert.NotEqual(13, seed)));
+        Assert.StartsWith("Seed 13 failed", failure.Message, StringComparison.Ordinal);
     }
 
     private static void RunMixed(int seed)
