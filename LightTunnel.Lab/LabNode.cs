@@ -16,10 +16,10 @@ internal sealed class LabNode : LabHost
         _host = host;
     }
 
-    /// <summary>Its public addresses.</summary>
+    /// <summary>Its addresses: public ones, or those in its local network.</summary>
     public IReadOnlyList<string> Addresses { get; }
 
-    /// <summary>The wire to the internet.</summary>
+    /// <summary>The wire to the internet, or to the router of its local network.</summary>
     public Wire Uplink => _host.Uplink!;
 
     /// <summary>Changes what the uplink does to packets.</summary>

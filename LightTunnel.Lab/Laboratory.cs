@@ -18,6 +18,7 @@ internal sealed class Laboratory : IAsyncDisposable
     private readonly InternetPump _pump;
     private readonly List<TunUplink> _uplinks = [];
     private readonly Dictionary<string, LabNode> _nodes = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, NatRouter> _nats = new(StringComparer.Ordinal);
     private bool _disposed;
 
     private Laboratory(Topology topology)
@@ -38,6 +39,12 @@ internal sealed class Laboratory : IAsyncDisposable
     /// <summary>A host by its name.</summary>
     public LabNode this[string name] => _nodes[name];
 
+    /// <summary>A NAT by its name. <see cref="VirtualInternet.Reboot"/> and <see cref="VirtualInternet.ChangeOutsideAddress"/> act on it.</summary>
+    public NatRouter Nat(string name) => _nats[name];
+
+    /// <summary>Changes what a NAT's uplink does to packets: for all hosts behind it.</summary>
+    public void Change(NatRouter nat, Func<WireConditions, WireConditions> change) => Internet.Change(nat.Uplink!, change);
+
     /// <summary>Sets the hosts up and, unless <paramref name="shells"/> is false, starts a shell with the staged module on each.</summary>
     /// <exception cref="LabException">Something that it needs is missing.</exception>
     public static async Task<Laboratory> StartAsync(Topology topology, bool shells = true, CancellationToken cancellationToken = default)
@@ -47,6 +54,8 @@ internal sealed class Laboratory : IAsyncDisposable
         var laboratory = new Laboratory(topology);
         try
         {
+            foreach (NatSpec nat in topology.Nats)
+                laboratory.AddNat(nat);
             foreach (HostSpec host in topology.Hosts)
                 laboratory.AddHost(host);
             if (shells)
@@ -81,13 +90,23 @@ internal sealed class Laboratory : IAsyncDisposable
         Directory.Delete(_folder, recursive: true);
     }
 
+    private void AddNat(NatSpec spec)
+    {
+        if (!TunnelAddress.TryParse(spec.Outside, out TunnelAddress outside) || !InterfaceAddress.TryParse(spec.Inside, out InterfaceAddress inside))
+            throw new ArgumentException($"{spec.Outside} or {spec.Inside} is no address.", nameof(spec));
+        _nats.Add(spec.Name, Internet.AddNat(spec.Name, spec.Settings, outside, inside, spec.Conditions, RouterOf(spec.Behind)));
+    }
+
+    private NatRouter? RouterOf(string? name) => name is null ? null : _nats[name];
+
     private void AddHost(HostSpec spec)
     {
         string namespaceName = _prefix + spec.Name;
         string folder = Path.Combine(_folder, spec.Name);
         Directory.CreateDirectory(folder);
         NetworkNamespace.Create(namespaceName);
-        InterfaceAddress[] addresses = [.. spec.Addresses.Select(ParseHostAddress)];
+        NatRouter? router = RouterOf(spec.Behind);
+        InterfaceAddress[] addresses = [.. spec.Addresses.Select(text => ParseHostAddress(text, router))];
 
         ITunDevice device = NetworkNamespace.Run(namespaceName, () =>
         {
@@ -100,7 +119,7 @@ internal sealed class Laboratory : IAsyncDisposable
         foreach (bool isIPv4 in addresses.Select(address => address.Address.IsIPv4).Distinct())
             NetworkNamespace.Ip("-n", namespaceName, isIPv4 ? "-4" : "-6", "route", "add", "default", "dev", UplinkName);
 
-        HostNode host = Internet.AddHost(spec.Name, addresses.Select(address => address.Address), spec.Conditions, uplink.Receive);
+        HostNode host = Internet.AddHost(spec.Name, addresses.Select(address => address.Address), spec.Conditions, uplink.Receive, router);
         uplink.Start(host);
         _nodes.Add(spec.Name, new LabNode(spec, namespaceName, folder, Internet, host));
     }
@@ -111,7 +130,7 @@ internal sealed class Laboratory : IAsyncDisposable
             LeftOvers.RemoveNamespace(name);
     }
 
-    private static InterfaceAddress ParseHostAddress(string text) => TunnelAddress.TryParse(text, out TunnelAddress address)
-        ? new InterfaceAddress(address, address.BitLength)
+    private static InterfaceAddress ParseHostAddress(string text, NatRouter? router) => TunnelAddress.TryParse(text, out TunnelAddress address)
+        ? new InterfaceAddress(address, router is not null && router.Lan.Contains(address) ? router.Lan.Length : address.BitLength)
         : throw new ArgumentException($"{text} is no address.", nameof(text));
 }

@@ -49,7 +49,7 @@ internal sealed class ClientNode : Node, IDirectPathsHost
         _options = options;
         _save = save;
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : lastAddresses;
-        _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, Post, OnLocated);
+        _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, services.Jitter, Post, OnLocated);
         _routeLog = new RouteLog(Log, Time);
         _members = new MemberPeers(Time);
         LongestPacket = options.Mtu ?? 0;

@@ -247,7 +247,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         if (_memberId == 0 || !ProbeKey.TryDerive(identity, peer.Key, networkKey, out ProbeKey? key))
             return null;
         peer.Channel = new ProbeChannel(key, _memberId, Time);
-        peer.Traversal = new PeerTraversal(Time, peer.Channel, leads: _memberId < peer.MemberId, Random.Shared);
+        peer.Traversal = new PeerTraversal(Time, peer.Channel, leads: _memberId < peer.MemberId, services.Jitter);
         peer.Traversal.SetLocal(_candidates, _nat, Time.GetTimestamp());
         return peer.Traversal;
     }

@@ -13,7 +13,11 @@ namespace LightTunnel.Engine;
 /// <param name="Tun">The virtual interface.</param>
 /// <param name="Transport">The UDP socket.</param>
 /// <param name="Log">The tunnel's log.</param>
-internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagramTransport Transport, TunnelLog Log);
+internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagramTransport Transport, TunnelLog Log)
+{
+    /// <summary>What the jitter of waiting times comes from, never a secret; the control loop's alone when it is not the shared one.</summary>
+    public Random Jitter { get; init; } = Random.Shared;
+}
 
 /// <summary>
 /// What a server and a client have in common: links, peers, forwarding, timers. Three doors lead in: <see cref="OutboundPath"/> and
@@ -52,7 +56,7 @@ internal abstract class Node : ILinkHost, IDisposable
         _icmpLimiter = new RateLimiter(services.Time, TimeSpan.FromMilliseconds(10), burst: 50);
         _ownDestinationLimiter = new RateLimiter(services.Time, TimeSpan.FromSeconds(10));
         _trafficPauseTicks = Ticks(TrafficPause);
-        Links = new LinkTable(identity, services.Time, this);
+        Links = new LinkTable(identity, services.Time, this, services.Jitter);
     }
 
     /// <summary>The present, for a data thread's whole batch.</summary>

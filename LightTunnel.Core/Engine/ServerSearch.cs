@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using LightTunnel.Diagnostics;
 using LightTunnel.Transport;
 
@@ -10,9 +9,11 @@ namespace LightTunnel.Engine;
 /// </summary>
 /// <param name="locator">Looks the server's names up.</param>
 /// <param name="time">The clock.</param>
+/// <param name="jitter">What waiting times are varied by.</param>
 /// <param name="post">Runs an action on the control loop.</param>
 /// <param name="located">Takes what each look-up found; on the control loop.</param>
-internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Action<Action> post, Action<ServerLocation> located) : IDisposable
+internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Random jitter, Action<Action> post, Action<ServerLocation> located)
+    : IDisposable
 {
     /// <summary>Waiting times between attempts, in seconds; the last one repeats.</summary>
     private static readonly double[] Intervals = [1, 1, 2, 2, 4, 8, 15];
@@ -68,7 +69,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Act
     public void Attempt(long now, bool lookUp)
     {
         double seconds = Intervals[Math.Min(_attempts++, Intervals.Length - 1)];
-        double variation = 1 - Jitter + (RandomNumberGenerator.GetInt32(1001) / 1000.0 * 2 * Jitter);
+        double variation = 1 - Jitter + (jitter.NextDouble() * 2 * Jitter);
         NextAttempt = now + (long)(seconds * variation * time.TimestampFrequency);
         if (_locating || !lookUp)
             return;

@@ -7,13 +7,14 @@ namespace LightTunnel.Lab.Internet;
 /// Forwards each packet on the wire of the longest prefix that contains its destination, one hop fewer to live; answers packets that
 /// are too long or lead nowhere as RFC 1812 and RFC 4443 ask.
 /// </summary>
-internal sealed class Router : INetworkNode
+internal class Router : INetworkNode
 {
     private const int MaximumPacketLength = 65535;
 
     private readonly TunnelAddress _addressV4;
     private readonly TunnelAddress _addressV6;
     private readonly byte[] _scratch = new byte[Math.Max(IcmpErrors.MaximumLength, MaximumPacketLength)];
+    private readonly HashSet<(TunnelAddress From, TunnelAddress To)> _cut = [];
     private PrefixTable<Wire> _routes = PrefixTable<Wire>.Empty;
 
     /// <param name="name">A name for people.</param>
@@ -33,13 +34,19 @@ internal sealed class Router : INetworkNode
     public FateCounters Fates { get; } = new();
 
     /// <summary>Leads a prefix to a wire, in place of where it led before.</summary>
-    public void AddRoute(IpPrefix prefix, Wire wire) => _routes = _routes.With(prefix, wire);
+    public virtual void AddRoute(IpPrefix prefix, Wire wire) => _routes = _routes.With(prefix, wire);
 
     /// <summary>Lets a prefix lead nowhere.</summary>
-    public void RemoveRoute(IpPrefix prefix) => _routes = _routes.Without(prefix);
+    public virtual void RemoveRoute(IpPrefix prefix) => _routes = _routes.Without(prefix);
+
+    /// <summary>Lets no packet pass from one address to another any more.</summary>
+    public void Cut(TunnelAddress from, TunnelAddress to) => _cut.Add((from, to));
+
+    /// <summary>Undoes <see cref="Cut"/>.</summary>
+    public void Heal(TunnelAddress from, TunnelAddress to) => _cut.Remove((from, to));
 
     /// <inheritdoc/>
-    public void Receive(Span<byte> packet, Wire arrivedOn)
+    public virtual void Receive(Span<byte> packet, Wire arrivedOn)
     {
         PacketFate fate = Decide(packet, arrivedOn, out IpPacketInfo info, out Wire? next);
         Fates.Count(fate);
@@ -71,6 +78,8 @@ internal sealed class Router : INetworkNode
             return PacketFate.Malformed;
         if (packet[HopLimitOffset(packet)] <= 1)
             return PacketFate.HopLimit;
+        if (_cut.Contains((info.Source, info.Destination)))
+            return PacketFate.Cut;
         if (!_routes.TryLookup(info.Destination, out next))
             return PacketFate.NoRoute;
         if (info.TotalLength <= MtuBetween(arrivedOn, next))
@@ -86,8 +95,11 @@ internal sealed class Router : INetworkNode
     private void Answer(Wire arrivedOn, int length)
     {
         if (length > 0)
-            arrivedOn.Send(this, _scratch.AsSpan(0, length));
+            SendAnswer(arrivedOn, _scratch.AsSpan(0, length));
     }
+
+    /// <summary>Sends an ICMP error of its own back to where the packet at fault came from.</summary>
+    protected virtual void SendAnswer(Wire arrivedOn, Span<byte> packet) => arrivedOn.Send(this, packet);
 
     private static int HopLimitOffset(ReadOnlySpan<byte> packet) => IpPacket.Version(packet) == 4 ? 8 : 7;
 

@@ -42,12 +42,69 @@ internal sealed class VirtualInternet
         }
     }
 
-    /// <summary>Adds a host with public addresses, connected to <see cref="Core"/>.</summary>
-    public HostNode AddHost(string name, IEnumerable<TunnelAddress> addresses, WireConditions conditions, PacketReceiver receive)
+    /// <summary>Adds a host, connected to a router, or to <see cref="Core"/> with public addresses.</summary>
+    public HostNode AddHost(
+        string name, IEnumerable<TunnelAddress> addresses, WireConditions conditions, PacketReceiver receive, Router? router = null)
     {
         var host = new HostNode(name, receive);
-        Connect(host, Core, conditions, addresses.Select(IpPrefix.Host));
+        Connect(host, router ?? Core, conditions, addresses.Select(IpPrefix.Host));
         return host;
+    }
+
+    /// <summary>Adds a NAT, connected to <see cref="Core"/> or to the inside of another NAT.</summary>
+    /// <param name="name">A name for people.</param>
+    /// <param name="settings">How it behaves.</param>
+    /// <param name="outside">Its address at the router it is connected to.</param>
+    /// <param name="inside">Its own address in its local network, with that network's prefix length.</param>
+    /// <param name="conditions">What the wire between the two routers does to packets.</param>
+    /// <param name="router">What it is connected to; null for <see cref="Core"/>.</param>
+    public NatRouter AddNat(string name, NatSettings settings, TunnelAddress outside, InterfaceAddress inside, WireConditions conditions, Router? router = null)
+    {
+        lock (_lock)
+        {
+            var added = new NatRouter(name, new Nat(settings, outside.ToIPAddress(), _random.Next()), inside, () => _events.Now);
+            added.ConnectUplink(router ?? Core, Connect(added, router ?? Core, conditions, [IpPrefix.Host(outside)]));
+            return added;
+        }
+    }
+
+    /// <summary>Cuts two public addresses (of hosts or NATs) off from each other, while both still reach everybody else.</summary>
+    public void CutBetween(TunnelAddress from, TunnelAddress to, bool oneWay = false)
+    {
+        lock (_lock)
+        {
+            Core.Cut(from, to);
+            if (!oneWay)
+                Core.Cut(to, from);
+        }
+    }
+
+    /// <summary>Undoes <see cref="CutBetween"/> in both directions.</summary>
+    public void HealBetween(TunnelAddress first, TunnelAddress second)
+    {
+        lock (_lock)
+        {
+            Core.Heal(first, second);
+            Core.Heal(second, first);
+        }
+    }
+
+    /// <summary>Power off and on: the NAT forgets all mappings.</summary>
+    public void Reboot(NatRouter nat)
+    {
+        lock (_lock)
+            nat.Nat.Reboot();
+    }
+
+    /// <summary>The provider gives the NAT another address.</summary>
+    public void ChangeOutsideAddress(NatRouter nat, TunnelAddress address)
+    {
+        lock (_lock)
+        {
+            nat.Parent!.RemoveRoute(IpPrefix.Host(nat.OutsideAddress));
+            nat.Parent.AddRoute(IpPrefix.Host(address), nat.Uplink!);
+            nat.Nat.ChangeOutsideAddress(address.ToIPAddress());
+        }
     }
 
     /// <summary>Lays a wire from a node to a router and leads the prefixes to the node.</summary>

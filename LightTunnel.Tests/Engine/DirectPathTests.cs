@@ -27,9 +27,9 @@ public sealed class DirectPathTests : IDisposable
         Assert.Equal(["straight"], bob.TakeReceived());
         Assert.Equal(["and back"], alice.TakeReceived());
         Assert.Equal(relayed, server.Inbound.RelayedPackets);
-        Assert.Contains($"P2P connection established with {bob.Address} via {bob.Transport.Endpoint}", alice.LogLines);
+        Assert.Contains($"P2P connection established with {bob.Address} via {bob.Endpoint}", alice.LogLines);
         Assert.Contains($"✓ P2P direct route established to {bob.Address} (via server broadcast)", alice.LogLines);
-        Assert.Contains($"Received peer info from server: {bob.Address} at {bob.Transport.Endpoint} (local: {bob.Transport.Endpoint})", alice.LogLines);
+        Assert.Contains($"Received peer info from server: {bob.Address} at {bob.Endpoint} (local: {bob.Transport.Endpoint})", alice.LogLines);
     }
 
     [Fact]
@@ -64,8 +64,8 @@ public sealed class DirectPathTests : IDisposable
         Assert.True(_network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), Soon));
         Exchange(alice, bob, rounds: 100);
 
-        UdpEndpoint bobEndpoint = bob.Transport.Endpoint;
-        UdpEndpoint aliceEndpoint = alice.Transport.Endpoint;
+        UdpEndpoint bobEndpoint = bob.Endpoint;
+        UdpEndpoint aliceEndpoint = alice.Endpoint;
         _network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
             !((from == aliceEndpoint && to == bobEndpoint) || (!oneWay && from == bobEndpoint && to == aliceEndpoint));
         int lost = Exchange(alice, bob, rounds: 300);

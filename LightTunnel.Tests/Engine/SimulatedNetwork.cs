@@ -3,44 +3,71 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Tests.Simulation;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
-using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
 
-/// <summary>A server and clients on an in-memory internet with a fake clock, all on the test's own thread.</summary>
+/// <summary>
+/// A server and clients in virtual time, all on the test's own thread: on an internet without NATs (<see cref="Net"/>), or on a
+/// <see cref="SimulatedInternet"/> with them. Keys and jitter come from the seed.
+/// </summary>
 internal sealed class SimulatedNetwork : IDisposable
 {
     public const string ServerHost = "203.0.113.1";
     public const int ServerPort = 9000;
 
-    private readonly List<SimulatedNode> _nodes = [];
-    private readonly PresharedKey _networkKey = PresharedKey.Generate();
-    private readonly PrivateKey _serverKey = PrivateKey.Generate();
+    private readonly ISimulatedInternet _internet;
+    private readonly InMemoryNetwork? _net;
+    private readonly NodePump _pump;
+    private readonly Random _random;
+    private readonly PresharedKey _networkKey;
+    private readonly PrivateKey _serverKey;
     private int _hosts;
 
     public SimulatedNetwork(int seed = 1)
+        : this(seed, new VirtualTime())
     {
-        Net = new InMemoryNetwork(Time, seed)
-        {
-            Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
-                (!IsDirectBlocked || from.Port == ServerPort || to.Port == ServerPort) && Filter?.Invoke(from, to, datagram) != false,
-        };
     }
 
-    /// <summary>True when clients reach the server only, as behind firewalls.</summary>
+    /// <summary>A network on an internet with NATs; add its hosts first, then nodes on them by their names.</summary>
+    public SimulatedNetwork(int seed, VirtualTime time, SimulatedInternet internet)
+        : this(seed, time, internet, null)
+    {
+    }
+
+    private SimulatedNetwork(int seed, VirtualTime time)
+        : this(seed, time, null, new InMemoryNetwork(time, seed))
+    {
+    }
+
+    private SimulatedNetwork(int seed, VirtualTime time, SimulatedInternet? internet, InMemoryNetwork? net)
+    {
+        Time = time;
+        _net = net;
+        _internet = (ISimulatedInternet?)internet ?? new OpenInternet(net!);
+        _pump = new NodePump(time, _internet);
+        _random = new Random(seed);
+        net?.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
+            (!IsDirectBlocked || from.Port == ServerPort || to.Port == ServerPort) && Filter?.Invoke(from, to, datagram) != false;
+        _networkKey = new PresharedKey(RandomBytes(PresharedKey.Size));
+        _serverKey = NewKey();
+    }
+
+    /// <summary>True when clients reach the server only, as behind firewalls; on an internet without NATs.</summary>
     public bool IsDirectBlocked { get; set; }
 
-    /// <summary>Looks at, and may lose, every datagram.</summary>
+    /// <summary>Looks at, and may lose, every datagram; on an internet without NATs.</summary>
     public DatagramFilter? Filter { get; set; }
 
-    public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+    public VirtualTime Time { get; }
 
-    public InMemoryNetwork Net { get; }
+    /// <summary>The internet without NATs that this network is on.</summary>
+    public InMemoryNetwork Net => _net ?? throw new InvalidOperationException("This network is on an internet with NATs.");
 
     public FakeResolver Resolver { get; } = new();
 
@@ -53,9 +80,13 @@ internal sealed class SimulatedNetwork : IDisposable
     /// <summary>What the server saved last, to be restored by a restart.</summary>
     public (IReadOnlyList<Lease> Leases, uint NextMemberId) Saved { get; private set; } = ([], 0);
 
-    public IReadOnlyList<SimulatedNode> Nodes => _nodes;
+    public IReadOnlyList<SimulatedNode> Nodes => _pump.Nodes;
 
-    public SimulatedNode StartServer(Func<ServerOptions, ServerOptions>? change = null, params string[] addresses)
+    public SimulatedNode StartServer(Func<ServerOptions, ServerOptions>? change = null, params string[] addresses) =>
+        StartServer(ServerHost, change, addresses);
+
+    /// <summary>Starts the server, or starts it again, on a host by its name or address.</summary>
+    public SimulatedNode StartServer(string host, Func<ServerOptions, ServerOptions>? change, params string[] addresses)
     {
         var options = new ServerOptions
         {
@@ -65,7 +96,7 @@ internal sealed class SimulatedNetwork : IDisposable
             Addresses = [.. (addresses.Length == 0 ? ["10.0.0.1/24"] : addresses).Select(Parse)],
         };
         options = change?.Invoke(options) ?? options;
-        SimulatedNode made = Add("hub", ServerHost, ServerPort, services =>
+        SimulatedNode made = Add("hub", host, ServerPort, services =>
         {
             services.Tun.Configure(options.Addresses, options.Mtu ?? TunnelOptions.DefaultMtu);
             var leases = new Leases(options.Addresses);
@@ -91,15 +122,18 @@ internal sealed class SimulatedNetwork : IDisposable
         };
         SimulatedNode made = Add(
             name, host ?? $"198.51.{100 + (_hosts / 250)}.{1 + (_hosts++ % 250)}", 0,
-            services => new ClientNode(options, identity ?? PrivateKey.Generate(), [], null, Resolver, new FakeAddresses(services), services));
+            services => new ClientNode(options, identity ?? NewKey(), [], null, Resolver, new FakeAddresses(services), services));
         made.Client.Post(made.Client.Connect);
         return made;
     }
 
+    /// <summary>A key pair that belongs to the seed.</summary>
+    public PrivateKey NewKey() => new(RandomBytes(PrivateKey.Size));
+
     /// <summary>The node vanishes without a word.</summary>
     public void Kill(SimulatedNode node)
     {
-        _nodes.Remove(node);
+        _pump.Remove(node);
         node.Dispose();
     }
 
@@ -117,41 +151,15 @@ internal sealed class SimulatedNetwork : IDisposable
 
     public void Run(TimeSpan duration) => RunUntil(() => false, duration);
 
-    /// <summary>Lets time pass until the condition holds; false when it never did.</summary>
-    public bool RunUntil(Func<bool> condition, TimeSpan atMost)
-    {
-        DateTimeOffset end = Time.GetUtcNow() + atMost;
-        while (true)
-        {
-            Settle();
-            if (condition())
-                return true;
-            if (Time.GetUtcNow() >= end)
-                return false;
-            long now = Time.GetTimestamp();
-            long next = Math.Min(Net.NextDue ?? long.MaxValue, _nodes.Count == 0 ? long.MaxValue : _nodes.Min(node => node.Deadline));
-            TimeSpan step = next == long.MaxValue ? end - Time.GetUtcNow() : TimeSpan.FromTicks(Math.Max(1, next - now));
-            TimeSpan left = end - Time.GetUtcNow();
-            Time.Advance(step < left ? step : left);
-        }
-    }
+    /// <inheritdoc cref="NodePump.RunUntil"/>
+    public bool RunUntil(Func<bool> condition, TimeSpan atMost) => _pump.RunUntil(condition, atMost);
 
-    /// <summary>Everybody does what can be done without time passing.</summary>
-    public void Settle()
-    {
-        bool busy = true;
-        for (int rounds = 0; busy; rounds++)
-        {
-            Assert.True(rounds < 10_000, "The network never comes to rest.");
-            busy = Net.Pump() > 0;
-            foreach (SimulatedNode node in _nodes)
-                busy |= node.Step();
-        }
-    }
+    /// <inheritdoc cref="NodePump.Settle"/>
+    public void Settle() => _pump.Settle();
 
     public void Dispose()
     {
-        foreach (SimulatedNode node in _nodes)
+        foreach (SimulatedNode node in Nodes)
             node.Dispose();
         _networkKey.Dispose();
         _serverKey.Dispose();
@@ -169,35 +177,48 @@ internal sealed class SimulatedNetwork : IDisposable
         return address;
     }
 
+    private byte[] RandomBytes(int count)
+    {
+        byte[] bytes = new byte[count];
+        _random.NextBytes(bytes);
+        return bytes;
+    }
+
     private SimulatedNode Add(string name, string host, int port, Func<NodeServices, Node> make)
     {
-        var node = new SimulatedNode(name, host, new InMemoryTunDevice(name, _nodes.Count + 1), Net.Open(IPAddress.Parse(host), port), Time, make);
-        _nodes.Add(node);
+        SimulatedNode? node = null;
+        PolledSocket socket = _internet.Open(host, port, () => node?.MarkReady());
+        node = new SimulatedNode(name, host, new InMemoryTunDevice(name, Nodes.Count + 1), socket, Time, new Random(_random.Next()), make);
+        _pump.Add(node);
         return node;
     }
 }
 
-/// <summary>One node of a <see cref="SimulatedNetwork"/>.</summary>
+/// <summary>One node of a <see cref="SimulatedNetwork"/>, on whichever internet.</summary>
 internal sealed class SimulatedNode : IDisposable
 {
-    private readonly PacketBatch _packets = new(16, 1600);
-    private readonly PacketBatch _replies = new(16, 1600);
-    private readonly PacketBatch _datagrams = new(16, 1800);
-    private readonly PacketBatch _forward = new(16, 1800);
+    private readonly Func<PacketBatch, bool> _tryReceive;
     private readonly OutboundPath _outbound;
     private readonly InboundPath _inbound;
+    private bool _isReady;
 
-    public SimulatedNode(string name, string host, InMemoryTunDevice tun, InMemoryTransport transport, TimeProvider time, Func<NodeServices, Node> make)
+    public SimulatedNode(
+        string name, string host, InMemoryTunDevice tun, PolledSocket socket, TimeProvider time, Random jitter, Func<NodeServices, Node> make)
     {
         Name = name;
         Host = host;
         Tun = tun;
-        Transport = transport;
+        Transport = socket.Transport;
+        _tryReceive = socket.TryReceive;
         Log = new TunnelLog(name, time, LogLevel.Debug);
-        Node = make(new NodeServices(time, tun, transport, Log));
+        Node = make(new NodeServices(time, tun, Transport, Log) { Jitter = jitter });
+        Node.Woken = MarkReady;
         _outbound = new OutboundPath(Node);
         _inbound = new InboundPath(Node);
     }
+
+    /// <summary>Called once when the node has something to do, until it is stepped.</summary>
+    public Action? Ready { get; set; }
 
     public string Name { get; }
 
@@ -205,7 +226,10 @@ internal sealed class SimulatedNode : IDisposable
 
     public InMemoryTunDevice Tun { get; }
 
-    public InMemoryTransport Transport { get; }
+    public IDatagramTransport Transport { get; }
+
+    /// <summary>The socket's address and port; on an internet without NATs.</summary>
+    public UdpEndpoint Endpoint => ((InMemoryTransport)Transport).Endpoint;
 
     public TunnelLog Log { get; }
 
@@ -213,7 +237,8 @@ internal sealed class SimulatedNode : IDisposable
 
     public ClientNode Client => (ClientNode)Node;
 
-    public long Deadline { get; private set; }
+    /// <summary>When the node wants to be stepped at the latest.</summary>
+    public long Deadline { get; private set; } = long.MaxValue;
 
     public PacketCounters Outbound => _outbound.Counters;
 
@@ -225,34 +250,49 @@ internal sealed class SimulatedNode : IDisposable
 
     public IEnumerable<string> LogLines => Log.Read().Select(entry => entry.Message);
 
-    public bool Step()
+    /// <summary>Says that the node has something to do.</summary>
+    public void MarkReady()
     {
-        bool busy = false;
-        while (Transport.TryReceive(_datagrams))
+        if (_isReady)
+            return;
+        _isReady = true;
+        Ready?.Invoke();
+    }
+
+    /// <summary>The deadline has come.</summary>
+    public void ForgetDeadline() => Deadline = long.MaxValue;
+
+    /// <summary>Does everything that can be done now.</summary>
+    public void Step()
+    {
+        StepBuffers buffers = StepBuffers.OfThisThread;
+        while (_tryReceive(buffers.Datagrams))
         {
-            busy = true;
-            _inbound.Process(_datagrams, _forward);
-            Tun.Write(_datagrams);
-            Transport.Send(_forward);
+            _inbound.Process(buffers.Datagrams, buffers.Forward);
+            Tun.Write(buffers.Datagrams);
+            Transport.Send(buffers.Forward);
         }
 
-        while (Tun.TryRead(_packets))
+        while (Tun.TryRead(buffers.Packets))
         {
-            busy = true;
-            _outbound.Process(_packets, _replies);
-            Transport.Send(_packets);
-            Tun.Write(_replies);
+            _outbound.Process(buffers.Packets, buffers.Replies);
+            Transport.Send(buffers.Packets);
+            Tun.Write(buffers.Replies);
         }
 
+        // What woke the control loop until here is done by it now; what wakes it from here on needs another step.
+        _isReady = false;
         Deadline = Node.RunControl();
-        return busy;
     }
 
     public Peer Peer(string name) => Node.Peers.Single(peer => peer.Name == name);
 
     /// <summary>Sends a UDP packet from this node's system to an address, with a body to know it by.</summary>
-    public void Send(TunnelAddress destination, string body, TunnelAddress? source = null) =>
+    public void Send(TunnelAddress destination, string body, TunnelAddress? source = null)
+    {
         Tun.Inject(TestPackets.Udp(source ?? Address, destination, System.Text.Encoding.ASCII.GetBytes(body)));
+        MarkReady();
+    }
 
     /// <summary>Bodies of the UDP packets that arrived at this node's system, in order; ICMP errors as "icmp TYPE/CODE".</summary>
     public List<string> TakeReceived()
@@ -272,20 +312,38 @@ internal sealed class SimulatedNode : IDisposable
     }
 }
 
+/// <summary>The one address of a simulated host.</summary>
 internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
 {
-    private Action? _changed;
-
-    public IReadOnlyList<LocalAddressInfo> Read() =>
-        [new LocalAddressInfo("eth0", TunnelAddress.FromIPAddress(((InMemoryTransport)services.Transport).Endpoint.Address))];
-
-    public IDisposable Watch(Action changed)
+    public IReadOnlyList<LocalAddressInfo> Read()
     {
-        _changed = changed;
-        return new MemoryStream();
+        IPAddress address = services.Transport switch
+        {
+            InMemoryTransport transport => transport.Endpoint.Address,
+            SimulatedSocket socket => socket.Host.Address,
+            _ => throw new InvalidOperationException("This transport has no address."),
+        };
+        return [new LocalAddressInfo("eth0", TunnelAddress.FromIPAddress(address))];
     }
 
-    public void Change() => _changed?.Invoke();
+    public IDisposable Watch(Action changed) => new MemoryStream();
+}
+
+/// <summary>What data threads work in; one set serves all nodes of a thread, as a step leaves nothing in it.</summary>
+internal sealed class StepBuffers
+{
+    [ThreadStatic]
+    private static StepBuffers? s_ofThisThread;
+
+    public static StepBuffers OfThisThread => s_ofThisThread ??= new StepBuffers();
+
+    public PacketBatch Packets { get; } = new(16, 1600);
+
+    public PacketBatch Replies { get; } = new(16, 1600);
+
+    public PacketBatch Datagrams { get; } = new(16, 1800);
+
+    public PacketBatch Forward { get; } = new(16, 1800);
 }
 
 internal sealed class FakeResolver : INameResolver

@@ -1,0 +1,301 @@
+using System.Net;
+using LightTunnel.Transport;
+
+namespace LightTunnel.Lab.Internet;
+
+/// <summary>
+/// A network address translator by its behaviour (RFC 4787; RFC 5382 and RFC 5508 for what else has endpoints). It knows endpoints only, no
+/// packets, and is told the time: the laboratory's router and the simulation both stand on it. Not thread-safe.
+/// <para>
+/// A <em>mapping</em> binds an inside endpoint to an outside port. It lives by its <em>sessions</em>, one for each remote side that the
+/// filter tells apart; a session that is unused for too long is forgotten, and a mapping with its last session.
+/// </para>
+/// </summary>
+internal sealed class Nat
+{
+    /// <summary>Ports below are never given to others (RFC 4787 section 4.2.1).</summary>
+    private const int FirstPort = 1024;
+
+    private const int PortCount = 65536 - FirstPort;
+
+    private readonly NatSettings _settings;
+    private readonly Random _random;
+    private readonly Dictionary<(NatProtocol Protocol, UdpEndpoint Inside, UdpEndpoint Remote), Mapping> _byInside = [];
+    private readonly Dictionary<(NatProtocol Protocol, ushort Port), Mapping> _byPort = [];
+    private readonly Dictionary<(Mapping Mapping, UdpEndpoint Remote), Session> _sessions = [];
+
+    // One list for each protocol, the session that was unused for longest first: within a protocol all have the same timeout.
+    private readonly LinkedList<Session>[] _byAge = [.. Enum.GetValues<NatProtocol>().Select(_ => new LinkedList<Session>())];
+    private readonly long[] _verdicts = new long[Enum.GetValues<NatVerdict>().Length];
+    private UInt128 _outsideAddress;
+    private int _nextPort;
+
+    /// <param name="settings">How it behaves.</param>
+    /// <param name="outsideAddress">Its address on the outside.</param>
+    /// <param name="seed">Decides ports.</param>
+    public Nat(NatSettings settings, IPAddress outsideAddress, int seed)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.PortStep, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.Capacity, 1);
+        _settings = settings;
+        _random = new Random(seed);
+        _outsideAddress = new UdpEndpoint(outsideAddress, 0).MappedAddress;
+        _nextPort = _random.Next(FirstPort, FirstPort + PortCount);
+    }
+
+    /// <summary>How it behaves.</summary>
+    public NatSettings Settings => _settings;
+
+    /// <summary>Its address on the outside.</summary>
+    public IPAddress OutsideAddress => new UdpEndpoint(_outsideAddress, 0).Address;
+
+    /// <summary>Sessions in the table; those that ran out since the last packet are still counted.</summary>
+    public int SessionCount => _sessions.Count;
+
+    /// <summary>Mappings in the table; those that ran out since the last packet are still counted.</summary>
+    public int MappingCount => _byPort.Count;
+
+    /// <summary>How many packets met this verdict.</summary>
+    public long this[NatVerdict verdict] => _verdicts[(int)verdict];
+
+    /// <summary>Translates a packet that an inside host sends to an address that is not an inside one.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="protocol">The packet's protocol.</param>
+    /// <param name="source">The inside endpoint; becomes the outside one.</param>
+    /// <param name="destination">The remote endpoint; of a hairpinned packet it becomes the inside endpoint that it goes to.</param>
+    /// <returns><see cref="NatVerdict.Translated"/> or <see cref="NatVerdict.Hairpinned"/>; otherwise the packet is dropped.</returns>
+    public NatVerdict Outbound(TimeSpan now, NatProtocol protocol, ref UdpEndpoint source, ref UdpEndpoint destination)
+    {
+        NatVerdict verdict = TranslateOutbound(now, protocol, ref source, ref destination);
+        _verdicts[(int)verdict]++;
+        return verdict;
+    }
+
+    /// <summary>Translates a packet from outside to this NAT's own address.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="protocol">The packet's protocol.</param>
+    /// <param name="source">The remote endpoint.</param>
+    /// <param name="destination">The outside endpoint; becomes the inside one.</param>
+    /// <returns><see cref="NatVerdict.Translated"/>; otherwise the packet is dropped.</returns>
+    public NatVerdict Inbound(TimeSpan now, NatProtocol protocol, in UdpEndpoint source, ref UdpEndpoint destination)
+    {
+        NatVerdict verdict = TranslateInbound(now, protocol, source, ref destination);
+        _verdicts[(int)verdict]++;
+        return verdict;
+    }
+
+    /// <summary>The inside endpoint behind an outside one, whoever asks; refreshes nothing (RFC 5508 REQ-4). For ICMP errors.</summary>
+    public bool TryFindInside(TimeSpan now, NatProtocol protocol, in UdpEndpoint outside, out UdpEndpoint inside)
+    {
+        Expire(now);
+        bool found = _byPort.TryGetValue((protocol, outside.Port), out Mapping? mapping) && outside.MappedAddress == _outsideAddress;
+        inside = found ? mapping!.Inside : default;
+        return found;
+    }
+
+    /// <summary>The outside endpoint that an inside one has towards a remote one; makes and refreshes nothing. For ICMP errors.</summary>
+    public bool TryFindOutside(TimeSpan now, NatProtocol protocol, in UdpEndpoint inside, in UdpEndpoint remote, out UdpEndpoint outside)
+    {
+        Expire(now);
+        bool found = _byInside.TryGetValue((protocol, inside, Reduce(remote, _settings.Mapping)), out Mapping? mapping);
+        outside = found ? Outside(mapping!) : default;
+        return found;
+    }
+
+    /// <summary>Power off and on: every mapping is forgotten, and ports begin somewhere else.</summary>
+    public void Reboot()
+    {
+        _byInside.Clear();
+        _byPort.Clear();
+        _sessions.Clear();
+        foreach (LinkedList<Session> sessions in _byAge)
+            sessions.Clear();
+        _nextPort = _random.Next(FirstPort, FirstPort + PortCount);
+    }
+
+    /// <summary>The provider gives it another address: mappings of the old one are of no use and forgotten.</summary>
+    public void ChangeOutsideAddress(IPAddress address)
+    {
+        Reboot();
+        _outsideAddress = new UdpEndpoint(address, 0).MappedAddress;
+    }
+
+    private NatVerdict TranslateOutbound(TimeSpan now, NatProtocol protocol, ref UdpEndpoint source, ref UdpEndpoint destination)
+    {
+        if (protocol == NatProtocol.Udp && _settings.BlocksUdp)
+            return NatVerdict.Blocked;
+        bool comesBack = destination.MappedAddress == _outsideAddress;
+        if (comesBack && _settings.Hairpinning == Hairpinning.None)
+            return NatVerdict.NoHairpinning;
+        Expire(now);
+        if (OpenSession(now, protocol, source, destination) is not { } mapping)
+            return NatVerdict.TableFull;
+
+        UdpEndpoint outside = Outside(mapping);
+        if (comesBack)
+        {
+            NatVerdict verdict = TranslateInbound(now, protocol, outside, ref destination);
+            if (verdict != NatVerdict.Translated)
+                return verdict;
+            if (_settings.Hairpinning == Hairpinning.ExternalSource)
+                source = outside;
+            return NatVerdict.Hairpinned;
+        }
+
+        source = outside;
+        return NatVerdict.Translated;
+    }
+
+    private NatVerdict TranslateInbound(TimeSpan now, NatProtocol protocol, in UdpEndpoint source, ref UdpEndpoint destination)
+    {
+        if (protocol == NatProtocol.Udp && _settings.BlocksUdp)
+            return NatVerdict.Blocked;
+        Expire(now);
+        if (destination.MappedAddress != _outsideAddress || !_byPort.TryGetValue((protocol, destination.Port), out Mapping? mapping))
+            return NatVerdict.NoMapping;
+        if (!_sessions.TryGetValue((mapping, Reduce(source, _settings.Filtering)), out Session? session))
+            return NatVerdict.Filtered;
+        if (_settings.RefreshesOnInbound)
+            Refresh(session, now);
+        destination = mapping.Inside;
+        return NatVerdict.Translated;
+    }
+
+    /// <summary>Finds or makes mapping and session, and refreshes the session; null when there is no room.</summary>
+    private Mapping? OpenSession(TimeSpan now, NatProtocol protocol, in UdpEndpoint inside, in UdpEndpoint remote)
+    {
+        UdpEndpoint mappedFor = Reduce(remote, _settings.Mapping), passes = Reduce(remote, _settings.Filtering);
+        bool known = _byInside.TryGetValue((protocol, inside, mappedFor), out Mapping? mapping);
+        if (known && _sessions.TryGetValue((mapping!, passes), out Session? session))
+        {
+            Refresh(session, now);
+            return mapping;
+        }
+
+        if (_sessions.Count >= _settings.Capacity)
+        {
+            if (_settings.WhenFull == FullTable.Refuses)
+                return null;
+            Forget(Oldest());
+            known = _byInside.ContainsKey((protocol, inside, mappedFor)); // The oldest may have been this mapping's last session.
+        }
+
+        if (!known)
+        {
+            if (!TryAllocatePort(protocol, inside.Port, out ushort port))
+                return null;
+            mapping = new Mapping(protocol, inside, mappedFor, port);
+            _byInside.Add((protocol, inside, mappedFor), mapping);
+            _byPort.Add((protocol, port), mapping);
+        }
+
+        session = new Session(mapping!, passes, now);
+        mapping!.Sessions++;
+        _sessions.Add((mapping, passes), session);
+        _byAge[(int)protocol].AddLast(session.Age);
+        return mapping;
+    }
+
+    private bool TryAllocatePort(NatProtocol protocol, ushort insidePort, out ushort port)
+    {
+        int candidate = _settings.Allocation switch
+        {
+            PortAllocation.Preserving => insidePort,
+            PortAllocation.Sequential => _nextPort,
+            _ => _random.Next(FirstPort, FirstPort + PortCount),
+        };
+        int step = _settings.Allocation == PortAllocation.Sequential ? _settings.PortStep : 1;
+        for (int tries = 0; tries < PortCount; tries++)
+        {
+            if (!_byPort.ContainsKey((protocol, (ushort)candidate)))
+            {
+                if (_settings.Allocation == PortAllocation.Sequential)
+                    _nextPort = After(candidate, step);
+                port = (ushort)candidate;
+                return true;
+            }
+
+            candidate = _settings.Allocation == PortAllocation.Random ? _random.Next(FirstPort, FirstPort + PortCount) : After(candidate, step);
+        }
+
+        port = 0;
+        return false;
+    }
+
+    private static int After(int port, int step) => FirstPort + ((Math.Max(port - FirstPort, -1) + step) % PortCount);
+
+    private void Expire(TimeSpan now)
+    {
+        for (int protocol = 0; protocol < _byAge.Length; protocol++)
+        {
+            TimeSpan timeout = _settings.TimeoutOf((NatProtocol)protocol);
+            while (_byAge[protocol].First is { } oldest && now - oldest.Value.LastUsed >= timeout)
+                Forget(oldest.Value);
+        }
+    }
+
+    private Session Oldest() => _byAge.Where(sessions => sessions.Count > 0).Select(sessions => sessions.First!.Value).MinBy(session => session.LastUsed)!;
+
+    private void Refresh(Session session, TimeSpan now)
+    {
+        session.LastUsed = now;
+        LinkedList<Session> sessions = _byAge[(int)session.Mapping.Protocol];
+        sessions.Remove(session.Age);
+        sessions.AddLast(session.Age);
+    }
+
+    private void Forget(Session session)
+    {
+        Mapping mapping = session.Mapping;
+        _byAge[(int)mapping.Protocol].Remove(session.Age);
+        _sessions.Remove((mapping, session.Remote));
+        if (--mapping.Sessions > 0)
+            return;
+        _byInside.Remove((mapping.Protocol, mapping.Inside, mapping.Remote));
+        _byPort.Remove((mapping.Protocol, mapping.Port));
+    }
+
+    private UdpEndpoint Outside(Mapping mapping) => new(_outsideAddress, mapping.Port);
+
+    /// <summary>What is left of a remote endpoint when a NAT looks at no more than this.</summary>
+    private static UdpEndpoint Reduce(in UdpEndpoint remote, NatDependence dependence) => dependence switch
+    {
+        NatDependence.EndpointIndependent => default,
+        NatDependence.AddressDependent => new UdpEndpoint(remote.MappedAddress, 0),
+        _ => remote,
+    };
+
+    private sealed class Mapping(NatProtocol protocol, UdpEndpoint inside, UdpEndpoint remote, ushort port)
+    {
+        public NatProtocol Protocol { get; } = protocol;
+
+        public UdpEndpoint Inside { get; } = inside;
+
+        /// <summary>What the mapping depends on of the remote side.</summary>
+        public UdpEndpoint Remote { get; } = remote;
+
+        public ushort Port { get; } = port;
+
+        public int Sessions { get; set; }
+    }
+
+    private sealed class Session
+    {
+        public Session(Mapping mapping, UdpEndpoint remote, TimeSpan now)
+        {
+            Mapping = mapping;
+            Remote = remote;
+            LastUsed = now;
+            Age = new LinkedListNode<Session>(this);
+        }
+
+        public Mapping Mapping { get; }
+
+        /// <summary>What the filter looks at of the remote side.</summary>
+        public UdpEndpoint Remote { get; }
+
+        public TimeSpan LastUsed { get; set; }
+
+        public LinkedListNode<Session> Age { get; }
+    }
+}

@@ -1,0 +1,136 @@
+namespace LightTunnel.Lab.Internet;
+
+/// <summary>What a NAT looks at in the other side's endpoint, when it maps (RFC 4787 section 4.1) and when it filters (section 5).</summary>
+internal enum NatDependence
+{
+    /// <summary>Nothing: one mapping for all destinations; who knows it may send.</summary>
+    EndpointIndependent,
+
+    /// <summary>The address: one mapping for each remote address; addresses that were sent to may answer from any port.</summary>
+    AddressDependent,
+
+    /// <summary>Address and port: one mapping for each remote endpoint; exactly those that were sent to may answer.</summary>
+    AddressAndPortDependent,
+}
+
+/// <summary>How a NAT chooses the outside port of a new mapping (RFC 4787 section 4.2).</summary>
+internal enum PortAllocation
+{
+    /// <summary>The inside port, and when that is taken the next one that is free.</summary>
+    Preserving,
+
+    /// <summary>The last one plus <see cref="NatSettings.PortStep"/>, beginning anywhere.</summary>
+    Sequential,
+
+    /// <summary>Any.</summary>
+    Random,
+}
+
+/// <summary>What becomes of packets from the inside to the NAT's own outside address (RFC 4787 section 6).</summary>
+internal enum Hairpinning
+{
+    /// <summary>They are dropped.</summary>
+    None,
+
+    /// <summary>They come back with the sender's inside endpoint as their source.</summary>
+    InternalSource,
+
+    /// <summary>They come back with the sender's outside endpoint as their source, as REQ-9 asks.</summary>
+    ExternalSource,
+}
+
+/// <summary>What a NAT does when its table is full.</summary>
+internal enum FullTable
+{
+    /// <summary>Forgets the session that was unused for longest.</summary>
+    EvictsOldest,
+
+    /// <summary>Drops packets that need a new session.</summary>
+    Refuses,
+}
+
+/// <summary>How one NAT behaves, in the words of RFC 4787. Immutable; the defaults are those of a common home router.</summary>
+internal sealed record NatSettings
+{
+    /// <summary>Mapping behaviour (section 4.1).</summary>
+    public NatDependence Mapping { get; init; }
+
+    /// <summary>Filtering behaviour (section 5).</summary>
+    public NatDependence Filtering { get; init; } = NatDependence.AddressAndPortDependent;
+
+    /// <summary>Port assignment (section 4.2).</summary>
+    public PortAllocation Allocation { get; init; }
+
+    /// <summary>Distance of ports that are allocated one after another; only <see cref="PortAllocation.Sequential"/>. At least 1.</summary>
+    public int PortStep { get; init; } = 1;
+
+    /// <summary>Hairpinning behaviour (section 6).</summary>
+    public Hairpinning Hairpinning { get; init; } = Hairpinning.ExternalSource;
+
+    /// <summary>How long a UDP session lives unused (section 4.3; REQ-5 asks for two minutes at least).</summary>
+    public TimeSpan UdpTimeout { get; init; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>How long a TCP session lives unused (RFC 5382 REQ-5).</summary>
+    public TimeSpan TcpTimeout { get; init; } = TimeSpan.FromMinutes(124);
+
+    /// <summary>How long an ICMP query session lives unused (RFC 5508 REQ-2).</summary>
+    public TimeSpan IcmpTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>True when packets from outside keep a session alive too; those from inside always do (REQ-6).</summary>
+    public bool RefreshesOnInbound { get; init; }
+
+    /// <summary>Most sessions that are kept.</summary>
+    public int Capacity { get; init; } = 4096;
+
+    /// <summary>What happens when there would be more.</summary>
+    public FullTable WhenFull { get; init; }
+
+    /// <summary>True for a firewall that lets no UDP pass in either direction.</summary>
+    public bool BlocksUdp { get; init; }
+
+    /// <summary>The timeout of a protocol's sessions.</summary>
+    public TimeSpan TimeoutOf(NatProtocol protocol) => protocol switch
+    {
+        NatProtocol.Udp => UdpTimeout,
+        NatProtocol.Tcp => TcpTimeout,
+        _ => IcmpTimeout,
+    };
+}
+
+/// <summary>What a NAT translates.</summary>
+internal enum NatProtocol
+{
+    /// <summary>UDP.</summary>
+    Udp,
+
+    /// <summary>TCP, by its endpoints only: sessions end by their timeout.</summary>
+    Tcp,
+
+    /// <summary>ICMP queries (RFC 5508 section 3.1): the identifier is the inside port, the remote port is 0.</summary>
+    Icmp,
+}
+
+/// <summary>What a NAT did with a packet.</summary>
+internal enum NatVerdict
+{
+    /// <summary>It passed, with one endpoint changed.</summary>
+    Translated,
+
+    /// <summary>It came from the inside and goes back there.</summary>
+    Hairpinned,
+
+    /// <summary>It was for a port without a mapping.</summary>
+    NoMapping,
+
+    /// <summary>There is a mapping, but its sender may not use it.</summary>
+    Filtered,
+
+    /// <summary>It was from the inside to the NAT's own outside address, which this one does not support.</summary>
+    NoHairpinning,
+
+    /// <summary>It would have needed a new session, and there was no room or no port for it.</summary>
+    TableFull,
+
+    /// <summary>Its protocol does not pass.</summary>
+    Blocked,
+}

@@ -1,0 +1,118 @@
+using LightTunnel.Engine;
+using LightTunnel.Lab.Internet;
+using LightTunnel.Routing;
+using LightTunnel.Tests.Engine;
+using LightTunnel.Transport;
+using Xunit;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>Two members behind NATs: those that can be direct without guessing ports are, the others are relayed and keep talking.</summary>
+public sealed class NatPairTests
+{
+    private static readonly LinkConditions Conditions = new() { Delay = TimeSpan.FromMilliseconds(10) };
+
+    public static TheoryData<string, string> DirectPairs()
+    {
+        NatKind[] cones = [NatKind.Open, NatKind.FullCone, NatKind.RestrictedCone, NatKind.PortRestrictedCone];
+        NatKind[] lenient = [NatKind.Open, NatKind.FullCone, NatKind.RestrictedCone];
+        NatKind[] symmetric = [NatKind.SymmetricSequential, NatKind.SymmetricRandom];
+        var pairs = new TheoryData<string, string>();
+        foreach (NatKind first in cones)
+        {
+            foreach (NatKind second in cones.Where(second => second >= first))
+                pairs.Add(first.ToString(), second.ToString());
+        }
+
+        foreach (NatKind first in lenient)
+        {
+            foreach (NatKind second in symmetric)
+                pairs.Add(first.ToString(), second.ToString());
+        }
+
+        return pairs;
+    }
+
+    [Theory]
+    [MemberData(nameof(DirectPairs))]
+    public void Pair_BecomesDirect_AndTalksAllTheWhile(string first, string second)
+    {
+        using Scene scene = Start(first, second, out SimulatedNode alice, out SimulatedNode bob);
+        Assert.True(
+            scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(5)),
+            $"{alice.Peer("bob").Traversal?.State} / {bob.Peer("alice").Traversal?.State}");
+        scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
+        scene.Network.Run(TimeSpan.FromMinutes(3));
+        Assert.True(IsDirect(alice, "bob") && IsDirect(bob, "alice"), "The idle path was lost.");
+    }
+
+    [Theory]
+    [InlineData(nameof(NatKind.SymmetricRandom), nameof(NatKind.SymmetricRandom))]
+    [InlineData(nameof(NatKind.UdpBlocked), nameof(NatKind.Open))]
+    public void PairThatCannotBeDirect_TalksThroughTheServer(string first, string second)
+    {
+        if (first == nameof(NatKind.UdpBlocked))
+        {
+            // A firewall that blocks all UDP keeps the member from the server too: it is never admitted, and says why.
+            using var blocked = new Scene(1, Conditions);
+            blocked.Internet.AddLan("home", NatKind.UdpBlocked, "alice");
+            blocked.Network.StartServer();
+            SimulatedNode alone = blocked.Network.AddClient("alice", host: "alice");
+            blocked.Network.Run(TimeSpan.FromSeconds(10));
+            Assert.Equal(Diagnostics.LightTunnelError.ServerUnreachable, alone.Client.Unreachable().Error);
+            return;
+        }
+
+        using Scene scene = Start(first, second, out SimulatedNode alice, out _);
+        scene.Network.Run(TimeSpan.FromSeconds(20));
+        scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
+        Assert.Equal(PathType.Server, alice.Peer("bob").PathType);
+    }
+
+    [Fact]
+    public void TwoMembersOfOneLan_AreLocal_EvenWithoutHairpinning()
+    {
+        using var scene = new Scene(1, Conditions);
+        scene.Internet.AddLan("home", NatKind.SameLanNoHairpin, "alice", "bob");
+        scene.Network.StartServer();
+        SimulatedNode alice = Join(scene, "alice");
+        SimulatedNode bob = Join(scene, "bob");
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(3)));
+        Assert.Equal(PathType.Lan, alice.Peer("bob").PathType);
+        Assert.Equal(150, alice.Peer("bob").Quality);
+    }
+
+    [Fact]
+    public void NatReboot_IsRecoveredFrom()
+    {
+        using Scene scene = Start(nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(5)));
+        foreach (SimulatedNat nat in scene.Internet.Nats.Values)
+            nat.Reboot();
+        scene.Network.Run(TimeSpan.FromSeconds(40));
+        scene.AssertAllReachEachOther(TimeSpan.FromSeconds(10));
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(60)));
+    }
+
+    private static Scene Start(string first, string second, out SimulatedNode alice, out SimulatedNode bob)
+    {
+        var scene = new Scene(1, Conditions);
+        scene.Internet.AddLan("left", Enum.Parse<NatKind>(first), "alice");
+        scene.Internet.AddLan("right", Enum.Parse<NatKind>(second), "bob");
+        scene.Network.StartServer();
+        alice = Join(scene, "alice");
+        bob = Join(scene, "bob");
+        return scene;
+    }
+
+    private static SimulatedNode Join(Scene scene, string name)
+    {
+        SimulatedNode node = scene.Network.AddClient(name, host: name);
+        scene.Clients.Add(node);
+        Assert.True(scene.Network.RunUntil(() => node.IsUp, TimeSpan.FromSeconds(5)), $"{name} did not join.");
+        return node;
+    }
+
+    private static bool IsDirect(SimulatedNode node, string peer) =>
+        node.Node.Peers.SingleOrDefault(each => each.Name == peer)?.PathType is PathType.Direct or PathType.Lan;
+}

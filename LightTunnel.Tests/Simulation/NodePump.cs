@@ -1,0 +1,103 @@
+using LightTunnel.Tests.Engine;
+using Xunit;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>
+/// Lets nodes run in virtual time on one thread. A node is stepped when something arrived for it, when it was woken, and at the deadline that
+/// it told; the order depends on nothing but what happened before, so the same beginning has the same end.
+/// </summary>
+internal sealed class NodePump(VirtualTime time, ISimulatedInternet internet)
+{
+    /// <summary>More steps than this without time passing are a quarrel that never ends.</summary>
+    private const int MostStepsAtOnce = 1_000_000;
+
+    private readonly List<SimulatedNode> _nodes = [];
+    private readonly Queue<SimulatedNode> _ready = new();
+    private readonly PriorityQueue<SimulatedNode, (long Deadline, long Order)> _deadlines = new();
+    private long _order;
+
+    public IReadOnlyList<SimulatedNode> Nodes => _nodes;
+
+    /// <summary>Steps of nodes so far: what a run costs.</summary>
+    public long Steps { get; private set; }
+
+    public void Add(SimulatedNode node)
+    {
+        _nodes.Add(node);
+        node.Ready = () => _ready.Enqueue(node);
+        node.MarkReady();
+    }
+
+    public void Remove(SimulatedNode node)
+    {
+        _nodes.Remove(node);
+        node.Ready = null;
+    }
+
+    /// <summary>Lets time pass until the condition holds; false when it never did. It is looked at whenever something has happened.</summary>
+    public bool RunUntil(Func<bool> condition, TimeSpan atMost)
+    {
+        long end = time.GetTimestamp() + atMost.Ticks;
+        Settle();
+        while (!condition())
+        {
+            if (time.GetTimestamp() >= end)
+                return false;
+            time.AdvanceTo(Math.Min(end, Math.Max(time.GetTimestamp() + 1, Math.Min(internet.NextDue, NextDeadline()))));
+            WakeDue();
+            SettleReady();
+        }
+
+        return true;
+    }
+
+    /// <summary>Everybody does what can be done without time passing; what a test did by itself to a node is found too.</summary>
+    public void Settle()
+    {
+        foreach (SimulatedNode node in _nodes)
+            node.MarkReady();
+        SettleReady();
+    }
+
+    private void SettleReady()
+    {
+        internet.Pump();
+        for (int steps = 0; _ready.TryDequeue(out SimulatedNode? node); steps++)
+        {
+            Assert.True(steps < MostStepsAtOnce, "The network never comes to rest.");
+            if (node.Ready is null)
+                continue; // Removed meanwhile.
+            long before = node.Deadline;
+            node.Step();
+            Steps++;
+            if (node.Deadline != before && node.Deadline != long.MaxValue)
+                _deadlines.Enqueue(node, (node.Deadline, _order++));
+            if (_ready.Count == 0)
+                internet.Pump();
+        }
+    }
+
+    private long NextDeadline()
+    {
+        while (_deadlines.TryPeek(out SimulatedNode? node, out (long Deadline, long Order) key))
+        {
+            if (node.Ready is not null && node.Deadline == key.Deadline)
+                return key.Deadline;
+            _deadlines.Dequeue();
+        }
+
+        return long.MaxValue;
+    }
+
+    private void WakeDue()
+    {
+        long now = time.GetTimestamp();
+        while (NextDeadline() <= now)
+        {
+            SimulatedNode node = _deadlines.Dequeue();
+            node.ForgetDeadline();
+            node.MarkReady();
+        }
+    }
+}

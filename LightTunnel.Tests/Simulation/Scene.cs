@@ -1,0 +1,61 @@
+using LightTunnel.Tests.Engine;
+using LightTunnel.Transport;
+using Xunit;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>A network with its internet, and what is always true of one.</summary>
+internal sealed class Scene : IDisposable
+{
+    public Scene(int seed, LinkConditions conditions)
+    {
+        Internet = new SimulatedInternet(Time, seed) { DefaultConditions = conditions };
+        Internet.AddHost(SimulatedNetwork.ServerHost, address: SimulatedNetwork.ServerHost);
+        Network = new SimulatedNetwork(seed, Time, Internet);
+    }
+
+    public VirtualTime Time { get; } = new();
+
+    public SimulatedInternet Internet { get; }
+
+    public SimulatedNetwork Network { get; }
+
+    public List<SimulatedNode> Clients { get; } = [];
+
+    /// <summary>
+    /// Every client sends to every other until each has heard each, once in a while as an application would. Fails when somebody was not
+    /// reached in time, or got a packet twice or one that was not for it.
+    /// </summary>
+    public void AssertAllReachEachOther(TimeSpan atMost)
+    {
+        TimeSpan end = Time.Now + atMost;
+        var missing = new HashSet<(string From, string To)>();
+        var seen = new HashSet<string>();
+        foreach (SimulatedNode from in Clients)
+            missing.UnionWith(Clients.Where(to => to != from).Select(to => (from.Name, to.Name)));
+
+        for (int round = 0; missing.Count > 0; round++)
+        {
+            Assert.True(Time.Now < end, $"Not reached: {string.Join(", ", missing.Select(pair => $"{pair.From} > {pair.To}"))}.");
+            foreach (SimulatedNode from in Clients)
+            {
+                foreach (SimulatedNode to in Clients.Where(to => missing.Contains((from.Name, to.Name))))
+                    from.Send(to.Address, $"{from.Name} {to.Name} {Time.Now.Ticks}");
+            }
+
+            Network.Run(TimeSpan.FromMilliseconds(300));
+            foreach (SimulatedNode to in Clients)
+            {
+                foreach (string body in to.TakeReceived().Where(body => !body.StartsWith("icmp", StringComparison.Ordinal)))
+                {
+                    string[] words = body.Split(' ');
+                    Assert.True(words[1] == to.Name, $"{to.Name} got what was for {words[1]}.");
+                    Assert.True(seen.Add(body), $"{to.Name} got a packet twice.");
+                    missing.Remove((words[0], to.Name));
+                }
+            }
+        }
+    }
+
+    public void Dispose() => Network.Dispose();
+}

@@ -1,0 +1,169 @@
+using System.Net;
+using LightTunnel.Lab.Internet;
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>Something with an uplink: a host or a NAT.</summary>
+internal abstract class SimulatedElement(string name, SimulatedWire uplink)
+{
+    public string Name { get; } = name;
+
+    /// <summary>The wire to <see cref="Parent"/>, or to the internet.</summary>
+    public SimulatedWire Uplink { get; } = uplink;
+
+    /// <summary>The NAT that it is behind; null on the internet itself.</summary>
+    public SimulatedNat? Parent { get; internal set; }
+
+    /// <summary>Its IPv4 address at its uplink.</summary>
+    public IPAddress Address { get; internal set; } = IPAddress.None;
+
+    public override string ToString() => $"{Name} ({Address})";
+}
+
+/// <summary>A NAT with hosts or other NATs behind it.</summary>
+internal sealed class SimulatedNat : SimulatedElement
+{
+    private readonly SimulatedInternet _internet;
+    private readonly IpPrefix _lan;
+
+    public SimulatedNat(SimulatedInternet internet, string name, SimulatedWire uplink, Nat nat, IpPrefix lan)
+        : base(name, uplink)
+    {
+        _internet = internet;
+        Nat = nat;
+        _lan = lan;
+    }
+
+    /// <summary>How it translates, and what it counted.</summary>
+    public Nat Nat { get; }
+
+    /// <summary>What is behind it, by the 32 bits of its address.</summary>
+    internal Dictionary<uint, SimulatedElement> Children { get; } = [];
+
+    /// <summary>Power off and on.</summary>
+    public void Reboot() => Nat.Reboot();
+
+    /// <summary>The provider gives it another address.</summary>
+    public void ChangeAddress() => _internet.ChangeAddress(this);
+
+    internal bool IsInside(uint address) => _lan.Contains(TunnelAddress.FromIPv4(address));
+
+    /// <summary>An address that nobody behind it had before: .10, .11, and so on.</summary>
+    internal IPAddress NextInside() => TunnelAddress.FromIPv4((uint)(_lan.Network.Bits >> 96) + 10 + _given++).ToIPAddress();
+
+    private uint _given;
+}
+
+/// <summary>A machine with sockets.</summary>
+internal sealed class SimulatedHost : SimulatedElement, IDatagramTransportFactory
+{
+    private const int FirstEphemeralPort = 49152;
+
+    private readonly SimulatedInternet _internet;
+    private readonly SortedDictionary<int, SimulatedSocket> _sockets = [];
+    private int _nextPort = FirstEphemeralPort;
+
+    public SimulatedHost(SimulatedInternet internet, string name, SimulatedWire uplink)
+        : base(name, uplink)
+    {
+        _internet = internet;
+    }
+
+    /// <summary>Its IPv6 address, always reachable from everywhere; null, as usual, when it has none.</summary>
+    public IPAddress? AddressV6 { get; internal set; }
+
+    /// <summary>Its sockets that are open, by port.</summary>
+    public IEnumerable<SimulatedSocket> Sockets => _sockets.Values;
+
+    /// <summary>Opens a socket; 0 chooses a port as systems do, not at random, so that runs are repeatable.</summary>
+    public SimulatedSocket Open(int port)
+    {
+        int chosen = port;
+        while (chosen == 0 || (port == 0 && _sockets.ContainsKey(chosen)))
+        {
+            chosen = _nextPort;
+            _nextPort = _nextPort == 65535 ? FirstEphemeralPort : _nextPort + 1;
+        }
+
+        var socket = new SimulatedSocket(this, _internet, chosen);
+        if (!_sockets.TryAdd(chosen, socket))
+            throw UdpErrors.PortInUse(port);
+        return socket;
+    }
+
+    IDatagramTransport IDatagramTransportFactory.Open(int port) => Open(port);
+
+    /// <summary>The host changes networks: its sockets stay open, with another address.</summary>
+    /// <param name="behind">The NAT of its new network; null for a public address.</param>
+    public void MoveTo(SimulatedNat? behind) => _internet.Move(this, behind);
+
+    internal SimulatedSocket? Find(int port) => _sockets.GetValueOrDefault(port);
+
+    internal void Remove(SimulatedSocket socket) => _sockets.Remove(socket.LocalPort);
+}
+
+/// <summary>One UDP socket of a <see cref="SimulatedHost"/>. For one thread: <see cref="TryReceive"/> never waits, and there is no blocking receive.</summary>
+internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet internet, int port) : IDatagramTransport
+{
+    private readonly Queue<(byte[] Data, UdpEndpoint From)> _waiting = new();
+    private bool _closed;
+
+    public SimulatedHost Host => host;
+
+    public int LocalPort => port;
+
+    public bool SupportsIPv6 => true;
+
+    public long SendErrors { get; private set; }
+
+    /// <summary>Called when something has arrived.</summary>
+    public Action? Arrived { get; set; }
+
+    /// <summary>Takes what has arrived, up to the batch's capacity. The batch is cleared first.</summary>
+    /// <returns>True when there is a datagram in the batch.</returns>
+    public bool TryReceive(PacketBatch batch)
+    {
+        batch.Clear();
+        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, UdpEndpoint From) next))
+            batch.TryAdd(next.Data, next.From);
+        return batch.Count > 0;
+    }
+
+    public bool Receive(PacketBatch batch) => throw new NotSupportedException("A simulation has one thread, which must not wait.");
+
+    public void Send(PacketBatch batch)
+    {
+        for (int i = 0; i < batch.Count; i++)
+        {
+            if (batch[i].Length > 0)
+                Send(batch.Packet(i), batch[i].Endpoint);
+        }
+    }
+
+    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    {
+        if (_closed || !destination.IsSpecified || !internet.Send(host, port, destination, datagram))
+            SendErrors++;
+    }
+
+    public void Close()
+    {
+        if (_closed)
+            return;
+        _closed = true;
+        host.Remove(this);
+    }
+
+    public void Dispose() => Close();
+
+    internal bool TryEnqueue(byte[] data, in UdpEndpoint from)
+    {
+        if (_waiting.Count >= InMemoryTransport.QueueLimit)
+            return false;
+        _waiting.Enqueue((data, from));
+        Arrived?.Invoke();
+        return true;
+    }
+}

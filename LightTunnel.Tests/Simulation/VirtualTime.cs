@@ -1,0 +1,36 @@
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>
+/// A clock that moves when it is told to, for one thread. It has no timers: nodes are asked for their deadlines, so whoever needs a timer is at
+/// fault and hears of it.
+/// </summary>
+internal sealed class VirtualTime : TimeProvider
+{
+    private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private long _ticks = 1;
+    private TimeSpan _wallClockOffset;
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    /// <summary>Time since the beginning.</summary>
+    public TimeSpan Now => TimeSpan.FromTicks(_ticks);
+
+    public override long GetTimestamp() => _ticks;
+
+    public override DateTimeOffset GetUtcNow() => Start + Now + _wallClockOffset;
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        throw new NotSupportedException("What runs in a simulation tells its deadlines and has no timers.");
+
+    public void Advance(TimeSpan time)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(time, TimeSpan.Zero);
+        _ticks += time.Ticks;
+    }
+
+    public void AdvanceTo(long timestamp) => _ticks = Math.Max(_ticks, timestamp);
+
+    /// <summary>Somebody sets the machine's clock: the date jumps, time that passes does not.</summary>
+    public void JumpWallClock(TimeSpan by) => _wallClockOffset += by;
+}
