@@ -45,8 +45,6 @@ internal sealed class WireGuardGo : IDisposable
         }
     }
 
-    public static bool IsInstalled => File.Exists("/usr/bin/wireguard-go") && File.Exists("/usr/bin/wg");
-
     public string Namespace { get; }
 
     public string Interface { get; }
