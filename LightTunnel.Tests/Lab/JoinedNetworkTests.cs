@@ -82,13 +82,16 @@ public sealed class JoinedNetworkTests(RunningNetwork network)
     }
 
     [Fact]
-    public async Task StopOfEverything_LeavesNoInterface()
+    public async Task StopOrEndOfEverySession_IsToldToTheServerAndLeavesNoInterface()
     {
         await using Laboratory laboratory = await LabFixture.StartAsync(Topology.OpenHosts(TimeSpan.Zero, "server", "alice", "bob"));
         await RunningNetwork.JoinAllAsync(laboratory);
 
         await laboratory["alice"].Shell.InvokeAsync("Get-LtNetwork | Disconnect-LtNetwork", cancellationToken: Token);
-        await laboratory["bob"].Shell.InvokeAsync("Disconnect-LtNetwork -Name *", cancellationToken: Token);
+        await laboratory["bob"].StopShellAsync();
+        ShellResult log = await laboratory["server"].Shell.InvokeAsync("(Get-LtLog).Message", cancellationToken: Token);
+        Assert.Contains("Client alice (10.0.0.10) left", log.Output.Select(line => line.ToString()));
+        Assert.Contains("Client bob (10.0.0.20) left", log.Output.Select(line => line.ToString()));
         await laboratory["server"].Shell.InvokeAsync("Stop-LtServer -Name *", cancellationToken: Token);
 
         foreach (LabNode node in laboratory.Nodes)
