@@ -25,6 +25,9 @@ internal static class SetupCheck
     /// <summary>What the demo needs besides.</summary>
     public static IReadOnlyList<Requirement> ForDemo() => [Program("ping", "iputils-ping")];
 
+    /// <summary>What tests beside a real WireGuard need besides.</summary>
+    public static IReadOnlyList<Requirement> ForInterop() => [Program("wireguard-go", "wireguard-go"), Program("wg", "wireguard-tools")];
+
     /// <summary>What the benchmarks need besides.</summary>
     public static IReadOnlyList<Requirement> ForBench(string wireGuardGo) =>
         [Program("ping", "iputils-ping"), Program("iperf3", "iperf3"), Program(wireGuardGo, "wireguard-go"), Program("wg", "wireguard-tools")];

@@ -20,6 +20,7 @@ internal sealed class Peer
     private volatile bool _online;
     private volatile int _mtu = TunnelOptions.DefaultMtu;
     private int _staged;
+    private long _lastReceivedTimestamp;
     private long _lastTraffic = long.MinValue;
 
     /// <param name="key">The peer's public key: what it is known by.</param>
@@ -57,11 +58,18 @@ internal sealed class Peer
     public Link? Link
     {
         get => _link;
-        set => _link = value;
+        set
+        {
+            _lastReceivedTimestamp = LastReceivedTimestamp;
+            _link = value;
+        }
     }
 
     /// <summary>True while the directory lists the peer as online; it also counts as online while a direct path to it is proven.</summary>
     public bool IsListedOnline { get; set; }
+
+    /// <summary>Timestamp of the last authentic datagram of the peer's links, those that are gone included; 0 for never. Control loop only.</summary>
+    public long LastReceivedTimestamp => _link is { LastReceivedTimestamp: not 0 } link ? link.LastReceivedTimestamp : _lastReceivedTimestamp;
 
     /// <summary>True while the peer takes part. Read by data threads.</summary>
     public bool Online

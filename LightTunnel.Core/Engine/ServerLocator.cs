@@ -53,7 +53,7 @@ internal sealed class ServerLocator(IReadOnlyList<ServerEndpoint> servers, IName
             }
             catch (Exception exception) when (exception is SocketException or ArgumentException)
             {
-                failure = $"The name '{server.Host}' could not be resolved: {exception.Message}";
+                failure = $"The name '{server.Host}' could not be resolved: {exception.Message.TrimEnd('.')}.";
             }
         }
 

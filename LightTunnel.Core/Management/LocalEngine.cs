@@ -139,6 +139,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     {
         var tunnel = new Tunnel(options, node, services, undo.Keep());
         var handle = new LocalTunnel(tunnel, networkKey);
+        services.Log.Information(
+            "The tunnel {Tunnel} has started: interface {Interface}, UDP port {Port}", options.Name, services.Tun.Name, services.Transport.LocalPort);
         try
         {
             if (TunnelCatalog.Register(handle) is { } hidden)

@@ -18,7 +18,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     public IReadOnlyList<RouteStatus> Routes(Node node)
     {
         ForwardingTable table = node.Forwarding;
-        TunnelAddress server = node.Peers.FirstOrDefault(peer => peer.IsServer)?.Addresses[0] ?? default;
+        TunnelAddress[] server = node.Peers.FirstOrDefault(peer => peer.IsServer)?.Addresses ?? [];
         return [.. table.Routes.Select(route => Route(route.Key, route.Value, server))];
     }
 
@@ -34,12 +34,12 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             IsServer = peer.IsServer,
             Path = peer.PathType,
             Endpoint = EndpointOf(peer),
-            RoundTrip = peer.RoundTrip,
-            Loss = peer.Loss,
+            RoundTrip = peer.Online ? peer.RoundTrip : null,
+            Loss = peer.Online ? peer.Loss : null,
             Quality = peer.Quality,
             ReceivedBytes = link?.ReceivedBytes ?? 0,
             SentBytes = link?.SentBytes ?? 0,
-            LastSeen = link is null || link.LastReceivedTimestamp == 0 ? null : time.GetUtcNow() - time.GetElapsedTime(link.LastReceivedTimestamp),
+            LastSeen = peer.LastReceivedTimestamp == 0 ? null : time.GetUtcNow() - time.GetElapsedTime(peer.LastReceivedTimestamp),
             LastHandshake = link?.LastHandshake,
             Mtu = peer.Mtu,
             Routes = [.. peer.Addresses.Select(address => IpPrefix.Host(address).ToString())],
@@ -48,13 +48,13 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
         };
     }
 
-    private RouteStatus Route(IpPrefix destination, Peer peer, TunnelAddress server)
+    private RouteStatus Route(IpPrefix destination, Peer peer, TunnelAddress[] server)
     {
         RouteType type = peer.PathType switch
         {
             PathType.Lan or PathType.Direct => RouteType.Direct,
             PathType.Relay => RouteType.Relay,
-            _ when peer.IsServer || !server.IsSpecified => RouteType.Direct,
+            _ when peer.IsServer || server.Length == 0 => RouteType.Direct,
             _ => RouteType.Server,
         };
         return new RouteStatus
@@ -62,18 +62,30 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Tunnel = tunnel,
             Destination = destination.ToString(),
             Type = type,
-            NextHop = (type == RouteType.Server ? server : peer.Addresses[0]).ToIPAddress(),
+            NextHop = NextHop(destination, type == RouteType.Server ? server : peer.Addresses),
             Peer = peer.Name,
             Endpoint = EndpointOf(peer),
             Hops = type == RouteType.Direct ? 0 : 1,
-            RoundTrip = peer.RoundTrip,
-            Loss = peer.Loss,
+            RoundTrip = peer.Online ? peer.RoundTrip : null,
+            Loss = peer.Online ? peer.Loss : null,
             Quality = peer.Quality,
             State = StateOf(peer),
             InterfaceName = tun.Name,
             InterfaceIndex = tun.InterfaceIndex,
             Updated = peer.Updated,
         };
+    }
+
+    /// <summary>The node's address of the destination's kind; a node that has none of that kind is named by its first.</summary>
+    private static IPAddress NextHop(IpPrefix destination, TunnelAddress[] addresses)
+    {
+        foreach (TunnelAddress address in addresses)
+        {
+            if (address.IsIPv4 == destination.Network.IsIPv4)
+                return address.ToIPAddress();
+        }
+
+        return addresses[0].ToIPAddress();
     }
 
     /// <summary>A path is up when its probes are answered, here or, for a server's clients, at the other end.</summary>

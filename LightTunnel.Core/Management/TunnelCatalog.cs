@@ -15,6 +15,11 @@ public static class TunnelCatalog
     private static ITunnelHandle[] _local = [];
     private static ControlSocketServer? _controlSocket;
 
+    /// <summary>Time that tunnels get to say goodbye when the process ends; whatever is left then goes with the process anyway.</summary>
+    private static readonly TimeSpan ExitGrace = TimeSpan.FromSeconds(2);
+
+    static TunnelCatalog() => AppDomain.CurrentDomain.ProcessExit += (_, _) => StopAll();
+
     /// <summary>Tunnels that run in this process, in the order of their start. A snapshot.</summary>
     public static IReadOnlyList<ITunnelHandle> Local => Volatile.Read(ref _local);
 
@@ -94,6 +99,21 @@ public static class TunnelCatalog
             {
                 return exception;
             }
+        }
+    }
+
+    /// <summary>
+    /// A session that is closed, or a service that gets SIGTERM, leaves its networks in order: the others need not wait to notice.
+    /// </summary>
+    private static void StopAll()
+    {
+        try
+        {
+            Task.WhenAll(Local.Select(tunnel => tunnel.StopAsync(CancellationToken.None))).Wait(ExitGrace);
+        }
+        catch (AggregateException)
+        {
+            // One that failed has logged it, and nobody is there any more to be told.
         }
     }
 

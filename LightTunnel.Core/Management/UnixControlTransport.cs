@@ -71,7 +71,9 @@ internal sealed class UnixControlTransport : ControlTransport
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            warnings.Add($"Tunnels of other processes are not shown: {exception.Message}");
+            // Of a folder that is the system's, the warning above has said it.
+            if (warnings.Count == 0)
+                warnings.Add($"Tunnels of other processes are not shown: {exception.Message}");
             return [];
         }
     }

@@ -16,8 +16,8 @@ namespace LightTunnel;
 ///
 /// Line Column Key              Message
 /// ---- ------ ---              -------
-///    3      1 listenPrt        'listenPrt' is not a key of this file. Did you mea
-///                              n 'listenPort'?</code>
+///    3      1 listenPrt        'listenPrt' is not a key of this file. Did you
+///                              mean 'listenPort'?</code>
 /// <para>Shows what is wrong with a file.</para>
 /// </example>
 /// <example>

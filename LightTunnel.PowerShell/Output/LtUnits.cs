@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 
 namespace LightTunnel;
 
@@ -55,6 +56,38 @@ public static class LtUnits
         string[] counted = [.. counters.Where(counter => counter.Value != 0).OrderBy(counter => counter.Key, StringComparer.Ordinal)
             .Select(counter => string.Create(CultureInfo.InvariantCulture, $"{counter.Key} {counter.Value}"))];
         return counted.Length == 0 ? "none" : string.Join(", ", counted);
+    }
+
+    /// <summary>
+    /// Text broken at spaces into lines of at most so many characters, for the last column of a table: PowerShell itself breaks in the
+    /// middle of words. A word that is longer than a line stays whole, and so does all text where there are hardly any characters.
+    /// </summary>
+    public static string Wrap(string? text, int width)
+    {
+        if (text is null || width < 20 || text.Length <= width)
+            return text ?? string.Empty;
+        var result = new StringBuilder(text.Length + 8);
+        foreach (string line in text.Split('\n'))
+        {
+            if (result.Length > 0)
+                result.Append('\n');
+            int start = 0;
+            while (line.Length - start > width)
+            {
+                int space = line.LastIndexOf(' ', start + width, width + 1);
+                // Never behind the spaces that a line begins with: that would leave an empty one.
+                if (space < 0 || line.AsSpan(start, space - start).IsWhiteSpace())
+                    space = line.IndexOf(' ', start + width);
+                if (space < 0)
+                    break;
+                result.Append(line, start, space - start).Append('\n');
+                start = space + 1;
+            }
+
+            result.Append(line, start, line.Length - start);
+        }
+
+        return result.ToString();
     }
 
     /// <summary>"0 %", "2.5 %"; a dash when not measured.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using LightTunnel.Lab;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -13,14 +14,11 @@ public sealed class WireGuardInteropTests : IDisposable
 
     public WireGuardInteropTests()
     {
-        if (!CanRun)
+        if (Prerequisites.FirstMissing([.. SetupCheck.ForDemo(), .. SetupCheck.ForInterop()]) is not null)
             return;
         _peer = WireGuardGo.Start();
         _node = new LoopNode(_peer.Namespace);
     }
-
-    private static bool CanRun =>
-        OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess && File.Exists("/dev/net/tun") && WireGuardGo.IsInstalled;
 
     private WireGuardGo Peer => _peer!;
 
@@ -37,7 +35,7 @@ public sealed class WireGuardInteropTests : IDisposable
     [InlineData(true)]
     public void WeInitiate_KernelAnswersOurPing(bool withPresharedKey)
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessInterop();
         using PresharedKey? key = withPresharedKey ? PresharedKey.Generate() : null;
         Peer.SetPeer(Node.Key, key, endpointPort: null);
         Node.Connect(Peer, key);
@@ -56,7 +54,7 @@ public sealed class WireGuardInteropTests : IDisposable
     [InlineData(true)]
     public void WireGuardGoInitiates_WeAnswerItsPings(bool withPresharedKey)
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessInterop();
         using PresharedKey? key = withPresharedKey ? PresharedKey.Generate() : null;
         Node.Connect(Peer, key);
         Node.Link.Path = default;
@@ -74,7 +72,7 @@ public sealed class WireGuardInteropTests : IDisposable
     [Fact]
     public void BothInitiateAtOnce_BothPingsAreAnswered()
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessInterop();
         Node.Connect(Peer, null);
         Peer.SetPeer(Node.Key, null, Node.Port);
         Node.Ping(1);
@@ -93,7 +91,7 @@ public sealed class WireGuardInteropTests : IDisposable
     [Fact]
     public void DifferentPresharedKeys_NothingGetsThrough()
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessInterop();
         using var one = PresharedKey.Generate();
         using var other = PresharedKey.Generate();
         Peer.SetPeer(Node.Key, one, endpointPort: null);
@@ -106,7 +104,7 @@ public sealed class WireGuardInteropTests : IDisposable
     [Fact]
     public void Rekey_ByUs_TrafficGoesOnUnderTheNewKeys()
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessInterop();
         Peer.SetPeer(Node.Key, null, endpointPort: null);
         Node.Connect(Peer, null);
         Node.Ping(1);
@@ -128,7 +126,7 @@ public sealed class WireGuardInteropTests : IDisposable
     [Fact]
     public void Rekey_ByWireGuardGo_OurLinkTakesTheNewKeys()
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessInterop();
         Node.Connect(Peer, null);
         Peer.SetPeer(Node.Key, null, Node.Port);
         PingFromPeer(1);
@@ -149,7 +147,7 @@ public sealed class WireGuardInteropTests : IDisposable
     [Fact]
     public void Roaming_OurPortChanges_WireGuardGoFollows()
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessInterop();
         Peer.SetPeer(Node.Key, null, endpointPort: null);
         Node.Connect(Peer, null);
         Node.Ping(1);
@@ -168,7 +166,7 @@ public sealed class WireGuardInteropTests : IDisposable
     [Fact]
     public void Roaming_WireGuardGosPortChanges_OurPathFollows()
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessInterop();
         Node.Connect(Peer, null);
         Peer.SetPeer(Node.Key, null, Node.Port);
         PingFromPeer(1);
@@ -185,7 +183,7 @@ public sealed class WireGuardInteropTests : IDisposable
     [Fact]
     public void UnderLoad_WireGuardGoUsesOurCookieAndConnects()
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessInterop();
         Node.Connect(Peer, null);
         Peer.SetPeer(Node.Key, null, Node.Port);
         // Enough initiations with a good mac1, from nobody in particular, to be under load. It tries again after five seconds.
@@ -210,8 +208,6 @@ public sealed class WireGuardInteropTests : IDisposable
     }
 
     private static string Endpoint(int port) => string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port}");
-
-    private static void SkipUnlessPossible() => Assert.SkipUnless(CanRun, "needs root, /dev/net/tun, wireguard-go and wg");
 
     private void PingFromPeer(int count)
     {

@@ -7,7 +7,8 @@ using Xunit;
 namespace LightTunnel.Tests.Lab;
 
 /// <summary>A network of real processes, real interfaces and the real commands: a server and two clients that are 10 ms apart.</summary>
-public sealed class JoinedNetworkTests(JoinedNetworkTests.Network network) : IClassFixture<JoinedNetworkTests.Network>
+[Collection(nameof(RunningNetwork))]
+public sealed class JoinedNetworkTests(RunningNetwork network)
 {
     private static readonly IPAddress ServerAddress = IPAddress.Parse("10.0.0.1");
     private static readonly IPAddress AliceAddress = IPAddress.Parse("10.0.0.10");
@@ -22,11 +23,13 @@ public sealed class JoinedNetworkTests(JoinedNetworkTests.Network network) : ICl
     [InlineData("server", "10.0.0.20")]
     [InlineData("alice", "10.0.0.20")]
     [InlineData("bob", "10.0.0.10")]
-    [InlineData("alice", "fd00:17::1")]
-    [InlineData("bob", "fd00:17::10")]
+    [InlineData("alice", "fd00:9::1")]
+    [InlineData("bob", "fd00:9::10")]
     public async Task Ping_EveryMemberFromEveryOther_IsAnswered(string from, string to)
     {
-        CommandResult ping = await network.Lab.Laboratory[from].PingAsync(to, count: 3, TimeSpan.FromMilliseconds(20), Token, "-w", "30");
+        await network.JoinAsync();
+
+        CommandResult ping = await network.Laboratory[from].PingAsync(to, count: 3, TimeSpan.FromMilliseconds(20), Token, "-w", "30");
 
         Assert.True(ping.ExitCode == 0, ping.Output + ping.Errors);
     }
@@ -38,9 +41,10 @@ public sealed class JoinedNetworkTests(JoinedNetworkTests.Network network) : ICl
     [InlineData("bob", "alice")]
     public async Task Tcp_BetweenMembers_ArrivesIntact(string from, string to)
     {
+        await network.JoinAsync();
         IPAddress address = to switch { "server" => ServerAddress, "alice" => AliceAddress, _ => BobAddress };
 
-        TcpTransfer.Result result = await TcpTransfer.RunAsync(network.Lab.Laboratory[from], network.Lab.Laboratory[to], address, 2 << 20, Token).WaitAsync(Patience, Token);
+        TcpTransfer.Result result = await TcpTransfer.RunAsync(network.Laboratory[from], network.Laboratory[to], address, 2 << 20, Token).WaitAsync(Patience, Token);
 
         Assert.True(result.IsIntact);
     }
@@ -48,8 +52,10 @@ public sealed class JoinedNetworkTests(JoinedNetworkTests.Network network) : ICl
     [Fact]
     public async Task GetLtRoute_OfAClient_ShowsServerDirectAndClientThroughIt()
     {
-        ShellResult all = await network.Lab.Alice.Shell.InvokeAsync("Get-LtRoute", cancellationToken: Token);
-        ShellResult relayed = await network.Lab.Alice.Shell.InvokeAsync("Get-LtRoute | Where Type -eq Server", cancellationToken: Token);
+        await network.JoinAsync();
+
+        ShellResult all = await network.Alice.Shell.InvokeAsync("Get-LtRoute", cancellationToken: Token);
+        ShellResult relayed = await network.Alice.Shell.InvokeAsync("Get-LtRoute | Where Type -eq Server", cancellationToken: Token);
 
         Assert.Equal("Direct", all.Output.Single(route => route.Text("Destination") == "10.0.0.1/32").Text("Type"));
         ShellObject bob = relayed.Output.Single(route => route.Text("Destination") == "10.0.0.20/32");
@@ -59,29 +65,16 @@ public sealed class JoinedNetworkTests(JoinedNetworkTests.Network network) : ICl
     }
 
     [Fact]
-    public async Task GetLtPeer_AskedFromAnotherSessionOfTheMachine_ShowsTheSame()
-    {
-        LabNode alice = network.Lab.Alice;
-        await using ShellSession other = await ShellSession.StartAsync(alice.ShellOptions([LabPaths.ModuleManifest()]), Token);
-
-        string[] here = [.. (await alice.Shell.InvokeAsync("(Get-LtPeer).Name", cancellationToken: Token)).Output.Select(name => name.ToString())];
-        string[] there = [.. (await other.InvokeAsync("(Get-LtPeer).Name", cancellationToken: Token)).Output.Select(name => name.ToString())];
-
-        Assert.Equal(["server", "bob"], here);
-        Assert.Equal(here, there);
-    }
-
-    [Fact]
     public async Task ServerIsKilledAndStartedAgain_ConnectionsBetweenClientsLiveOn()
     {
         await using Laboratory laboratory = await LabFixture.StartAsync(Topology.OpenHosts(TimeSpan.FromMilliseconds(10), "server", "alice", "bob"));
-        await Network.JoinAllAsync(laboratory);
+        await RunningNetwork.JoinAllAsync(laboratory);
         await using Heartbeat heartbeat = await Heartbeat.StartAsync(laboratory["alice"], laboratory["bob"], BobAddress, Token);
         await heartbeat.WaitForAnswerAsync(Patience, Token);
 
         await laboratory["server"].StopShellAsync(crash: true);
         await laboratory["server"].StartShellAsync([LabPaths.ModuleManifest()], Token);
-        await Network.StartServerAsync(laboratory);
+        await RunningNetwork.StartServerAsync(laboratory);
         await heartbeat.WaitForAnswerAsync(Patience, Token);
 
         CommandResult ping = await laboratory["server"].PingAsync("10.0.0.20", count: 1, TimeSpan.FromMilliseconds(200), Token, "-w", "30");
@@ -89,49 +82,22 @@ public sealed class JoinedNetworkTests(JoinedNetworkTests.Network network) : ICl
     }
 
     [Fact]
-    public async Task StopOfEverything_LeavesNoInterface()
+    public async Task StopOrEndOfEverySession_IsToldToTheServerAndLeavesNoInterface()
     {
         await using Laboratory laboratory = await LabFixture.StartAsync(Topology.OpenHosts(TimeSpan.Zero, "server", "alice", "bob"));
-        await Network.JoinAllAsync(laboratory);
+        await RunningNetwork.JoinAllAsync(laboratory);
 
         await laboratory["alice"].Shell.InvokeAsync("Get-LtNetwork | Disconnect-LtNetwork", cancellationToken: Token);
-        await laboratory["bob"].Shell.InvokeAsync("Disconnect-LtNetwork -Name *", cancellationToken: Token);
+        await laboratory["bob"].StopShellAsync();
+        ShellResult log = await laboratory["server"].Shell.InvokeAsync("(Get-LtLog).Message", cancellationToken: Token);
+        Assert.Contains("Client alice (10.0.0.10) left", log.Output.Select(line => line.ToString()));
+        Assert.Contains("Client bob (10.0.0.20) left", log.Output.Select(line => line.ToString()));
         await laboratory["server"].Shell.InvokeAsync("Stop-LtServer -Name *", cancellationToken: Token);
 
         foreach (LabNode node in laboratory.Nodes)
         {
             CommandResult links = await node.ExecuteAsync("ip", ["-br", "link", "show"], Token);
             Assert.Equal(["lo", "wan"], links.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ', '@')[0]).Order());
-        }
-    }
-
-    /// <summary>The hosts of <see cref="LabFixture"/>, joined into one network: server 10.0.0.1, alice .10, bob .20, and the same in fd00:17::/64.</summary>
-    public sealed class Network : IAsyncLifetime
-    {
-        public LabFixture Lab { get; } = new();
-
-        public async ValueTask InitializeAsync()
-        {
-            await Lab.InitializeAsync();
-            if (Lab.IsPossible)
-                await JoinAllAsync(Lab.Laboratory);
-        }
-
-        public ValueTask DisposeAsync() => Lab.DisposeAsync();
-
-        internal static Task<ShellResult> StartServerAsync(Laboratory laboratory) => laboratory["server"].Shell.InvokeAsync(
-            "Start-LtServer -Address 10.0.0.1/24, fd00:17::1/64 -ListenPort 9000 -Endpoint 203.0.113.1:9000", cancellationToken: Token);
-
-        internal static async Task JoinAllAsync(Laboratory laboratory)
-        {
-            await StartServerAsync(laboratory);
-            string invitation = (await laboratory["server"].Shell.InvokeAsync("\"$(New-LtInvitation)\"", cancellationToken: Token)).Single().ToString();
-            foreach ((string name, string number) in new[] { ("alice", "10"), ("bob", "20") })
-            {
-                await laboratory[name].Shell.InvokeAsync(
-                    "param($Invitation, $Address) Connect-LtNetwork -Invitation $Invitation -Address $Address",
-                    new { Invitation = invitation, Address = new[] { $"10.0.0.{number}", $"fd00:17::{number}" } }, cancellationToken: Token);
-            }
         }
     }
 }

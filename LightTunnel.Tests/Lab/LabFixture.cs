@@ -16,7 +16,7 @@ public sealed class LabFixture : IAsyncLifetime
     {
         get
         {
-            SkipUnlessPossible();
+            Prerequisites.SkipUnlessLaboratory();
             return _laboratory!;
         }
     }
@@ -33,13 +33,13 @@ public sealed class LabFixture : IAsyncLifetime
     /// <summary>Sets up any hosts, a shell with the module on each; skips the test when this machine cannot have a laboratory.</summary>
     internal static Task<Laboratory> StartAsync(Topology topology)
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessLaboratory();
         return Laboratory.StartAsync(topology, cancellationToken: TestContext.Current.CancellationToken);
     }
 
     public async ValueTask InitializeAsync()
     {
-        if (FirstMissing() is null)
+        if (Prerequisites.FirstMissing(SetupCheck.ForDemo()) is null)
         {
             _laboratory = await Laboratory.StartAsync(
                 Topology.OpenHosts(TimeSpan.FromMilliseconds(10), "server", "alice", "bob"), cancellationToken: TestContext.Current.CancellationToken);
@@ -51,9 +51,4 @@ public sealed class LabFixture : IAsyncLifetime
         if (_laboratory is not null)
             await _laboratory.DisposeAsync();
     }
-
-    private static Requirement? FirstMissing() =>
-        SetupCheck.Essentials().Concat(SetupCheck.ForDemo()).FirstOrDefault(requirement => !requirement.IsThere);
-
-    private static void SkipUnlessPossible() => Assert.SkipWhen(FirstMissing() is not null, $"needs {FirstMissing()?.What}");
 }

@@ -93,7 +93,7 @@ public sealed partial class LaboratoryTests
     [Fact]
     public async Task StartAsync_LeftOversOfACrash_AreRemoved()
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessLaboratory();
         // No process has this id: it is above the kernel's largest.
         const string Orphan = "lt99999999.1-gone";
         string folder = Path.Combine(Path.GetTempPath(), Orphan);
@@ -123,15 +123,9 @@ public sealed partial class LaboratoryTests
         Assert.Equal("alice", name);
     }
 
-    private static void SkipUnlessPossible()
-    {
-        Requirement? missing = SetupCheck.Essentials().Concat(SetupCheck.ForDemo()).FirstOrDefault(requirement => !requirement.IsThere);
-        Assert.SkipWhen(missing is not null, $"needs {missing?.What}");
-    }
-
     private static Task<Laboratory> StartAsync(Topology topology)
     {
-        SkipUnlessPossible();
+        Prerequisites.SkipUnlessLaboratory();
         return Laboratory.StartAsync(topology, shells: false, Token);
     }
 

@@ -63,8 +63,8 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         Time         Level       Message
         ----         -----       -------
         10:00:00.120 Information Routing stats: 1 peers, 1 direct, 0 relay, 0 server
-        10:00:01.120 Warning       Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=
-                                 connected-local throughServer=false
+        10:00:01.120 Warning       Peer 10.0.0.20: route=P2P-DIRECT quality=150
+                                 status=connected-local throughServer=false
         """);
 
     [Fact]

@@ -1,0 +1,45 @@
+using LightTunnel.Lab;
+using LightTunnel.Tests;
+using Xunit;
+
+[assembly: AssemblyFixture(typeof(Prerequisites))]
+
+namespace LightTunnel.Tests;
+
+/// <summary>
+/// Before the first test: the programs that tests run are installed, as root on a Debian. Where they cannot be, the tests that need them are
+/// skipped and say what is missing.
+/// </summary>
+public sealed class Prerequisites
+{
+    private static string? s_failure;
+
+    public Prerequisites()
+    {
+        try
+        {
+            if (OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess)
+                SetupCheck.Provide(SetupCheck.Essentials().Concat(SetupCheck.ForDemo()).Concat(SetupCheck.ForInterop()).Where(requirement => requirement.Package is not null), Console.Error);
+        }
+        catch (LabException exception)
+        {
+            s_failure = exception.Message;
+        }
+    }
+
+    /// <summary>Skips the test unless this machine can have a laboratory.</summary>
+    internal static void SkipUnlessLaboratory() => SkipUnless(SetupCheck.ForDemo());
+
+    /// <summary>Skips the test unless wireguard-go can run here.</summary>
+    internal static void SkipUnlessInterop() => SkipUnless([.. SetupCheck.ForDemo(), .. SetupCheck.ForInterop()]);
+
+    /// <summary>The first thing that is missing, or null.</summary>
+    internal static Requirement? FirstMissing(IEnumerable<Requirement> more) =>
+        SetupCheck.Essentials().Concat(more).FirstOrDefault(requirement => !requirement.IsThere);
+
+    private static void SkipUnless(IEnumerable<Requirement> requirements)
+    {
+        if (FirstMissing(requirements) is { } missing)
+            Assert.Skip($"needs {missing.What}. {missing.Remedy} {s_failure}".TrimEnd());
+    }
+}
