@@ -1,0 +1,66 @@
+namespace LightTunnel.Routing;
+
+/// <summary>Why a peer is reached the way it is.</summary>
+public enum PathReason
+{
+    /// <summary>Nothing was tried yet.</summary>
+    Unknown,
+
+    /// <summary>The peer is reached directly.</summary>
+    DirectUp,
+
+    /// <summary>Attempts to reach the peer directly are being made.</summary>
+    Punching,
+
+    /// <summary>The peer has not told its endpoints yet.</summary>
+    WaitingForPeer,
+
+    /// <summary>The peer is offline.</summary>
+    PeerOffline,
+
+    /// <summary>No usable endpoint of this node or of the peer is known.</summary>
+    NoCandidates,
+
+    /// <summary>Both NATs choose ports that cannot be predicted.</summary>
+    BothNatsRandom,
+
+    /// <summary>UDP to the public network does not come back.</summary>
+    UdpBlocked,
+
+    /// <summary>All endpoints were tried and none answered; attempts go on.</summary>
+    NoAnswer,
+
+    /// <summary>A direct path stopped answering; attempts go on.</summary>
+    PathLost,
+
+    /// <summary>The path policy does not allow another path.</summary>
+    Policy,
+
+    /// <summary>Another member passes the datagrams on, faster than the server.</summary>
+    RelayIsBetter,
+
+    /// <summary>The peer is the server itself.</summary>
+    IsServer,
+}
+
+/// <summary>What a person is told of a <see cref="PathReason"/>.</summary>
+public static class PathReasons
+{
+    /// <summary>One sentence for people.</summary>
+    public static string Sentence(this PathReason reason) => reason switch
+    {
+        PathReason.DirectUp => "The peer is reached directly.",
+        PathReason.Punching => "A direct path is being tried right now.",
+        PathReason.WaitingForPeer => "The peer has not told its endpoints yet.",
+        PathReason.PeerOffline => "The peer is offline.",
+        PathReason.NoCandidates => "No endpoint is known at which this node and the peer could meet.",
+        PathReason.BothNatsRandom => "Both NATs choose ports that cannot be predicted.",
+        PathReason.UdpBlocked => "A firewall blocks UDP to other nodes.",
+        PathReason.NoAnswer => "No endpoint of the peer has answered; attempts go on.",
+        PathReason.PathLost => "The direct path stopped answering; attempts go on.",
+        PathReason.Policy => "The path policy does not allow another path.",
+        PathReason.RelayIsBetter => "Another member passes the datagrams on, faster than the server would.",
+        PathReason.IsServer => "The peer is the server itself.",
+        _ => "Nothing was tried yet.",
+    };
+}

@@ -1,0 +1,83 @@
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+
+namespace LightTunnel.Traversal;
+
+/// <summary>What matters of an interface or of an address on it.</summary>
+[Flags]
+internal enum LocalAddressFlags
+{
+    /// <summary>An ordinary address.</summary>
+    None = 0,
+
+    /// <summary>The interface is down.</summary>
+    Down = 1,
+
+    /// <summary>The interface is the loopback.</summary>
+    Loopback = 2,
+
+    /// <summary>IPv6: the address is not yet checked for duplicates, or was found to be one (RFC 4862).</summary>
+    Tentative = 4,
+
+    /// <summary>IPv6: the address is not to be used for anything new (RFC 4862).</summary>
+    Deprecated = 8,
+}
+
+/// <summary>An address of this machine.</summary>
+/// <param name="InterfaceName">The interface's name.</param>
+/// <param name="Address">The address.</param>
+/// <param name="Flags">What is special about it.</param>
+internal readonly record struct LocalAddressInfo(string InterfaceName, TunnelAddress Address, LocalAddressFlags Flags = LocalAddressFlags.None);
+
+/// <summary>Which of a machine's addresses another member may be told.</summary>
+internal static class HostCandidates
+{
+    /// <summary>How overlays name their interfaces: a tunnel inside a tunnel would be the result.</summary>
+    private static readonly string[] OverlayPrefixes = ["wg", "tailscale", "lt", "tun", "tap", "zt", "nebula", "utun", "ham", "ppp", "edge", "n2n", "LightTunnel", "WireGuard", "Tailscale", "ZeroTier", "OpenVPN"];
+
+    /// <summary>Bridges of containers and virtual machines: reachable for what runs on this machine, so last.</summary>
+    private static readonly string[] InnerPrefixes = ["docker", "br-", "virbr", "veth", "cni", "flannel", "podman", "lxc", "lxd", "vEthernet", "vmnet", "vboxnet"];
+
+    /// <summary>
+    /// The usable addresses with the node's port: neither loopback, unspecified, multicast, link-local, tentative nor deprecated, not on an
+    /// interface that is down or of an overlay, not in one of the excluded prefixes (the tunnel's own). Addresses of containers' bridges come last.
+    /// </summary>
+    /// <param name="addresses">All addresses of the machine.</param>
+    /// <param name="port">The UDP port that the node listens on.</param>
+    /// <param name="exclude">The prefixes of the tunnel.</param>
+    public static IReadOnlyList<Candidate> Filter(IReadOnlyList<LocalAddressInfo> addresses, ushort port, IReadOnlyList<IpPrefix> exclude)
+    {
+        return
+        [
+            .. addresses
+                .Where(address => IsUsable(address, port, exclude))
+                .OrderBy(address => StartsWithAny(address.InterfaceName, InnerPrefixes))
+                .Select(address => new Candidate(CandidateKind.Host, EndpointOf(address, port)))
+                .Distinct(),
+        ];
+    }
+
+    private static bool IsUsable(LocalAddressInfo info, ushort port, IReadOnlyList<IpPrefix> exclude)
+    {
+        // Interfaces of several overlays can have any name a person gave; their addresses are then still no worse than useless.
+        return info.Flags == LocalAddressFlags.None
+            && !StartsWithAny(info.InterfaceName, OverlayPrefixes)
+            && Candidate.IsUsable(EndpointOf(info, port))
+            && !info.Address.ToIPAddress().Equals(System.Net.IPAddress.IPv6Loopback)
+            && !(info.Address.IsIPv4 && (uint)(info.Address.Bits >> 120) == 127)
+            && !exclude.Any(prefix => prefix.Contains(info.Address));
+    }
+
+    private static UdpEndpoint EndpointOf(LocalAddressInfo info, ushort port) => new(info.Address.ToIPAddress(), port);
+
+    private static bool StartsWithAny(string name, string[] prefixes)
+    {
+        foreach (string prefix in prefixes)
+        {
+            if (name.StartsWith(prefix, StringComparison.Ordinal))
+                return true;
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,101 @@
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Traversal;
+
+/// <summary>
+/// The probes between this node and one other: seals ours with a rising sequence number, opens the other's each once. Owned by the control loop.
+/// </summary>
+internal sealed class ProbeChannel : IDisposable
+{
+    private readonly ProbeKey _key;
+    private readonly ReplayWindow _window = new();
+    private ulong _sequence;
+
+    /// <param name="key">The pair's key; the channel disposes of it.</param>
+    /// <param name="ownMemberId">What this node is called in its probes.</param>
+    /// <param name="time">
+    /// Microseconds since 1970 are the first sequence number: after a restart it is above all earlier ones, as nobody sends a million
+    /// probes per second. A node whose clock went back is in the position that WireGuard's own timestamps put it in.
+    /// </param>
+    public ProbeChannel(ProbeKey key, uint ownMemberId, TimeProvider time)
+    {
+        _key = key;
+        OwnMemberId = ownMemberId;
+        _sequence = (ulong)Math.Max(0, (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond);
+    }
+
+    /// <summary>What this node is called in its probes; changes when the server gives another id.</summary>
+    public uint OwnMemberId { get; set; }
+
+    /// <summary>Writes a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
+    public void SealProbe(uint transaction, ProbeFlags flags, Span<byte> datagram) =>
+        ProbeCodec.Seal(_key, new Probe(false, OwnMemberId, ++_sequence, transaction, flags, default), datagram);
+
+    /// <summary>Writes the answer to a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
+    public void SealAnswer(in Probe probe, in UdpEndpoint seenFrom, ProbeFlags flags, Span<byte> datagram) =>
+        ProbeCodec.Seal(_key, new Probe(true, OwnMemberId, ++_sequence, probe.Transaction, flags, seenFrom), datagram);
+
+    /// <summary>Opens a probe or answer of the other node; false for a forgery or one that came before.</summary>
+    public bool TryOpen(ReadOnlySpan<byte> datagram, out Probe probe) => ProbeCodec.TryOpen(_key, datagram, out probe) && _window.TryAccept(probe.Sequence);
+
+    /// <summary>Zeroes the key.</summary>
+    public void Dispose() => _key.Dispose();
+}
+
+/// <summary>Where the server sends an answer from.</summary>
+internal enum AnswerSource
+{
+    /// <summary>The socket that the probe came to.</summary>
+    Same,
+
+    /// <summary>The socket of the other port.</summary>
+    OtherPort,
+
+    /// <summary>The socket of the other address.</summary>
+    OtherAddress,
+}
+
+/// <summary>
+/// The server's side of a member's probes: answers each once, from the port that was asked for. What it cannot do, a second port or address
+/// that it lacks, it answers from the same one, by which the member knows.
+/// </summary>
+internal sealed class ProbeResponder : IDisposable
+{
+    private readonly ProbeChannel _channel;
+    private readonly RateLimiter _limiter;
+    private readonly bool _hasOtherPort;
+    private readonly bool _hasOtherAddress;
+
+    public ProbeResponder(ProbeChannel channel, TimeProvider time, bool hasOtherPort, bool hasOtherAddress)
+    {
+        _channel = channel;
+        _hasOtherPort = hasOtherPort;
+        _hasOtherAddress = hasOtherAddress;
+        _limiter = new RateLimiter(time, TimeSpan.FromMilliseconds(20), burst: 100);
+    }
+
+    /// <summary>Takes a member's probe.</summary>
+    /// <param name="datagram">The bytes.</param>
+    /// <param name="from">Where they came from, and where the answer goes.</param>
+    /// <param name="now">The present.</param>
+    /// <param name="answer">Receives the answer, <see cref="ProbeCodec.Size"/> bytes.</param>
+    /// <param name="source">Where it is to be sent from.</param>
+    /// <returns>True when there is an answer to send.</returns>
+    public bool TryAnswer(ReadOnlySpan<byte> datagram, in UdpEndpoint from, long now, Span<byte> answer, out AnswerSource source)
+    {
+        source = AnswerSource.Same;
+        if (!_channel.TryOpen(datagram, out Probe probe) || probe.IsAnswer || !_limiter.TryTake(now))
+            return false;
+        if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherAddress) && _hasOtherAddress)
+            source = AnswerSource.OtherAddress;
+        else if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherPort) && _hasOtherPort)
+            source = AnswerSource.OtherPort;
+        _channel.SealAnswer(probe, from, ProbeFlags.None, answer);
+        return true;
+    }
+
+    /// <summary>Zeroes the key.</summary>
+    public void Dispose() => _channel.Dispose();
+}
