@@ -1,0 +1,388 @@
+using LightTunnel.Transport;
+
+namespace LightTunnel.Traversal;
+
+/// <summary>The endpoints of the server that look at us.</summary>
+/// <param name="Primary">Its ordinary endpoint.</param>
+/// <param name="OtherPort">Same address, another port; unspecified when there is none.</param>
+/// <param name="OtherAddress">Another address; unspecified when there is none.</param>
+internal readonly record struct NatObservers(UdpEndpoint Primary, UdpEndpoint OtherPort = default, UdpEndpoint OtherAddress = default);
+
+/// <summary>A probe to an observer, to be sealed for the server and sent.</summary>
+/// <param name="Destination">Where to.</param>
+/// <param name="Socket">From which local socket, 0 for the node's own.</param>
+/// <param name="Transaction">What its answer is known by.</param>
+/// <param name="Flags">From where the answer is wanted.</param>
+internal readonly record struct ObservationProbe(UdpEndpoint Destination, int Socket, uint Transaction, ProbeFlags Flags);
+
+/// <summary>How far the measurement is.</summary>
+internal enum NatDetection
+{
+    /// <summary>Not begun.</summary>
+    Idle,
+
+    /// <summary>Under way.</summary>
+    Running,
+
+    /// <summary>The behaviour is known as well as these observers can tell.</summary>
+    Done,
+
+    /// <summary>Nothing came back: UDP to the server does not work.</summary>
+    Unreachable,
+}
+
+/// <summary>
+/// Measures the NAT before this node by RFC 5780's logic over the node's own socket. Filtering comes first: the server is asked to answer from
+/// a port (and address) that nothing was sent to yet, which decides what gets in. Then mapping: how others see the very same socket.
+/// No I/O; owned by the control loop; bounded.
+/// </summary>
+internal sealed class NatBehaviourDetector
+{
+    /// <summary>Views of others that are remembered.</summary>
+    private const int MaximumSamples = 16;
+    private const int MaximumWaiting = 64;
+
+    /// <summary>Ports further apart than this have no step between them; others that use the NAT may take some in between.</summary>
+    private const int LargestStep = 64;
+
+    private static readonly int[] FilteringShots = [0, 30, 60, 300, 700, 1500, 3000];
+    private static readonly int[] MappingShots = [0, 100, 300, 700];
+    private static readonly TimeSpan GiveUp = TimeSpan.FromSeconds(5);
+
+    /// <summary>After the plain answer the others are waited for: they left together.</summary>
+    private static readonly TimeSpan FilteringGrace = TimeSpan.FromMilliseconds(160);
+    private static readonly TimeSpan MappingTimeout = TimeSpan.FromMilliseconds(1500);
+
+    /// <summary>For so long a NAT may remember that we sent to the other port, which would let its answers in.</summary>
+    private static readonly TimeSpan FilterMemory = TimeSpan.FromMinutes(5);
+
+    private enum Phase
+    {
+        None,
+        Filtering,
+        Mapping,
+    }
+
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly Dictionary<uint, (UdpEndpoint Observer, int Socket, ProbeFlags Flags)> _waiting = [];
+    private readonly List<(UdpEndpoint Observer, UdpEndpoint Seen)> _samples = [];
+    private IReadOnlyList<UdpEndpoint> _local = [];
+    private NatObservers _observers;
+    private Phase _phase;
+    private long _phaseStart;
+    private long _deadline;
+    private int _nextShot;
+    private bool _skipFiltering;
+    private bool _plainAnswered;
+    private bool _otherPortCame;
+    private bool _otherAddressCame;
+    private bool _cannotTest;
+    private NatDependence _filtering;
+    private long _othersProbed = long.MinValue;
+    private UdpEndpoint _lastMapping;
+
+    /// <param name="time">The clock.</param>
+    /// <param name="random">Transactions; seeded in simulations.</param>
+    public NatBehaviourDetector(TimeProvider time, Random random)
+    {
+        _time = time;
+        _random = random;
+    }
+
+    /// <summary>How far the measurement is.</summary>
+    public NatDetection State { get; private set; }
+
+    /// <summary>What is known; until a measurement ends, the last one's result.</summary>
+    public NatBehaviour Behaviour { get; private set; }
+
+    /// <summary>The endpoint that the server's ordinary port sees; unspecified until known.</summary>
+    public UdpEndpoint PublicEndpoint { get; private set; }
+
+    /// <summary>The endpoint that the next mapping will most likely get; unspecified unless ports are sequential.</summary>
+    public UdpEndpoint PredictedEndpoint
+    {
+        get
+        {
+            if (!Behaviour.IsPredictable || !_lastMapping.IsSpecified)
+                return default;
+            int port = _lastMapping.Port + Behaviour.Step;
+            return port is >= 1024 and <= 65535 ? new UdpEndpoint(_lastMapping.MappedAddress, (ushort)port) : default;
+        }
+    }
+
+    /// <summary>Measures, from the beginning.</summary>
+    /// <param name="observers">Who looks at us.</param>
+    /// <param name="local">This node's own endpoints: interface addresses with the node's port.</param>
+    /// <param name="networkChanged">True when there may be another NAT now; false to repeat the measurement of the same one.</param>
+    /// <param name="now">The present.</param>
+    public void Start(in NatObservers observers, IReadOnlyList<UdpEndpoint> local, bool networkChanged, long now)
+    {
+        _observers = observers;
+        _local = local;
+        _waiting.Clear();
+        _samples.Clear();
+        _otherPortCame = _otherAddressCame = _plainAnswered = _cannotTest = false;
+        // Our own earlier probes would let the answers in that are to be tested.
+        _skipFiltering = !networkChanged && _othersProbed != long.MinValue && now - _othersProbed < _time.Ticks(FilterMemory);
+        if (networkChanged)
+        {
+            _filtering = NatDependence.Unknown;
+            Behaviour = default;
+            PublicEndpoint = default;
+            _lastMapping = default;
+        }
+
+        State = NatDetection.Running;
+        Enter(Phase.Filtering, now, GiveUp);
+    }
+
+    /// <summary>
+    /// Asks where a socket that was just opened is seen: sequential ports are predicted from it. To be done right before two members are
+    /// introduced, as every mapping moves the counter on.
+    /// </summary>
+    public ObservationProbe RefreshPrediction(int socket) => Probe(_observers.Primary, socket, ProbeFlags.None);
+
+    /// <summary>Takes an answer of the server.</summary>
+    /// <param name="transaction">Which probe it answers.</param>
+    /// <param name="from">Where it came from.</param>
+    /// <param name="seen">Where the server saw the probe come from.</param>
+    /// <param name="now">The present.</param>
+    /// <returns>True when <see cref="Behaviour"/>, <see cref="State"/> or an endpoint may be new.</returns>
+    public bool OnAnswer(uint transaction, in UdpEndpoint from, in UdpEndpoint seen, long now)
+    {
+        if (!_waiting.Remove(transaction, out (UdpEndpoint Observer, int Socket, ProbeFlags Flags) probe) || !Candidate.IsUsable(seen))
+            return false;
+        if (probe.Socket != 0)
+        {
+            _lastMapping = seen;
+            return true;
+        }
+
+        if (probe.Flags != ProbeFlags.None)
+        {
+            if (_phase != Phase.Filtering)
+                return false;
+            // A server that has no other port or address answers from the same.
+            _cannotTest |= from == probe.Observer;
+            _otherPortCame |= from != probe.Observer && from.MappedAddress == probe.Observer.MappedAddress;
+            _otherAddressCame |= from.MappedAddress != probe.Observer.MappedAddress;
+            return false;
+        }
+
+        AddSample(probe.Observer, seen);
+        if (probe.Observer == _observers.Primary)
+        {
+            bool isNew = PublicEndpoint != seen;
+            PublicEndpoint = seen;
+            if (_phase == Phase.Filtering && !_plainAnswered)
+            {
+                _plainAnswered = true;
+                _deadline = now + (_skipFiltering ? 0 : _time.Ticks(FilteringGrace));
+            }
+
+            return isNew;
+        }
+
+        if (_phase == Phase.Mapping && HasAllSamples)
+            Conclude();
+        return true;
+    }
+
+    /// <summary>
+    /// Another member told where it sees this node's own socket: one more view of the mapping. Views from a local network say nothing
+    /// about the NAT and are left out.
+    /// </summary>
+    /// <returns>True when <see cref="Behaviour"/> is another now.</returns>
+    public bool OnMemberAnswer(in UdpEndpoint member, in UdpEndpoint seen)
+    {
+        if (State != NatDetection.Done || !PublicEndpoint.IsIPv4 || !seen.IsIPv4 || !member.IsIPv4 || member.IsLocal != _observers.Primary.IsLocal || seen.IsLocal != PublicEndpoint.IsLocal)
+            return false;
+        AddSample(member, seen);
+        NatBehaviour before = Behaviour;
+        Behaviour = Compute();
+        if (Behaviour.IsPredictable)
+            _lastMapping = seen;
+        return Behaviour != before;
+    }
+
+    /// <summary>A datagram of a member came in from an address that nothing was sent to: the NAT lets everybody in.</summary>
+    /// <returns>True when <see cref="Behaviour"/> is another now.</returns>
+    public bool OnUnsolicited()
+    {
+        if (State != NatDetection.Done || _filtering == NatDependence.EndpointIndependent)
+            return false;
+        _filtering = NatDependence.EndpointIndependent;
+        Behaviour = Behaviour with { Filtering = _filtering };
+        return true;
+    }
+
+    /// <summary>Does what is due.</summary>
+    /// <param name="now">The present.</param>
+    /// <param name="output">Receives the probes to send.</param>
+    /// <param name="changed">True when <see cref="State"/> changed.</param>
+    /// <returns>When to call again.</returns>
+    public long RunTimers(long now, List<ObservationProbe> output, out bool changed)
+    {
+        NatDetection before = State;
+        if (_phase != Phase.None && now >= _deadline)
+            EndPhase(now);
+
+        int[] shots = _phase == Phase.Mapping ? MappingShots : FilteringShots;
+        while (_phase != Phase.None && _nextShot < shots.Length && _phaseStart + _time.Milliseconds(shots[_nextShot]) <= now)
+        {
+            _nextShot++;
+            Shoot(output, now);
+        }
+
+        changed = State != before;
+        if (_phase == Phase.None)
+            return long.MaxValue;
+        return _nextShot < shots.Length ? Math.Min(_deadline, _phaseStart + _time.Milliseconds(shots[_nextShot])) : _deadline;
+    }
+
+    private bool HasAllSamples =>
+        (!_observers.OtherPort.IsSpecified || HasSample(_observers.OtherPort)) && (!_observers.OtherAddress.IsSpecified || HasSample(_observers.OtherAddress));
+
+    private void Enter(Phase phase, long now, TimeSpan limit)
+    {
+        _phase = phase;
+        _phaseStart = now;
+        _deadline = now + _time.Ticks(limit);
+        _nextShot = 0;
+    }
+
+    private void EndPhase(long now)
+    {
+        if (_phase == Phase.Mapping)
+        {
+            Conclude();
+            return;
+        }
+
+        if (!_plainAnswered)
+        {
+            _phase = Phase.None;
+            State = NatDetection.Unreachable;
+            return;
+        }
+
+        if (!_skipFiltering)
+            _filtering = Filtering();
+        if (HasAllSamples)
+            Conclude();
+        else
+            Enter(Phase.Mapping, now, MappingTimeout);
+    }
+
+    private void Shoot(List<ObservationProbe> output, long now)
+    {
+        if (_phase == Phase.Filtering)
+        {
+            if (!_plainAnswered)
+                output.Add(Probe(_observers.Primary, 0, ProbeFlags.None));
+            if (_observers.OtherPort.IsSpecified && !_skipFiltering)
+                output.Add(Probe(_observers.Primary, 0, ProbeFlags.AnswerFromOtherPort));
+            if (_observers.OtherAddress.IsSpecified && !_skipFiltering)
+                output.Add(Probe(_observers.Primary, 0, ProbeFlags.AnswerFromOtherAddress));
+            return;
+        }
+
+        _othersProbed = now;
+        if (_observers.OtherPort.IsSpecified && !HasSample(_observers.OtherPort))
+            output.Add(Probe(_observers.OtherPort, 0, ProbeFlags.None));
+        if (_observers.OtherAddress.IsSpecified && !HasSample(_observers.OtherAddress))
+            output.Add(Probe(_observers.OtherAddress, 0, ProbeFlags.None));
+    }
+
+    private ObservationProbe Probe(in UdpEndpoint observer, int socket, ProbeFlags flags)
+    {
+        if (_waiting.Count >= MaximumWaiting)
+            _waiting.Clear();
+        uint transaction;
+        do
+            transaction = (uint)_random.NextInt64(1L << 32);
+        while (!_waiting.TryAdd(transaction, (observer, socket, flags)));
+        return new ObservationProbe(observer, socket, transaction, flags);
+    }
+
+    private NatDependence Filtering()
+    {
+        if (_otherAddressCame)
+            return NatDependence.EndpointIndependent;
+        if (_otherPortCame)
+            return NatDependence.AddressDependent;
+        return _observers.OtherPort.IsSpecified && !_cannotTest ? NatDependence.AddressAndPortDependent : NatDependence.Unknown;
+    }
+
+    private void Conclude()
+    {
+        _phase = Phase.None;
+        State = NatDetection.Done;
+        // The mapping made last, of those that this measurement made.
+        UdpEndpoint last = OwnObservers().Last(HasSample);
+        _lastMapping = _samples.Find(sample => sample.Observer == last).Seen;
+        Behaviour = Compute();
+    }
+
+    private bool HasSample(UdpEndpoint observer) => _samples.Exists(sample => sample.Observer == observer);
+
+    private void AddSample(UdpEndpoint observer, UdpEndpoint seen)
+    {
+        int known = _samples.FindIndex(sample => sample.Observer == observer);
+        if (known >= 0)
+            _samples[known] = (observer, seen);
+        else if (_samples.Count < MaximumSamples)
+            _samples.Add((observer, seen));
+        else
+            // The server's own views stay; the oldest of members goes.
+            _samples[^1] = (observer, seen);
+    }
+
+    private NatBehaviour Compute()
+    {
+        bool isOwn = _local.Any(own => own.MappedAddress == PublicEndpoint.MappedAddress);
+        NatDependence mapping = Mapping();
+        (PortAllocation allocation, int step) = Allocation(mapping);
+        return new NatBehaviour(mapping, _filtering, allocation, step, isOwn ? NatPresence.None : NatPresence.Translated, PublicEndpoint.Address);
+    }
+
+    /// <summary>RFC 5780 section 4.3: compares what is seen by others at one address, then at several.</summary>
+    private NatDependence Mapping()
+    {
+        if (_samples.Count < 2)
+            return NatDependence.Unknown;
+        if (_samples.TrueForAll(sample => sample.Seen == _samples[0].Seen))
+            return NatDependence.EndpointIndependent;
+        bool samePerAddress = _samples.GroupBy(sample => sample.Observer.MappedAddress).All(group => group.Select(sample => sample.Seen).Distinct().Count() == 1);
+        bool tellsPorts = _samples.GroupBy(sample => sample.Observer.MappedAddress).Any(group => group.Count() > 1);
+        return samePerAddress && tellsPorts ? NatDependence.AddressDependent : NatDependence.AddressAndPortDependent;
+    }
+
+    private (PortAllocation Allocation, int Step) Allocation(NatDependence mapping)
+    {
+        if (_local.Count > 0 && _samples.TrueForAll(sample => sample.Seen.Port == _local[0].Port))
+            return (PortAllocation.Preserving, 0);
+        if (mapping is not (NatDependence.AddressDependent or NatDependence.AddressAndPortDependent))
+            return (PortAllocation.Unknown, 0);
+
+        // Only what this measurement made, within a second: members' views are older or younger than others' mappings.
+        int[] ports = [.. OwnObservers().Where(HasSample).Select(observer => (int)_samples.Find(sample => sample.Observer == observer).Seen.Port).Distinct()];
+        if (ports.Length < 2)
+            return (PortAllocation.Unknown, 0);
+        int step = 0;
+        for (int i = 1; i < ports.Length; i++)
+        {
+            int difference = ports[i] - ports[i - 1];
+            if (Math.Abs(difference) > LargestStep || (step != 0 && Math.Sign(difference) != Math.Sign(step)))
+                return (PortAllocation.Random, 0);
+            if (step == 0 || Math.Abs(difference) < Math.Abs(step))
+                step = difference;
+        }
+
+        return (PortAllocation.Sequential, step);
+    }
+
+    /// <summary>In the order in which they are probed.</summary>
+    private UdpEndpoint[] OwnObservers() => [_observers.Primary, _observers.OtherPort, _observers.OtherAddress];
+}
