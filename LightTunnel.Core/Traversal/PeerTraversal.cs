@@ -71,7 +71,7 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Quick after an event, and then ever slower.</summary>
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan SlowestRetry = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan SlowestRetryBusy = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan SlowestRetryBusy = TimeSpan.FromSeconds(5);
 
     /// <summary>While a direct path carries data, endpoints that may be better are tried this often.</summary>
     private static readonly TimeSpan BetterPathInterval = TimeSpan.FromSeconds(30);
@@ -79,6 +79,9 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Guessing ports again after it failed: this long, then twice that, up to an hour.</summary>
     private static readonly TimeSpan FirstGuessPause = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LongestGuessPause = TimeSpan.FromHours(1);
+
+    /// <summary>A silent path through an extra socket is remembered for this long, and the socket with it.</summary>
+    private static readonly TimeSpan SocketMemory = TimeSpan.FromSeconds(60);
 
     /// <summary>The peer's probes make us probe back at most this often per path.</summary>
     private static readonly TimeSpan TriggeredInterval = TimeSpan.FromMilliseconds(100);
@@ -96,7 +99,7 @@ internal sealed class PeerTraversal : IDisposable
     private bool _hasRemote;
     private bool _wasProven;
     private PunchRun? _run;
-    private int _sockets;
+    private long _socketsUntil;
     private TimeSpan _retry = FirstRetry;
     private long _nextRetry = long.MaxValue;
     private TimeSpan _guessPause = FirstGuessPause;
@@ -128,12 +131,12 @@ internal sealed class PeerTraversal : IDisposable
     public bool WillingToRelay { get; set; }
 
     /// <summary>How many sockets besides the node's own there must be now; their numbers are 1 to this. See <see cref="IsSocketNeeded"/>.</summary>
-    public int SocketsWanted => _run is { IsGuessingOver: false } ? _sockets : 0;
+    public int SocketsWanted { get; private set; }
 
     /// <summary>The endpoint that the last answer says we were seen from; unspecified until there is one.</summary>
     public UdpEndpoint LastSeenFrom { get; private set; }
 
-    /// <summary>True once when the peer's probe came from an address that we had sent nothing to: our NAT filters nothing.</summary>
+    /// <summary>True when a probe of the peer once came from an address that we had sent nothing to: our NAT filters nothing.</summary>
     public bool SawUnsolicited { get; private set; }
 
     /// <summary>How things stand.</summary>
@@ -182,7 +185,8 @@ internal sealed class PeerTraversal : IDisposable
         bool guess = now >= _nextGuess && !IsProven;
         PunchPlan plan = PunchPlan.Create(_local, _remote, _leads, guess);
         _run = new PunchRun(_time, plan, Math.Max(startAt, now), (uint)_random.Next()) { IsGuessingOver = IsProven };
-        _sockets = plan.LocalSockets;
+        SocketsWanted = IsProven ? 0 : plan.LocalSockets;
+        _socketsUntil = _run.StartAt + _time.Ticks(plan.Duration + AnswerLifetime);
         _wantsIntroduction = false;
         if (!plan.UsesGuesses)
             return;
@@ -210,8 +214,8 @@ internal sealed class PeerTraversal : IDisposable
         return wanted;
     }
 
-    /// <summary>False when an extra socket may be closed.</summary>
-    public bool IsSocketNeeded(int socket) => socket == 0 || socket <= SocketsWanted || _paths.Values.Any(path => path.Key.Socket == socket && path.IsProven);
+    /// <summary>False when an extra socket may be closed: the plan that wanted it is over, and no path leads through it.</summary>
+    public bool IsSocketNeeded(int socket) => socket == 0 || socket <= SocketsWanted || _paths.Keys.Any(key => key.Socket == socket);
 
     /// <summary>Writes the datagram of a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
     public void Seal(in OutgoingProbe probe, Span<byte> datagram) => _channel.SealProbe(probe.Transaction, probe.Flags, datagram);
@@ -268,6 +272,7 @@ internal sealed class PeerTraversal : IDisposable
         pathsChanged = false;
         bool busy = lastTraffic != long.MinValue && now - lastTraffic <= _time.Ticks(BusyFor);
         ForgetLateAnswers(now);
+        ForgetSockets(now);
 
         PathKey? kept = inUse is { } used && _paths.TryGetValue(used, out ProbedPath? usedPath) && usedPath.IsProven ? used : BestProven();
         foreach (ProbedPath path in _paths.Values)
@@ -282,7 +287,11 @@ internal sealed class PeerTraversal : IDisposable
         if (pathsChanged)
             kept = kept is { } one && _paths[one].IsProven ? kept : BestProven();
         foreach (PathKey key in _triggered)
-            Send(key, now, inUse, output);
+        {
+            if (IsSocketNeeded(key.Socket))
+                Send(key, now, inUse, output);
+        }
+
         _triggered.Clear();
         RunPlan(now, inUse, output);
         RunRetries(now, busy, inUse, output);
@@ -364,7 +373,7 @@ internal sealed class PeerTraversal : IDisposable
 
         foreach (ProbedPath path in _paths.Values)
         {
-            if (!path.IsProven && path.LastSent != now && RankOf(path.Key) < best && IsSocketNeeded(path.Key.Socket))
+            if (!path.IsProven && path.LastSent != now && RankOf(path.Key) < best)
                 Send(path.Key, now, inUse, output);
         }
 
@@ -402,6 +411,7 @@ internal sealed class PeerTraversal : IDisposable
         _wantsIntroduction = false;
         _retry = FirstRetry;
         _guessPause = FirstGuessPause;
+        SocketsWanted = 0;
         if (_run is not null)
             _run.IsGuessingOver = true;
     }
@@ -427,6 +437,19 @@ internal sealed class PeerTraversal : IDisposable
         {
             _waitingOrder.Dequeue();
             _waiting.Remove(oldest.Transaction);
+        }
+    }
+
+    /// <summary>Extra sockets live as long as their plan, or the path through them and a while beyond.</summary>
+    private void ForgetSockets(long now)
+    {
+        if (now > _socketsUntil)
+            SocketsWanted = 0;
+        long limit = now - _time.Ticks(SocketMemory);
+        foreach (ProbedPath path in _paths.Values)
+        {
+            if (path.Key.Socket != 0 && !path.IsProven && Math.Max(path.LastAnswer, path.LastHeard) < limit)
+                _paths.Remove(path.Key);
         }
     }
 

@@ -1,0 +1,234 @@
+using LightTunnel.Traversal;
+using LightTunnel.Transport;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+
+namespace LightTunnel.Tests.Traversal;
+
+public sealed class NatBehaviourDetectorTests
+{
+    private static readonly UdpEndpoint Local = UdpEndpoint.FromIPv4(0xC0A80102, 9000);
+    private static readonly UdpEndpoint PortA = UdpEndpoint.FromIPv4(0xCB007101, 9000);
+    private static readonly UdpEndpoint PortB = UdpEndpoint.FromIPv4(0xCB007101, 9001);
+    private static readonly UdpEndpoint Second = UdpEndpoint.FromIPv4(0xCB007102, 9000);
+
+    private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(20);
+
+    private readonly FakeTimeProvider _time = new();
+    private readonly PriorityQueue<(uint Transaction, UdpEndpoint From, UdpEndpoint Seen, ushort Port), (long At, int Order)> _wire = new();
+    private readonly NatBehaviourDetector _detector;
+    private readonly Random _random = new(3);
+    private int _order;
+    private int _sent;
+
+    public NatBehaviourDetectorTests() => _detector = new NatBehaviourDetector(_time, new Random(4));
+
+    private long Now => _time.GetTimestamp();
+
+    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
+
+    private static TestNat Nat(NatDependence mapping, NatDependence filtering, PortAllocation allocation = PortAllocation.Preserving, int step = 0) =>
+        new(new NatBehaviour(mapping, filtering, allocation, step), 0xC6336401, new Random(9));
+
+    /// <summary>The server's answer to a probe, unless the NAT keeps it out.</summary>
+    private void Answer(TestNat? nat, ObservationProbe probe, NatObservers observers, double loss)
+    {
+        _sent++;
+        var inner = new UdpEndpoint(Local.MappedAddress, (ushort)(Local.Port + probe.Socket));
+        UdpEndpoint seen = nat?.Out(inner, probe.Destination) ?? inner;
+        UdpEndpoint from = probe.Destination;
+        if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherAddress) && observers.OtherAddress.IsSpecified)
+            from = observers.OtherAddress;
+        else if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherPort) && observers.OtherPort.IsSpecified)
+            from = observers.OtherPort;
+        if (_random.NextDouble() >= loss)
+            _wire.Enqueue((probe.Transaction, from, seen, seen.Port), (Now + Ticks(Delay * 2), _order++));
+    }
+
+    private TimeSpan Run(TestNat? nat, NatObservers observers, bool changed = true, double loss = 0, NatObservers? truth = null)
+    {
+        long start = Now;
+        _detector.Start(observers, [Local], changed, Now);
+        var output = new List<ObservationProbe>();
+        while (_detector.State == NatDetection.Running || _wire.Count > 0)
+        {
+            output.Clear();
+            long next = _detector.RunTimers(Now, output, out _);
+            foreach (ObservationProbe probe in output)
+                Answer(nat, probe, truth ?? observers, loss);
+            if (_wire.TryPeek(out _, out (long At, int Order) due) && due.At < next)
+                next = due.At;
+            if (next == long.MaxValue)
+                break;
+            if (next > Now)
+                _time.Advance(_time.GetElapsedTime(Now, next));
+            while (_wire.TryPeek(out _, out due) && due.At <= Now)
+            {
+                (uint transaction, UdpEndpoint from, UdpEndpoint seen, ushort port) = _wire.Dequeue();
+                if (nat is null || nat.TryIn(from, port, out _))
+                    _detector.OnAnswer(transaction, from, seen, Now);
+            }
+        }
+
+        return _time.GetElapsedTime(start, Now);
+    }
+
+    [Theory]
+    [InlineData((int)NatDependence.EndpointIndependent, (int)NatDependence.EndpointIndependent, "Full Cone")]
+    [InlineData((int)NatDependence.EndpointIndependent, (int)NatDependence.AddressDependent, "Restricted Cone")]
+    [InlineData((int)NatDependence.EndpointIndependent, (int)NatDependence.AddressAndPortDependent, "Port-Restricted Cone")]
+    [InlineData((int)NatDependence.AddressDependent, (int)NatDependence.AddressDependent, "Symmetric")]
+    [InlineData((int)NatDependence.AddressAndPortDependent, (int)NatDependence.AddressAndPortDependent, "Symmetric")]
+    public void Run_ServerWithTwoAddresses_FindsMappingAndFiltering(int mapping, int filtering, string name)
+    {
+        TestNat nat = Nat((NatDependence)mapping, (NatDependence)filtering, mapping == 1 ? PortAllocation.Preserving : PortAllocation.Random);
+        TimeSpan took = Run(nat, new NatObservers(PortA, PortB, Second));
+        Assert.Equal(NatDetection.Done, _detector.State);
+        Assert.Equal((NatDependence)mapping, _detector.Behaviour.Mapping);
+        Assert.Equal((NatDependence)filtering, _detector.Behaviour.Filtering);
+        Assert.Equal(name, _detector.Behaviour.ClassicName);
+        Assert.Equal(NatPresence.Translated, _detector.Behaviour.Presence);
+        Assert.Equal("198.51.100.1", _detector.Behaviour.PublicAddress!.ToString());
+        Assert.True(took < TimeSpan.FromMilliseconds(500), $"{took}");
+        Assert.InRange(_sent, 3, 25);
+    }
+
+    [Theory]
+    [InlineData((int)NatDependence.EndpointIndependent, "Restricted Cone")]
+    [InlineData((int)NatDependence.AddressAndPortDependent, "Port-Restricted Cone")]
+    public void Run_ServerWithOneAddress_StaysOnTheSafeSide(int filtering, string name)
+    {
+        Run(Nat(NatDependence.EndpointIndependent, (NatDependence)filtering), new NatObservers(PortA, PortB));
+        Assert.Equal(name, _detector.Behaviour.ClassicName);
+    }
+
+    [Fact]
+    public void OnUnsolicited_AfterRun_ShowsFullCone()
+    {
+        Run(Nat(NatDependence.EndpointIndependent, NatDependence.EndpointIndependent), new NatObservers(PortA, PortB));
+        Assert.True(_detector.OnUnsolicited());
+        Assert.Equal("Full Cone", _detector.Behaviour.ClassicName);
+        Assert.False(_detector.OnUnsolicited());
+    }
+
+    [Fact]
+    public void Run_NoNat_IsPublic()
+    {
+        Run(null, new NatObservers(PortA, PortB));
+        Assert.Equal("None (Public IP)", _detector.Behaviour.ClassicName);
+        Assert.Equal(Local, _detector.PublicEndpoint);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(-2)]
+    [InlineData(8)]
+    public void Run_SequentialPorts_StepAndNextPortAreKnown(int step)
+    {
+        TestNat nat = Nat(NatDependence.AddressAndPortDependent, NatDependence.AddressAndPortDependent, PortAllocation.Sequential, step);
+        Run(nat, new NatObservers(PortA, PortB));
+        Assert.Equal(PortAllocation.Sequential, _detector.Behaviour.Allocation);
+        Assert.Equal(step, _detector.Behaviour.Step);
+        Assert.True(_detector.Behaviour.IsPredictable);
+
+        // Others take ports; a new socket tells where the counter is now.
+        for (int i = 0; i < 40; i++)
+            nat.TakePort();
+        Answer(nat, _detector.RefreshPrediction(5), new NatObservers(PortA, PortB), 0);
+        (uint transaction, UdpEndpoint from, UdpEndpoint seen, _) = _wire.Dequeue();
+        Assert.True(_detector.OnAnswer(transaction, from, seen, Now));
+        Assert.Equal(nat.Out(Local, UdpEndpoint.FromIPv4(0xC6336402, 1)), _detector.PredictedEndpoint);
+    }
+
+    [Fact]
+    public void Run_RandomPorts_NothingIsPredicted()
+    {
+        Run(Nat(NatDependence.AddressAndPortDependent, NatDependence.AddressAndPortDependent, PortAllocation.Random), new NatObservers(PortA, PortB));
+        Assert.Equal(PortAllocation.Random, _detector.Behaviour.Allocation);
+        Assert.True(_detector.Behaviour.IsRandom);
+        Assert.False(_detector.PredictedEndpoint.IsSpecified);
+    }
+
+    [Fact]
+    public void Run_ServerHasNoOtherPort_FilteringStaysUnknown()
+    {
+        // The client believes in a second port; the server answers from the first.
+        Run(Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent), new NatObservers(PortA, PortB), truth: new NatObservers(PortA));
+        Assert.Equal(NatDependence.Unknown, _detector.Behaviour.Filtering);
+        Assert.Equal("Unknown", _detector.Behaviour.ClassicName);
+    }
+
+    [Fact]
+    public void Run_OnlyOnePort_MappingIsUnknownUntilAMemberLooks()
+    {
+        TestNat nat = Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent, PortAllocation.Random);
+        Run(nat, new NatObservers(PortA));
+        Assert.Equal(NatDependence.Unknown, _detector.Behaviour.Mapping);
+        UdpEndpoint member = UdpEndpoint.FromIPv4(0xC6336477, 9000);
+        Assert.True(_detector.OnMemberAnswer(member, nat.Out(Local, member)));
+        Assert.Equal(NatDependence.EndpointIndependent, _detector.Behaviour.Mapping);
+    }
+
+    [Fact]
+    public void OnMemberAnswer_MemberInOurLan_SaysNothingAboutTheNat()
+    {
+        Run(Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent), new NatObservers(PortA, PortB));
+        Assert.False(_detector.OnMemberAnswer(UdpEndpoint.FromIPv4(0xC0A80105, 9000), Local));
+        Assert.Equal(NatDependence.EndpointIndependent, _detector.Behaviour.Mapping);
+    }
+
+    [Fact]
+    public void OnMemberAnswer_Thousands_StaysBounded()
+    {
+        TestNat nat = Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent);
+        Run(nat, new NatObservers(PortA, PortB));
+        for (uint i = 0; i < 5000; i++)
+            _detector.OnMemberAnswer(UdpEndpoint.FromIPv4(0xC6340000 + i, 9000), nat.Out(Local, PortA));
+        Assert.Equal(NatDependence.EndpointIndependent, _detector.Behaviour.Mapping);
+    }
+
+    [Fact]
+    public void Run_NothingComesBack_IsUnreachableWithinFiveSeconds()
+    {
+        TimeSpan took = Run(Nat(NatDependence.EndpointIndependent, NatDependence.EndpointIndependent), new NatObservers(PortA, PortB), loss: 1);
+        Assert.Equal(NatDetection.Unreachable, _detector.State);
+        Assert.InRange(took, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(6));
+        Assert.InRange(_sent, 5, 25);
+    }
+
+    [Fact]
+    public void Run_Again_SameNetworkKeepsFilteringThatOurProbesWouldFalsify()
+    {
+        TestNat nat = Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent);
+        Run(nat, new NatObservers(PortA, PortB));
+        Run(nat, new NatObservers(PortA, PortB), changed: false);
+        Assert.Equal("Port-Restricted Cone", _detector.Behaviour.ClassicName);
+    }
+
+    [Fact]
+    public void Run_Again_NewNetworkIsMeasuredAnew()
+    {
+        Run(Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent), new NatObservers(PortA, PortB));
+        Run(Nat(NatDependence.AddressAndPortDependent, NatDependence.AddressAndPortDependent, PortAllocation.Random), new NatObservers(PortA, PortB));
+        Assert.Equal("Symmetric", _detector.Behaviour.ClassicName);
+    }
+
+    [Fact]
+    public void Run_WithLoss_MappingIsStillRightAndItEnds()
+    {
+        for (int i = 0; i < 50; i++)
+        {
+            TestNat nat = Nat(NatDependence.AddressAndPortDependent, NatDependence.AddressAndPortDependent, PortAllocation.Random);
+            Run(nat, new NatObservers(PortA, PortB), loss: 0.2);
+            Assert.Equal(NatDetection.Done, _detector.State);
+            Assert.Contains(_detector.Behaviour.Mapping, (NatDependence[])[NatDependence.AddressAndPortDependent, NatDependence.Unknown]);
+        }
+    }
+
+    [Fact]
+    public void OnAnswer_Unasked_IsIgnored()
+    {
+        Assert.False(_detector.OnAnswer(7, PortA, Local, Now));
+        Assert.Equal(NatDetection.Idle, _detector.State);
+    }
+}

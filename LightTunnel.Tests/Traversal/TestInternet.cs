@@ -1,0 +1,317 @@
+using LightTunnel.Traversal;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+
+namespace LightTunnel.Tests.Traversal;
+
+/// <summary>A NAT in a few lines: enough to tell whether punching works. Mappings and permissions never expire.</summary>
+internal sealed class TestNat(NatBehaviour behaviour, uint publicAddress, Random random)
+{
+    private readonly Dictionary<(UdpEndpoint Inner, UInt128 Address, ushort Port), ushort> _mappings = [];
+    private readonly Dictionary<ushort, (UdpEndpoint Inner, HashSet<UdpEndpoint> Permitted)> _ports = [];
+    private ushort _last = (ushort)random.Next(20_000, 40_000);
+
+    public NatBehaviour Behaviour { get; } = behaviour with { Presence = NatPresence.Translated, PublicAddress = UdpEndpoint.FromIPv4(publicAddress, 1).Address };
+
+    public uint PublicAddress { get; } = publicAddress;
+
+    public int MappingCount => _mappings.Count;
+
+    public UdpEndpoint Out(UdpEndpoint inner, UdpEndpoint destination)
+    {
+        var key = Behaviour.Mapping switch
+        {
+            NatDependence.EndpointIndependent => (inner, UInt128.Zero, (ushort)0),
+            NatDependence.AddressDependent => (inner, destination.MappedAddress, (ushort)0),
+            _ => (inner, destination.MappedAddress, destination.Port),
+        };
+        if (!_mappings.TryGetValue(key, out ushort port))
+        {
+            do
+            {
+                port = Behaviour.Allocation switch
+                {
+                    PortAllocation.Preserving when !_ports.ContainsKey(inner.Port) => inner.Port,
+                    PortAllocation.Sequential => _last = (ushort)(_last + Behaviour.Step),
+                    _ => (ushort)random.Next(1024, 65536),
+                };
+            }
+            while (_ports.ContainsKey(port));
+            _mappings.Add(key, port);
+            _ports.Add(port, (inner, []));
+        }
+
+        _ports[port].Permitted.Add(destination);
+        return UdpEndpoint.FromIPv4(PublicAddress, port);
+    }
+
+    /// <summary>Somebody else behind the NAT took a port.</summary>
+    public void TakePort() => _last = (ushort)(_last + Behaviour.Step);
+
+    public bool TryIn(UdpEndpoint from, ushort port, out UdpEndpoint inner)
+    {
+        inner = default;
+        if (!_ports.TryGetValue(port, out (UdpEndpoint Inner, HashSet<UdpEndpoint> Permitted) mapping))
+            return false;
+        inner = mapping.Inner;
+        return Behaviour.Filtering switch
+        {
+            NatDependence.EndpointIndependent => true,
+            NatDependence.AddressDependent => mapping.Permitted.Any(permitted => permitted.MappedAddress == from.MappedAddress),
+            _ => mapping.Permitted.Contains(from),
+        };
+    }
+}
+
+/// <summary>One side of a pair.</summary>
+internal sealed class TestNode(string name, uint address, TestNat? nat, PeerTraversal traversal)
+{
+    public const ushort Port = 9000;
+
+    public string Name => name;
+
+    public TestNat? Nat => nat;
+
+    public PeerTraversal Traversal => traversal;
+
+    public PathKey? InUse { get; set; }
+
+    public long LastTraffic { get; set; } = long.MinValue;
+
+    public long NextTimer { get; set; } = long.MinValue;
+
+    public int ProbesSent { get; set; }
+
+    public int AnswersSent { get; set; }
+
+    public int GuessesDropped { get; set; }
+
+    public int PathChanges { get; set; }
+
+    public UdpEndpoint Endpoint(int socket) => UdpEndpoint.FromIPv4(address, (ushort)(Port + socket));
+
+    public int SocketOf(UdpEndpoint inner) => inner.Port - Port;
+
+    public bool Has(UdpEndpoint endpoint) => endpoint.MappedAddress == Endpoint(0).MappedAddress;
+}
+
+/// <summary>
+/// Two nodes, a NAT before each or none, and the way between them with delay, loss and cuts, in virtual time. A full network model is
+/// elsewhere; this one carries probes only.
+/// </summary>
+internal sealed class TestInternet : IDisposable
+{
+    public static readonly UdpEndpoint Server = UdpEndpoint.FromIPv4(0xCB007101, 9000);
+
+    private readonly PriorityQueue<(TestNode? To, UdpEndpoint From, UdpEndpoint Destination, byte[] Datagram), (long At, int Order)> _wire = new();
+    private readonly List<OutgoingProbe> _output = [];
+    private readonly PresharedKey _network = PresharedKey.Generate();
+    private readonly Random _random;
+    private int _order;
+
+    public TestInternet(NatBehaviour? first, NatBehaviour? second, int seed = 1, bool sameLan = false)
+    {
+        _random = new Random(seed);
+        SameLan = sameLan;
+        using PrivateKey firstKey = PrivateKey.Generate();
+        using PrivateKey secondKey = PrivateKey.Generate();
+        A = Make("A", firstKey, secondKey.PublicKey, 1, first is null ? 0xC6336401u : 0xC0A80102u, first, 0xC6336401);
+        B = Make("B", secondKey, firstKey.PublicKey, 2, second is null ? 0xC6336402u : sameLan ? 0xC0A80103u : 0x0A010203u, second, 0xC6336402);
+    }
+
+    public FakeTimeProvider Time { get; } = new();
+
+    public TestNode A { get; }
+
+    public TestNode B { get; }
+
+    public bool SameLan { get; }
+
+    public TimeSpan Delay { get; set; } = TimeSpan.FromMilliseconds(20);
+
+    public double Loss { get; set; }
+
+    /// <summary>True for what does not get through.</summary>
+    public Func<TestNode, bool> Cut { get; set; } = _ => false;
+
+    public List<byte[]> Captured { get; } = [];
+
+    public int DatagramsSent { get; private set; }
+
+    public long Now => Time.GetTimestamp();
+
+    public long Ticks(TimeSpan span) => (long)(span.TotalSeconds * Time.TimestampFrequency);
+
+    /// <summary>What each node would have gathered and the server told the other.</summary>
+    public void Exchange()
+    {
+        (CandidateList, NatBehaviour) first = Gather(A);
+        (CandidateList, NatBehaviour) second = Gather(B);
+        A.Traversal.SetLocal(first.Item1, first.Item2, Now);
+        B.Traversal.SetLocal(second.Item1, second.Item2, Now);
+        A.Traversal.SetRemote(second.Item1, second.Item2, Now);
+        B.Traversal.SetRemote(first.Item1, first.Item2, Now);
+        A.NextTimer = B.NextTimer = Now;
+    }
+
+    public void Introduce(TimeSpan? secondLate = null)
+    {
+        A.Traversal.Introduce(Now, Now);
+        B.Traversal.Introduce(Now + Ticks(secondLate ?? TimeSpan.Zero), Now);
+        A.NextTimer = B.NextTimer = Now;
+    }
+
+    /// <summary>Runs until the condition holds; null when it did not within the time.</summary>
+    public TimeSpan? RunUntil(Func<bool> condition, TimeSpan limit)
+    {
+        long start = Now;
+        long end = start + Ticks(limit);
+        while (!condition())
+        {
+            if (!Step(end))
+                return null;
+        }
+
+        return Time.GetElapsedTime(start, Now);
+    }
+
+    public void Run(TimeSpan duration) => RunUntil(() => false, duration);
+
+    /// <summary>Data flows both ways over whatever direct path each has, as far as anybody can tell.</summary>
+    public void RunWithTraffic(TimeSpan duration)
+    {
+        long end = Now + Ticks(duration);
+        while (Now < end)
+        {
+            Use(A);
+            Use(B);
+            Run(TimeSpan.FromMilliseconds(50));
+        }
+    }
+
+    public void Use(TestNode node)
+    {
+        node.LastTraffic = Now;
+        node.InUse = node.Traversal.Paths.Where(path => path.IsProven).OrderByDescending(path => node.Traversal.IsLocalNetwork(path.Key)).ThenBy(path => path.RoundTrip).FirstOrDefault()?.Key;
+        node.NextTimer = Math.Min(node.NextTimer, Now);
+    }
+
+    public bool BothProven => A.Traversal.IsProven && B.Traversal.IsProven;
+
+    public void Dispose()
+    {
+        A.Traversal.Dispose();
+        B.Traversal.Dispose();
+        _network.Dispose();
+    }
+
+    /// <summary>Hands a datagram to a node as if it had come from somewhere.</summary>
+    public ProbeOutcome Inject(TestNode to, byte[] datagram, UdpEndpoint from) => Receive(to, datagram, from, 0);
+
+    private TestNode Make(string name, PrivateKey own, in PublicKey other, uint id, uint address, NatBehaviour? nat, uint publicAddress)
+    {
+        Assert.True(ProbeKey.TryDerive(own, other, _network, out ProbeKey? key));
+        var traversal = new PeerTraversal(Time, new ProbeChannel(key, id, Time), id == 1, new Random(_random.Next()));
+        return new TestNode(name, address, nat is { } behaviour ? new TestNat(behaviour, publicAddress, _random) : null, traversal);
+    }
+
+    private static (CandidateList, NatBehaviour) Gather(TestNode node)
+    {
+        var list = new List<Candidate> { new(CandidateKind.Host, node.Endpoint(0)) };
+        if (node.Nat is { } nat)
+            list.Add(new(CandidateKind.ServerReflexive, nat.Out(node.Endpoint(0), Server)));
+        return (CandidateList.Create(list), node.Nat?.Behaviour ?? new NatBehaviour(NatDependence.EndpointIndependent, NatDependence.EndpointIndependent, PortAllocation.Preserving, 0, NatPresence.None));
+    }
+
+    private bool Step(long end)
+    {
+        long next = Math.Min(A.NextTimer, B.NextTimer);
+        if (_wire.TryPeek(out _, out (long At, int Order) first))
+            next = Math.Min(next, first.At);
+        if (next > end)
+        {
+            if (end > Now)
+                Time.Advance(Time.GetElapsedTime(Now, end));
+            return false;
+        }
+
+        if (next > Now)
+            Time.Advance(Time.GetElapsedTime(Now, next));
+        if (_wire.TryPeek(out _, out (long At, int Order) due) && due.At <= Now)
+        {
+            (TestNode? to, UdpEndpoint from, UdpEndpoint destination, byte[] datagram) = _wire.Dequeue();
+            Arrive(to!, from, destination, datagram);
+            return true;
+        }
+
+        foreach (TestNode node in (TestNode[])[A, B])
+        {
+            if (node.NextTimer <= Now)
+                RunTimers(node);
+        }
+
+        return true;
+    }
+
+    private void RunTimers(TestNode node)
+    {
+        _output.Clear();
+        node.NextTimer = node.Traversal.RunTimers(Now, node.LastTraffic, node.InUse, _output, out bool changed);
+        Assert.True(node.NextTimer > Now);
+        node.PathChanges += changed ? 1 : 0;
+        foreach (OutgoingProbe probe in _output.ToArray())
+        {
+            Assert.True(probe.Socket == 0 || node.Traversal.IsSocketNeeded(probe.Socket));
+            byte[] datagram = new byte[ProbeCodec.Size];
+            node.Traversal.Seal(probe, datagram);
+            node.ProbesSent++;
+            Send(node, probe.Socket, probe.Destination, datagram);
+        }
+    }
+
+    private void Send(TestNode node, int socket, UdpEndpoint destination, byte[] datagram)
+    {
+        DatagramsSent++;
+        Captured.Add(datagram);
+        TestNode other = node == A ? B : A;
+        UdpEndpoint source = node.Endpoint(socket);
+        bool overLan = SameLan && other.Has(destination);
+        if (!overLan && node.Nat is { } nat)
+            source = nat.Out(source, destination);
+        bool reaches = overLan || (other.Nat is { } otherNat ? otherNat.PublicAddress == (uint)destination.MappedAddress && destination.IsIPv4 : other.Has(destination));
+        // A NAT without hairpinning: what two nodes behind the same one send to its outside gets nowhere.
+        if (!reaches || (SameLan && !overLan) || Cut(node) || _random.NextDouble() < Loss)
+            return;
+        _wire.Enqueue((other, source, destination, datagram), (Now + Ticks(overLan ? TimeSpan.FromMilliseconds(0.2) : Delay), _order++));
+    }
+
+    private void Arrive(TestNode to, UdpEndpoint from, UdpEndpoint destination, byte[] datagram)
+    {
+        UdpEndpoint inner = destination;
+        if (!to.Has(destination) && (to.Nat is not { } nat || !nat.TryIn(from, destination.Port, out inner)))
+        {
+            to.GuessesDropped++;
+            return;
+        }
+
+        Receive(to, datagram, from, to.SocketOf(inner));
+    }
+
+    private ProbeOutcome Receive(TestNode to, byte[] datagram, UdpEndpoint from, int socket)
+    {
+        byte[] answer = new byte[ProbeCodec.Size];
+        ProbeOutcome outcome = to.Traversal.OnDatagram(datagram, from, socket, Now, answer, out bool changed);
+        to.PathChanges += changed ? 1 : 0;
+        if (outcome == ProbeOutcome.Answered)
+        {
+            to.AnswersSent++;
+            Send(to, socket, from, answer);
+        }
+
+        if (outcome != ProbeOutcome.Rejected)
+            to.NextTimer = Math.Min(to.NextTimer, Now);
+        return outcome;
+    }
+}
