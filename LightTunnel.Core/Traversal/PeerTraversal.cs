@@ -73,7 +73,7 @@ internal sealed class PeerTraversal : IDisposable
     private static readonly TimeSpan SlowestRetry = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan SlowestRetryBusy = TimeSpan.FromSeconds(5);
 
-    /// <summary>While a direct path carries data, endpoints that may be better are tried this often.</summary>
+    /// <summary>While a direct path carries data, endpoints that may be as good or better are tried this often.</summary>
     private static readonly TimeSpan BetterPathInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>Guessing ports again after it failed: this long, then twice that, up to an hour.</summary>
@@ -102,6 +102,7 @@ internal sealed class PeerTraversal : IDisposable
     private long _socketsUntil;
     private TimeSpan _retry = FirstRetry;
     private long _nextRetry = long.MaxValue;
+    private long _lastRound = long.MinValue;
     private TimeSpan _guessPause = FirstGuessPause;
     private long _nextGuess = long.MinValue;
     private bool _wantsIntroduction;
@@ -341,17 +342,15 @@ internal sealed class PeerTraversal : IDisposable
             ScheduleRetry(now, busy: false);
     }
 
-    /// <summary>Without a direct path: everything again, ever more slowly. With one, and only while data flows: what may be better.</summary>
+    /// <summary>Without a direct path: everything again, ever more slowly. With one, and only while data flows: what may be as good or better.</summary>
     private void RunRetries(long now, bool busy, PathKey? inUse, List<OutgoingProbe> output)
     {
         bool proven = IsProven;
-        if (_nextRetry == long.MaxValue)
-        {
-            if (_hasRemote && _run is null && (!proven || busy))
-                ScheduleRetry(now, busy);
-            return;
-        }
-
+        if (_nextRetry == long.MaxValue && _hasRemote && _run is null && (!proven || busy))
+            _nextRetry = Math.Max(now, SoonestRound);
+        // Data waits for a better path than the server's, or may need a second one: no time for an idle pair's long pauses.
+        if (busy && !proven)
+            _nextRetry = Math.Min(_nextRetry, Math.Max(now, SoonestRound));
         if (_nextRetry > now)
             return;
         if (proven && !busy)
@@ -363,22 +362,26 @@ internal sealed class PeerTraversal : IDisposable
 
         if (!proven)
             _wantsIntroduction = true;
+        _lastRound = now;
         int best = proven ? _paths.Values.Where(path => path.IsProven).Min(path => RankOf(path.Key)) : int.MaxValue;
         foreach (Candidate candidate in _remote.Candidates)
         {
             var key = new PathKey(candidate.Endpoint, 0);
-            if (candidate.Kind != CandidateKind.Predicted && !IsProvenPath(key) && RankOf(key) < best)
+            if (candidate.Kind != CandidateKind.Predicted && !IsProvenPath(key) && RankOf(key) <= best)
                 Send(key, now, inUse, output);
         }
 
         foreach (ProbedPath path in _paths.Values)
         {
-            if (!path.IsProven && path.LastSent != now && RankOf(path.Key) < best)
+            // What worked once is the second choice when the first fails, whatever its rank.
+            if (!path.IsProven && path.LastSent != now)
                 Send(path.Key, now, inUse, output);
         }
 
         ScheduleRetry(now, busy);
     }
+
+    private long SoonestRound => _lastRound == long.MinValue ? long.MinValue : _lastRound + _time.Ticks(SlowestRetryBusy);
 
     private void ScheduleRetry(long now, bool busy)
     {

@@ -134,8 +134,9 @@ public sealed class PathChoiceTests
 
             Assert.Contains(path, candidates);
             Assert.True(path.Proven || path.Kind == PathKind.Server);
-            Assert.False(policy == PathPolicy.DirectOnly && path.Kind is PathKind.Server or PathKind.MemberRelay && policy == PathPolicy.DirectOnly);
-            Assert.False(policy == PathPolicy.RelayOnly && path.Kind is PathKind.Lan or PathKind.DirectIPv4 or PathKind.DirectIPv6 && policy == PathPolicy.RelayOnly);
+            bool relayed = path.Kind is PathKind.Server or PathKind.MemberRelay;
+            Assert.False(policy == PathPolicy.DirectOnly && relayed);
+            Assert.False(policy == PathPolicy.RelayOnly && !relayed);
             if (!path.Proven)
                 Assert.DoesNotContain(candidates, candidate => candidate.Proven && (policy == PathPolicy.Auto || candidate.Kind == PathKind.MemberRelay));
             if (policy == PathPolicy.Auto && candidates.Any(candidate => candidate is { Kind: PathKind.Lan, Proven: true }))

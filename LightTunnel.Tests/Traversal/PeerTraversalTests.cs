@@ -177,6 +177,48 @@ public sealed class PeerTraversalTests
         Assert.False(internet.A.Traversal.IsProven || internet.B.Traversal.IsProven);
     }
 
+    [Theory]
+    [InlineData(10)]
+    [InlineData(3600)]
+    public void Cut_OfTwoPaths_TheOtherIsProvenTheMomentTheFirstIsLost(int idleSeconds)
+    {
+        using var internet = new TestInternet(Nats.Named("PortRestricted"), Nats.Named("PortRestricted"), sameLan: true) { Hairpin = true };
+        internet.Exchange();
+        internet.Introduce();
+        internet.RunWithTraffic(TimeSpan.FromSeconds(1));
+        Assert.True(internet.A.Traversal.IsLocalNetwork(internet.A.InUse!.Value));
+        internet.Run(TimeSpan.FromSeconds(idleSeconds));
+        internet.RunWithTraffic(TimeSpan.FromSeconds(6));
+        bool wasLost = false;
+        internet.A.OnPathsChanged = () =>
+        {
+            if (wasLost)
+                return;
+            wasLost = true;
+            Assert.True(internet.A.Traversal.IsProven);
+        };
+        internet.LanCut = true;
+        internet.RunWithTraffic(TimeSpan.FromSeconds(1));
+        Assert.True(wasLost);
+        Assert.False(internet.A.Traversal.IsLocalNetwork(internet.A.InUse!.Value));
+
+        // And back, when the better one works again.
+        internet.LanCut = false;
+        internet.RunWithTraffic(TimeSpan.FromSeconds(31));
+        Assert.True(internet.A.Traversal.IsLocalNetwork(internet.A.InUse!.Value));
+    }
+
+    [Fact]
+    public void Traffic_AfterALongUnreachableTime_SpeedsRetriesUp()
+    {
+        using TestInternet internet = ProvenPair();
+        internet.Cut = _ => true;
+        internet.Run(TimeSpan.FromHours(1));
+        internet.Cut = _ => false;
+        internet.RunWithTraffic(TimeSpan.FromSeconds(1));
+        Assert.True(internet.BothProven);
+    }
+
     [Fact]
     public void Cut_Idle_PathIsLeftWithinFifteenSeconds()
     {

@@ -90,6 +90,9 @@ internal sealed class TestNode(string name, uint address, TestNat? nat, PeerTrav
 
     public int PathChanges { get; set; }
 
+    /// <summary>Called when a path was proven or lost.</summary>
+    public Action? OnPathsChanged { get; set; }
+
     public UdpEndpoint Endpoint(int socket) => UdpEndpoint.FromIPv4(address, (ushort)(Port + socket));
 
     public int SocketOf(UdpEndpoint inner) => inner.Port - Port;
@@ -135,6 +138,11 @@ internal sealed class TestInternet : IDisposable
 
     /// <summary>True for what does not get through.</summary>
     public Func<TestNode, bool> Cut { get; set; } = _ => false;
+
+    /// <summary>True when the two reach each other over the outside of their NATs although they share a network.</summary>
+    public bool Hairpin { get; set; }
+
+    public bool LanCut { get; set; }
 
     public List<byte[]> Captured { get; } = [];
 
@@ -260,7 +268,7 @@ internal sealed class TestInternet : IDisposable
         _output.Clear();
         node.NextTimer = node.Traversal.RunTimers(Now, node.LastTraffic, node.InUse, _output, out bool changed);
         Assert.True(node.NextTimer > Now);
-        node.PathChanges += changed ? 1 : 0;
+        NoteChange(node, changed);
         foreach (OutgoingProbe probe in _output.ToArray())
         {
             Assert.True(probe.Socket == 0 || node.Traversal.IsSocketNeeded(probe.Socket));
@@ -269,6 +277,14 @@ internal sealed class TestInternet : IDisposable
             node.ProbesSent++;
             Send(node, probe.Socket, probe.Destination, datagram);
         }
+    }
+
+    private static void NoteChange(TestNode node, bool changed)
+    {
+        if (!changed)
+            return;
+        node.PathChanges++;
+        node.OnPathsChanged?.Invoke();
     }
 
     private void Send(TestNode node, int socket, UdpEndpoint destination, byte[] datagram)
@@ -282,7 +298,7 @@ internal sealed class TestInternet : IDisposable
             source = nat.Out(source, destination);
         bool reaches = overLan || (other.Nat is { } otherNat ? otherNat.PublicAddress == (uint)destination.MappedAddress && destination.IsIPv4 : other.Has(destination));
         // A NAT without hairpinning: what two nodes behind the same one send to its outside gets nowhere.
-        if (!reaches || (SameLan && !overLan) || Cut(node) || _random.NextDouble() < Loss)
+        if (!reaches || (SameLan && !overLan && !Hairpin) || (overLan && LanCut) || Cut(node) || _random.NextDouble() < Loss)
             return;
         _wire.Enqueue((other, source, destination, datagram), (Now + Ticks(overLan ? TimeSpan.FromMilliseconds(0.2) : Delay), _order++));
     }
@@ -303,7 +319,7 @@ internal sealed class TestInternet : IDisposable
     {
         byte[] answer = new byte[ProbeCodec.Size];
         ProbeOutcome outcome = to.Traversal.OnDatagram(datagram, from, socket, Now, answer, out bool changed);
-        to.PathChanges += changed ? 1 : 0;
+        NoteChange(to, changed);
         if (outcome == ProbeOutcome.Answered)
         {
             to.AnswersSent++;
