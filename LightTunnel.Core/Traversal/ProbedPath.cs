@@ -180,7 +180,7 @@ internal sealed class ProbedPath
 
         if (!IsProven)
             return false;
-        bool silent = Misses >= MissesNeeded(wait) && now - _firstUnanswered >= _time.Ticks(LeastSilence(pace));
+        bool silent = Misses >= MissesNeeded(wait, pace) && now - _firstUnanswered >= _time.Ticks(LeastSilence(pace));
         if (!silent && now - LastAnswer < _time.Ticks(ProofLifetime))
             return false;
         IsProven = false;
@@ -211,7 +211,7 @@ internal sealed class ProbedPath
         long next = IsProven ? LastAnswer + _time.Ticks(ProofLifetime) : long.MaxValue;
         foreach ((_, long sent) in _waiting)
             next = Math.Min(next, sent + _time.Ticks(Wait(pace)));
-        if (IsProven && Misses >= MissesNeeded(Wait(pace)) && _firstUnanswered != long.MaxValue)
+        if (IsProven && Misses >= MissesNeeded(Wait(pace), pace) && _firstUnanswered != long.MaxValue)
             next = Math.Min(next, _firstUnanswered + _time.Ticks(LeastSilence(pace)));
         return next;
     }
@@ -246,7 +246,8 @@ internal sealed class ProbedPath
         return wait < least ? least : wait > ceiling ? ceiling : wait;
     }
 
-    private static int MissesNeeded(TimeSpan wait) => wait >= TimeSpan.FromMilliseconds(300) ? MissesUntilLostSlow : MissesUntilLost;
+    private static int MissesNeeded(TimeSpan wait, ProbePace pace) =>
+        pace == ProbePace.Busy && wait >= TimeSpan.FromMilliseconds(300) ? MissesUntilLostSlow : MissesUntilLost;
 
     private static TimeSpan LeastSilence(ProbePace pace) => pace == ProbePace.Busy ? LeastSilenceBusy : LeastSilenceIdle;
 

@@ -17,8 +17,6 @@ internal sealed class TestNat(NatBehaviour behaviour, uint publicAddress, Random
 
     public uint PublicAddress { get; } = publicAddress;
 
-    public int MappingCount => _mappings.Count;
-
     public UdpEndpoint Out(UdpEndpoint inner, UdpEndpoint destination)
     {
         var key = Behaviour.Mapping switch
@@ -95,7 +93,7 @@ internal sealed class TestNode(string name, uint address, TestNat? nat, PeerTrav
 
     public UdpEndpoint Endpoint(int socket) => UdpEndpoint.FromIPv4(address, (ushort)(Port + socket));
 
-    public int SocketOf(UdpEndpoint inner) => inner.Port - Port;
+    public static int SocketOf(UdpEndpoint inner) => inner.Port - Port;
 
     public bool Has(UdpEndpoint endpoint) => endpoint.MappedAddress == Endpoint(0).MappedAddress;
 }
@@ -312,7 +310,7 @@ internal sealed class TestInternet : IDisposable
             return;
         }
 
-        Receive(to, datagram, from, to.SocketOf(inner));
+        Receive(to, datagram, from, TestNode.SocketOf(inner));
     }
 
     private ProbeOutcome Receive(TestNode to, byte[] datagram, UdpEndpoint from, int socket)
