@@ -260,7 +260,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         _candidates = CandidateList.Create(
             _seenByServer.IsSpecified ? hosts.Append(new Candidate(CandidateKind.ServerReflexive, _seenByServer)) : hosts);
         _nat = _seenByServer.IsSpecified
-            ? new NatBehaviour(NatDependence.Unknown, Presence: isPublic ? NatPresence.None : NatPresence.Translated, PublicAddress: _seenByServer.Address)
+            ? new NatBehaviour(EndpointDependence.Unknown, Presence: isPublic ? NatPresence.None : NatPresence.Translated, PublicAddress: _seenByServer.Address)
             : default;
         foreach (Peer peer in members.All)
             peer.Traversal?.SetLocal(_candidates, _nat, now);

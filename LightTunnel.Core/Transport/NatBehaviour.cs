@@ -4,7 +4,7 @@ using System.Net;
 namespace LightTunnel.Transport;
 
 /// <summary>What a NAT's mapping or filtering depends on (RFC 4787 sections 4.1 and 5). The numbers travel in control messages.</summary>
-internal enum NatDependence : byte
+internal enum EndpointDependence : byte
 {
     /// <summary>Not measured.</summary>
     Unknown = 0,
@@ -20,7 +20,7 @@ internal enum NatDependence : byte
 }
 
 /// <summary>How a NAT chooses the outer port of a new mapping (RFC 4787 section 4.2). The numbers travel in control messages.</summary>
-internal enum PortAllocation : byte
+internal enum PortAssignment : byte
 {
     /// <summary>Not measured.</summary>
     Unknown = 0,
@@ -54,14 +54,14 @@ internal enum NatPresence : byte
 /// </summary>
 /// <param name="Mapping">What the outer endpoint of a mapping depends on.</param>
 /// <param name="Filtering">From whom a mapping lets datagrams in. With a server of one address, "address-dependent" may also be endpoint-independent.</param>
-/// <param name="Allocation">How outer ports are chosen.</param>
+/// <param name="Assignment">How outer ports are chosen.</param>
 /// <param name="Step">Sequential allocation: difference from one outer port to the next; otherwise 0.</param>
 /// <param name="Presence">Whether there is a NAT at all.</param>
 /// <param name="PublicAddress">The address that the server sees; null until known.</param>
 internal readonly record struct NatBehaviour(
-    NatDependence Mapping,
-    NatDependence Filtering = NatDependence.Unknown,
-    PortAllocation Allocation = PortAllocation.Unknown,
+    EndpointDependence Mapping,
+    EndpointDependence Filtering = EndpointDependence.Unknown,
+    PortAssignment Assignment = PortAssignment.Unknown,
     int Step = 0,
     NatPresence Presence = NatPresence.Unknown,
     IPAddress? PublicAddress = null)
@@ -73,25 +73,25 @@ internal readonly record struct NatBehaviour(
 
     /// <summary>True when each remote endpoint sees another outer port, so that what the server sees is of little use to others.</summary>
     public bool HasDependentMapping =>
-        Mapping is NatDependence.AddressDependent or NatDependence.AddressAndPortDependent && Allocation != PortAllocation.Preserving;
+        Mapping is EndpointDependence.AddressDependent or EndpointDependence.AddressAndPortDependent && Assignment != PortAssignment.Preserving;
 
     /// <summary>True when the next outer port can be computed from the last.</summary>
-    public bool IsPredictable => HasDependentMapping && Allocation == PortAllocation.Sequential && Step != 0;
+    public bool IsPredictable => HasDependentMapping && Assignment == PortAssignment.Sequential && Step != 0;
 
     /// <summary>True when the next outer port can only be guessed.</summary>
     public bool IsRandom => HasDependentMapping && !IsPredictable;
 
     /// <summary>True when only the very remote port that was written to may answer, as far as is known.</summary>
-    public bool FiltersPorts => Filtering is NatDependence.AddressAndPortDependent or NatDependence.Unknown;
+    public bool FiltersPorts => Filtering is EndpointDependence.AddressAndPortDependent or EndpointDependence.Unknown;
 
     /// <summary>The name people know (RFC 3489): "None (Public IP)", "Full Cone", "Restricted Cone", "Port-Restricted Cone", "Symmetric", "Unknown".</summary>
     public string ClassicName => (Presence, Mapping, Filtering) switch
     {
         (NatPresence.None, _, _) => "None (Public IP)",
-        (_, NatDependence.AddressDependent or NatDependence.AddressAndPortDependent, _) => "Symmetric",
-        (_, NatDependence.EndpointIndependent, NatDependence.EndpointIndependent) => "Full Cone",
-        (_, NatDependence.EndpointIndependent, NatDependence.AddressDependent) => "Restricted Cone",
-        (_, NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent) => "Port-Restricted Cone",
+        (_, EndpointDependence.AddressDependent or EndpointDependence.AddressAndPortDependent, _) => "Symmetric",
+        (_, EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent) => "Full Cone",
+        (_, EndpointDependence.EndpointIndependent, EndpointDependence.AddressDependent) => "Restricted Cone",
+        (_, EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent) => "Port-Restricted Cone",
         _ => "Unknown",
     };
 
@@ -104,7 +104,7 @@ internal readonly record struct NatBehaviour(
     {
         destination[0] = (byte)Mapping;
         destination[1] = (byte)Filtering;
-        destination[2] = (byte)Allocation;
+        destination[2] = (byte)Assignment;
         destination[3] = (byte)Presence;
         BinaryPrimitives.WriteInt16BigEndian(destination[4..], (short)Math.Clamp(Step, short.MinValue, short.MaxValue));
         int length = 0;
@@ -119,9 +119,9 @@ internal readonly record struct NatBehaviour(
         if (source.Length is not (FixedSize or FixedSize + 4 or FixedSize + 16))
             return false;
         behaviour = new NatBehaviour(
-            source[0] <= (byte)NatDependence.AddressAndPortDependent ? (NatDependence)source[0] : NatDependence.Unknown,
-            source[1] <= (byte)NatDependence.AddressAndPortDependent ? (NatDependence)source[1] : NatDependence.Unknown,
-            source[2] <= (byte)PortAllocation.Random ? (PortAllocation)source[2] : PortAllocation.Unknown,
+            source[0] <= (byte)EndpointDependence.AddressAndPortDependent ? (EndpointDependence)source[0] : EndpointDependence.Unknown,
+            source[1] <= (byte)EndpointDependence.AddressAndPortDependent ? (EndpointDependence)source[1] : EndpointDependence.Unknown,
+            source[2] <= (byte)PortAssignment.Random ? (PortAssignment)source[2] : PortAssignment.Unknown,
             BinaryPrimitives.ReadInt16BigEndian(source[4..]),
             source[3] <= (byte)NatPresence.Translated ? (NatPresence)source[3] : NatPresence.Unknown,
             source.Length == FixedSize ? null : new IPAddress(source[FixedSize..]));

@@ -78,7 +78,7 @@ internal sealed class NatBehaviourDetector
     private bool _otherPortCame;
     private bool _otherAddressCame;
     private bool _cannotTest;
-    private NatDependence _filtering;
+    private EndpointDependence _filtering;
     private long _othersProbed = long.MinValue;
     private UdpEndpoint _lastMapping;
 
@@ -127,7 +127,7 @@ internal sealed class NatBehaviourDetector
         _skipFiltering = !networkChanged && _othersProbed != long.MinValue && now - _othersProbed < _time.Ticks(FilterMemory);
         if (networkChanged)
         {
-            _filtering = NatDependence.Unknown;
+            _filtering = EndpointDependence.Unknown;
             Behaviour = default;
             PublicEndpoint = default;
             _lastMapping = default;
@@ -210,9 +210,9 @@ internal sealed class NatBehaviourDetector
     /// <returns>True when <see cref="Behaviour"/> is another now.</returns>
     public bool OnUnsolicited()
     {
-        if (State != NatDetection.Done || _filtering == NatDependence.EndpointIndependent)
+        if (State != NatDetection.Done || _filtering == EndpointDependence.EndpointIndependent)
             return false;
-        _filtering = NatDependence.EndpointIndependent;
+        _filtering = EndpointDependence.EndpointIndependent;
         Behaviour = Behaviour with { Filtering = _filtering };
         return true;
     }
@@ -306,13 +306,13 @@ internal sealed class NatBehaviourDetector
         return new ObservationProbe(observer, socket, transaction, flags);
     }
 
-    private NatDependence Filtering()
+    private EndpointDependence Filtering()
     {
         if (_otherAddressCame)
-            return NatDependence.EndpointIndependent;
+            return EndpointDependence.EndpointIndependent;
         if (_otherPortCame)
-            return NatDependence.AddressDependent;
-        return _observers.OtherPort.IsSpecified && !_cannotTest ? NatDependence.AddressAndPortDependent : NatDependence.Unknown;
+            return EndpointDependence.AddressDependent;
+        return _observers.OtherPort.IsSpecified && !_cannotTest ? EndpointDependence.AddressAndPortDependent : EndpointDependence.Unknown;
     }
 
     private void Conclude()
@@ -342,45 +342,45 @@ internal sealed class NatBehaviourDetector
     private NatBehaviour Compute()
     {
         bool isOwn = _local.Any(own => own.MappedAddress == PublicEndpoint.MappedAddress);
-        NatDependence mapping = Mapping();
-        (PortAllocation allocation, int step) = Allocation(mapping);
+        EndpointDependence mapping = Mapping();
+        (PortAssignment allocation, int step) = Assignment(mapping);
         return new NatBehaviour(mapping, _filtering, allocation, step, isOwn ? NatPresence.None : NatPresence.Translated, PublicEndpoint.Address);
     }
 
     /// <summary>RFC 5780 section 4.3: compares what is seen by others at one address, then at several.</summary>
-    private NatDependence Mapping()
+    private EndpointDependence Mapping()
     {
         if (_samples.Count < 2)
-            return NatDependence.Unknown;
+            return EndpointDependence.Unknown;
         if (_samples.TrueForAll(sample => sample.Seen == _samples[0].Seen))
-            return NatDependence.EndpointIndependent;
+            return EndpointDependence.EndpointIndependent;
         bool samePerAddress = _samples.GroupBy(sample => sample.Observer.MappedAddress).All(group => group.Select(sample => sample.Seen).Distinct().Count() == 1);
         bool tellsPorts = _samples.GroupBy(sample => sample.Observer.MappedAddress).Any(group => group.Count() > 1);
-        return samePerAddress && tellsPorts ? NatDependence.AddressDependent : NatDependence.AddressAndPortDependent;
+        return samePerAddress && tellsPorts ? EndpointDependence.AddressDependent : EndpointDependence.AddressAndPortDependent;
     }
 
-    private (PortAllocation Allocation, int Step) Allocation(NatDependence mapping)
+    private (PortAssignment Assignment, int Step) Assignment(EndpointDependence mapping)
     {
         if (_local.Count > 0 && _samples.TrueForAll(sample => sample.Seen.Port == _local[0].Port))
-            return (PortAllocation.Preserving, 0);
-        if (mapping is not (NatDependence.AddressDependent or NatDependence.AddressAndPortDependent))
-            return (PortAllocation.Unknown, 0);
+            return (PortAssignment.Preserving, 0);
+        if (mapping is not (EndpointDependence.AddressDependent or EndpointDependence.AddressAndPortDependent))
+            return (PortAssignment.Unknown, 0);
 
         // Only what this measurement made, within a second: members' views are older or younger than others' mappings.
         int[] ports = [.. OwnObservers().Where(HasSample).Select(observer => (int)_samples.Find(sample => sample.Observer == observer).Seen.Port).Distinct()];
         if (ports.Length < 2)
-            return (PortAllocation.Unknown, 0);
+            return (PortAssignment.Unknown, 0);
         int step = 0;
         for (int i = 1; i < ports.Length; i++)
         {
             int difference = ports[i] - ports[i - 1];
             if (Math.Abs(difference) > LargestStep || (step != 0 && Math.Sign(difference) != Math.Sign(step)))
-                return (PortAllocation.Random, 0);
+                return (PortAssignment.Random, 0);
             if (step == 0 || Math.Abs(difference) < Math.Abs(step))
                 step = difference;
         }
 
-        return (PortAllocation.Sequential, step);
+        return (PortAssignment.Sequential, step);
     }
 
     /// <summary>In the order in which they are probed.</summary>

@@ -1,5 +1,3 @@
-using LightTunnel.Transport;
-
 namespace LightTunnel.Lab.Internet;
 
 /// <summary>Kinds of networks that a host can be in, under the names that people use.</summary>

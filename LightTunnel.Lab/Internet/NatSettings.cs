@@ -1,6 +1,30 @@
-using LightTunnel.Transport;
-
 namespace LightTunnel.Lab.Internet;
+
+/// <summary>What a NAT looks at in the other side's endpoint, when it maps (RFC 4787 section 4.1) and when it filters (section 5).</summary>
+internal enum NatDependence
+{
+    /// <summary>Nothing: one mapping for all destinations; who knows it may send.</summary>
+    EndpointIndependent,
+
+    /// <summary>The address: one mapping for each remote address; addresses that were sent to may answer from any port.</summary>
+    AddressDependent,
+
+    /// <summary>Address and port: one mapping for each remote endpoint; exactly those that were sent to may answer.</summary>
+    AddressAndPortDependent,
+}
+
+/// <summary>How a NAT chooses the outside port of a new mapping (RFC 4787 section 4.2).</summary>
+internal enum PortAllocation
+{
+    /// <summary>The inside port, and when that is taken the next one that is free.</summary>
+    Preserving,
+
+    /// <summary>The last one plus <see cref="NatSettings.PortStep"/>, beginning anywhere.</summary>
+    Sequential,
+
+    /// <summary>Any.</summary>
+    Random,
+}
 
 /// <summary>What becomes of packets from the inside to the NAT's own outside address (RFC 4787 section 6).</summary>
 internal enum Hairpinning

@@ -29,7 +29,7 @@ public sealed class DirectPathTests : IDisposable
         Assert.Equal(relayed, server.Inbound.RelayedPackets);
         Assert.Contains($"P2P connection established with {bob.Address} via {bob.Endpoint}", alice.LogLines);
         Assert.Contains($"✓ P2P direct route established to {bob.Address} (via server broadcast)", alice.LogLines);
-        Assert.Contains($"Received peer info from server: {bob.Address} at {bob.Endpoint} (local: {bob.Transport.Endpoint})", alice.LogLines);
+        Assert.Contains($"Received peer info from server: {bob.Address} at {bob.Endpoint} (local: {bob.Endpoint})", alice.LogLines);
     }
 
     [Fact]

@@ -1,4 +1,4 @@
-using LightTunnel.Engine;
+using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
@@ -59,7 +59,7 @@ public sealed class NatPairTests
             blocked.Network.StartServer();
             SimulatedNode alone = blocked.Network.AddClient("alice", host: "alice");
             blocked.Network.Run(TimeSpan.FromSeconds(10));
-            Assert.Equal(Diagnostics.LightTunnelError.ServerUnreachable, alone.Client.Unreachable().Error);
+            Assert.Equal(LightTunnelError.ServerUnreachable, alone.Client.Unreachable().Error);
             return;
         }
 

@@ -128,7 +128,7 @@ public sealed class CandidateTests
     {
         Span<byte> bytes = stackalloc byte[NatBehaviour.MaximumSize];
         var behaviour = new NatBehaviour(
-            NatDependence.AddressAndPortDependent, NatDependence.AddressDependent, PortAllocation.Sequential, -2, NatPresence.Translated, address is null ? null : IPAddress.Parse(address));
+            EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressDependent, PortAssignment.Sequential, -2, NatPresence.Translated, address is null ? null : IPAddress.Parse(address));
         Assert.Equal(size, behaviour.Write(bytes));
         Assert.True(NatBehaviour.TryRead(bytes[..size], out NatBehaviour read));
         Assert.Equal(behaviour, read);
@@ -138,7 +138,7 @@ public sealed class CandidateTests
     public void NatBehaviour_ValueOfALaterVersion_IsUnknown()
     {
         Assert.True(NatBehaviour.TryRead([9, 9, 9, 9, 0, 1], out NatBehaviour behaviour));
-        Assert.Equal(new NatBehaviour(NatDependence.Unknown, Step: 1), behaviour);
+        Assert.Equal(new NatBehaviour(EndpointDependence.Unknown, Step: 1), behaviour);
         Assert.Equal("Unknown", behaviour.ClassicName);
     }
 }

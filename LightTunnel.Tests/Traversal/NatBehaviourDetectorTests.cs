@@ -27,7 +27,7 @@ public sealed class NatBehaviourDetectorTests
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
 
-    private static TestNat Nat(NatDependence mapping, NatDependence filtering, PortAllocation allocation = PortAllocation.Preserving, int step = 0) =>
+    private static TestNat Nat(EndpointDependence mapping, EndpointDependence filtering, PortAssignment allocation = PortAssignment.Preserving, int step = 0) =>
         new(new NatBehaviour(mapping, filtering, allocation, step), 0xC6336401, new Random(9));
 
     /// <summary>The server's answer to a probe, unless the NAT keeps it out.</summary>
@@ -74,18 +74,18 @@ public sealed class NatBehaviourDetectorTests
     }
 
     [Theory]
-    [InlineData((int)NatDependence.EndpointIndependent, (int)NatDependence.EndpointIndependent, "Full Cone")]
-    [InlineData((int)NatDependence.EndpointIndependent, (int)NatDependence.AddressDependent, "Restricted Cone")]
-    [InlineData((int)NatDependence.EndpointIndependent, (int)NatDependence.AddressAndPortDependent, "Port-Restricted Cone")]
-    [InlineData((int)NatDependence.AddressDependent, (int)NatDependence.AddressDependent, "Symmetric")]
-    [InlineData((int)NatDependence.AddressAndPortDependent, (int)NatDependence.AddressAndPortDependent, "Symmetric")]
+    [InlineData((int)EndpointDependence.EndpointIndependent, (int)EndpointDependence.EndpointIndependent, "Full Cone")]
+    [InlineData((int)EndpointDependence.EndpointIndependent, (int)EndpointDependence.AddressDependent, "Restricted Cone")]
+    [InlineData((int)EndpointDependence.EndpointIndependent, (int)EndpointDependence.AddressAndPortDependent, "Port-Restricted Cone")]
+    [InlineData((int)EndpointDependence.AddressDependent, (int)EndpointDependence.AddressDependent, "Symmetric")]
+    [InlineData((int)EndpointDependence.AddressAndPortDependent, (int)EndpointDependence.AddressAndPortDependent, "Symmetric")]
     public void Run_ServerWithTwoAddresses_FindsMappingAndFiltering(int mapping, int filtering, string name)
     {
-        TestNat nat = Nat((NatDependence)mapping, (NatDependence)filtering, mapping == 1 ? PortAllocation.Preserving : PortAllocation.Random);
+        TestNat nat = Nat((EndpointDependence)mapping, (EndpointDependence)filtering, mapping == 1 ? PortAssignment.Preserving : PortAssignment.Random);
         TimeSpan took = Run(nat, new NatObservers(PortA, PortB, Second));
         Assert.Equal(NatDetection.Done, _detector.State);
-        Assert.Equal((NatDependence)mapping, _detector.Behaviour.Mapping);
-        Assert.Equal((NatDependence)filtering, _detector.Behaviour.Filtering);
+        Assert.Equal((EndpointDependence)mapping, _detector.Behaviour.Mapping);
+        Assert.Equal((EndpointDependence)filtering, _detector.Behaviour.Filtering);
         Assert.Equal(name, _detector.Behaviour.ClassicName);
         Assert.Equal(NatPresence.Translated, _detector.Behaviour.Presence);
         Assert.Equal("198.51.100.1", _detector.Behaviour.PublicAddress!.ToString());
@@ -94,18 +94,18 @@ public sealed class NatBehaviourDetectorTests
     }
 
     [Theory]
-    [InlineData((int)NatDependence.EndpointIndependent, "Restricted Cone")]
-    [InlineData((int)NatDependence.AddressAndPortDependent, "Port-Restricted Cone")]
+    [InlineData((int)EndpointDependence.EndpointIndependent, "Restricted Cone")]
+    [InlineData((int)EndpointDependence.AddressAndPortDependent, "Port-Restricted Cone")]
     public void Run_ServerWithOneAddress_StaysOnTheSafeSide(int filtering, string name)
     {
-        Run(Nat(NatDependence.EndpointIndependent, (NatDependence)filtering), new NatObservers(PortA, PortB));
+        Run(Nat(EndpointDependence.EndpointIndependent, (EndpointDependence)filtering), new NatObservers(PortA, PortB));
         Assert.Equal(name, _detector.Behaviour.ClassicName);
     }
 
     [Fact]
     public void OnUnsolicited_AfterRun_ShowsFullCone()
     {
-        Run(Nat(NatDependence.EndpointIndependent, NatDependence.EndpointIndependent), new NatObservers(PortA, PortB));
+        Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent), new NatObservers(PortA, PortB));
         Assert.True(_detector.OnUnsolicited());
         Assert.Equal("Full Cone", _detector.Behaviour.ClassicName);
         Assert.False(_detector.OnUnsolicited());
@@ -125,9 +125,9 @@ public sealed class NatBehaviourDetectorTests
     [InlineData(8)]
     public void Run_SequentialPorts_StepAndNextPortAreKnown(int step)
     {
-        TestNat nat = Nat(NatDependence.AddressAndPortDependent, NatDependence.AddressAndPortDependent, PortAllocation.Sequential, step);
+        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, step);
         Run(nat, new NatObservers(PortA, PortB));
-        Assert.Equal(PortAllocation.Sequential, _detector.Behaviour.Allocation);
+        Assert.Equal(PortAssignment.Sequential, _detector.Behaviour.Assignment);
         Assert.Equal(step, _detector.Behaviour.Step);
         Assert.True(_detector.Behaviour.IsPredictable);
 
@@ -143,8 +143,8 @@ public sealed class NatBehaviourDetectorTests
     [Fact]
     public void Run_RandomPorts_NothingIsPredicted()
     {
-        Run(Nat(NatDependence.AddressAndPortDependent, NatDependence.AddressAndPortDependent, PortAllocation.Random), new NatObservers(PortA, PortB));
-        Assert.Equal(PortAllocation.Random, _detector.Behaviour.Allocation);
+        Run(Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random), new NatObservers(PortA, PortB));
+        Assert.Equal(PortAssignment.Random, _detector.Behaviour.Assignment);
         Assert.True(_detector.Behaviour.IsRandom);
         Assert.False(_detector.PredictedEndpoint.IsSpecified);
     }
@@ -153,44 +153,44 @@ public sealed class NatBehaviourDetectorTests
     public void Run_ServerHasNoOtherPort_FilteringStaysUnknown()
     {
         // The client believes in a second port; the server answers from the first.
-        Run(Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent), new NatObservers(PortA, PortB), truth: new NatObservers(PortA));
-        Assert.Equal(NatDependence.Unknown, _detector.Behaviour.Filtering);
+        Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent), new NatObservers(PortA, PortB), truth: new NatObservers(PortA));
+        Assert.Equal(EndpointDependence.Unknown, _detector.Behaviour.Filtering);
         Assert.Equal("Unknown", _detector.Behaviour.ClassicName);
     }
 
     [Fact]
     public void Run_OnlyOnePort_MappingIsUnknownUntilAMemberLooks()
     {
-        TestNat nat = Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent, PortAllocation.Random);
+        TestNat nat = Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random);
         Run(nat, new NatObservers(PortA));
-        Assert.Equal(NatDependence.Unknown, _detector.Behaviour.Mapping);
+        Assert.Equal(EndpointDependence.Unknown, _detector.Behaviour.Mapping);
         UdpEndpoint member = UdpEndpoint.FromIPv4(0xC6336477, 9000);
         Assert.True(_detector.OnMemberAnswer(member, nat.Out(Local, member)));
-        Assert.Equal(NatDependence.EndpointIndependent, _detector.Behaviour.Mapping);
+        Assert.Equal(EndpointDependence.EndpointIndependent, _detector.Behaviour.Mapping);
     }
 
     [Fact]
     public void OnMemberAnswer_MemberInOurLan_SaysNothingAboutTheNat()
     {
-        Run(Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent), new NatObservers(PortA, PortB));
+        Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent), new NatObservers(PortA, PortB));
         Assert.False(_detector.OnMemberAnswer(UdpEndpoint.FromIPv4(0xC0A80105, 9000), Local));
-        Assert.Equal(NatDependence.EndpointIndependent, _detector.Behaviour.Mapping);
+        Assert.Equal(EndpointDependence.EndpointIndependent, _detector.Behaviour.Mapping);
     }
 
     [Fact]
     public void OnMemberAnswer_Thousands_StaysBounded()
     {
-        TestNat nat = Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent);
+        TestNat nat = Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent);
         Run(nat, new NatObservers(PortA, PortB));
         for (uint i = 0; i < 5000; i++)
             _detector.OnMemberAnswer(UdpEndpoint.FromIPv4(0xC6340000 + i, 9000), nat.Out(Local, PortA));
-        Assert.Equal(NatDependence.EndpointIndependent, _detector.Behaviour.Mapping);
+        Assert.Equal(EndpointDependence.EndpointIndependent, _detector.Behaviour.Mapping);
     }
 
     [Fact]
     public void Run_NothingComesBack_IsUnreachableWithinFiveSeconds()
     {
-        TimeSpan took = Run(Nat(NatDependence.EndpointIndependent, NatDependence.EndpointIndependent), new NatObservers(PortA, PortB), loss: 1);
+        TimeSpan took = Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent), new NatObservers(PortA, PortB), loss: 1);
         Assert.Equal(NatDetection.Unreachable, _detector.State);
         Assert.InRange(took, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(6));
         Assert.InRange(_sent, 5, 25);
@@ -199,7 +199,7 @@ public sealed class NatBehaviourDetectorTests
     [Fact]
     public void Run_Again_SameNetworkKeepsFilteringThatOurProbesWouldFalsify()
     {
-        TestNat nat = Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent);
+        TestNat nat = Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent);
         Run(nat, new NatObservers(PortA, PortB));
         Run(nat, new NatObservers(PortA, PortB), changed: false);
         Assert.Equal("Port-Restricted Cone", _detector.Behaviour.ClassicName);
@@ -208,8 +208,8 @@ public sealed class NatBehaviourDetectorTests
     [Fact]
     public void Run_Again_NewNetworkIsMeasuredAnew()
     {
-        Run(Nat(NatDependence.EndpointIndependent, NatDependence.AddressAndPortDependent), new NatObservers(PortA, PortB));
-        Run(Nat(NatDependence.AddressAndPortDependent, NatDependence.AddressAndPortDependent, PortAllocation.Random), new NatObservers(PortA, PortB));
+        Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent), new NatObservers(PortA, PortB));
+        Run(Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random), new NatObservers(PortA, PortB));
         Assert.Equal("Symmetric", _detector.Behaviour.ClassicName);
     }
 
@@ -218,10 +218,10 @@ public sealed class NatBehaviourDetectorTests
     {
         for (int i = 0; i < 50; i++)
         {
-            TestNat nat = Nat(NatDependence.AddressAndPortDependent, NatDependence.AddressAndPortDependent, PortAllocation.Random);
+            TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random);
             Run(nat, new NatObservers(PortA, PortB), loss: 0.2);
             Assert.Equal(NatDetection.Done, _detector.State);
-            Assert.Contains(_detector.Behaviour.Mapping, (NatDependence[])[NatDependence.AddressAndPortDependent, NatDependence.Unknown]);
+            Assert.Contains(_detector.Behaviour.Mapping, (EndpointDependence[])[EndpointDependence.AddressAndPortDependent, EndpointDependence.Unknown]);
         }
     }
 

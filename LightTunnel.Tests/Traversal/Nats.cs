@@ -8,17 +8,17 @@ internal static class Nats
     public static NatBehaviour? Named(string name) => name switch
     {
         "Open" => null,
-        "FullCone" => Cone(NatDependence.EndpointIndependent),
-        "Restricted" => Cone(NatDependence.AddressDependent),
-        "PortRestricted" => Cone(NatDependence.AddressAndPortDependent),
-        "SymmetricSequential" => Symmetric(PortAllocation.Sequential, 1),
-        "SymmetricStepDown" => Symmetric(PortAllocation.Sequential, -2),
-        "SymmetricRandom" => Symmetric(PortAllocation.Random, 0),
+        "FullCone" => Cone(EndpointDependence.EndpointIndependent),
+        "Restricted" => Cone(EndpointDependence.AddressDependent),
+        "PortRestricted" => Cone(EndpointDependence.AddressAndPortDependent),
+        "SymmetricSequential" => Symmetric(PortAssignment.Sequential, 1),
+        "SymmetricStepDown" => Symmetric(PortAssignment.Sequential, -2),
+        "SymmetricRandom" => Symmetric(PortAssignment.Random, 0),
         _ => throw new ArgumentOutOfRangeException(nameof(name)),
     };
 
-    private static NatBehaviour Cone(NatDependence filtering) => new(NatDependence.EndpointIndependent, filtering, PortAllocation.Preserving);
+    private static NatBehaviour Cone(EndpointDependence filtering) => new(EndpointDependence.EndpointIndependent, filtering, PortAssignment.Preserving);
 
-    private static NatBehaviour Symmetric(PortAllocation allocation, int step) =>
-        new(NatDependence.AddressAndPortDependent, NatDependence.AddressAndPortDependent, allocation, step);
+    private static NatBehaviour Symmetric(PortAssignment allocation, int step) =>
+        new(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, allocation, step);
 }

@@ -418,6 +418,39 @@ public sealed class PeerTraversalTests
     }
 
     [Fact]
+    public void OnDatagram_ProbeFromANewEndpoint_IsAskedBackAtOnceAndOnce()
+    {
+        using TestInternet internet = ProvenPair();
+        internet.Run(TimeSpan.FromSeconds(15));
+        var moved = UdpEndpoint.FromIPv4(0xC6336433, 7);
+        byte[] datagram = new byte[ProbeCodec.Size];
+        for (int i = 0; i < 5; i++)
+        {
+            internet.B.Traversal.Seal(new OutgoingProbe(default, 0, (uint)i, ProbeFlags.None), datagram);
+            Assert.Equal(ProbeOutcome.Answered, internet.Inject(internet.A, datagram, moved));
+        }
+
+        var output = new List<OutgoingProbe>();
+        internet.A.Traversal.RunTimers(internet.Now, long.MinValue, null, output, out _);
+        Assert.Single(output, probe => probe.Destination == moved);
+    }
+
+    [Fact]
+    public void OnDatagram_AnswerFromElsewhere_ProvesNothing()
+    {
+        using TestInternet internet = Pair("Open", "Open");
+        internet.Exchange();
+        var output = new List<OutgoingProbe>();
+        internet.A.Traversal.RunTimers(internet.Now, long.MinValue, null, output, out _);
+        OutgoingProbe probe = output[0];
+        byte[] datagram = new byte[ProbeCodec.Size], answer = new byte[ProbeCodec.Size];
+        internet.A.Traversal.Seal(probe, datagram);
+        Assert.Equal(ProbeOutcome.Answered, internet.B.Traversal.OnDatagram(datagram, internet.A.Endpoint(0), 0, internet.Now, answer, out _));
+        Assert.Equal(ProbeOutcome.Ignored, internet.Inject(internet.A, answer, UdpEndpoint.FromIPv4(0xC6336433, 7)));
+        Assert.False(internet.A.Traversal.IsProven);
+    }
+
+    [Fact]
     public void OnDatagram_RandomBytes_NeverThrowAndChangeNothing()
     {
         using TestInternet internet = ProvenPair();

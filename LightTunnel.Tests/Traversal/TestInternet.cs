@@ -21,18 +21,18 @@ internal sealed class TestNat(NatBehaviour behaviour, uint publicAddress, Random
     {
         var key = Behaviour.Mapping switch
         {
-            NatDependence.EndpointIndependent => (inner, UInt128.Zero, (ushort)0),
-            NatDependence.AddressDependent => (inner, destination.MappedAddress, (ushort)0),
+            EndpointDependence.EndpointIndependent => (inner, UInt128.Zero, (ushort)0),
+            EndpointDependence.AddressDependent => (inner, destination.MappedAddress, (ushort)0),
             _ => (inner, destination.MappedAddress, destination.Port),
         };
         if (!_mappings.TryGetValue(key, out ushort port))
         {
             do
             {
-                port = Behaviour.Allocation switch
+                port = Behaviour.Assignment switch
                 {
-                    PortAllocation.Preserving when !_ports.ContainsKey(inner.Port) => inner.Port,
-                    PortAllocation.Sequential => _last = (ushort)(_last + Behaviour.Step),
+                    PortAssignment.Preserving when !_ports.ContainsKey(inner.Port) => inner.Port,
+                    PortAssignment.Sequential => _last = (ushort)(_last + Behaviour.Step),
                     _ => (ushort)random.Next(1024, 65536),
                 };
             }
@@ -56,8 +56,8 @@ internal sealed class TestNat(NatBehaviour behaviour, uint publicAddress, Random
         inner = mapping.Inner;
         return Behaviour.Filtering switch
         {
-            NatDependence.EndpointIndependent => true,
-            NatDependence.AddressDependent => mapping.Permitted.Any(permitted => permitted.MappedAddress == from.MappedAddress),
+            EndpointDependence.EndpointIndependent => true,
+            EndpointDependence.AddressDependent => mapping.Permitted.Any(permitted => permitted.MappedAddress == from.MappedAddress),
             _ => mapping.Permitted.Contains(from),
         };
     }
@@ -228,7 +228,7 @@ internal sealed class TestInternet : IDisposable
         var list = new List<Candidate> { new(CandidateKind.Host, node.Endpoint(0)) };
         if (node.Nat is { } nat)
             list.Add(new(CandidateKind.ServerReflexive, nat.Out(node.Endpoint(0), Server)));
-        return (CandidateList.Create(list), node.Nat?.Behaviour ?? new NatBehaviour(NatDependence.EndpointIndependent, NatDependence.EndpointIndependent, PortAllocation.Preserving, 0, NatPresence.None));
+        return (CandidateList.Create(list), node.Nat?.Behaviour ?? new NatBehaviour(EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent, PortAssignment.Preserving, 0, NatPresence.None));
     }
 
     private bool Step(long end)
