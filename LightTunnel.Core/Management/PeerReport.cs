@@ -90,7 +90,9 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
 
     /// <summary>A path is up when its probes are answered, here or, for a server's clients, at the other end.</summary>
     private static RouteState StateOf(Peer peer) =>
-        !peer.Online || peer.Monitor.IsDead ? RouteState.Down
+        !peer.Online ? RouteState.Down
+        : peer.DirectPath is not null ? RouteState.Up
+        : peer.Monitor.IsDead ? RouteState.Down
         : peer.Monitor.IsProven || peer.ReportedRoundTrip is not null ? RouteState.Up
         : RouteState.Unproven;
 

@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
+using LightTunnel.Lab.Internet;
 using LightTunnel.Lab.Shells;
 
 namespace LightTunnel.Lab.Demo;
@@ -42,7 +44,8 @@ internal sealed partial class Tour
             stage.Step("Three machines on an internet of their own");
             stage.Say("Each is a Linux network namespace with its own PowerShell; this program is the internet between them.");
             SetupCheck.Provide([.. SetupCheck.Essentials(), .. SetupCheck.ForDemo()], output);
-            Laboratory laboratory = await Laboratory.StartAsync(Topology.OpenHosts(Delay, "server", "alice", "bob"), cancellationToken: cancellationToken)
+            Laboratory laboratory = await Laboratory.StartAsync(Topology.OpenHosts(Delay, "server")
+                    .WithLan("alice-router", NatKind.PortRestrictedCone, Delay, "alice").WithLan("bob-router", NatKind.PortRestrictedCone, Delay, "bob"), cancellationToken: cancellationToken)
                 .ConfigureAwait(false);
             await using (laboratory.ConfigureAwait(false))
                 await new Tour(stage, laboratory, cancellationToken).RunStepsAsync().ConfigureAwait(false);
@@ -65,7 +68,8 @@ internal sealed partial class Tour
     {
         foreach (LabNode node in _laboratory.Nodes)
             _stage.Say($"{node.Name,-7} {string.Join("  ", node.Addresses)}");
-        _stage.Say($"Between any two of them a packet takes {Delay.TotalMilliseconds} ms.");
+        _stage.Say($"Between any two of them a packet takes {Delay.TotalMilliseconds} ms. Alice and bob are at home, each behind a NAT that lets nobody in");
+        _stage.Say("who was not written to before.");
 
         await StartServerAsync().ConfigureAwait(false);
         string invitation = await InviteAsync().ConfigureAwait(false);
@@ -73,6 +77,7 @@ internal sealed partial class Tour
         await PingEverybodyAsync().ConfigureAwait(false);
         await TransferAsync().ConfigureAwait(false);
         await LookAsync().ConfigureAwait(false);
+        await CutAndHealAsync().ConfigureAwait(false);
         await RestartServerAsync().ConfigureAwait(false);
         await StopAsync().ConfigureAwait(false);
     }
@@ -140,8 +145,52 @@ internal sealed partial class Tour
         _stage.Step("What a member sees");
         await ShowAsync(Alice, "Get-LtPeer").ConfigureAwait(false);
         await ShowAsync(Alice, "Get-LtRoute").ConfigureAwait(false);
-        await ShowAsync(Alice, "Get-LtRoute | Where Type -eq Server").ConfigureAwait(false);
+        _stage.Find(await IsBobAsync("Direct").ConfigureAwait(false), "alice reaches bob directly, through both NATs");
         await ShowAsync(Server, "Get-LtServer").ConfigureAwait(false);
+    }
+
+    private async Task CutAndHealAsync()
+    {
+        _stage.Step("The direct path is cut, and healed");
+        Heartbeat heartbeat = await Heartbeat.StartAsync(Alice, Bob, BobAddress, _cancellationToken).ConfigureAwait(false);
+        await using (heartbeat.ConfigureAwait(false))
+        {
+            await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
+            _stage.Say("alice has a TCP connection to bob, on which a number goes there and back every 20 ms.");
+            heartbeat.Forget();
+            _laboratory.CutBetween("alice", "bob");
+            await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
+            _stage.Say("The path between their two homes was cut. Who is relayed now?");
+            _stage.Say(string.Empty);
+            _stage.Find(await BecomesAsync("Server").ConfigureAwait(false), "the server passes everything on, without being able to read it");
+            await ShowAsync(Alice, "Get-LtRoute | Where Type -eq Server").ConfigureAwait(false);
+            _stage.Find(true, string.Create(CultureInfo.InvariantCulture, $"the connection stood still for {heartbeat.LongestSilence.TotalSeconds:F2} s"));
+            heartbeat.Forget();
+            _laboratory.HealBetween("alice", "bob");
+            _stage.Find(await BecomesAsync("Direct").ConfigureAwait(false), "the path was healed, and alice reaches bob directly again");
+            await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
+            _stage.Find(true, string.Create(CultureInfo.InvariantCulture, $"the way back went unnoticed: the longest silence was {heartbeat.LongestSilence.TotalSeconds:F2} s"));
+        }
+    }
+
+    private async Task<bool> IsBobAsync(string type)
+    {
+        ShellResult routes = await Alice.Shell.InvokeAsync($"Get-LtRoute -Destination {BobAddress}/32", cancellationToken: _cancellationToken).ConfigureAwait(false);
+        return routes.Output.Any(route => route.Text("Type") == type);
+    }
+
+    /// <summary>Waits until alice's route to bob is of a type; false when it does not become so.</summary>
+    private async Task<bool> BecomesAsync(string type)
+    {
+        long started = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(started) < RecoveryTimeout)
+        {
+            if (await IsBobAsync(type).ConfigureAwait(false))
+                return true;
+            await Task.Delay(PingInterval, _cancellationToken).ConfigureAwait(false);
+        }
+
+        return false;
     }
 
     private async Task RestartServerAsync()

@@ -8,7 +8,10 @@ namespace LightTunnel.Tests.Lab;
 [CollectionDefinition(nameof(RunningNetwork))]
 public sealed class RunningNetworkSet : ICollectionFixture<RunningNetwork>;
 
-/// <summary>The hosts of <see cref="LabFixture"/>, joined into one network: server 10.0.0.1, alice .10, bob .20, and the same in fd00:9::/64.</summary>
+/// <summary>
+/// The hosts of <see cref="LabFixture"/>, joined into one network: server 10.0.0.1, alice .10, bob .20, and the same in fd00:9::/64. Alice and bob
+/// cannot reach each other directly.
+/// </summary>
 public sealed class RunningNetwork : IAsyncLifetime
 {
     private readonly LabFixture _fixture = new();
@@ -57,6 +60,7 @@ public sealed class RunningNetwork : IAsyncLifetime
         Laboratory laboratory = Laboratory;
         if (_joined)
             return;
+        laboratory.CutBetween("alice", "bob"); // So that there is something to relay.
         Invitation = await JoinAllAsync(laboratory);
         _joined = true;
     }
