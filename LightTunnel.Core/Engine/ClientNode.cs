@@ -539,6 +539,8 @@ internal sealed class ClientNode : Node, IDirectPathsHost
     /// <summary>Not admitted. Whoever waits to join is told; a node that was in the network goes on trying, and says so once.</summary>
     private void Fail(LightTunnelException exception)
     {
+        // A server that has admitted this node would list it as online until it misses it.
+        _server.Session?.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
         _server.Session = null;
         if (State == TunnelState.Connecting)
         {

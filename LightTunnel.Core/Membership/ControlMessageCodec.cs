@@ -206,7 +206,7 @@ internal static class ControlMessageCodec
         Require(message.MemberId >= 2, "A client's member id is 2 or above.");
         bool hasVersion = message.SoftwareVersion.Length > 0;
         bool hasEndpoint = message.ObservedEndpoint.IsSpecified;
-        writer.WriteStartMap(8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0) + (message.OtherPort != 0 ? 1 : 0));
+        writer.WriteStartMap(8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0));
         WriteType(writer, MessageType.Registered);
         writer.WriteInt32(1);
         writer.WriteInt32(message.Protocol);
@@ -235,21 +235,12 @@ internal static class ControlMessageCodec
             WriteVersion(writer, message.SoftwareVersion);
         }
 
-        if (message.OtherPort != 0)
-        {
-            writer.WriteInt32(11);
-            writer.WriteInt32(message.OtherPort);
-        }
-
         writer.WriteEndMap();
     }
 
     private static bool TryReadRegistered(CborMap map, [NotNullWhen(true)] out RegisteredMessage? message)
     {
         message = null;
-        int otherPort = 0;
-        if (map.Contains(11) && !map.TryGetInt(11, 1, ushort.MaxValue, out otherPort))
-            return false;
         if (!map.TryGetInt(1, 1, int.MaxValue, out int protocol) || !map.TryGetUInt32(2, 2, out uint member)
             || !map.TryGetText(3, NodeName.MaximumLength, out string? network) || !NodeName.IsValid(network)
             || !map.TryGetText(4, NodeName.MaximumLength, out string? server) || !NodeName.IsValid(server)
@@ -274,7 +265,6 @@ internal static class ControlMessageCodec
             ObservedEndpoint = observed,
             ClientIsolation = isolation,
             SoftwareVersion = version,
-            OtherPort = otherPort,
         };
         return true;
     }

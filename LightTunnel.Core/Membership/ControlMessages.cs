@@ -61,9 +61,6 @@ internal sealed record RegisteredMessage : ControlMessage
     /// <summary>True when clients may talk to the server only.</summary>
     public bool ClientIsolation { get; init; }
 
-    /// <summary>The server's second UDP port, by which a client learns of its NAT's behaviour; 0 for none.</summary>
-    public int OtherPort { get; init; }
-
     /// <summary>LightTunnel version of the server, for people; empty when unknown.</summary>
     public string SoftwareVersion { get; init; } = string.Empty;
 }

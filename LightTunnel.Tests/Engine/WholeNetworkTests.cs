@@ -281,6 +281,8 @@ public sealed class WholeNetworkTests : IDisposable
         var failure = Assert.IsType<LightTunnelException>(alice.Client.Connected.Exception!.InnerException);
         Assert.Equal(LightTunnelError.InvalidAddress, failure.Error);
         Assert.Empty(alice.Tun.Addresses);
+        _network.Settle();
+        Assert.False(_network.Server.Peer("alice").Online, "The server still lists a member that could not join.");
     }
 
     [Fact]
