@@ -196,12 +196,7 @@ public abstract class UdpTransportTests
                 receiver.Receive(received);
         }
 
-        for (int warmUp = 0; warmUp < 50; warmUp++)
-            Round();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 200; i++)
-            Round();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Allocation.AssertNone(warmUp: 50, count: 200, Round);
     }
 
     private static byte[] ReceiveBytes(IDatagramTransport transport, int count)
