@@ -103,11 +103,12 @@ public sealed class PrefixTableTests
         }
 
         Assert.Equal(values.Length, table.Count);
-        long before = GC.GetAllocatedBytesForCurrentThread();
         bool all = true;
-        for (int i = 0; i < values.Length; i++)
-            all &= table.TryLookup(TunnelAddress.FromIPv4(0x0A000000 + (uint)i), out object? value) && ReferenceEquals(value, values[i]);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Allocation.AssertNone(warmUp: 0, count: 1, () =>
+        {
+            for (int i = 0; i < values.Length; i++)
+                all &= table.TryLookup(TunnelAddress.FromIPv4(0x0A000000 + (uint)i), out object? value) && ReferenceEquals(value, values[i]);
+        });
         Assert.True(all);
         Assert.False(table.TryLookup(TunnelAddress.FromIPv4(0x0A000000 + 10_000), out _));
     }

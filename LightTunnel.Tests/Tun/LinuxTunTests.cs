@@ -379,12 +379,7 @@ public sealed class LinuxTunTests : IDisposable
                 tun.Read(read);
         }
 
-        for (int warmUp = 0; warmUp < 50; warmUp++)
-            Round();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 200; i++)
-            Round();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Allocation.AssertNone(warmUp: 50, count: 200, Round);
         Assert.Equal(0, tun.WriteErrors);
     }
 

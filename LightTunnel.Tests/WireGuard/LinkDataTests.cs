@@ -151,10 +151,7 @@ public sealed class LinkDataTests : IDisposable
         Link link = a.LinkTo(b);
         var batch = new PacketBatch(1, 1420);
         Assert.True(batch.TryAdd(new byte[1400]));
-        Run(2_000);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Run(10_000);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Allocation.AssertNone(warmUp: 2, count: 10, () => Run(1_000));
 
         void Run(int count)
         {
