@@ -1,0 +1,130 @@
+using LightTunnel.Membership;
+using LightTunnel.Routing;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine;
+
+/// <summary>The part of a client that deals with other members: whom it knows, links with them, and the paths that these take.</summary>
+internal sealed partial class ClientNode : IDirectPathsHost
+{
+    /// <inheritdoc/>
+    public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+    {
+        presharedKey = NetworkKey;
+        _refusedStranger = !_members.TryGet(initiator, out _admitted);
+        return !_refusedStranger;
+    }
+
+    /// <inheritdoc/>
+    protected override void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        _refusedStranger = false;
+        _admitted = null;
+        base.HandleHandshake(datagram, source);
+
+        // The first message under the new keys may carry a packet, and a packet is taken only from a link with an owner.
+        if (_admitted is { } peer && Links.Find(peer.Key) is { } link)
+            link.Owner = peer;
+
+        // The server passes on what members send only: this one is newer than the directory here.
+        if (_refusedStranger && source.IsRelayed)
+            _held.Hold(datagram, source);
+    }
+
+    /// <inheritdoc/>
+    protected override void OnLinkWanted(Peer peer)
+    {
+        if (peer.Link is null)
+        {
+            Link link = Links.Find(peer.Key) ?? Links.Add(peer.Key, NetworkKey);
+            link.Owner = peer;
+            link.RoamingEnabled = false;
+            link.Path = PathTo(peer);
+            peer.Link = link;
+            _paths.OnWanted(peer);
+        }
+
+        peer.Link.RequestHandshake();
+    }
+
+    /// <inheritdoc/>
+    PathCandidate IDirectPathsHost.ServerPath(Peer peer) => new(
+        PathKind.Server, new PathAddress(_server.Path.Endpoint, peer.MemberId), Proven: State == TunnelState.Up && peer.IsListedOnline,
+        RoundTrip: peer.Monitor.RoundTrip, Loss: peer.Monitor.Loss);
+
+    /// <inheritdoc/>
+    void IDirectPathsHost.Tell(ControlMessage message)
+    {
+        if (_server.Session is { Registered: true } session)
+            session.Send(message);
+        Schedule(_server, Timestamp);
+    }
+
+    /// <inheritdoc/>
+    void IDirectPathsHost.SendTo(in UdpEndpoint destination, ReadOnlySpan<byte> datagram) => Services.Transport.Send(datagram, destination);
+
+    /// <inheritdoc/>
+    void IDirectPathsHost.Hurry(Peer peer) => Schedule(peer, Timestamp);
+
+    /// <inheritdoc/>
+    void IDirectPathsHost.OnPathChanged(Peer peer)
+    {
+        peer.Link?.Path = PathTo(peer);
+        peer.Updated = Time.GetUtcNow();
+        peer.Monitor.Reset();
+        peer.Online = peer.IsListedOnline || peer.DirectPath is not null;
+        _routeLog.NoteChange();
+    }
+
+    private PathAddress PathTo(Peer peer) => peer.DirectPath is { } direct ? new(direct.Key.Remote) : new(_server.Path.Endpoint, peer.MemberId);
+
+    /// <summary>The server, or the peer's id with it, has become another.</summary>
+    private void RenewPath(Peer peer)
+    {
+        if (peer.Link is { } link && link.Path != PathTo(peer))
+            link.Path = PathTo(peer);
+    }
+
+    private void OnDirectory(DirectoryMessage page)
+    {
+        MemberChanges changes = _members.Apply(page, Forwarding, _server.Mtu);
+        Forwarding = changes.Routes;
+        foreach (Peer gone in changes.Gone)
+        {
+            _paths.Forget(gone);
+            Unlink(gone);
+        }
+
+        foreach (Peer told in changes.Told)
+        {
+            if (!told.Online)
+            {
+                _paths.Forget(told);
+                DropStaged(told);
+            }
+
+            RenewPath(told);
+        }
+
+        // It may be another process that knows nothing of this link. Old keys stay in use until there are new ones.
+        foreach (Peer returned in changes.Returned)
+            returned.Link?.RequestHandshake(force: true);
+
+        _paths.OnDirectory();
+        _routeLog.NoteChange();
+        foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())
+            HandleHandshake(datagram, source);
+    }
+
+    private void Unlink(Peer peer)
+    {
+        DropStaged(peer);
+        if (peer.Link is not { } link)
+            return;
+        peer.Link = null;
+        peer.LinkedAt = 0;
+        peer.Monitor.Reset();
+        Links.Remove(link);
+    }
+}
