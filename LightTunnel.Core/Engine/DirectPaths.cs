@@ -204,7 +204,7 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     {
         { IsServer: true } => PathReason.IsServer,
         { Online: false } => PathReason.PeerOffline,
-        { DirectPath: not null } => PathReason.DirectUp,
+        { DirectPath: not null } or { IsDirectlyLinked: true } => PathReason.DirectUp,
         { Traversal: null } => PathReason.WaitingForPeer,
         _ => peer.Traversal.State switch
         {

@@ -33,6 +33,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             PublicKey = peer.Key.ToString(),
             IsServer = peer.IsServer,
             Path = peer.PathType,
+            PathReason = DirectPaths.ReasonOf(peer),
             Endpoint = EndpointOf(peer),
             RoundTrip = peer.Online ? peer.RoundTrip : null,
             Loss = peer.Online ? peer.Loss : null,

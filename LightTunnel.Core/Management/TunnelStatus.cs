@@ -127,6 +127,9 @@ public sealed record PeerStatus
     /// <summary>The kind of path in use.</summary>
     public required PathType Path { get; init; }
 
+    /// <summary>Why it is that path.</summary>
+    public PathReason PathReason { get; init; }
+
     /// <summary>Outer endpoint that datagrams for the peer are sent to; the relay's when relayed; null when none.</summary>
     public IPEndPoint? Endpoint { get; init; }
 

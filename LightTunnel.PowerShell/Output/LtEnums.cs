@@ -98,3 +98,46 @@ public enum LtConfigurationSeverity
     /// <summary>The file cannot be used.</summary>
     Error,
 }
+
+/// <summary>Why a peer is reached the way it is.</summary>
+public enum LtPathReason
+{
+    /// <summary>Nothing was tried yet.</summary>
+    Unknown,
+
+    /// <summary>The peer is reached directly.</summary>
+    DirectUp,
+
+    /// <summary>Attempts to reach the peer directly are being made.</summary>
+    Punching,
+
+    /// <summary>The peer has not told its endpoints yet.</summary>
+    WaitingForPeer,
+
+    /// <summary>The peer is offline.</summary>
+    PeerOffline,
+
+    /// <summary>No usable endpoint of this node or of the peer is known.</summary>
+    NoCandidates,
+
+    /// <summary>Both NATs choose ports that cannot be predicted.</summary>
+    BothNatsRandom,
+
+    /// <summary>UDP to the public network does not come back.</summary>
+    UdpBlocked,
+
+    /// <summary>All endpoints were tried and none answered; attempts go on.</summary>
+    NoAnswer,
+
+    /// <summary>A direct path stopped answering; attempts go on.</summary>
+    PathLost,
+
+    /// <summary>The path policy does not allow another path.</summary>
+    Policy,
+
+    /// <summary>Another member passes the datagrams on, faster than the server.</summary>
+    RelayIsBetter,
+
+    /// <summary>The peer is the server itself.</summary>
+    IsServer,
+}

@@ -1,5 +1,6 @@
 using System.Net;
 using LightTunnel.Management;
+using LightTunnel.Routing;
 
 namespace LightTunnel;
 
@@ -14,6 +15,8 @@ public sealed class LtPeer
         Addresses = [.. status.Addresses];
         IsServer = status.IsServer;
         Path = (LtPathType)status.Path;
+        PathReason = (LtPathReason)status.PathReason;
+        PathReasonText = status.PathReason.Sentence();
         Endpoint = status.Endpoint;
         RTT = status.RoundTrip;
         Loss = status.Loss;
@@ -46,6 +49,12 @@ public sealed class LtPeer
 
     /// <summary>The kind of path in use.</summary>
     public LtPathType Path { get; }
+
+    /// <summary>Why it is that path.</summary>
+    public LtPathReason PathReason { get; }
+
+    /// <summary>The same as a sentence.</summary>
+    public string PathReasonText { get; }
 
     /// <summary>Outer endpoint that datagrams for the peer are sent to; the relay's when relayed; null when none.</summary>
     public IPEndPoint? Endpoint { get; }
