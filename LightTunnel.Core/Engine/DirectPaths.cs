@@ -66,13 +66,19 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         Gather(Time.GetTimestamp());
     }
 
-    /// <summary>The machine's addresses changed, or it woke up: nothing that was proven is trusted.</summary>
+    /// <summary>
+    /// The machine's addresses may have changed: if those at which others reach it did, nothing that was proven is trusted. The system also tells
+    /// of what is of no account here, such as a container's interface or this tunnel's own.
+    /// </summary>
     public void OnNetworkChanged()
     {
+        long now = Time.GetTimestamp();
+        CandidateList before = _candidates;
         if (_memberId == 0)
             return;
-        long now = Time.GetTimestamp();
         Gather(now);
+        if (_candidates.Equals(before))
+            return;
         foreach (Peer peer in members.All)
         {
             peer.Traversal?.OnNetworkChanged(now);

@@ -97,6 +97,27 @@ public sealed class DirectPathTests : IDisposable
     }
 
     [Fact]
+    public void NetworkChange_ThatMatters_ProvesPathsAnew_AndOthersAreIgnored()
+    {
+        (_, SimulatedNode alice, SimulatedNode bob) = Start();
+        Assert.True(_network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), Soon));
+
+        // Not one datagram passes meanwhile: what was proven is either kept or dropped at once.
+        _network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) => false;
+        alice.Addresses.Changed();
+        _network.Settle();
+        Assert.True(IsDirect(alice, "bob"));
+
+        alice.Addresses.Another = System.Net.IPAddress.Parse("198.51.100.77");
+        alice.Addresses.Changed();
+        _network.Settle();
+        Assert.False(IsDirect(alice, "bob"));
+
+        _network.Filter = null;
+        Assert.True(_network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), Soon));
+    }
+
+    [Fact]
     public void IdleDirectPair_ExchangesFewProbes()
     {
         (_, SimulatedNode alice, SimulatedNode bob) = Start();

@@ -120,9 +120,11 @@ internal sealed class SimulatedNetwork : IDisposable
             NetworkKey = networkKey ?? _networkKey,
             RequestedAddresses = address is null ? [] : [TunnelAddress.FromIPAddress(IPAddress.Parse(address))],
         };
+        FakeAddresses? addresses = null;
         SimulatedNode made = Add(
             name, host ?? $"198.51.{100 + (_hosts / 250)}.{1 + (_hosts++ % 250)}", 0,
-            services => new ClientNode(options, identity ?? NewKey(), [], null, Resolver, new FakeAddresses(services), services));
+            services => new ClientNode(options, identity ?? NewKey(), [], null, Resolver, addresses = new FakeAddresses(services), services));
+        made.Addresses = addresses!;
         made.Client.Post(made.Client.Connect);
         return made;
     }
@@ -228,6 +230,9 @@ internal sealed class SimulatedNode : IDisposable
 
     public IDatagramTransport Transport { get; }
 
+    /// <summary>A client's own addresses.</summary>
+    public FakeAddresses Addresses { get; set; } = null!;
+
     /// <summary>The socket's address and port; on an internet without NATs.</summary>
     public UdpEndpoint Endpoint => ((InMemoryTransport)Transport).Endpoint;
 
@@ -323,10 +328,21 @@ internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
             SimulatedSocket socket => socket.Host.Address,
             _ => throw new InvalidOperationException("This transport has no address."),
         };
-        return [new LocalAddressInfo("eth0", TunnelAddress.FromIPAddress(address))];
+        LocalAddressInfo[] own = [new LocalAddressInfo("eth0", TunnelAddress.FromIPAddress(address))];
+        return Another is null ? own : [.. own, new LocalAddressInfo("eth1", TunnelAddress.FromIPAddress(Another))];
     }
 
-    public IDisposable Watch(Action changed) => new MemoryStream();
+    /// <summary>An address besides the host's own, or null.</summary>
+    public IPAddress? Another { get; set; }
+
+    /// <summary>What a node does when it is told of a change.</summary>
+    public Action Changed { get; private set; } = () => { };
+
+    public IDisposable Watch(Action changed)
+    {
+        Changed = changed;
+        return new MemoryStream();
+    }
 }
 
 /// <summary>What data threads work in; one set serves all nodes of a thread, as a step leaves nothing in it.</summary>
