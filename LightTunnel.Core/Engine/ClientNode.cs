@@ -15,6 +15,9 @@ internal sealed partial class ClientNode : Node
 {
     private const int HandshakeInitiation = 1;
 
+    /// <summary>Answers in a row that do not fit the network key; one alone could be somebody's mischief.</summary>
+    private const int AnswersUntilKeyIsWrong = 2;
+
     /// <summary>A registration that is not answered within this time is begun anew.</summary>
     private static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(5);
 
@@ -233,6 +236,8 @@ internal sealed partial class ClientNode : Node
     {
         if (!peer.IsServer)
             return Math.Min(base.RunTimers(peer, now), _paths.RunTimers(peer, now));
+        if (State == TunnelState.Connecting && Links.Counters[LinkEvent.ResponseForged] >= AnswersUntilKeyIsWrong)
+            Fail(Unreachable());
         if (now >= _search.NextAttempt)
         {
             bool registering = _server.Session is { Registered: false } && now - _registeredSince < Ticks(RegistrationTimeout);

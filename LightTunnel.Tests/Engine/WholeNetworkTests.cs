@@ -253,10 +253,11 @@ public sealed class WholeNetworkTests : IDisposable
         SimulatedNode server = _network.StartServer();
         using PresharedKey wrong = PresharedKey.Generate();
         SimulatedNode mallory = _network.AddClient("mallory", networkKey: wrong);
-        _network.Run(TimeSpan.FromSeconds(8));
+        Assert.True(_network.RunUntil(() => mallory.Client.Connected.IsFaulted, TimeSpan.FromSeconds(5)), "It waits for what cannot come.");
 
         Assert.False(mallory.IsUp);
-        Assert.Equal(LightTunnelError.InvalidKey, mallory.Client.Unreachable().Error);
+        var failure = Assert.IsType<LightTunnelException>(mallory.Client.Connected.Exception!.InnerException);
+        Assert.Equal(LightTunnelError.InvalidKey, failure.Error);
         Assert.Empty(server.Node.Peers);
     }
 
