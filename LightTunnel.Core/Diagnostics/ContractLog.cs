@@ -57,26 +57,8 @@ internal static class ContractLog
     public static void Relaying(this TunnelLog log, IPAddress from, IPAddress to) =>
         log.Debug("Relaying packet {Source} → {Destination} (server relay mode)", from, to);
 
-    /// <summary>The caller limits its rate, see <see cref="LogRate"/>.</summary>
+    /// <summary>The caller limits its rate.</summary>
     public static void PacketForServerItself(this TunnelLog log, IPAddress destination) =>
         log.Warning(
             "WARNING: Unexpected packet from TUN destined for server itself (dstIP={Destination}). This might indicate a routing loop.", destination);
-}
-
-/// <summary>Lets a line that packets could cause through once per interval only. One thread.</summary>
-/// <param name="time">The clock.</param>
-/// <param name="interval">Shortest time between two lines.</param>
-internal sealed class LogRate(TimeProvider time, TimeSpan interval)
-{
-    private long? _last;
-
-    /// <summary>True when a line may be written now.</summary>
-    public bool Allow()
-    {
-        long now = time.GetTimestamp();
-        if (_last is { } last && time.GetElapsedTime(last, now) < interval)
-            return false;
-        _last = now;
-        return true;
-    }
 }

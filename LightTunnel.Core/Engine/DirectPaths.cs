@@ -49,9 +49,6 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     private UdpEndpoint _seenByServer;
     private IReadOnlyList<IpPrefix> _tunnel = [];
 
-    /// <summary>What is known of this node's NAT.</summary>
-    public NatBehaviour Nat => _nat;
-
     private TimeProvider Time => services.Time;
 
     /// <summary>The server has admitted this node: from now on it can tell how it is reached.</summary>

@@ -32,9 +32,6 @@ internal sealed class PathMonitor(TimeProvider time)
     /// <summary>Smoothed round trip, null until a probe was answered.</summary>
     public TimeSpan? RoundTrip { get; private set; }
 
-    /// <summary>Shortest round trip seen.</summary>
-    public TimeSpan? BestRoundTrip { get; private set; }
-
     /// <summary>Probes in a row that were not answered.</summary>
     public int Misses { get; private set; }
 
@@ -83,15 +80,11 @@ internal sealed class PathMonitor(TimeProvider time)
 
         TimeSpan sample = time.GetElapsedTime(sent, now);
         RoundTrip = RoundTrip is { } smoothed ? smoothed + ((sample - smoothed) / Smoothing) : sample;
-        BestRoundTrip = BestRoundTrip is { } best && best < sample ? best : sample;
         Record(lost: false);
         Misses = 0;
         IsProven = true;
         return true;
     }
-
-    /// <summary>Probe at the next call, for example after the network changed.</summary>
-    public void ProbeNow() => _lastProbe = long.MinValue;
 
     /// <summary>Forgets all measurements: the path became another one.</summary>
     public void Reset()
@@ -100,7 +93,7 @@ internal sealed class PathMonitor(TimeProvider time)
         _results = 0;
         _resultCount = 0;
         _lastProbe = long.MinValue;
-        RoundTrip = BestRoundTrip = null;
+        RoundTrip = null;
         Misses = 0;
         IsProven = false;
     }
