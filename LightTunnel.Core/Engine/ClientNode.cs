@@ -127,10 +127,10 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    public override bool IsRelay(in UdpEndpoint sender) => _server.Path.Endpoint == sender;
+    public override bool IsRelay(in PathAddress sender) => _server.Path.Endpoint == sender.Endpoint;
 
     /// <inheritdoc/>
-    public override bool TryFindRelayTarget(in RelayHeader header, in UdpEndpoint sender, out UdpEndpoint destination)
+    public override bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
     {
         destination = default;
         return false;

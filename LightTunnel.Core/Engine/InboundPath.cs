@@ -30,11 +30,11 @@ internal sealed class InboundPath(Node node)
         {
             ref PacketSlot slot = ref datagrams[i];
             Span<byte> datagram = datagrams.Packet(i);
-            var source = new PathAddress(slot.Endpoint);
+            var source = new PathAddress(slot.Endpoint, Socket: slot.Socket);
 
             if (datagram.Length >= RelayHeader.Size && datagram[0] == RelayHeader.MessageType)
             {
-                if (!TakeRelayed(datagram, slot.Endpoint, forward, out source))
+                if (!TakeRelayed(datagram, source, forward, out source))
                 {
                     slot.Length = 0;
                     continue;
@@ -110,7 +110,7 @@ internal sealed class InboundPath(Node node)
     }
 
     /// <summary>A relayed datagram is either for this node (true), or is passed on if this node relays, or is dropped.</summary>
-    private bool TakeRelayed(ReadOnlySpan<byte> datagram, in UdpEndpoint sender, PacketBatch forward, out PathAddress source)
+    private bool TakeRelayed(ReadOnlySpan<byte> datagram, PathAddress sender, PacketBatch forward, out PathAddress source)
     {
         source = default;
         if (!RelayHeader.TryRead(datagram, out RelayHeader header))
@@ -127,11 +127,11 @@ internal sealed class InboundPath(Node node)
                 return false;
             }
 
-            source = new PathAddress(sender, header.Source);
+            source = sender with { RelayedMember = header.Source };
             return true;
         }
 
-        if (node.TryFindRelayTarget(header, sender, out UdpEndpoint destination) && forward.TryAdd(datagram, destination))
+        if (node.TryFindRelayTarget(header, sender, out PathAddress destination) && forward.TryAdd(datagram, destination.Endpoint, destination.Socket))
         {
             Counters.RelayedPackets++;
             Counters.RelayedBytes += datagram.Length;

@@ -206,10 +206,10 @@ internal abstract class Node : ILinkHost, IDisposable
     }
 
     /// <summary>True when datagrams from the endpoint may carry a relay header for this node; any thread.</summary>
-    public abstract bool IsRelay(in UdpEndpoint sender);
+    public abstract bool IsRelay(in PathAddress sender);
 
     /// <summary>Where a datagram goes that is to be passed on; false when this node does not pass it on. Any thread.</summary>
-    public abstract bool TryFindRelayTarget(in RelayHeader header, in UdpEndpoint sender, out UdpEndpoint destination);
+    public abstract bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination);
 
     /// <summary>A datagram was passed on; any thread.</summary>
     public abstract void NoteRelayed(in RelayHeader header);
@@ -352,14 +352,14 @@ internal abstract class Node : ILinkHost, IDisposable
             return;
         if (!path.IsRelayed)
         {
-            Services.Transport.Send(datagram, path.Endpoint);
+            Services.Transport.Send(datagram, path.Endpoint, path.Socket);
             return;
         }
 
         Span<byte> relayed = stackalloc byte[RelayHeader.Size + datagram.Length];
         new RelayHeader(MemberId, path.RelayedMember).Write(relayed);
         datagram.CopyTo(relayed[RelayHeader.Size..]);
-        Services.Transport.Send(relayed, path.Endpoint);
+        Services.Transport.Send(relayed, path.Endpoint, path.Socket);
     }
 
     private void Handle(in InboxItem item)

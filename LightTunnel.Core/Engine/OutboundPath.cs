@@ -64,6 +64,7 @@ internal sealed class OutboundPath(Node node)
         node.NoteTraffic(peer, now);
         PathAddress path = link.Path;
         slot.Endpoint = path.Endpoint;
+        slot.Socket = path.Socket;
         if (!path.IsRelayed)
             return;
 

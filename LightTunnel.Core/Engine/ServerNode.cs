@@ -76,18 +76,18 @@ internal sealed class ServerNode : Node
     }
 
     /// <inheritdoc/>
-    public override bool IsRelay(in UdpEndpoint sender) => false;
+    public override bool IsRelay(in PathAddress sender) => false;
 
     /// <inheritdoc/>
-    public override bool TryFindRelayTarget(in RelayHeader header, in UdpEndpoint sender, out UdpEndpoint destination)
+    public override bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
     {
         destination = default;
         if (_options.ClientIsolation || header.Source == header.Destination)
             return false;
-        if (_members.Find(header.Source) is not { } source || source.Path.Endpoint != sender || _members.Find(header.Destination) is not { } target)
+        if (_members.Find(header.Source) is not { } source || source.Path.Endpoint != sender.Endpoint || _members.Find(header.Destination) is not { } target)
             return false;
-        destination = target.Path.Endpoint;
-        return destination.IsSpecified;
+        destination = target.Path;
+        return destination.Endpoint.IsSpecified;
     }
 
     /// <inheritdoc/>

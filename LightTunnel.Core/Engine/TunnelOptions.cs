@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Routing;
+using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
@@ -79,4 +81,16 @@ internal sealed record ClientOptions : TunnelOptions
 
     /// <summary>Addresses to ask for, at most one of each family; none lets the server choose.</summary>
     public IReadOnlyList<TunnelAddress> RequestedAddresses { get; init; } = [];
+
+    /// <summary>Endpoints at which others reach this node, as a person knows them: a forwarded port, a public address. Members are told of them.</summary>
+    public IReadOnlyList<UdpEndpoint> AdvertisedEndpoints { get; init; } = [];
+
+    /// <summary>Whether this node passes on sealed datagrams of others; null says yes with a public address.</summary>
+    public bool? AllowRelay { get; init; }
+
+    /// <summary>Which paths to other members may be used.</summary>
+    public PathPolicy PathPolicy { get; init; }
+
+    /// <summary>Whether the router is asked to forward a port (PCP, NAT-PMP, UPnP).</summary>
+    public bool PortMapping { get; init; } = true;
 }

@@ -14,6 +14,9 @@ internal struct PacketSlot
 
     /// <summary>UDP sender after a receive, destination before a send; unused towards the TUN device.</summary>
     public UdpEndpoint Endpoint;
+
+    /// <summary>The local socket that the packet came to or leaves from, 0 for the node's own; unused towards the TUN device.</summary>
+    public int Socket;
 }
 
 /// <summary>
@@ -78,21 +81,22 @@ internal sealed class PacketBatch
     public bool IsFull => Count == _slots.Length;
 
     /// <summary>Takes what was just written to <see cref="NextFree"/> as the next packet.</summary>
-    public void Commit(int length, in UdpEndpoint endpoint = default)
+    public void Commit(int length, in UdpEndpoint endpoint = default, int socket = 0)
     {
         ref PacketSlot slot = ref _slots[Count++];
         slot.Start = Headroom;
         slot.Length = length;
         slot.Endpoint = endpoint;
+        slot.Socket = socket;
     }
 
     /// <summary>Copies a packet in as the next one; false when the batch is full or the packet too long.</summary>
-    public bool TryAdd(ReadOnlySpan<byte> packet, in UdpEndpoint endpoint = default)
+    public bool TryAdd(ReadOnlySpan<byte> packet, in UdpEndpoint endpoint = default, int socket = 0)
     {
         if (IsFull || packet.Length > MaxPacketLength)
             return false;
         packet.CopyTo(NextFree());
-        Commit(packet.Length, endpoint);
+        Commit(packet.Length, endpoint, socket);
         return true;
     }
 }

@@ -1,12 +1,17 @@
+using System.Net;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// The one UDP socket of a node. <see cref="Receive"/> belongs to one thread; <see cref="Send(PacketBatch)"/> may be called from any.
+/// The UDP socket of a node, number 0, and a few further ones while a NAT makes them necessary: all are received from by one call.
+/// <see cref="Receive"/> belongs to one thread; everything else may be called from any.
 /// </summary>
 internal interface IDatagramTransport : IDisposable
 {
+    /// <summary>Highest number of a further socket.</summary>
+    const int MaximumSocket = 300;
+
     /// <summary>The UDP port that the socket is bound to.</summary>
     int LocalPort { get; }
 
@@ -15,19 +20,33 @@ internal interface IDatagramTransport : IDisposable
 
     /// <summary>
     /// Blocks until at least one datagram is there, then takes what is waiting without blocking again, up to the batch's capacity.
-    /// The batch is cleared first. Each slot's <see cref="PacketSlot.Endpoint"/> is the sender. A datagram too long for a slot is dropped.
+    /// The batch is cleared first. Each slot's <see cref="PacketSlot.Endpoint"/> is the sender, its <see cref="PacketSlot.Socket"/> the socket that
+    /// it came to. A datagram too long for a slot is dropped.
     /// </summary>
     /// <returns>False once the transport is closed; true otherwise, also when the batch stayed empty.</returns>
     bool Receive(PacketBatch batch);
 
     /// <summary>
-    /// Sends every slot of non-zero length to its <see cref="PacketSlot.Endpoint"/>. Like the network itself it never reports
-    /// a lost datagram; unreachable or unusable destinations are counted, not thrown.
+    /// Sends every slot of non-zero length to its <see cref="PacketSlot.Endpoint"/> from its <see cref="PacketSlot.Socket"/>. Like the network
+    /// itself it never reports a lost datagram; unusable destinations and sockets that are not open are counted, not thrown.
     /// </summary>
     void Send(PacketBatch batch);
 
     /// <summary>Sends one datagram; for the control loop.</summary>
-    void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination);
+    void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0);
+
+    /// <summary>Opens a further socket under a number that is free.</summary>
+    /// <param name="socket">1 to <see cref="MaximumSocket"/>.</param>
+    /// <param name="port">The port to bind, 0 for any.</param>
+    /// <param name="address">The one local address to bind; null for all.</param>
+    /// <returns>False when the system refuses; that is no error, only one attempt less.</returns>
+    bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null);
+
+    /// <summary>Closes a further socket; nothing when it is not open.</summary>
+    void CloseSocket(int socket);
+
+    /// <summary>The UDP port of a socket, 0 when it is not open.</summary>
+    int PortOf(int socket);
 
     /// <summary>Datagrams that the operating system refused to send.</summary>
     long SendErrors { get; }

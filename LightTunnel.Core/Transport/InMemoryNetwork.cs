@@ -94,20 +94,9 @@ internal sealed class InMemoryNetwork(TimeProvider time, int seed = 1)
     {
         lock (_lock)
         {
-            int chosen = port;
-            if (chosen == 0)
-            {
-                chosen = 49152;
-                while (_transports.ContainsKey(new UdpEndpoint(address, chosen)))
-                    chosen++;
-            }
-
-            var endpoint = new UdpEndpoint(address, chosen);
-            if (_transports.ContainsKey(endpoint))
-                throw UdpErrors.PortInUse(port);
+            UdpEndpoint endpoint = Free(address, port);
             var transport = new InMemoryTransport(this, endpoint);
-            _transports.Add(endpoint, transport);
-            return transport;
+            return _transports.TryAdd(endpoint, transport) ? transport : throw UdpErrors.PortInUse(port);
         }
     }
 
@@ -136,7 +125,7 @@ internal sealed class InMemoryNetwork(TimeProvider time, int seed = 1)
             while (_flights.TryPeek(out Flight flight, out (long Due, long Order) next) && next.Due <= now)
             {
                 _flights.Dequeue();
-                if (_transports.TryGetValue(flight.To, out InMemoryTransport? receiver) && receiver.TryEnqueue(flight.Data, flight.From))
+                if (_transports.TryGetValue(flight.To, out InMemoryTransport? receiver) && receiver.TryEnqueue(flight.Data, flight.From, flight.To))
                     delivered++;
                 else
                     Lost++;
@@ -173,6 +162,16 @@ internal sealed class InMemoryNetwork(TimeProvider time, int seed = 1)
         }
     }
 
+    /// <summary>Lets a transport receive at a further endpoint, port 0 for any; false when another has it.</summary>
+    internal bool TryAdd(InMemoryTransport transport, in UdpEndpoint wanted, out UdpEndpoint endpoint)
+    {
+        lock (_lock)
+        {
+            endpoint = Free(wanted.Address, wanted.Port);
+            return _transports.TryAdd(endpoint, transport);
+        }
+    }
+
     /// <summary>Gives a transport another address, as when its machine changes networks; datagrams to the old one are lost.</summary>
     internal void Move(InMemoryTransport transport, in UdpEndpoint from, in UdpEndpoint to)
     {
@@ -189,6 +188,14 @@ internal sealed class InMemoryNetwork(TimeProvider time, int seed = 1)
     {
         lock (_lock)
             _transports.Remove(endpoint);
+    }
+
+    private UdpEndpoint Free(IPAddress address, int port)
+    {
+        int chosen = port == 0 ? 49152 : port;
+        while (port == 0 && _transports.ContainsKey(new UdpEndpoint(address, chosen)))
+            chosen++;
+        return new UdpEndpoint(address, chosen);
     }
 
     private readonly record struct Flight(UdpEndpoint From, UdpEndpoint To, byte[] Data);
@@ -210,7 +217,8 @@ internal sealed class InMemoryTransport : IDatagramTransport
     public const int QueueLimit = 8192;
 
     private readonly InMemoryNetwork _network;
-    private readonly Queue<(byte[] Data, UdpEndpoint From)> _waiting = new();
+    private readonly Queue<(byte[] Data, UdpEndpoint From, int Socket)> _waiting = new();
+    private readonly Dictionary<int, UdpEndpoint> _sockets = [];
     private bool _closed;
     private long _sendErrors;
 
@@ -275,17 +283,58 @@ internal sealed class InMemoryTransport : IDatagramTransport
         for (int i = 0; i < batch.Count; i++)
         {
             if (batch[i].Length > 0)
-                Send(batch.Packet(i), batch[i].Endpoint);
+                Send(batch.Packet(i), batch[i].Endpoint, batch[i].Socket);
         }
     }
 
     /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
-        if (_closed || !destination.IsSpecified)
+        UdpEndpoint from = socket == 0 ? Endpoint : default;
+        lock (_waiting)
+        {
+            if (socket != 0)
+                _sockets.TryGetValue(socket, out from);
+        }
+
+        if (_closed || !destination.IsSpecified || !from.IsSpecified)
             Interlocked.Increment(ref _sendErrors);
         else
-            _network.Send(Endpoint, destination, datagram);
+            _network.Send(from, destination, datagram);
+    }
+
+    /// <inheritdoc/>
+    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
+    {
+        if (_closed || socket is < 1 or > IDatagramTransport.MaximumSocket || PortOf(socket) != 0
+            || !_network.TryAdd(this, new UdpEndpoint(address ?? Endpoint.Address, port), out UdpEndpoint bound))
+        {
+            return false;
+        }
+
+        lock (_waiting)
+            _sockets.Add(socket, bound);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void CloseSocket(int socket)
+    {
+        UdpEndpoint endpoint;
+        lock (_waiting)
+        {
+            if (!_sockets.Remove(socket, out endpoint))
+                return;
+        }
+
+        _network.Remove(endpoint);
+    }
+
+    /// <inheritdoc/>
+    public int PortOf(int socket)
+    {
+        lock (_waiting)
+            return socket == 0 ? LocalPort : _sockets.TryGetValue(socket, out UdpEndpoint endpoint) ? endpoint.Port : 0;
     }
 
     /// <inheritdoc/>
@@ -300,18 +349,27 @@ internal sealed class InMemoryTransport : IDatagramTransport
         }
 
         _network.Remove(Endpoint);
+        foreach (int socket in _sockets.Keys.ToArray())
+            CloseSocket(socket);
     }
 
     /// <inheritdoc/>
     public void Dispose() => Close();
 
-    internal bool TryEnqueue(byte[] data, in UdpEndpoint from)
+    internal bool TryEnqueue(byte[] data, in UdpEndpoint from, in UdpEndpoint to)
     {
         lock (_waiting)
         {
             if (_closed || _waiting.Count >= QueueLimit)
                 return false;
-            _waiting.Enqueue((data, from));
+            int socket = 0;
+            foreach ((int number, UdpEndpoint endpoint) in _sockets)
+            {
+                if (endpoint == to)
+                    socket = number;
+            }
+
+            _waiting.Enqueue((data, from, socket));
             Monitor.PulseAll(_waiting);
             return true;
         }
@@ -319,7 +377,7 @@ internal sealed class InMemoryTransport : IDatagramTransport
 
     private void TakeWaiting(PacketBatch batch)
     {
-        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, UdpEndpoint From) next))
-            batch.TryAdd(next.Data, next.From); // Too long for a slot: dropped.
+        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, UdpEndpoint From, int Socket) next))
+            batch.TryAdd(next.Data, next.From, next.Socket); // Too long for a slot: dropped.
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
@@ -102,6 +103,17 @@ internal sealed unsafe class LinuxUdpTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
+    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null) => false;
+
+    /// <inheritdoc/>
+    public void CloseSocket(int socket)
+    {
+    }
+
+    /// <inheritdoc/>
+    public int PortOf(int socket) => socket == 0 ? LocalPort : 0;
+
+    /// <inheritdoc/>
     [SkipLocalsInit]
     public void Send(PacketBatch batch)
     {
@@ -159,7 +171,7 @@ internal sealed unsafe class LinuxUdpTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
         bool held = false;
         try

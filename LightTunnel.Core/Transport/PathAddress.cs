@@ -6,7 +6,8 @@ namespace LightTunnel.Transport;
 /// </summary>
 /// <param name="Endpoint">The UDP endpoint that the datagram is exchanged with.</param>
 /// <param name="RelayedMember">The member at the far side of the relay, 0 for none.</param>
-internal readonly record struct PathAddress(UdpEndpoint Endpoint, uint RelayedMember = 0)
+/// <param name="Socket">The local socket, 0 for the node's own (<see cref="IDatagramTransport"/>).</param>
+internal readonly record struct PathAddress(UdpEndpoint Endpoint, uint RelayedMember = 0, int Socket = 0)
 {
     /// <summary>True when the datagrams travel through a relay.</summary>
     public bool IsRelayed => RelayedMember != 0;

@@ -87,6 +87,17 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
+    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null) => false;
+
+    /// <inheritdoc/>
+    public void CloseSocket(int socket)
+    {
+    }
+
+    /// <inheritdoc/>
+    public int PortOf(int socket) => socket == 0 ? LocalPort : 0;
+
+    /// <inheritdoc/>
     public void Send(PacketBatch batch)
     {
         for (int i = 0; i < batch.Count; i++)
@@ -98,7 +109,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
         SocketAddress address = _destination ??= new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
         int length = SocketAddressCodec.Write(destination, SupportsIPv6, address.Buffer.Span);

@@ -80,6 +80,22 @@ internal sealed class SimulatedHost : SimulatedElement, IDatagramTransportFactor
     /// <summary>Opens a socket; 0 chooses a port as systems do, not at random, so that runs are repeatable.</summary>
     public SimulatedSocket Open(int port)
     {
+        int chosen = ChoosePort(port);
+        var socket = new SimulatedSocket(this, _internet, chosen);
+        if (!_sockets.TryAdd(chosen, socket))
+            throw UdpErrors.PortInUse(port);
+        return socket;
+    }
+
+    /// <summary>Lets a socket receive at a further port, 0 for any; 0 when it is taken.</summary>
+    internal int TryAdd(SimulatedSocket socket, int port)
+    {
+        int chosen = ChoosePort(port);
+        return _sockets.TryAdd(chosen, socket) ? chosen : 0;
+    }
+
+    private int ChoosePort(int port)
+    {
         int chosen = port;
         while (chosen == 0 || (port == 0 && _sockets.ContainsKey(chosen)))
         {
@@ -87,10 +103,7 @@ internal sealed class SimulatedHost : SimulatedElement, IDatagramTransportFactor
             _nextPort = _nextPort == 65535 ? FirstEphemeralPort : _nextPort + 1;
         }
 
-        var socket = new SimulatedSocket(this, _internet, chosen);
-        if (!_sockets.TryAdd(chosen, socket))
-            throw UdpErrors.PortInUse(port);
-        return socket;
+        return chosen;
     }
 
     IDatagramTransport IDatagramTransportFactory.Open(int port) => Open(port);
@@ -101,13 +114,14 @@ internal sealed class SimulatedHost : SimulatedElement, IDatagramTransportFactor
 
     internal SimulatedSocket? Find(int port) => _sockets.GetValueOrDefault(port);
 
-    internal void Remove(SimulatedSocket socket) => _sockets.Remove(socket.LocalPort);
+    internal void Remove(int port) => _sockets.Remove(port);
 }
 
 /// <summary>One UDP socket of a <see cref="SimulatedHost"/>. For one thread: <see cref="TryReceive"/> never waits, and there is no blocking receive.</summary>
 internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet internet, int port) : IDatagramTransport
 {
-    private readonly Queue<(byte[] Data, UdpEndpoint From)> _waiting = new();
+    private readonly Queue<(byte[] Data, UdpEndpoint From, int Socket)> _waiting = new();
+    private readonly Dictionary<int, int> _ports = [];
     private bool _closed;
 
     public SimulatedHost Host => host;
@@ -126,8 +140,8 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
     public bool TryReceive(PacketBatch batch)
     {
         batch.Clear();
-        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, UdpEndpoint From) next))
-            batch.TryAdd(next.Data, next.From);
+        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, UdpEndpoint From, int Socket) next))
+            batch.TryAdd(next.Data, next.From, next.Socket);
         return batch.Count > 0;
     }
 
@@ -138,31 +152,61 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
         for (int i = 0; i < batch.Count; i++)
         {
             if (batch[i].Length > 0)
-                Send(batch.Packet(i), batch[i].Endpoint);
+                Send(batch.Packet(i), batch[i].Endpoint, batch[i].Socket);
         }
     }
 
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
-        if (_closed || !destination.IsSpecified || !internet.Send(host, port, destination, datagram))
+        if (_closed || !destination.IsSpecified || PortOf(socket) == 0 || !internet.Send(host, PortOf(socket), destination, datagram))
             SendErrors++;
     }
+
+    /// <summary>Hosts have one address: nothing can be bound to another.</summary>
+    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
+    {
+        if (_closed || socket is < 1 or > IDatagramTransport.MaximumSocket || _ports.ContainsKey(socket)
+            || (address is not null && !address.Equals(host.Address)) || host.TryAdd(this, port) is not (not 0 and int bound))
+        {
+            return false;
+        }
+
+        _ports.Add(socket, bound);
+        return true;
+    }
+
+    public void CloseSocket(int socket)
+    {
+        if (_ports.Remove(socket, out int bound))
+            host.Remove(bound);
+    }
+
+    public int PortOf(int socket) => socket == 0 ? port : _ports.GetValueOrDefault(socket);
 
     public void Close()
     {
         if (_closed)
             return;
         _closed = true;
-        host.Remove(this);
+        host.Remove(port);
+        foreach (int socket in _ports.Keys.ToArray())
+            CloseSocket(socket);
     }
 
     public void Dispose() => Close();
 
-    internal bool TryEnqueue(byte[] data, in UdpEndpoint from)
+    internal bool TryEnqueue(byte[] data, in UdpEndpoint from, int toPort)
     {
         if (_waiting.Count >= InMemoryTransport.QueueLimit)
             return false;
-        _waiting.Enqueue((data, from));
+        int socket = 0;
+        foreach ((int number, int bound) in _ports)
+        {
+            if (bound == toPort)
+                socket = number;
+        }
+
+        _waiting.Enqueue((data, from, socket));
         Arrived?.Invoke();
         return true;
     }

@@ -289,7 +289,7 @@ internal sealed class SimulatedInternet : ISimulatedInternet
             return;
         }
 
-        if (!isHere || host.Find(flight.To.Port) is not { } socket || !socket.TryEnqueue(flight.Data, flight.From))
+        if (!isHere || host.Find(flight.To.Port) is not { } socket || !socket.TryEnqueue(flight.Data, flight.From, flight.To.Port))
         {
             Lose("nobody listens", flight);
             return;
