@@ -151,8 +151,11 @@ internal sealed class NatBehaviourDetector
     /// <returns>True when <see cref="Behaviour"/>, <see cref="State"/> or an endpoint may be new.</returns>
     public bool OnAnswer(uint transaction, in UdpEndpoint from, in UdpEndpoint seen, long now)
     {
-        if (!_waiting.Remove(transaction, out (UdpEndpoint Observer, int Socket, ProbeFlags Flags) probe) || !Candidate.IsUsable(seen))
+        if (!_waiting.TryGetValue(transaction, out (UdpEndpoint Observer, int Socket, ProbeFlags Flags) probe) || !Candidate.IsUsable(seen))
             return false;
+        // One that asks for answers from elsewhere may bring several.
+        if (probe.Flags == ProbeFlags.None)
+            _waiting.Remove(transaction);
         if (probe.Socket != 0)
         {
             _lastMapping = seen;
@@ -282,9 +285,7 @@ internal sealed class NatBehaviourDetector
             if (!_plainAnswered)
                 output.Add(Probe(_observers.Primary, 0, ProbeFlags.None));
             if (_observers.OtherPort.IsSpecified && !_skipFiltering)
-                output.Add(Probe(_observers.Primary, 0, ProbeFlags.AnswerFromOtherPort));
-            if (_observers.OtherAddress.IsSpecified && !_skipFiltering)
-                output.Add(Probe(_observers.Primary, 0, ProbeFlags.AnswerFromOtherAddress));
+                output.Add(Probe(_observers.Primary, 0, ProbeFlags.AnswerFromElsewhere));
             return;
         }
 

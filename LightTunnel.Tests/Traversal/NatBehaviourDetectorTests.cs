@@ -36,13 +36,12 @@ public sealed class NatBehaviourDetectorTests
         _sent++;
         var inner = new UdpEndpoint(Local.MappedAddress, (ushort)(Local.Port + probe.Socket));
         UdpEndpoint seen = nat?.Out(inner, probe.Destination) ?? inner;
-        UdpEndpoint from = probe.Destination;
-        if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherAddress) && observers.OtherAddress.IsSpecified)
-            from = observers.OtherAddress;
-        else if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherPort) && observers.OtherPort.IsSpecified)
-            from = observers.OtherPort;
-        if (_random.NextDouble() >= loss)
-            _wire.Enqueue((probe.Transaction, from, seen, seen.Port), (Now + Ticks(Delay * 2), _order++));
+        UdpEndpoint[] elsewhere = [.. ((UdpEndpoint[])[observers.OtherPort, observers.OtherAddress]).Where(endpoint => endpoint.IsSpecified)];
+        foreach (UdpEndpoint from in probe.Flags.HasFlag(ProbeFlags.AnswerFromElsewhere) && elsewhere.Length > 0 ? elsewhere : [probe.Destination])
+        {
+            if (_random.NextDouble() >= loss)
+                _wire.Enqueue((probe.Transaction, from, seen, seen.Port), (Now + Ticks(Delay * 2), _order++));
+        }
     }
 
     private TimeSpan Run(TestNat? nat, NatObservers observers, bool changed = true, double loss = 0, NatObservers? truth = null)
