@@ -81,6 +81,9 @@ internal sealed partial class ClientNode : Node
     /// <summary>Where the server sees this client; unspecified until it told.</summary>
     public UdpEndpoint PublicEndpoint => _paths.Own.PublicEndpoint;
 
+    /// <summary>The NAT before this node, as far as it was measured.</summary>
+    public NatBehaviour Nat => _paths.Own.Nat;
+
     /// <summary>The network's name, null until registered.</summary>
     public string? NetworkName { get; private set; }
 

@@ -158,13 +158,12 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             return;
         long now = Time.GetTimestamp();
         var candidates = CandidateList.Create(introduction.Reachability.Candidates.Where(candidate => !IsInTunnel(candidate.Endpoint)));
-        LogIntroduction(peer, candidates);
-        traversal.SetRemote(candidates, introduction.Reachability.Nat, now);
-        bool wantsPrediction = traversal.WantsPrediction(now);
-        traversal.Introduce(now + (long)(introduction.Delay.TotalSeconds * Time.TimestampFrequency), now, MayGuess(peer, now));
-        if (wantsPrediction && !Own.IsPredictionFresh(now))
+        if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
+            LogIntroduction(peer, candidates);
+        bool wantsPrediction = traversal.WantsPrediction(now) && !Own.IsPredictionFresh(now);
+        Begin(traversal, now + Time.Ticks(introduction.Delay), now, MayGuess(peer, now));
+        if (wantsPrediction)
             Own.IntroduceWithPrediction(peer.MemberId, now);
-        _sockets.Ensure(traversal.SocketsWanted, now);
         _host.Hurry(peer);
     }
 
@@ -346,6 +345,17 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             Own.OnMemberAnswer(from, seenFrom);
         else if (outcome == ProbeOutcome.Answered && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
             Own.OnUnsolicited();
+    }
+
+    /// <summary>Begins to punch; what the attempt before still had open is of no use any more.</summary>
+    private void Begin(PeerTraversal traversal, long startAt, long now, bool allowGuesses)
+    {
+        (int before, int count) = (traversal.SocketBase, traversal.SocketsWanted);
+        if (!traversal.Introduce(startAt, now, allowGuesses))
+            return;
+        _sockets.Close(traversal, before, count);
+        if (traversal.SocketsWanted > 0)
+            traversal.SocketBase = _sockets.Open(traversal.SocketsWanted, now);
     }
 
     private void OnPathsChanged(Peer peer)

@@ -22,14 +22,16 @@ internal interface IReachabilityHost
 /// </summary>
 internal sealed class OwnReachability : IDisposable
 {
-    /// <summary>The socket whose mapping shows which port comes next; opened anew each time.</summary>
-    private const int PredictionSocket = IDatagramTransport.MaximumSocket;
+    /// <summary>The first of the sockets whose mappings show which port comes next; opened anew each time.</summary>
+    public const int FirstBurstSocket = IDatagramTransport.MaximumSocket - 3;
+
+    private static readonly int[] BurstSockets = [.. Enumerable.Range(FirstBurstSocket, 4)];
 
     /// <summary>A prediction as old as this is worth nothing: others use the NAT too.</summary>
     private static readonly TimeSpan PredictionLifetime = TimeSpan.FromSeconds(2);
 
-    /// <summary>The answer that a prediction needs is waited for this long.</summary>
-    private static readonly TimeSpan PredictionTimeout = TimeSpan.FromMilliseconds(800);
+    /// <summary>The answers that a prediction needs are waited for this long.</summary>
+    private static readonly TimeSpan BurstTimeout = TimeSpan.FromMilliseconds(800);
 
     /// <summary>After a path was lost the NAT may be another, or have another address; it is looked at again this often at most.</summary>
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(30);
@@ -48,7 +50,7 @@ internal sealed class OwnReachability : IDisposable
     private Reachability? _told;
     private long _measured = long.MinValue;
     private long _predicted = long.MinValue;
-    private long _predictionEnds = long.MaxValue;
+    private long _burstEnds = long.MaxValue;
     private bool _isRegistered;
 
     /// <param name="options">What a person said.</param>
@@ -140,12 +142,12 @@ internal sealed class OwnReachability : IDisposable
     {
         if (_server is null || !_server.TryOpen(datagram, out Probe probe) || !probe.IsAnswer)
             return;
-        bool wasMeasuring = _detector.State == NatDetection.Running;
         if (!_detector.OnAnswer(probe.Transaction, from, probe.SeenFrom, now))
             return;
-        if (_predictionEnds != long.MaxValue || (wasMeasuring && _detector.State == NatDetection.Done))
-            _predicted = now;
-        Gather();
+        if (_burstEnds != long.MaxValue && _detector.IsBurstComplete)
+            EndBurst(now);
+        else
+            Conclude(now);
     }
 
     /// <summary>Another member told where it sees this node's own socket.</summary>
@@ -169,18 +171,12 @@ internal sealed class OwnReachability : IDisposable
     public void IntroduceWithPrediction(uint member, long now)
     {
         _wantPrediction.Add(member);
-        if (_predictionEnds != long.MaxValue)
+        if (_burstEnds != long.MaxValue)
             return;
         if (_server is null || IsPredictionFresh(now))
-        {
             Introduce();
-            return;
-        }
-
-        _predictionEnds = now + Time.Ticks(PredictionTimeout);
-        _services.Transport.CloseSocket(PredictionSocket);
-        if (_services.Transport.TryOpenSocket(PredictionSocket))
-            Send(_detector.RefreshPrediction(PredictionSocket));
+        else
+            BeginBurst(now);
     }
 
     /// <summary>Does what is due; returns when to call again.</summary>
@@ -191,15 +187,10 @@ internal sealed class OwnReachability : IDisposable
         foreach (ObservationProbe probe in _output)
             Send(probe);
         if (changed)
-            Gather();
-        if (_predictionEnds == long.MaxValue)
-            return next;
-        if (!IsPredictionFresh(now) && now < _predictionEnds)
-            return Math.Min(next, _predictionEnds);
-        _predictionEnds = long.MaxValue;
-        _services.Transport.CloseSocket(PredictionSocket);
-        Introduce();
-        return next;
+            Conclude(now);
+        if (now >= _burstEnds)
+            EndBurst(now);
+        return Math.Min(next, _burstEnds);
     }
 
     /// <summary>Zeroes the key.</summary>
@@ -212,6 +203,41 @@ internal sealed class OwnReachability : IDisposable
         _measured = now;
         IReadOnlyList<UdpEndpoint> own = [.. Hosts().Where(candidate => candidate.Endpoint.IsIPv4 == _observers.Primary.IsIPv4).Select(candidate => candidate.Endpoint)];
         _detector.Start(_observers, own, isElsewhere, now);
+    }
+
+    /// <summary>The NAT may be better known now. One whose ports differ is told of only when it is clear how: others would guess wrongly.</summary>
+    private void Conclude(long now)
+    {
+        if (_detector.WantsBurst && _burstEnds == long.MaxValue)
+            BeginBurst(now);
+        else if (!_detector.WantsBurst)
+            Gather();
+    }
+
+    private void BeginBurst(long now)
+    {
+        _burstEnds = now + Time.Ticks(BurstTimeout);
+        CloseBurst();
+        _output.Clear();
+        _detector.BeginBurst([.. BurstSockets.Where(socket => _services.Transport.TryOpenSocket(socket))], _output);
+        foreach (ObservationProbe probe in _output)
+            Send(probe);
+    }
+
+    private void EndBurst(long now)
+    {
+        _burstEnds = long.MaxValue;
+        _predicted = now;
+        CloseBurst();
+        _detector.EndBurst();
+        Gather();
+        Introduce();
+    }
+
+    private void CloseBurst()
+    {
+        foreach (int socket in BurstSockets)
+            _services.Transport.CloseSocket(socket);
     }
 
     private void Send(in ObservationProbe probe)

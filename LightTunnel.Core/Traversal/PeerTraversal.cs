@@ -100,8 +100,13 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Smoothed round trip through the server, null until measured.</summary>
     public TimeSpan? ServerRoundTrip { get; private set; }
 
-    /// <summary>How many sockets besides the node's own there must be now; their numbers are 1 to this. See <see cref="IsSocketNeeded"/>.</summary>
+    /// <summary>
+    /// How many fresh sockets besides the node's own the attempt needs: those after <see cref="SocketBase"/>. See <see cref="IsSocketNeeded"/>.
+    /// </summary>
     public int SocketsWanted { get; private set; }
+
+    /// <summary>Number of the socket before the first of <see cref="SocketsWanted"/>; set after <see cref="Introduce"/>, negative when there are none.</summary>
+    public int SocketBase { get; set; }
 
     /// <summary>True while ports are being guessed.</summary>
     public bool IsGuessing => _run is { Plan.UsesGuesses: true, IsGuessingOver: false };
@@ -134,7 +139,8 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>The peer's candidates and NAT, as it told them.</summary>
-    public void SetRemote(CandidateList candidates, NatBehaviour nat, long now)
+    /// <returns>True when its endpoints are others than before.</returns>
+    public bool SetRemote(CandidateList candidates, NatBehaviour nat, long now)
     {
         PunchSide before = _remote;
         bool isFirst = !_hasRemote;
@@ -144,6 +150,7 @@ internal sealed class PeerTraversal : IDisposable
             HurryUp(now);
         else
             OnSideChanged(before, _remote, now);
+        return isFirst || !before.Candidates.EqualsButPredictions(candidates);
     }
 
     /// <summary>
@@ -156,23 +163,26 @@ internal sealed class PeerTraversal : IDisposable
     /// <param name="startAt">When; the past means now.</param>
     /// <param name="now">The present.</param>
     /// <param name="allowGuesses">False when the node guesses ports for others already.</param>
-    public void Introduce(long startAt, long now, bool allowGuesses = true)
+    /// <returns>False when nothing new begins.</returns>
+    public bool Introduce(long startAt, long now, bool allowGuesses = true)
     {
         _wantsIntroduction = false;
         if (!IsDirectAllowed)
-            return;
+            return false;
         bool guess = allowGuesses && _guesses.IsGiven(now) && !IsProven;
         PunchPlan plan = PunchPlan.Create(_local, _remote, _leads, guess);
         // The plan that has begun guessing does so to its end; a second introduction is of use only if it can guess better.
         if (IsGuessing && !plan.UsesGuesses)
-            return;
+            return false;
         if (_run is null)
             _tallies.Clear();
         _run = new PunchRun(_time, plan, Math.Max(startAt, now), (uint)_random.Next()) { IsGuessingOver = IsProven };
         SocketsWanted = IsProven ? 0 : plan.LocalSockets;
+        SocketBase = 0;
         _socketsUntil = _run.StartAt + _time.Ticks(plan.Duration + Traversal.OutstandingProbes.Lifetime);
         if (plan.UsesGuesses)
             _guesses.Spend(now, plan.Duration);
+        return true;
     }
 
     /// <summary>The node's network changed or it woke from sleep: nothing that was proven is trusted, and everything is tried at once.</summary>
@@ -201,7 +211,8 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>False when an extra socket may be closed: the plan that wanted it is over, and no path leads through it.</summary>
-    public bool IsSocketNeeded(int socket) => socket == 0 || socket <= SocketsWanted || _paths.All.Any(path => path.Key.Socket == socket);
+    public bool IsSocketNeeded(int socket) =>
+        socket == 0 || (socket > SocketBase && socket <= SocketBase + SocketsWanted) || _paths.All.Any(path => path.Key.Socket == socket);
 
     /// <summary>Writes the datagram of a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
     public void Seal(in OutgoingProbe probe, Span<byte> datagram) => _channel.SealProbe(probe.Transaction, probe.Flags, datagram);
@@ -359,7 +370,9 @@ internal sealed class PeerTraversal : IDisposable
             return;
         while (_run.TryTake(now, out PunchShot shot))
         {
-            var key = new PathAddress(shot.Destination, Socket: shot.Socket);
+            if (shot.Socket != 0 && SocketBase < 0)
+                continue;
+            var key = new PathAddress(shot.Destination, Socket: shot.Socket == 0 ? 0 : SocketBase + shot.Socket);
             // A proven path has its own rhythm.
             if (!_paths.IsProven(key))
                 Send(key, now, inUse, output, shot.IsGuess);
