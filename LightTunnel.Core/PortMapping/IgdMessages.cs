@@ -110,7 +110,9 @@ internal static class IgdMessages
     {
         if (document.Length > MaximumLength)
             throw new XmlException("The document is too long.");
-        using var reader = XmlReader.Create(new MemoryStream(document.ToArray()), Cautious);
+        // UPnP is in UTF-8. What a declaration says is not heard: the reader does not survive every change of encoding.
+        using var text = new StreamReader(new MemoryStream(document.ToArray()), Encoding.UTF8);
+        using var reader = XmlReader.Create(text, Cautious);
         return XElement.Load(reader);
     }
 
