@@ -49,6 +49,7 @@ internal sealed class GatewayDialogue
     private long _next;
     private long _leaseEnd;
     private UdpEndpoint _address;
+    private PortMappingProtocol _refusedIn;
 
     /// <param name="time">The time.</param>
     /// <param name="chance">Numbers from 0 to 1, for jitter.</param>
@@ -76,8 +77,8 @@ internal sealed class GatewayDialogue
     /// <summary>Where it stands.</summary>
     public DialogueState State { get; private set; }
 
-    /// <summary>What the last request was in.</summary>
-    public PortMappingProtocol Protocol => _question == Question.Pcp ? PortMappingProtocol.Pcp : PortMappingProtocol.NatPmp;
+    /// <summary>What the mapping was granted in, or the first refusal spoken; until then what is being asked in.</summary>
+    public PortMappingProtocol Protocol => State == DialogueState.Refused ? _refusedIn : Asking;
 
     /// <summary>Where others reach the node; unspecified unless <see cref="DialogueState.Mapped"/>.</summary>
     public UdpEndpoint External { get; private set; }
@@ -160,6 +161,8 @@ internal sealed class GatewayDialogue
             State = Refusal is null ? DialogueState.NotSupported : DialogueState.Refused;
     }
 
+    private PortMappingProtocol Asking => _question == Question.Pcp ? PortMappingProtocol.Pcp : PortMappingProtocol.NatPmp;
+
     private int Attempts => _question == Question.Pcp ? PcpAttempts : NatPmpAttempts;
 
     private void ReceivePcp(ReadOnlySpan<byte> answer)
@@ -230,7 +233,8 @@ internal sealed class GatewayDialogue
 
     private void Refuse(string reason)
     {
-        Refusal ??= reason;
+        if (Refusal is null)
+            (Refusal, _refusedIn) = (reason, Asking);
         GiveUp(DialogueState.Refused);
     }
 

@@ -45,7 +45,7 @@ internal sealed record PortMappingStatus(PortMappingState State)
     /// <summary>Nobody asks.</summary>
     public static PortMappingStatus Disabled { get; } = new(PortMappingState.Disabled);
 
-    /// <summary>How the router was asked.</summary>
+    /// <summary>How the port was mapped, or refused.</summary>
     public PortMappingProtocol Protocol { get; init; }
 
     /// <summary>The router; null when there is none.</summary>

@@ -1,3 +1,4 @@
+using LightTunnel.Diagnostics;
 using LightTunnel.Transport;
 
 namespace LightTunnel.PortMapping;
@@ -20,6 +21,7 @@ internal sealed class SystemPortMapper : IPortMapper
     private readonly IGatewayFinder _gateways;
     private readonly GatewayPorts _ports;
     private readonly TimeProvider _time;
+    private readonly TunnelLog _log;
     private readonly CancellationTokenSource _stop = new();
     private volatile PortMappingStatus _status = PortMappingStatus.Disabled;
     private CancellationTokenSource? _round;
@@ -33,11 +35,13 @@ internal sealed class SystemPortMapper : IPortMapper
 
     /// <param name="gateways">Finds the gateway.</param>
     /// <param name="time">The time.</param>
+    /// <param name="log">Hears of faults; what becomes of the port is the engine's to tell.</param>
     /// <param name="ports">Where gateways listen; null for the usual ports.</param>
-    public SystemPortMapper(IGatewayFinder gateways, TimeProvider time, GatewayPorts? ports = null)
+    public SystemPortMapper(IGatewayFinder gateways, TimeProvider time, TunnelLog log, GatewayPorts? ports = null)
     {
         _gateways = gateways;
         _time = time;
+        _log = log;
         _ports = ports ?? new GatewayPorts();
     }
 
@@ -83,7 +87,7 @@ internal sealed class SystemPortMapper : IPortMapper
                 _round = round;
             try
             {
-                Publish(await RunRoundAsync(port, round.Token).ConfigureAwait(false));
+                Publish(await TryRoundAsync(port, round.Token).ConfigureAwait(false));
                 await Task.Delay(RetryInterval, _time, round.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException)
@@ -98,6 +102,20 @@ internal sealed class SystemPortMapper : IPortMapper
 
         await RemoveAsync().ConfigureAwait(false);
         Publish(PortMappingStatus.Disabled);
+    }
+
+    /// <summary>A fault costs the port, not the tunnel.</summary>
+    private async Task<PortMappingStatus> TryRoundAsync(ushort port, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await RunRoundAsync(port, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            _log.Error(exception, "Asking the router to forward a port failed");
+            return new PortMappingStatus(PortMappingState.NotAvailable) { Reason = "Asking the router failed; the log says how." };
+        }
     }
 
     /// <summary>Looks for the gateway, and keeps the port forwarded as long as it is the gateway's will.</summary>
@@ -160,13 +178,7 @@ internal sealed class SystemPortMapper : IPortMapper
         if (_holder is null)
             return;
         using var timeout = new CancellationTokenSource(RemovalTime, _time);
-        try
-        {
-            await _holder.RemoveAsync(timeout.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            // The lease ends by itself.
-        }
+        // Whatever goes wrong, the lease ends by itself.
+        await _holder.RemoveAsync(timeout.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 }

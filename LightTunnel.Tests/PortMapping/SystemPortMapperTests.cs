@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
+using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Internet;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
@@ -18,11 +19,16 @@ public sealed class SystemPortMapperTests : IDisposable
 
     private readonly Finder _finder = new() { Gateway = Loopback };
     private readonly FakeIgd _igd = new();
+    private readonly TunnelLog _log = new("test", TimeProvider.System);
     private readonly Channel<PortMappingStatus> _changes = Channel.CreateUnbounded<PortMappingStatus>();
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public void Dispose() => _igd.Dispose();
+    public void Dispose()
+    {
+        _igd.Dispose();
+        _log.Dispose();
+    }
 
     [Theory]
     [InlineData(nameof(PortForwarding.Pcp), nameof(PortMappingProtocol.Pcp))]
@@ -156,6 +162,16 @@ public sealed class SystemPortMapperTests : IDisposable
     }
 
     [Fact]
+    public async Task Start_Fault_IsLoggedAndNoMapping()
+    {
+        _finder.Fault = new InvalidOperationException("No such luck.");
+        using SystemPortMapper mapper = Start(new GatewayPorts());
+        await BecomesAsync(PortMappingState.NotAvailable);
+        Assert.Contains("No such luck.", Assert.Single(_log.Read()).Exception, StringComparison.Ordinal);
+        await mapper.StopAsync(Token);
+    }
+
+    [Fact]
     public async Task Stop_WhileSearching_OrNeverStarted_IsQuick()
     {
         using var silent = new UdpClient(new IPEndPoint(IPAddress.Loopback, 0));
@@ -163,7 +179,7 @@ public sealed class SystemPortMapperTests : IDisposable
         await silent.ReceiveAsync(Token);
         await mapper.StopAsync(Token).WaitAsync(TimeSpan.FromSeconds(5), Token);
 
-        using var idle = new SystemPortMapper(_finder, TimeProvider.System);
+        using var idle = new SystemPortMapper(_finder, TimeProvider.System, _log);
         await idle.StopAsync(Token);
     }
 
@@ -178,7 +194,7 @@ public sealed class SystemPortMapperTests : IDisposable
 
     private SystemPortMapper Start(GatewayPorts ports, TimeProvider? time = null)
     {
-        var mapper = new SystemPortMapper(_finder, time ?? TimeProvider.System, ports);
+        var mapper = new SystemPortMapper(_finder, time ?? TimeProvider.System, _log, ports);
         mapper.Start(Port, () => _changes.Writer.TryWrite(mapper.Status));
         return mapper;
     }
@@ -207,7 +223,9 @@ public sealed class SystemPortMapperTests : IDisposable
     {
         public Gateway? Gateway { get; set; }
 
-        public Gateway? Find() => Gateway;
+        public Exception? Fault { get; set; }
+
+        public Gateway? Find() => Fault is null ? Gateway : throw Fault;
     }
 
     /// <summary>The laboratory's PCP and NAT-PMP server on a real socket.</summary>
