@@ -1,5 +1,6 @@
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
@@ -136,12 +137,14 @@ internal sealed class OwnReachability : IDisposable
         Measure(isElsewhere: false, now);
     }
 
-    /// <summary>The router forwards a port to this node, or (unspecified) does so no more.</summary>
-    public void OnPortMapped(in UdpEndpoint external)
+    /// <summary>The router forwards a port to this node, or does so no more.</summary>
+    public void OnPortMapped(PortMappingStatus status)
     {
-        if (external == PortMapping)
+        if (status.External == PortMapping)
             return;
-        PortMapping = external;
+        PortMapping = status.External;
+        if (PortMapping.IsSpecified)
+            _services.Log.Information("The router {Gateway} forwards {Endpoint} to this node ({Protocol})", status.Gateway, PortMapping, status.Protocol);
         if (_isRegistered)
             Gather();
     }
