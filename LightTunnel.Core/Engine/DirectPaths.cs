@@ -270,6 +270,19 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Which paths to the member may be used.</summary>
     public PathPolicy PolicyOf(Peer peer) => peer.Policy ?? _options.PathPolicy;
 
+    /// <summary>Other paths are allowed now.</summary>
+    public void OnPolicyChanged(Peer peer)
+    {
+        if (peer.Traversal is { } traversal)
+        {
+            traversal.IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly;
+            traversal.Retry(Time.GetTimestamp());
+        }
+
+        OnPathsChanged(peer);
+        _host.Hurry(peer);
+    }
+
     /// <summary>Chooses the path to a member anew, and puts it to use.</summary>
     public void Choose(Peer peer)
     {
@@ -308,6 +321,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             TraversalState.Punching => PathReason.Punching,
             TraversalState.Lost => PathReason.PathLost,
             TraversalState.BothNatsRandom => PathReason.BothNatsRandom,
+            // Where one side at least has a public address, nothing but a firewall is left.
+            TraversalState.NoAnswer when peer.Traversal.LocalNat.IsPublic || peer.Traversal.RemoteNat.IsPublic => PathReason.UdpBlocked,
             TraversalState.NoAnswer => PathReason.NoAnswer,
             _ => PathReason.Unknown,
         },
