@@ -135,6 +135,9 @@ internal sealed class OwnReachability : IDisposable
         if (!_isRegistered || _detector.State == NatDetection.Running || (_measured != long.MinValue && now - _measured < Time.Ticks(RepeatInterval)))
             return;
         Measure(isElsewhere: false, now);
+        // A router that was started again has forgotten what it forwards, and need not say so.
+        if (PortMapping.IsSpecified)
+            _services.PortMapper.Refresh();
     }
 
     /// <summary>The router forwards a port to this node, or does so no more.</summary>
@@ -161,6 +164,7 @@ internal sealed class OwnReachability : IDisposable
         if (before.IsSpecified && seen.IsSpecified && seen.MappedAddress != before.MappedAddress)
         {
             _seenByServer = seen;
+            _services.PortMapper.Refresh();
             Measure(isElsewhere: true, now);
         }
 
