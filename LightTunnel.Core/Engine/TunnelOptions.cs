@@ -59,6 +59,12 @@ internal sealed record ServerOptions : TunnelOptions
     /// <summary>The network's key; null keeps the one in the state, or makes a new one.</summary>
     public PresharedKey? NetworkKey { get; init; }
 
+    /// <summary>
+    /// The second UDP port, at which the server looks at its clients' NATs (RFC 5780 section 4): 0 for none, null for the one after the port that is
+    /// listened on.
+    /// </summary>
+    public int? ObserverPort { get; init; }
+
     /// <summary>Most clients that may be online at once.</summary>
     public int MaxClients { get; init; } = 10_000;
 
@@ -72,6 +78,9 @@ internal sealed record ServerOptions : TunnelOptions
 /// <summary>Everything that is needed to join a network.</summary>
 internal sealed record ClientOptions : TunnelOptions
 {
+    /// <summary>Most endpoints that a person may advertise: a list of candidates has room for others too.</summary>
+    public const int MaximumAdvertisedEndpoints = 4;
+
     /// <summary>"host:port" of the server, in order of preference.</summary>
     public required IReadOnlyList<ServerEndpoint> Servers { get; init; }
 

@@ -99,6 +99,19 @@ public enum LtConfigurationSeverity
     Error,
 }
 
+/// <summary>Which paths to other members may be used.</summary>
+public enum LtPathPolicy
+{
+    /// <summary>The best there is.</summary>
+    Auto,
+
+    /// <summary>Only direct paths; without one the peer is not reached.</summary>
+    DirectOnly,
+
+    /// <summary>Only through another member or the server.</summary>
+    RelayOnly,
+}
+
 /// <summary>Why a peer is reached the way it is.</summary>
 public enum LtPathReason
 {

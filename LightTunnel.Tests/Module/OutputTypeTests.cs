@@ -12,6 +12,7 @@ public sealed class OutputTypeTests
     [InlineData(typeof(TunnelState), typeof(LtTunnelState))]
     [InlineData(typeof(RouteType), typeof(LtRouteType))]
     [InlineData(typeof(PathType), typeof(LtPathType))]
+    [InlineData(typeof(PathPolicy), typeof(LtPathPolicy))]
     [InlineData(typeof(PathReason), typeof(LtPathReason))]
     [InlineData(typeof(RouteState), typeof(LtRouteState))]
     [InlineData(typeof(LogLevel), typeof(LtLogLevel))]
