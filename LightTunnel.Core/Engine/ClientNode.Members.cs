@@ -92,6 +92,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
         peer.Monitor.Reset();
         peer.Online = peer.UsedPath is not null || (peer.IsListedOnline && !peer.IsForbidden);
         _routeLog.NoteChange();
+        Journal.Note(peer);
     }
 
     private PathAddress PathTo(Peer peer) =>
@@ -112,6 +113,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
         {
             _paths.Forget(gone, isGone: true);
             Unlink(gone);
+            Journal.NoteGone(gone);
         }
 
         foreach (Peer told in changes.Told)
@@ -125,6 +127,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
             }
 
             RenewPath(told);
+            Journal.Note(told);
         }
 
         // It may be another process that knows nothing of this link. Old keys stay in use until there are new ones.

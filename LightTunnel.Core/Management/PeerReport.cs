@@ -64,6 +64,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Destination = destination.ToString(),
             Type = type,
             NextHop = NextHop(destination, type == RouteType.Direct ? peer.Addresses : relay),
+            Reason = DirectPaths.ReasonOf(peer),
             Peer = peer.Name,
             Endpoint = EndpointOf(peer),
             Hops = type == RouteType.Direct ? 0 : 1,
@@ -99,7 +100,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
 
     private static IPEndPoint? EndpointOf(Peer peer)
     {
-        UdpEndpoint endpoint = peer.Path.Endpoint;
+        UdpEndpoint endpoint = peer.Endpoint;
         return peer.Online && endpoint.IsSpecified ? endpoint.ToIPEndPoint() : null;
     }
 }
