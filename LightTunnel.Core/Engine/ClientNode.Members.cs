@@ -55,6 +55,9 @@ internal sealed partial class ClientNode : IDirectPathsHost
         peer.Link.RequestHandshake();
     }
 
+    /// <summary>Which paths to a member may be used.</summary>
+    public PathPolicy PolicyOf(Peer peer) => _paths.PolicyOf(peer);
+
     /// <inheritdoc/>
     PathCandidate IDirectPathsHost.ServerPath(Peer peer) => new(
         PathKind.Server, new PathAddress(_server.Path.Endpoint, peer.MemberId), Proven: State == TunnelState.Up && peer.IsListedOnline,

@@ -67,7 +67,7 @@ internal abstract class Node : ILinkHost, IDisposable
         _trafficPauseTicks = Ticks(TrafficPause);
         _started = services.Time.GetTimestamp();
         _wallAtStart = services.Time.GetUtcNow();
-        Journal = new RouteJournal(services.Log.Tunnel, services.Time);
+        Journal = new RouteJournal(services.Log.Tunnel, services.Time, Via);
         Links = new LinkTable(identity, services.Time, this, services.Jitter);
     }
 

@@ -1,6 +1,7 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
+using LightTunnel.Transport;
 
 namespace LightTunnel.Engine;
 
@@ -8,7 +9,10 @@ namespace LightTunnel.Engine;
 /// What changed in a tunnel, for whoever watches it. The control loop notes peers that something happened to; at the end of its turn each is compared
 /// with what was recorded of it last, so that a path that is lost and found within one turn is no change. Readable from any thread.
 /// </summary>
-internal sealed class RouteJournal(string tunnel, TimeProvider time)
+/// <param name="tunnel">Name of the tunnel.</param>
+/// <param name="time">Gives each change its time.</param>
+/// <param name="viaOf">The member that passes on what is for a peer, or null.</param>
+internal sealed class RouteJournal(string tunnel, TimeProvider time, Func<Peer, Peer?> viaOf)
 {
     /// <summary>Changes that are kept.</summary>
     public const int Capacity = 1000;
@@ -21,7 +25,7 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time)
     public Journal<TunnelChange> Changes { get; } = new(Capacity);
 
     /// <summary>A peer that was there before this tunnel was started: that is no change.</summary>
-    public void Remember(Peer peer) => _known[peer] = Known.Of(peer);
+    public void Remember(Peer peer) => _known[peer] = Look(peer);
 
     /// <summary>Something happened to a peer; a new one is known from now on.</summary>
     public void Note(Peer peer)
@@ -66,7 +70,7 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time)
 
     private void Compare(Peer peer)
     {
-        var now = Known.Of(peer);
+        Known now = Look(peer);
         if (!_known.TryGetValue(peer, out Known known))
         {
             Record(peer, before: null, now);
@@ -78,6 +82,9 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time)
         }
         else if (now.DiffersFrom(known))
         {
+            // Another attempt begins at once; what somebody wants to know is why it had to.
+            if (now.Reason == PathReason.Punching && known.Type is PathType.Lan or PathType.Direct)
+                now = now with { Reason = PathReason.PathLost };
             Record(peer, known, now);
         }
         else
@@ -105,11 +112,11 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time)
         Changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = time.GetUtcNow(), Tunnel = tunnel, Route = change });
     }
 
-    /// <summary>What was recorded of a peer last.</summary>
-    private readonly record struct Known(TunnelAddress[] Addresses, PathType Type, Transport.UdpEndpoint Endpoint, PathReason Reason)
-    {
-        public static Known Of(Peer peer) => new(peer.Addresses, peer.PathType, peer.Endpoint, DirectPaths.ReasonOf(peer));
+    private Known Look(Peer peer) => new(peer.Addresses, peer.PathType, peer.Endpoint, DirectPaths.ReasonOf(peer), viaOf(peer)?.Name);
 
+    /// <summary>What was recorded of a peer last.</summary>
+    private readonly record struct Known(TunnelAddress[] Addresses, PathType Type, UdpEndpoint Endpoint, PathReason Reason, string? Via)
+    {
         /// <summary>
         /// An attempt that goes on is no change, only what comes of it: attempts are made for ever. Nor is another endpoint of the server, which
         /// everything relayed would tell.
@@ -119,6 +126,6 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time)
             || (Endpoint != before.Endpoint && Type is PathType.Lan or PathType.Direct or PathType.Relay)
             || (Reason != before.Reason && Reason != PathReason.Punching);
 
-        public UsedPath ToPath() => new(Type, Type != PathType.Offline && Endpoint.IsSpecified ? Endpoint.ToIPEndPoint() : null, Reason);
+        public RoutePath ToPath() => new(Type, Type != PathType.Offline && Endpoint.IsSpecified ? Endpoint.ToIPEndPoint() : null, Reason) { Via = Via };
     }
 }

@@ -41,10 +41,10 @@ public sealed record RouteChange
     public required IReadOnlyList<string> Destinations { get; init; }
 
     /// <summary>How the peer was reached; null when it was not known before.</summary>
-    public UsedPath? Old { get; init; }
+    public RoutePath? Old { get; init; }
 
     /// <summary>How the peer is reached now; null when it is no member any more.</summary>
-    public UsedPath? New { get; init; }
+    public RoutePath? New { get; init; }
 
     /// <summary>Smoothed round trip at that moment, null until measured.</summary>
     public TimeSpan? RoundTrip { get; init; }
@@ -60,7 +60,7 @@ public sealed record RouteChange
 /// <param name="Type">What kind it is.</param>
 /// <param name="Endpoint">Outer endpoint that datagrams for the peer are sent to; the relay's when relayed; null when none.</param>
 /// <param name="Reason">Why it is that path.</param>
-public sealed record UsedPath(PathType Type, IPEndPoint? Endpoint, PathReason Reason)
+public sealed record RoutePath(PathType Type, IPEndPoint? Endpoint, PathReason Reason)
 {
     /// <summary>Name of the member that passes datagrams on, or null.</summary>
     public string? Via { get; init; }

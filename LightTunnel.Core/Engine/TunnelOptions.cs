@@ -59,12 +59,6 @@ internal sealed record ServerOptions : TunnelOptions
     /// <summary>The network's key; null keeps the one in the state, or makes a new one.</summary>
     public PresharedKey? NetworkKey { get; init; }
 
-    /// <summary>
-    /// The second UDP port, at which the server looks at its clients' NATs (RFC 5780 section 4): 0 for none, null for the one after the port that is
-    /// listened on.
-    /// </summary>
-    public int? ObserverPort { get; init; }
-
     /// <summary>Most clients that may be online at once.</summary>
     public int MaxClients { get; init; } = 10_000;
 

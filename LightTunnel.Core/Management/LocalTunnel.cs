@@ -154,6 +154,8 @@ internal sealed class LocalTunnel : ITunnelHandle
             Server = client is null ? null : serverEndpoint.IsSpecified ? serverEndpoint.ToString() : ((ClientOptions)options).Servers[0].ToString(),
             ServerKey = (options as ClientOptions)?.ServerKey.ToString(),
             PublicEndpoint = client is { PublicEndpoint.IsSpecified: true } ? client.PublicEndpoint.ToIPEndPoint() : null,
+            NatType = (client?.Nat ?? default).ClassicName,
+            PortMapping = client is { PortMapping.IsSpecified: true } ? client.PortMapping.ToString() : null,
             Connected = client?.Registered,
             Reconnects = client?.Reconnects ?? 0,
             LastError = _tunnel.Failure ?? _tunnel.Node.LastError,

@@ -56,7 +56,7 @@ public sealed record TunnelStatus
     /// <summary>Client: what kind of NAT stands before this node, by the name people know (RFC 3489), "Port-Restricted Cone"; "Unknown" until measured.</summary>
     public string NatType { get; init; } = "Unknown";
 
-    /// <summary>Client: the port that the router forwards, and how it was asked to, or null.</summary>
+    /// <summary>Client: the endpoint that the router forwards to this node on request, or null.</summary>
     public string? PortMapping { get; init; }
 
     /// <summary>Client: time of the last registration.</summary>

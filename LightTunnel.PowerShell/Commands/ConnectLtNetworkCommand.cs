@@ -82,7 +82,7 @@ public sealed class ConnectLtNetworkCommand : StartCommand
     /// $true lets this machine pass on what two other members cannot send each other directly; it cannot read it. $false forbids it. When left out, a machine with a public address does, and others do not.
     /// </summary>
     [Parameter]
-    public bool? AllowRelay { get; set; }
+    public bool AllowRelay { get; set; }
 
     /// <summary>
     /// Which paths to other members may be used: Auto takes the best there is, DirectOnly never goes through another node, so that a member without a direct path is not reached, RelayOnly never goes direct. Auto when left out.
@@ -92,7 +92,7 @@ public sealed class ConnectLtNetworkCommand : StartCommand
 
     /// <summary>$false does not ask the router to forward a port to this machine (PCP, NAT-PMP, UPnP). $true when left out.</summary>
     [Parameter]
-    public bool? PortMapping { get; set; }
+    public bool PortMapping { get; set; }
 
     /// <inheritdoc/>
     protected override void ProcessRecord()
@@ -121,9 +121,9 @@ public sealed class ConnectLtNetworkCommand : StartCommand
             Address = Address,
             ListenPort = Given(nameof(ListenPort), ListenPort),
             AdvertiseEndpoint = AdvertiseEndpoint,
-            AllowRelay = AllowRelay,
+            AllowRelay = Given(nameof(AllowRelay), AllowRelay),
             PathPolicy = Given(nameof(PathPolicy), (PathPolicy)PathPolicy),
-            PortMapping = PortMapping,
+            PortMapping = Given(nameof(PortMapping), PortMapping),
         });
         return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path ? TunnelCatalog.ReadClientSettings(path, parameters) : parameters;
     }

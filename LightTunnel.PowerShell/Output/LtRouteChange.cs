@@ -8,7 +8,7 @@ namespace LightTunnel;
 /// <summary>A route that came, went, or takes another path, as Watch-LtRoute and the event RouteChanged tell it. Its text is "10.0.0.20/32: Server -> Direct".</summary>
 public sealed class LtRouteChange
 {
-    private LtRouteChange(string network, string destination, string peer, LtRouteChangeKind kind, UsedPath? old, UsedPath? now)
+    private LtRouteChange(string network, string destination, string peer, LtRouteChangeKind kind, RoutePath? old, RoutePath? now)
     {
         Network = network;
         Destination = destination;
@@ -97,7 +97,7 @@ public sealed class LtRouteChange
     /// <summary>The routes to a peer as they are.</summary>
     internal static IEnumerable<LtRouteChange> Current(PeerStatus peer, DateTimeOffset now) => peer.Routes.Select(destination =>
         new LtRouteChange(
-            peer.Tunnel, destination, peer.Name, LtRouteChangeKind.Current, null, new UsedPath(peer.Path, peer.Endpoint, peer.PathReason) { Via = peer.Via })
+            peer.Tunnel, destination, peer.Name, LtRouteChangeKind.Current, null, new RoutePath(peer.Path, peer.Endpoint, peer.PathReason) { Via = peer.Via })
         {
             Time = now,
             IsServer = peer.IsServer,
@@ -109,7 +109,7 @@ public sealed class LtRouteChange
     private static LtRouteChangeKind KindOf(RouteChange route) =>
         route.Old is null ? LtRouteChangeKind.Added : route.New is null ? LtRouteChangeKind.Removed : LtRouteChangeKind.Changed;
 
-    private static LtRouteType? TypeOf(UsedPath? path) => path?.Type switch
+    private static LtRouteType? TypeOf(RoutePath? path) => path?.Type switch
     {
         PathType.Lan or PathType.Direct => LtRouteType.Direct,
         PathType.Relay => LtRouteType.Relay,

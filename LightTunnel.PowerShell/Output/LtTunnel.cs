@@ -174,7 +174,7 @@ public sealed class LtNetwork : LtTunnel
     /// <summary>What kind of NAT stands before this machine.</summary>
     public LtNatType NatType { get; }
 
-    /// <summary>The port that the router forwards, and how it was asked to, or null.</summary>
+    /// <summary>The endpoint that the router forwards to this machine on request, or null.</summary>
     public string? PortMapping { get; }
 
     /// <summary>Time of the last registration.</summary>

@@ -86,7 +86,7 @@ public sealed class ControlSocketTests : IDisposable
         FakeTunnel tunnel = FakeTunnel.SampleServer();
         using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
         RemoteTunnelHandle remote = Remote("office");
-        var direct = new UsedPath(PathType.Direct, IPEndPoint.Parse("[2001:db8::7]:9000"), PathReason.DirectUp) { Via = "nas" };
+        var direct = new RoutePath(PathType.Direct, IPEndPoint.Parse("[2001:db8::7]:9000"), PathReason.DirectUp) { Via = "nas" };
 
         Task<IReadOnlyList<TunnelChange>> next = remote.WaitForChangesAsync(0, Token);
         tunnel.Change("laptop", "10.0.0.21/32", null, direct);

@@ -63,7 +63,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public void Log(LogLevel level, string message) => _log.Add(sequence => new LogEntry(sequence, TimeOf(sequence), level, name, message, null));
 
     /// <summary>A peer is reached another way.</summary>
-    public void Change(string peer, string destination, UsedPath? old, UsedPath? now) => Change(new RouteChange
+    public void Change(string peer, string destination, RoutePath? old, RoutePath? now) => Change(new RouteChange
     {
         Peer = peer,
         Destinations = [destination],
@@ -96,7 +96,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Server = role == TunnelRole.Client ? "203.0.113.7:9000" : null,
         PublicEndpoint = role == TunnelRole.Client ? IPEndPoint.Parse("198.51.100.4:40000") : null,
         NatType = role == TunnelRole.Client ? "Port-Restricted Cone" : "Unknown",
-        PortMapping = role == TunnelRole.Client ? "198.51.100.4:9000 (PCP)" : null,
+        PortMapping = role == TunnelRole.Client ? "198.51.100.4:9000" : null,
         Peers = 3,
         PeersOnline = 2,
         PeersDirect = 1,

@@ -76,8 +76,8 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         await shared.Shell.ResetAsync();
         FakeTunnel server = FakeTunnel.SampleServer();
         shared.Shell.Serve(server);
-        var direct = new UsedPath(PathType.Direct, IPEndPoint.Parse("192.0.2.7:9000"), PathReason.DirectUp);
-        var byServer = new UsedPath(PathType.Server, IPEndPoint.Parse("203.0.113.7:9000"), PathReason.BothNatsRandom);
+        var direct = new RoutePath(PathType.Direct, IPEndPoint.Parse("192.0.2.7:9000"), PathReason.DirectUp);
+        var byServer = new RoutePath(PathType.Server, IPEndPoint.Parse("203.0.113.7:9000"), PathReason.BothNatsRandom);
 
         Task<string> shown = shared.Shell.ShowAsync("Watch-LtRoute -ChangesOnly");
         await server.WatchedAsync(TestContext.Current.CancellationToken);
@@ -97,7 +97,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
 
     [Theory]
     [InlineData("Get-LtNetwork", "NatType", "Port-Restricted Cone")]
-    [InlineData("Get-LtNetwork", "PortMapping", "198.51.100.4:9000 (PCP)")]
+    [InlineData("Get-LtNetwork", "PortMapping", "198.51.100.4:9000")]
     [InlineData("Get-LtPeer laptop", "NatType", "Full Cone")]
     [InlineData("Get-LtPeer laptop", "RelaysForOthers", "True")]
     [InlineData("Get-LtPeer nas", "PathPolicy", "Auto")]

@@ -291,7 +291,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     [InlineData("Start-LtServer 10.0.0.1/24 -TimeoutSec 0", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "TimeoutSec")]
     [InlineData("Start-LtServer 10.0.0.1/24 -LogLevel Loud", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand", "Debug, Information, Warning, Error")]
     [InlineData("Connect-LtNetwork secret -PathPolicy Best", "CannotConvertArgumentNoMessage,LightTunnel.ConnectLtNetworkCommand", "Auto, DirectOnly, RelayOnly")]
-    [InlineData("Connect-LtNetwork secret -AllowRelay maybe", "CannotConvertArgument,LightTunnel.ConnectLtNetworkCommand", "maybe")]
+    [InlineData("Connect-LtNetwork secret -AllowRelay maybe", "CannotConvertArgument,LightTunnel.ConnectLtNetworkCommand", "AllowRelay")]
     [InlineData("Start-LtServer 10.0.0.1/24 -Nonsense 1", "NamedParameterNotFound,LightTunnel.StartLtServerCommand", "Nonsense")]
     [InlineData("Start-LtServer ''", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "Address")]
     [InlineData("Connect-LtNetwork -Invitation secret -Server a.example:9000 -ServerKey k -NetworkKey n", "AmbiguousParameterSet,LightTunnel.ConnectLtNetworkCommand", "Parameter set")]

@@ -14,8 +14,8 @@ namespace LightTunnel.Tests.PowerShellModule;
 [SupportedOSPlatform("linux")]
 public sealed class WatchRouteTests(PlainShell shared) : IClassFixture<PlainShell>
 {
-    private static readonly UsedPath ByServer = new(PathType.Server, IPEndPoint.Parse("203.0.113.7:9000"), PathReason.NoAnswer);
-    private static readonly UsedPath Direct = new(PathType.Direct, IPEndPoint.Parse("[2001:db8::7]:9000"), PathReason.DirectUp);
+    private static readonly RoutePath ByServer = new(PathType.Server, IPEndPoint.Parse("203.0.113.7:9000"), PathReason.NoAnswer);
+    private static readonly RoutePath Direct = new(PathType.Direct, IPEndPoint.Parse("[2001:db8::7]:9000"), PathReason.DirectUp);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
