@@ -23,6 +23,7 @@
         'Start-LtServer'
         'Stop-LtServer'
         'Test-LtConfiguration'
+        'Watch-LtRoute'
     )
     FunctionsToExport = @()
     VariablesToExport = @()

@@ -55,6 +55,9 @@ internal sealed partial class ClientNode : IDirectPathsHost
         peer.Link.RequestHandshake();
     }
 
+    /// <summary>Which paths to a member may be used.</summary>
+    public PathPolicy PolicyOf(Peer peer) => _paths.PolicyOf(peer);
+
     /// <inheritdoc/>
     PathCandidate IDirectPathsHost.ServerPath(Peer peer) => new(
         PathKind.Server, new PathAddress(_server.Path.Endpoint, peer.MemberId), Proven: State == TunnelState.Up && peer.IsListedOnline,
@@ -92,6 +95,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
         peer.Monitor.Reset();
         peer.Online = peer.UsedPath is not null || (peer.IsListedOnline && !peer.IsForbidden);
         _routeLog.NoteChange();
+        Journal.Note(peer);
     }
 
     private PathAddress PathTo(Peer peer) =>
@@ -112,6 +116,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
         {
             _paths.Forget(gone, isGone: true);
             Unlink(gone);
+            Journal.NoteGone(gone);
         }
 
         foreach (Peer told in changes.Told)
@@ -125,6 +130,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
             }
 
             RenewPath(told);
+            Journal.Note(told);
         }
 
         // It may be another process that knows nothing of this link. Old keys stay in use until there are new ones.

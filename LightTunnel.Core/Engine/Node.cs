@@ -67,11 +67,21 @@ internal abstract class Node : ILinkHost, IDisposable
         _trafficPauseTicks = Ticks(TrafficPause);
         _started = services.Time.GetTimestamp();
         _wallAtStart = services.Time.GetUtcNow();
+        Journal = new RouteJournal(services.Log.Tunnel, services.Time, Via);
         Links = new LinkTable(identity, services.Time, this, services.Jitter);
     }
 
     /// <summary>The present, for a data thread's whole batch.</summary>
     public long Timestamp => Time.GetTimestamp();
+
+    /// <summary>What changed, for whoever watches.</summary>
+    public RouteJournal Journal { get; }
+
+    /// <summary>Where the node stands.</summary>
+    public TunnelState State { get; protected set; } = TunnelState.Up;
+
+    /// <summary>The last thing that went wrong, or null.</summary>
+    public string? LastError { get; protected set; }
 
     /// <summary>All links, and the way to open what they carry.</summary>
     public LinkTable Links { get; }
@@ -167,10 +177,12 @@ internal abstract class Node : ILinkHost, IDisposable
             if (peer.ScheduledAt != due)
                 continue;
             peer.ScheduledAt = long.MaxValue;
+            Journal.NoteIfKnown(peer);
             Schedule(peer, RunTimers(peer, now));
         }
 
         next = Math.Min(next, FinishTurn(now));
+        Journal.FinishTurn(State, LastError);
         if (_timers.TryPeek(out _, out long earliest))
             next = Math.Min(next, earliest);
         return _commands.IsEmpty ? next : now;

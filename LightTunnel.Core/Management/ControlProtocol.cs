@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using StreamJsonRpc;
 using StreamJsonRpc.Protocol;
 
@@ -22,6 +23,10 @@ internal interface IControlService
     Task<IReadOnlyList<LogEntry>> ReadLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<LogEntry>> WaitForLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(string tunnel, long afterSequence, int tail, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(string tunnel, long afterSequence, CancellationToken cancellationToken);
 
     Task<InvitationText> CreateInvitationAsync(string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
 

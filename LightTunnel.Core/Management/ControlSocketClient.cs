@@ -1,5 +1,6 @@
 using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using StreamJsonRpc;
 
 namespace LightTunnel.Management;
@@ -126,18 +127,17 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
             nameof(IControlService.ReadLogAsync), [afterSequence, minimumLevel, tail], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
-    public async Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await AskAsync<IReadOnlyList<LogEntry>>(
-                nameof(IControlService.WaitForLogAsync), [afterSequence, minimumLevel], Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
-        }
-        catch (LightTunnelException exception) when (exception.Error == LightTunnelError.Stopped)
-        {
-            return [];
-        }
-    }
+    public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
+        UntilStoppedAsync<LogEntry>(nameof(IControlService.WaitForLogAsync), [afterSequence, minimumLevel], cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<TunnelChange>>(
+            nameof(IControlService.ReadChangesAsync), [afterSequence, tail], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken) =>
+        UntilStoppedAsync<TunnelChange>(nameof(IControlService.WaitForChangesAsync), [afterSequence], cancellationToken);
 
     /// <inheritdoc/>
     public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
@@ -151,6 +151,19 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
     /// <inheritdoc/>
     public Task WaitForStopAsync(CancellationToken cancellationToken) =>
         UntilGoneAsync(nameof(IControlService.WaitForStopAsync), Timeout.InfiniteTimeSpan, cancellationToken);
+
+    /// <summary>Waits for news of a tunnel; one that stops has no more.</summary>
+    private async Task<IReadOnlyList<T>> UntilStoppedAsync<T>(string method, object?[] arguments, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await AskAsync<IReadOnlyList<T>>(method, arguments, Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+        }
+        catch (LightTunnelException exception) when (exception.Error == LightTunnelError.Stopped)
+        {
+            return [];
+        }
+    }
 
     /// <summary>A process that ends takes its tunnels with it, so a lost connection is an answer too.</summary>
     private async Task UntilGoneAsync(string method, TimeSpan timeout, CancellationToken cancellationToken)

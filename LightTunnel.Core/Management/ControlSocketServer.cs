@@ -1,4 +1,5 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using StreamJsonRpc;
 
 namespace LightTunnel.Management;
@@ -108,6 +109,12 @@ internal sealed class ControlSocketServer : IDisposable
         public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(
             string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.WaitForLogAsync(afterSequence, minimumLevel, cancellationToken));
+
+        public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(string tunnel, long afterSequence, int tail, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.ReadChangesAsync(afterSequence, tail, cancellationToken));
+
+        public Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(string tunnel, long afterSequence, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.WaitForChangesAsync(afterSequence, cancellationToken));
 
         public Task<InvitationText> CreateInvitationAsync(
             string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>

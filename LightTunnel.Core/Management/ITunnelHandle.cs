@@ -1,4 +1,5 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using LightTunnel.Membership;
 
 namespace LightTunnel.Management;
@@ -37,6 +38,15 @@ public interface ITunnelHandle
 
     /// <summary>Like <see cref="ReadLogAsync"/>, but waits until there is at least one such entry or the tunnel stops (then empty).</summary>
     Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Changes that are kept in memory, oldest first: those after <paramref name="afterSequence"/> (0 for all), and of those the last
+    /// <paramref name="tail"/>.
+    /// </summary>
+    Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken);
+
+    /// <summary>Like <see cref="ReadChangesAsync"/>, but waits until there is at least one such change or the tunnel stops (then empty).</summary>
+    Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken);
 
     /// <summary>Makes an invitation; only a server can. The text is a secret: who holds it may join.</summary>
     /// <param name="endpoints">"host:port" at which the server is reached; empty for those it was started with.</param>

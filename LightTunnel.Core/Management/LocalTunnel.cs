@@ -54,6 +54,14 @@ internal sealed class LocalTunnel : ITunnelHandle
         _tunnel.Services.Log.WaitAsync(afterSequence, minimumLevel, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
+        Task.FromResult(_tunnel.Node.Journal.Changes.Read(afterSequence, tail: tail));
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken) =>
+        _tunnel.Node.Journal.Changes.WaitAsync(afterSequence, wanted: null, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken)
     {
         if (_tunnel.Options is not ServerOptions server)
@@ -133,7 +141,7 @@ internal sealed class LocalTunnel : ITunnelHandle
         {
             Name = Name,
             Role = Role,
-            State = _tunnel.IsStopping ? TunnelState.Stopping : client?.State ?? TunnelState.Up,
+            State = _tunnel.IsStopping ? TunnelState.Stopping : _tunnel.Node.State,
             Addresses = [.. _tunnel.Node.Forwarding.OwnAddresses.Select(address => address.ToString())],
             PublicKey = _publicKey.ToString(),
             InterfaceName = _tunnel.Services.Tun.Name,
@@ -146,9 +154,11 @@ internal sealed class LocalTunnel : ITunnelHandle
             Server = client is null ? null : serverEndpoint.IsSpecified ? serverEndpoint.ToString() : ((ClientOptions)options).Servers[0].ToString(),
             ServerKey = (options as ClientOptions)?.ServerKey.ToString(),
             PublicEndpoint = client is { PublicEndpoint.IsSpecified: true } ? client.PublicEndpoint.ToIPEndPoint() : null,
+            NatType = (client?.Nat ?? default).ClassicName,
+            PortMapping = client is { PortMapping.IsSpecified: true } ? client.PortMapping.ToString() : null,
             Connected = client?.Registered,
             Reconnects = client?.Reconnects ?? 0,
-            LastError = _tunnel.Failure ?? client?.LastError,
+            LastError = _tunnel.Failure ?? _tunnel.Node.LastError,
             Peers = others.Count,
             PeersOnline = others.Count(peer => peer.Online),
             PeersDirect = others.Count(peer => peer.PathType is PathType.Lan or PathType.Direct),

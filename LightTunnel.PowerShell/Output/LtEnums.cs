@@ -1,6 +1,44 @@
 namespace LightTunnel;
 
-// The engine has these enumerations too, value by value (a test compares them). They are repeated here because a session must be able to
+/// <summary>What kind of NAT stands before a node, by the names people know (RFC 3489).</summary>
+public enum LtNatType
+{
+    /// <summary>Not measured, or not known of a peer.</summary>
+    Unknown,
+
+    /// <summary>None: the node has a public address.</summary>
+    None,
+
+    /// <summary>Every remote endpoint is seen from, and may write to, the same outer endpoint.</summary>
+    FullCone,
+
+    /// <summary>The same, but only addresses that were written to may write back.</summary>
+    RestrictedCone,
+
+    /// <summary>The same, but only endpoints that were written to may write back.</summary>
+    PortRestrictedCone,
+
+    /// <summary>Different remote endpoints see different outer endpoints.</summary>
+    Symmetric,
+}
+
+/// <summary>What happened to a route.</summary>
+public enum LtRouteChangeKind
+{
+    /// <summary>Nothing: it is so at the moment at which somebody begins to watch.</summary>
+    Current,
+
+    /// <summary>It is new.</summary>
+    Added,
+
+    /// <summary>It takes another path, or its peer came online or went offline.</summary>
+    Changed,
+
+    /// <summary>Its peer is no member any more, or has another address.</summary>
+    Removed,
+}
+
+// The engine has these enumerations, from here on, too, value by value (a test compares them). They are repeated here because a session must be able to
 // name them, [LightTunnel.LtRouteType]::Server, while the engine lives in a load context of its own.
 
 /// <summary>Where a tunnel stands.</summary>
@@ -97,6 +135,19 @@ public enum LtConfigurationSeverity
 
     /// <summary>The file cannot be used.</summary>
     Error,
+}
+
+/// <summary>Which paths to other members may be used.</summary>
+public enum LtPathPolicy
+{
+    /// <summary>The best there is.</summary>
+    Auto,
+
+    /// <summary>Only direct paths; without one the peer is not reached.</summary>
+    DirectOnly,
+
+    /// <summary>Only through another member or the server.</summary>
+    RelayOnly,
 }
 
 /// <summary>Why a peer is reached the way it is.</summary>

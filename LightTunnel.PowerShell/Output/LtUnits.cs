@@ -8,6 +8,9 @@ public static class LtUnits
 {
     private static readonly string[] ByteUnits = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
+    /// <summary>In the order of <see cref="LtNatType"/>.</summary>
+    private static readonly string[] NatNames = ["Unknown", "None (Public IP)", "Full Cone", "Restricted Cone", "Port-Restricted Cone", "Symmetric"];
+
     /// <summary>"512 B", "1.2 MB": powers of 1000, as network tools count.</summary>
     public static string Bytes(long bytes)
     {
@@ -89,6 +92,12 @@ public static class LtUnits
 
         return result.ToString();
     }
+
+    /// <summary>The name people know: "None (Public IP)", "Port-Restricted Cone".</summary>
+    public static string NatType(LtNatType type) => NatNames[(int)type];
+
+    /// <summary>The other way round; what this version does not know is unknown.</summary>
+    internal static LtNatType NatTypeOf(string name) => (LtNatType)Math.Max(0, Array.IndexOf(NatNames, name));
 
     /// <summary>"0 %", "2.5 %"; a dash when not measured.</summary>
     public static string Share(double? share) =>

@@ -42,10 +42,10 @@ internal static class KnownNames
             Remember(Kind.Address, address.ToString(), peer.Name);
     }
 
-    public static void Remember(LtRoute route)
+    public static void RememberRoute(string destination, string peer)
     {
-        Remember(Kind.Destination, route.Destination, route.Peer);
-        Remember(Kind.Peer, route.Peer, null);
+        Remember(Kind.Destination, destination, peer);
+        Remember(Kind.Peer, peer, null);
     }
 
     /// <summary>Names of the given kinds that begin with what was typed, tunnels of this process included.</summary>

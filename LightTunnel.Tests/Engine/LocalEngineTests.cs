@@ -4,6 +4,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Packets;
+using LightTunnel.Routing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
@@ -97,6 +98,36 @@ public sealed class LocalEngineTests : IDisposable
         Assert.Equal(LightTunnelError.TunUnavailable, failure.Error);
         Assert.DoesNotContain(server, TunnelCatalog.Local);
         await server.StopAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task Changes_TellOfMembers_AndEndWithTheTunnel()
+    {
+        ITunnelHandle server = await StartServerAsync("watched");
+        ITunnelHandle client = await ConnectAsync("seen", server);
+        RouteChange joined = await FindAsync(route => route.Peer == "seen");
+        Assert.Equal((null, PathType.Lan), (joined.Old, joined.New!.Type));
+
+        await client.StopAsync(Cancellation);
+        RouteChange left = await FindAsync(route => route is { Peer: "seen", Old: not null });
+        Assert.Equal((PathType.Lan, PathType.Offline, PathReason.PeerOffline), (left.Old!.Type, left.New!.Type, left.New.Reason));
+
+        long newest = (await server.ReadChangesAsync(0, 1, Cancellation))[0].Sequence;
+        await server.StopAsync(Cancellation);
+        TunnelChange stopped = Assert.Single(await server.WaitForChangesAsync(newest, Cancellation));
+        Assert.Equal(new StateChange(TunnelState.Up, TunnelState.Stopped, null), stopped.State);
+        Assert.Empty(await server.WaitForChangesAsync(stopped.Sequence, Cancellation));
+
+        async Task<RouteChange> FindAsync(Func<RouteChange, bool> wanted)
+        {
+            for (long after = 0; ;)
+            {
+                IReadOnlyList<TunnelChange> changes = await server.WaitForChangesAsync(after, Cancellation).WaitAsync(Patience, Cancellation);
+                if (changes.Select(change => change.Route).OfType<RouteChange>().FirstOrDefault(wanted) is { } found)
+                    return found;
+                after = changes[^1].Sequence;
+            }
+        }
     }
 
     [Fact]

@@ -25,12 +25,22 @@ public sealed class NattedNetworkTests
         await heartbeat.WaitForAnswerAsync(Patience, Token);
 
         await BecomesAsync(alice, "Direct", "DirectUp");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var begun = new TaskCompletionSource();
+        Task<ShellResult> watching = alice.Shell.TryInvokeAsync(
+            $"Watch-LtRoute {RunningNetwork.BobAddress}", runspace: "watch", onOutput: _ => begun.TrySetResult(), cancellationToken: stop.Token);
+        await begun.Task.WaitAsync(Patience, Token);
         laboratory.CutBetween("alice", "bob");
         await BecomesAsync(alice, "Server", "PathLost", "NoAnswer", "Punching");
         await heartbeat.WaitForAnswerAsync(Patience, Token);
         laboratory.HealBetween("alice", "bob");
         await BecomesAsync(alice, "Direct", "DirectUp");
         await heartbeat.WaitForAnswerAsync(Patience, Token);
+
+        await stop.CancelAsync();
+        string?[] paths = [.. (await watching).Output.Select(change => change.Text("Type"))];
+        Assert.Contains("Server", paths);
+        Assert.Equal(("Direct", "Direct"), (paths[0], paths[^1]));
     }
 
     /// <summary>Waits until alice's route to bob is of a type, and looks at the reason that the peer then has.</summary>

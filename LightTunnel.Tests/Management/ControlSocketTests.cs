@@ -1,8 +1,11 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Membership;
+using LightTunnel.Routing;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -75,6 +78,27 @@ public sealed class ControlSocketTests : IDisposable
         Assert.Empty(await last);
         Assert.True(tunnel.IsStopped);
         await remote.WaitForStopAsync(Token);
+    }
+
+    [Fact]
+    public async Task Remote_WaitForChanges_ReturnsWithTheNextOnesAndEmptyWhenStopped()
+    {
+        FakeTunnel tunnel = FakeTunnel.SampleServer();
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+        RemoteTunnelHandle remote = Remote("office");
+        var direct = new RoutePath(PathType.Direct, IPEndPoint.Parse("[2001:db8::7]:9000"), PathReason.DirectUp) { Via = "nas" };
+
+        Task<IReadOnlyList<TunnelChange>> next = remote.WaitForChangesAsync(0, Token);
+        tunnel.Change("laptop", "10.0.0.21/32", null, direct);
+        TunnelChange change = Assert.Single(await next);
+        Assert.Equal((1, "office", "laptop", null, direct), (change.Sequence, change.Tunnel, change.Route!.Peer, change.Route.Old, change.Route.New));
+        Assert.Equal(["10.0.0.21/32"], change.Route.Destinations);
+        tunnel.Change(TunnelState.Up, TunnelState.Reconnecting, "why");
+        Assert.Equal(new StateChange(TunnelState.Up, TunnelState.Reconnecting, "why"), Assert.Single(await remote.ReadChangesAsync(0, 1, Token)).State);
+
+        Task<IReadOnlyList<TunnelChange>> last = remote.WaitForChangesAsync(2, Token);
+        await remote.StopAsync(Token);
+        Assert.Empty(await last);
     }
 
     [Fact]

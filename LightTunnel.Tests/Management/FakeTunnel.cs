@@ -1,4 +1,5 @@
 using System.Net;
+using System.Threading.Channels;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Management;
@@ -13,9 +14,10 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public const string InvitationSecret = "lt1-the-secret-line";
 
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Lock _gate = new();
-    private readonly List<LogEntry> _log = [];
-    private TaskCompletionSource _logged = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Journal<LogEntry> _log = new(100);
+    private readonly Journal<TunnelChange> _changes = new(100);
+    private readonly Channel<bool> _watched = Channel.CreateUnbounded<bool>();
+    private readonly Channel<bool> _unwatched = Channel.CreateUnbounded<bool>();
 
     public string Name => name;
 
@@ -45,12 +47,12 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Peers =
         [
             Peer(name, "nas", "10.0.0.20", PathType.Server, 31.4, 2_000_000_000, 15_100_000, TimeSpan.FromMinutes(5.5)),
-            Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 1_234_567, 999, TimeSpan.FromHours(2.5)),
+            Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 1_234_567, 999, TimeSpan.FromHours(2.5)) with { NatType = "Full Cone", RelaysForOthers = true },
             Peer(name, "phone", "10.0.0.22", PathType.Offline, null, 0, 0, null),
         ],
         Routes =
         [
-            Route(name, "10.0.0.20/32", RouteType.Server, "10.0.0.1", "nas", 31.4, 55, RouteState.Up),
+            Route(name, "10.0.0.20/32", RouteType.Server, "10.0.0.1", "nas", 31.4, 55, RouteState.Up) with { Reason = PathReason.NoAnswer },
             Route(name, "10.0.0.21/32", RouteType.Direct, "10.0.0.21", "laptop", 1.24, 120, RouteState.Up),
             Route(name, "192.168.7.0/24", RouteType.Relay, "10.0.0.21", "nas", null, 0, RouteState.Unproven),
         ],
@@ -58,15 +60,24 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public static FakeTunnel SampleClient(string name = "home") => new(name, TunnelRole.Client);
 
-    public void Log(LogLevel level, string message)
+    public void Log(LogLevel level, string message) => _log.Add(sequence => new LogEntry(sequence, TimeOf(sequence), level, name, message, null));
+
+    /// <summary>A peer is reached another way.</summary>
+    public void Change(string peer, string destination, RoutePath? old, RoutePath? now) => Change(new RouteChange
     {
-        lock (_gate)
-        {
-            _log.Add(new LogEntry(_log.Count + 1, new DateTimeOffset(2026, 5, 1, 10, 0, 0, 120, TimeSpan.Zero).AddSeconds(_log.Count), level, name, message, null));
-            _logged.TrySetResult();
-            _logged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        }
-    }
+        Peer = peer,
+        Destinations = [destination],
+        Old = old,
+        New = now,
+        RoundTrip = now is null ? null : TimeSpan.FromMilliseconds(31.4),
+        Quality = 55,
+    });
+
+    public void Change(RouteChange change) =>
+        _changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = TimeOf(sequence), Tunnel = name, Route = change });
+
+    public void Change(TunnelState old, TunnelState now, string? reason = null) =>
+        _changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = TimeOf(sequence), Tunnel = name, State = new StateChange(old, now, reason) });
 
     public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) => Answer(() => new TunnelStatus
     {
@@ -84,6 +95,8 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Endpoints = ["vpn.example.org:9000"],
         Server = role == TunnelRole.Client ? "203.0.113.7:9000" : null,
         PublicEndpoint = role == TunnelRole.Client ? IPEndPoint.Parse("198.51.100.4:40000") : null,
+        NatType = role == TunnelRole.Client ? "Port-Restricted Cone" : "Unknown",
+        PortMapping = role == TunnelRole.Client ? "198.51.100.4:9000" : null,
         Peers = 3,
         PeersOnline = 2,
         PeersDirect = 1,
@@ -102,21 +115,33 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) => Answer(() => Routes);
 
     public Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
-        Answer<IReadOnlyList<LogEntry>>(() => Entries(afterSequence, minimumLevel, tail));
+        Answer(() => _log.Read(afterSequence, entry => entry.Level >= minimumLevel, tail));
 
-    public async Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
+        _log.WaitAsync(afterSequence, entry => entry.Level >= minimumLevel, cancellationToken);
+
+    public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
+        Answer(() => _changes.Read(afterSequence, tail: tail));
+
+    public async Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken)
     {
-        while (true)
+        Task<IReadOnlyList<TunnelChange>> waiting = _changes.WaitAsync(afterSequence, wanted: null, cancellationToken);
+        _watched.Writer.TryWrite(true);
+        try
         {
-            Task logged;
-            lock (_gate)
-                logged = _logged.Task;
-            LogEntry[] entries = Entries(afterSequence, minimumLevel, int.MaxValue);
-            if (entries.Length > 0 || IsStopped)
-                return entries;
-            await Task.WhenAny(logged, _stopped.Task).WaitAsync(cancellationToken);
+            return await waiting;
+        }
+        finally
+        {
+            _unwatched.Writer.TryWrite(true);
         }
     }
+
+    /// <summary>Completes when somebody has begun to wait for changes.</summary>
+    public Task WatchedAsync(CancellationToken cancellationToken) => _watched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
+
+    /// <summary>Completes when somebody has ceased to wait for changes.</summary>
+    public Task UnwatchedAsync(CancellationToken cancellationToken) => _unwatched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
 
     public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) => Answer(() =>
     {
@@ -128,6 +153,8 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     {
         OnStop?.Invoke(this);
         _stopped.TrySetResult();
+        _log.Complete();
+        _changes.Complete();
         return Task.CompletedTask;
     }
 
@@ -168,11 +195,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Updated = new DateTimeOffset(2026, 5, 1, 10, 0, 0, TimeSpan.Zero),
     };
 
-    private LogEntry[] Entries(long afterSequence, LogLevel minimumLevel, int tail)
-    {
-        lock (_gate)
-            return [.. _log.Where(entry => entry.Sequence > afterSequence && entry.Level >= minimumLevel).TakeLast(tail)];
-    }
+    private static DateTimeOffset TimeOf(long sequence) => new DateTimeOffset(2026, 5, 1, 10, 0, 0, 120, TimeSpan.Zero).AddSeconds(sequence - 1);
 
     private Task<T> Answer<T>(Func<T> answer) => Failure is null ? Task.FromResult(answer()) : Task.FromException<T>(Failure);
 }

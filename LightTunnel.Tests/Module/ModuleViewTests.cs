@@ -1,8 +1,11 @@
+using System.Net;
 using System.Runtime.Versioning;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using LightTunnel.Lab;
+using LightTunnel.Routing;
 using LightTunnel.Tests.Management;
 using Xunit;
 
@@ -68,9 +71,54 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         """);
 
     [Fact]
+    public async Task RouteChanges()
+    {
+        await shared.Shell.ResetAsync();
+        FakeTunnel server = FakeTunnel.SampleServer();
+        shared.Shell.Serve(server);
+        var direct = new RoutePath(PathType.Direct, IPEndPoint.Parse("192.0.2.7:9000"), PathReason.DirectUp);
+        var byServer = new RoutePath(PathType.Server, IPEndPoint.Parse("203.0.113.7:9000"), PathReason.BothNatsRandom);
+
+        Task<string> shown = shared.Shell.ShowAsync("Watch-LtRoute -ChangesOnly");
+        await server.WatchedAsync(TestContext.Current.CancellationToken);
+        server.Change("nas", "10.0.0.20/32", null, byServer);
+        server.Change("nas", "10.0.0.20/32", byServer, direct);
+        server.Change("workstation", "192.168.100.200/32", direct, null);
+        await server.StopAsync(TestContext.Current.CancellationToken);
+
+        Assert.Equal("""
+            Time         Destination        Peer      Was     Path       RTT Reason
+            ----         -----------        ----      ---     ----       --- ------
+            10:00:00.120 10.0.0.20/32       nas               Server   31 ms BothNatsRandom
+            10:00:01.120 10.0.0.20/32       nas       Server  Direct   31 ms DirectUp
+            10:00:02.120 192.168.100.200/32 workstat… Direct  Offline      - PeerOffline
+            """, await shown);
+    }
+
+    [Theory]
+    [InlineData("Get-LtNetwork", "NatType", "Port-Restricted Cone")]
+    [InlineData("Get-LtNetwork", "PortMapping", "198.51.100.4:9000")]
+    [InlineData("Get-LtPeer laptop", "NatType", "Full Cone")]
+    [InlineData("Get-LtPeer laptop", "RelaysForOthers", "True")]
+    [InlineData("Get-LtPeer nas", "PathPolicy", "Auto")]
+    [InlineData("Get-LtRoute 10.0.0.20", "Reason", "No endpoint of the peer has answered; attempts go on.")]
+    public async Task List_TellsHowAndWhy(string script, string label, string value)
+    {
+        await shared.Shell.ResetAsync();
+        shared.Shell.Serve(FakeTunnel.SampleServer(), FakeTunnel.SampleClient());
+        string type = (await shared.Shell.RunAsync($"({script}).GetType().Name")).Single().ToString();
+
+        XElement view = Views().Single(view => view.Element("Name")!.Value == type + ".List");
+        XElement item = view.Descendants("ListItem").Single(item => (item.Element("Label") ?? item.Element("PropertyName"))!.Value == label);
+        string expression = item.Element("ScriptBlock")?.Value ?? "$_." + item.Element("PropertyName")!.Value;
+
+        Assert.Equal(value, (await shared.Shell.RunAsync($"{script} | ForEach-Object {{ \"$({expression})\" }}")).Single().ToString());
+    }
+
+    [Fact]
     public void Views_NameOnlyPropertiesThatThereAre_AndEveryTypeHasBoth()
     {
-        XElement[] views = [.. XDocument.Load(Path.Combine(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "LightTunnel.Format.ps1xml")).Descendants("View")];
+        XElement[] views = Views();
         foreach (XElement view in views)
         {
             Type type = typeof(LtServer).Assembly.GetType(view.Element("ViewSelectedBy")!.Element("TypeName")!.Value, throwOnError: true)!;
@@ -80,7 +128,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         }
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
-        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtPeer", "LtRoute", "LtServer"];
+        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
         Assert.Equal(types.SelectMany(type => (string[])[type + ".List", type + ".Table"]), names);
     }
 
@@ -97,6 +145,9 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         Assert.Contains(lines, line => line.StartsWith("   3      1 listenPrt        ", StringComparison.Ordinal));
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 80));
     }
+
+    private static XElement[] Views() =>
+        [.. XDocument.Load(Path.Combine(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "LightTunnel.Format.ps1xml")).Descendants("View")];
 
     private async Task ShowsAsync(string script, string expected)
     {

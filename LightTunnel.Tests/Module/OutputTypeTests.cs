@@ -1,7 +1,9 @@
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Management;
 using LightTunnel.Routing;
+using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.PowerShellModule;
@@ -12,6 +14,7 @@ public sealed class OutputTypeTests
     [InlineData(typeof(TunnelState), typeof(LtTunnelState))]
     [InlineData(typeof(RouteType), typeof(LtRouteType))]
     [InlineData(typeof(PathType), typeof(LtPathType))]
+    [InlineData(typeof(PathPolicy), typeof(LtPathPolicy))]
     [InlineData(typeof(PathReason), typeof(LtPathReason))]
     [InlineData(typeof(RouteState), typeof(LtRouteState))]
     [InlineData(typeof(LogLevel), typeof(LtLogLevel))]
@@ -58,6 +61,19 @@ public sealed class OutputTypeTests
     [InlineData(0.025, "2.5 %")]
     [InlineData(1.0, "100 %")]
     public void Share_IsInPercent(double? share, string text) => Assert.Equal(text, LtUnits.Share(share));
+
+    [Fact]
+    public void NatType_HasTheNamesThatTheEngineUses()
+    {
+        EndpointDependence[] all = Enum.GetValues<EndpointDependence>();
+        string[] names = [.. all.SelectMany(mapping => all.Select(filtering => new NatBehaviour(mapping, filtering).ClassicName))
+            .Append(new NatBehaviour(default, Presence: NatPresence.None).ClassicName).Distinct()];
+
+        Assert.Equal(Enum.GetValues<LtNatType>(), names.Select(LtUnits.NatTypeOf).Order());
+        Assert.All(names, name => Assert.Equal(name, LtUnits.NatType(LtUnits.NatTypeOf(name))));
+        Assert.Equal(LtNatType.Unknown, LtUnits.NatTypeOf("something new"));
+        Assert.Equal("Unknown", new TunnelStatus { Name = "n", Role = default, State = default, Addresses = [], PublicKey = "k", Counters = new TunnelCounters() }.NatType);
+    }
 
     private static IEnumerable<(string, int)> Pairs(Type type) => Enum.GetNames(type).Select(name => (name, Convert.ToInt32(Enum.Parse(type, name), null)));
 }
