@@ -8,9 +8,13 @@ namespace LightTunnel.Engine;
 /// <summary>The part of a client that deals with other members: whom it knows, links with them, and the paths that these take.</summary>
 internal sealed partial class ClientNode : IDirectPathsHost
 {
-    /// <summary>What a member's datagrams may take from now on; null for what the network says. Control loop.</summary>
+    /// <summary>The path policies of single members.</summary>
+    public PeerPolicies Policies { get; init; } = PeerPolicies.Forgotten();
+
+    /// <summary>What a member's datagrams may take from now on, also after a restart; null for what the network says. Control loop.</summary>
     public void SetPolicy(Peer peer, PathPolicy? policy)
     {
+        Policies.Set(peer.Key, policy);
         peer.Policy = policy;
         _paths.OnPolicyChanged(peer);
     }
@@ -121,6 +125,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
 
         foreach (Peer told in changes.Told)
         {
+            told.Policy = Policies.Of(told.Key);
             _paths.OnMember(told);
             _paths.Choose(told);
             if (!told.IsListedOnline && told.UsedPath is null)

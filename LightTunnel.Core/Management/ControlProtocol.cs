@@ -1,9 +1,10 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Routing;
 using StreamJsonRpc;
 using StreamJsonRpc.Protocol;
 
@@ -29,6 +30,12 @@ internal interface IControlService
     Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(string tunnel, long afterSequence, CancellationToken cancellationToken);
 
     Task<InvitationText> CreateInvitationAsync(string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
+
+    Task<PeerTestReport> TestPeerAsync(string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
+
+    Task<NetworkTestReport> TestNetworkAsync(string tunnel, TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
+
+    Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
     Task StopAsync(string tunnel, CancellationToken cancellationToken);
 

@@ -1,6 +1,7 @@
-using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Routing;
 using StreamJsonRpc;
 
 namespace LightTunnel.Management;
@@ -13,6 +14,9 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
 
     /// <summary>Time for a process to answer any other question.</summary>
     public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Time for a test, beyond what its caller allows for waiting.</summary>
+    public static readonly TimeSpan TestGrace = TimeSpan.FromSeconds(60);
 
     /// <summary>Time for a tunnel to be taken down.</summary>
     public static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(20);
@@ -143,6 +147,20 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
     public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
         AskAsync<InvitationText>(
             nameof(IControlService.CreateInvitationAsync), [endpoints, expires], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+        AskAsync<PeerTestReport>(
+            nameof(IControlService.TestPeerAsync), [request, progress], request.Timeout + ControlSocketClient.TestGrace, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+        AskAsync<NetworkTestReport>(
+            nameof(IControlService.TestNetworkAsync), [timeout, progress], timeout + ControlSocketClient.TestGrace, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken) =>
+        AskAsync<object?>(nameof(IControlService.SetPeerPolicyAsync), [publicKey, policy], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) =>

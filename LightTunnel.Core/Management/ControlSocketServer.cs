@@ -1,5 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Routing;
 using StreamJsonRpc;
 
 namespace LightTunnel.Management;
@@ -119,6 +120,17 @@ internal sealed class ControlSocketServer : IDisposable
         public Task<InvitationText> CreateInvitationAsync(
             string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.CreateInvitationAsync(endpoints, expires, cancellationToken));
+
+        public Task<PeerTestReport> TestPeerAsync(
+            string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.TestPeerAsync(request, progress, cancellationToken));
+
+        public Task<NetworkTestReport> TestNetworkAsync(
+            string tunnel, TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.TestNetworkAsync(timeout, progress, cancellationToken));
+
+        public Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.SetPeerPolicyAsync(publicKey, policy, cancellationToken)));
 
         public Task StopAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.StopAsync(cancellationToken)));

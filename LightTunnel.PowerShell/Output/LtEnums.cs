@@ -192,3 +192,89 @@ public enum LtPathReason
     /// <summary>The peer is the server itself.</summary>
     IsServer,
 }
+
+/// <summary>Which paths to one member may be used.</summary>
+public enum LtPeerPathPolicy
+{
+    /// <summary>What the network's policy says.</summary>
+    Default,
+
+    /// <summary>The best there is.</summary>
+    Auto,
+
+    /// <summary>Only direct paths; without one the peer is not reached.</summary>
+    DirectOnly,
+
+    /// <summary>Only through another member or the server.</summary>
+    RelayOnly,
+}
+
+/// <summary>What a NAT's mapping or filtering depends on, in the words of RFC 4787.</summary>
+public enum LtEndpointDependence
+{
+    /// <summary>Not measured.</summary>
+    Unknown,
+
+    /// <summary>The same for every remote endpoint.</summary>
+    EndpointIndependent,
+
+    /// <summary>Differs by remote address.</summary>
+    AddressDependent,
+
+    /// <summary>Differs by remote address and port.</summary>
+    AddressAndPortDependent,
+}
+
+/// <summary>How a NAT chooses the outer port of a new mapping, in the words of RFC 4787.</summary>
+public enum LtPortAssignment
+{
+    /// <summary>Not measured.</summary>
+    Unknown,
+
+    /// <summary>The inner port, when free.</summary>
+    Preserving,
+
+    /// <summary>A fixed step from the last one.</summary>
+    Sequential,
+
+    /// <summary>No rule to be seen.</summary>
+    Random,
+}
+
+/// <summary>How an endpoint of a peer came to be known.</summary>
+public enum LtCandidateKind
+{
+    /// <summary>An address of one of the peer's own interfaces.</summary>
+    Host,
+
+    /// <summary>An endpoint that a person gave.</summary>
+    Manual,
+
+    /// <summary>Where the server sees the peer.</summary>
+    ServerReflexive,
+
+    /// <summary>Where another member sees the peer, or whence its probe came.</summary>
+    PeerReflexive,
+
+    /// <summary>A port that the peer's router forwards on request.</summary>
+    PortMapped,
+
+    /// <summary>The endpoint that a NAT with sequential ports will most likely hand out next.</summary>
+    Predicted,
+}
+
+/// <summary>What came of probing one endpoint of a peer.</summary>
+public enum LtProbeResult
+{
+    /// <summary>No probe was sent to it.</summary>
+    NotTried,
+
+    /// <summary>Nothing came back.</summary>
+    NoAnswer,
+
+    /// <summary>The peer's probes came from there, but it answered none of ours: one direction is broken.</summary>
+    OneWay,
+
+    /// <summary>Probes were answered: the path works in both directions.</summary>
+    Answered,
+}

@@ -113,4 +113,7 @@ public sealed class LtPeer
 
     /// <summary>The name.</summary>
     public override string ToString() => Name;
+
+    /// <summary>The engine knows no policy "Default": it has none for that member then.</summary>
+    internal static PathPolicy? ToEngine(LtPeerPathPolicy policy) => policy == LtPeerPathPolicy.Default ? null : Enum.Parse<PathPolicy>(policy.ToString());
 }

@@ -37,6 +37,14 @@ public static class LtUnits
         { } value => string.Create(CultureInfo.InvariantCulture, $"{value.TotalSeconds:0.0} s"),
     };
 
+    /// <summary>"1.2 ms / 1.4 ms / 2.0 ms"; a dash when not measured.</summary>
+    public static string RoundTrips(TimeSpan? minimum, TimeSpan? average, TimeSpan? maximum) =>
+        average is null ? "-" : $"{RoundTrip(minimum)} / {RoundTrip(average)} / {RoundTrip(maximum)}";
+
+    /// <summary>"0.0 s", "-12.3 s"; a dash when not measured.</summary>
+    public static string Seconds(TimeSpan? time) =>
+        time is null ? "-" : string.Create(CultureInfo.InvariantCulture, $"{Math.Round(time.Value.TotalSeconds, 1) + 0.0:0.0} s");
+
     /// <summary>"3 s", "5 min", "2 h", "4 d".</summary>
     public static string Duration(TimeSpan time) => time switch
     {

@@ -108,6 +108,14 @@ internal sealed class PeerNameCompleter : IArgumentCompleter
         KnownNames.Complete(wordToComplete, KnownNames.Kind.Peer);
 }
 
+/// <summary>Completes names and tunnel addresses of peers.</summary>
+internal sealed class PeerCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Peer, KnownNames.Kind.Address);
+}
+
 /// <summary>Completes tunnel addresses.</summary>
 internal sealed class AddressCompleter : IArgumentCompleter
 {

@@ -48,6 +48,68 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         """);
 
     [Fact]
+    public Task PeerTest() => ShowsAsync("Test-LtP2P nas -Network home", """
+        Peer              : nas (10.0.0.20)
+        Network           : home
+        P2P               : False
+        Type              : Server
+        Endpoint          : [2001:db8::7]:9000
+        RTT min/avg/max   : 16 ms / 31 ms / 63 ms
+        Loss              : 10 %
+        ServerRTT         : 94 ms
+        LocalNat          : Symmetric
+        PeerNat           : Symmetric
+        Candidates        : Host 192.168.7.20:9000: no answer to 7 probes
+                            ServerReflexive 198.51.100.4:40000: its probes arrive, 1
+                            probe of ours not answered
+                            PeerReflexive [2001:db8::7]:9000: answered in 1.2 ms
+        Reason            : Both NATs choose ports that cannot be predicted.
+        RecommendedAction : Forward a UDP port to one of the two machines in its router
+                            (by hand, or let UPnP or PCP do it), and tell it with
+                            Connect-LtNetwork -AdvertiseEndpoint.
+        """, FakeTunnel.SampleMember());
+
+    [Fact]
+    public Task Candidates() => ShowsAsync("(Test-LtP2P laptop -Network office).Candidates", """
+        Kind            Endpoint              Result   Sent Answered     RTT InUse
+        ----            --------              ------   ---- --------     --- -----
+        Host            192.168.7.20:9000     NoAnswer    7        0       - False
+        ServerReflexive 198.51.100.4:40000    OneWay      1        0       - False
+        PeerReflexive   [2001:db8::7]:9000    Answered    9        8  1.2 ms True
+        """);
+
+    [Fact]
+    public Task NetworkTest() => ShowsAsync("Test-LtNetwork", """
+        Name                : home
+        Server              : 203.0.113.7:9000
+        ServerReachable     : True
+        RTT min/avg/max     : 12 ms / 12 ms / 15 ms
+        Loss                : 0 %
+        Nat                 : Port-Restricted Cone
+        NatMapping          : EndpointIndependent
+        NatFiltering        : AddressAndPortDependent
+        PortAssignment      : Preserving
+        PublicEndpoint      : 198.51.100.4:40000
+        PortMapping         : none: No router here forwards ports on request.
+        IPv6Address         :
+        ServerReachableIPv6 :
+        Mtu                 : 1400
+        LargestPacket       : 1352
+        ClockOffset         : -0.3 s
+        Problems            : Packets longer than 1352 bytes are lost, while the
+                              tunnel's MTU is 1400. Join with Connect-LtNetwork -Mtu
+                              1352.
+        """, FakeTunnel.SampleMember());
+
+    [Fact]
+    public Task NetworkProblems() => ShowsAsync("(Test-LtNetwork).Problems", """
+        Message                                RecommendedAction
+        -------                                -----------------
+        Packets longer than 1352 bytes are     Join with Connect-LtNetwork -Mtu 1352.
+        lost, while the tunnel's MTU is 1400.
+        """, FakeTunnel.SampleMember());
+
+    [Fact]
     public Task Invitation() => ShowsAsync("New-LtInvitation", """
         Network          Endpoints                Expires          Text
         -------          ---------                -------          ----
@@ -128,7 +190,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         }
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
-        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
+        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
         Assert.Equal(types.SelectMany(type => (string[])[type + ".List", type + ".Table"]), names);
     }
 
@@ -149,13 +211,13 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
     private static XElement[] Views() =>
         [.. XDocument.Load(Path.Combine(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "LightTunnel.Format.ps1xml")).Descendants("View")];
 
-    private async Task ShowsAsync(string script, string expected)
+    private async Task ShowsAsync(string script, string expected, FakeTunnel? client = null)
     {
         await shared.Shell.ResetAsync();
         FakeTunnel server = FakeTunnel.SampleServer();
         server.Log(LogLevel.Information, "Routing stats: 1 peers, 1 direct, 0 relay, 0 server");
         server.Log(LogLevel.Warning, "  Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=connected-local throughServer=false");
-        shared.Shell.Serve(server, FakeTunnel.SampleClient());
+        shared.Shell.Serve(server, client ?? FakeTunnel.SampleClient());
 
         Assert.Equal(expected, await shared.Shell.ShowAsync(script));
     }

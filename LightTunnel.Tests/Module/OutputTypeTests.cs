@@ -19,6 +19,10 @@ public sealed class OutputTypeTests
     [InlineData(typeof(RouteState), typeof(LtRouteState))]
     [InlineData(typeof(LogLevel), typeof(LtLogLevel))]
     [InlineData(typeof(ConfigurationSeverity), typeof(LtConfigurationSeverity))]
+    [InlineData(typeof(EndpointDependence), typeof(LtEndpointDependence))]
+    [InlineData(typeof(PortAssignment), typeof(LtPortAssignment))]
+    [InlineData(typeof(CandidateKind), typeof(LtCandidateKind))]
+    [InlineData(typeof(ProbeResult), typeof(LtProbeResult))]
     public void Enumeration_OfTheModule_HasTheEnginesNamesAndValues(Type engine, Type module) => Assert.Equal(Pairs(engine), Pairs(module));
 
     [Theory]
@@ -74,6 +78,28 @@ public sealed class OutputTypeTests
         Assert.Equal(LtNatType.Unknown, LtUnits.NatTypeOf("something new"));
         Assert.Equal("Unknown", new TunnelStatus { Name = "n", Role = default, State = default, Addresses = [], PublicKey = "k", Counters = new TunnelCounters() }.NatType);
     }
+
+    [Theory]
+    [InlineData(null, "-")]
+    [InlineData(0.04, "0.0 s")]
+    [InlineData(-0.04, "0.0 s")]
+    [InlineData(-12.34, "-12.3 s")]
+    public void Seconds_HaveASign(double? seconds, string text) =>
+        Assert.Equal(text, LtUnits.Seconds(seconds is null ? null : TimeSpan.FromSeconds(seconds.Value)));
+
+    [Fact]
+    public void EveryPathReason_ThatIsNotDirect_SaysWhatToDo()
+    {
+        foreach (PathReason reason in Enum.GetValues<PathReason>())
+        {
+            Assert.EndsWith(".", reason.Sentence(), StringComparison.Ordinal);
+            Assert.Equal(reason is PathReason.DirectUp or PathReason.IsServer, reason.RecommendedAction() is null);
+        }
+    }
+
+    [Fact]
+    public void PeerPathPolicy_IsTheEnginesAndDefault() =>
+        Assert.Equal(["Default", .. Enum.GetNames<PathPolicy>()], Enum.GetNames<LtPeerPathPolicy>());
 
     private static IEnumerable<(string, int)> Pairs(Type type) => Enum.GetNames(type).Select(name => (name, Convert.ToInt32(Enum.Parse(type, name), null)));
 }
