@@ -16,7 +16,7 @@ namespace LightTunnel.Tests.Lab;
 public sealed class WrongInputTests(RunningNetwork network)
 {
     /// <summary>What a wrong start is tried with, and a right one afterwards.</summary>
-    private static readonly string[] SecondServersOwn = ["-Name second", "-StatePath second", "-ListenPort 9001"];
+    private static readonly string[] SecondServersOwn = ["-Name second", "-StatePath second", "-ListenPort 9010"];
     private static readonly string SecondServer = "Start-LtServer " + string.Join(' ', SecondServersOwn);
     private const string Twin = "Connect-LtNetwork -Name twin -StatePath twin";
 
@@ -39,7 +39,7 @@ public sealed class WrongInputTests(RunningNetwork network)
     [InlineData("-Address 10.1.0.1/24 -StatePath /proc/none", "FileAccess", "/proc/none")]
     [InlineData("-Address 10.1.0.1/24 -LogPath /proc/none/log", "FileAccess", "/proc/none/log")]
     [InlineData("-Address 10.1.0.1/24 -Endpoint vpn.example.org:port", "InvalidEndpoint", "vpn.example.org:port")]
-    [InlineData("-Address 10.1.0.1/24 -Endpoint 10.1.0.1:9001", "InvalidEndpoint", "10.1.0.1:9001")]
+    [InlineData("-Address 10.1.0.1/24 -Endpoint 10.1.0.1:9010", "InvalidEndpoint", "10.1.0.1:9010")]
     [InlineData("-Address 10.1.0.1/24 -Mtu 100", "InvalidOption", "Mtu 100")]
     [InlineData("-Address 10.1.0.1/24 -NetworkKey short", "InvalidKey", "network key")]
     [InlineData("-ConfigurationPath wrong.yaml", "InvalidConfiguration", "wrong.yaml, line 2, column 1")]
@@ -156,7 +156,7 @@ public sealed class WrongInputTests(RunningNetwork network)
         await network.JoinAsync();
         LabNode bob = network.Bob;
         string[] traces = await TracesAsync(bob);
-        foreach (string script in new[] { "Start-LtServer -Address 10.1.0.1/24 -Name second -StatePath second -ListenPort 9001", $"{Twin} -Invitation '{network.Invitation}'" })
+        foreach (string script in new[] { "Start-LtServer -Address 10.1.0.1/24 -Name second -StatePath second -ListenPort 9010", $"{Twin} -Invitation '{network.Invitation}'" })
         {
             CommandResult result = await bob.ExecuteAsync(
                 program, [.. before, LabPaths.DotNet, LabPaths.ShellAssembly, "--import", LabPaths.ModuleManifest(), "-Command", script], Token);
