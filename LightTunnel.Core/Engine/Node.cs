@@ -423,6 +423,8 @@ internal abstract class Node : ILinkHost, IDisposable
             return;
         }
 
+        // Also what waits for keys is traffic: a path that swallows the handshake must not pass for idle.
+        NoteTraffic(peer, Timestamp);
         peer.Staged.Enqueue(packet.ToArray());
         if (peer.Link is { HasSession: true } link)
             FlushStaged(peer, link);

@@ -190,14 +190,14 @@ internal sealed class SimulatedNetwork : IDisposable
     {
         SimulatedNode? node = null;
         PolledSocket socket = _internet.Open(host, port, () => node?.MarkReady());
-        node = new SimulatedNode(name, host, new InMemoryTunDevice(name, Nodes.Count + 1), socket, Time, new Random(_random.Next()), make);
+        node = new SimulatedNode(name, host, new InMemoryTunDevice(name, Nodes.Count + 1), socket, new NodeClock(Time), new Random(_random.Next()), make);
         _pump.Add(node);
         return node;
     }
 }
 
 /// <summary>One node of a <see cref="SimulatedNetwork"/>, on whichever internet.</summary>
-internal sealed class SimulatedNode : IDisposable
+internal sealed class SimulatedNode : IScheduled, IDisposable
 {
     private readonly Func<PacketBatch, bool> _tryReceive;
     private readonly OutboundPath _outbound;
@@ -205,15 +205,16 @@ internal sealed class SimulatedNode : IDisposable
     private bool _isReady;
 
     public SimulatedNode(
-        string name, string host, InMemoryTunDevice tun, PolledSocket socket, TimeProvider time, Random jitter, Func<NodeServices, Node> make)
+        string name, string host, InMemoryTunDevice tun, PolledSocket socket, NodeClock clock, Random jitter, Func<NodeServices, Node> make)
     {
         Name = name;
         Host = host;
+        Clock = clock;
         Tun = tun;
         Transport = socket.Transport;
         _tryReceive = socket.TryReceive;
-        Log = new TunnelLog(name, time, LogLevel.Debug);
-        Node = make(new NodeServices(time, tun, Transport, Log) { Jitter = jitter });
+        Log = new TunnelLog(name, clock, LogLevel.Debug);
+        Node = make(new NodeServices(clock, tun, Transport, Log) { Jitter = jitter });
         Node.Woken = MarkReady;
         _outbound = new OutboundPath(Node);
         _inbound = new InboundPath(Node);
@@ -225,6 +226,9 @@ internal sealed class SimulatedNode : IDisposable
     public string Name { get; }
 
     public string Host { get; }
+
+    /// <summary>The machine's own clock.</summary>
+    public NodeClock Clock { get; }
 
     public InMemoryTunDevice Tun { get; }
 
@@ -242,8 +246,11 @@ internal sealed class SimulatedNode : IDisposable
 
     public ClientNode Client => (ClientNode)Node;
 
+    /// <inheritdoc/>
+    public int QueuePosition { get; set; } = -1;
+
     /// <summary>When the node wants to be stepped at the latest.</summary>
-    public long Deadline { get; private set; } = long.MaxValue;
+    public long Deadline { get; set; } = long.MaxValue;
 
     public PacketCounters Outbound => _outbound.Counters;
 
@@ -264,11 +271,8 @@ internal sealed class SimulatedNode : IDisposable
         Ready?.Invoke();
     }
 
-    /// <summary>The deadline has come.</summary>
-    public void ForgetDeadline() => Deadline = long.MaxValue;
-
-    /// <summary>Does everything that can be done now.</summary>
-    public void Step()
+    /// <summary>Does everything that can be done now, and returns when it wants to be stepped again at the latest.</summary>
+    public long Step()
     {
         StepBuffers buffers = StepBuffers.OfThisThread;
         while (_tryReceive(buffers.Datagrams))
@@ -287,7 +291,7 @@ internal sealed class SimulatedNode : IDisposable
 
         // What woke the control loop until here is done by it now; what wakes it from here on needs another step.
         _isReady = false;
-        Deadline = Node.RunControl();
+        return Node.RunControl();
     }
 
     public Peer Peer(string name) => Node.Peers.Single(peer => peer.Name == name);
@@ -328,7 +332,7 @@ internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
             SimulatedSocket socket => socket.Host.Address,
             _ => throw new InvalidOperationException("This transport has no address."),
         };
-        LocalAddressInfo[] own = [new LocalAddressInfo("eth0", TunnelAddress.FromIPAddress(address))];
+        LocalAddressInfo[] own = address.Equals(IPAddress.None) ? [] : [new LocalAddressInfo("eth0", TunnelAddress.FromIPAddress(address))];
         return Another is null ? own : [.. own, new LocalAddressInfo("eth1", TunnelAddress.FromIPAddress(Another))];
     }
 

@@ -34,3 +34,21 @@ internal sealed class VirtualTime : TimeProvider
     /// <summary>Somebody sets the machine's clock: the date jumps, time that passes does not.</summary>
     public void JumpWallClock(TimeSpan by) => _wallClockOffset += by;
 }
+
+/// <summary>The clock of one machine: time passes for all alike, the date is each one's own.</summary>
+internal sealed class NodeClock(VirtualTime time) : TimeProvider
+{
+    private TimeSpan _offset;
+
+    public override long TimestampFrequency => time.TimestampFrequency;
+
+    public override long GetTimestamp() => time.GetTimestamp();
+
+    public override DateTimeOffset GetUtcNow() => time.GetUtcNow() + _offset;
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+        time.CreateTimer(callback, state, dueTime, period);
+
+    /// <summary>Somebody sets this machine's clock, or it wakes from sleep.</summary>
+    public void Jump(TimeSpan by) => _offset += by;
+}

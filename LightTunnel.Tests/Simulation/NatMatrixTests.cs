@@ -1,0 +1,185 @@
+using System.Globalization;
+using LightTunnel.Lab.Internet;
+using LightTunnel.Transport;
+using Xunit;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>
+/// Every kind of NAT against every other, measured in virtual time. <c>LIGHTTUNNEL_MATRIX=docs/traversal.md</c> puts the tables into that file,
+/// between the lines that mark their place.
+/// </summary>
+public sealed class NatMatrixTests
+{
+    private const int SeedsOfPair = 20;
+
+    /// <summary>Pairs that must be direct have this long, the others' hopes are given up after it.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private static readonly NatKind[] Kinds = [.. NatKinds.All];
+
+    /// <summary>Pairs for what is measured besides the time until they are direct.</summary>
+    private static readonly (NatKind First, NatKind Second)[] Examples =
+    [
+        (NatKind.Open, NatKind.Open), (NatKind.PortRestrictedCone, NatKind.PortRestrictedCone), (NatKind.CarrierGrade, NatKind.FullCone),
+        (NatKind.RestrictedCone, NatKind.SymmetricRandom),
+    ];
+
+    [Fact]
+    public void EveryPair_IsAsDirectAsItCanBe_InTime()
+    {
+        (NatKind First, NatKind Second)[] pairs = [.. Kinds.SelectMany(first => Kinds.Where(second => second >= first).Select(second => (first, second)))];
+        var results = Measure(pairs, (seed, pair) =>
+        {
+            using var members = new TwoMembers(seed, pair.First, pair.Second);
+            return members.HaveJoined ? members.BecomeDirect(Patience) : null;
+        });
+        var table = new List<string> { $"|  | {string.Join(" | ", Kinds.Select(Name))} |", $"|---|{string.Concat(Kinds.Select(_ => "---|"))}" };
+        foreach (NatKind first in Kinds)
+        {
+            IEnumerable<string> cells = Kinds.Select(second => second < first ? "" : first == NatKind.UdpBlocked || second == NatKind.UdpBlocked ? "-" : results[(first, second)].ToString());
+            table.Add($"| {Name(first)} | {string.Join(" | ", cells)} |");
+        }
+
+        Report("matrix", table);
+        TimeSpan coneBound = (TwoMembers.RoundTrip * 3) + TimeSpan.FromMilliseconds(50);
+        foreach (((NatKind first, NatKind second), Samples samples) in results)
+        {
+            bool direct = DirectPairs.MustBeDirect(first, second);
+            Assert.True(direct ? samples.Always : samples.Never, $"{first} and {second}: {samples}, and they must {(direct ? "" : "not ")}be direct.");
+            if (DirectPairs.IsCone(first) && DirectPairs.IsCone(second))
+                Assert.True(samples.Median <= coneBound, $"{first} and {second} took {samples.Median}; {coneBound} are allowed.");
+            else if (direct)
+                Assert.True(samples.Median <= TimeSpan.FromSeconds(10), $"{first} and {second} took {samples.Median}.");
+        }
+    }
+
+    [Fact]
+    public void PathsInUse_FlipFailAndComeBack_InTime()
+    {
+        var rows = new List<(string What, TimeSpan Bound, Dictionary<(NatKind First, NatKind Second), Samples> Results)>
+        {
+            ("packets lost when the path flips from server to direct (ms of them)", TimeSpan.Zero, Measure(Examples, LostInFlip)),
+            ("silence when the direct path is cut", TimeSpan.FromSeconds(1), Measure(Examples, GapOfCut)),
+            ("silence when it is cut in one direction", TimeSpan.FromSeconds(1), Measure(Examples, GapOfOneWayCut)),
+            ("healed to direct again, traffic flowing", TimeSpan.FromSeconds(5.2), Measure(Examples, HealedToDirect)),
+            ("silence after the NATs' reboot", TimeSpan.FromSeconds(2), Measure(Examples, GapOfReboot)),
+            ("silence after a NAT's new public address", TimeSpan.FromSeconds(2), Measure(Examples, GapOfNewAddress)),
+            ("silence after a move, from being in the other network", TimeSpan.FromSeconds(2), Measure(Examples, GapOfMove)),
+        };
+        Report(
+            "events",
+            [
+                $"| | {string.Join(" | ", Examples.Select(pair => $"{Name(pair.First)} and {Name(pair.Second)}"))} |",
+                $"|---|{string.Concat(Examples.Select(_ => "---|"))}",
+                .. rows.Select(row => $"| {row.What} | {string.Join(" | ", Examples.Select(pair => row.Results[pair]))} |"),
+            ]);
+        foreach ((string what, TimeSpan bound, Dictionary<(NatKind First, NatKind Second), Samples> results) in rows)
+        {
+            foreach (((NatKind first, NatKind second), Samples samples) in results)
+                Assert.True(samples.Worst <= bound, $"{first} and {second}: {what}: {samples.Worst} at worst; {bound} are allowed.");
+        }
+    }
+
+    private static TimeSpan? LostInFlip(int seed, (NatKind First, NatKind Second) pair)
+    {
+        using var members = new TwoMembers(seed, pair.First, pair.Second);
+        members.Internet.CutBetween(members.AliceHost, members.BobHost);
+        members.Talk(TimeSpan.FromSeconds(2));
+        Assert.False(members.AreDirect);
+        members.Drain();
+        members.Begin();
+        members.Internet.HealBetween(members.AliceHost, members.BobHost);
+        Assert.NotNull(members.Talk(Patience, () => members.AreDirect));
+        members.Talk(TimeSpan.FromSeconds(2));
+        members.Drain();
+        return TimeSpan.FromMilliseconds(members.Lost);
+    }
+
+    private static TimeSpan? GapOfCut(int seed, (NatKind First, NatKind Second) pair) =>
+        GapAfter(seed, pair, members => members.Internet.CutBetween(members.AliceHost, members.BobHost));
+
+    private static TimeSpan? GapOfOneWayCut(int seed, (NatKind First, NatKind Second) pair) =>
+        GapAfter(seed, pair, members => members.Internet.CutBetween(members.AliceHost, members.BobHost, oneWay: true));
+
+    private static TimeSpan? GapOfReboot(int seed, (NatKind First, NatKind Second) pair) => GapAfter(seed, pair, members =>
+    {
+        foreach (SimulatedNat nat in members.Internet.Nats.Values)
+            nat.Reboot();
+    });
+
+    private static TimeSpan? GapOfNewAddress(int seed, (NatKind First, NatKind Second) pair) => GapAfter(seed, pair, members =>
+    {
+        if (members.Internet.Nats.Values.LastOrDefault(nat => nat.Parent is null) is { } outer)
+            outer.ChangeAddress();
+    });
+
+    private static TimeSpan? GapOfMove(int seed, (NatKind First, NatKind Second) pair) => GapAfter(seed, pair, members =>
+    {
+        SimulatedNat cafe = members.Internet.AddNat("cafe", new NatSettings(), conditions: new LinkConditions { Delay = TwoMembers.RoundTrip / 4 });
+        members.AliceHost.Unplug();
+        members.Alice.Addresses.Changed();
+        members.Talk(TimeSpan.FromSeconds(1));
+        members.AliceHost.MoveTo(cafe);
+        members.AliceHost.Uplink.Conditions = LinkConditions.Perfect;
+        members.Alice.Addresses.Changed();
+        members.Begin();
+    });
+
+    private static TimeSpan? HealedToDirect(int seed, (NatKind First, NatKind Second) pair)
+    {
+        using var members = new TwoMembers(seed, pair.First, pair.Second);
+        members.Settle();
+        members.Internet.CutBetween(members.AliceHost, members.BobHost);
+        members.Talk(TimeSpan.FromSeconds(10 + (seed * 0.3)));
+        members.Internet.HealBetween(members.AliceHost, members.BobHost);
+        return members.Talk(Patience, () => members.AreDirect);
+    }
+
+    /// <summary>The longest silence when something happens to two that are direct and talk.</summary>
+    private static TimeSpan? GapAfter(int seed, (NatKind First, NatKind Second) pair, Action<TwoMembers> happening)
+    {
+        using var members = new TwoMembers(seed, pair.First, pair.Second);
+        members.Settle();
+        members.Talk(TimeSpan.FromMilliseconds(seed * 13)); // At every moment between two probes.
+        members.Begin();
+        happening(members);
+        members.Talk(TimeSpan.FromSeconds(10));
+        return members.LongestGap;
+    }
+
+    private static Dictionary<(NatKind First, NatKind Second), Samples> Measure(
+        (NatKind First, NatKind Second)[] pairs, Func<int, (NatKind First, NatKind Second), TimeSpan?> one)
+    {
+        var results = new TimeSpan?[pairs.Length * SeedsOfPair];
+        Parallel.For(0, results.Length, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, index =>
+            results[index] = one(1 + (index % SeedsOfPair), pairs[index / SeedsOfPair]));
+        return pairs.Index().ToDictionary(pair => pair.Item, pair => new Samples(results.AsSpan(pair.Index * SeedsOfPair, SeedsOfPair).ToArray()));
+    }
+
+    private static string Name(NatKind kind) => kind switch
+    {
+        NatKind.Open => "open",
+        NatKind.FullCone => "full cone",
+        NatKind.RestrictedCone => "restricted",
+        NatKind.PortRestrictedCone => "port-restricted",
+        NatKind.SymmetricSequential => "symmetric, sequential",
+        NatKind.SymmetricRandom => "symmetric, random",
+        NatKind.CarrierGrade => "carrier-grade",
+        NatKind.SameLanNoHairpin => "same LAN, no hairpin",
+        _ => "UDP blocked",
+    };
+
+    /// <summary>Shows a table, and puts it into the document between "&lt;!-- name --&gt;" and "&lt;!-- end of name --&gt;".</summary>
+    private static void Report(string name, IReadOnlyList<string> table)
+    {
+        TestContext.Current.TestOutputHelper?.WriteLine(string.Join('\n', table));
+        if (Environment.GetEnvironmentVariable("LIGHTTUNNEL_MATRIX") is not { Length: > 0 } path)
+            return;
+        string begin = $"<!-- {name} -->", end = $"<!-- end of {name} -->";
+        string text = File.ReadAllText(path);
+        int from = text.IndexOf(begin, StringComparison.Ordinal), to = text.IndexOf(end, StringComparison.Ordinal);
+        Assert.True(from >= 0 && to > from, string.Create(CultureInfo.InvariantCulture, $"{path} has no place for the table: lines {begin} and {end}."));
+        File.WriteAllText(path, $"{text[..(from + begin.Length)]}\n\n{string.Join('\n', table)}\n\n{text[to..]}");
+    }
+}
