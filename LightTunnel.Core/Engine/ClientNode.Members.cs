@@ -51,7 +51,10 @@ internal sealed partial class ClientNode : IDirectPathsHost
     /// <inheritdoc/>
     PathCandidate IDirectPathsHost.ServerPath(Peer peer) => new(
         PathKind.Server, new PathAddress(_server.Path.Endpoint, peer.MemberId), Proven: State == TunnelState.Up && peer.IsListedOnline,
-        RoundTrip: peer.Monitor.RoundTrip, Loss: peer.Monitor.Loss);
+        RoundTrip: peer.Monitor.RoundTrip ?? peer.Traversal?.ServerRoundTrip, Loss: peer.Monitor.Loss);
+
+    /// <inheritdoc/>
+    TimeSpan? IDirectPathsHost.ServerRoundTrip => State == TunnelState.Up ? _server.Monitor.RoundTrip : null;
 
     /// <inheritdoc/>
     void IDirectPathsHost.Tell(ControlMessage message)
@@ -62,7 +65,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
     }
 
     /// <inheritdoc/>
-    void IDirectPathsHost.SendTo(in UdpEndpoint destination, ReadOnlySpan<byte> datagram) => Services.Transport.Send(datagram, destination);
+    void IDirectPathsHost.SendTo(in PathAddress path, ReadOnlySpan<byte> datagram) => SendBy(path, datagram);
 
     /// <inheritdoc/>
     void IDirectPathsHost.Hurry(Peer peer) => Schedule(peer, Timestamp);
@@ -73,11 +76,12 @@ internal sealed partial class ClientNode : IDirectPathsHost
         peer.Link?.Path = PathTo(peer);
         peer.Updated = Time.GetUtcNow();
         peer.Monitor.Reset();
-        peer.Online = peer.IsListedOnline || peer.DirectPath is not null;
+        peer.Online = peer.UsedPath is not null || (peer.IsListedOnline && !peer.IsForbidden);
         _routeLog.NoteChange();
     }
 
-    private PathAddress PathTo(Peer peer) => peer.DirectPath is { } direct ? new(direct.Key.Remote) : new(_server.Path.Endpoint, peer.MemberId);
+    private PathAddress PathTo(Peer peer) =>
+        peer.UsedPath is { } used ? used.Key : peer.IsForbidden ? default : new(_server.Path.Endpoint, peer.MemberId);
 
     /// <summary>The server, or the peer's id with it, has become another.</summary>
     private void RenewPath(Peer peer)
@@ -92,15 +96,17 @@ internal sealed partial class ClientNode : IDirectPathsHost
         Forwarding = changes.Routes;
         foreach (Peer gone in changes.Gone)
         {
-            _paths.Forget(gone);
+            _paths.Forget(gone, isGone: true);
             Unlink(gone);
         }
 
         foreach (Peer told in changes.Told)
         {
-            if (!told.Online)
+            _paths.OnMember(told);
+            _paths.Choose(told);
+            if (!told.IsListedOnline && told.UsedPath is null)
             {
-                _paths.Forget(told);
+                _paths.Forget(told, isGone: false);
                 DropStaged(told);
             }
 

@@ -55,8 +55,8 @@ internal sealed partial class ClientNode : Node
         _routeLog = new RouteLog(Log, Time);
         _members = new MemberPeers(Time);
         LongestPacket = options.Mtu ?? 0;
-        _paths = new DirectPaths(identity, options.NetworkKey, addresses, _members, services, this);
-        _addressWatch = addresses.Watch(() => Post(_paths.OnNetworkChanged));
+        _paths = new DirectPaths(options, identity, addresses, _members, services, this);
+        _addressWatch = addresses.Watch(() => Post(() => OnNetworkChanged(isCertain: false)));
         _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server" };
         Link link = Links.Add(options.ServerKey, options.NetworkKey);
         link.Owner = _server;
@@ -79,7 +79,10 @@ internal sealed partial class ClientNode : Node
     public DateTimeOffset? Registered { get; private set; }
 
     /// <summary>Where the server sees this client; unspecified until it told.</summary>
-    public UdpEndpoint PublicEndpoint { get; private set; }
+    public UdpEndpoint PublicEndpoint => _paths.Own.PublicEndpoint;
+
+    /// <summary>The NAT before this node, as far as it was measured.</summary>
+    public NatBehaviour Nat => _paths.Own.Nat;
 
     /// <summary>The network's name, null until registered.</summary>
     public string? NetworkName { get; private set; }
@@ -127,14 +130,11 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    public override bool IsRelay(in PathAddress sender) => _server.Path.Endpoint == sender.Endpoint;
+    public override bool IsRelay(in PathAddress sender) => _server.Path.Endpoint == sender.Endpoint || _paths.Relays.IsMember(sender);
 
     /// <inheritdoc/>
-    public override bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
-    {
-        destination = default;
-        return false;
-    }
+    public override bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination) =>
+        _paths.Relays.TryFindTarget(header, sender, out destination);
 
     /// <inheritdoc/>
     public override void NoteRelayed(in RelayHeader header)
@@ -142,17 +142,23 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    protected override Peer? RelayOf(Peer peer) => peer.IsRelayed ? _server : null;
+    protected override Peer? RelayOf(Peer peer) => peer.IsRelayed && peer.UsedPath is null ? _server : null;
 
     /// <inheritdoc/>
     protected override bool IsProbed(Peer peer, long now) =>
-        peer.IsServer ? peer.Session is { Registered: true } : peer.DirectPath is null && base.IsProbed(peer, now);
+        peer.IsServer ? peer.Session is { Registered: true } : peer.UsedPath is null && base.IsProbed(peer, now);
 
     /// <inheritdoc/>
     protected override void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
-        if (!source.IsRelayed)
-            _paths.OnDatagram(datagram, source.Endpoint);
+        _paths.OnDatagram(datagram, source);
+    }
+
+    /// <inheritdoc/>
+    protected override void OnClockJump(TimeSpan jump)
+    {
+        Log.Information("The clock jumped by {Jump}: everything is tried anew", jump);
+        OnNetworkChanged(isCertain: true);
     }
 
     /// <inheritdoc/>
@@ -248,7 +254,20 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    protected override long FinishTurn(long now) => _routeLog.Run(now, _members.All);
+    protected override long FinishTurn(long now) => Math.Min(_routeLog.Run(now, _members.All), _paths.RunTimers(now));
+
+    /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
+    private void OnNetworkChanged(bool isCertain)
+    {
+        if (!_paths.OnNetworkChanged(isCertain))
+            return;
+        _server.Monitor.Hurry();
+        if (isCertain)
+            _server.Link!.RequestHandshake(force: true);
+        if (_search.IsActive)
+            BeginSearch();
+        Schedule(_server, Timestamp);
+    }
 
     private void BeginSearch()
     {
@@ -354,7 +373,6 @@ internal sealed partial class ClientNode : Node
         LongestPacket = registered.Mtu; // Others may send what is longer than this node's own MTU.
         MemberId = registered.MemberId;
         NetworkName = registered.NetworkName;
-        PublicEndpoint = registered.ObservedEndpoint;
         Registered = Time.GetUtcNow();
         RemoveRoutes(_server);
         _server.MemberId = Leases.ServerMemberId;
@@ -371,9 +389,9 @@ internal sealed partial class ClientNode : Node
 
         Log.Information(
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
-            NetworkName, _options.Name, string.Join(", ", registered.Addresses), PublicEndpoint);
+            NetworkName, _options.Name, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
         FindServer();
-        _paths.OnRegistered(MemberId, PublicEndpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
+        _paths.OnRegistered(registered, _server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connected.TrySetResult();
     }
 

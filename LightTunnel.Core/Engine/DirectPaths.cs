@@ -14,11 +14,14 @@ internal interface IDirectPathsHost
     /// <summary>The path through the server, and what is known of it.</summary>
     PathCandidate ServerPath(Peer peer);
 
+    /// <summary>Round trip to the server, null when it was not measured or there is none now.</summary>
+    TimeSpan? ServerRoundTrip { get; }
+
     /// <summary>Sends a control message to the server.</summary>
     void Tell(ControlMessage message);
 
-    /// <summary>Sends a datagram to an endpoint.</summary>
-    void SendTo(in UdpEndpoint destination, ReadOnlySpan<byte> datagram);
+    /// <summary>Sends a datagram by a path.</summary>
+    void SendTo(in PathAddress path, ReadOnlySpan<byte> datagram);
 
     /// <summary>Has the peer's timers run soon.</summary>
     void Hurry(Peer peer);
@@ -28,76 +31,122 @@ internal interface IDirectPathsHost
 }
 
 /// <summary>
-/// A client's direct paths to other members: tells how this node may be reached, lets each pair's <see cref="PeerTraversal"/> find and prove paths, and
-/// puts the best one to use with the very next packet. Owned by the control loop.
+/// A client's paths to other members besides the server's: lets each pair's <see cref="PeerTraversal"/> find and prove them, and puts the best one
+/// to use with the very next packet. Owned by the control loop.
 /// </summary>
-internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, ILocalAddressSource addresses, MemberPeers members, NodeServices services, IDirectPathsHost host) : IDisposable
+internal sealed class DirectPaths : IReachabilityHost, IDisposable
 {
     /// <summary>Introductions that may wait for the directory.</summary>
     private const int MaximumEarly = 64;
 
+    /// <summary>Pairs for which ports may be guessed at once, and how many more if data waits: each sends hundreds of datagrams a second.</summary>
+    private const int MaximumGuessing = 2;
+    private const int MaximumGuessingBusy = 4;
+
+    /// <summary>Addresses that are remembered as sent to.</summary>
+    private const int MaximumSentTo = 4096;
+
     /// <summary>Probes that were on their way while keys were agreed on say nothing of them.</summary>
     private static readonly TimeSpan SessionDoubt = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan BusyFor = TimeSpan.FromSeconds(5);
+
+    private readonly ClientOptions _options;
+    private readonly PrivateKey _identity;
+    private readonly MemberPeers _members;
+    private readonly NodeServices _services;
+    private readonly IDirectPathsHost _host;
+    private readonly FurtherSockets _sockets;
     private readonly List<OutgoingProbe> _outgoing = [];
     private readonly Dictionary<uint, IntroductionMessage> _early = [];
     private readonly HashSet<Peer> _unreached = [];
-    private CandidateList _candidates = CandidateList.Empty;
-    private NatBehaviour _nat;
-    private Reachability? _told;
+    private readonly HashSet<UInt128> _sentTo = [];
     private uint _memberId;
-    private UdpEndpoint _seenByServer;
+    private UdpEndpoint _server;
     private IReadOnlyList<IpPrefix> _tunnel = [];
 
-    private TimeProvider Time => services.Time;
+    /// <param name="options">What a person said.</param>
+    /// <param name="identity">This node's key pair; not owned.</param>
+    /// <param name="addresses">The machine's own addresses.</param>
+    /// <param name="members">The other members.</param>
+    /// <param name="services">What the node stands on.</param>
+    /// <param name="host">The node.</param>
+    public DirectPaths(
+        ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, MemberPeers members, NodeServices services, IDirectPathsHost host)
+    {
+        _options = options;
+        _identity = identity;
+        _members = members;
+        _services = services;
+        _host = host;
+        _sockets = new FurtherSockets(services.Transport, services.Time);
+        Relays = new MemberRelays(members);
+        Own = new OwnReachability(options, identity, addresses, services, this);
+    }
+
+    /// <summary>How this node may be reached.</summary>
+    public OwnReachability Own { get; }
+
+    /// <summary>Relaying through members.</summary>
+    public MemberRelays Relays { get; }
+
+    private TimeProvider Time => _services.Time;
 
     /// <summary>The server has admitted this node: from now on it can tell how it is reached.</summary>
-    public void OnRegistered(uint memberId, in UdpEndpoint seenByServer, IReadOnlyList<IpPrefix> tunnel)
+    public void OnRegistered(RegisteredMessage registered, in UdpEndpoint server, IReadOnlyList<IpPrefix> tunnel)
     {
-        _memberId = memberId;
-        _seenByServer = seenByServer;
+        _memberId = registered.MemberId;
         _tunnel = tunnel;
-        _told = null;
-        foreach (Peer peer in members.All)
-            peer.Channel?.OwnMemberId = memberId;
-        Gather(Time.GetTimestamp());
+        _server = server;
+        _sentTo.Add(server.MappedAddress);
+        foreach (Peer peer in _members.All)
+            peer.Channel?.OwnMemberId = _memberId;
+        Own.OnRegistered(registered, server, tunnel);
     }
 
     /// <summary>
-    /// The machine's addresses may have changed: if those at which others reach it did, nothing that was proven is trusted. The system also tells
-    /// of what is of no account here, such as a container's interface or this tunnel's own.
+    /// The machine's addresses may have changed, or it woke from sleep: if those at which others reach it did, nothing that was proven is trusted.
     /// </summary>
-    public void OnNetworkChanged()
+    /// <param name="isCertain">True when nothing is to be trusted in any case.</param>
+    /// <returns>True when paths are proven anew.</returns>
+    public bool OnNetworkChanged(bool isCertain)
     {
+        if (!Own.OnNetworkChanged(isCertain))
+            return false;
         long now = Time.GetTimestamp();
-        CandidateList before = _candidates;
-        if (_memberId == 0)
-            return;
-        Gather(now);
-        if (_candidates.Equals(before))
-            return;
-        foreach (Peer peer in members.All)
+        foreach (Peer peer in _members.All)
         {
-            peer.Traversal?.OnNetworkChanged(now);
+            if (peer.Traversal is not { } traversal)
+                continue;
+            traversal.OnNetworkChanged(now);
+            Relays.Update(peer);
             Choose(peer);
-            host.Hurry(peer);
+            _host.Hurry(peer);
         }
+
+        return true;
     }
 
+    /// <summary>A member's id, or what the directory says of it, has changed.</summary>
+    public void OnMember(Peer peer) => Relays.SetMember(peer.MemberId, peer);
+
     /// <summary>Forgets the paths to a member that is gone or offline.</summary>
-    public void Forget(Peer peer)
+    public void Forget(Peer peer, bool isGone)
     {
         _unreached.Remove(peer);
         peer.Traversal?.Dispose();
         peer.Traversal = null;
         peer.Channel = null;
-        peer.DirectPath = null;
+        peer.UsedPath = null;
+        Relays.Update(peer);
+        if (isGone)
+            Relays.SetMember(peer.MemberId, null);
     }
 
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
     public void OnIntroduction(IntroductionMessage introduction)
     {
-        if (!members.TryGet(introduction.MemberId, out Peer? peer) || !peer.Online)
+        if (!_members.TryGet(introduction.MemberId, out Peer? peer) || !(peer.Online || peer.IsListedOnline))
         {
             // The directory tells of the member a moment later.
             if (_early.Count < MaximumEarly)
@@ -109,10 +158,13 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
             return;
         long now = Time.GetTimestamp();
         var candidates = CandidateList.Create(introduction.Reachability.Candidates.Where(candidate => !IsInTunnel(candidate.Endpoint)));
-        LogIntroduction(peer, candidates);
-        traversal.SetRemote(candidates, introduction.Reachability.Nat, now);
-        traversal.Introduce(now + (long)(introduction.Delay.TotalSeconds * Time.TimestampFrequency), now);
-        host.Hurry(peer);
+        if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
+            LogIntroduction(peer, candidates);
+        bool wantsPrediction = traversal.WantsPrediction(now) && !Own.IsPredictionFresh(now);
+        Begin(traversal, now + Time.Ticks(introduction.Delay), now, MayGuess(peer, now));
+        if (wantsPrediction)
+            Own.IntroduceWithPrediction(peer.MemberId, now);
+        _host.Hurry(peer);
     }
 
     /// <summary>The directory told of members: introductions to them can be taken up now.</summary>
@@ -130,26 +182,56 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     public void OnWanted(Peer peer)
     {
         if (_memberId != 0 && peer.Traversal is null && TraversalOf(peer) is not null)
-            host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
+            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
+    }
+
+    /// <summary>Everything is tried at once to reach the member directly.</summary>
+    /// <returns>False when nothing can be tried: this node is not admitted, or the member's key is of no use.</returns>
+    public bool Retry(Peer peer)
+    {
+        if (_memberId == 0 || TraversalOf(peer) is not { } traversal)
+            return false;
+        traversal.Retry(Time.GetTimestamp());
+        _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
+        _host.Hurry(peer);
+        return true;
+    }
+
+    /// <summary>Sends one probe that measures a path to the member; its answer is counted in <see cref="PeerTraversal.Tallies"/>.</summary>
+    public void Measure(Peer peer, in PathAddress path)
+    {
+        if (TraversalOf(peer) is { } traversal)
+            Send(traversal, traversal.Measure(path, Time.GetTimestamp()));
     }
 
     /// <summary>A probe or answer arrived, or something that looks like one.</summary>
-    public void OnDatagram(ReadOnlySpan<byte> datagram, in UdpEndpoint from)
+    public void OnDatagram(ReadOnlySpan<byte> datagram, in PathAddress from)
     {
         // A stranger's probe is dropped without an answer: who is no member has no key.
-        if (!ProbeCodec.TryReadSender(datagram, out uint sender) || !members.TryGet(sender, out Peer? peer) || IsInTunnel(from) || TraversalOf(peer) is not { } traversal)
+        if (!ProbeCodec.TryReadSender(datagram, out uint sender) || IsInTunnel(from.Endpoint))
+            return;
+        long now = Time.GetTimestamp();
+        if (sender == Leases.ServerMemberId && !from.IsRelayed)
+        {
+            Own.OnServerDatagram(datagram, from.Endpoint, now);
+            return;
+        }
+
+        if ((from.IsRelayed && from.RelayedMember != sender) || !_members.TryGet(sender, out Peer? peer) || TraversalOf(peer) is not { } traversal)
             return;
         Span<byte> answer = stackalloc byte[ProbeCodec.Size];
         traversal.HasSession = peer.Link is { HasSession: true };
-        ProbeOutcome outcome = traversal.OnDatagram(datagram, from, socket: 0, Time.GetTimestamp(), answer, out bool changed);
+        ProbeOutcome outcome = traversal.OnDatagram(datagram, from, now, answer, out UdpEndpoint seenFrom, out bool changed);
         if (outcome == ProbeOutcome.Rejected)
             return;
         if (outcome == ProbeOutcome.Answered)
-            host.SendTo(from, answer);
+            _host.SendTo(from, answer);
+        if (!from.IsRelayed && from.Socket == 0)
+            LookAtNat(from.Endpoint, seenFrom, outcome);
         if (changed)
-            Choose(peer);
+            OnPathsChanged(peer);
         RenewLink(peer, traversal);
-        host.Hurry(peer);
+        _host.Hurry(peer);
     }
 
     /// <summary>Does what is due for one member; returns when to call again.</summary>
@@ -159,55 +241,65 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
             return long.MaxValue;
         _outgoing.Clear();
         traversal.HasSession = peer.Link is { HasSession: true };
-        long next = traversal.RunTimers(now, peer.LastTraffic, peer.DirectPath?.Key, _outgoing, out bool changed);
-        Span<byte> datagram = stackalloc byte[ProbeCodec.Size];
+        traversal.WillingToRelay = Relays.IsRelay;
+        traversal.IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly;
+        traversal.ServerPath = new PathAddress(_server, peer.MemberId);
+        long next = traversal.RunTimers(now, peer.LastTraffic, peer.UsedPath?.Key, _outgoing, out bool changed);
         foreach (OutgoingProbe probe in _outgoing)
-        {
-            traversal.Seal(probe, datagram);
-            host.SendTo(probe.Destination, datagram);
-        }
+            Send(traversal, probe);
 
         if (changed)
-            Choose(peer);
+        {
+            OnPathsChanged(peer);
+            Own.OnPathLost(now);
+        }
+
         LogFailure(peer, traversal);
-        if (traversal.TakeIntroductionRequest())
-            host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
+        if (!traversal.TakeIntroductionRequest())
+            return next;
+        if (traversal.WantsPrediction(now) && MayGuess(peer, now))
+            Own.IntroduceWithPrediction(peer.MemberId, now);
+        else
+            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
         return next;
     }
+
+    /// <summary>Does what is due for this node itself; returns when to call again.</summary>
+    public long RunTimers(long now) => Math.Min(Own.RunTimers(now), _sockets.RunTimers(now, _members.All));
+
+    /// <summary>Which paths to the member may be used.</summary>
+    public PathPolicy PolicyOf(Peer peer) => peer.Policy ?? _options.PathPolicy;
 
     /// <summary>Chooses the path to a member anew, and puts it to use.</summary>
     public void Choose(Peer peer)
     {
-        var candidates = new List<PathCandidate> { host.ServerPath(peer) };
-        foreach (ProbedPath path in peer.Traversal?.Paths ?? [])
-        {
-            if (path.Key.Socket == 0)
-                candidates.Add(AsCandidate(peer.Traversal!, path));
-        }
+        PathCandidate server = _host.ServerPath(peer);
+        var candidates = new List<PathCandidate> { server };
+        if (peer.Traversal is { } traversal)
+            candidates.AddRange(traversal.Paths.Select(path => AsCandidate(traversal, path)));
 
-        PathCandidate? current = peer.DirectPath is { } used && peer.Traversal is { } traversal ? AsCandidate(traversal, used) : candidates[0];
-        PathCandidate? chosen = PathChoice.Choose(current, candidates, PathPolicy.Auto);
-        ProbedPath? direct = chosen is { Kind: not PathKind.Server } best ? peer.Traversal!.Paths.First(path => path.Key.Remote == best.Address.Endpoint && path.Key.Socket == 0) : null;
-        if (direct == peer.DirectPath)
+        PathCandidate? current = peer is { UsedPath: { } used, Traversal: { } known } ? AsCandidate(known, used) : server;
+        PathCandidate? chosen = PathChoice.Choose(current, candidates, PolicyOf(peer));
+        ProbedPath? path = chosen is { Kind: not PathKind.Server } best ? peer.Traversal!.Paths.First(path => path.Key == best.Path) : null;
+        bool isForbidden = chosen is null;
+        if (path == peer.UsedPath && isForbidden == peer.IsForbidden)
             return;
-        peer.DirectPath = direct;
-        peer.IsLocal = direct is not null && chosen is { Kind: PathKind.Lan };
-        if (direct is not null)
-        {
-            _unreached.Remove(peer);
-            services.Log.P2PEstablished(peer.Addresses[0].ToIPAddress(), direct.Key.Remote.ToIPEndPoint());
-            services.Log.DirectRouteEstablished(peer.Addresses[0].ToIPAddress());
-        }
-
-        host.OnPathChanged(peer);
+        peer.UsedPath = path;
+        peer.IsForbidden = isForbidden;
+        peer.IsLocal = chosen is { Kind: PathKind.Lan };
+        LogChoice(peer);
+        _host.OnPathChanged(peer);
     }
 
     /// <summary>Why the member is reached the way it is.</summary>
     public static PathReason ReasonOf(Peer peer) => peer switch
     {
         { IsServer: true } => PathReason.IsServer,
+        { IsForbidden: true, IsListedOnline: true } => PathReason.Policy,
         { Online: false } => PathReason.PeerOffline,
-        { DirectPath: not null } or { IsDirectlyLinked: true } => PathReason.DirectUp,
+        { DirectPath: not null } or { UsedPath: null, IsDirectlyLinked: true } => PathReason.DirectUp,
+        { UsedPath: not null } => PathReason.RelayIsBetter,
+        { Traversal.IsDirectAllowed: false } => PathReason.Policy,
         { Traversal: null } => PathReason.WaitingForPeer,
         _ => peer.Traversal.State switch
         {
@@ -224,8 +316,69 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Peer peer in members.All)
-            Forget(peer);
+        foreach (Peer peer in _members.All)
+            Forget(peer, isGone: true);
+        Own.Dispose();
+    }
+
+    /// <inheritdoc/>
+    void IReachabilityHost.Tell(ControlMessage message) => _host.Tell(message);
+
+    /// <inheritdoc/>
+    void IReachabilityHost.OnReachabilityChanged()
+    {
+        long now = Time.GetTimestamp();
+        Relays.IsRelay = Own.IsRelay;
+        foreach (Peer peer in _members.All)
+        {
+            if (peer.Traversal is not { } traversal)
+                continue;
+            traversal.SetLocal(Own.Candidates, Own.Nat, now);
+            _host.Hurry(peer);
+        }
+    }
+
+    /// <summary>What a member's datagram tells of this node's own NAT.</summary>
+    private void LookAtNat(in UdpEndpoint from, in UdpEndpoint seenFrom, ProbeOutcome outcome)
+    {
+        if (outcome == ProbeOutcome.AnswerTaken)
+            Own.OnMemberAnswer(from, seenFrom);
+        else if (outcome == ProbeOutcome.Answered && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
+            Own.OnUnsolicited();
+    }
+
+    /// <summary>Begins to punch; what the attempt before still had open is of no use any more.</summary>
+    private void Begin(PeerTraversal traversal, long startAt, long now, bool allowGuesses)
+    {
+        (int before, int count) = (traversal.SocketBase, traversal.SocketsWanted);
+        if (!traversal.Introduce(startAt, now, allowGuesses))
+            return;
+        _sockets.Close(traversal, before, count);
+        if (traversal.SocketsWanted > 0)
+            traversal.SocketBase = _sockets.Open(traversal.SocketsWanted, now);
+    }
+
+    private void OnPathsChanged(Peer peer)
+    {
+        Relays.Update(peer);
+        Choose(peer);
+    }
+
+    private void Send(PeerTraversal traversal, in OutgoingProbe probe)
+    {
+        Span<byte> datagram = stackalloc byte[ProbeCodec.Size];
+        traversal.Seal(probe, datagram);
+        if (_sentTo.Count < MaximumSentTo)
+            _sentTo.Add(probe.Path.Endpoint.MappedAddress);
+        _host.SendTo(probe.Path, datagram);
+    }
+
+    /// <summary>Ports are guessed for few members at once; those that data waits for go first.</summary>
+    private bool MayGuess(Peer peer, long now)
+    {
+        int guessing = _members.All.Count(member => member != peer && member.Traversal is { IsGuessing: true });
+        bool busy = peer.LastTraffic != long.MinValue && now - peer.LastTraffic < Time.Ticks(BusyFor);
+        return guessing < (busy ? MaximumGuessingBusy : MaximumGuessing);
     }
 
     /// <summary>
@@ -240,39 +393,29 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
     }
 
     private static PathCandidate AsCandidate(PeerTraversal traversal, ProbedPath path) => new(
-        traversal.IsLocalNetwork(path.Key) ? PathKind.Lan : path.Key.Remote.IsIPv4 ? PathKind.DirectIPv4 : PathKind.DirectIPv6,
-        new PathAddress(path.Key.Remote), path.Key.Socket, path.IsProven, path.RoundTrip, path.Loss);
+        KindOf(traversal, path.Key), path.Key, path.IsProven, path.RoundTrip, path.Loss);
+
+    private static PathKind KindOf(PeerTraversal traversal, in PathAddress path) =>
+        path.IsRelayed ? PathKind.MemberRelay
+        : traversal.IsLocalNetwork(path) ? PathKind.Lan
+        : path.Endpoint.IsIPv4 ? PathKind.DirectIPv4 : PathKind.DirectIPv6;
 
     private PeerTraversal? TraversalOf(Peer peer)
     {
         if (peer.Traversal is { } known)
             return known;
-        if (_memberId == 0 || !ProbeKey.TryDerive(identity, peer.Key, networkKey, out ProbeKey? key))
+        if (_memberId == 0 || !ProbeKey.TryDerive(_identity, peer.Key, _options.NetworkKey, out ProbeKey? key))
             return null;
         peer.Channel = new ProbeChannel(key, _memberId, Time);
-        peer.Traversal = new PeerTraversal(Time, peer.Channel, leads: _memberId < peer.MemberId, services.Jitter);
-        peer.Traversal.SetLocal(_candidates, _nat, Time.GetTimestamp());
+        peer.Traversal = new PeerTraversal(Time, peer.Channel, leads: _memberId < peer.MemberId, _services.Jitter)
+        {
+            FindRelays = () => Relays.Find(peer, _host.ServerRoundTrip),
+            IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly,
+            ServerPath = new PathAddress(_server, peer.MemberId),
+            WillingToRelay = Relays.IsRelay,
+        };
+        peer.Traversal.SetLocal(Own.Candidates, Own.Nat, Time.GetTimestamp());
         return peer.Traversal;
-    }
-
-    /// <summary>Looks at the machine's addresses, and tells the server what is new.</summary>
-    private void Gather(long now)
-    {
-        IReadOnlyList<Candidate> hosts = HostCandidates.Filter(addresses.Read(), (ushort)services.Transport.LocalPort, _tunnel);
-        bool isPublic = hosts.Any(candidate => candidate.Endpoint.MappedAddress == _seenByServer.MappedAddress);
-        _candidates = CandidateList.Create(
-            _seenByServer.IsSpecified ? hosts.Append(new Candidate(CandidateKind.ServerReflexive, _seenByServer)) : hosts);
-        _nat = _seenByServer.IsSpecified
-            ? new NatBehaviour(EndpointDependence.Unknown, Presence: isPublic ? NatPresence.None : NatPresence.Translated, PublicAddress: _seenByServer.Address)
-            : default;
-        foreach (Peer peer in members.All)
-            peer.Traversal?.SetLocal(_candidates, _nat, now);
-
-        var reachability = new Reachability { Candidates = [.. _candidates], Nat = _nat };
-        if (reachability.Equals(_told))
-            return;
-        _told = reachability;
-        host.Tell(new ReachabilityMessage { Reachability = reachability });
     }
 
     /// <summary>The tunnel never carries itself.</summary>
@@ -288,11 +431,26 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         return false;
     }
 
+    private void LogChoice(Peer peer)
+    {
+        System.Net.IPAddress address = peer.Addresses[0].ToIPAddress();
+        if (peer.DirectPath is { } direct)
+        {
+            _unreached.Remove(peer);
+            _services.Log.P2PEstablished(address, direct.Key.Endpoint.ToIPEndPoint());
+            _services.Log.DirectRouteEstablished(address);
+        }
+        else if (peer.UsedPath is { } relayed)
+        {
+            _services.Log.Information("{Peer} is reached through {Relay}, which is nearer than the server", address, Relays.RelayOf(relayed.Key)?.Name);
+        }
+    }
+
     /// <summary>Says once that the attempts have come to nothing so far.</summary>
     private void LogFailure(Peer peer, PeerTraversal traversal)
     {
         if (traversal.State is TraversalState.NoAnswer or TraversalState.BothNatsRandom or TraversalState.NoCandidates or TraversalState.Lost && _unreached.Add(peer))
-            services.Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
+            _services.Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
     }
 
     private void LogIntroduction(Peer peer, CandidateList candidates)
@@ -300,6 +458,6 @@ internal sealed class DirectPaths(PrivateKey identity, PresharedKey networkKey, 
         Candidate? seen = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.ServerReflexive }) ?? candidates.Cast<Candidate?>().FirstOrDefault();
         Candidate? local = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.Host });
         if (seen is { } known)
-            services.Log.PeerInfoReceived(peer.Addresses[0].ToIPAddress(), known.Endpoint.ToIPEndPoint(), local?.Endpoint.ToIPEndPoint());
+            _services.Log.PeerInfoReceived(peer.Addresses[0].ToIPAddress(), known.Endpoint.ToIPEndPoint(), local?.Endpoint.ToIPEndPoint());
     }
 }

@@ -27,38 +27,40 @@ internal static class Introducer
     }
 
     /// <summary>A member asks to be introduced to another.</summary>
-    public static void OnAsked(Peer member, Peer? other)
+    /// <param name="member">Who asks.</param>
+    /// <param name="other">The other member, null when it is not online.</param>
+    /// <param name="told">How the member may be reached for this introduction, null for as it told before.</param>
+    public static void OnAsked(Peer member, Peer? other, Reachability? told)
     {
         if (other is not null && other != member && member.Session!.MayAskForIntroduction())
-            Introduce(member, other);
+            Introduce(member, other, told);
     }
 
-    private static void Introduce(Peer first, Peer second)
+    private static void Introduce(Peer first, Peer second, Reachability? told = null)
     {
         if (first.Session is not { Reachability: not null, Registered: true } || second.Session is not { Reachability: not null, Registered: true })
             return;
 
         // An introduction travels half a round trip: the nearer member waits for the difference, so that both begin together.
         TimeSpan lead = ((second.RoundTrip ?? TimeSpan.Zero) - (first.RoundTrip ?? TimeSpan.Zero)) / 2;
-        Tell(first, second, lead);
-        Tell(second, first, -lead);
+        Tell(first, second, second.Session.Reachability, lead);
+        Tell(second, first, told ?? first.Session.Reachability, -lead);
     }
 
-    private static void Tell(Peer member, Peer other, TimeSpan delay)
+    private static void Tell(Peer member, Peer other, Reachability told, TimeSpan delay)
     {
         member.Session!.IntroducedTo.Add(other.MemberId);
         member.Session.Send(new IntroductionMessage
         {
             MemberId = other.MemberId,
-            Reachability = AsSeenFromHere(other),
+            Reachability = AsSeenFromHere(other, told),
             Delay = delay < TimeSpan.Zero ? TimeSpan.Zero : delay > IntroductionMessage.MaximumDelay ? IntroductionMessage.MaximumDelay : delay,
         });
     }
 
     /// <summary>What a member told of itself, and where the server sees its socket.</summary>
-    private static Reachability AsSeenFromHere(Peer member)
+    private static Reachability AsSeenFromHere(Peer member, Reachability told)
     {
-        Reachability told = member.Session!.Reachability!;
         UdpEndpoint seen = member.Path.Endpoint;
         if (!Candidate.IsUsable(seen) || told.Candidates.Any(candidate => candidate.Endpoint == seen))
             return told;

@@ -83,7 +83,7 @@ internal sealed class MemberPeers(TimeProvider time)
         }
 
         // A server that was just started again does not know yet who is there; a proven path does.
-        bool online = entry.Online || peer.DirectPath is not null;
+        bool online = peer.UsedPath is not null || (entry.Online && !peer.IsForbidden);
         if (peer.Online != online)
             peer.Updated = time.GetUtcNow();
         peer.MemberId = entry.MemberId;

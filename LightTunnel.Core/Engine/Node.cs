@@ -34,6 +34,9 @@ internal abstract class Node : ILinkHost, IDisposable
     /// <summary>A data thread tells of traffic after a pause this long.</summary>
     private static readonly TimeSpan TrafficPause = TimeSpan.FromSeconds(2);
 
+    /// <summary>The wall clock is off the other one by more than this: the machine slept, or somebody set the clock.</summary>
+    private static readonly TimeSpan ClockJump = TimeSpan.FromSeconds(5);
+
     /// <summary>A client's link that carried nothing for this long is not probed any more.</summary>
     private static readonly TimeSpan LinkAsleepAfter = TimeSpan.FromSeconds(60);
 
@@ -43,6 +46,8 @@ internal abstract class Node : ILinkHost, IDisposable
     private readonly RateLimiter _icmpLimiter;
     private readonly RateLimiter _ownDestinationLimiter;
     private readonly long _trafficPauseTicks;
+    private readonly long _started;
+    private DateTimeOffset _wallAtStart;
     private volatile ForwardingTable _forwarding = ForwardingTable.Empty;
     private volatile uint _memberId;
     private volatile Action? _wake;
@@ -56,6 +61,8 @@ internal abstract class Node : ILinkHost, IDisposable
         _icmpLimiter = new RateLimiter(services.Time, TimeSpan.FromMilliseconds(10), burst: 50);
         _ownDestinationLimiter = new RateLimiter(services.Time, TimeSpan.FromSeconds(10));
         _trafficPauseTicks = Ticks(TrafficPause);
+        _started = services.Time.GetTimestamp();
+        _wallAtStart = services.Time.GetUtcNow();
         Links = new LinkTable(identity, services.Time, this, services.Jitter);
     }
 
@@ -136,6 +143,7 @@ internal abstract class Node : ILinkHost, IDisposable
     /// <summary>Does everything that waits or is due, and returns the timestamp at which to call again at the latest.</summary>
     public long RunControl()
     {
+        LookAtClock();
         // First, as a link must have its owner before what came through it is looked at.
         Links.RunTimers();
         while (_commands.TryDequeue(out Action? command))
@@ -362,6 +370,16 @@ internal abstract class Node : ILinkHost, IDisposable
         Services.Transport.Send(relayed, path.Endpoint, path.Socket);
     }
 
+    /// <summary>The clock that timestamps come from stands still while the machine sleeps, the wall clock does not.</summary>
+    private void LookAtClock()
+    {
+        TimeSpan jump = Time.GetUtcNow() - _wallAtStart - Time.GetElapsedTime(_started);
+        if (jump.Duration() < ClockJump)
+            return;
+        _wallAtStart += jump;
+        OnClockJump(jump);
+    }
+
     private void Handle(in InboxItem item)
     {
         switch (item.Kind)
@@ -408,6 +426,11 @@ internal abstract class Node : ILinkHost, IDisposable
                 OnFrame(peer, frame);
                 break;
         }
+    }
+
+    /// <summary>The machine slept for a while, or its clock was set.</summary>
+    protected virtual void OnClockJump(TimeSpan jump)
+    {
     }
 
     /// <summary>The peer asked whether this node is there.</summary>

@@ -18,6 +18,7 @@ internal sealed class Peer
     private volatile TunnelAddress[] _addresses = [];
     private volatile Link? _link;
     private volatile bool _online;
+    private volatile ProbedPath? _usedPath;
     private volatile int _mtu = TunnelOptions.DefaultMtu;
     private int _staged;
     private long _lastReceivedTimestamp;
@@ -98,14 +99,14 @@ internal sealed class Peer
     public double? ReportedLoss { get; set; }
 
     /// <summary>Smoothed round trip, measured by whichever side probes.</summary>
-    public TimeSpan? RoundTrip => DirectPath?.RoundTrip ?? Monitor.RoundTrip ?? ReportedRoundTrip;
+    public TimeSpan? RoundTrip => UsedPath?.RoundTrip ?? Monitor.RoundTrip ?? ReportedRoundTrip;
 
     /// <summary>Share of probes lost, 0..1, measured by whichever side probes.</summary>
-    public double? Loss => DirectPath is { } path ? path.Loss : Monitor.Loss ?? ReportedLoss;
+    public double? Loss => UsedPath is { } path ? path.Loss : Monitor.Loss ?? ReportedLoss;
 
     /// <summary>The kind of path in use; a client without a link is reached through the server.</summary>
     public PathType PathType => !Online ? PathType.Offline
-        : DirectPath is not null ? (IsLocal ? PathType.Lan : PathType.Direct)
+        : UsedPath is { } used ? (used.Key.IsRelayed ? PathType.Relay : IsLocal ? PathType.Lan : PathType.Direct)
         : IsDirectlyLinked ? (Path.Endpoint.IsLocal ? PathType.Lan : PathType.Direct)
         : PathType.Server;
 
@@ -121,11 +122,24 @@ internal sealed class Peer
     /// <summary>The probes of <see cref="Traversal"/>, which owns it.</summary>
     public ProbeChannel? Channel { get; set; }
 
-    /// <summary>The direct path in use, null while the server passes everything on.</summary>
-    public ProbedPath? DirectPath { get; set; }
+    /// <summary>The path in use, direct or through another member; null while the server passes everything on. Read by data threads.</summary>
+    public ProbedPath? UsedPath
+    {
+        get => _usedPath;
+        set => _usedPath = value;
+    }
+
+    /// <summary>The direct path in use, or null.</summary>
+    public ProbedPath? DirectPath => UsedPath is { Key.IsRelayed: false } direct ? direct : null;
 
     /// <summary>True when <see cref="DirectPath"/> lies within the local network.</summary>
     public bool IsLocal { get; set; }
+
+    /// <summary>Which paths to this peer may be used; null for what the network says.</summary>
+    public PathPolicy? Policy { get; set; }
+
+    /// <summary>True while the policy allows none of the paths that there are.</summary>
+    public bool IsForbidden { get; set; }
 
     /// <summary>The reliable control channel, on links between client and server only.</summary>
     public ControlSession? Session { get; set; }

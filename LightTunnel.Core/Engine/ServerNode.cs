@@ -2,6 +2,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
+using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
@@ -35,6 +36,7 @@ internal sealed class ServerNode : Node
     private readonly MemberTable _members = new();
     private readonly Dictionary<PublicKey, Peer> _peers = [];
     private readonly HashSet<Peer> _behind = [];
+    private readonly NatObserver _observer;
     private readonly RateLimiter _relayLogLimiter;
     private readonly int _mtu;
     private bool _leasesChanged;
@@ -47,9 +49,11 @@ internal sealed class ServerNode : Node
     /// <param name="networkKey">The network's key.</param>
     /// <param name="leases">Addresses leased so far.</param>
     /// <param name="save">Keeps changed leases; called on the control loop, must not block it.</param>
+    /// <param name="addresses">The machine's own addresses.</param>
     /// <param name="services">What the node stands on.</param>
     public ServerNode(
-        ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, Action<Leases>? save, NodeServices services)
+        ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, Action<Leases>? save, ILocalAddressSource addresses,
+        NodeServices services)
         : base(identity, networkKey, services)
     {
         _options = options;
@@ -58,6 +62,7 @@ internal sealed class ServerNode : Node
         _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
         LongestPacket = _mtu;
+        _observer = new NatObserver(identity, networkKey, options.ObserverPort, addresses.Read(), [.. options.Addresses.Select(own => own.Prefix)], services);
         MemberId = Leases.ServerMemberId;
         _nextLeaseCheck = Timestamp + Ticks(LeaseCheckInterval); // Members come back first: it was not they who were away.
         Forwarding = new ForwardingTable(PrefixTable<Peer>.Empty, [.. options.Addresses]);
@@ -115,6 +120,20 @@ internal sealed class ServerNode : Node
             if (peer is { Online: true, Session.Registered: true })
                 peer.Session.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
         }
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        _observer.Dispose();
+        base.Dispose();
+    }
+
+    /// <inheritdoc/>
+    protected override void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        if (!source.IsRelayed && ProbeCodec.TryReadSender(datagram, out uint sender) && _members.Find(sender) is { } member)
+            _observer.OnProbe(member, datagram, source, Timestamp);
     }
 
     /// <inheritdoc/>
@@ -259,7 +278,7 @@ internal sealed class ServerNode : Node
                 Introducer.OnReachability(peer, reachability.Reachability, [.. OnlineMembers]);
                 break;
             case IntroduceMessage introduce when peer.Session!.Registered && !_options.ClientIsolation:
-                Introducer.OnAsked(peer, _members.Find(introduce.MemberId));
+                Introducer.OnAsked(peer, _members.Find(introduce.MemberId), introduce.Reachability);
                 break;
             case LeaveMessage when peer.Online:
                 SetOffline(peer, "left");
@@ -311,6 +330,8 @@ internal sealed class ServerNode : Node
             ObservedEndpoint = peer.Path.Endpoint,
             ClientIsolation = _options.ClientIsolation,
             SoftwareVersion = SoftwareVersion.Text,
+            ObserverPort = _observer.Port,
+            ObserverAddresses = _observer.Addresses,
         });
         if (!_options.ClientIsolation)
             _behind.Add(peer);
@@ -361,6 +382,7 @@ internal sealed class ServerNode : Node
         if (peer.Online)
             SetOffline(peer, "is gone");
         DropStaged(peer);
+        _observer.Forget(peer);
         EndSession(peer);
         if (peer.Link is { } link)
         {

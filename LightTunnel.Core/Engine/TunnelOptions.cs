@@ -64,6 +64,9 @@ internal sealed record ServerOptions : TunnelOptions
 
     /// <summary>True when clients may talk to the server only.</summary>
     public bool ClientIsolation { get; init; }
+
+    /// <summary>Second UDP port, at which the server looks at its clients' NATs (RFC 5780); null for the one after the first, 0 for none.</summary>
+    public int? ObserverPort { get; init; }
 }
 
 /// <summary>Everything that is needed to join a network.</summary>

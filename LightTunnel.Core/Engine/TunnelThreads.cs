@@ -16,8 +16,8 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
     /// <summary>Room for what stands around an inner packet: relay header, transport header, padding and tag.</summary>
     private const int DatagramOverhead = RelayHeader.Size + 16 + 16 + 16;
 
-    /// <summary>The control loop wakes up at least this often, in case the clock jumps.</summary>
-    private static readonly TimeSpan LongestSleep = TimeSpan.FromMinutes(1);
+    /// <summary>The control loop wakes up at least this often: after the machine has slept, its network must work again within two seconds.</summary>
+    private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
     private readonly AutoResetEvent _work = new(initialState: false);
     private readonly OutboundPath _outbound = new(node);

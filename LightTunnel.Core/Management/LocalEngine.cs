@@ -78,7 +78,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var saver = undo.Add(new StateSaver(store, state, services.Log));
         var node = undo.Add(new ServerNode(
             options, identity, networkKey, leases,
-            changed => saver.Save(current => current with { Leases = [.. changed.All], NextMemberId = changed.NextMemberId }), services));
+            changed => saver.Save(current => current with { Leases = [.. changed.All], NextMemberId = changed.NextMemberId }), environment.Addresses, services));
         return Publish(options, node, services, networkKey, undo).Handle;
     }
 

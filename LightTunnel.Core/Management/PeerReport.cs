@@ -92,7 +92,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     /// <summary>A path is up when its probes are answered, here or, for a server's clients, at the other end.</summary>
     private static RouteState StateOf(Peer peer) =>
         !peer.Online ? RouteState.Down
-        : peer.DirectPath is not null ? RouteState.Up
+        : peer.UsedPath is not null ? RouteState.Up
         : peer.Monitor.IsDead ? RouteState.Down
         : peer.Monitor.IsProven || peer.ReportedRoundTrip is not null ? RouteState.Up
         : RouteState.Unproven;

@@ -206,7 +206,10 @@ internal static class ControlMessageCodec
         Require(message.MemberId >= 2, "A client's member id is 2 or above.");
         bool hasVersion = message.SoftwareVersion.Length > 0;
         bool hasEndpoint = message.ObservedEndpoint.IsSpecified;
-        writer.WriteStartMap(8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0));
+        bool hasObserver = message.ObserverPort != 0;
+        bool hasAddresses = hasObserver && message.ObserverAddresses.Count > 0;
+        writer.WriteStartMap(
+            8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0) + (hasObserver ? 1 : 0) + (hasAddresses ? 1 : 0));
         WriteType(writer, MessageType.Registered);
         writer.WriteInt32(1);
         writer.WriteInt32(message.Protocol);
@@ -235,6 +238,18 @@ internal static class ControlMessageCodec
             WriteVersion(writer, message.SoftwareVersion);
         }
 
+        if (hasObserver)
+        {
+            writer.WriteInt32(11);
+            writer.WriteInt32(message.ObserverPort);
+        }
+
+        if (hasAddresses)
+        {
+            writer.WriteInt32(12);
+            CborValues.Write(writer, RequireFew(message.ObserverAddresses));
+        }
+
         writer.WriteEndMap();
     }
 
@@ -253,6 +268,14 @@ internal static class ControlMessageCodec
             return false;
         }
 
+        int observerPort = 0;
+        IReadOnlyList<TunnelAddress>? observers = [];
+        if ((map.Contains(11) && !map.TryGetInt(11, 1, ushort.MaxValue, out observerPort))
+            || (map.Contains(12) && !map.TryGetAddresses(12, 1, ControlMessage.MaximumAddresses, out observers)))
+        {
+            return false;
+        }
+
         message = new RegisteredMessage
         {
             Protocol = protocol,
@@ -265,6 +288,8 @@ internal static class ControlMessageCodec
             ObservedEndpoint = observed,
             ClientIsolation = isolation,
             SoftwareVersion = version,
+            ObserverPort = observerPort,
+            ObserverAddresses = observers,
         };
         return true;
     }

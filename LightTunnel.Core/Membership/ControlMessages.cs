@@ -63,6 +63,12 @@ internal sealed record RegisteredMessage : ControlMessage
 
     /// <summary>LightTunnel version of the server, for people; empty when unknown.</summary>
     public string SoftwareVersion { get; init; } = string.Empty;
+
+    /// <summary>The UDP port at which the server also looks at its clients, so that they can measure their NAT (RFC 5780); 0 for none.</summary>
+    public int ObserverPort { get; init; }
+
+    /// <summary>The server's addresses at which it does, when it has several; otherwise the one that the client knows.</summary>
+    public IReadOnlyList<TunnelAddress> ObserverAddresses { get; init; } = [];
 }
 
 /// <summary>Why a server does not admit a client; the values are those on the wire.</summary>

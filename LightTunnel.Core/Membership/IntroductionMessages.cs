@@ -38,6 +38,9 @@ internal sealed record IntroduceMessage : ControlMessage
 {
     /// <summary>The member to be introduced to.</summary>
     public required uint MemberId { get; init; }
+
+    /// <summary>How the client may be reached at this very moment, when that is better known than what it told before; for this introduction only.</summary>
+    public Reachability? Reachability { get; init; }
 }
 
 /// <summary>The server introduces two members to each other, to both at the same time.</summary>
@@ -73,9 +76,11 @@ internal static class IntroductionCodec
 
     public static void Write(CborWriter writer, int type, IntroduceMessage message)
     {
-        WriteHead(writer, type, 2);
+        WriteHead(writer, type, 2 + (message.Reachability is { } told ? CountOf(told) : 0));
         writer.WriteInt32(1);
         writer.WriteUInt32(message.MemberId);
+        if (message.Reachability is { } reachability)
+            Write(writer, reachability);
         writer.WriteEndMap();
     }
 
@@ -98,8 +103,12 @@ internal static class IntroductionCodec
 
     public static bool TryRead(CborMap map, [NotNullWhen(true)] out IntroduceMessage? message)
     {
-        message = map.TryGetUInt32(1, Leases.FirstClientId, out uint member) ? new IntroduceMessage { MemberId = member } : null;
-        return message is not null;
+        message = null;
+        Reachability? reachability = null;
+        if (!map.TryGetUInt32(1, Leases.FirstClientId, out uint member) || (map.Contains(CandidatesKey) && !TryRead(map, out reachability)))
+            return false;
+        message = new IntroduceMessage { MemberId = member, Reachability = reachability };
+        return true;
     }
 
     public static bool TryRead(CborMap map, [NotNullWhen(true)] out IntroductionMessage? message)

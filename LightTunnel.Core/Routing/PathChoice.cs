@@ -36,21 +36,19 @@ internal enum PathKind
 
 /// <summary>A path to a peer that could be used.</summary>
 /// <param name="Kind">What kind it is.</param>
-/// <param name="Address">Where its datagrams go.</param>
-/// <param name="Socket">The local socket they leave from, 0 for the node's own.</param>
+/// <param name="Path">Where its datagrams go, and from which local socket.</param>
 /// <param name="Proven">True while probes on it are answered.</param>
 /// <param name="RoundTrip">Smoothed round trip to the peer, null until measured.</param>
 /// <param name="Loss">Share of probes lost, 0..1, null until measured.</param>
 internal readonly record struct PathCandidate(
     PathKind Kind,
-    PathAddress Address,
-    int Socket = 0,
+    PathAddress Path,
     bool Proven = false,
     TimeSpan? RoundTrip = null,
     double? Loss = null)
 {
     /// <summary>True when both are the same path, whatever was measured of it.</summary>
-    public bool IsSamePath(in PathCandidate other) => Kind == other.Kind && Address == other.Address && Socket == other.Socket;
+    public bool IsSamePath(in PathCandidate other) => Kind == other.Kind && Path == other.Path;
 }
 
 /// <summary>
@@ -131,12 +129,12 @@ internal static class PathChoice
             order = first.Kind.CompareTo(second.Kind);
         // Equal in all that matters; any rule will do that does not depend on the order they are listed in.
         if (order == 0)
-            order = first.Address.Endpoint.MappedAddress.CompareTo(second.Address.Endpoint.MappedAddress);
+            order = first.Path.Endpoint.MappedAddress.CompareTo(second.Path.Endpoint.MappedAddress);
         if (order == 0)
-            order = first.Address.Endpoint.Port.CompareTo(second.Address.Endpoint.Port);
+            order = first.Path.Endpoint.Port.CompareTo(second.Path.Endpoint.Port);
         if (order == 0)
-            order = first.Address.RelayedMember.CompareTo(second.Address.RelayedMember);
-        return order == 0 ? first.Socket.CompareTo(second.Socket) : order;
+            order = first.Path.RelayedMember.CompareTo(second.Path.RelayedMember);
+        return order == 0 ? first.Path.Socket.CompareTo(second.Path.Socket) : order;
     }
 
     /// <summary>Smaller is better; cost decides only within a class.</summary>

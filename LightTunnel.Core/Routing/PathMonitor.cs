@@ -86,6 +86,9 @@ internal sealed class PathMonitor(TimeProvider time)
         return true;
     }
 
+    /// <summary>The path may have become another one without a sign: asks at once.</summary>
+    public void Hurry() => _lastProbe = long.MinValue;
+
     /// <summary>Forgets all measurements: the path became another one.</summary>
     public void Reset()
     {

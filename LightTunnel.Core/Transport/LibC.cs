@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 
@@ -22,9 +23,14 @@ internal static unsafe partial class LibC
     public const int SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000;
     public const int SOL_SOCKET = 1, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_RCVTIMEO = 20, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33;
     public const int IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
-    public const int MSG_TRUNC = 0x20, MSG_NOSIGNAL = 0x4000, MSG_WAITFORONE = 0x10000;
+    public const int MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000;
     public const int SHUT_RD = 0;
+    public const int EPOLL_CLOEXEC = 0x80000, EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2;
+    public const uint EPOLLIN = 1;
     public const short POLLIN = 1, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32;
+
+    /// <summary>Bytes of struct epoll_event, which is packed on Intel's processors only: 4 of events, then 8 of the caller's own at the end.</summary>
+    public static readonly int EpollEventSize = RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.X86 ? 12 : 16;
 
     [StructLayout(LayoutKind.Sequential)]
     public struct PollFd
@@ -95,7 +101,7 @@ internal static unsafe partial class LibC
     public static partial int SetSocketOption(int fileDescriptor, int level, int name, void* value, uint length);
 
     [LibraryImport(Library, EntryPoint = "shutdown", SetLastError = true)]
-    public static partial int Shutdown(int fileDescriptor, int how);
+    public static partial int Shutdown(SafeHandle socket, int how);
 
     [LibraryImport(Library, EntryPoint = "send", SetLastError = true)]
     public static partial nint Send(int fileDescriptor, void* buffer, nuint length, int flags);
@@ -104,13 +110,22 @@ internal static unsafe partial class LibC
     public static partial nint Receive(int fileDescriptor, void* buffer, nuint length, int flags);
 
     [LibraryImport(Library, EntryPoint = "sendto", SetLastError = true)]
-    public static partial nint SendTo(int fileDescriptor, void* buffer, nuint length, int flags, void* address, uint addressLength);
+    public static partial nint SendTo(SafeHandle socket, void* buffer, nuint length, int flags, void* address, uint addressLength);
 
     [LibraryImport(Library, EntryPoint = "recvmmsg", SetLastError = true)]
-    public static partial int ReceiveMessages(int fileDescriptor, MultiMessageHeader* messages, uint count, int flags, void* timeout);
+    public static partial int ReceiveMessages(SafeHandle socket, MultiMessageHeader* messages, uint count, int flags, void* timeout);
 
     [LibraryImport(Library, EntryPoint = "sendmmsg", SetLastError = true)]
-    public static partial int SendMessages(int fileDescriptor, MultiMessageHeader* messages, uint count, int flags);
+    public static partial int SendMessages(SafeHandle socket, MultiMessageHeader* messages, uint count, int flags);
+
+    [LibraryImport(Library, EntryPoint = "epoll_create1", SetLastError = true)]
+    public static partial int EpollCreate(int flags);
+
+    [LibraryImport(Library, EntryPoint = "epoll_ctl", SetLastError = true)]
+    public static partial int EpollControl(SafeHandle epoll, int operation, SafeHandle descriptor, void* change);
+
+    [LibraryImport(Library, EntryPoint = "epoll_wait", SetLastError = true)]
+    public static partial int EpollWait(SafeHandle epoll, void* events, int maximumEvents, int timeout);
 
     /// <summary>The last call's errno.</summary>
     public static int LastError => Marshal.GetLastPInvokeError();
@@ -121,4 +136,17 @@ internal static unsafe partial class LibC
     /// <summary>Sets an integer socket option; false when the system refuses.</summary>
     public static bool TrySetOption(int fileDescriptor, int level, int name, int value) =>
         SetSocketOption(fileDescriptor, level, name, &value, sizeof(int)) == 0;
+
+    /// <summary>Adds a descriptor to those that are waited for until they can be read; false when the system refuses.</summary>
+    public static bool TryWatch(SafeHandle epoll, SafeHandle descriptor, int key)
+    {
+        byte* change = stackalloc byte[EpollEventSize];
+        Unsafe.WriteUnaligned(change, EPOLLIN);
+        Unsafe.WriteUnaligned(change + EpollEventSize - sizeof(ulong), (ulong)key);
+        return EpollControl(epoll, EPOLL_CTL_ADD, descriptor, change) == 0;
+    }
+
+    /// <summary>The key of one of the descriptors that <see cref="EpollWait"/> told of.</summary>
+    public static int WatchedKey(byte* events, int index) =>
+        (int)Unsafe.ReadUnaligned<ulong>(events + ((index + 1) * EpollEventSize) - sizeof(ulong));
 }

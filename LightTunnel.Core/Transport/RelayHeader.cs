@@ -16,14 +16,14 @@ internal readonly record struct RelayHeader(uint Source, uint Destination)
     /// <summary>First byte of a relayed datagram; WireGuard's own begin with 1 to 4.</summary>
     public const byte MessageType = 0x10;
 
-    /// <summary>Reads the header of a datagram that holds at least the smallest WireGuard message (a keepalive) behind it.</summary>
+    /// <summary>Reads the header of a datagram that holds a WireGuard message (a keepalive at least), a probe or an answer behind it.</summary>
     public static bool TryRead(ReadOnlySpan<byte> datagram, out RelayHeader header)
     {
         const int SmallestSealed = 32;
         header = default;
         if (datagram.Length < Size + SmallestSealed || BinaryPrimitives.ReadUInt32BigEndian(datagram) != (uint)MessageType << 24)
             return false;
-        if (datagram[Size] is < 1 or > 4)
+        if (datagram[Size] is not ((>= 1 and <= 4) or 0x11 or 0x12))
             return false;
         header = new RelayHeader(BinaryPrimitives.ReadUInt32BigEndian(datagram[4..]), BinaryPrimitives.ReadUInt32BigEndian(datagram[8..]));
         return header.Source != 0 && header.Destination != 0;

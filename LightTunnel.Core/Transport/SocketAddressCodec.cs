@@ -33,9 +33,12 @@ internal static class SocketAddressCodec
         return WriteUnchecked(endpoint, dualMode, destination);
     }
 
-    /// <summary>Writes the address that stands for all of this machine's, as bind takes it.</summary>
-    public static int WriteAny(ushort port, bool dualMode, Span<byte> destination) =>
-        WriteUnchecked(new UdpEndpoint(UInt128.Zero, port), dualMode, destination);
+    /// <summary>Writes an address of this machine, null for all of them, in the form that bind takes; 0 when the socket cannot have it.</summary>
+    public static int WriteLocal(IPAddress? address, int port, bool dualMode, Span<byte> destination)
+    {
+        UdpEndpoint endpoint = address is null ? new UdpEndpoint(UInt128.Zero, (ushort)port) : new UdpEndpoint(address, port);
+        return address is null || dualMode || endpoint.IsIPv4 ? WriteUnchecked(endpoint, dualMode, destination) : 0;
+    }
 
     private static int WriteUnchecked(in UdpEndpoint endpoint, bool dualMode, Span<byte> destination)
     {

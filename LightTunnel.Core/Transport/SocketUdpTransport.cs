@@ -5,30 +5,37 @@ using LightTunnel.Packets;
 
 namespace LightTunnel.Transport;
 
-/// <summary>One UDP socket for both families on the framework's <see cref="Socket"/>, for systems without batched calls.</summary>
+/// <summary>
+/// UDP sockets for both families on the framework's <see cref="Socket"/>, for systems without batched calls. The receiving thread blocks in
+/// socket 0 while that is the only one, otherwise in select. An empty datagram from socket 0 to itself wakes it when the sockets change.
+/// </summary>
 internal sealed class SocketUdpTransport : IDatagramTransport
 {
     // Windows reports an ICMP port unreachable as an error of the next receive unless told not to (SIO_UDP_CONNRESET).
     private const int SioUdpConnectionReset = unchecked((int)0x9800000C);
 
+    // What a wake-up that is lost costs at most: closing a socket waits until select has left it.
+    private static readonly TimeSpan LongestSelect = TimeSpan.FromMilliseconds(100);
+
     [ThreadStatic]
     private static SocketAddress? _destination;
 
-    private readonly Socket _socket;
-    private readonly SocketAddress _sender;
-    private volatile bool _closed;
+    private readonly SocketTable<UdpSocket> _sockets;
     private long _sendErrors;
 
-    private SocketUdpTransport(Socket socket)
+    // The receiving thread's own: the sockets that select found readable, and the next that has its turn.
+    private readonly SocketAddress _sender = new(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
+    private readonly List<Socket> _readable = new(IDatagramTransport.MaximumSocket + 1);
+    private int _next;
+
+    private SocketUdpTransport(UdpSocket main)
     {
-        _socket = socket;
-        _sender = new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
-        SupportsIPv6 = socket.AddressFamily == AddressFamily.InterNetworkV6;
-        LocalPort = ((IPEndPoint)socket.LocalEndPoint!).Port;
+        _sockets = new SocketTable<UdpSocket>(main);
+        SupportsIPv6 = main.AddressFamily == AddressFamily.InterNetworkV6;
     }
 
     /// <inheritdoc/>
-    public int LocalPort { get; }
+    public int LocalPort => _sockets.Main.Port;
 
     /// <inheritdoc/>
     public bool SupportsIPv6 { get; }
@@ -54,48 +61,44 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     public bool Receive(PacketBatch batch)
     {
         batch.Clear();
-        while (!_closed)
+        while (batch.Count == 0 && !_sockets.IsClosed)
+        {
+            if (_next == _readable.Count)
+                WaitForReadable();
+            // Every socket has its turn before one has its second.
+            while (_next < _readable.Count && !batch.IsFull)
+                Receive((UdpSocket)_readable[_next++], batch);
+        }
+
+        return !_sockets.IsClosed;
+    }
+
+    /// <inheritdoc/>
+    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
+    {
+        if (port is < 0 or > ushort.MaxValue || !_sockets.TryAdd(socket, Open))
+            return false;
+        Wake();
+        return true;
+
+        UdpSocket? Open()
         {
             try
             {
-                do
-                {
-                    // One byte more than a slot takes (there is room behind it) tells a datagram that is too long.
-                    Span<byte> memory = batch.Memory(batch.Count).Slice(PacketBatch.Headroom, batch.MaxPacketLength + 1);
-                    int length = _socket.ReceiveFrom(memory, SocketFlags.None, _sender);
-                    if (length > 0 && length <= batch.MaxPacketLength)
-                        batch.Commit(length, SocketAddressCodec.Read(_sender.Buffer.Span[.._sender.Size]));
-                    _sender.Size = SocketAddressCodec.MaximumLength;
-                }
-                while (!batch.IsFull && _socket.Poll(0, SelectMode.SelectRead));
-                return !_closed;
+                return UdpSocket.Open(socket, address, port, SupportsIPv6, UdpTransportFactory.FurtherSocketBufferSize);
             }
             catch (SocketException)
             {
-                // Either the socket was closed, or this reports the fate of some datagram: neither is a reason to stop but the first.
-                _sender.Size = SocketAddressCodec.MaximumLength;
-                if (batch.Count > 0)
-                    return !_closed;
-            }
-            catch (ObjectDisposedException)
-            {
-                return false;
+                return null;
             }
         }
-
-        return false;
     }
 
     /// <inheritdoc/>
-    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null) => false;
+    public void CloseSocket(int socket) => _sockets.Remove(socket, Close);
 
     /// <inheritdoc/>
-    public void CloseSocket(int socket)
-    {
-    }
-
-    /// <inheritdoc/>
-    public int PortOf(int socket) => socket == 0 ? LocalPort : 0;
+    public int PortOf(int socket) => _sockets.Find(socket)?.Port ?? 0;
 
     /// <inheritdoc/>
     public void Send(PacketBatch batch)
@@ -104,7 +107,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         {
             ref PacketSlot slot = ref batch[i];
             if (slot.Length > 0)
-                Send(batch.Packet(i), slot.Endpoint);
+                Send(batch.Packet(i), slot.Endpoint, slot.Socket);
         }
     }
 
@@ -113,7 +116,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     {
         SocketAddress address = _destination ??= new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
         int length = SocketAddressCodec.Write(destination, SupportsIPv6, address.Buffer.Span);
-        if (length == 0)
+        if (length == 0 || _sockets.Find(socket) is not { } from)
         {
             Interlocked.Increment(ref _sendErrors);
             return;
@@ -122,7 +125,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         address.Size = length;
         try
         {
-            _socket.SendTo(datagram, SocketFlags.None, address);
+            from.SendTo(datagram, SocketFlags.None, address);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -130,11 +133,12 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         }
     }
 
-    /// <summary>Closes the socket, which ends a blocked receive on every system.</summary>
+    /// <summary>Closes the sockets, which ends a blocked receive on every system.</summary>
     public void Close()
     {
-        _closed = true;
-        _socket.Dispose();
+        _sockets.Close(Close);
+        Wake();
+        _sockets.Main.Dispose();
     }
 
     /// <inheritdoc/>
@@ -145,25 +149,12 @@ internal sealed class SocketUdpTransport : IDatagramTransport
 
     internal static SocketUdpTransport Open(int port, bool dualMode)
     {
-        var socket = new Socket(dualMode ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
         try
         {
-            if (dualMode)
-                socket.DualMode = true;
-            if (OperatingSystem.IsWindows())
-            {
-                socket.ExclusiveAddressUse = true;
-                socket.IOControl(SioUdpConnectionReset, [0, 0, 0, 0], null);
-            }
-
-            SetBuffer(() => socket.ReceiveBufferSize = UdpTransportFactory.SocketBufferSize);
-            SetBuffer(() => socket.SendBufferSize = UdpTransportFactory.SocketBufferSize);
-            socket.Bind(new IPEndPoint(dualMode ? IPAddress.IPv6Any : IPAddress.Any, port));
-            return new SocketUdpTransport(socket);
+            return new SocketUdpTransport(UdpSocket.Open(0, address: null, port, dualMode, UdpTransportFactory.SocketBufferSize));
         }
         catch (SocketException e)
         {
-            socket.Dispose();
             throw e.SocketErrorCode switch
             {
                 SocketError.AddressAlreadyInUse => UdpErrors.PortInUse(port, e),
@@ -174,15 +165,110 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         }
     }
 
-    private static void SetBuffer(Action set)
+    private void Close(UdpSocket socket)
+    {
+        Wake();
+        socket.Dispose();
+    }
+
+    private void Wake() => Send([], UdpEndpoint.FromIPv4(0x7F000001, (ushort)LocalPort));
+
+    /// <summary>Fills the list of readable sockets; it may stay empty.</summary>
+    private void WaitForReadable()
+    {
+        _next = 0;
+        _readable.Clear();
+        if (!_sockets.HasFurther)
+        {
+            _readable.Add(_sockets.Main);
+            return; // To receive is to wait.
+        }
+
+        for (int number = 0; number <= IDatagramTransport.MaximumSocket; number++)
+        {
+            if (_sockets.Find(number) is { } socket)
+                _readable.Add(socket);
+        }
+
+        try
+        {
+            Socket.Select(_readable, checkWrite: null, checkError: null, LongestSelect);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            _readable.Clear(); // One of them was closed just now.
+        }
+    }
+
+    /// <summary>Waits for a datagram of one socket, then takes what else is there.</summary>
+    private void Receive(UdpSocket socket, PacketBatch batch)
     {
         try
         {
-            set();
+            do
+            {
+                // One byte more than a slot takes (there is room behind it) tells a datagram that is too long.
+                Span<byte> memory = batch.Memory(batch.Count).Slice(PacketBatch.Headroom, batch.MaxPacketLength + 1);
+                int length = socket.ReceiveFrom(memory, SocketFlags.None, _sender);
+                if (length > 0 && length <= batch.MaxPacketLength)
+                    batch.Commit(length, SocketAddressCodec.Read(_sender.Buffer.Span[.._sender.Size]), socket.Number);
+                _sender.Size = SocketAddressCodec.MaximumLength;
+            }
+            while (!batch.IsFull && socket.Poll(0, SelectMode.SelectRead));
         }
-        catch (SocketException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // A smaller buffer is no reason to do without a network.
+            // Either the socket was closed, or this reports the fate of some datagram: neither keeps from receiving what comes next.
+            _sender.Size = SocketAddressCodec.MaximumLength;
+        }
+    }
+
+    /// <summary>A bound socket that knows its number and port.</summary>
+    private sealed class UdpSocket : Socket
+    {
+        private UdpSocket(int number, AddressFamily family)
+            : base(family, SocketType.Dgram, ProtocolType.Udp) => Number = number;
+
+        public int Number { get; }
+
+        public int Port { get; private set; }
+
+        public static UdpSocket Open(int number, IPAddress? address, int port, bool dualMode, int bufferSize)
+        {
+            var socket = new UdpSocket(number, dualMode ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork);
+            try
+            {
+                if (dualMode)
+                    socket.DualMode = true;
+                if (OperatingSystem.IsWindows())
+                {
+                    socket.ExclusiveAddressUse = true;
+                    socket.IOControl(SioUdpConnectionReset, [0, 0, 0, 0], null);
+                }
+
+                SetBuffer(() => socket.ReceiveBufferSize = bufferSize);
+                SetBuffer(() => socket.SendBufferSize = bufferSize);
+                socket.Bind(new IPEndPoint(address ?? (dualMode ? IPAddress.IPv6Any : IPAddress.Any), port));
+                socket.Port = ((IPEndPoint)socket.LocalEndPoint!).Port;
+                return socket;
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        }
+
+        private static void SetBuffer(Action set)
+        {
+            try
+            {
+                set();
+            }
+            catch (SocketException)
+            {
+                // A smaller buffer is no reason to do without a network.
+            }
         }
     }
 }

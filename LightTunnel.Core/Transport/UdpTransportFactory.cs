@@ -9,6 +9,9 @@ internal sealed class UdpTransportFactory : IDatagramTransportFactory
     /// </summary>
     internal const int SocketBufferSize = 7 * 1024 * 1024;
 
+    /// <summary>The same for a further socket: there may be hundreds, nearly all of which see a few probes only.</summary>
+    internal const int FurtherSocketBufferSize = 256 * 1024;
+
     /// <inheritdoc/>
     public IDatagramTransport Open(int port)
     {

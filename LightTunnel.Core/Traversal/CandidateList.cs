@@ -63,6 +63,22 @@ internal sealed class CandidateList : IReadOnlyList<Candidate>, IEquatable<Candi
         return false;
     }
 
+    /// <summary>True when both have the same endpoints but for predicted ones, which are others each time.</summary>
+    public bool EqualsButPredictions(CandidateList other) =>
+        _items.Where(candidate => candidate.Kind != CandidateKind.Predicted).SequenceEqual(other._items.Where(candidate => candidate.Kind != CandidateKind.Predicted));
+
+    /// <summary>How the endpoint is known to be one, null when it is not in the list.</summary>
+    public CandidateKind? KindOf(in UdpEndpoint endpoint)
+    {
+        foreach (Candidate candidate in _items)
+        {
+            if (candidate.Endpoint == endpoint)
+                return candidate.Kind;
+        }
+
+        return null;
+    }
+
     /// <summary>Smaller is more promising.</summary>
     public static int Rank(Candidate candidate) => candidate switch
     {

@@ -67,6 +67,9 @@ internal sealed class NatBehaviourDetector
     private readonly Random _random;
     private readonly Dictionary<uint, (UdpEndpoint Observer, int Socket, ProbeFlags Flags)> _waiting = [];
     private readonly List<(UdpEndpoint Observer, UdpEndpoint Seen)> _samples = [];
+    private readonly List<(int Socket, UdpEndpoint Seen)> _burst = [];
+    private int[] _burstSockets = [];
+    private (PortAssignment Assignment, int Step) _ports;
     private IReadOnlyList<UdpEndpoint> _local = [];
     private NatObservers _observers;
     private Phase _phase;
@@ -131,17 +134,44 @@ internal sealed class NatBehaviourDetector
             Behaviour = default;
             PublicEndpoint = default;
             _lastMapping = default;
+            _ports = default;
         }
 
         State = NatDetection.Running;
         Enter(Phase.Filtering, now, GiveUp);
     }
 
+    /// <summary>True when it is still to be seen how the ports of new mappings follow each other: by a burst from fresh sockets.</summary>
+    public bool WantsBurst => State == NatDetection.Done && Behaviour.HasDependentMapping && _ports.Assignment == PortAssignment.Unknown;
+
     /// <summary>
-    /// Asks where a socket that was just opened is seen: sequential ports are predicted from it. To be done right before two members are
-    /// introduced, as every mapping moves the counter on.
+    /// Asks where sockets that were just opened are seen: a burst of new mappings, one after another, shows the counter and its step. To be done right
+    /// before two members are introduced, as every mapping moves the counter on.
     /// </summary>
-    public ObservationProbe RefreshPrediction(int socket) => Probe(_observers.Primary, socket, ProbeFlags.None);
+    public void BeginBurst(int[] sockets, List<ObservationProbe> output)
+    {
+        _burst.Clear();
+        _burstSockets = sockets;
+        foreach (int socket in sockets)
+            output.Add(Probe(_observers.Primary, socket, ProbeFlags.None));
+    }
+
+    /// <summary>True when every socket of the burst was answered.</summary>
+    public bool IsBurstComplete => _burst.Count == _burstSockets.Length;
+
+    /// <summary>Draws the conclusions from what was answered of the burst.</summary>
+    public void EndBurst()
+    {
+        // In the order in which they were sent; a gap where one was lost.
+        (int Order, int Port)[] seen = [.. _burst.Select(entry => (Order: Array.IndexOf(_burstSockets, entry.Socket), (int)entry.Seen.Port)).OrderBy(entry => entry.Order)];
+        if (seen.Length > 0)
+            _lastMapping = _burst.MaxBy(entry => Array.IndexOf(_burstSockets, entry.Socket)).Seen;
+        if (seen.Length > 1)
+            _ports = PortsOf(seen);
+        else if (_ports.Assignment == PortAssignment.Unknown)
+            _ports = (PortAssignment.Random, 0); // Nearly nothing came back: a prediction would be a guess.
+        Behaviour = Behaviour with { Assignment = _ports.Assignment, Step = _ports.Step };
+    }
 
     /// <summary>Takes an answer of the server.</summary>
     /// <param name="transaction">Which probe it answers.</param>
@@ -151,12 +181,16 @@ internal sealed class NatBehaviourDetector
     /// <returns>True when <see cref="Behaviour"/>, <see cref="State"/> or an endpoint may be new.</returns>
     public bool OnAnswer(uint transaction, in UdpEndpoint from, in UdpEndpoint seen, long now)
     {
-        if (!_waiting.Remove(transaction, out (UdpEndpoint Observer, int Socket, ProbeFlags Flags) probe) || !Candidate.IsUsable(seen))
+        if (!_waiting.TryGetValue(transaction, out (UdpEndpoint Observer, int Socket, ProbeFlags Flags) probe) || !Candidate.IsUsable(seen))
             return false;
+        // One that asks for answers from elsewhere may bring several.
+        if (probe.Flags == ProbeFlags.None)
+            _waiting.Remove(transaction);
         if (probe.Socket != 0)
         {
-            _lastMapping = seen;
-            return true;
+            if (!_burst.Exists(entry => entry.Socket == probe.Socket))
+                _burst.Add((probe.Socket, seen));
+            return IsBurstComplete;
         }
 
         if (probe.Flags != ProbeFlags.None)
@@ -201,8 +235,6 @@ internal sealed class NatBehaviourDetector
         AddSample(member, seen);
         NatBehaviour before = Behaviour;
         Behaviour = Compute();
-        if (Behaviour.IsPredictable)
-            _lastMapping = seen;
         return Behaviour != before;
     }
 
@@ -282,9 +314,7 @@ internal sealed class NatBehaviourDetector
             if (!_plainAnswered)
                 output.Add(Probe(_observers.Primary, 0, ProbeFlags.None));
             if (_observers.OtherPort.IsSpecified && !_skipFiltering)
-                output.Add(Probe(_observers.Primary, 0, ProbeFlags.AnswerFromOtherPort));
-            if (_observers.OtherAddress.IsSpecified && !_skipFiltering)
-                output.Add(Probe(_observers.Primary, 0, ProbeFlags.AnswerFromOtherAddress));
+                output.Add(Probe(_observers.Primary, 0, ProbeFlags.AnswerFromElsewhere));
             return;
         }
 
@@ -366,16 +396,25 @@ internal sealed class NatBehaviourDetector
         if (mapping is not (EndpointDependence.AddressDependent or EndpointDependence.AddressAndPortDependent))
             return (PortAssignment.Unknown, 0);
 
+        if (_ports.Assignment != PortAssignment.Unknown)
+            return _ports;
         // Only what this measurement made, within a second: members' views are older or younger than others' mappings.
-        int[] ports = [.. OwnObservers().Where(HasSample).Select(observer => (int)_samples.Find(sample => sample.Observer == observer).Seen.Port).Distinct()];
-        if (ports.Length < 2)
-            return (PortAssignment.Unknown, 0);
+        (int Order, int Port)[] seen =
+            [.. OwnObservers().Where(HasSample).Select((observer, order) => (order, (int)_samples.Find(sample => sample.Observer == observer).Seen.Port)).DistinctBy(entry => entry.Item2)];
+        return seen.Length < 2 ? (PortAssignment.Unknown, 0) : PortsOf(seen);
+    }
+
+    /// <summary>How ports follow each other that were handed out in this order; an order that is left out was lost.</summary>
+    private static (PortAssignment Assignment, int Step) PortsOf((int Order, int Port)[] seen)
+    {
         int step = 0;
-        for (int i = 1; i < ports.Length; i++)
+        for (int i = 1; i < seen.Length; i++)
         {
-            int difference = ports[i] - ports[i - 1];
-            if (Math.Abs(difference) > LargestStep || (step != 0 && Math.Sign(difference) != Math.Sign(step)))
+            int difference = (seen[i].Port - seen[i - 1].Port) / (seen[i].Order - seen[i - 1].Order);
+            bool isRandom = difference == 0 || Math.Abs(difference) > LargestStep || (step != 0 && Math.Sign(difference) != Math.Sign(step));
+            if (isRandom)
                 return (PortAssignment.Random, 0);
+            // Others take ports in between: the smallest difference is the step.
             if (step == 0 || Math.Abs(difference) < Math.Abs(step))
                 step = difference;
         }

@@ -2,71 +2,15 @@ using LightTunnel.Transport;
 
 namespace LightTunnel.Traversal;
 
-/// <summary>A probe to be sealed (<see cref="PeerTraversal.Seal"/>) and sent.</summary>
-/// <param name="Destination">Where to.</param>
-/// <param name="Socket">From which local socket, 0 for the node's own.</param>
-/// <param name="Transaction">What its answer is known by.</param>
-/// <param name="Flags">What it says.</param>
-internal readonly record struct OutgoingProbe(UdpEndpoint Destination, int Socket, uint Transaction, ProbeFlags Flags);
-
-/// <summary>What came of a datagram.</summary>
-internal enum ProbeOutcome
-{
-    /// <summary>A forgery or a repetition: dropped without an answer.</summary>
-    Rejected,
-
-    /// <summary>A probe; its answer was written and goes back to where it came from, by the socket it came to.</summary>
-    Answered,
-
-    /// <summary>The answer to one of our probes.</summary>
-    AnswerTaken,
-
-    /// <summary>An answer that nothing waits for.</summary>
-    Ignored,
-}
-
-/// <summary>How the attempt to reach a peer directly stands.</summary>
-internal enum TraversalState
-{
-    /// <summary>The peer's endpoints are not known yet.</summary>
-    WaitingForPeer,
-
-    /// <summary>Neither side has an endpoint that the other could try.</summary>
-    NoCandidates,
-
-    /// <summary>Probes of a plan are on their way, or the common start is awaited.</summary>
-    Punching,
-
-    /// <summary>A direct path is proven.</summary>
-    Proven,
-
-    /// <summary>A direct path was proven and went silent; attempts go on.</summary>
-    Lost,
-
-    /// <summary>Nothing answered; attempts go on, more slowly each time.</summary>
-    NoAnswer,
-
-    /// <summary>As <see cref="NoAnswer"/>, and both NATs' ports are such that only luck would help.</summary>
-    BothNatsRandom,
-}
-
 /// <summary>
-/// Everything that is done to reach one peer directly: punching when the server introduces the two, probes to prove and keep paths, answers
-/// to the peer's probes, retries for ever. No I/O; owned by the control loop. Times are <see cref="TimeProvider.GetTimestamp"/> values.
+/// Everything that is done to reach one peer without the server: punching when the server introduces the two, probes to prove and keep paths, direct
+/// ones and those through other members, answers to the peer's probes, retries for ever. No I/O; owned by the control loop. Times are
+/// <see cref="TimeProvider.GetTimestamp"/> values.
 /// </summary>
 internal sealed class PeerTraversal : IDisposable
 {
-    /// <summary>Paths that are remembered.</summary>
-    public const int MaximumPaths = 32;
-
-    /// <summary>Answers that are waited for.</summary>
-    private const int MaximumWaiting = 2048;
-
     /// <summary>Data within this time makes a pair busy.</summary>
     private static readonly TimeSpan BusyFor = TimeSpan.FromSeconds(3);
-
-    /// <summary>An answer this late is an answer still.</summary>
-    private static readonly TimeSpan AnswerLifetime = TimeSpan.FromSeconds(5);
 
     /// <summary>Quick after an event, and then ever slower.</summary>
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
@@ -75,10 +19,6 @@ internal sealed class PeerTraversal : IDisposable
 
     /// <summary>While a direct path carries data, endpoints that may be as good or better are tried this often.</summary>
     private static readonly TimeSpan BetterPathInterval = TimeSpan.FromSeconds(30);
-
-    /// <summary>Guessing ports again after it failed: this long, then twice that, up to an hour.</summary>
-    private static readonly TimeSpan FirstGuessPause = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan LongestGuessPause = TimeSpan.FromHours(1);
 
     /// <summary>A silent path through an extra socket is remembered for this long, and the socket with it.</summary>
     private static readonly TimeSpan SocketMemory = TimeSpan.FromSeconds(60);
@@ -90,10 +30,11 @@ internal sealed class PeerTraversal : IDisposable
     private readonly ProbeChannel _channel;
     private readonly Random _random;
     private readonly bool _leads;
-    private readonly Dictionary<PathKey, ProbedPath> _paths = [];
-    private readonly Dictionary<uint, (PathKey Key, long Sent)> _waiting = [];
-    private readonly Queue<(uint Transaction, long Sent)> _waitingOrder = new();
-    private readonly List<PathKey> _triggered = [];
+    private readonly PathTable _paths;
+    private readonly OutstandingProbes _outstanding;
+    private readonly ProbeTallies _tallies = new();
+    private readonly GuessAllowance _guesses;
+    private readonly List<PathAddress> _triggered = [];
     private PunchSide _local = new(CandidateList.Empty, default);
     private PunchSide _remote = new(CandidateList.Empty, default);
     private bool _hasRemote;
@@ -103,8 +44,6 @@ internal sealed class PeerTraversal : IDisposable
     private TimeSpan _retry = FirstRetry;
     private long _nextRetry = long.MaxValue;
     private long _lastRound = long.MinValue;
-    private TimeSpan _guessPause = FirstGuessPause;
-    private long _nextGuess = long.MinValue;
     private bool _wantsIntroduction;
 
     /// <param name="time">The clock.</param>
@@ -117,13 +56,25 @@ internal sealed class PeerTraversal : IDisposable
         _channel = channel;
         _leads = leads;
         _random = random;
+        _paths = new PathTable(time);
+        _outstanding = new OutstandingProbes(time, random);
+        _guesses = new GuessAllowance(time);
     }
 
     /// <summary>The paths that were proven once, or that the peer's probes came by.</summary>
-    public IReadOnlyCollection<ProbedPath> Paths => _paths.Values;
+    public IReadOnlyCollection<ProbedPath> Paths => _paths.All;
 
-    /// <summary>True while any path is proven.</summary>
-    public bool IsProven => _paths.Values.Any(path => path.IsProven);
+    /// <summary>What was tried since the two were last introduced, by path.</summary>
+    public IReadOnlyList<ProbeTally> Tallies => _tallies.All;
+
+    /// <summary>The NAT before the peer, as far as it told.</summary>
+    public NatBehaviour RemoteNat => _remote.Nat;
+
+    /// <summary>Probes whose answers are waited for.</summary>
+    public int OutstandingProbes => _outstanding.Count;
+
+    /// <summary>True while a direct path is proven.</summary>
+    public bool IsProven => _paths.IsDirectProven;
 
     /// <summary>True when the peer's last probe said that it passes on datagrams of others.</summary>
     public bool PeerWillingToRelay { get; private set; }
@@ -137,14 +88,28 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Whether this node passes on datagrams of others; told in each probe and answer.</summary>
     public bool WillingToRelay { get; set; }
 
-    /// <summary>How many sockets besides the node's own there must be now; their numbers are 1 to this. See <see cref="IsSocketNeeded"/>.</summary>
+    /// <summary>False when no direct path may be used: none is tried, and the peer's attempts are not answered.</summary>
+    public bool IsDirectAllowed { get; set; } = true;
+
+    /// <summary>Finds paths through other members that are worth a try; asked while there is no direct one and data flows.</summary>
+    public Func<IReadOnlyList<PathAddress>> FindRelays { get; set; } = static () => [];
+
+    /// <summary>The path through the server, which is measured but never proven here; unspecified for none.</summary>
+    public PathAddress ServerPath { get; set; }
+
+    /// <summary>Smoothed round trip through the server, null until measured.</summary>
+    public TimeSpan? ServerRoundTrip { get; private set; }
+
+    /// <summary>
+    /// How many fresh sockets besides the node's own the attempt needs: those after <see cref="SocketBase"/>. See <see cref="IsSocketNeeded"/>.
+    /// </summary>
     public int SocketsWanted { get; private set; }
 
-    /// <summary>The endpoint that the last answer says we were seen from; unspecified until there is one.</summary>
-    public UdpEndpoint LastSeenFrom { get; private set; }
+    /// <summary>Number of the socket before the first of <see cref="SocketsWanted"/>; set after <see cref="Introduce"/>, negative when there are none.</summary>
+    public int SocketBase { get; set; }
 
-    /// <summary>True when a probe of the peer once came from an address that we had sent nothing to: our NAT filters nothing.</summary>
-    public bool SawUnsolicited { get; private set; }
+    /// <summary>True while ports are being guessed.</summary>
+    public bool IsGuessing => _run is { Plan.UsesGuesses: true, IsGuessingOver: false };
 
     /// <summary>How things stand.</summary>
     public TraversalState State
@@ -155,7 +120,7 @@ internal sealed class PeerTraversal : IDisposable
                 return TraversalState.Proven;
             if (!_hasRemote)
                 return TraversalState.WaitingForPeer;
-            if (_remote.Candidates.Count == 0 && _paths.Count == 0)
+            if (_remote.Candidates.Count == 0 && _paths.All.Count == 0)
                 return TraversalState.NoCandidates;
             if (_run is not null)
                 return TraversalState.Punching;
@@ -168,47 +133,71 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>This node's own candidates and NAT.</summary>
     public void SetLocal(CandidateList candidates, NatBehaviour nat, long now)
     {
-        bool changed = !_local.Candidates.Equals(candidates) || _local.Nat != nat;
+        PunchSide before = _local;
         _local = new PunchSide(candidates, nat);
-        if (changed)
-            HurryUp(now);
+        OnSideChanged(before, _local, now);
     }
 
     /// <summary>The peer's candidates and NAT, as it told them.</summary>
-    public void SetRemote(CandidateList candidates, NatBehaviour nat, long now)
+    /// <returns>True when its endpoints are others than before.</returns>
+    public bool SetRemote(CandidateList candidates, NatBehaviour nat, long now)
     {
-        bool changed = !_hasRemote || !_remote.Candidates.Equals(candidates) || _remote.Nat != nat;
+        PunchSide before = _remote;
+        bool isFirst = !_hasRemote;
         _hasRemote = true;
         _remote = new PunchSide(candidates, nat);
-        if (changed)
+        if (isFirst)
             HurryUp(now);
+        else
+            OnSideChanged(before, _remote, now);
+        return isFirst || !before.Candidates.EqualsButPredictions(candidates);
     }
+
+    /// <summary>
+    /// True when this node's next port should be found out before the two are introduced (again): it will be guessed, and what is known is old.
+    /// </summary>
+    public bool WantsPrediction(long now) =>
+        _local.Nat.IsPredictable && !IsProven && IsDirectAllowed && _guesses.IsGiven(now) && !PunchPlan.IsHopeless(_local.Nat, _remote.Nat);
 
     /// <summary>The server introduces the two: both begin at the same time.</summary>
     /// <param name="startAt">When; the past means now.</param>
     /// <param name="now">The present.</param>
-    public void Introduce(long startAt, long now)
+    /// <param name="allowGuesses">False when the node guesses ports for others already.</param>
+    /// <returns>False when nothing new begins.</returns>
+    public bool Introduce(long startAt, long now, bool allowGuesses = true)
     {
-        bool guess = now >= _nextGuess && !IsProven;
+        _wantsIntroduction = false;
+        if (!IsDirectAllowed)
+            return false;
+        bool guess = allowGuesses && _guesses.IsGiven(now) && !IsProven;
         PunchPlan plan = PunchPlan.Create(_local, _remote, _leads, guess);
+        // The plan that has begun guessing does so to its end; a second introduction is of use only if it can guess better.
+        if (IsGuessing && !plan.UsesGuesses)
+            return false;
+        if (_run is null)
+            _tallies.Clear();
         _run = new PunchRun(_time, plan, Math.Max(startAt, now), (uint)_random.Next()) { IsGuessingOver = IsProven };
         SocketsWanted = IsProven ? 0 : plan.LocalSockets;
-        _socketsUntil = _run.StartAt + _time.Ticks(plan.Duration + AnswerLifetime);
-        _wantsIntroduction = false;
-        if (!plan.UsesGuesses)
-            return;
-        _nextGuess = now + _time.Ticks(plan.Duration + _guessPause);
-        _guessPause = Shorter(_guessPause * 2, LongestGuessPause);
+        SocketBase = 0;
+        _socketsUntil = _run.StartAt + _time.Ticks(plan.Duration + Traversal.OutstandingProbes.Lifetime);
+        if (plan.UsesGuesses)
+            _guesses.Spend(now, plan.Duration);
+        return true;
     }
 
     /// <summary>The node's network changed or it woke from sleep: nothing that was proven is trusted, and everything is tried at once.</summary>
     public void OnNetworkChanged(long now)
     {
-        foreach (ProbedPath path in _paths.Values)
+        foreach (ProbedPath path in _paths.All)
             path.Reset();
-        _waiting.Clear();
-        _waitingOrder.Clear();
+        _outstanding.Clear();
         _run = null;
+        Retry(now);
+    }
+
+    /// <summary>Everything is tried again at once, with an introduction.</summary>
+    public void Retry(long now)
+    {
         _wantsIntroduction = true;
         HurryUp(now);
     }
@@ -216,85 +205,90 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>True once when the server should be asked to introduce the two again: both NATs must be opened at the same time.</summary>
     public bool TakeIntroductionRequest()
     {
-        bool wanted = _wantsIntroduction;
+        bool wanted = _wantsIntroduction && IsDirectAllowed;
         _wantsIntroduction = false;
         return wanted;
     }
 
     /// <summary>False when an extra socket may be closed: the plan that wanted it is over, and no path leads through it.</summary>
-    public bool IsSocketNeeded(int socket) => socket == 0 || socket <= SocketsWanted || _paths.Keys.Any(key => key.Socket == socket);
+    public bool IsSocketNeeded(int socket) =>
+        socket == 0 || (socket > SocketBase && socket <= SocketBase + SocketsWanted) || _paths.All.Any(path => path.Key.Socket == socket);
 
     /// <summary>Writes the datagram of a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
     public void Seal(in OutgoingProbe probe, Span<byte> datagram) => _channel.SealProbe(probe.Transaction, probe.Flags, datagram);
 
+    /// <summary>A probe that only measures a path, whatever its state, to be sealed and sent.</summary>
+    public OutgoingProbe Measure(in PathAddress path, long now)
+    {
+        var output = new List<OutgoingProbe>(1);
+        Send(path, now, null, output);
+        return output[0];
+    }
+
     /// <summary>Takes a probe or answer that came from the peer, or claims to.</summary>
     /// <param name="datagram">The bytes; anything is allowed.</param>
-    /// <param name="from">Where they came from.</param>
-    /// <param name="socket">The local socket that they came to.</param>
+    /// <param name="from">Where they came from, and to which local socket.</param>
     /// <param name="now">The present.</param>
     /// <param name="answer">Receives the answer to a probe, <see cref="ProbeCodec.Size"/> bytes.</param>
+    /// <param name="seenFrom">Where the peer saw the probe that it answers come from; unspecified otherwise.</param>
     /// <param name="pathsChanged">True when a path was proven: choose anew. Timers are to be run after every datagram but rejected ones.</param>
-    public ProbeOutcome OnDatagram(ReadOnlySpan<byte> datagram, in UdpEndpoint from, int socket, long now, Span<byte> answer, out bool pathsChanged)
+    public ProbeOutcome OnDatagram(
+        ReadOnlySpan<byte> datagram, in PathAddress from, long now, Span<byte> answer, out UdpEndpoint seenFrom, out bool pathsChanged)
     {
         pathsChanged = false;
-        if (!_channel.TryOpen(datagram, out Probe probe))
+        seenFrom = default;
+        if ((!from.IsRelayed && !IsDirectAllowed) || !_channel.TryOpen(datagram, out Probe probe))
             return ProbeOutcome.Rejected;
         PeerWillingToRelay = probe.Flags.HasFlag(ProbeFlags.WillingToRelay);
         PeerHasSession = probe.Flags.HasFlag(ProbeFlags.HasSession);
-        var key = new PathKey(from, socket);
         if (probe.IsAnswer)
         {
-            // RFC 8445 section 7.2.5.2.1: an answer from elsewhere than the probe went to proves no path.
-            if (!_waiting.Remove(probe.Transaction, out (PathKey Key, long Sent) sent) || sent.Key != key || !TryGetPath(key, now, out ProbedPath? proven))
-                return ProbeOutcome.Ignored;
-            LastSeenFrom = probe.SeenFrom;
-            pathsChanged = proven.OnAnswer(probe.Transaction, sent.Sent, now);
-            if (pathsChanged)
-                OnProven();
-            return ProbeOutcome.AnswerTaken;
+            seenFrom = probe.SeenFrom;
+            return OnAnswer(probe, from, now, out pathsChanged);
         }
 
-        if (TryGetPath(key, now, out ProbedPath? path))
+        _tallies.OnHeard(from);
+        if (from != ServerPath && _paths.TryGetOrAdd(from, now, out ProbedPath? path))
         {
-            SawUnsolicited |= path is { LastSent: long.MinValue, LastHeard: long.MinValue } && !HasSentTo(from);
             path.OnHeard(probe.Flags, now);
             // What comes in may go out: ask back at once, unless it is known or being asked.
             bool isAsked = path.LastSent != long.MinValue && now - path.LastSent < _time.Ticks(TriggeredInterval);
-            if (!path.IsProven && !isAsked && !_triggered.Contains(key))
-                _triggered.Add(key);
+            if (!path.IsProven && !isAsked && !_triggered.Contains(from))
+                _triggered.Add(from);
         }
 
-        _channel.SealAnswer(probe, from, OwnFlags, answer);
+        _channel.SealAnswer(probe, from.Endpoint, OwnFlags, answer);
         return ProbeOutcome.Answered;
     }
 
     /// <summary>Does what is due.</summary>
     /// <param name="now">The present.</param>
     /// <param name="lastTraffic">When data last went to or came from the peer, by any path; <see cref="long.MinValue"/> for never.</param>
-    /// <param name="inUse">The direct path that data is sent over, null for none.</param>
+    /// <param name="inUse">The path that data is sent over, null for the server's.</param>
     /// <param name="output">Receives the probes to send.</param>
     /// <param name="pathsChanged">True when a path was lost: choose anew.</param>
     /// <returns>When to call again.</returns>
-    public long RunTimers(long now, long lastTraffic, PathKey? inUse, List<OutgoingProbe> output, out bool pathsChanged)
+    public long RunTimers(long now, long lastTraffic, PathAddress? inUse, List<OutgoingProbe> output, out bool pathsChanged)
     {
         pathsChanged = false;
         bool busy = lastTraffic != long.MinValue && now - lastTraffic <= _time.Ticks(BusyFor);
-        ForgetLateAnswers(now);
+        _outstanding.ForgetLate(now);
         ForgetSockets(now);
 
-        PathKey? kept = inUse is { } used && _paths.TryGetValue(used, out ProbedPath? usedPath) && usedPath.IsProven ? used : BestProven();
-        foreach (ProbedPath path in _paths.Values)
+        PathAddress? kept = KeptPath(inUse);
+        foreach (ProbedPath path in _paths.All)
         {
             if (!path.Expire(now, PaceOf(path, kept, inUse, busy)))
                 continue;
             pathsChanged = true;
             // What else there is may be needed the next moment.
-            HurryUp(now, guesses: false);
+            if (!path.Key.IsRelayed || path.Key == inUse)
+                HurryUp(now, guesses: false);
         }
 
         if (pathsChanged)
-            kept = kept is { } one && _paths[one].IsProven ? kept : BestProven();
-        foreach (PathKey key in _triggered)
+            kept = KeptPath(inUse);
+        foreach (PathAddress key in _triggered)
         {
             if (IsSocketNeeded(key.Socket))
                 Send(key, now, inUse, output);
@@ -305,7 +299,7 @@ internal sealed class PeerTraversal : IDisposable
         RunRetries(now, busy, inUse, output);
 
         long next = Math.Min(_run?.Next ?? long.MaxValue, _nextRetry);
-        foreach (ProbedPath path in _paths.Values)
+        foreach (ProbedPath path in _paths.All)
         {
             ProbePace pace = PaceOf(path, kept, inUse, busy);
             if (path.IsProven && path.NextProbe(pace) <= now)
@@ -318,29 +312,70 @@ internal sealed class PeerTraversal : IDisposable
         return Math.Max(next, now + 1);
     }
 
+    /// <summary>True for a path within a local network: private addresses, or one of a network of ours.</summary>
+    public bool IsLocalNetwork(in PathAddress key) =>
+        !key.IsRelayed && (key.Endpoint.IsLocal || PunchPlan.IsNear(key.Endpoint, _local.Candidates));
+
     /// <summary>Zeroes the key.</summary>
     public void Dispose() => _channel.Dispose();
 
     private ProbeFlags OwnFlags =>
         (WillingToRelay ? ProbeFlags.WillingToRelay : ProbeFlags.None) | (HasSession ? ProbeFlags.HasSession : ProbeFlags.None);
 
-    private static ProbePace PaceOf(ProbedPath path, PathKey? kept, PathKey? inUse, bool busy)
+    private ProbeOutcome OnAnswer(in Probe probe, in PathAddress from, long now, out bool pathsChanged)
+    {
+        pathsChanged = false;
+        // RFC 8445 section 7.2.5.2.1: an answer from elsewhere than the probe went to proves no path.
+        if (!_outstanding.TryTake(probe.Transaction, out PathAddress path, out long sent) || path != from)
+            return ProbeOutcome.Ignored;
+        TimeSpan roundTrip = _time.GetElapsedTime(sent, now);
+        _tallies.OnAnswered(from, roundTrip);
+        if (from == ServerPath)
+        {
+            ServerRoundTrip = ServerRoundTrip is { } smoothed ? smoothed + ((roundTrip - smoothed) / 8) : roundTrip;
+            return ProbeOutcome.AnswerTaken;
+        }
+
+        if (!_paths.TryGetOrAdd(from, now, out ProbedPath? proven))
+            return ProbeOutcome.Ignored;
+        pathsChanged = proven.OnAnswer(probe.Transaction, sent, now);
+        if (pathsChanged && !from.IsRelayed)
+            OnProven();
+        return ProbeOutcome.AnswerTaken;
+    }
+
+    /// <summary>Other endpoints or another NAT are a new beginning; another predicted port alone is worth one more guess.</summary>
+    private void OnSideChanged(in PunchSide before, in PunchSide after, long now)
+    {
+        if (before.Nat != after.Nat || !before.Candidates.EqualsButPredictions(after.Candidates))
+            HurryUp(now);
+        else if (!before.Candidates.Equals(after.Candidates))
+            _guesses.GiveOne();
+    }
+
+    /// <summary>The path in use while it is proven, otherwise the best direct one, which is kept open in any case.</summary>
+    private PathAddress? KeptPath(PathAddress? inUse) => inUse is { } used && _paths.IsProven(used) ? used : BestDirect();
+
+    private ProbePace PaceOf(ProbedPath path, PathAddress? kept, PathAddress? inUse, bool busy)
     {
         if (path.Key == kept)
             return busy && path.Key == inUse ? ProbePace.Busy : busy ? ProbePace.Standby : ProbePace.KeepAlive;
-        return busy ? ProbePace.Standby : ProbePace.Rest;
+        // Other members are not troubled for a second choice while there is a direct path.
+        return busy && !(path.Key.IsRelayed && IsProven) ? ProbePace.Standby : ProbePace.Rest;
     }
 
-    private void RunPlan(long now, PathKey? inUse, List<OutgoingProbe> output)
+    private void RunPlan(long now, PathAddress? inUse, List<OutgoingProbe> output)
     {
         if (_run is null)
             return;
         while (_run.TryTake(now, out PunchShot shot))
         {
-            var key = new PathKey(shot.Destination, shot.Socket);
+            if (shot.Socket != 0 && SocketBase < 0)
+                continue;
+            var key = new PathAddress(shot.Destination, Socket: shot.Socket == 0 ? 0 : SocketBase + shot.Socket);
             // A proven path has its own rhythm.
-            if (!_paths.TryGetValue(key, out ProbedPath? path) || !path.IsProven)
-                Send(key, now, inUse, output);
+            if (!_paths.IsProven(key))
+                Send(key, now, inUse, output, shot.IsGuess);
         }
 
         if (!_run.IsDone)
@@ -351,7 +386,7 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>Without a direct path: everything again, ever more slowly. With one, and only while data flows: what may be as good or better.</summary>
-    private void RunRetries(long now, bool busy, PathKey? inUse, List<OutgoingProbe> output)
+    private void RunRetries(long now, bool busy, PathAddress? inUse, List<OutgoingProbe> output)
     {
         bool proven = IsProven;
         if (_nextRetry == long.MaxValue && _hasRemote && _run is null && (!proven || busy))
@@ -371,22 +406,43 @@ internal sealed class PeerTraversal : IDisposable
         if (!proven)
             _wantsIntroduction = true;
         _lastRound = now;
-        int best = proven ? _paths.Values.Where(path => path.IsProven).Min(path => RankOf(path.Key)) : int.MaxValue;
-        foreach (Candidate candidate in _remote.Candidates)
-        {
-            var key = new PathKey(candidate.Endpoint, 0);
-            if (candidate.Kind != CandidateKind.Predicted && !IsProvenPath(key) && RankOf(key) <= best)
-                Send(key, now, inUse, output);
-        }
-
-        foreach (ProbedPath path in _paths.Values)
+        TryCandidates(now, proven, inUse, output);
+        if (busy && !proven)
+            TryRelays(now, inUse, output);
+        foreach (ProbedPath path in _paths.All)
         {
             // What worked once is the second choice when the first fails, whatever its rank.
-            if (!path.IsProven && path.LastSent != now)
+            if (!path.IsProven && !path.Key.IsRelayed && path.LastSent != now)
                 Send(path.Key, now, inUse, output);
         }
 
         ScheduleRetry(now, busy);
+    }
+
+    private void TryCandidates(long now, bool proven, PathAddress? inUse, List<OutgoingProbe> output)
+    {
+        if (!IsDirectAllowed)
+            return;
+        int best = proven ? _paths.All.Where(path => path.IsProven).Min(path => RankOf(path.Key)) : int.MaxValue;
+        foreach (Candidate candidate in _remote.Candidates)
+        {
+            var key = new PathAddress(candidate.Endpoint);
+            if (candidate.Kind != CandidateKind.Predicted && !_paths.IsProven(key) && RankOf(key) <= best)
+                Send(key, now, inUse, output);
+        }
+    }
+
+    /// <summary>Other members may be nearer than the server; what they are compared with must be known too.</summary>
+    private void TryRelays(long now, PathAddress? inUse, List<OutgoingProbe> output)
+    {
+        IReadOnlyList<PathAddress> relays = FindRelays();
+        if (relays.Count > 0 && ServerPath.Endpoint.IsSpecified)
+            Send(ServerPath, now, inUse, output);
+        foreach (PathAddress relay in relays)
+        {
+            if (!_paths.IsProven(relay))
+                Send(relay, now, inUse, output);
+        }
     }
 
     private long SoonestRound => _lastRound == long.MinValue ? long.MinValue : _lastRound + _time.Ticks(SlowestRetryBusy);
@@ -410,10 +466,8 @@ internal sealed class PeerTraversal : IDisposable
         _retry = FirstRetry;
         if (_hasRemote)
             _nextRetry = now;
-        if (!guesses)
-            return;
-        _guessPause = FirstGuessPause;
-        _nextGuess = long.MinValue;
+        if (guesses)
+            _guesses.Reset();
     }
 
     private void OnProven()
@@ -421,34 +475,22 @@ internal sealed class PeerTraversal : IDisposable
         _wasProven = true;
         _wantsIntroduction = false;
         _retry = FirstRetry;
-        _guessPause = FirstGuessPause;
+        _guesses.Reset();
         SocketsWanted = 0;
         if (_run is not null)
             _run.IsGuessingOver = true;
     }
 
-    private void Send(in PathKey key, long now, PathKey? inUse, List<OutgoingProbe> output)
+    private void Send(in PathAddress key, long now, PathAddress? inUse, List<OutgoingProbe> output, bool isGuess = false)
     {
-        if (_waiting.Count >= MaximumWaiting && _waitingOrder.TryDequeue(out (uint Transaction, long Sent) oldest))
-            _waiting.Remove(oldest.Transaction);
-        uint transaction;
-        do
-            transaction = (uint)_random.NextInt64(1L << 32);
-        while (!_waiting.TryAdd(transaction, (key, now)));
-        _waitingOrder.Enqueue((transaction, now));
-        if (_paths.TryGetValue(key, out ProbedPath? path))
+        uint transaction = _outstanding.Add(key, now);
+        if (_paths.TryGet(key, out ProbedPath? path))
             path.OnSent(transaction, now);
-        output.Add(new OutgoingProbe(key.Remote, key.Socket, transaction, OwnFlags | (inUse == key ? ProbeFlags.PathInUse : ProbeFlags.None)));
-    }
-
-    private void ForgetLateAnswers(long now)
-    {
-        long limit = now - _time.Ticks(AnswerLifetime);
-        while (_waitingOrder.TryPeek(out (uint Transaction, long Sent) oldest) && oldest.Sent < limit)
-        {
-            _waitingOrder.Dequeue();
-            _waiting.Remove(oldest.Transaction);
-        }
+        if (isGuess)
+            _tallies.OnGuess(key);
+        else
+            _tallies.OnSent(key, key.IsRelayed ? null : _remote.Candidates.KindOf(key.Endpoint) ?? CandidateKind.PeerReflexive);
+        output.Add(new OutgoingProbe(key, transaction, OwnFlags | (inUse == key ? ProbeFlags.PathInUse : ProbeFlags.None)));
     }
 
     /// <summary>Extra sockets live as long as their plan, or the path through them and a while beyond.</summary>
@@ -457,61 +499,22 @@ internal sealed class PeerTraversal : IDisposable
         if (now > _socketsUntil)
             SocketsWanted = 0;
         long limit = now - _time.Ticks(SocketMemory);
-        foreach (ProbedPath path in _paths.Values)
+        foreach (ProbedPath path in _paths.All)
         {
             if (path.Key.Socket != 0 && !path.IsProven && Math.Max(path.LastAnswer, path.LastHeard) < limit)
                 _paths.Remove(path.Key);
         }
     }
 
-    /// <summary>The path with this key, new or known; false when there are too many that are all worth more.</summary>
-    private bool TryGetPath(in PathKey key, long now, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out ProbedPath? path)
-    {
-        if (_paths.TryGetValue(key, out path))
-            return true;
-        if (!Candidate.IsUsable(key.Remote))
-            return false;
-        if (_paths.Count >= MaximumPaths)
-        {
-            ProbedPath? worst = _paths.Values
-                .Where(known => !known.IsProven && known.LastHeard < now - _time.Ticks(AnswerLifetime))
-                .MinBy(known => Math.Max(known.LastAnswer, known.LastHeard));
-            if (worst is null)
-                return false;
-            _paths.Remove(worst.Key);
-        }
-
-        path = new ProbedPath(_time, key);
-        _paths.Add(key, path);
-        return true;
-    }
-
-    private bool HasSentTo(in UdpEndpoint endpoint)
-    {
-        foreach ((PathKey key, _) in _waiting.Values)
-        {
-            if (key.Remote.MappedAddress == endpoint.MappedAddress)
-                return true;
-        }
-
-        return false;
-    }
-
-    private bool IsProvenPath(in PathKey key) => _paths.TryGetValue(key, out ProbedPath? path) && path.IsProven;
-
-    /// <summary>The path that is kept open when none is in use, or the one in use failed.</summary>
-    private PathKey? BestProven() => _paths.Values
-        .Where(path => path.IsProven)
+    private PathAddress? BestDirect() => _paths.All
+        .Where(path => path.IsProven && !path.Key.IsRelayed)
         .OrderBy(path => RankOf(path.Key))
         .ThenBy(path => path.RoundTrip)
-        .Select(path => (PathKey?)path.Key)
+        .Select(path => (PathAddress?)path.Key)
         .FirstOrDefault();
 
-    /// <summary>0 local network, 1 public.</summary>
-    private int RankOf(in PathKey key) => IsLocalNetwork(key) ? 0 : 1;
-
-    /// <summary>True for a path within a local network: private addresses, or one of a network of ours.</summary>
-    public bool IsLocalNetwork(in PathKey key) => key.Remote.IsLocal || PunchPlan.IsNear(key.Remote, _local.Candidates);
+    /// <summary>0 local network, 1 public, 2 through another member.</summary>
+    private int RankOf(in PathAddress key) => key.IsRelayed ? 2 : IsLocalNetwork(key) ? 0 : 1;
 
     private static TimeSpan Shorter(TimeSpan first, TimeSpan second) => first < second ? first : second;
 }

@@ -44,58 +44,31 @@ internal sealed class ProbeChannel : IDisposable
     public void Dispose() => _key.Dispose();
 }
 
-/// <summary>Where the server sends an answer from.</summary>
-internal enum AnswerSource
-{
-    /// <summary>The socket that the probe came to.</summary>
-    Same,
-
-    /// <summary>The socket of the other port.</summary>
-    OtherPort,
-
-    /// <summary>The socket of the other address.</summary>
-    OtherAddress,
-}
-
 /// <summary>
-/// The server's side of a member's probes: answers each once, from the port that was asked for. What it cannot do, a second port or address
-/// that it lacks, it answers from the same one, by which the member knows.
+/// The server's side of a member's probes: answers each once, from where it came to or, when that is asked for, from elsewhere. A server that has no
+/// other port answers from the same one, by which the member knows.
 /// </summary>
-internal sealed class ProbeResponder : IDisposable
+internal sealed class ProbeResponder(ProbeChannel channel, TimeProvider time) : IDisposable
 {
-    private readonly ProbeChannel _channel;
-    private readonly RateLimiter _limiter;
-    private readonly bool _hasOtherPort;
-    private readonly bool _hasOtherAddress;
-
-    public ProbeResponder(ProbeChannel channel, TimeProvider time, bool hasOtherPort, bool hasOtherAddress)
-    {
-        _channel = channel;
-        _hasOtherPort = hasOtherPort;
-        _hasOtherAddress = hasOtherAddress;
-        _limiter = new RateLimiter(time, TimeSpan.FromMilliseconds(20), burst: 100);
-    }
+    private readonly RateLimiter _limiter = new(time, TimeSpan.FromMilliseconds(20), burst: 100);
 
     /// <summary>Takes a member's probe.</summary>
     /// <param name="datagram">The bytes.</param>
     /// <param name="from">Where they came from, and where the answer goes.</param>
     /// <param name="now">The present.</param>
     /// <param name="answer">Receives the answer, <see cref="ProbeCodec.Size"/> bytes.</param>
-    /// <param name="source">Where it is to be sent from.</param>
+    /// <param name="fromElsewhere">Whether it is to be sent from the other ports.</param>
     /// <returns>True when there is an answer to send.</returns>
-    public bool TryAnswer(ReadOnlySpan<byte> datagram, in UdpEndpoint from, long now, Span<byte> answer, out AnswerSource source)
+    public bool TryAnswer(ReadOnlySpan<byte> datagram, in UdpEndpoint from, long now, Span<byte> answer, out bool fromElsewhere)
     {
-        source = AnswerSource.Same;
-        if (!_channel.TryOpen(datagram, out Probe probe) || probe.IsAnswer || !_limiter.TryTake(now))
+        fromElsewhere = false;
+        if (!channel.TryOpen(datagram, out Probe probe) || probe.IsAnswer || !_limiter.TryTake(now))
             return false;
-        if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherAddress) && _hasOtherAddress)
-            source = AnswerSource.OtherAddress;
-        else if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherPort) && _hasOtherPort)
-            source = AnswerSource.OtherPort;
-        _channel.SealAnswer(probe, from, ProbeFlags.None, answer);
+        fromElsewhere = probe.Flags.HasFlag(ProbeFlags.AnswerFromElsewhere);
+        channel.SealAnswer(probe, from, ProbeFlags.None, answer);
         return true;
     }
 
     /// <summary>Zeroes the key.</summary>
-    public void Dispose() => _channel.Dispose();
+    public void Dispose() => channel.Dispose();
 }

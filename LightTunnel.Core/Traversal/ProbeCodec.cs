@@ -12,17 +12,14 @@ internal enum ProbeFlags : byte
     /// <summary>Nothing.</summary>
     None = 0,
 
-    /// <summary>To the server: answer from your other port.</summary>
-    AnswerFromOtherPort = 1,
+    /// <summary>To the server: answer from where nothing was sent to yet, your other port and, if you have one, your other address.</summary>
+    AnswerFromElsewhere = 1,
 
     /// <summary>The sender sends its data over this path.</summary>
     PathInUse = 2,
 
     /// <summary>The sender passes on datagrams of other members.</summary>
     WillingToRelay = 4,
-
-    /// <summary>To the server: answer from your other address.</summary>
-    AnswerFromOtherAddress = 8,
 
     /// <summary>The sender has a link's keys with the receiver.</summary>
     HasSession = 16,

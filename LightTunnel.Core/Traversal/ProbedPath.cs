@@ -2,11 +2,6 @@ using LightTunnel.Transport;
 
 namespace LightTunnel.Traversal;
 
-/// <summary>A direct path to a peer: the peer's endpoint and the local socket that is used with it.</summary>
-/// <param name="Remote">The peer's endpoint.</param>
-/// <param name="Socket">The local socket, 0 for the node's own.</param>
-internal readonly record struct PathKey(UdpEndpoint Remote, int Socket);
-
 /// <summary>How closely a path is watched.</summary>
 internal enum ProbePace
 {
@@ -24,7 +19,7 @@ internal enum ProbePace
 }
 
 /// <summary>
-/// What probes say of one direct path: proven only by answers to our own probes, and only as long as they keep coming. Owned by the
+/// What probes say of one path, direct or through another member: proven only by answers to our own probes, and only as long as they keep coming. Owned by the
 /// control loop; times are <see cref="TimeProvider.GetTimestamp"/> values.
 /// </summary>
 internal sealed class ProbedPath
@@ -63,14 +58,14 @@ internal sealed class ProbedPath
     private int _resultCount;
     private TimeSpan _variation;
 
-    public ProbedPath(TimeProvider time, PathKey key)
+    public ProbedPath(TimeProvider time, PathAddress key)
     {
         _time = time;
         Key = key;
     }
 
     /// <summary>Which path this is.</summary>
-    public PathKey Key { get; }
+    public PathAddress Key { get; }
 
     /// <summary>True while our probes on it are answered.</summary>
     public bool IsProven { get; private set; }

@@ -10,7 +10,7 @@ internal readonly record struct PunchSide(CandidateList Candidates, NatBehaviour
 /// <summary>One probe of a plan.</summary>
 /// <param name="Destination">Where to.</param>
 /// <param name="Delay">Time after the common start.</param>
-/// <param name="Socket">The local socket, 0 for the node's own, 1.. for further ones.</param>
+/// <param name="Socket">The local socket, 0 for the node's own, 1.. for further ones that the plan has for itself.</param>
 /// <param name="IsGuess">True when the destination is guessed rather than told: no use in trying it again later.</param>
 internal readonly record struct PunchShot(UdpEndpoint Destination, TimeSpan Delay, int Socket = 0, bool IsGuess = false);
 
@@ -65,7 +65,7 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     private static readonly TimeSpan SprayDelay = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan SecondBirthdayRound = TimeSpan.FromSeconds(4);
 
-    /// <summary>When two sequential NATs meet, known endpoints come after the predicted ones: each would use up a port.</summary>
+    /// <summary>When our own next port was predicted, known endpoints come after it: each would use up a port.</summary>
     private static readonly TimeSpan AfterPredictions = TimeSpan.FromMilliseconds(200);
 
     /// <summary>When the last probe leaves.</summary>
@@ -87,8 +87,9 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     public static PunchPlan Create(in PunchSide local, in PunchSide remote, bool leads, bool allowGuesses = true)
     {
         var shots = new List<PunchShot>();
-        bool bothPredictable = local.Nat.IsPredictable && remote.Nat.IsPredictable && allowGuesses;
-        AddKnown(shots, local, remote, bothPredictable);
+        bool isPredicted = local.Nat.IsPredictable && !remote.Nat.IsRandom && allowGuesses;
+        bool bothPredictable = isPredicted && remote.Nat.IsPredictable;
+        AddKnown(shots, local, remote, publicLast: isPredicted);
 
         int sockets = 0;
         PunchSpray? spray = null;
@@ -96,6 +97,8 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
         {
             if (bothPredictable)
                 sockets = AddBothPredicted(shots, next, remote.Nat.Step, leads);
+            else if (isPredicted && !remote.Nat.HasDependentMapping)
+                sockets = AddFreshSocket(shots, seen);
             else if (remote.Nat.IsPredictable && !local.Nat.HasDependentMapping)
                 AddPredicted(shots, next, remote.Nat.Step);
             else if (local.Nat.IsRandom && !remote.Nat.HasDependentMapping && remote.Nat.FiltersPorts)
@@ -180,6 +183,16 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
             for (int i = 0; i < count; i++)
                 shots.Add(new PunchShot(Offset(next, step * i), TimeSpan.FromMilliseconds(start) + (GuessInterval * i), IsGuess: true));
         }
+    }
+
+    /// <summary>
+    /// Our next port was predicted, and the peer tries it: a new socket gets it. (The node's own has a mapping for the peer, if it ever sent there.)
+    /// </summary>
+    private static int AddFreshSocket(List<PunchShot> shots, UdpEndpoint seen)
+    {
+        foreach (int delay in Retransmits)
+            shots.Add(new PunchShot(seen, TimeSpan.FromMilliseconds(delay), 1, IsGuess: true));
+        return 1;
     }
 
     /// <summary>

@@ -53,11 +53,18 @@ internal static class NatKinds
     };
 
     /// <summary>
-    /// True when two hosts in different networks of these kinds can be made to talk directly: always but where nothing passes, and where
-    /// both sides' ports are a matter of chance.
+    /// True when two hosts in different networks of these kinds can be made to talk directly: always but where nothing passes, and where both sides give
+    /// each remote endpoint another port, one of them at random. (The other's port can then be predicted, but each datagram of the random side
+    /// hits with one chance in 64,512: tens of thousands would be needed, each of which takes a mapping of its router.)
     /// </summary>
-    public static bool CanBeDirect(NatKind first, NatKind second) =>
-        first != NatKind.UdpBlocked && second != NatKind.UdpBlocked && (first, second) != (NatKind.SymmetricRandom, NatKind.SymmetricRandom);
+    public static bool CanBeDirect(NatKind first, NatKind second)
+    {
+        bool bothSymmetric = IsSymmetric(first) && IsSymmetric(second);
+        bool isRandom = first == NatKind.SymmetricRandom || second == NatKind.SymmetricRandom;
+        return first != NatKind.UdpBlocked && second != NatKind.UdpBlocked && !(bothSymmetric && isRandom);
+    }
+
+    private static bool IsSymmetric(NatKind kind) => kind is NatKind.SymmetricSequential or NatKind.SymmetricRandom;
 
     private static NatSettings Symmetric(PortAllocation allocation) =>
         new() { Mapping = NatDependence.AddressAndPortDependent, Allocation = allocation, Hairpinning = Hairpinning.None };

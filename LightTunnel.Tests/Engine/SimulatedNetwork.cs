@@ -101,7 +101,7 @@ internal sealed class SimulatedNetwork : IDisposable
             services.Tun.Configure(options.Addresses, options.Mtu ?? TunnelOptions.DefaultMtu);
             var leases = new Leases(options.Addresses);
             leases.Restore(Saved.Leases, Saved.NextMemberId);
-            return new ServerNode(options, Copy(_serverKey), _networkKey, leases, all => Saved = ([.. all.All], all.NextMemberId), services);
+            return new ServerNode(options, Copy(_serverKey), _networkKey, leases, all => Saved = ([.. all.All], all.NextMemberId), new FakeAddresses(services), services);
         });
         Server = made;
         return made;

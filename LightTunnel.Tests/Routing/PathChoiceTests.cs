@@ -10,7 +10,6 @@ public sealed class PathChoiceTests
     private static PathCandidate Path(PathKind kind, double? milliseconds = 40, bool proven = true, double? loss = 0, uint id = 0) => new(
         kind,
         new PathAddress(UdpEndpoint.FromIPv4(0xC6336400 + (uint)kind + (id << 4), 9000), kind is PathKind.MemberRelay or PathKind.Server ? 7u : 0u),
-        0,
         proven,
         milliseconds is { } value ? TimeSpan.FromMilliseconds(value) : null,
         loss);

@@ -8,7 +8,7 @@ using Xunit;
 namespace LightTunnel.Tests.Transport;
 
 /// <summary>Both implementations on the loopback interface: the batched one is Linux's, the framework's runs everywhere.</summary>
-public abstract class UdpTransportTests
+public abstract partial class UdpTransportTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 

@@ -36,13 +36,12 @@ public sealed class NatBehaviourDetectorTests
         _sent++;
         var inner = new UdpEndpoint(Local.MappedAddress, (ushort)(Local.Port + probe.Socket));
         UdpEndpoint seen = nat?.Out(inner, probe.Destination) ?? inner;
-        UdpEndpoint from = probe.Destination;
-        if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherAddress) && observers.OtherAddress.IsSpecified)
-            from = observers.OtherAddress;
-        else if (probe.Flags.HasFlag(ProbeFlags.AnswerFromOtherPort) && observers.OtherPort.IsSpecified)
-            from = observers.OtherPort;
-        if (_random.NextDouble() >= loss)
-            _wire.Enqueue((probe.Transaction, from, seen, seen.Port), (Now + Ticks(Delay * 2), _order++));
+        UdpEndpoint[] elsewhere = [.. ((UdpEndpoint[])[observers.OtherPort, observers.OtherAddress]).Where(endpoint => endpoint.IsSpecified)];
+        foreach (UdpEndpoint from in probe.Flags.HasFlag(ProbeFlags.AnswerFromElsewhere) && elsewhere.Length > 0 ? elsewhere : [probe.Destination])
+        {
+            if (_random.NextDouble() >= loss)
+                _wire.Enqueue((probe.Transaction, from, seen, seen.Port), (Now + Ticks(Delay * 2), _order++));
+        }
     }
 
     private TimeSpan Run(TestNat? nat, NatObservers observers, bool changed = true, double loss = 0, NatObservers? truth = null)
@@ -131,13 +130,61 @@ public sealed class NatBehaviourDetectorTests
         Assert.Equal(step, _detector.Behaviour.Step);
         Assert.True(_detector.Behaviour.IsPredictable);
 
-        // Others take ports; a new socket tells where the counter is now.
+        // Others take ports; new sockets tell where the counter is now.
         for (int i = 0; i < 40; i++)
             nat.TakePort();
-        Answer(nat, _detector.RefreshPrediction(5), new NatObservers(PortA, PortB), 0);
-        (uint transaction, UdpEndpoint from, UdpEndpoint seen, _) = _wire.Dequeue();
-        Assert.True(_detector.OnAnswer(transaction, from, seen, Now));
+        Assert.True(Burst(nat, others: 0));
         Assert.Equal(nat.Out(Local, UdpEndpoint.FromIPv4(0xC6336402, 1)), _detector.PredictedEndpoint);
+    }
+
+    [Fact]
+    public void Burst_OthersTakePortsInBetween_TheStepIsTheSmallestDifference()
+    {
+        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 3);
+        Run(nat, new NatObservers(PortA, PortB));
+        Assert.True(_detector.WantsBurst);
+        Assert.True(Burst(nat, others: 2));
+        Assert.False(_detector.WantsBurst);
+        Assert.Equal(3, _detector.Behaviour.Step);
+    }
+
+    [Fact]
+    public void Burst_OneIsLost_TheOthersSuffice()
+    {
+        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 2);
+        Run(nat, new NatObservers(PortA, PortB));
+        Assert.False(Burst(nat, others: 0, lost: 1));
+        Assert.Equal(2, _detector.Behaviour.Step);
+        Assert.Equal(nat.Out(Local, UdpEndpoint.FromIPv4(0xC6336402, 1)), _detector.PredictedEndpoint);
+    }
+
+    [Fact]
+    public void Burst_RandomPorts_IsRandom()
+    {
+        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random);
+        Run(nat, new NatObservers(PortA, PortB));
+        Assert.True(Burst(nat, others: 0));
+        Assert.True(_detector.Behaviour.IsRandom);
+    }
+
+    /// <summary>Fresh sockets ask in turn; somebody else takes ports after the second. True when the detector has seen all answers.</summary>
+    private bool Burst(TestNat nat, int others, int lost = -1)
+    {
+        var output = new List<ObservationProbe>();
+        _detector.BeginBurst([5, 6, 7, 8], output);
+        bool isComplete = false;
+        for (int i = 0; i < output.Count; i++)
+        {
+            Answer(nat, output[i], new NatObservers(PortA, PortB), 0);
+            (uint transaction, UdpEndpoint from, UdpEndpoint seen, _) = _wire.Dequeue();
+            if (i != lost)
+                isComplete = _detector.OnAnswer(transaction, from, seen, Now);
+            for (int other = 0; i == 1 && other < others; other++)
+                nat.TakePort();
+        }
+
+        _detector.EndBurst();
+        return isComplete;
     }
 
     [Fact]

@@ -140,8 +140,8 @@ public sealed class PeerTraversalTests
         internet.Introduce();
         Assert.NotNull(internet.RunUntil(() => internet.BothProven, TimeSpan.FromSeconds(1)));
         ProbedPath path = internet.B.Traversal.Paths.Single(path => path.IsProven);
-        Assert.NotEqual(internet.A.Nat!.Out(internet.A.Endpoint(0), TestInternet.Server), path.Key.Remote);
-        Assert.Equal(internet.A.Traversal.LastSeenFrom, path.Key.Remote);
+        Assert.NotEqual(internet.A.Nat!.Out(internet.A.Endpoint(0), TestInternet.Server), path.Key.Endpoint);
+        Assert.Equal(internet.A.LastSeenFrom, path.Key.Endpoint);
     }
 
     [Fact]
@@ -426,13 +426,13 @@ public sealed class PeerTraversalTests
         byte[] datagram = new byte[ProbeCodec.Size];
         for (int i = 0; i < 5; i++)
         {
-            internet.B.Traversal.Seal(new OutgoingProbe(default, 0, (uint)i, ProbeFlags.None), datagram);
+            internet.B.Traversal.Seal(new OutgoingProbe(default, (uint)i, ProbeFlags.None), datagram);
             Assert.Equal(ProbeOutcome.Answered, internet.Inject(internet.A, datagram, moved));
         }
 
         var output = new List<OutgoingProbe>();
         internet.A.Traversal.RunTimers(internet.Now, long.MinValue, null, output, out _);
-        Assert.Single(output, probe => probe.Destination == moved);
+        Assert.Single(output, probe => probe.Path.Endpoint == moved);
     }
 
     [Fact]
@@ -445,7 +445,7 @@ public sealed class PeerTraversalTests
         OutgoingProbe probe = output[0];
         byte[] datagram = new byte[ProbeCodec.Size], answer = new byte[ProbeCodec.Size];
         internet.A.Traversal.Seal(probe, datagram);
-        Assert.Equal(ProbeOutcome.Answered, internet.B.Traversal.OnDatagram(datagram, internet.A.Endpoint(0), 0, internet.Now, answer, out _));
+        Assert.Equal(ProbeOutcome.Answered, internet.B.Traversal.OnDatagram(datagram, new PathAddress(internet.A.Endpoint(0)), internet.Now, answer, out _, out _));
         Assert.Equal(ProbeOutcome.Ignored, internet.Inject(internet.A, answer, UdpEndpoint.FromIPv4(0xC6336433, 7)));
         Assert.False(internet.A.Traversal.IsProven);
     }
@@ -474,9 +474,9 @@ public sealed class PeerTraversalTests
         byte[] datagram = new byte[ProbeCodec.Size];
         for (int i = 0; i < 5000; i++)
         {
-            internet.B.Traversal.Seal(new OutgoingProbe(default, 0, (uint)i, ProbeFlags.None), datagram);
+            internet.B.Traversal.Seal(new OutgoingProbe(default, (uint)i, ProbeFlags.None), datagram);
             Assert.Equal(ProbeOutcome.Answered, internet.Inject(internet.A, datagram, UdpEndpoint.FromIPv4(0xC6340000u + (uint)i, 7)));
-            Assert.InRange(internet.A.Traversal.Paths.Count, 1, PeerTraversal.MaximumPaths);
+            Assert.InRange(internet.A.Traversal.Paths.Count, 1, PathTable.MaximumCount);
         }
 
         Assert.True(internet.A.Traversal.IsProven);

@@ -183,14 +183,13 @@ public sealed class ProbeTests : IDisposable
     public void Responder_AnswersOnceFromThePortAskedFor()
     {
         using ProbeChannel member = Channel(true);
-        using var server = new ProbeResponder(Channel(false), _time, hasOtherPort: true, hasOtherAddress: false);
+        using var server = new ProbeResponder(Channel(false), _time);
         byte[] probe = new byte[ProbeCodec.Size], answer = new byte[ProbeCodec.Size];
-        foreach ((ProbeFlags flags, AnswerSource expected) in ((ProbeFlags, AnswerSource)[])
-            [(ProbeFlags.None, AnswerSource.Same), (ProbeFlags.AnswerFromOtherPort, AnswerSource.OtherPort), (ProbeFlags.AnswerFromOtherAddress, AnswerSource.Same)])
+        foreach (ProbeFlags flags in (ProbeFlags[])[ProbeFlags.None, ProbeFlags.AnswerFromElsewhere])
         {
             member.SealProbe(5, flags, probe);
-            Assert.True(server.TryAnswer(probe, Somewhere, _time.GetTimestamp(), answer, out AnswerSource source));
-            Assert.Equal(expected, source);
+            Assert.True(server.TryAnswer(probe, Somewhere, _time.GetTimestamp(), answer, out bool fromElsewhere));
+            Assert.Equal(flags == ProbeFlags.AnswerFromElsewhere, fromElsewhere);
             Assert.False(server.TryAnswer(probe, Somewhere, _time.GetTimestamp(), answer, out _));
             Assert.False(server.TryAnswer(answer, Somewhere, _time.GetTimestamp(), new byte[ProbeCodec.Size], out _));
             Assert.True(member.TryOpen(answer, out Probe opened));
@@ -202,7 +201,7 @@ public sealed class ProbeTests : IDisposable
     public void Responder_Flooded_AnswersAtALimitedRate()
     {
         using ProbeChannel member = Channel(true);
-        using var server = new ProbeResponder(Channel(false), _time, hasOtherPort: true, hasOtherAddress: true);
+        using var server = new ProbeResponder(Channel(false), _time);
         byte[] probe = new byte[ProbeCodec.Size], answer = new byte[ProbeCodec.Size];
         int answered = 0;
         for (int i = 0; i < 1000; i++)

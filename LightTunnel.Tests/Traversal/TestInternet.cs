@@ -74,7 +74,10 @@ internal sealed class TestNode(string name, uint address, TestNat? nat, PeerTrav
 
     public PeerTraversal Traversal => traversal;
 
-    public PathKey? InUse { get; set; }
+    public PathAddress? InUse { get; set; }
+
+    /// <summary>The endpoint that the last answer says this node was seen from.</summary>
+    public UdpEndpoint LastSeenFrom { get; set; }
 
     public long LastTraffic { get; set; } = long.MinValue;
 
@@ -269,11 +272,11 @@ internal sealed class TestInternet : IDisposable
         NoteChange(node, changed);
         foreach (OutgoingProbe probe in _output.ToArray())
         {
-            Assert.True(probe.Socket == 0 || node.Traversal.IsSocketNeeded(probe.Socket));
+            Assert.True(probe.Path.Socket == 0 || node.Traversal.IsSocketNeeded(probe.Path.Socket));
             byte[] datagram = new byte[ProbeCodec.Size];
             node.Traversal.Seal(probe, datagram);
             node.ProbesSent++;
-            Send(node, probe.Socket, probe.Destination, datagram);
+            Send(node, probe.Path.Socket, probe.Path.Endpoint, datagram);
         }
     }
 
@@ -316,7 +319,8 @@ internal sealed class TestInternet : IDisposable
     private ProbeOutcome Receive(TestNode to, byte[] datagram, UdpEndpoint from, int socket)
     {
         byte[] answer = new byte[ProbeCodec.Size];
-        ProbeOutcome outcome = to.Traversal.OnDatagram(datagram, from, socket, Now, answer, out bool changed);
+        ProbeOutcome outcome = to.Traversal.OnDatagram(datagram, new PathAddress(from, Socket: socket), Now, answer, out UdpEndpoint seenFrom, out bool changed);
+        to.LastSeenFrom = seenFrom.IsSpecified ? seenFrom : to.LastSeenFrom;
         NoteChange(to, changed);
         if (outcome == ProbeOutcome.Answered)
         {

@@ -1,0 +1,84 @@
+using LightTunnel.Transport;
+using LightTunnel.Traversal;
+
+namespace LightTunnel.Engine;
+
+/// <summary>
+/// A client's sockets beside its own, for attempts through NATs that give each socket another port. Each attempt gets fresh ones, as a socket that has
+/// sent to a peer before has its mapping already. Owned by the control loop.
+/// </summary>
+internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider time)
+{
+    /// <summary>The highest ones look at the NAT.</summary>
+    private const int LastSocket = OwnReachability.FirstBurstSocket - 1;
+
+    /// <summary>How often it is looked which sockets nobody needs any more.</summary>
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
+
+    private readonly HashSet<int> _open = [];
+    private long _nextSweep = long.MaxValue;
+
+    /// <summary>How many are open.</summary>
+    public int Count => _open.Count;
+
+    /// <summary>Opens so many with numbers in a row; those that the system refuses are attempts less.</summary>
+    /// <returns>The number before the first; -1 when there are not so many numbers.</returns>
+    public int Open(int count, long now)
+    {
+        int before = 0;
+        for (int socket = 1; socket <= before + count; socket++)
+        {
+            if (_open.Contains(socket))
+                before = socket;
+        }
+
+        if (before + count > LastSocket)
+            return -1;
+        for (int socket = before + 1; socket <= before + count; socket++)
+        {
+            if (transport.TryOpenSocket(socket))
+                _open.Add(socket);
+        }
+
+        if (_nextSweep == long.MaxValue)
+            _nextSweep = now + time.Ticks(SweepInterval);
+        return before;
+    }
+
+    /// <summary>Closes the sockets of an attempt but for those that a path leads through.</summary>
+    public void Close(PeerTraversal traversal, int before, int count)
+    {
+        for (int socket = before + 1; socket <= before + count; socket++)
+        {
+            if (!traversal.Paths.Any(path => path.Key.Socket == socket))
+                Close(socket);
+        }
+    }
+
+    /// <summary>Closes what no attempt waits for and no path leads through; returns when to call again.</summary>
+    public long RunTimers(long now, IReadOnlyCollection<Peer> members)
+    {
+        if (now < _nextSweep)
+            return _nextSweep;
+        var needed = new HashSet<int>();
+        foreach (Peer peer in members)
+        {
+            if (peer.Traversal is not { } traversal)
+                continue;
+            needed.UnionWith(Enumerable.Range(traversal.SocketBase + 1, traversal.SocketsWanted));
+            foreach (ProbedPath path in traversal.Paths)
+                needed.Add(path.Key.Socket);
+        }
+
+        foreach (int socket in _open.Where(socket => !needed.Contains(socket)).ToArray())
+            Close(socket);
+        _nextSweep = _open.Count > 0 ? now + time.Ticks(SweepInterval) : long.MaxValue;
+        return _nextSweep;
+    }
+
+    private void Close(int socket)
+    {
+        if (_open.Remove(socket))
+            transport.CloseSocket(socket);
+    }
+}
