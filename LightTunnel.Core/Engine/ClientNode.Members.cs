@@ -8,6 +8,13 @@ namespace LightTunnel.Engine;
 /// <summary>The part of a client that deals with other members: whom it knows, links with them, and the paths that these take.</summary>
 internal sealed partial class ClientNode : IDirectPathsHost
 {
+    /// <summary>What a member's datagrams may take from now on; null for what the network says. Control loop.</summary>
+    public void SetPolicy(Peer peer, PathPolicy? policy)
+    {
+        peer.Policy = policy;
+        _paths.OnPolicyChanged(peer);
+    }
+
     /// <inheritdoc/>
     public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
     {
@@ -73,7 +80,14 @@ internal sealed partial class ClientNode : IDirectPathsHost
     /// <inheritdoc/>
     void IDirectPathsHost.OnPathChanged(Peer peer)
     {
-        peer.Link?.Path = PathTo(peer);
+        if (peer.Link is { } link)
+        {
+            link.Path = PathTo(peer);
+            // What was sent by the path before is lost with it; its next turn would be five seconds from now.
+            if (!link.HasSession && peer.Staged.Count > 0)
+                link.RequestHandshake(force: true);
+        }
+
         peer.Updated = Time.GetUtcNow();
         peer.Monitor.Reset();
         peer.Online = peer.UsedPath is not null || (peer.IsListedOnline && !peer.IsForbidden);

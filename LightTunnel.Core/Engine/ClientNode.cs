@@ -259,14 +259,15 @@ internal sealed partial class ClientNode : Node
     /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
     private void OnNetworkChanged(bool isCertain)
     {
-        if (!_paths.OnNetworkChanged(isCertain))
-            return;
+        bool isElsewhere = _paths.OnNetworkChanged(isCertain);
         _server.Monitor.Hurry();
+        Schedule(_server, Timestamp);
+        if (!isElsewhere)
+            return;
         if (isCertain)
             _server.Link!.RequestHandshake(force: true);
         if (_search.IsActive)
             BeginSearch();
-        Schedule(_server, Timestamp);
     }
 
     private void BeginSearch()

@@ -270,6 +270,19 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Which paths to the member may be used.</summary>
     public PathPolicy PolicyOf(Peer peer) => peer.Policy ?? _options.PathPolicy;
 
+    /// <summary>Other paths are allowed now.</summary>
+    public void OnPolicyChanged(Peer peer)
+    {
+        if (peer.Traversal is { } traversal)
+        {
+            traversal.IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly;
+            traversal.Retry(Time.GetTimestamp());
+        }
+
+        OnPathsChanged(peer);
+        _host.Hurry(peer);
+    }
+
     /// <summary>Chooses the path to a member anew, and puts it to use.</summary>
     public void Choose(Peer peer)
     {

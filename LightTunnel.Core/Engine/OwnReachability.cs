@@ -33,6 +33,9 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>The answers that a prediction needs are waited for this long.</summary>
     private static readonly TimeSpan BurstTimeout = TimeSpan.FromMilliseconds(800);
 
+    /// <summary>The system's news of changes are waited for this long before anything is concluded from them.</summary>
+    private static readonly TimeSpan SwarmPause = TimeSpan.FromMilliseconds(200);
+
     /// <summary>After a path was lost the NAT may be another, or have another address; it is looked at again this often at most.</summary>
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(30);
 
@@ -49,6 +52,7 @@ internal sealed class OwnReachability : IDisposable
     private IReadOnlyList<IpPrefix> _tunnel = [];
     private Reachability? _told;
     private long _measured = long.MinValue;
+    private long _measureAt = long.MaxValue;
     private long _predicted = long.MinValue;
     private long _burstEnds = long.MaxValue;
     private bool _isRegistered;
@@ -114,7 +118,12 @@ internal sealed class OwnReachability : IDisposable
             return false;
         Gather();
         if (!isCertain && Candidates.EqualsButPredictions(before))
+        {
+            // Many homes have the same addresses: whether it is another network the server sees. Such news come in swarms.
+            _measureAt = Time.GetTimestamp() + Time.Ticks(SwarmPause);
             return false;
+        }
+
         Measure(isElsewhere: true, Time.GetTimestamp());
         return true;
     }
@@ -142,8 +151,16 @@ internal sealed class OwnReachability : IDisposable
     {
         if (_server is null || !_server.TryOpen(datagram, out Probe probe) || !probe.IsAnswer)
             return;
+        UdpEndpoint before = _detector.PublicEndpoint;
         if (!_detector.OnAnswer(probe.Transaction, from, probe.SeenFrom, now))
             return;
+        UdpEndpoint seen = _detector.PublicEndpoint;
+        if (before.IsSpecified && seen.IsSpecified && seen.MappedAddress != before.MappedAddress)
+        {
+            _seenByServer = seen;
+            Measure(isElsewhere: true, now);
+        }
+
         if (_burstEnds != long.MaxValue && _detector.IsBurstComplete)
             EndBurst(now);
         else
@@ -182,6 +199,8 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>Does what is due; returns when to call again.</summary>
     public long RunTimers(long now)
     {
+        if (now >= _measureAt)
+            Measure(isElsewhere: false, now);
         _output.Clear();
         long next = _detector.RunTimers(now, _output, out bool changed);
         foreach (ObservationProbe probe in _output)
@@ -190,7 +209,7 @@ internal sealed class OwnReachability : IDisposable
             Conclude(now);
         if (now >= _burstEnds)
             EndBurst(now);
-        return Math.Min(next, _burstEnds);
+        return Math.Min(next, Math.Min(_burstEnds, _measureAt));
     }
 
     /// <summary>Zeroes the key.</summary>
@@ -201,6 +220,7 @@ internal sealed class OwnReachability : IDisposable
         if (_server is null || !_observers.Primary.IsSpecified)
             return;
         _measured = now;
+        _measureAt = long.MaxValue;
         IReadOnlyList<UdpEndpoint> own = [.. Hosts().Where(candidate => candidate.Endpoint.IsIPv4 == _observers.Primary.IsIPv4).Select(candidate => candidate.Endpoint)];
         _detector.Start(_observers, own, isElsewhere, now);
     }

@@ -57,6 +57,16 @@ internal sealed class PathTable(TimeProvider time)
         return true;
     }
 
+    /// <summary>Forgets every path without a relay.</summary>
+    public void RemoveDirect()
+    {
+        foreach (PathAddress key in _paths.Keys)
+        {
+            if (!key.IsRelayed)
+                _paths.Remove(key);
+        }
+    }
+
     /// <summary>Forgets a path.</summary>
     public void Remove(in PathAddress key) => _paths.Remove(key);
 }

@@ -38,6 +38,7 @@ internal sealed class PeerTraversal : IDisposable
     private PunchSide _local = new(CandidateList.Empty, default);
     private PunchSide _remote = new(CandidateList.Empty, default);
     private bool _hasRemote;
+    private bool _isDirectAllowed = true;
     private bool _wasProven;
     private PunchRun? _run;
     private long _socketsUntil;
@@ -88,8 +89,19 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Whether this node passes on datagrams of others; told in each probe and answer.</summary>
     public bool WillingToRelay { get; set; }
 
-    /// <summary>False when no direct path may be used: none is tried, and the peer's attempts are not answered.</summary>
-    public bool IsDirectAllowed { get; set; } = true;
+    /// <summary>False when no direct path may be used: none is tried or kept, and the peer's attempts are not answered.</summary>
+    public bool IsDirectAllowed
+    {
+        get => _isDirectAllowed;
+        set
+        {
+            _isDirectAllowed = value;
+            if (value)
+                return;
+            _paths.RemoveDirect();
+            _run = null;
+        }
+    }
 
     /// <summary>Finds paths through other members that are worth a try; asked while there is no direct one and data flows.</summary>
     public Func<IReadOnlyList<PathAddress>> FindRelays { get; set; } = static () => [];

@@ -109,7 +109,7 @@ internal sealed class SimulatedNetwork : IDisposable
 
     public SimulatedNode AddClient(
         string name, string? address = null, string server = "203.0.113.1", PrivateKey? identity = null, PresharedKey? networkKey = null,
-        PublicKey? serverKey = null, string? host = null)
+        PublicKey? serverKey = null, string? host = null, Func<ClientOptions, ClientOptions>? change = null)
     {
         var options = new ClientOptions
         {
@@ -120,6 +120,7 @@ internal sealed class SimulatedNetwork : IDisposable
             NetworkKey = networkKey ?? _networkKey,
             RequestedAddresses = address is null ? [] : [TunnelAddress.FromIPAddress(IPAddress.Parse(address))],
         };
+        options = change?.Invoke(options) ?? options;
         FakeAddresses? addresses = null;
         SimulatedNode made = Add(
             name, host ?? $"198.51.{100 + (_hosts / 250)}.{1 + (_hosts++ % 250)}", 0,
