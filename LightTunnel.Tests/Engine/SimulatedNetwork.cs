@@ -295,6 +295,17 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         return Node.RunControl();
     }
 
+    /// <summary>The machine sleeps: nothing of it runs until <see cref="WakeUp"/>. Whether its network is there meanwhile is another matter.</summary>
+    public void FallAsleep() => Clock.FallAsleep();
+
+    /// <summary>The machine goes on where it stopped.</summary>
+    public void WakeUp()
+    {
+        Clock.WakeUp();
+        _isReady = false;
+        MarkReady();
+    }
+
     public Peer Peer(string name) => Node.Peers.Single(peer => peer.Name == name);
 
     /// <summary>Sends a UDP packet from this node's system to an address, with a body to know it by.</summary>

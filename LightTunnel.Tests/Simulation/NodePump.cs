@@ -67,9 +67,9 @@ internal sealed class NodePump(VirtualTime time, ISimulatedInternet internet)
         for (int steps = 0; _ready.TryDequeue(out SimulatedNode? node); steps++)
         {
             Assert.True(steps < MostStepsAtOnce, "The network never comes to rest.");
-            if (node.Ready is null)
-                continue; // Removed meanwhile.
-            _deadlines.Set(node, node.Step());
+            if (node.Ready is null || node.Clock.IsAsleep)
+                continue; // Removed meanwhile, or marked again when it wakes up.
+            _deadlines.Set(node, node.Clock.CommonTime(node.Step()));
             Steps++;
             if (_ready.Count == 0)
                 internet.Pump();

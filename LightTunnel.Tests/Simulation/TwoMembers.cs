@@ -37,7 +37,6 @@ internal sealed class TwoMembers : IDisposable
             _scene.Internet.AddLan("right", second, "bob");
         }
 
-        // As long as it takes, the round trip is not a multiple of what the nodes do at an interval.
         _scene.Network.StartServer();
         Alice = _scene.Network.AddClient("alice", host: "alice");
         _scene.Network.Run(TimeSpan.FromMilliseconds(seed * 7));
@@ -91,6 +90,16 @@ internal sealed class TwoMembers : IDisposable
         }
 
         return null;
+    }
+
+    /// <summary>Alice's machine sleeps, and is on no network meanwhile.</summary>
+    public void Sleep(TimeSpan duration)
+    {
+        Alice.FallAsleep();
+        AliceHost.Uplink.IsCut = true;
+        _scene.Network.Run(duration);
+        AliceHost.Uplink.IsCut = false;
+        Alice.WakeUp();
     }
 
     /// <summary>Waits for what is on its way.</summary>
