@@ -149,7 +149,11 @@ internal sealed class Laboratory : IAsyncDisposable
         var uplink = new TunUplink(Internet, device);
         _uplinks.Add(uplink);
         foreach (bool isIPv4 in addresses.Select(address => address.Address.IsIPv4).Distinct())
-            NetworkNamespace.Ip("-n", namespaceName, isIPv4 ? "-4" : "-6", "route", "add", "default", "dev", UplinkName);
+        {
+            // The next hop means nothing to a wire with two ends, but programs ask who their router is.
+            string[] via = isIPv4 && router is not null ? ["via", router.InsideAddress.ToString()] : [];
+            NetworkNamespace.Ip(["-n", namespaceName, isIPv4 ? "-4" : "-6", "route", "add", "default", .. via, "dev", UplinkName]);
+        }
 
         HostNode host = Internet.AddHost(spec.Name, addresses.Select(address => address.Address), spec.Conditions, uplink.Receive, router);
         uplink.Start(host);

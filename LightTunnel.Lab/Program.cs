@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using LightTunnel.Lab;
 using LightTunnel.Lab.Bench;
 using LightTunnel.Lab.Demo;
+using LightTunnel.Lab.Matrix;
 
 using var stop = new CancellationTokenSource();
 
@@ -22,13 +23,19 @@ var bench = new Command("bench", "Measures a network beside wireguard-go on the 
 bench.SetAction((result, token) => Benchmark.RunAsync(
     new BenchmarkOptions(result.GetValue(roundsOption), result.GetValue(secondsOption), result.GetRequiredValue(wireGuardOption)), Console.Out, token));
 
+var matrixRoundsOption = new Option<int>("--rounds") { Description = "How often each pair is measured", DefaultValueFactory = _ => 1 };
+var matrixTimeoutOption = new Option<int>("--timeout") { Description = "Seconds after which a pair counts as relayed", DefaultValueFactory = _ => 20 };
+var matrix = new Command("matrix", "Measures for every kind of NAT against every other how long two members take to be direct.") { matrixRoundsOption, matrixTimeoutOption };
+matrix.SetAction((result, token) => NatMatrix.RunAsync(
+    new MatrixOptions(result.GetValue(matrixRoundsOption), TimeSpan.FromSeconds(result.GetValue(matrixTimeoutOption))), Console.Out, token));
+
 var installOption = new Option<bool>("--install") { Description = "Installs what is missing by apt-get; needs root on Debian." };
 var check = new Command("check", "Says what the laboratory needs of this machine and what of that is missing.") { installOption };
 check.SetAction(result => CheckReport.Run(result.GetValue(installOption), Console.Out));
 
 var root = new RootCommand("The laboratory of LightTunnel: network namespaces as machines, one process as the internet between them.")
 {
-    demo, shell, bench, check,
+    demo, shell, bench, matrix, check,
 };
 
 // Ctrl+C and SIGTERM end what runs, and everything that was set up is taken down before the process ends.

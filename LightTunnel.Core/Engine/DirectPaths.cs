@@ -321,6 +321,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             TraversalState.Punching => PathReason.Punching,
             TraversalState.Lost => PathReason.PathLost,
             TraversalState.BothNatsRandom => PathReason.BothNatsRandom,
+            // Where one side at least has a public address, nothing but a firewall is left.
+            TraversalState.NoAnswer when peer.Traversal.LocalNat.IsPublic || peer.Traversal.RemoteNat.IsPublic => PathReason.UdpBlocked,
             TraversalState.NoAnswer => PathReason.NoAnswer,
             _ => PathReason.Unknown,
         },

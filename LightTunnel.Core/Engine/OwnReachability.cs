@@ -86,7 +86,7 @@ internal sealed class OwnReachability : IDisposable
     public UdpEndpoint PublicEndpoint => _detector.PublicEndpoint.IsSpecified ? _detector.PublicEndpoint : _seenByServer;
 
     /// <summary>True when this node passes on datagrams of others: when a person said so or, unless one said no, with a public address.</summary>
-    public bool IsRelay => _options.AllowRelay ?? (Nat.Presence == NatPresence.None && PublicEndpoint is { IsSpecified: true, IsLocal: false });
+    public bool IsRelay => _options.AllowRelay ?? Nat.IsPublic;
 
     /// <summary>A port that the router forwards to this node's socket; unspecified for none.</summary>
     public UdpEndpoint PortMapping { get; private set; }

@@ -71,6 +71,9 @@ internal readonly record struct NatBehaviour(
 
     private const int FixedSize = 6;
 
+    /// <summary>True when the node has a public address of its own.</summary>
+    public bool IsPublic => Presence == NatPresence.None && PublicAddress is { } address && !new UdpEndpoint(address, 1).IsLocal;
+
     /// <summary>True when each remote endpoint sees another outer port, so that what the server sees is of little use to others.</summary>
     public bool HasDependentMapping =>
         Mapping is EndpointDependence.AddressDependent or EndpointDependence.AddressAndPortDependent && Assignment != PortAssignment.Preserving;

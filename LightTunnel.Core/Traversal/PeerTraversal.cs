@@ -68,6 +68,9 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>What was tried since the two were last introduced, by path.</summary>
     public IReadOnlyList<ProbeTally> Tallies => _tallies.All;
 
+    /// <summary>The NAT before this node.</summary>
+    public NatBehaviour LocalNat => _local.Nat;
+
     /// <summary>The NAT before the peer, as far as it told.</summary>
     public NatBehaviour RemoteNat => _remote.Nat;
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using LightTunnel.Transport;
 
@@ -8,7 +9,7 @@ namespace LightTunnel.Lab.Internet;
 /// packets, and is told the time: the laboratory's router and the simulation both stand on it. Not thread-safe.
 /// <para>
 /// A <em>mapping</em> binds an inside endpoint to an outside port. It lives by its <em>sessions</em>, one for each remote side that the
-/// filter tells apart; a session that is unused for too long is forgotten, and a mapping with its last session.
+/// filter tells apart; a session that is unused for too long is forgotten, and a mapping with its last session, unless the port is forwarded.
 /// </para>
 /// </summary>
 internal sealed class Nat
@@ -23,6 +24,7 @@ internal sealed class Nat
     private readonly Dictionary<(NatProtocol Protocol, UdpEndpoint Inside, UdpEndpoint Remote), Mapping> _byInside = [];
     private readonly Dictionary<(NatProtocol Protocol, ushort Port), Mapping> _byPort = [];
     private readonly Dictionary<(Mapping Mapping, UdpEndpoint Remote), Session> _sessions = [];
+    private readonly List<Mapping> _forwarded = [];
 
     // One list for each protocol, the session that was unused for longest first: within a protocol all have the same timeout.
     private readonly LinkedList<Session>[] _byAge = [.. Enum.GetValues<NatProtocol>().Select(_ => new LinkedList<Session>())];
@@ -97,9 +99,58 @@ internal sealed class Nat
     public bool TryFindOutside(TimeSpan now, NatProtocol protocol, in UdpEndpoint inside, in UdpEndpoint remote, out UdpEndpoint outside)
     {
         Expire(now);
-        bool found = _byInside.TryGetValue((protocol, inside, Reduce(remote, _settings.Mapping)), out Mapping? mapping);
+        bool found = TryFindMapping(protocol, inside, Reduce(remote, _settings.Mapping), out Mapping? mapping);
         outside = found ? Outside(mapping!) : default;
         return found;
+    }
+
+    /// <summary>
+    /// Lets everybody in at an outside port for a while, as an inside host asks for (RFC 6887 section 11.3): at the port that the host has for
+    /// all others already, otherwise at the one suggested or the next that is free. What the host sends leaves by it, but for
+    /// remote sides that have a mapping of their own.
+    /// </summary>
+    /// <param name="now">The time.</param>
+    /// <param name="protocol">What is let in.</param>
+    /// <param name="inside">The inside endpoint that it goes to.</param>
+    /// <param name="suggestedPort">The outside port that is asked for.</param>
+    /// <param name="lifetime">How long.</param>
+    /// <param name="outside">The outside endpoint.</param>
+    /// <returns>False when no port is free.</returns>
+    public bool TryForward(TimeSpan now, NatProtocol protocol, in UdpEndpoint inside, ushort suggestedPort, TimeSpan lifetime, out UdpEndpoint outside)
+    {
+        Expire(now);
+        outside = default;
+        if (!_byInside.TryGetValue((protocol, inside, default), out Mapping? mapping))
+        {
+            ushort port = suggestedPort;
+            for (int tries = 0; port < FirstPort || _byPort.ContainsKey((protocol, port)); port = (ushort)After(port, 1))
+            {
+                if (++tries > PortCount)
+                    return false;
+            }
+
+            mapping = AddMapping(protocol, inside, default, port);
+        }
+
+        if (!mapping.IsForwarded)
+            _forwarded.Add(mapping);
+        mapping.ForwardedUntil = now + lifetime;
+        outside = Outside(mapping);
+        return true;
+    }
+
+    /// <summary>True while an inside endpoint has what <see cref="TryForward"/> gave it.</summary>
+    public bool IsForwarded(TimeSpan now, NatProtocol protocol, in UdpEndpoint inside)
+    {
+        Expire(now);
+        return _byInside.TryGetValue((protocol, inside, default), out Mapping? mapping) && mapping.IsForwarded;
+    }
+
+    /// <summary>Undoes <see cref="TryForward"/>; nothing when there is no such mapping.</summary>
+    public void StopForwarding(NatProtocol protocol, in UdpEndpoint inside)
+    {
+        if (_byInside.TryGetValue((protocol, inside, default), out Mapping? mapping) && mapping.IsForwarded)
+            StopForwarding(mapping);
     }
 
     /// <summary>Power off and on: every mapping is forgotten, and ports begin somewhere else.</summary>
@@ -108,6 +159,7 @@ internal sealed class Nat
         _byInside.Clear();
         _byPort.Clear();
         _sessions.Clear();
+        _forwarded.Clear();
         foreach (LinkedList<Session> sessions in _byAge)
             sessions.Clear();
         _nextPort = _random.Next(FirstPort, FirstPort + PortCount);
@@ -153,10 +205,11 @@ internal sealed class Nat
         Expire(now);
         if (destination.MappedAddress != _outsideAddress || !_byPort.TryGetValue((protocol, destination.Port), out Mapping? mapping))
             return NatVerdict.NoMapping;
-        if (!_sessions.TryGetValue((mapping, Reduce(source, _settings.Filtering)), out Session? session))
+        bool isOpen = _sessions.TryGetValue((mapping, Reduce(source, _settings.Filtering)), out Session? session);
+        if (!isOpen && !mapping.IsForwarded)
             return NatVerdict.Filtered;
-        if (_settings.RefreshesOnInbound)
-            Refresh(session, now);
+        if (isOpen && _settings.RefreshesOnInbound)
+            Refresh(session!, now);
         destination = mapping.Inside;
         return NatVerdict.Translated;
     }
@@ -165,7 +218,7 @@ internal sealed class Nat
     private Mapping? OpenSession(TimeSpan now, NatProtocol protocol, in UdpEndpoint inside, in UdpEndpoint remote)
     {
         UdpEndpoint mappedFor = Reduce(remote, _settings.Mapping), passes = Reduce(remote, _settings.Filtering);
-        bool known = _byInside.TryGetValue((protocol, inside, mappedFor), out Mapping? mapping);
+        bool known = TryFindMapping(protocol, inside, mappedFor, out Mapping? mapping);
         if (known && _sessions.TryGetValue((mapping!, passes), out Session? session))
         {
             Refresh(session, now);
@@ -177,22 +230,32 @@ internal sealed class Nat
             if (_settings.WhenFull == FullTable.Refuses)
                 return null;
             Forget(Oldest());
-            known = _byInside.ContainsKey((protocol, inside, mappedFor)); // The oldest may have been this mapping's last session.
+            known = known && _byPort.ContainsKey((protocol, mapping!.Port)); // The oldest may have been this mapping's last session.
         }
 
         if (!known)
         {
             if (!TryAllocatePort(protocol, inside.Port, out ushort port))
                 return null;
-            mapping = new Mapping(protocol, inside, mappedFor, port);
-            _byInside.Add((protocol, inside, mappedFor), mapping);
-            _byPort.Add((protocol, port), mapping);
+            mapping = AddMapping(protocol, inside, mappedFor, port);
         }
 
         session = new Session(mapping!, passes, now);
         mapping!.Sessions++;
         _sessions.Add((mapping, passes), session);
         _byAge[(int)protocol].AddLast(session.Age);
+        return mapping;
+    }
+
+    /// <summary>The mapping for a remote side, or the forwarded one, which is for all.</summary>
+    private bool TryFindMapping(NatProtocol protocol, in UdpEndpoint inside, in UdpEndpoint mappedFor, [NotNullWhen(true)] out Mapping? mapping) =>
+        _byInside.TryGetValue((protocol, inside, mappedFor), out mapping) || _byInside.TryGetValue((protocol, inside, default), out mapping);
+
+    private Mapping AddMapping(NatProtocol protocol, in UdpEndpoint inside, in UdpEndpoint mappedFor, ushort port)
+    {
+        var mapping = new Mapping(protocol, inside, mappedFor, port);
+        _byInside.Add((protocol, inside, mappedFor), mapping);
+        _byPort.Add((protocol, port), mapping);
         return mapping;
     }
 
@@ -232,6 +295,12 @@ internal sealed class Nat
             while (_byAge[protocol].First is { } oldest && now - oldest.Value.LastUsed >= timeout)
                 Forget(oldest.Value);
         }
+
+        for (int i = _forwarded.Count - 1; i >= 0; i--)
+        {
+            if (_forwarded[i].ForwardedUntil <= now)
+                StopForwarding(_forwarded[i]);
+        }
     }
 
     private Session Oldest() => _byAge.Where(sessions => sessions.Count > 0).Select(sessions => sessions.First!.Value).MinBy(session => session.LastUsed)!;
@@ -249,7 +318,20 @@ internal sealed class Nat
         Mapping mapping = session.Mapping;
         _byAge[(int)mapping.Protocol].Remove(session.Age);
         _sessions.Remove((mapping, session.Remote));
-        if (--mapping.Sessions > 0)
+        mapping.Sessions--;
+        ForgetIfUnused(mapping);
+    }
+
+    private void StopForwarding(Mapping mapping)
+    {
+        mapping.ForwardedUntil = null;
+        _forwarded.Remove(mapping);
+        ForgetIfUnused(mapping);
+    }
+
+    private void ForgetIfUnused(Mapping mapping)
+    {
+        if (mapping.Sessions > 0 || mapping.IsForwarded)
             return;
         _byInside.Remove((mapping.Protocol, mapping.Inside, mapping.Remote));
         _byPort.Remove((mapping.Protocol, mapping.Port));
@@ -277,6 +359,11 @@ internal sealed class Nat
         public ushort Port { get; } = port;
 
         public int Sessions { get; set; }
+
+        /// <summary>Until when everybody is let in; null when the filter decides.</summary>
+        public TimeSpan? ForwardedUntil { get; set; }
+
+        public bool IsForwarded => ForwardedUntil is not null;
     }
 
     private sealed class Session

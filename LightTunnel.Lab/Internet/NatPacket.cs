@@ -14,6 +14,7 @@ internal static class NatPacket
     private const int SmallestQuote = 8;
 
     private const int IcmpHeaderLength = 8;
+    private const int UdpHeaderLength = 8;
     private const byte EchoReply = 0, Unreachable = 3, EchoRequest = 8, TimeExceeded = 11, ParameterProblem = 12;
 
     /// <summary>Reads a packet's endpoints.</summary>
@@ -115,6 +116,32 @@ internal static class NatPacket
         packet[header] = EchoReply;
         Adjust(packet[header..], 2, (uint)EchoRequest << 8, 0);
         return true;
+    }
+
+    /// <summary>What a UDP packet that <see cref="TryRead"/> has read carries.</summary>
+    public static ReadOnlySpan<byte> UdpPayload(ReadOnlySpan<byte> packet) => packet[(((packet[0] & 0xF) * 4) + UdpHeaderLength)..];
+
+    /// <summary>Writes a whole UDP packet.</summary>
+    /// <returns>Its length.</returns>
+    public static int WriteUdp(Span<byte> packet, in UdpEndpoint source, in UdpEndpoint destination, ReadOnlySpan<byte> payload)
+    {
+        int length = IpPacket.IPv4HeaderLength + UdpHeaderLength + payload.Length;
+        packet = packet[..length];
+        Span<byte> header = packet[..IpPacket.IPv4HeaderLength], segment = packet[IpPacket.IPv4HeaderLength..];
+        header.Clear();
+        header[0] = 0x45;
+        BinaryPrimitives.WriteUInt16BigEndian(header[2..], (ushort)length);
+        header[8] = 64;
+        header[9] = IpPacket.ProtocolUdp;
+        BinaryPrimitives.WriteUInt32BigEndian(header[12..], (uint)source.MappedAddress);
+        BinaryPrimitives.WriteUInt32BigEndian(header[16..], (uint)destination.MappedAddress);
+        BinaryPrimitives.WriteUInt16BigEndian(header[10..], InternetChecksum.Compute(header));
+        BinaryPrimitives.WriteUInt16BigEndian(segment, source.Port);
+        BinaryPrimitives.WriteUInt16BigEndian(segment[2..], destination.Port);
+        BinaryPrimitives.WriteUInt16BigEndian(segment[4..], (ushort)segment.Length);
+        segment[6..8].Clear(); // No checksum (RFC 768).
+        payload.CopyTo(segment[UdpHeaderLength..]);
+        return length;
     }
 
     private static bool TrySplit(ReadOnlySpan<byte> packet, out int header)

@@ -7,7 +7,7 @@ namespace LightTunnel.Lab.Internet;
 /// <summary>
 /// A router with a local network inside and one address outside, and a <see cref="Internet.Nat"/> in between. Hosts inside reach each other as by a
 /// switch. Translates UDP, TCP and ICMP queries of IPv4 and the ICMP errors about them; fragments and other protocols do not pass. IPv6 of
-/// those who have it is routed and not filtered. It answers pings to its own addresses.
+/// those who have it is routed and not filtered. It answers pings to its own addresses and, when it is set so, requests to forward a port.
 /// </summary>
 internal sealed class NatRouter : Router
 {
@@ -15,8 +15,8 @@ internal sealed class NatRouter : Router
     private static readonly TunnelAddress AddressV6 = TunnelAddress.FromIPv6(new UInt128(0x2001_0DB8_0000_0000, 0xFFFE));
 
     private readonly Func<TimeSpan> _now;
-    private readonly TunnelAddress _insideAddress;
     private readonly HashSet<TunnelAddress> _neighbours = [];
+    private readonly PortForwarder _forwarder;
 
     /// <param name="name">A name for people.</param>
     /// <param name="nat">How it translates.</param>
@@ -27,12 +27,16 @@ internal sealed class NatRouter : Router
     {
         Nat = nat;
         Lan = inside.Prefix;
-        _insideAddress = inside.Address;
+        InsideAddress = inside.Address;
         _now = now;
+        _forwarder = new PortForwarder(nat);
     }
 
     /// <summary>How it translates, and what it counted.</summary>
     public Nat Nat { get; }
+
+    /// <summary>Its address in the local network.</summary>
+    public TunnelAddress InsideAddress { get; }
 
     /// <summary>The local network.</summary>
     public IpPrefix Lan { get; }
@@ -48,6 +52,13 @@ internal sealed class NatRouter : Router
 
     /// <summary>Packets that it does not know to translate, or that nobody in the local network is there for.</summary>
     public long Untranslatable { get; private set; }
+
+    /// <summary>Power off and on.</summary>
+    public void Reboot()
+    {
+        Nat.Reboot();
+        _forwarder.Reboot(_now());
+    }
 
     /// <summary>Makes a wire the way to everywhere but the local network.</summary>
     public void ConnectUplink(Router parent, Wire uplink)
@@ -104,7 +115,9 @@ internal sealed class NatRouter : Router
 
     private bool TakeFromInside(Span<byte> packet, in IpPacketInfo info, Wire arrivedOn)
     {
-        if ((info.Destination == _insideAddress || info.Destination == OutsideAddress) && AnswersPing(packet, arrivedOn))
+        if ((info.Destination == InsideAddress || info.Destination == OutsideAddress) && AnswersPing(packet, arrivedOn))
+            return false;
+        if (info.Destination == InsideAddress && AnswersPortRequest(packet, arrivedOn))
             return false;
         if (Lan.Contains(info.Destination))
             return CountUnless(_neighbours.Contains(info.Destination));
@@ -145,6 +158,23 @@ internal sealed class NatRouter : Router
         if (!NatPacket.TryMakeEchoReply(packet))
             return false;
         arrivedOn.Send(this, packet);
+        return true;
+    }
+
+    private bool AnswersPortRequest(ReadOnlySpan<byte> packet, Wire arrivedOn)
+    {
+        if (!NatPacket.TryRead(packet, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
+            || protocol != NatProtocol.Udp || destination.Port != PortForwarder.Port)
+        {
+            return false;
+        }
+
+        Span<byte> answer = stackalloc byte[PortForwarder.MaximumAnswer];
+        int length = _forwarder.Answer(_now(), source, NatPacket.UdpPayload(packet), answer);
+        if (length == 0)
+            return false;
+        Span<byte> reply = stackalloc byte[PortForwarder.MaximumAnswer + 28];
+        arrivedOn.Send(this, reply[..NatPacket.WriteUdp(reply, destination, source, answer[..length])]);
         return true;
     }
 

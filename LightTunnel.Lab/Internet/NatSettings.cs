@@ -49,6 +49,19 @@ internal enum FullTable
     Refuses,
 }
 
+/// <summary>Whether a NAT forwards ports when inside hosts ask for it.</summary>
+internal enum PortForwarding
+{
+    /// <summary>It does not answer.</summary>
+    None,
+
+    /// <summary>By NAT-PMP (RFC 6886).</summary>
+    NatPmp,
+
+    /// <summary>By PCP (RFC 6887) and by NAT-PMP.</summary>
+    Pcp,
+}
+
 /// <summary>How one NAT behaves, in the words of RFC 4787. Immutable; the defaults are those of a common home router.</summary>
 internal sealed record NatSettings
 {
@@ -84,6 +97,9 @@ internal sealed record NatSettings
 
     /// <summary>What happens when there would be more.</summary>
     public FullTable WhenFull { get; init; }
+
+    /// <summary>Whether inside hosts can have ports forwarded.</summary>
+    public PortForwarding Forwarding { get; init; }
 
     /// <summary>True for a firewall that lets no UDP pass in either direction.</summary>
     public bool BlocksUdp { get; init; }

@@ -93,7 +93,7 @@ internal sealed class VirtualInternet
     public void Reboot(NatRouter nat)
     {
         lock (_lock)
-            nat.Nat.Reboot();
+            nat.Reboot();
     }
 
     /// <summary>The provider gives the NAT another address.</summary>

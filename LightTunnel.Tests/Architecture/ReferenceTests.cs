@@ -13,7 +13,7 @@ public sealed class ReferenceTests
         ["Management"],
         ["Engine"],
         ["Configuration"],
-        ["Membership", "Routing", "Traversal"],
+        ["Membership", "Routing", "Traversal", "PortMapping"],
         ["WireGuard", "Tun"],
         ["Transport", "Packets"],
         ["Diagnostics"],

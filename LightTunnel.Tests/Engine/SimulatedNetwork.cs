@@ -344,8 +344,8 @@ internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
             SimulatedSocket socket => socket.Host.Address,
             _ => throw new InvalidOperationException("This transport has no address."),
         };
-        LocalAddressInfo[] own = address.Equals(IPAddress.None) ? [] : [new LocalAddressInfo("eth0", TunnelAddress.FromIPAddress(address))];
-        return Another is null ? own : [.. own, new LocalAddressInfo("eth1", TunnelAddress.FromIPAddress(Another))];
+        IPAddress?[] all = [address.Equals(IPAddress.None) ? null : address, (services.Transport as SimulatedSocket)?.Host.AddressV6, Another];
+        return [.. all.OfType<IPAddress>().Select((own, index) => new LocalAddressInfo($"eth{index}", TunnelAddress.FromIPAddress(own)))];
     }
 
     /// <summary>An address besides the host's own, or null.</summary>

@@ -344,6 +344,51 @@ public sealed class NatTests
         }
     }
 
+    [Fact]
+    public void Forward_EverybodyIsLetIn_AndWhatIsSentLeavesByTheSamePort_UntilItsTimeIsOver()
+    {
+        Nat nat = Make(new NatSettings { Mapping = NatDependence.AddressAndPortDependent, Allocation = PortAllocation.Random });
+        UdpEndpoint toServer = Open(nat, Alice, Server);
+
+        Assert.True(nat.TryForward(_now, NatProtocol.Udp, Alice, 6000, TimeSpan.FromHours(1), out UdpEndpoint outside));
+        Assert.Equal(Endpoint(Public, 6000), outside);
+        Assert.Equal(NatVerdict.Translated, In(nat, Stranger, outside, out UdpEndpoint inside));
+        Assert.Equal(Alice, inside);
+        Assert.Equal(outside, Open(nat, Alice, Stranger));
+        Assert.Equal(toServer, Open(nat, Alice, Server));
+
+        Pass(3599);
+        Assert.Equal(NatVerdict.Translated, In(nat, ServersOtherPort, outside, out _));
+        Pass(1);
+        Assert.Equal(NatVerdict.NoMapping, In(nat, Stranger, outside, out _));
+    }
+
+    [Fact]
+    public void Forward_MappingForAllThatIsThere_IsTheOneForwarded_AndFiltersAgainAfterwards()
+    {
+        Nat nat = Make(new NatSettings { Allocation = PortAllocation.Random });
+        UdpEndpoint outside = Open(nat, Alice, Server);
+        Assert.True(nat.TryForward(_now, NatProtocol.Udp, Alice, 6000, TimeSpan.FromHours(1), out UdpEndpoint forwarded));
+        Assert.Equal(outside, forwarded);
+        Assert.Equal(NatVerdict.Translated, In(nat, Stranger, outside, out _));
+
+        nat.StopForwarding(NatProtocol.Udp, Alice);
+        Assert.Equal(NatVerdict.Filtered, In(nat, Stranger, outside, out _));
+        Assert.Equal(NatVerdict.Translated, In(nat, Server, outside, out _));
+    }
+
+    [Fact]
+    public void Forward_PortOfAnother_GetsTheNext_AndARebootForgetsIt()
+    {
+        Nat nat = Make(new NatSettings());
+        Assert.True(nat.TryForward(_now, NatProtocol.Udp, Alice, 6000, TimeSpan.FromHours(1), out _));
+        Assert.True(nat.TryForward(_now, NatProtocol.Udp, Bob, 6000, TimeSpan.FromHours(1), out UdpEndpoint outside));
+        Assert.Equal(6001, outside.Port);
+        nat.Reboot();
+        Assert.False(nat.IsForwarded(_now, NatProtocol.Udp, Alice));
+        Assert.Equal(NatVerdict.NoMapping, In(nat, Stranger, outside, out _));
+    }
+
     private static Nat Make(NatSettings settings, int seed = 1) => new(settings, IPAddress.Parse(Public), seed);
 
     private static UdpEndpoint Endpoint(string address, int port) => new(IPAddress.Parse(address), port);

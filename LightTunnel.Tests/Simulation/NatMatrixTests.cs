@@ -6,7 +6,7 @@ using Xunit;
 namespace LightTunnel.Tests.Simulation;
 
 /// <summary>
-/// Every kind of NAT against every other, measured in virtual time. <c>LIGHTTUNNEL_MATRIX=docs/traversal.md</c> puts the tables into that file,
+/// Every kind of NAT against every other, measured in virtual time. <c>LIGHTTUNNEL_MATRIX=$PWD/docs/traversal.md</c> puts the tables into that file,
 /// between the lines that mark their place.
 /// </summary>
 public sealed class NatMatrixTests

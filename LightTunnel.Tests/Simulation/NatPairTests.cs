@@ -74,6 +74,38 @@ public sealed class NatPairTests
     }
 
     [Fact]
+    public void BothSymmetric_WithIPv6_AreDirectByIt()
+    {
+        using var scene = new Scene(1, Conditions);
+        foreach ((string lan, string host) in new[] { ("left", "alice"), ("right", "bob") })
+        {
+            SimulatedHost made = scene.Internet.AddLan(lan, NatKind.SymmetricRandom, host)[0];
+            scene.Internet.AddAddressV6(made, lan == "left" ? "2001:db8:1::a" : "2001:db8:2::b");
+        }
+
+        scene.Network.StartServer();
+        SimulatedNode alice = Join(scene, "alice"), bob = Join(scene, "bob");
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(2)));
+        Assert.False(alice.Peer("bob").DirectPath!.Key.Endpoint.IsIPv4);
+        scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
+    }
+
+    [Fact]
+    public void PublicMemberBehindAFirewall_IsToldApartFromANat()
+    {
+        using var scene = new Scene(1, Conditions);
+        scene.Internet.AddLan("left", NatKind.Open, "alice");
+        scene.Internet.AddLan("right", NatKind.PortRestrictedCone, "bob");
+        scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
+        scene.Network.StartServer();
+        SimulatedNode blocked = Join(scene, "alice");
+        Join(scene, "bob");
+        scene.Network.Run(TimeSpan.FromSeconds(10));
+        Assert.Equal(PathReason.UdpBlocked, LightTunnel.Engine.DirectPaths.ReasonOf(blocked.Peer("bob")));
+        scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
+    }
+
+    [Fact]
     public void NatReboot_IsRecoveredFrom()
     {
         using Scene scene = Start(nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
