@@ -1,5 +1,4 @@
 using System.Globalization;
-using LightTunnel.Engine;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
