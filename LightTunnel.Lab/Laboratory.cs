@@ -47,6 +47,10 @@ internal sealed class Laboratory : IAsyncDisposable
     /// <summary>Changes what a NAT's uplink does to packets: for all hosts behind it.</summary>
     public void Change(NatRouter nat, Func<WireConditions, WireConditions> change) => Internet.Change(nat.Uplink!, change);
 
+    /// <summary>The provider gives a NAT another address.</summary>
+    public void ChangeOutsideAddress(string nat, string address) =>
+        Internet.ChangeOutsideAddress(_nats[nat], TunnelAddress.TryParse(address, out TunnelAddress parsed) ? parsed : throw new LabException($"{address} is no address.", "Correct it."));
+
     /// <summary>Cuts two hosts, or the NATs before them, off from each other; both still reach everybody else.</summary>
     public void CutBetween(string first, string second) => ForEachPair(first, second, (from, to) => Internet.CutBetween(from, to));
 

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
@@ -34,6 +35,7 @@ internal sealed partial class ClientNode : Node
     private IReadOnlyList<TunnelAddress> _requested;
     private Peer? _admitted;
     private bool _refusedStranger;
+    private bool _mapsPort;
     private long _registeredSince;
 
     /// <param name="options">The network to join.</param>
@@ -80,6 +82,9 @@ internal sealed partial class ClientNode : Node
 
     /// <summary>Where the server sees this client; unspecified until it told.</summary>
     public UdpEndpoint PublicEndpoint => _paths.Own.PublicEndpoint;
+
+    /// <summary>The endpoint that the router forwards to this node, unspecified for none.</summary>
+    public UdpEndpoint PortMapping => _paths.Own.PortMapping;
 
     /// <summary>The NAT before this node, as far as it was measured.</summary>
     public NatBehaviour Nat => _paths.Own.Nat;
@@ -140,6 +145,9 @@ internal sealed partial class ClientNode : Node
     public override void NoteRelayed(in RelayHeader header)
     {
     }
+
+    /// <inheritdoc/>
+    public override Peer? Via(Peer peer) => peer.UsedPath is { } used ? _paths.Relays.RelayOf(used.Key) : null;
 
     /// <inheritdoc/>
     protected override Peer? RelayOf(Peer peer) => peer.IsRelayed && peer.UsedPath is null ? _server : null;
@@ -260,6 +268,7 @@ internal sealed partial class ClientNode : Node
     private void OnNetworkChanged(bool isCertain)
     {
         bool isElsewhere = _paths.OnNetworkChanged(isCertain);
+        Services.PortMapper.Refresh();
         _server.Monitor.Hurry();
         Schedule(_server, Timestamp);
         if (!isElsewhere)
@@ -392,8 +401,19 @@ internal sealed partial class ClientNode : Node
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
             NetworkName, _options.Name, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
         FindServer();
+        MapPort();
         _paths.OnRegistered(registered, _server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connected.TrySetResult();
+    }
+
+    /// <summary>Once admitted, the router is asked to forward a port: who cannot join needs none.</summary>
+    private void MapPort()
+    {
+        if (_mapsPort || !_options.PortMapping)
+            return;
+        _mapsPort = true;
+        IPortMapper mapper = Services.PortMapper;
+        mapper.Start((ushort)Services.Transport.LocalPort, () => Post(() => _paths.Own.OnPortMapped(mapper.Status)));
     }
 
     private void OnRefused(RefusedMessage refused)

@@ -15,7 +15,7 @@ internal sealed class MemberRelays(MemberPeers members)
     /// <summary>The member at the far end of each direct path that is proven.</summary>
     private readonly ConcurrentDictionary<PathAddress, Peer> _direct = new();
     private readonly Dictionary<Peer, PathAddress[]> _paths = [];
-    private readonly MemberTable _byId = new();
+    private readonly ConcurrentDictionary<uint, Peer> _byId = new();
 
     /// <summary>Whether this node passes on datagrams of others. Read by data threads.</summary>
     public bool IsRelay
@@ -27,7 +27,13 @@ internal sealed class MemberRelays(MemberPeers members)
     private bool _isRelay;
 
     /// <summary>A member has an id now, or (null) nobody has it any more.</summary>
-    public void SetMember(uint id, Peer? member) => _byId.Set(id, member);
+    public void SetMember(uint id, Peer? member)
+    {
+        if (member is null)
+            _byId.TryRemove(id, out _);
+        else
+            _byId[id] = member;
+    }
 
     /// <summary>Paths to the member were proven or lost, or it is gone.</summary>
     public void Update(Peer peer)
@@ -56,9 +62,9 @@ internal sealed class MemberRelays(MemberPeers members)
     public bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
     {
         destination = default;
-        if (!IsRelay || header.Source == header.Destination || !_direct.TryGetValue(sender, out Peer? source) || _byId.Find(header.Source) != source)
+        if (!IsRelay || header.Source == header.Destination || !_direct.TryGetValue(sender, out Peer? source) || _byId.GetValueOrDefault(header.Source) != source)
             return false;
-        if (_byId.Find(header.Destination) is not { DirectPath: { } path })
+        if (!_byId.TryGetValue(header.Destination, out Peer? target) || target.DirectPath is not { } path)
             return false;
         destination = path.Key;
         return true;

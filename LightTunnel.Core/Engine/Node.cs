@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
@@ -17,6 +18,9 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
 {
     /// <summary>What the jitter of waiting times comes from, never a secret; the control loop's alone when it is not the shared one.</summary>
     public Random Jitter { get; init; } = Random.Shared;
+
+    /// <summary>Has the router forward a port to the node; a client's.</summary>
+    public IPortMapper PortMapper { get; init; } = new NoPortMapper();
 }
 
 /// <summary>
@@ -290,7 +294,10 @@ internal abstract class Node : ILinkHost, IDisposable
     protected virtual bool IsProbed(Peer peer, long now) =>
         peer.Online && peer.LastTraffic != long.MinValue && now - peer.LastTraffic <= Ticks(LinkAsleepAfter);
 
-    /// <summary>The peer that passes on what is for this peer, or null when its path is direct; any thread.</summary>
+    /// <summary>The member through which this peer is reached, or null.</summary>
+    public virtual Peer? Via(Peer peer) => null;
+
+    /// <summary>The server that passes on what is for this peer, or null when it does not; any thread.</summary>
     protected virtual Peer? RelayOf(Peer peer) => null;
 
     /// <summary>Everything of one peer that is due; returns when to call again.</summary>

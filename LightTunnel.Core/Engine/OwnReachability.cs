@@ -1,5 +1,6 @@
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
@@ -134,14 +135,19 @@ internal sealed class OwnReachability : IDisposable
         if (!_isRegistered || _detector.State == NatDetection.Running || (_measured != long.MinValue && now - _measured < Time.Ticks(RepeatInterval)))
             return;
         Measure(isElsewhere: false, now);
+        // A router that was started again has forgotten what it forwards, and need not say so.
+        if (PortMapping.IsSpecified)
+            _services.PortMapper.Refresh();
     }
 
-    /// <summary>The router forwards a port to this node, or (unspecified) does so no more.</summary>
-    public void OnPortMapped(in UdpEndpoint external)
+    /// <summary>The router forwards a port to this node, or does so no more.</summary>
+    public void OnPortMapped(PortMappingStatus status)
     {
-        if (external == PortMapping)
+        if (status.External == PortMapping)
             return;
-        PortMapping = external;
+        PortMapping = status.External;
+        if (PortMapping.IsSpecified)
+            _services.Log.Information("The router {Gateway} forwards {Endpoint} to this node ({Protocol})", status.Gateway, PortMapping, status.Protocol);
         if (_isRegistered)
             Gather();
     }
@@ -158,6 +164,7 @@ internal sealed class OwnReachability : IDisposable
         if (before.IsSpecified && seen.IsSpecified && seen.MappedAddress != before.MappedAddress)
         {
             _seenByServer = seen;
+            _services.PortMapper.Refresh();
             Measure(isElsewhere: true, now);
         }
 

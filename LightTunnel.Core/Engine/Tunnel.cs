@@ -1,4 +1,7 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.PortMapping;
 using LightTunnel.Transport;
+using LightTunnel.Traversal;
 using LightTunnel.Tun;
 
 namespace LightTunnel.Engine;
@@ -9,11 +12,15 @@ namespace LightTunnel.Engine;
 /// <param name="Transports">Makes UDP sockets.</param>
 /// <param name="Resolver">Looks up names.</param>
 /// <param name="Addresses">The machine's own addresses.</param>
+/// <param name="PortMappers">Makes what asks the router for a port; null where there is none to ask.</param>
 internal sealed record TunnelEnvironment(
-    TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver, ILocalAddressSource Addresses)
+    TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver, ILocalAddressSource Addresses,
+    Func<TunnelLog, IPortMapper>? PortMappers = null)
 {
     /// <summary>This machine.</summary>
-    public static TunnelEnvironment System { get; } = new(TimeProvider.System, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses());
+    public static TunnelEnvironment System { get; } = new(
+        TimeProvider.System, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
+        log => new SystemPortMapper(new SystemGatewayFinder(HostCandidates.IsOverlay), TimeProvider.System, log));
 }
 
 /// <summary>
@@ -98,7 +105,9 @@ internal sealed class Tunnel : IAsyncDisposable
             Node.SayGoodbye();
             return true;
         });
+        Task unmapped = Services.PortMapper.StopAsync(CancellationToken.None);
         await Task.WhenAny(goodbye, Task.Delay(GoodbyeTime, _time)).ConfigureAwait(false);
+        await unmapped.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private void OnThreadFailed(Exception exception)

@@ -3,6 +3,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
@@ -131,7 +132,11 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         TunnelLog log = undo.Add(new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath));
         IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort));
         ITunDevice tun = undo.Add(environment.TunDevices.Create(options.InterfaceName));
-        return new NodeServices(environment.Time, tun, transport, log);
+        bool mapsPort = options is ClientOptions { PortMapping: true };
+        return new NodeServices(environment.Time, tun, transport, log)
+        {
+            PortMapper = undo.Add(mapsPort && environment.PortMappers is { } make ? make(log) : new NoPortMapper()),
+        };
     }
 
     private static (LocalTunnel Handle, Tunnel Tunnel) Publish(

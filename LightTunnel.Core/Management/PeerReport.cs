@@ -19,7 +19,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     {
         ForwardingTable table = node.Forwarding;
         TunnelAddress[] server = node.Peers.FirstOrDefault(peer => peer.IsServer)?.Addresses ?? [];
-        return [.. table.Routes.Select(route => Route(route.Key, route.Value, server))];
+        return [.. table.Routes.Select(route => Route(route.Key, route.Value, node.Via(route.Value)?.Addresses ?? server))];
     }
 
     private PeerStatus Peer(Peer peer)
@@ -49,13 +49,13 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
         };
     }
 
-    private RouteStatus Route(IpPrefix destination, Peer peer, TunnelAddress[] server)
+    private RouteStatus Route(IpPrefix destination, Peer peer, TunnelAddress[] relay)
     {
         RouteType type = peer.PathType switch
         {
             PathType.Lan or PathType.Direct => RouteType.Direct,
             PathType.Relay => RouteType.Relay,
-            _ when peer.IsServer || server.Length == 0 => RouteType.Direct,
+            _ when peer.IsServer || relay.Length == 0 => RouteType.Direct,
             _ => RouteType.Server,
         };
         return new RouteStatus
@@ -63,7 +63,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Tunnel = tunnel,
             Destination = destination.ToString(),
             Type = type,
-            NextHop = NextHop(destination, type == RouteType.Server ? server : peer.Addresses),
+            NextHop = NextHop(destination, type == RouteType.Direct ? peer.Addresses : relay),
             Peer = peer.Name,
             Endpoint = EndpointOf(peer),
             Hops = type == RouteType.Direct ? 0 : 1,

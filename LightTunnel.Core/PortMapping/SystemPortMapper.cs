@@ -134,15 +134,19 @@ internal sealed class SystemPortMapper : IPortMapper
             return new PortMappingStatus(PortMappingState.NotAvailable) { Reason = "There is no router to the internet." };
         if (PortMappingStatus.IsPublic(new UdpEndpoint(gateway.LocalAddress, port)))
             return new PortMappingStatus(PortMappingState.NotAvailable) { Gateway = gateway.Address, Reason = "This machine has a public address: no port needs to be forwarded." };
+        var searching = new PortMappingStatus(PortMappingState.Searching) { Gateway = gateway.Address };
         if (_holder is null)
-            Publish(new PortMappingStatus(PortMappingState.Searching) { Gateway = gateway.Address });
-
+            Publish(searching);
         PortMappingStatus? refused = null, end = null;
         foreach (IPortControl control in _controls)
         {
             end = await control.KeepAsync(status => Report(control, status), cancellationToken).ConfigureAwait(false);
             if (_holder == control)
+            {
                 _holder = null;
+                Publish(searching);
+            }
+
             if (end.State == PortMappingState.Refused)
                 refused ??= end;
         }

@@ -57,11 +57,14 @@ internal static class HostCandidates
         ];
     }
 
+    /// <summary>True for the interface of another tunnel, as far as its name tells.</summary>
+    public static bool IsOverlay(string interfaceName) => StartsWithAny(interfaceName, OverlayPrefixes);
+
     private static bool IsUsable(LocalAddressInfo info, ushort port, IReadOnlyList<IpPrefix> exclude)
     {
         // Interfaces of several overlays can have any name a person gave; their addresses are then still no worse than useless.
         return info.Flags == LocalAddressFlags.None
-            && !StartsWithAny(info.InterfaceName, OverlayPrefixes)
+            && !IsOverlay(info.InterfaceName)
             && Candidate.IsUsable(EndpointOf(info, port))
             && !info.Address.ToIPAddress().Equals(System.Net.IPAddress.IPv6Loopback)
             && !(info.Address.IsIPv4 && (uint)(info.Address.Bits >> 120) == 127)

@@ -3,6 +3,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.PortMapping;
 using LightTunnel.Tests.Simulation;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
@@ -215,7 +216,11 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         Transport = socket.Transport;
         _tryReceive = socket.TryReceive;
         Log = new TunnelLog(name, clock, LogLevel.Debug);
-        Node = make(new NodeServices(clock, tun, Transport, Log) { Jitter = jitter });
+        Node = make(new NodeServices(clock, tun, Transport, Log)
+        {
+            Jitter = jitter,
+            PortMapper = Transport is SimulatedSocket simulated ? new SimulatedPortMapper(simulated.Host, clock.Common) : new NoPortMapper(),
+        });
         Node.Woken = MarkReady;
         _outbound = new OutboundPath(Node);
         _inbound = new InboundPath(Node);

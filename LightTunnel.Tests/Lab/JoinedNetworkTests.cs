@@ -12,7 +12,6 @@ public sealed class JoinedNetworkTests(RunningNetwork network)
 {
     private static readonly IPAddress ServerAddress = IPAddress.Parse("10.0.0.1");
     private static readonly IPAddress AliceAddress = IPAddress.Parse("10.0.0.10");
-    private static readonly IPAddress BobAddress = IPAddress.Parse("10.0.0.20");
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -42,7 +41,7 @@ public sealed class JoinedNetworkTests(RunningNetwork network)
     public async Task Tcp_BetweenMembers_ArrivesIntact(string from, string to)
     {
         await network.JoinAsync();
-        IPAddress address = to switch { "server" => ServerAddress, "alice" => AliceAddress, _ => BobAddress };
+        IPAddress address = to switch { "server" => ServerAddress, "alice" => AliceAddress, _ => RunningNetwork.BobAddress };
 
         TcpTransfer.Result result = await TcpTransfer.RunAsync(network.Laboratory[from], network.Laboratory[to], address, 2 << 20, Token).WaitAsync(Patience, Token);
 
@@ -69,7 +68,7 @@ public sealed class JoinedNetworkTests(RunningNetwork network)
     {
         await using Laboratory laboratory = await LabFixture.StartAsync(Topology.OpenHosts(TimeSpan.FromMilliseconds(10), "server", "alice", "bob"));
         await RunningNetwork.JoinAllAsync(laboratory);
-        await using Heartbeat heartbeat = await Heartbeat.StartAsync(laboratory["alice"], laboratory["bob"], BobAddress, Token);
+        await using Heartbeat heartbeat = await Heartbeat.StartAsync(laboratory["alice"], laboratory["bob"], RunningNetwork.BobAddress, Token);
         await heartbeat.WaitForAnswerAsync(Patience, Token);
 
         await laboratory["server"].StopShellAsync(crash: true);

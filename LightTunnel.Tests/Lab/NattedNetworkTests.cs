@@ -10,7 +10,6 @@ namespace LightTunnel.Tests.Lab;
 public sealed class NattedNetworkTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-    private static readonly System.Net.IPAddress BobAddress = System.Net.IPAddress.Parse("10.0.0.20");
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -22,7 +21,7 @@ public sealed class NattedNetworkTests
             .WithLan("left", NatKind.PortRestrictedCone, delay, "alice").WithLan("right", NatKind.PortRestrictedCone, delay, "bob"));
         await RunningNetwork.JoinAllAsync(laboratory);
         LabNode alice = laboratory["alice"];
-        await using Heartbeat heartbeat = await Heartbeat.StartAsync(alice, laboratory["bob"], BobAddress, Token);
+        await using Heartbeat heartbeat = await Heartbeat.StartAsync(alice, laboratory["bob"], RunningNetwork.BobAddress, Token);
         await heartbeat.WaitForAnswerAsync(Patience, Token);
 
         await BecomesAsync(alice, "Direct", "DirectUp");
@@ -41,7 +40,7 @@ public sealed class NattedNetworkTests
         deadline.CancelAfter(Patience);
         ShellResult route;
         do
-            route = await alice.Shell.InvokeAsync($"Get-LtRoute -Destination {BobAddress}/32 | Where Type -eq {type}", cancellationToken: deadline.Token);
+            route = await alice.Shell.InvokeAsync($"Get-LtRoute -Destination {RunningNetwork.BobAddress}/32 | Where Type -eq {type}", cancellationToken: deadline.Token);
         while (route.Output.Count == 0);
         ShellResult peer = await alice.Shell.InvokeAsync("Get-LtPeer bob", cancellationToken: deadline.Token);
         Assert.Contains(peer.Single().Text("PathReason"), reasons);

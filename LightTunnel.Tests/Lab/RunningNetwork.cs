@@ -25,6 +25,8 @@ public sealed class RunningNetwork : IAsyncLifetime
 
     internal LabNode Bob => _fixture.Bob;
 
+    internal static readonly System.Net.IPAddress BobAddress = System.Net.IPAddress.Parse("10.0.0.20");
+
     /// <summary>The line that the members joined with.</summary>
     internal string Invitation { get; private set; } = string.Empty;
 

@@ -46,6 +46,19 @@ public sealed class ControlMessageTests
         ObservedEndpoint = new UdpEndpoint(IPAddress.Parse("192.0.2.7"), 4711),
         ClientIsolation = true,
         SoftwareVersion = "0.1.0",
+        ObserverPort = 9001,
+        ObserverAddresses = [Address("192.0.2.1"), Address("192.0.2.2")],
+    };
+
+    private static readonly IntroduceMessage Introduce = new()
+    {
+        MemberId = 7,
+        Reachability = new Reachability
+        {
+            Candidates = [new Candidate(CandidateKind.Predicted, UdpEndpoint.FromIPv4(0xC0000207, 4713))],
+            Nat = new NatBehaviour(EndpointDependence.AddressAndPortDependent, Assignment: PortAssignment.Sequential, Step: 2),
+            IsRelay = true,
+        },
     };
 
     private static readonly DirectoryMessage Page = new()
@@ -67,6 +80,13 @@ public sealed class ControlMessageTests
     }
 
     [Fact]
+    public void Decode_Introduce_GivesItBack_WithAndWithoutReachability()
+    {
+        Assert.Equal(Introduce, RoundTrip(Introduce));
+        Assert.Null(RoundTrip(Introduce with { Reachability = null }).Reachability);
+    }
+
+    [Fact]
     public void Decode_Register_GivesItBack()
     {
         RegisterMessage decoded = RoundTrip(Register);
@@ -85,11 +105,13 @@ public sealed class ControlMessageTests
     public void Decode_Registered_GivesItBack()
     {
         RegisteredMessage decoded = RoundTrip(Registered);
-        Assert.Equal(Registered with { Addresses = [], ServerAddresses = [] }, decoded with { Addresses = [], ServerAddresses = [] });
+        Assert.Equal(
+            Registered with { Addresses = [], ServerAddresses = [], ObserverAddresses = [] }, decoded with { Addresses = [], ServerAddresses = [], ObserverAddresses = [] });
+        Assert.Equal(Registered.ObserverAddresses, decoded.ObserverAddresses);
         Assert.Equal(Registered.Addresses, decoded.Addresses);
         Assert.Equal(Registered.ServerAddresses, decoded.ServerAddresses);
 
-        RegisteredMessage plain = RoundTrip(Registered with { ObservedEndpoint = default, ClientIsolation = false, SoftwareVersion = string.Empty });
+        RegisteredMessage plain = RoundTrip(Registered with { ObserverPort = 0, ObservedEndpoint = default, ClientIsolation = false, SoftwareVersion = string.Empty });
         Assert.False(plain.ObservedEndpoint.IsSpecified);
         Assert.False(plain.ClientIsolation);
         var v6 = new UdpEndpoint(IPAddress.Parse("2001:db8::7"), 1);
@@ -194,7 +216,7 @@ public sealed class ControlMessageTests
     {
         byte[][] goods =
         [
-            ControlMessageCodec.Encode(Register), ControlMessageCodec.Encode(Registered), ControlMessageCodec.Encode(Page),
+            ControlMessageCodec.Encode(Register), ControlMessageCodec.Encode(Registered), ControlMessageCodec.Encode(Introduce), ControlMessageCodec.Encode(Page),
             ControlMessageCodec.Encode(new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "full" }),
             ControlMessageCodec.Encode(new LeaveMessage { Reason = LeaveReason.Stopped }),
         ];

@@ -115,6 +115,19 @@ public sealed class SystemPortMapperTests : IDisposable
     }
 
     [Fact]
+    public async Task Refresh_GatewayThatForwardsNoMore_TakesTheMappingBack()
+    {
+        using var router = new LoopbackRouter(PortForwarding.Pcp);
+        using SystemPortMapper mapper = Start(router.Ports, new QuickTime(10));
+        await BecomesAsync(PortMappingState.Mapped);
+        router.Dispose();
+        mapper.Refresh();
+        await BecomesAsync(PortMappingState.Searching);
+        await BecomesAsync(PortMappingState.NotAvailable);
+        Assert.Equal(default, mapper.Status.External);
+    }
+
+    [Fact]
     public async Task Refresh_ManyTimes_AsksOnceASecond()
     {
         using var router = new LoopbackRouter(PortForwarding.Pcp);

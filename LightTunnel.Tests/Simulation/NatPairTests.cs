@@ -91,6 +91,38 @@ public sealed class NatPairTests
     }
 
     [Fact]
+    public void BothSymmetric_OneRouterForwardsAPort_AreDirectByIt()
+    {
+        using var scene = new Scene(1, Conditions);
+        scene.Internet.AddLan("left", [NatKinds.Layers(NatKind.SymmetricRandom)[0] with { Forwarding = PortForwarding.Pcp }], "alice");
+        scene.Internet.AddLan("right", NatKind.SymmetricRandom, "bob");
+        scene.Network.StartServer();
+        SimulatedNode alice = Join(scene, "alice"), bob = Join(scene, "bob");
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(2)));
+        Assert.Equal(alice.Client.PortMapping, bob.Peer("alice").DirectPath!.Key.Endpoint);
+        scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
+    }
+
+    [Fact]
+    public void AdvertisedEndpoint_IsTriedAndUsed()
+    {
+        using var scene = new Scene(1, Conditions);
+        scene.Internet.AddLan("left", [NatKinds.Layers(NatKind.SymmetricRandom)[0] with { Forwarding = PortForwarding.Pcp }], "alice");
+        scene.Internet.AddLan("right", NatKind.SymmetricRandom, "bob");
+        scene.Network.StartServer();
+        // Somebody has set up the router by hand, and tells what it forwards.
+        SimulatedHost home = scene.Internet.Hosts["alice"];
+        Assert.True(scene.Internet.Nats["left"].Nat.TryForward(
+            scene.Time.Now, NatProtocol.Udp, new UdpEndpoint(home.Address, 49152), 7777, TimeSpan.FromHours(1), out UdpEndpoint forwarded));
+        SimulatedNode alice = scene.Network.AddClient(
+            "alice", host: "alice", change: options => options with { PortMapping = false, AdvertisedEndpoints = [forwarded] });
+        scene.Clients.Add(alice);
+        SimulatedNode bob = Join(scene, "bob");
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(2)));
+        Assert.Equal(forwarded, bob.Peer("alice").DirectPath!.Key.Endpoint);
+    }
+
+    [Fact]
     public void PublicMemberBehindAFirewall_IsToldApartFromANat()
     {
         using var scene = new Scene(1, Conditions);

@@ -44,6 +44,9 @@ internal sealed class NodeClock(VirtualTime time) : TimeProvider
 
     public override long TimestampFrequency => time.TimestampFrequency;
 
+    /// <summary>The time that passes for all.</summary>
+    public VirtualTime Common => time;
+
     /// <summary>True while the machine sleeps: its processes do not run, and what timestamps come from stands still.</summary>
     public bool IsAsleep => _asleepSince is not null;
 
