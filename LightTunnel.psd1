@@ -20,9 +20,13 @@
         'Get-LtServer'
         'New-LtInvitation'
         'New-LtNetworkKey'
+        'Set-LtPeer'
         'Start-LtServer'
         'Stop-LtServer'
         'Test-LtConfiguration'
+        'Test-LtNetwork'
+        'Test-LtP2P'
+        'Watch-LtRoute'
     )
     FunctionsToExport = @()
     VariablesToExport = @()

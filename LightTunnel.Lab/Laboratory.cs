@@ -41,7 +41,10 @@ internal sealed class Laboratory : IAsyncDisposable
     /// <summary>A host by its name.</summary>
     public LabNode this[string name] => _nodes[name];
 
-    /// <summary>A NAT by its name. <see cref="VirtualInternet.Reboot"/> and <see cref="VirtualInternet.ChangeOutsideAddress"/> act on it.</summary>
+    /// <summary>
+    /// A NAT by its name. <see cref="VirtualInternet.Reboot"/>, <see cref="VirtualInternet.Replace"/> and <see cref="VirtualInternet.ChangeOutsideAddress"/> act
+    /// on it.
+    /// </summary>
     public NatRouter Nat(string name) => _nats[name];
 
     /// <summary>Changes what a NAT's uplink does to packets: for all hosts behind it.</summary>

@@ -1,6 +1,7 @@
 using System.Text;
 using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
+using LightTunnel.Routing;
 
 namespace LightTunnel.Configuration;
 
@@ -20,6 +21,7 @@ public static class ConfigurationFile
         {
             ["address"] = static (settings, entry) => settings with { Address = entry.Texts() },
             ["endpoint"] = static (settings, entry) => settings with { Endpoint = entry.Texts() },
+            ["observerPort"] = static (settings, entry) => settings with { ObserverPort = entry.Number() },
             ["maxClients"] = static (settings, entry) => settings with { MaxClients = entry.Number() },
             ["clientIsolation"] = static (settings, entry) => settings with { ClientIsolation = entry.Flag() },
         };
@@ -31,6 +33,10 @@ public static class ConfigurationFile
             ["server"] = static (settings, entry) => settings with { Server = entry.Texts() },
             ["serverKey"] = static (settings, entry) => settings with { ServerKey = entry.Text() },
             ["address"] = static (settings, entry) => settings with { Address = entry.Texts() },
+            ["advertiseEndpoint"] = static (settings, entry) => settings with { AdvertiseEndpoint = entry.Texts() },
+            ["allowRelay"] = static (settings, entry) => settings with { AllowRelay = entry.Flag() },
+            ["pathPolicy"] = static (settings, entry) => settings with { PathPolicy = entry.Choice<PathPolicy>() },
+            ["portMapping"] = static (settings, entry) => settings with { PortMapping = entry.Flag() },
         };
 
     private static readonly HashSet<string> SecretKeys = ["networkKey", "invitation"];

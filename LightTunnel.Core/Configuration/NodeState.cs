@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
@@ -35,6 +36,9 @@ internal sealed record NodeState : IDisposable
     /// <summary>Client: the addresses last leased, by the server's public key.</summary>
     public IReadOnlyDictionary<PublicKey, IReadOnlyList<InterfaceAddress>> LastAddresses { get; init; } =
         new Dictionary<PublicKey, IReadOnlyList<InterfaceAddress>>();
+
+    /// <summary>Client: which paths to single members may be used, by their public keys, where that is not what the network's policy says.</summary>
+    public IReadOnlyDictionary<PublicKey, PathPolicy> PeerPolicies { get; init; } = new Dictionary<PublicKey, PathPolicy>();
 
     /// <summary>Zeroes the secrets.</summary>
     public void Dispose()

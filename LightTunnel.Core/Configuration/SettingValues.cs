@@ -3,6 +3,7 @@ using System.Net;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
@@ -82,11 +83,11 @@ internal static class SettingValues
     {
         const string Action = "Write host:port, such as vpn.example.org:9000, 192.0.2.1:9000 or [2001:db8::1]:9000, with a port from 1 to 65535.";
         if (!ServerEndpoint.TryParse(text, defaultPort, out ServerEndpoint endpoint))
-            throw new LightTunnelException(LightTunnelError.InvalidEndpoint, $"'{text}' is not an endpoint.", Action) { Target = text };
+            throw Endpoint(text, "is not an endpoint", Action);
         if (IPAddress.TryParse(endpoint.Host, out IPAddress? address)
             && (address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any) || address.Equals(IPAddress.Broadcast)))
         {
-            throw new LightTunnelException(LightTunnelError.InvalidEndpoint, $"'{text}' names no machine that could be reached.", Action) { Target = text };
+            throw Endpoint(text, "names no machine that could be reached", Action);
         }
 
         return endpoint;
@@ -101,8 +102,29 @@ internal static class SettingValues
             throw new LightTunnelException(
                 LightTunnelError.InvalidEndpoint,
                 $"The endpoint {endpoint} lies inside the tunnel's own network.",
-                "Use an address at which the server is reached without the tunnel.") { Target = endpoint.ToString() };
+                "Use an address that is reached without the tunnel.") { Target = endpoint.ToString() };
         }
+    }
+
+    /// <summary>
+    /// An endpoint at which other members reach this one, "203.0.113.4:9000", "[2001:db8::4]:9000". A literal address: members use it as it is told,
+    /// and it is what the router's owner has set up.
+    /// </summary>
+    /// <param name="text">What was written.</param>
+    /// <param name="inside">The network's prefixes, or own addresses in it, as far as they are known.</param>
+    /// <exception cref="LightTunnelException">InvalidEndpoint.</exception>
+    public static UdpEndpoint AdvertisedEndpoint(string text, IReadOnlyList<IpPrefix> inside)
+    {
+        const string Action = "Write the address and UDP port at which the internet or the local network reaches this machine, such as 203.0.113.4:9000 or [2001:db8::4]:9000.";
+        if (!ServerEndpoint.TryParse(text, 0, out ServerEndpoint parsed))
+            throw Endpoint(text, "is not an endpoint", Action);
+        if (!TunnelAddress.TryParse(parsed.Host, out TunnelAddress address))
+            throw Endpoint(text, "has no literal address", Action);
+        var endpoint = new UdpEndpoint(address.ToIPAddress(), parsed.Port);
+        if (!Candidate.IsUsable(endpoint) || IPAddress.IsLoopback(endpoint.Address))
+            throw Endpoint(text, "is at no address where other machines could reach this one", Action);
+        CheckOutside(parsed, inside);
+        return endpoint;
     }
 
     /// <exception cref="LightTunnelException">InvalidKey.</exception>
@@ -185,4 +207,7 @@ internal static class SettingValues
 
     private static LightTunnelException Address(string text, string what, string action) =>
         new(LightTunnelError.InvalidAddress, $"'{text.Trim()}' {what}.", action) { Target = text };
+
+    private static LightTunnelException Endpoint(string text, string what, string action) =>
+        new(LightTunnelError.InvalidEndpoint, $"'{text.Trim()}' {what}.", action) { Target = text };
 }

@@ -1,4 +1,5 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Routing;
 
 namespace LightTunnel.Configuration;
 
@@ -53,6 +54,9 @@ public sealed record ServerSettings : TunnelSettings
     /// <summary>"host:port" at which clients reach the server.</summary>
     public IReadOnlyList<string>? Endpoint { get; init; }
 
+    /// <summary>The second UDP port, at which the server looks at its clients' NATs; 0 for none.</summary>
+    public int? ObserverPort { get; init; }
+
     /// <summary>Most clients that may be online at once.</summary>
     public int? MaxClients { get; init; }
 
@@ -74,4 +78,16 @@ public sealed record ClientSettings : TunnelSettings
 
     /// <summary>Tunnel addresses to ask for, "10.0.0.20"; at most one of each family.</summary>
     public IReadOnlyList<string>? Address { get; init; }
+
+    /// <summary>"address:port" at which other members reach this one, besides those that are found without being told.</summary>
+    public IReadOnlyList<string>? AdvertiseEndpoint { get; init; }
+
+    /// <summary>Whether sealed datagrams of other members are passed on.</summary>
+    public bool? AllowRelay { get; init; }
+
+    /// <summary>Which paths to other members may be used.</summary>
+    public PathPolicy? PathPolicy { get; init; }
+
+    /// <summary>Whether the router is asked to forward a port.</summary>
+    public bool? PortMapping { get; init; }
 }

@@ -2,6 +2,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
@@ -17,6 +18,7 @@ internal static class SettingsResolver
     {
         Address = parameters.Address ?? file.Address,
         Endpoint = parameters.Endpoint ?? file.Endpoint,
+        ObserverPort = parameters.ObserverPort ?? file.ObserverPort,
         MaxClients = parameters.MaxClients ?? file.MaxClients,
         ClientIsolation = parameters.ClientIsolation ?? file.ClientIsolation,
     };
@@ -34,6 +36,10 @@ internal static class SettingsResolver
             Server = parameters.Server ?? file.Server,
             ServerKey = parameters.ServerKey ?? file.ServerKey,
             Address = parameters.Address ?? file.Address,
+            AdvertiseEndpoint = parameters.AdvertiseEndpoint ?? file.AdvertiseEndpoint,
+            AllowRelay = parameters.AllowRelay ?? file.AllowRelay,
+            PathPolicy = parameters.PathPolicy ?? file.PathPolicy,
+            PortMapping = parameters.PortMapping ?? file.PortMapping,
         };
     }
 
@@ -77,7 +83,8 @@ internal static class SettingsResolver
             SettingValues.CheckOutside(endpoint, [.. addresses.Select(address => address.Prefix)]);
             return endpoint;
         });
-        CheckCount(check, nameof(settings.Endpoint), endpoints.Count);
+        CheckCount(check, nameof(settings.Endpoint), endpoints.Count, Invitation.MaximumEndpoints);
+        CheckObserverPort(check, settings.ObserverPort, listenPort);
         check.Guard(nameof(settings.MaxClients), 0, () =>
         {
             if (settings.MaxClients is { } clients)
@@ -90,6 +97,7 @@ internal static class SettingsResolver
             Addresses = addresses,
             Endpoints = endpoints,
             ListenPort = listenPort,
+            ObserverPort = settings.ObserverPort,
             NetworkKey = check.Read(nameof(settings.NetworkKey), settings.NetworkKey, SettingValues.NetworkKey),
             ClientIsolation = settings.ClientIsolation ?? false,
             Mtu = settings.Mtu,
@@ -108,7 +116,7 @@ internal static class SettingsResolver
         Invitation? invitation = check.Read(nameof(settings.Invitation), settings.Invitation, secret => Invitation.Parse(secret.Reveal(), time.GetUtcNow()));
         CheckWayToJoin(settings, check);
         List<ServerEndpoint> servers = check.ReadAll(nameof(settings.Server), settings.Server, text => SettingValues.Endpoint(text, ServerOptions.DefaultListenPort));
-        CheckCount(check, nameof(settings.Server), servers.Count);
+        CheckCount(check, nameof(settings.Server), servers.Count, Invitation.MaximumEndpoints);
         PublicKey serverKey = invitation?.ServerKey ?? default;
         check.Guard(nameof(settings.ServerKey), 0, () =>
         {
@@ -124,6 +132,11 @@ internal static class SettingsResolver
             return address;
         });
         CheckFamilies(check, addresses);
+        IReadOnlyList<IpPrefix> inside = invitation?.Prefixes ?? [.. addresses.Select(IpPrefix.Host)];
+        List<UdpEndpoint> advertised = check.ReadAll(
+            nameof(settings.AdvertiseEndpoint), settings.AdvertiseEndpoint, text => SettingValues.AdvertisedEndpoint(text, inside));
+        CheckCount(check, nameof(settings.AdvertiseEndpoint), advertised.Count, ClientOptions.MaximumAdvertisedEndpoints);
+        CheckChoice(check, nameof(settings.PathPolicy), settings.PathPolicy, "path policy");
         return new ClientOptions
         {
             Name = name,
@@ -132,6 +145,10 @@ internal static class SettingsResolver
             ServerKey = serverKey,
             NetworkKey = invitation?.NetworkKey ?? networkKey!,
             RequestedAddresses = addresses,
+            AdvertisedEndpoints = advertised,
+            AllowRelay = settings.AllowRelay,
+            PathPolicy = settings.PathPolicy ?? default,
+            PortMapping = settings.PortMapping ?? true,
             ListenPort = settings.ListenPort ?? 0,
             Mtu = settings.Mtu,
             InterfaceName = settings.InterfaceName,
@@ -163,10 +180,30 @@ internal static class SettingsResolver
             check.Guard(nameof(settings.ListenPort), 0, () => SettingValues.Number("ListenPort", port, 0, ushort.MaxValue));
         if (settings.Mtu is { } mtu)
             check.Guard(nameof(settings.Mtu), 0, () => SettingValues.Number("Mtu", mtu, TunnelOptions.MinimumMtu, TunnelOptions.MaximumMtu));
-        if (settings.LogLevel is { } level && !Enum.IsDefined(level))
+        CheckChoice(check, nameof(settings.LogLevel), settings.LogLevel, "log level");
+    }
+
+    private static void CheckChoice<TEnum>(SettingsCheck check, string key, TEnum? choice, string what)
+        where TEnum : struct, Enum
+    {
+        if (choice is { } value && !Enum.IsDefined(value))
         {
-            check.Add(nameof(settings.LogLevel), new LightTunnelException(
-                LightTunnelError.InvalidOption, $"'{level}' is not a log level.", $"Use one of {string.Join(", ", Enum.GetNames<LogLevel>())}."));
+            check.Add(key, new LightTunnelException(
+                LightTunnelError.InvalidOption, $"'{value}' is not a {what}.", $"Use one of {string.Join(", ", Enum.GetNames<TEnum>())}."));
+        }
+    }
+
+    private static void CheckObserverPort(SettingsCheck check, int? port, int listenPort)
+    {
+        if (port is not { } given)
+            return;
+        check.Guard(nameof(ServerSettings.ObserverPort), 0, () => SettingValues.Number("ObserverPort", given, 0, ushort.MaxValue));
+        if (given != 0 && given == listenPort)
+        {
+            check.Add(nameof(ServerSettings.ObserverPort), new LightTunnelException(
+                LightTunnelError.InvalidOption,
+                $"ObserverPort {given} is the port that the server listens on: a NAT is seen by what it does with two.",
+                "Give another port, or 0 for none.") { Target = given });
         }
     }
 
@@ -207,13 +244,10 @@ internal static class SettingsResolver
         }
     }
 
-    private static void CheckCount(SettingsCheck check, string key, int count)
+    private static void CheckCount(SettingsCheck check, string key, int count, int maximum)
     {
-        if (count > Invitation.MaximumEndpoints)
-        {
-            check.Add(key, new LightTunnelException(
-                LightTunnelError.InvalidOption, $"{count} endpoints are too many.", $"Give at most {Invitation.MaximumEndpoints}."));
-        }
+        if (count > maximum)
+            check.Add(key, new LightTunnelException(LightTunnelError.InvalidOption, $"{count} endpoints are too many.", $"Give at most {maximum}."));
     }
 
     private static string NameOf(TunnelSettings settings) => settings.Name ?? NodeName.Sanitize(Environment.MachineName);

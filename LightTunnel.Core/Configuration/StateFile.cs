@@ -5,6 +5,7 @@ using System.Text.Json;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
@@ -29,7 +30,7 @@ internal static class StateFile
     {
         ArgumentNullException.ThrowIfNull(state);
         // Roomy from the beginning, as a buffer that grows leaves copies of the secrets behind.
-        var body = new ArrayBufferWriter<byte>(4096 + (512 * (state.Leases.Count + state.LastAddresses.Count)));
+        var body = new ArrayBufferWriter<byte>(4096 + (512 * (state.Leases.Count + state.LastAddresses.Count + state.PeerPolicies.Count)));
         using (var writer = new Utf8JsonWriter(body))
             WriteBody(writer, state);
         var header = new ArrayBufferWriter<byte>();
@@ -124,8 +125,20 @@ internal static class StateFile
             }
 
             writer.WriteEndObject();
+            WritePolicies(writer, state.PeerPolicies);
         }
 
+        writer.WriteEndObject();
+    }
+
+    /// <summary>An older version does not look for them, so that they do no harm there.</summary>
+    private static void WritePolicies(Utf8JsonWriter writer, IReadOnlyDictionary<PublicKey, PathPolicy> policies)
+    {
+        if (policies.Count == 0)
+            return;
+        writer.WriteStartObject("peerPolicies");
+        foreach ((PublicKey member, PathPolicy policy) in policies)
+            writer.WriteString(member.ToString(), policy.ToString());
         writer.WriteEndObject();
     }
 
@@ -163,7 +176,7 @@ internal static class StateFile
                 last[key] = [.. server.Value.EnumerateArray().Select(ReadInterfaceAddress)];
             }
 
-            return new NodeState { Role = role, PrivateKey = privateKey, LastAddresses = last };
+            return new NodeState { Role = role, PrivateKey = privateKey, LastAddresses = last, PeerPolicies = ReadPolicies(root) };
         }
 
         string? networkName = root.TryGetProperty("networkName", out JsonElement name) ? name.GetString() : null;
@@ -178,6 +191,23 @@ internal static class StateFile
             NextMemberId = root.GetProperty("nextMemberId").GetUInt32(),
             Leases = [.. root.GetProperty("leases").EnumerateArray().Select(ReadLease)],
         };
+    }
+
+    /// <summary>A policy that only a newer version knows is left out: the network's own is the next best.</summary>
+    private static Dictionary<PublicKey, PathPolicy> ReadPolicies(JsonElement root)
+    {
+        var policies = new Dictionary<PublicKey, PathPolicy>();
+        if (!root.TryGetProperty("peerPolicies", out JsonElement written))
+            return policies;
+        foreach (JsonProperty member in written.EnumerateObject())
+        {
+            if (!PublicKey.TryParse(member.Name, out PublicKey key))
+                throw new FormatException("Bad member key.");
+            if (Enum.TryParse(member.Value.GetString(), out PathPolicy policy) && Enum.IsDefined(policy))
+                policies[key] = policy;
+        }
+
+        return policies;
     }
 
     private static Lease ReadLease(JsonElement element)

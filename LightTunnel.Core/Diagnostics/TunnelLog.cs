@@ -80,17 +80,17 @@ internal sealed class TunnelLog : IDisposable
     /// those the last <paramref name="tail"/>.
     /// </summary>
     public IReadOnlyList<LogEntry> Read(long afterSequence = 0, LogLevel minimumLevel = LogLevel.Debug, int tail = int.MaxValue) =>
-        _ring.Read(afterSequence, minimumLevel, tail);
+        _ring.Entries.Read(afterSequence, entry => entry.Level >= minimumLevel, tail);
 
     /// <summary>Like <see cref="Read"/>, but waits until there is at least one such entry; empty once the log is completed.</summary>
     public Task<IReadOnlyList<LogEntry>> WaitAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
-        _ring.WaitAsync(afterSequence, minimumLevel, cancellationToken);
+        _ring.Entries.WaitAsync(afterSequence, entry => entry.Level >= minimumLevel, cancellationToken);
 
     /// <summary>Says that no more entries come, and closes the file; what is in memory stays readable. Idempotent.</summary>
     public void Dispose()
     {
         _logger.Dispose();
-        _ring.Complete();
+        _ring.Entries.Complete();
     }
 
     internal static LogEventLevel ToSerilog(LogLevel level) => level switch
@@ -111,79 +111,18 @@ internal sealed class TunnelLog : IDisposable
     };
 }
 
-/// <summary>The latest entries of a log, in a ring of fixed size.</summary>
+/// <summary>Keeps the latest entries of a log.</summary>
 internal sealed class LogRing(string tunnel, int capacity) : ILogEventSink
 {
-    private readonly Lock _gate = new();
-    private readonly LogEntry[] _entries = new LogEntry[capacity];
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private long _count;
-    private bool _completed;
+    /// <summary>The entries.</summary>
+    public Journal<LogEntry> Entries { get; } = new(capacity);
 
     /// <inheritdoc/>
     public void Emit(LogEvent logEvent)
     {
         string message = LogText.Render(logEvent);
         string? exception = logEvent.Exception is { } cause ? LogText.OneLine($"{cause.GetType().Name}: {cause.Message}") : null;
-        TaskCompletionSource changed;
-        lock (_gate)
-        {
-            _entries[_count % capacity] = new LogEntry(++_count, logEvent.Timestamp, TunnelLog.FromSerilog(logEvent.Level), tunnel, message, exception);
-            changed = _changed;
-            _changed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        }
-
-        changed.SetResult();
-    }
-
-    public IReadOnlyList<LogEntry> Read(long afterSequence, LogLevel minimumLevel, int tail)
-    {
-        lock (_gate)
-            return ReadLocked(afterSequence, minimumLevel, tail);
-    }
-
-    public async Task<IReadOnlyList<LogEntry>> WaitAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            Task changed;
-            lock (_gate)
-            {
-                List<LogEntry> entries = ReadLocked(afterSequence, minimumLevel, int.MaxValue);
-                if (entries.Count > 0 || _completed)
-                    return entries;
-                afterSequence = Math.Max(afterSequence, _count);
-                changed = _changed.Task;
-            }
-
-            await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    public void Complete()
-    {
-        TaskCompletionSource changed;
-        lock (_gate)
-        {
-            _completed = true;
-            changed = _changed;
-        }
-
-        changed.TrySetResult();
-    }
-
-    private List<LogEntry> ReadLocked(long afterSequence, LogLevel minimumLevel, int tail)
-    {
-        var found = new List<LogEntry>();
-        for (long sequence = _count; sequence > Math.Max(Math.Max(afterSequence, 0), _count - capacity) && found.Count < tail; sequence--)
-        {
-            LogEntry entry = _entries[(sequence - 1) % capacity];
-            if (entry.Level >= minimumLevel)
-                found.Add(entry);
-        }
-
-        found.Reverse();
-        return found;
+        Entries.Add(sequence => new LogEntry(sequence, logEvent.Timestamp, TunnelLog.FromSerilog(logEvent.Level), tunnel, message, exception));
     }
 }
 

@@ -8,9 +8,13 @@ namespace LightTunnel.Engine;
 /// <summary>The part of a client that deals with other members: whom it knows, links with them, and the paths that these take.</summary>
 internal sealed partial class ClientNode : IDirectPathsHost
 {
-    /// <summary>What a member's datagrams may take from now on; null for what the network says. Control loop.</summary>
+    /// <summary>The path policies of single members.</summary>
+    public PeerPolicies Policies { get; init; } = PeerPolicies.Forgotten();
+
+    /// <summary>What a member's datagrams may take from now on, also after a restart; null for what the network says. Control loop.</summary>
     public void SetPolicy(Peer peer, PathPolicy? policy)
     {
+        Policies.Set(peer.Key, policy);
         peer.Policy = policy;
         _paths.OnPolicyChanged(peer);
     }
@@ -55,6 +59,9 @@ internal sealed partial class ClientNode : IDirectPathsHost
         peer.Link.RequestHandshake();
     }
 
+    /// <summary>Which paths to a member may be used.</summary>
+    public PathPolicy PolicyOf(Peer peer) => _paths.PolicyOf(peer);
+
     /// <inheritdoc/>
     PathCandidate IDirectPathsHost.ServerPath(Peer peer) => new(
         PathKind.Server, new PathAddress(_server.Path.Endpoint, peer.MemberId), Proven: State == TunnelState.Up && peer.IsListedOnline,
@@ -92,6 +99,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
         peer.Monitor.Reset();
         peer.Online = peer.UsedPath is not null || (peer.IsListedOnline && !peer.IsForbidden);
         _routeLog.NoteChange();
+        Journal.Note(peer);
     }
 
     private PathAddress PathTo(Peer peer) =>
@@ -112,10 +120,12 @@ internal sealed partial class ClientNode : IDirectPathsHost
         {
             _paths.Forget(gone, isGone: true);
             Unlink(gone);
+            Journal.NoteGone(gone);
         }
 
         foreach (Peer told in changes.Told)
         {
+            told.Policy = Policies.Of(told.Key);
             _paths.OnMember(told);
             _paths.Choose(told);
             if (!told.IsListedOnline && told.UsedPath is null)
@@ -125,6 +135,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
             }
 
             RenewPath(told);
+            Journal.Note(told);
         }
 
         // It may be another process that knows nothing of this link. Old keys stay in use until there are new ones.

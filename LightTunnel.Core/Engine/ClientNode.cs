@@ -50,6 +50,7 @@ internal sealed partial class ClientNode : Node
         INameResolver resolver, ILocalAddressSource addresses, NodeServices services)
         : base(identity, options.NetworkKey, services)
     {
+        State = TunnelState.Connecting;
         _options = options;
         _save = save;
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : lastAddresses;
@@ -67,12 +68,6 @@ internal sealed partial class ClientNode : Node
 
     /// <summary>Completes at the first registration; fails when the server refuses, or the interface cannot be set up.</summary>
     public Task Connected => _connected.Task;
-
-    /// <summary>Where the client stands.</summary>
-    public TunnelState State { get; private set; } = TunnelState.Connecting;
-
-    /// <summary>The last thing that went wrong, or null.</summary>
-    public string? LastError { get; private set; }
 
     /// <summary>How often the server was lost and found again.</summary>
     public int Reconnects { get; private set; }
@@ -394,6 +389,7 @@ internal sealed partial class ClientNode : Node
         _server.Online = true;
         Forwarding = Forwarding with { OwnAddresses = [.. registered.Addresses] };
         AddRoutes(_server);
+        Journal.Note(_server);
         _requested = [.. registered.Addresses.Select(own => own.Address)];
         _save?.Invoke(registered.Addresses);
 

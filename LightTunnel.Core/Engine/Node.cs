@@ -28,12 +28,13 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
 /// <see cref="InboundPath"/> for the data threads, and <see cref="RunControl"/> for the control loop, which owns everything mutable.
 /// There are no threads in here, so a test can run a whole network by hand.
 /// </summary>
-internal abstract class Node : ILinkHost, IDisposable
+internal abstract partial class Node : ILinkHost, IDisposable
 {
     /// <summary>Handshakes and control frames that may wait for the control loop.</summary>
     private const int InboxCapacity = 8192;
 
-    private const int LongestControlDatagram = 2048;
+    /// <summary>Longest control frame, bytes, and so the longest ping that a test may send.</summary>
+    internal const int LongestControlDatagram = 2048;
 
     /// <summary>A data thread tells of traffic after a pause this long.</summary>
     private static readonly TimeSpan TrafficPause = TimeSpan.FromSeconds(2);
@@ -67,11 +68,21 @@ internal abstract class Node : ILinkHost, IDisposable
         _trafficPauseTicks = Ticks(TrafficPause);
         _started = services.Time.GetTimestamp();
         _wallAtStart = services.Time.GetUtcNow();
+        Journal = new RouteJournal(services.Log.Tunnel, services.Time, Via);
         Links = new LinkTable(identity, services.Time, this, services.Jitter);
     }
 
     /// <summary>The present, for a data thread's whole batch.</summary>
     public long Timestamp => Time.GetTimestamp();
+
+    /// <summary>What changed, for whoever watches.</summary>
+    public RouteJournal Journal { get; }
+
+    /// <summary>Where the node stands.</summary>
+    public TunnelState State { get; protected set; } = TunnelState.Up;
+
+    /// <summary>The last thing that went wrong, or null.</summary>
+    public string? LastError { get; protected set; }
 
     /// <summary>All links, and the way to open what they carry.</summary>
     public LinkTable Links { get; }
@@ -165,10 +176,14 @@ internal abstract class Node : ILinkHost, IDisposable
         {
             var peer = (Peer)_timers.Peek();
             _timers.Remove(peer);
+            Journal.NoteIfKnown(peer);
             Schedule(peer, RunTimers(peer, now));
         }
 
-        next = Math.Min(Math.Min(next, FinishTurn(now)), _timers.Earliest);
+        next = Math.Min(next, _tests.Run(now));
+        next = Math.Min(next, FinishTurn(now));
+        Journal.FinishTurn(State, LastError);
+        next = Math.Min(next, _timers.Earliest);
         return _commands.IsEmpty ? next : now;
     }
 
@@ -333,7 +348,7 @@ internal abstract class Node : ILinkHost, IDisposable
     /// <summary>Seals a control frame and sends it by the link's path; lost when the link has no keys.</summary>
     protected void SendFrame(Link link, ReadOnlySpan<byte> frame)
     {
-        Span<byte> datagram = stackalloc byte[LongestControlDatagram];
+        Span<byte> datagram = stackalloc byte[LongestControlDatagram + PacketBatch.Headroom];
         if (link.SealCopy(frame, datagram, TunnelOptions.MinimumMtu, out int written) == SealResult.Sealed)
             SendBy(link.Path, datagram[..written]);
     }
@@ -414,13 +429,12 @@ internal abstract class Node : ILinkHost, IDisposable
         {
             case ControlFrameKind.Ping:
                 ProbeReport.Read(frame.Body, peer);
-                Span<byte> pong = stackalloc byte[ControlFrame.HeaderLength];
-                new ControlFrame(ControlFrameKind.Pong, 0, frame.Number).Write(pong);
-                SendFrame(link, pong);
+                SendFrame(link, ProbeReport.Pong(frame, Time.GetUtcNow()));
                 OnPinged(peer);
                 break;
             case ControlFrameKind.Pong:
-                if (peer.Monitor.OnAnswer(frame.Number, Time.GetTimestamp()))
+                long now = Time.GetTimestamp();
+                if (!_tests.TryTakePong(frame, now) && peer.Monitor.OnAnswer(frame.Number, now))
                     OnProbed(peer);
                 break;
             default:

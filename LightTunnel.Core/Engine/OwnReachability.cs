@@ -38,7 +38,7 @@ internal sealed class OwnReachability : IDisposable
     private static readonly TimeSpan SwarmPause = TimeSpan.FromMilliseconds(200);
 
     /// <summary>After a path was lost the NAT may be another, or have another address; it is looked at again this often at most.</summary>
-    private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(10);
 
     private readonly ClientOptions _options;
     private readonly ILocalAddressSource _addresses;
@@ -57,6 +57,8 @@ internal sealed class OwnReachability : IDisposable
     private long _predicted = long.MinValue;
     private long _burstEnds = long.MaxValue;
     private bool _isRegistered;
+    private uint? _asked;
+    private bool _isAnswered;
 
     /// <param name="options">What a person said.</param>
     /// <param name="identity">This node's key pair; not owned.</param>
@@ -132,12 +134,19 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>A path was lost: the NAT may have been started again.</summary>
     public void OnPathLost(long now)
     {
-        if (!_isRegistered || _detector.State == NatDetection.Running || (_measured != long.MinValue && now - _measured < Time.Ticks(RepeatInterval)))
+        if (!_isRegistered || _detector.State == NatDetection.Running || _measureAt != long.MaxValue)
             return;
-        Measure(isElsewhere: false, now);
+        _measureAt = Math.Max(now, _measured + Time.Ticks(RepeatInterval));
         // A router that was started again has forgotten what it forwards, and need not say so.
         if (PortMapping.IsSpecified)
             _services.PortMapper.Refresh();
+    }
+
+    /// <summary>Somebody wants to know how things are now: the NAT is looked at again.</summary>
+    public void LookAgain(long now)
+    {
+        if (_isRegistered && _detector.State != NatDetection.Running)
+            Measure(isElsewhere: false, now);
     }
 
     /// <summary>The router forwards a port to this node, or does so no more.</summary>
@@ -157,6 +166,7 @@ internal sealed class OwnReachability : IDisposable
     {
         if (_server is null || !_server.TryOpen(datagram, out Probe probe) || !probe.IsAnswer)
             return;
+        _isAnswered |= probe.Transaction == _asked;
         UdpEndpoint before = _detector.PublicEndpoint;
         if (!_detector.OnAnswer(probe.Transaction, from, probe.SeenFrom, now))
             return;
@@ -173,6 +183,22 @@ internal sealed class OwnReachability : IDisposable
         else
             Conclude(now);
     }
+
+    /// <summary>Sends the server a probe at an endpoint, to see whether it is reached there as well.</summary>
+    /// <returns>What its answer is known by; see <see cref="IsAnswered"/>.</returns>
+    public uint Ask(in UdpEndpoint endpoint)
+    {
+        uint question = (uint)_services.Jitter.NextInt64(1L << 32);
+        if (_server is null)
+            return question;
+        _asked = question;
+        _isAnswered = false;
+        Send(new ObservationProbe(endpoint, 0, question, ProbeFlags.None));
+        return question;
+    }
+
+    /// <summary>True when the server has answered the last question.</summary>
+    public bool IsAnswered(uint question) => question == _asked && _isAnswered;
 
     /// <summary>Another member told where it sees this node's own socket.</summary>
     public void OnMemberAnswer(in UdpEndpoint member, in UdpEndpoint seen)

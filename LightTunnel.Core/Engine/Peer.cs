@@ -199,6 +199,9 @@ internal sealed class Peer : IScheduled
     /// <summary>True when datagrams to the peer go through a relay.</summary>
     public bool IsRelayed => _link is { } link && link.Path.IsRelayed;
 
+    /// <summary>Outer endpoint that datagrams for the peer are sent to, or would be; unspecified when none is known.</summary>
+    public UdpEndpoint Endpoint => UsedPath?.Key.Endpoint ?? Path.Endpoint;
+
     /// <summary>The path that the peer's datagrams take, unspecified without a link.</summary>
     public PathAddress Path => _link?.Path ?? default;
 }

@@ -357,6 +357,7 @@ internal sealed class ServerNode : Node
         }
 
         peer.Updated = Time.GetUtcNow();
+        Journal.Note(peer);
         _members.Set(peer.MemberId, peer);
         _leases.SetOnline(peer.MemberId, online: true, Time.GetUtcNow());
         UpdateDirectory(peer);
@@ -368,6 +369,7 @@ internal sealed class ServerNode : Node
         peer.Online = false;
         peer.Updated = Time.GetUtcNow();
         _online--;
+        Journal.Note(peer);
         _members.Set(peer.MemberId, null);
         _behind.Remove(peer);
         _leases.SetOnline(peer.MemberId, online: false, Time.GetUtcNow());
@@ -401,6 +403,7 @@ internal sealed class ServerNode : Node
         if (peer.Addresses.Length == 0)
             return; // The network's prefix is another one now: the member gets a new address when it comes back.
         AddRoutes(peer);
+        Journal.Remember(peer);
         UpdateDirectory(peer);
     }
 
@@ -410,6 +413,7 @@ internal sealed class ServerNode : Node
         if (!_peers.Remove(lease.PublicKey, out Peer? peer))
             return;
         Unlink(peer);
+        Journal.NoteGone(peer);
         RemoveRoutes(peer);
         _directory.Remove(lease.MemberId);
         _leasesChanged = true;

@@ -137,6 +137,8 @@ internal sealed class Tunnel : IAsyncDisposable
         }
         finally
         {
+            Node.Journal.NoteState(reason is null ? TunnelState.Stopped : TunnelState.Failed, reason?.Message);
+            Node.Journal.Changes.Complete();
             if (reason is null)
                 _stopped.TrySetResult();
             else

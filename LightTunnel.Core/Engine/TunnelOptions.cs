@@ -72,6 +72,9 @@ internal sealed record ServerOptions : TunnelOptions
 /// <summary>Everything that is needed to join a network.</summary>
 internal sealed record ClientOptions : TunnelOptions
 {
+    /// <summary>Most endpoints that a person may advertise: a list of candidates has room for others too.</summary>
+    public const int MaximumAdvertisedEndpoints = 4;
+
     /// <summary>"host:port" of the server, in order of preference.</summary>
     public required IReadOnlyList<ServerEndpoint> Servers { get; init; }
 

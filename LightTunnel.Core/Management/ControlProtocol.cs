@@ -1,8 +1,10 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Routing;
 using StreamJsonRpc;
 using StreamJsonRpc.Protocol;
 
@@ -23,7 +25,17 @@ internal interface IControlService
 
     Task<IReadOnlyList<LogEntry>> WaitForLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
 
+    Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(string tunnel, long afterSequence, int tail, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(string tunnel, long afterSequence, CancellationToken cancellationToken);
+
     Task<InvitationText> CreateInvitationAsync(string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
+
+    Task<PeerTestReport> TestPeerAsync(string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
+
+    Task<NetworkTestReport> TestNetworkAsync(string tunnel, TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
+
+    Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
     Task StopAsync(string tunnel, CancellationToken cancellationToken);
 

@@ -1,5 +1,7 @@
-using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Routing;
 using StreamJsonRpc;
 
 namespace LightTunnel.Management;
@@ -12,6 +14,9 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
 
     /// <summary>Time for a process to answer any other question.</summary>
     public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Time for a test, beyond what its caller allows for waiting.</summary>
+    public static readonly TimeSpan TestGrace = TimeSpan.FromSeconds(60);
 
     /// <summary>Time for a tunnel to be taken down.</summary>
     public static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(20);
@@ -126,23 +131,36 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
             nameof(IControlService.ReadLogAsync), [afterSequence, minimumLevel, tail], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
-    public async Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await AskAsync<IReadOnlyList<LogEntry>>(
-                nameof(IControlService.WaitForLogAsync), [afterSequence, minimumLevel], Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
-        }
-        catch (LightTunnelException exception) when (exception.Error == LightTunnelError.Stopped)
-        {
-            return [];
-        }
-    }
+    public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
+        UntilStoppedAsync<LogEntry>(nameof(IControlService.WaitForLogAsync), [afterSequence, minimumLevel], cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<TunnelChange>>(
+            nameof(IControlService.ReadChangesAsync), [afterSequence, tail], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken) =>
+        UntilStoppedAsync<TunnelChange>(nameof(IControlService.WaitForChangesAsync), [afterSequence], cancellationToken);
 
     /// <inheritdoc/>
     public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
         AskAsync<InvitationText>(
             nameof(IControlService.CreateInvitationAsync), [endpoints, expires], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+        AskAsync<PeerTestReport>(
+            nameof(IControlService.TestPeerAsync), [request, progress], request.Timeout + ControlSocketClient.TestGrace, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+        AskAsync<NetworkTestReport>(
+            nameof(IControlService.TestNetworkAsync), [timeout, progress], timeout + ControlSocketClient.TestGrace, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken) =>
+        AskAsync<object?>(nameof(IControlService.SetPeerPolicyAsync), [publicKey, policy], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) =>
@@ -151,6 +169,19 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
     /// <inheritdoc/>
     public Task WaitForStopAsync(CancellationToken cancellationToken) =>
         UntilGoneAsync(nameof(IControlService.WaitForStopAsync), Timeout.InfiniteTimeSpan, cancellationToken);
+
+    /// <summary>Waits for news of a tunnel; one that stops has no more.</summary>
+    private async Task<IReadOnlyList<T>> UntilStoppedAsync<T>(string method, object?[] arguments, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await AskAsync<IReadOnlyList<T>>(method, arguments, Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+        }
+        catch (LightTunnelException exception) when (exception.Error == LightTunnelError.Stopped)
+        {
+            return [];
+        }
+    }
 
     /// <summary>A process that ends takes its tunnels with it, so a lost connection is an answer too.</summary>
     private async Task UntilGoneAsync(string method, TimeSpan timeout, CancellationToken cancellationToken)

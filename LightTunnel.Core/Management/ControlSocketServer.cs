@@ -1,4 +1,6 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Routing;
 using StreamJsonRpc;
 
 namespace LightTunnel.Management;
@@ -109,9 +111,26 @@ internal sealed class ControlSocketServer : IDisposable
             string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.WaitForLogAsync(afterSequence, minimumLevel, cancellationToken));
 
+        public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(string tunnel, long afterSequence, int tail, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.ReadChangesAsync(afterSequence, tail, cancellationToken));
+
+        public Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(string tunnel, long afterSequence, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.WaitForChangesAsync(afterSequence, cancellationToken));
+
         public Task<InvitationText> CreateInvitationAsync(
             string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.CreateInvitationAsync(endpoints, expires, cancellationToken));
+
+        public Task<PeerTestReport> TestPeerAsync(
+            string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.TestPeerAsync(request, progress, cancellationToken));
+
+        public Task<NetworkTestReport> TestNetworkAsync(
+            string tunnel, TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.TestNetworkAsync(timeout, progress, cancellationToken));
+
+        public Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.SetPeerPolicyAsync(publicKey, policy, cancellationToken)));
 
         public Task StopAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.StopAsync(cancellationToken)));

@@ -1,5 +1,7 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using LightTunnel.Membership;
+using LightTunnel.Routing;
 
 namespace LightTunnel.Management;
 
@@ -38,12 +40,42 @@ public interface ITunnelHandle
     /// <summary>Like <see cref="ReadLogAsync"/>, but waits until there is at least one such entry or the tunnel stops (then empty).</summary>
     Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Changes that are kept in memory, oldest first: those after <paramref name="afterSequence"/> (0 for all), and of those the last
+    /// <paramref name="tail"/>.
+    /// </summary>
+    Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken);
+
+    /// <summary>Like <see cref="ReadChangesAsync"/>, but waits until there is at least one such change or the tunnel stops (then empty).</summary>
+    Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken);
+
     /// <summary>Makes an invitation; only a server can. The text is a secret: who holds it may join.</summary>
     /// <param name="endpoints">"host:port" at which the server is reached; empty for those it was started with.</param>
     /// <param name="expires">When the invitation ends, or null for never.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <exception cref="LightTunnelException">An endpoint is mistyped, or there is none at all.</exception>
     Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
+
+    /// <summary>Tries to reach a peer directly, measures the path that it is reached by, and tells everything that was tried. Not direct is no error.</summary>
+    /// <param name="request">What to do.</param>
+    /// <param name="progress">Told of each step; may be null. Called from any thread.</param>
+    /// <param name="cancellationToken">Ends the test.</param>
+    /// <exception cref="LightTunnelException">There is no such peer.</exception>
+    Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
+
+    /// <summary>Finds out what the network between this node and its server, and before it, lets pass; only a client can.</summary>
+    /// <param name="timeout">How long answers of the server are waited for.</param>
+    /// <param name="progress">Told of each step; may be null. Called from any thread.</param>
+    /// <param name="cancellationToken">Ends the test.</param>
+    /// <exception cref="LightTunnelException">The tunnel is a server.</exception>
+    Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
+
+    /// <summary>Says which paths to a peer may be used, for now and after a restart; only a client can.</summary>
+    /// <param name="publicKey">The peer's public key, base64.</param>
+    /// <param name="policy">The policy, or null for that of the network.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <exception cref="LightTunnelException">There is no such peer, or its path is no matter of choice.</exception>
+    Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
     /// <summary>Says goodbye to the peers and takes the tunnel down; returns when interface and socket are gone. Idempotent.</summary>
     Task StopAsync(CancellationToken cancellationToken);

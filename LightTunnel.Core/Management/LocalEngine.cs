@@ -98,7 +98,10 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
         var node = undo.Add(new ClientNode(
             options, identity, [.. last.Select(address => address.Address)],
-            addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver, environment.Addresses, services));
+            addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver, environment.Addresses, services)
+        {
+            Policies = new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })),
+        });
         (LocalTunnel handle, Tunnel tunnel) = Publish(options, node, services, options.NetworkKey, undo);
         node.Post(node.Connect);
         return (handle, tunnel, node);

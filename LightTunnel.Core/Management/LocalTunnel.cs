@@ -54,6 +54,14 @@ internal sealed class LocalTunnel : ITunnelHandle
         _tunnel.Services.Log.WaitAsync(afterSequence, minimumLevel, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
+        Task.FromResult(_tunnel.Node.Journal.Changes.Read(afterSequence, tail: tail));
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken) =>
+        _tunnel.Node.Journal.Changes.WaitAsync(afterSequence, wanted: null, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken)
     {
         if (_tunnel.Options is not ServerOptions server)
@@ -86,6 +94,34 @@ internal sealed class LocalTunnel : ITunnelHandle
     }
 
     /// <inheritdoc/>
+    public Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+        TestAsync(() => new PeerTest(_tunnel.Node, Find(request.PublicKey), request, _tunnel.Services.Time, progress), cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+        TestAsync(
+            () => new NetworkTest(
+                Client("it has no server whose network could be tested", "Test the network on a client."), timeout, _tunnel.Services.Time, progress),
+            cancellationToken);
+
+    /// <inheritdoc/>
+    public Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken) => AskAsync(
+        () =>
+        {
+            ClientNode client = Client("it cannot choose its paths to clients", "Set the policy on a client.");
+            Peer peer = Find(publicKey);
+            if (peer.IsServer)
+            {
+                throw new LightTunnelException(
+                    LightTunnelError.InvalidOption, $"'{peer.Name}' is the server, which is always reached directly.", "Set the policy for another member.") { Target = peer.Name };
+            }
+
+            client.SetPolicy(peer, policy);
+            return true;
+        },
+        cancellationToken);
+
+    /// <inheritdoc/>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await _tunnel.StopAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -113,10 +149,36 @@ internal sealed class LocalTunnel : ITunnelHandle
             : throw new LightTunnelException(
                 LightTunnelError.InvalidEndpoint, $"'{text}' is no endpoint.", "Write host:port, for example vpn.example.org:9000 or [2001:db8::1]:9000.") { Target = text };
 
-    /// <summary>Asks the control loop; a tunnel that stops meanwhile answers with an error instead of never.</summary>
-    private async Task<T> AskAsync<T>(Func<T> question, CancellationToken cancellationToken)
+    /// <summary>The peer with a key; control loop.</summary>
+    private Peer Find(string publicKey) => _tunnel.Node.Peers.FirstOrDefault(peer => peer.Key.ToString() == publicKey)
+        ?? throw new LightTunnelException(
+            LightTunnelError.NotFound, $"No peer of '{Name}' has the key {publicKey} any more.", "Get-LtPeer shows the peers that there are.") { Target = publicKey };
+
+    private ClientNode Client(string why, string remedy) => _tunnel.Node as ClientNode
+        ?? throw new LightTunnelException(LightTunnelError.InvalidOption, $"'{Name}' is a server: {why}.", remedy) { Target = Name };
+
+    private async Task<T> TestAsync<T>(Func<NodeTest<T>> begin, CancellationToken cancellationToken)
     {
-        Task<T> answer = _tunnel.Node.AskAsync(question);
+        NodeTest<T> test = await AskAsync(
+            () =>
+            {
+                NodeTest<T> begun = begin();
+                _tunnel.Node.Begin(begun);
+                return begun;
+            },
+            cancellationToken).ConfigureAwait(false);
+        CancellationTokenRegistration cancel = cancellationToken.Register(() => _tunnel.Node.Post(test.Cancel));
+        await using (cancel.ConfigureAwait(false))
+            return await UnlessStoppedAsync(test.Report, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Asks the control loop.</summary>
+    private Task<T> AskAsync<T>(Func<T> question, CancellationToken cancellationToken) =>
+        UnlessStoppedAsync(_tunnel.Node.AskAsync(question), cancellationToken);
+
+    /// <summary>Waits for the control loop; a tunnel that stops meanwhile answers with an error instead of never.</summary>
+    private async Task<T> UnlessStoppedAsync<T>(Task<T> answer, CancellationToken cancellationToken)
+    {
         if (await Task.WhenAny(answer, _tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false) == answer)
             return await answer.ConfigureAwait(false);
         throw new LightTunnelException(LightTunnelError.Stopped, $"The tunnel '{Name}' has stopped.", "Start it again.") { Target = Name };
@@ -133,7 +195,7 @@ internal sealed class LocalTunnel : ITunnelHandle
         {
             Name = Name,
             Role = Role,
-            State = _tunnel.IsStopping ? TunnelState.Stopping : client?.State ?? TunnelState.Up,
+            State = _tunnel.IsStopping ? TunnelState.Stopping : _tunnel.Node.State,
             Addresses = [.. _tunnel.Node.Forwarding.OwnAddresses.Select(address => address.ToString())],
             PublicKey = _publicKey.ToString(),
             InterfaceName = _tunnel.Services.Tun.Name,
@@ -146,9 +208,11 @@ internal sealed class LocalTunnel : ITunnelHandle
             Server = client is null ? null : serverEndpoint.IsSpecified ? serverEndpoint.ToString() : ((ClientOptions)options).Servers[0].ToString(),
             ServerKey = (options as ClientOptions)?.ServerKey.ToString(),
             PublicEndpoint = client is { PublicEndpoint.IsSpecified: true } ? client.PublicEndpoint.ToIPEndPoint() : null,
+            NatType = (client?.Nat ?? default).ClassicName,
+            PortMapping = client is { PortMapping.IsSpecified: true } ? client.PortMapping.ToString() : null,
             Connected = client?.Registered,
             Reconnects = client?.Reconnects ?? 0,
-            LastError = _tunnel.Failure ?? client?.LastError,
+            LastError = _tunnel.Failure ?? _tunnel.Node.LastError,
             Peers = others.Count,
             PeersOnline = others.Count(peer => peer.Online),
             PeersDirect = others.Count(peer => peer.PathType is PathType.Lan or PathType.Direct),

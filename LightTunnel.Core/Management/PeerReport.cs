@@ -12,7 +12,7 @@ namespace LightTunnel.Management;
 internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider time)
 {
     /// <summary>Every peer, by address.</summary>
-    public IReadOnlyList<PeerStatus> Peers(Node node) => [.. node.Peers.OrderBy(peer => peer.Addresses[0]).Select(Peer)];
+    public IReadOnlyList<PeerStatus> Peers(Node node) => [.. node.Peers.OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
 
     /// <summary>Every route, by destination.</summary>
     public IReadOnlyList<RouteStatus> Routes(Node node)
@@ -22,7 +22,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
         return [.. table.Routes.Select(route => Route(route.Key, route.Value, node.Via(route.Value)?.Addresses ?? server))];
     }
 
-    private PeerStatus Peer(Peer peer)
+    private PeerStatus Peer(Node node, Peer peer)
     {
         Link? link = peer.Link;
         return new PeerStatus
@@ -34,6 +34,10 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             IsServer = peer.IsServer,
             Path = peer.PathType,
             PathReason = DirectPaths.ReasonOf(peer),
+            PathPolicy = !peer.IsServer && node is ClientNode client ? client.PolicyOf(peer) : PathPolicy.Auto,
+            Via = node.Via(peer)?.Name,
+            NatType = (peer.Traversal?.RemoteNat ?? default).ClassicName,
+            RelaysForOthers = peer.Traversal is { PeerWillingToRelay: true },
             Endpoint = EndpointOf(peer),
             RoundTrip = peer.Online ? peer.RoundTrip : null,
             Loss = peer.Online ? peer.Loss : null,
@@ -64,6 +68,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Destination = destination.ToString(),
             Type = type,
             NextHop = NextHop(destination, type == RouteType.Direct ? peer.Addresses : relay),
+            Reason = DirectPaths.ReasonOf(peer),
             Peer = peer.Name,
             Endpoint = EndpointOf(peer),
             Hops = type == RouteType.Direct ? 0 : 1,
@@ -99,7 +104,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
 
     private static IPEndPoint? EndpointOf(Peer peer)
     {
-        UdpEndpoint endpoint = peer.Path.Endpoint;
+        UdpEndpoint endpoint = peer.Endpoint;
         return peer.Online && endpoint.IsSpecified ? endpoint.ToIPEndPoint() : null;
     }
 }

@@ -53,6 +53,12 @@ public sealed record TunnelStatus
     /// <summary>Client: own endpoint as the server sees it.</summary>
     public IPEndPoint? PublicEndpoint { get; init; }
 
+    /// <summary>Client: what kind of NAT stands before this node, by the name people know (RFC 3489), "Port-Restricted Cone"; "Unknown" until measured.</summary>
+    public string NatType { get; init; } = "Unknown";
+
+    /// <summary>Client: the endpoint that the router forwards to this node on request, or null.</summary>
+    public string? PortMapping { get; init; }
+
     /// <summary>Client: time of the last registration.</summary>
     public DateTimeOffset? Connected { get; init; }
 
@@ -130,6 +136,18 @@ public sealed record PeerStatus
     /// <summary>Why it is that path.</summary>
     public PathReason PathReason { get; init; }
 
+    /// <summary>Which paths may be used.</summary>
+    public PathPolicy PathPolicy { get; init; }
+
+    /// <summary>Name of the member that passes datagrams on, or null.</summary>
+    public string? Via { get; init; }
+
+    /// <summary>What kind of NAT stands before the peer, as <see cref="TunnelStatus.NatType"/>.</summary>
+    public string NatType { get; init; } = "Unknown";
+
+    /// <summary>True when the peer passes on datagrams of others.</summary>
+    public bool RelaysForOthers { get; init; }
+
     /// <summary>Outer endpoint that datagrams for the peer are sent to; the relay's when relayed; null when none.</summary>
     public IPEndPoint? Endpoint { get; init; }
 
@@ -178,6 +196,9 @@ public sealed record RouteStatus
 
     /// <summary>How it is reached.</summary>
     public required RouteType Type { get; init; }
+
+    /// <summary>Why it is reached that way.</summary>
+    public PathReason Reason { get; init; }
 
     /// <summary>Tunnel address of the node that packets go to next: the peer itself, or the relay.</summary>
     public required IPAddress NextHop { get; init; }

@@ -63,4 +63,23 @@ public static class PathReasons
         PathReason.IsServer => "The peer is the server itself.",
         _ => "Nothing was tried yet.",
     };
+
+    /// <summary>One sentence that says what a person can do to reach the peer directly; null when there is nothing to be done.</summary>
+    public static string? RecommendedAction(this PathReason reason) => reason switch
+    {
+        PathReason.DirectUp or PathReason.IsServer => null,
+        PathReason.Punching => "Wait some seconds and test again, or allow more time with -TimeoutSec.",
+        PathReason.WaitingForPeer => "Wait some seconds and test again; if it stays so, see that the peer runs a version of LightTunnel that finds direct paths.",
+        PathReason.PeerOffline => "Start LightTunnel on the peer, and see with Test-LtNetwork there that it reaches the server.",
+        PathReason.NoCandidates =>
+            "Connect both machines to a network that others can reach, or tell one's endpoint with Connect-LtNetwork -AdvertiseEndpoint.",
+        PathReason.BothNatsRandom =>
+            "Forward a UDP port to one of the two machines in its router (by hand, or let UPnP or PCP do it), and tell it with Connect-LtNetwork -AdvertiseEndpoint.",
+        PathReason.UdpBlocked => "Allow UDP to LightTunnel's port, and the answers to it, in the firewalls of both nodes and of their networks.",
+        PathReason.NoAnswer or PathReason.RelayIsBetter =>
+            "See whether a firewall on either side drops UDP between the two; a UDP port that one router forwards, told with Connect-LtNetwork -AdvertiseEndpoint, helps in any case.",
+        PathReason.PathLost => "Wait some seconds, as it is tried again by itself; if it stays so, see what changed in the network or the firewall of either side.",
+        PathReason.Policy => "Allow other paths on both nodes: Set-LtPeer -PathPolicy Auto for this peer, or Connect-LtNetwork -PathPolicy Auto for all.",
+        _ => "Test again in some seconds: nothing was tried yet.",
+    };
 }

@@ -4,7 +4,7 @@ using System.Net;
 namespace LightTunnel.Transport;
 
 /// <summary>How an endpoint came to be known. The numbers travel in control messages.</summary>
-internal enum CandidateKind : byte
+public enum CandidateKind : byte
 {
     /// <summary>An address of one of the node's own interfaces.</summary>
     Host = 0,

@@ -4,7 +4,7 @@ using System.Net;
 namespace LightTunnel.Transport;
 
 /// <summary>What a NAT's mapping or filtering depends on (RFC 4787 sections 4.1 and 5). The numbers travel in control messages.</summary>
-internal enum EndpointDependence : byte
+public enum EndpointDependence : byte
 {
     /// <summary>Not measured.</summary>
     Unknown = 0,
@@ -20,7 +20,7 @@ internal enum EndpointDependence : byte
 }
 
 /// <summary>How a NAT chooses the outer port of a new mapping (RFC 4787 section 4.2). The numbers travel in control messages.</summary>
-internal enum PortAssignment : byte
+public enum PortAssignment : byte
 {
     /// <summary>Not measured.</summary>
     Unknown = 0,

@@ -123,6 +123,9 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Number of the socket before the first of <see cref="SocketsWanted"/>; set after <see cref="Introduce"/>, negative when there are none.</summary>
     public int SocketBase { get; set; }
 
+    /// <summary>When the server last introduced the two, <see cref="long.MinValue"/> for never.</summary>
+    public long Introduced { get; private set; } = long.MinValue;
+
     /// <summary>True while ports are being guessed.</summary>
     public bool IsGuessing => _run is { Plan.UsesGuesses: true, IsGuessingOver: false };
 
@@ -139,9 +142,9 @@ internal sealed class PeerTraversal : IDisposable
                 return TraversalState.NoCandidates;
             if (_run is not null)
                 return TraversalState.Punching;
-            if (_wasProven)
-                return TraversalState.Lost;
-            return PunchPlan.IsHopeless(_local.Nat, _remote.Nat) ? TraversalState.BothNatsRandom : TraversalState.NoAnswer;
+            if (PunchPlan.IsHopeless(_local.Nat, _remote.Nat))
+                return TraversalState.BothNatsRandom;
+            return _wasProven ? TraversalState.Lost : TraversalState.NoAnswer;
         }
     }
 
@@ -182,6 +185,7 @@ internal sealed class PeerTraversal : IDisposable
     public bool Introduce(long startAt, long now, bool allowGuesses = true)
     {
         _wantsIntroduction = false;
+        Introduced = now;
         if (!IsDirectAllowed)
             return false;
         bool guess = allowGuesses && _guesses.IsGiven(now) && !IsProven;
@@ -213,6 +217,7 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Everything is tried again at once, with an introduction.</summary>
     public void Retry(long now)
     {
+        _tallies.Clear();
         _wantsIntroduction = true;
         HurryUp(now);
     }

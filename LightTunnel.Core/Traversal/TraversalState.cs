@@ -45,6 +45,6 @@ internal enum TraversalState
     /// <summary>Nothing answered; attempts go on, more slowly each time.</summary>
     NoAnswer,
 
-    /// <summary>As <see cref="NoAnswer"/>, and both NATs' ports are such that only luck would help.</summary>
+    /// <summary>As <see cref="NoAnswer"/> or <see cref="Lost"/>, and both NATs' ports are such that only luck would help.</summary>
     BothNatsRandom,
 }

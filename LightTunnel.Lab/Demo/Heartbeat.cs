@@ -112,14 +112,14 @@ internal sealed class Heartbeat : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private static async Task EchoAsync(Socket server)
+    private async Task EchoAsync(Socket server)
     {
         using Socket connection = server;
         connection.NoDelay = true;
         byte[] buffer = new byte[4096];
         int length;
-        while ((length = await connection.ReceiveAsync(buffer).ConfigureAwait(false)) > 0)
-            await connection.SendAsync(buffer.AsMemory(0, length)).ConfigureAwait(false);
+        while ((length = await connection.ReceiveAsync(buffer, _stop.Token).ConfigureAwait(false)) > 0)
+            await connection.SendAsync(buffer.AsMemory(0, length), _stop.Token).ConfigureAwait(false);
     }
 
     private async Task SendAsync()

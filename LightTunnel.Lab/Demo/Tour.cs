@@ -10,6 +10,9 @@ namespace LightTunnel.Lab.Demo;
 /// <summary>The demo: a server and two clients on an internet of their own, and everything a newcomer wants to see of them.</summary>
 internal sealed partial class Tour
 {
+    private const string AliceRouter = "alice-router";
+    private const string BobRouter = "bob-router";
+
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan PingInterval = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan RecoveryTimeout = TimeSpan.FromSeconds(60);
@@ -45,7 +48,7 @@ internal sealed partial class Tour
             stage.Say("Each is a Linux network namespace with its own PowerShell; this program is the internet between them.");
             SetupCheck.Provide([.. SetupCheck.Essentials(), .. SetupCheck.ForDemo()], output);
             Laboratory laboratory = await Laboratory.StartAsync(Topology.OpenHosts(Delay, "server")
-                    .WithLan("alice-router", NatKind.PortRestrictedCone, Delay, "alice").WithLan("bob-router", NatKind.PortRestrictedCone, Delay, "bob"), cancellationToken: cancellationToken)
+                    .WithLan(AliceRouter, NatKind.PortRestrictedCone, Delay, "alice").WithLan(BobRouter, NatKind.PortRestrictedCone, Delay, "bob"), cancellationToken: cancellationToken)
                 .ConfigureAwait(false);
             await using (laboratory.ConfigureAwait(false))
                 await new Tour(stage, laboratory, cancellationToken).RunStepsAsync().ConfigureAwait(false);
@@ -78,6 +81,7 @@ internal sealed partial class Tour
         await TransferAsync().ConfigureAwait(false);
         await LookAsync().ConfigureAwait(false);
         await CutAndHealAsync().ConfigureAwait(false);
+        await ExplainAsync().ConfigureAwait(false);
         await RestartServerAsync().ConfigureAwait(false);
         await StopAsync().ConfigureAwait(false);
     }
@@ -171,6 +175,31 @@ internal sealed partial class Tour
             await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
             _stage.Find(true, string.Create(CultureInfo.InvariantCulture, $"the way back went unnoticed: the longest silence was {heartbeat.LongestSilence.TotalSeconds:F2} s"));
         }
+    }
+
+    private async Task ExplainAsync()
+    {
+        _stage.Step("Why is it not direct?");
+        _stage.Say("Alice and bob get other routers, which choose another random port for each destination. Nobody can tell in advance which.");
+        Heartbeat heartbeat = await Heartbeat.StartAsync(Alice, Bob, BobAddress, _cancellationToken).ConfigureAwait(false);
+        await using (heartbeat.ConfigureAwait(false))
+        {
+            await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
+            ReplaceRouters(NatKind.SymmetricRandom);
+            await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
+            _stage.Find(await BecomesAsync("Server").ConfigureAwait(false), "the server passes everything on");
+            _stage.Say(string.Empty);
+            ShellResult test = await ShowAsync(Alice, "Test-LtP2P bob").ConfigureAwait(false);
+            _stage.Find(test.Single().Text("Reason") == "BothNatsRandom", "the command names both NATs, and says what can be done");
+            ReplaceRouters(NatKind.PortRestrictedCone);
+            _stage.Find(await BecomesAsync("Direct").ConfigureAwait(false), "with the old routers alice reaches bob directly again");
+        }
+    }
+
+    private void ReplaceRouters(NatKind kind)
+    {
+        foreach (string router in new[] { AliceRouter, BobRouter })
+            _laboratory.Internet.Replace(_laboratory.Nat(router), NatKinds.Layers(kind)[0]);
     }
 
     private async Task<bool> IsBobAsync(string type)

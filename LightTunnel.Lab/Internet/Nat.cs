@@ -19,7 +19,7 @@ internal sealed class Nat
 
     private const int PortCount = 65536 - FirstPort;
 
-    private readonly NatSettings _settings;
+    private NatSettings _settings;
     private readonly Random _random;
     private readonly Dictionary<(NatProtocol Protocol, UdpEndpoint Inside, UdpEndpoint Remote), Mapping> _byInside = [];
     private readonly Dictionary<(NatProtocol Protocol, ushort Port), Mapping> _byPort = [];
@@ -37,9 +37,7 @@ internal sealed class Nat
     /// <param name="seed">Decides ports.</param>
     public Nat(NatSettings settings, IPAddress outsideAddress, int seed)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(settings.PortStep, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(settings.Capacity, 1);
-        _settings = settings;
+        _settings = Checked(settings);
         _random = new Random(seed);
         _outsideAddress = new UdpEndpoint(outsideAddress, 0).MappedAddress;
         _nextPort = _random.Next(FirstPort, FirstPort + PortCount);
@@ -165,11 +163,25 @@ internal sealed class Nat
         _nextPort = _random.Next(FirstPort, FirstPort + PortCount);
     }
 
+    /// <summary>Another device takes its place, and its address.</summary>
+    public void Replace(NatSettings settings)
+    {
+        Reboot();
+        _settings = Checked(settings);
+    }
+
     /// <summary>The provider gives it another address: mappings of the old one are of no use and forgotten.</summary>
     public void ChangeOutsideAddress(IPAddress address)
     {
         Reboot();
         _outsideAddress = new UdpEndpoint(address, 0).MappedAddress;
+    }
+
+    private static NatSettings Checked(NatSettings settings)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.PortStep, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(settings.Capacity, 1);
+        return settings;
     }
 
     private NatVerdict TranslateOutbound(TimeSpan now, NatProtocol protocol, ref UdpEndpoint source, ref UdpEndpoint destination)

@@ -96,6 +96,13 @@ internal sealed class VirtualInternet
             nat.Reboot();
     }
 
+    /// <summary>Another device takes the NAT's place.</summary>
+    public void Replace(NatRouter nat, NatSettings settings)
+    {
+        lock (_lock)
+            nat.Nat.Replace(settings);
+    }
+
     /// <summary>The provider gives the NAT another address.</summary>
     public void ChangeOutsideAddress(NatRouter nat, TunnelAddress address)
     {

@@ -3,6 +3,7 @@ using System.Security;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Management;
+using LightTunnel.Routing;
 
 namespace LightTunnel;
 
@@ -25,6 +26,10 @@ namespace LightTunnel;
 /// <code>PS> $key = Read-Host -AsSecureString
 /// PS> Connect-LtNetwork -Server vpn.example.org:9000 -ServerKey mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg= -NetworkKey $key -Address 10.0.0.20</code>
 /// <para>Joins without an invitation and asks for a certain address.</para>
+/// </example>
+/// <example>
+/// <code>PS> Connect-LtNetwork $text -ListenPort 9000 -AdvertiseEndpoint 203.0.113.4:9000 -PortMapping $false</code>
+/// <para>Joins from behind a router on which somebody has forwarded UDP port 9000 to this machine.</para>
 /// </example>
 [Cmdlet(VerbsCommunications.Connect, "LtNetwork", DefaultParameterSetName = "Invitation", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(LtNetwork))]
@@ -66,6 +71,29 @@ public sealed class ConnectLtNetworkCommand : StartCommand
     [Parameter]
     public int ListenPort { get; set; }
 
+    /// <summary>
+    /// "address:port" at which other members reach this machine, if its owner knows better than LightTunnel finds out: a port that was forwarded by hand, an address that the server does not see. Literal addresses, IPv6 in brackets; up to four. -ListenPort keeps a forwarded port the right one.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? AdvertiseEndpoint { get; set; }
+
+    /// <summary>
+    /// $true lets this machine pass on what two other members cannot send each other directly; it cannot read it. $false forbids it. When left out, a machine with a public address does, and others do not.
+    /// </summary>
+    [Parameter]
+    public bool AllowRelay { get; set; }
+
+    /// <summary>
+    /// Which paths to other members may be used: Auto takes the best there is, DirectOnly never goes through another node, so that a member without a direct path is not reached, RelayOnly never goes direct. Auto when left out.
+    /// </summary>
+    [Parameter]
+    public LtPathPolicy PathPolicy { get; set; }
+
+    /// <summary>$false does not ask the router to forward a port to this machine (PCP, NAT-PMP, UPnP). $true when left out.</summary>
+    [Parameter]
+    public bool PortMapping { get; set; }
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
@@ -92,6 +120,10 @@ public sealed class ConnectLtNetworkCommand : StartCommand
             NetworkKey = SecretText.ToSecret(NetworkKey),
             Address = Address,
             ListenPort = Given(nameof(ListenPort), ListenPort),
+            AdvertiseEndpoint = AdvertiseEndpoint,
+            AllowRelay = Given(nameof(AllowRelay), AllowRelay),
+            PathPolicy = Given(nameof(PathPolicy), (PathPolicy)PathPolicy),
+            PortMapping = Given(nameof(PortMapping), PortMapping),
         });
         return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path ? TunnelCatalog.ReadClientSettings(path, parameters) : parameters;
     }

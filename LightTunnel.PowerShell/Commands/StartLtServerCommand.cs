@@ -59,6 +59,12 @@ public sealed class StartLtServerCommand : StartCommand
     [SecretText]
     public SecureString? NetworkKey { get; set; }
 
+    /// <summary>
+    /// A second UDP port, at which the server sees how its clients' NATs choose ports, so that they find direct paths sooner; open it in the firewall like -ListenPort. 0 for none. The port after -ListenPort when left out, or a free one if that is taken.
+    /// </summary>
+    [Parameter]
+    public int ObserverPort { get; set; }
+
     /// <summary>Most clients that may be online at once.</summary>
     [Parameter]
     public int MaxClients { get; set; }
@@ -91,6 +97,7 @@ public sealed class StartLtServerCommand : StartCommand
             ListenPort = Given(nameof(ListenPort), ListenPort),
             Endpoint = Endpoint,
             NetworkKey = SecretText.ToSecret(NetworkKey),
+            ObserverPort = Given(nameof(ObserverPort), ObserverPort),
             MaxClients = Given(nameof(MaxClients), MaxClients),
             ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent),
         });

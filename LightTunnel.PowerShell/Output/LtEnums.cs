@@ -1,6 +1,44 @@
 namespace LightTunnel;
 
-// The engine has these enumerations too, value by value (a test compares them). They are repeated here because a session must be able to
+/// <summary>What kind of NAT stands before a node, by the names people know (RFC 3489).</summary>
+public enum LtNatType
+{
+    /// <summary>Not measured, or not known of a peer.</summary>
+    Unknown,
+
+    /// <summary>None: the node has a public address.</summary>
+    None,
+
+    /// <summary>Every remote endpoint is seen from, and may write to, the same outer endpoint.</summary>
+    FullCone,
+
+    /// <summary>The same, but only addresses that were written to may write back.</summary>
+    RestrictedCone,
+
+    /// <summary>The same, but only endpoints that were written to may write back.</summary>
+    PortRestrictedCone,
+
+    /// <summary>Different remote endpoints see different outer endpoints.</summary>
+    Symmetric,
+}
+
+/// <summary>What happened to a route.</summary>
+public enum LtRouteChangeKind
+{
+    /// <summary>Nothing: it is so at the moment at which somebody begins to watch.</summary>
+    Current,
+
+    /// <summary>It is new.</summary>
+    Added,
+
+    /// <summary>It takes another path, or its peer came online or went offline.</summary>
+    Changed,
+
+    /// <summary>Its peer is no member any more, or has another address.</summary>
+    Removed,
+}
+
+// The engine has these enumerations, from here on, too, value by value (a test compares them). They are repeated here because a session must be able to
 // name them, [LightTunnel.LtRouteType]::Server, while the engine lives in a load context of its own.
 
 /// <summary>Where a tunnel stands.</summary>
@@ -99,6 +137,19 @@ public enum LtConfigurationSeverity
     Error,
 }
 
+/// <summary>Which paths to other members may be used.</summary>
+public enum LtPathPolicy
+{
+    /// <summary>The best there is.</summary>
+    Auto,
+
+    /// <summary>Only direct paths; without one the peer is not reached.</summary>
+    DirectOnly,
+
+    /// <summary>Only through another member or the server.</summary>
+    RelayOnly,
+}
+
 /// <summary>Why a peer is reached the way it is.</summary>
 public enum LtPathReason
 {
@@ -140,4 +191,90 @@ public enum LtPathReason
 
     /// <summary>The peer is the server itself.</summary>
     IsServer,
+}
+
+/// <summary>Which paths to one member may be used.</summary>
+public enum LtPeerPathPolicy
+{
+    /// <summary>What the network's policy says.</summary>
+    Default,
+
+    /// <summary>The best there is.</summary>
+    Auto,
+
+    /// <summary>Only direct paths; without one the peer is not reached.</summary>
+    DirectOnly,
+
+    /// <summary>Only through another member or the server.</summary>
+    RelayOnly,
+}
+
+/// <summary>What a NAT's mapping or filtering depends on, in the words of RFC 4787.</summary>
+public enum LtEndpointDependence
+{
+    /// <summary>Not measured.</summary>
+    Unknown,
+
+    /// <summary>The same for every remote endpoint.</summary>
+    EndpointIndependent,
+
+    /// <summary>Differs by remote address.</summary>
+    AddressDependent,
+
+    /// <summary>Differs by remote address and port.</summary>
+    AddressAndPortDependent,
+}
+
+/// <summary>How a NAT chooses the outer port of a new mapping, in the words of RFC 4787.</summary>
+public enum LtPortAssignment
+{
+    /// <summary>Not measured.</summary>
+    Unknown,
+
+    /// <summary>The inner port, when free.</summary>
+    Preserving,
+
+    /// <summary>A fixed step from the last one.</summary>
+    Sequential,
+
+    /// <summary>No rule to be seen.</summary>
+    Random,
+}
+
+/// <summary>How an endpoint of a peer came to be known.</summary>
+public enum LtCandidateKind
+{
+    /// <summary>An address of one of the peer's own interfaces.</summary>
+    Host,
+
+    /// <summary>An endpoint that a person gave.</summary>
+    Manual,
+
+    /// <summary>Where the server sees the peer.</summary>
+    ServerReflexive,
+
+    /// <summary>Where another member sees the peer, or whence its probe came.</summary>
+    PeerReflexive,
+
+    /// <summary>A port that the peer's router forwards on request.</summary>
+    PortMapped,
+
+    /// <summary>The endpoint that a NAT with sequential ports will most likely hand out next.</summary>
+    Predicted,
+}
+
+/// <summary>What came of probing one endpoint of a peer.</summary>
+public enum LtProbeResult
+{
+    /// <summary>No probe was sent to it.</summary>
+    NotTried,
+
+    /// <summary>Nothing came back.</summary>
+    NoAnswer,
+
+    /// <summary>The peer's probes came from there, but it answered none of ours: one direction is broken.</summary>
+    OneWay,
+
+    /// <summary>Probes were answered: the path works in both directions.</summary>
+    Answered,
 }

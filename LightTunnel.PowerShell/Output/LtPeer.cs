@@ -17,6 +17,10 @@ public sealed class LtPeer
         Path = (LtPathType)status.Path;
         PathReason = (LtPathReason)status.PathReason;
         PathReasonText = status.PathReason.Sentence();
+        PathPolicy = (LtPathPolicy)status.PathPolicy;
+        Via = status.Via;
+        NatType = LtUnits.NatTypeOf(status.NatType);
+        RelaysForOthers = status.RelaysForOthers;
         Endpoint = status.Endpoint;
         RTT = status.RoundTrip;
         Loss = status.Loss;
@@ -55,6 +59,18 @@ public sealed class LtPeer
 
     /// <summary>The same as a sentence.</summary>
     public string PathReasonText { get; }
+
+    /// <summary>Which paths may be used.</summary>
+    public LtPathPolicy PathPolicy { get; }
+
+    /// <summary>Name of the member that passes datagrams on, or null.</summary>
+    public string? Via { get; }
+
+    /// <summary>What kind of NAT stands before the peer.</summary>
+    public LtNatType NatType { get; }
+
+    /// <summary>True when the peer passes on datagrams of others.</summary>
+    public bool RelaysForOthers { get; }
 
     /// <summary>Outer endpoint that datagrams for the peer are sent to; the relay's when relayed; null when none.</summary>
     public IPEndPoint? Endpoint { get; }
@@ -97,4 +113,7 @@ public sealed class LtPeer
 
     /// <summary>The name.</summary>
     public override string ToString() => Name;
+
+    /// <summary>The engine knows no policy "Default": it has none for that member then.</summary>
+    internal static PathPolicy? ToEngine(LtPeerPathPolicy policy) => policy == LtPeerPathPolicy.Default ? null : Enum.Parse<PathPolicy>(policy.ToString());
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using LightTunnel.Management;
+using LightTunnel.Routing;
 
 namespace LightTunnel;
 
@@ -11,6 +12,8 @@ public sealed class LtRoute
         Network = status.Tunnel;
         Destination = status.Destination;
         Type = (LtRouteType)status.Type;
+        Reason = (LtPathReason)status.Reason;
+        ReasonText = status.Reason.Sentence();
         NextHop = status.NextHop;
         Peer = status.Peer;
         Endpoint = status.Endpoint;
@@ -32,6 +35,12 @@ public sealed class LtRoute
 
     /// <summary>How it is reached.</summary>
     public LtRouteType Type { get; }
+
+    /// <summary>Why it is reached that way.</summary>
+    public LtPathReason Reason { get; }
+
+    /// <summary>The same as a sentence.</summary>
+    public string ReasonText { get; }
 
     /// <summary>Tunnel address of the node that packets go to next: the peer itself, or the relay.</summary>
     public IPAddress NextHop { get; }

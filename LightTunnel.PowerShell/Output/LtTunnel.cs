@@ -3,10 +3,15 @@ using LightTunnel.Management;
 
 namespace LightTunnel;
 
-/// <summary>A tunnel of this machine at one moment: what servers and networks have in common. Its text is its name.</summary>
+/// <summary>
+/// A tunnel of this machine at one moment: what servers and networks have in common. Its properties are how things stood then, its events tell what
+/// happens from the moment on at which somebody listens, on threads of the pool. Its text is its name.
+/// </summary>
 public abstract class LtTunnel
 {
-    internal LtTunnel(TunnelStatus status, DateTimeOffset now)
+    private readonly TunnelEvents _events;
+
+    internal LtTunnel(ITunnelHandle tunnel, TunnelStatus status, DateTimeOffset now)
     {
         Name = status.Name;
         State = (LtTunnelState)status.State;
@@ -29,6 +34,21 @@ public abstract class LtTunnel
         Uptime = now > status.Started ? now - status.Started : TimeSpan.Zero;
         LastError = status.LastError;
         ProcessId = status.ProcessId;
+        _events = new TunnelEvents(this, tunnel);
+    }
+
+    /// <summary>A destination came, went, or is reached another way.</summary>
+    public event EventHandler<LtRouteChangedEventArgs>? RouteChanged
+    {
+        add => _events.RouteChanged += value;
+        remove => _events.RouteChanged -= value;
+    }
+
+    /// <summary>The tunnel is connected, has lost its server, or has stopped.</summary>
+    public event EventHandler<LtStateChangedEventArgs>? StateChanged
+    {
+        add => _events.StateChanged += value;
+        remove => _events.StateChanged -= value;
     }
 
     /// <summary>The tunnel's name on this machine.</summary>
@@ -101,8 +121,8 @@ public abstract class LtTunnel
 /// <summary>A server of this machine, at one moment.</summary>
 public sealed class LtServer : LtTunnel
 {
-    internal LtServer(TunnelStatus status, DateTimeOffset now)
-        : base(status, now)
+    internal LtServer(ITunnelHandle tunnel, TunnelStatus status, DateTimeOffset now)
+        : base(tunnel, status, now)
     {
         Relayed = status.Counters.RelayedBytes;
         RelayedPackets = status.Counters.RelayedPackets;
@@ -130,12 +150,14 @@ public sealed class LtServer : LtTunnel
 /// <summary>A network that this machine has joined as a client, at one moment.</summary>
 public sealed class LtNetwork : LtTunnel
 {
-    internal LtNetwork(TunnelStatus status, DateTimeOffset now)
-        : base(status, now)
+    internal LtNetwork(ITunnelHandle tunnel, TunnelStatus status, DateTimeOffset now)
+        : base(tunnel, status, now)
     {
         Server = status.Server;
         ServerKey = status.ServerKey;
         PublicEndpoint = status.PublicEndpoint;
+        NatType = LtUnits.NatTypeOf(status.NatType);
+        PortMapping = status.PortMapping;
         Connected = status.Connected;
         Reconnects = status.Reconnects;
     }
@@ -148,6 +170,12 @@ public sealed class LtNetwork : LtTunnel
 
     /// <summary>Own endpoint as the server sees it.</summary>
     public IPEndPoint? PublicEndpoint { get; }
+
+    /// <summary>What kind of NAT stands before this machine.</summary>
+    public LtNatType NatType { get; }
+
+    /// <summary>The endpoint that the router forwards to this machine on request, or null.</summary>
+    public string? PortMapping { get; }
 
     /// <summary>Time of the last registration.</summary>
     public DateTimeOffset? Connected { get; }

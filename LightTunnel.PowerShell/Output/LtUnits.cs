@@ -8,6 +8,9 @@ public static class LtUnits
 {
     private static readonly string[] ByteUnits = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
+    /// <summary>In the order of <see cref="LtNatType"/>.</summary>
+    private static readonly string[] NatNames = ["Unknown", "None (Public IP)", "Full Cone", "Restricted Cone", "Port-Restricted Cone", "Symmetric"];
+
     /// <summary>"512 B", "1.2 MB": powers of 1000, as network tools count.</summary>
     public static string Bytes(long bytes)
     {
@@ -33,6 +36,14 @@ public static class LtUnits
         { TotalMilliseconds: < 999.5 } value => string.Create(CultureInfo.InvariantCulture, $"{value.TotalMilliseconds:0} ms"),
         { } value => string.Create(CultureInfo.InvariantCulture, $"{value.TotalSeconds:0.0} s"),
     };
+
+    /// <summary>"1.2 ms / 1.4 ms / 2.0 ms"; a dash when not measured.</summary>
+    public static string RoundTrips(TimeSpan? minimum, TimeSpan? average, TimeSpan? maximum) =>
+        average is null ? "-" : $"{RoundTrip(minimum)} / {RoundTrip(average)} / {RoundTrip(maximum)}";
+
+    /// <summary>"0.0 s", "-12.3 s"; a dash when not measured.</summary>
+    public static string Seconds(TimeSpan? time) =>
+        time is null ? "-" : string.Create(CultureInfo.InvariantCulture, $"{Math.Round(time.Value.TotalSeconds, 1) + 0.0:0.0} s");
 
     /// <summary>"3 s", "5 min", "2 h", "4 d".</summary>
     public static string Duration(TimeSpan time) => time switch
@@ -89,6 +100,12 @@ public static class LtUnits
 
         return result.ToString();
     }
+
+    /// <summary>The name people know: "None (Public IP)", "Port-Restricted Cone".</summary>
+    public static string NatType(LtNatType type) => NatNames[(int)type];
+
+    /// <summary>The other way round; what this version does not know is unknown.</summary>
+    internal static LtNatType NatTypeOf(string name) => (LtNatType)Math.Max(0, Array.IndexOf(NatNames, name));
 
     /// <summary>"0 %", "2.5 %"; a dash when not measured.</summary>
     public static string Share(double? share) =>

@@ -42,10 +42,10 @@ internal static class KnownNames
             Remember(Kind.Address, address.ToString(), peer.Name);
     }
 
-    public static void Remember(LtRoute route)
+    public static void RememberRoute(string destination, string peer)
     {
-        Remember(Kind.Destination, route.Destination, route.Peer);
-        Remember(Kind.Peer, route.Peer, null);
+        Remember(Kind.Destination, destination, peer);
+        Remember(Kind.Peer, peer, null);
     }
 
     /// <summary>Names of the given kinds that begin with what was typed, tunnels of this process included.</summary>
@@ -106,6 +106,14 @@ internal sealed class PeerNameCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
         KnownNames.Complete(wordToComplete, KnownNames.Kind.Peer);
+}
+
+/// <summary>Completes names and tunnel addresses of peers.</summary>
+internal sealed class PeerCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Peer, KnownNames.Kind.Address);
 }
 
 /// <summary>Completes tunnel addresses.</summary>

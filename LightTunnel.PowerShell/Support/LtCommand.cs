@@ -120,6 +120,8 @@ internal sealed class CommandOutput(BlockingCollection<Action<Cmdlet>> queue)
 
     public void WriteVerbose(string text) => Post(command => command.WriteVerbose(text));
 
+    public void WriteProgress(ProgressRecord record) => Post(command => command.WriteProgress(record));
+
     public void WriteError(Exception exception, object? target) => Post(command => command.WriteError(ErrorRecords.From(exception, target)));
 
     public void Complete() => queue.CompleteAdding();

@@ -9,8 +9,8 @@ namespace LightTunnel;
 internal sealed record FoundTunnel(ITunnelHandle Handle, TunnelStatus Status)
 {
     public LtTunnel ToObject() => Status.Role == TunnelRole.Server
-        ? new LtServer(Status, DateTimeOffset.UtcNow)
-        : new LtNetwork(Status, DateTimeOffset.UtcNow);
+        ? new LtServer(Handle, Status, DateTimeOffset.UtcNow)
+        : new LtNetwork(Handle, Status, DateTimeOffset.UtcNow);
 }
 
 /// <summary>From what a person wrote to tunnels: by name with wildcards, or by an object that a command returned earlier.</summary>

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
+using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
@@ -40,14 +41,15 @@ public sealed class ConfigurationFileTests : IDisposable
             statePath: state/hub
             logPath: /var/log/hub.log
             logLevel: warning
+            observerPort: 9002
             maxClients: 12
             clientIsolation: true
             mtu: 1280
             interfaceName: lt-hub
             networkKey: {NetworkKeys.Generate().Reveal()}
             """));
-        Assert.Equal(("hub", 9001, LogLevel.Warning, 12, true, 1280, "lt-hub"),
-            (settings.Name, settings.ListenPort, settings.LogLevel, settings.MaxClients, settings.ClientIsolation, settings.Mtu, settings.InterfaceName));
+        Assert.Equal(("hub", 9001, LogLevel.Warning, 9002, 12, true, 1280, "lt-hub"),
+            (settings.Name, settings.ListenPort, settings.LogLevel, settings.ObserverPort, settings.MaxClients, settings.ClientIsolation, settings.Mtu, settings.InterfaceName));
         Assert.Equal(["10.0.0.1/24", "fd00::1/64"], settings.Address);
         Assert.Equal(["vpn.example.org:9000", "[2001:db8::1]:9000"], settings.Endpoint);
         Assert.Equal(Path.Combine(_folder.Path, "state", "hub"), settings.StatePath);
@@ -60,10 +62,13 @@ public sealed class ConfigurationFileTests : IDisposable
     public void LoadClient_EveryKey_IsTaken()
     {
         string serverKey = ControlMessageTests.Key(1).ToString();
-        ClientSettings settings = ConfigurationFile.LoadClient(Write($"role: client\nserver: a.example:1\nserverKey: {serverKey}\naddress: 10.0.0.20\nname: 123\n"));
+        ClientSettings settings = ConfigurationFile.LoadClient(Write($"role: client\nserver: a.example:1\nserverKey: {serverKey}\naddress: 10.0.0.20\nname: 123\n"
+            + "advertiseEndpoint: [203.0.113.4:9000, '[2001:db8::4]:9000']\nallowRelay: false\npathPolicy: relayonly\nportMapping: false\n"));
         Assert.Equal((serverKey, "123"), (settings.ServerKey, settings.Name));
         Assert.Equal(["a.example:1"], settings.Server);
         Assert.Equal(["10.0.0.20"], settings.Address);
+        Assert.Equal(["203.0.113.4:9000", "[2001:db8::4]:9000"], settings.AdvertiseEndpoint);
+        Assert.Equal((false, PathPolicy.RelayOnly, false), (settings.AllowRelay, settings.PathPolicy, settings.PortMapping));
         string invitation = InvitationTests.Sample().Reveal();
         Assert.Equal(invitation, ConfigurationFile.LoadClient(Write($"role: client\ninvitation: {invitation}\n")).Invitation!.Reveal());
     }
@@ -90,6 +95,9 @@ public sealed class ConfigurationFileTests : IDisposable
     [InlineData("role: server\naddress:\n  - 10.0.0.1/24\n  - 10.0.0.0/33\n", 4, 5, "address", "is not an address")]
     [InlineData("role: server\naddress: 10.0.0.0/24\n", 2, 10, "address", "address of the network itself")]
     [InlineData("role: server\naddress: 10.0.0.1/24\nendpoint: 'a b'\n", 3, 11, "endpoint", "is not an endpoint")]
+    [InlineData("role: server\naddress: 10.0.0.1/24\nobserverPort: 9000\n", 3, 15, "observerPort", "the port that the server listens on")]
+    [InlineData("role: client\nadvertiseEndpoint:\n  - 192.0.2.1:1\n  - nas.example.org:2\n", 4, 5, "advertiseEndpoint", "no literal address")]
+    [InlineData("role: client\npathPolicy: best\n", 2, 13, "pathPolicy", "does not take 'best'")]
     [InlineData("role: server\naddress: &a 10.0.0.1/24\n", 2, 10, "address", "Anchors")]
     [InlineData("role: server\naddress: !!str 10.0.0.1/24\n", 2, 10, "address", "Anchors")]
     [InlineData("role: server\naddress: *a\n", 2, 10, "address", "alias")]

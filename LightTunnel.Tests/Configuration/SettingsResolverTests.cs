@@ -2,6 +2,7 @@ using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
+using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
 using LightTunnel.WireGuard;
 using Microsoft.Extensions.Time.Testing;
@@ -144,6 +145,66 @@ public sealed class SettingsResolverTests
     }
 
     [Fact]
+    public void Resolve_ClientThatSaysNothingOfPaths_LeavesThemToTheEngine()
+    {
+        ClientOptions options = SettingsResolver.Resolve(Client, _time);
+        Assert.Empty(options.AdvertisedEndpoints);
+        Assert.Equal((null, PathPolicy.Auto, true), (options.AllowRelay, options.PathPolicy, options.PortMapping));
+        Assert.Null(SettingsResolver.Resolve(Server).ObserverPort);
+    }
+
+    [Fact]
+    public void Resolve_WholeClient_TakesEverything()
+    {
+        ClientOptions options = SettingsResolver.Resolve(
+            Client with { AdvertiseEndpoint = ["203.0.113.4:9000", "[2001:db8::4]:9001", " 192.168.7.3:1 "], AllowRelay = false, PathPolicy = PathPolicy.DirectOnly, PortMapping = false },
+            _time);
+        Assert.Equal(["203.0.113.4:9000", "[2001:db8::4]:9001", "192.168.7.3:1"], options.AdvertisedEndpoints.Select(endpoint => endpoint.ToString()));
+        Assert.Equal((false, PathPolicy.DirectOnly, false), (options.AllowRelay, options.PathPolicy, options.PortMapping));
+        Assert.True(SettingsResolver.Resolve(Client with { AllowRelay = true }, _time).AllowRelay);
+    }
+
+    [Theory]
+    [InlineData("203.0.113.4", "is not an endpoint")]
+    [InlineData("9000", "is not an endpoint")]
+    [InlineData("2001:db8::4", "is not an endpoint")]
+    [InlineData("203.0.113.4:0", "is not an endpoint")]
+    [InlineData("203.0.113.4:65536", "is not an endpoint")]
+    [InlineData("", "is not an endpoint")]
+    [InlineData("nas.example.org:9000", "no literal address")]
+    [InlineData("203.0.113:9000", "no literal address")]
+    [InlineData("[fe80::1]:9000", "where other machines could reach")]
+    [InlineData("127.0.0.1:9000", "where other machines could reach")]
+    [InlineData("0.0.0.0:9000", "where other machines could reach")]
+    [InlineData("255.255.255.255:9000", "where other machines could reach")]
+    [InlineData("[ff02::1]:9000", "where other machines could reach")]
+    [InlineData("10.0.0.20:9000", "inside the tunnel's own network")]
+    [InlineData("[fd00::7]:9000", "inside the tunnel's own network")]
+    public void Resolve_AdvertisedEndpointUnusable_SaysWhy(string endpoint, string expected)
+    {
+        var invited = new ClientSettings { Invitation = new Secret(InvitationTests.Sample().Reveal()), AdvertiseEndpoint = ["192.0.2.1:1", endpoint] };
+        LightTunnelException exception = Fails(LightTunnelError.InvalidEndpoint, invited);
+        Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
+        Assert.Contains(endpoint, exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Resolve_AdvertisedEndpoints_AreAtMostFourAndNeverTheAddressInTheTunnel()
+    {
+        Fails(LightTunnelError.InvalidOption, Client with { AdvertiseEndpoint = [.. Enumerable.Range(1, 5).Select(port => $"192.0.2.1:{port}")] });
+        Fails(LightTunnelError.InvalidEndpoint, Client with { Address = ["10.0.0.20"], AdvertiseEndpoint = ["10.0.0.20:9000"] });
+    }
+
+    [Fact]
+    public void Resolve_ObserverPort_IsAnotherPortOrNone()
+    {
+        foreach (int port in new[] { -1, 65536, 9000 })
+            Fails(LightTunnelError.InvalidOption, Server with { ObserverPort = port });
+        Assert.Equal(0, SettingsResolver.Resolve(Server with { ObserverPort = 0, ListenPort = 0 }).ObserverPort);
+        Assert.Equal(9007, SettingsResolver.Resolve(Server with { ObserverPort = 9007 }).ObserverPort);
+    }
+
+    [Fact]
     public void Resolve_NumbersOutOfRange_AreRefused()
     {
         foreach (int port in new[] { -1, 65536 })
@@ -153,6 +214,7 @@ public sealed class SettingsResolverTests
         foreach (int clients in new[] { 0, -1, 65537 })
             Fails(LightTunnelError.InvalidOption, Server with { MaxClients = clients });
         Fails(LightTunnelError.InvalidOption, Server with { LogLevel = (LogLevel)9 });
+        Fails(LightTunnelError.InvalidOption, Client with { PathPolicy = (PathPolicy)9 });
         Fails(LightTunnelError.InvalidOption, Server with { StatePath = " " });
         Fails(LightTunnelError.InvalidOption, Server with { LogPath = "a\0b" });
         Assert.Equal(65400, SettingsResolver.Resolve(Server with { Mtu = 65400 }).Mtu);
@@ -255,10 +317,15 @@ public sealed class SettingsResolverTests
     {
         ServerSettings server = SettingsResolver.Overlay(
             Server with { ListenPort = 1, Mtu = 1300, Endpoint = ["a:1"], ClientIsolation = true, MaxClients = 7, LogPath = "l" },
-            new ServerSettings { ListenPort = 2, ClientIsolation = false, Address = ["10.9.0.1/24"] });
-        Assert.Equal(("hub", 2, 1300, false, 7, "l"), (server.Name, server.ListenPort, server.Mtu, server.ClientIsolation, server.MaxClients, server.LogPath));
+            new ServerSettings { ListenPort = 2, ObserverPort = 0, ClientIsolation = false, Address = ["10.9.0.1/24"] });
+        Assert.Equal(("hub", 2, 0, 1300, false, 7, "l"), (server.Name, server.ListenPort, server.ObserverPort, server.Mtu, server.ClientIsolation, server.MaxClients, server.LogPath));
         Assert.Equal(["10.9.0.1/24"], server.Address);
         Assert.Equal(["a:1"], server.Endpoint);
+        ClientSettings client = SettingsResolver.Overlay(
+            Client with { AdvertiseEndpoint = ["192.0.2.1:1"], AllowRelay = true, PathPolicy = PathPolicy.RelayOnly, PortMapping = false },
+            new ClientSettings { AllowRelay = false, PathPolicy = PathPolicy.Auto });
+        Assert.Equal((false, PathPolicy.Auto, false), (client.AllowRelay, client.PathPolicy, client.PortMapping));
+        Assert.Equal(["192.0.2.1:1"], client.AdvertiseEndpoint);
     }
 
     [Fact]

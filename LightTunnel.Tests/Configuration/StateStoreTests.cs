@@ -6,6 +6,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Tests.Membership;
+using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -51,6 +52,7 @@ public sealed class StateStoreTests : IDisposable
         {
             [ControlMessageTests.Key(5)] = [ControlMessageTests.Interface("10.0.0.7/24"), ControlMessageTests.Interface("fd00::7/64")],
         },
+        PeerPolicies = new Dictionary<PublicKey, PathPolicy> { [ControlMessageTests.Key(6)] = PathPolicy.DirectOnly, [ControlMessageTests.Key(7)] = PathPolicy.Auto },
     };
 
     private static void AssertSame(NodeState expected, NodeState? actual)

@@ -4,6 +4,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Packets;
+using LightTunnel.Routing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
@@ -100,6 +101,36 @@ public sealed class LocalEngineTests : IDisposable
     }
 
     [Fact]
+    public async Task Changes_TellOfMembers_AndEndWithTheTunnel()
+    {
+        ITunnelHandle server = await StartServerAsync("watched");
+        ITunnelHandle client = await ConnectAsync("seen", server);
+        RouteChange joined = await FindAsync(route => route.Peer == "seen");
+        Assert.Equal((null, PathType.Lan), (joined.Old, joined.New!.Type));
+
+        await client.StopAsync(Cancellation);
+        RouteChange left = await FindAsync(route => route is { Peer: "seen", Old: not null });
+        Assert.Equal((PathType.Lan, PathType.Offline, PathReason.PeerOffline), (left.Old!.Type, left.New!.Type, left.New.Reason));
+
+        long newest = (await server.ReadChangesAsync(0, 1, Cancellation))[0].Sequence;
+        await server.StopAsync(Cancellation);
+        TunnelChange stopped = Assert.Single(await server.WaitForChangesAsync(newest, Cancellation));
+        Assert.Equal(new StateChange(TunnelState.Up, TunnelState.Stopped, null), stopped.State);
+        Assert.Empty(await server.WaitForChangesAsync(stopped.Sequence, Cancellation));
+
+        async Task<RouteChange> FindAsync(Func<RouteChange, bool> wanted)
+        {
+            for (long after = 0; ;)
+            {
+                IReadOnlyList<TunnelChange> changes = await server.WaitForChangesAsync(after, Cancellation).WaitAsync(Patience, Cancellation);
+                if (changes.Select(change => change.Route).OfType<RouteChange>().FirstOrDefault(wanted) is { } found)
+                    return found;
+                after = changes[^1].Sequence;
+            }
+        }
+    }
+
+    [Fact]
     public async Task AskingAStoppedTunnel_IsAnError_NeverAHang()
     {
         ITunnelHandle server = await StartServerAsync("asked");
@@ -123,6 +154,80 @@ public sealed class LocalEngineTests : IDisposable
         ];
         await Task.WhenAll(server.StopAsync(Cancellation), server.StopAsync(Cancellation)).WaitAsync(Patience, Cancellation);
         await Task.WhenAll(asking).WaitAsync(Patience, Cancellation);
+    }
+
+    [Fact]
+    public async Task Tests_OfPeersAndTheNetwork_GiveReports_OrSayWhyNot()
+    {
+        ITunnelHandle server = await StartServerAsync("tested-hub");
+        ITunnelHandle alice = await ConnectAsync("tested-alice", server);
+        string hub = (await server.GetStatusAsync(Cancellation)).PublicKey;
+        string member = (await alice.GetStatusAsync(Cancellation)).PublicKey;
+
+        PeerTestReport toServer = await alice.TestPeerAsync(Request(hub), null, Cancellation);
+        Assert.Equal((true, true, 2), (toServer.IsDirect, toServer.IsServer, toServer.Pings.Answered));
+        Assert.True((await server.TestPeerAsync(Request(member), null, Cancellation)).IsDirect);
+        NetworkTestReport network = await alice.TestNetworkAsync(TimeSpan.FromSeconds(1), null, Cancellation);
+        Assert.Equal((true, 1400, 1400), (network.IsServerReachable, network.Mtu, network.LargestPacket));
+        Assert.InRange(network.ClockOffset!.Value.Duration(), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+
+        await FailsAsync(LightTunnelError.NotFound, () => alice.TestPeerAsync(Request(member), null, Cancellation));
+        await FailsAsync(LightTunnelError.InvalidOption, () => server.TestNetworkAsync(TimeSpan.FromSeconds(1), null, Cancellation));
+        await FailsAsync(LightTunnelError.InvalidOption, () => server.SetPeerPolicyAsync(member, PathPolicy.Auto, Cancellation));
+        await FailsAsync(LightTunnelError.InvalidOption, () => alice.SetPeerPolicyAsync(hub, PathPolicy.Auto, Cancellation));
+        using var cancelled = new CancellationTokenSource();
+        Task<PeerTestReport> given = alice.TestPeerAsync(Request(hub) with { Count = 100 }, null, cancelled.Token);
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => given);
+        Task<PeerTestReport> late = alice.TestPeerAsync(Request(hub) with { Count = 100 }, null, Cancellation);
+        await alice.StopAsync(Cancellation);
+        await FailsAsync(LightTunnelError.Stopped, () => late);
+        await server.StopAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task PolicyOfAPeer_OutlivesTheTunnel()
+    {
+        ITunnelHandle server = await StartServerAsync("policy-hub");
+        ITunnelHandle alice = await ConnectAsync("policy-alice", server);
+        ITunnelHandle bob = await ConnectAsync("policy-bob", server);
+        string key = (await bob.GetStatusAsync(Cancellation)).PublicKey;
+        await ListedAsync(alice, key);
+
+        await alice.SetPeerPolicyAsync(key, PathPolicy.RelayOnly, Cancellation);
+        Assert.Equal(PathPolicy.RelayOnly, (await ListedAsync(alice, key)).PathPolicy);
+        await alice.StopAsync(Cancellation);
+        alice = await ConnectAsync("policy-alice", server);
+        Assert.Equal(PathPolicy.RelayOnly, (await ListedAsync(alice, key)).PathPolicy);
+        await alice.SetPeerPolicyAsync(key, null, Cancellation);
+        await alice.StopAsync(Cancellation);
+        alice = await ConnectAsync("policy-alice", server);
+        Assert.Equal(PathPolicy.Auto, (await ListedAsync(alice, key)).PathPolicy);
+
+        await alice.StopAsync(Cancellation);
+        await bob.StopAsync(Cancellation);
+        await server.StopAsync(Cancellation);
+    }
+
+    private static PeerTestRequest Request(string key) => new(key, 2, TimeSpan.FromSeconds(1));
+
+    private static async Task FailsAsync(LightTunnelError error, Func<Task> action)
+    {
+        LightTunnelException exception = await Assert.ThrowsAsync<LightTunnelException>(action);
+        Assert.Equal(error, exception.Error);
+        Assert.NotEmpty(exception.RecommendedAction);
+    }
+
+    /// <summary>The directory tells of members a moment after the registration.</summary>
+    private static async Task<PeerStatus> ListedAsync(ITunnelHandle tunnel, string key)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        deadline.CancelAfter(Patience);
+        while (true)
+        {
+            if ((await tunnel.GetPeersAsync(deadline.Token)).FirstOrDefault(peer => peer.PublicKey == key) is { } peer)
+                return peer;
+        }
     }
 
     private static async Task<byte[]?> SendUntilItArrives(InMemoryTunDevice from, InMemoryTunDevice to, byte[] packet)

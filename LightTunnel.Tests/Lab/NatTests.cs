@@ -234,6 +234,18 @@ public sealed class NatTests
     }
 
     [Fact]
+    public void Replace_ForgetsAll_AndBehavesDifferently()
+    {
+        Nat nat = Make(NatKinds.Layers(NatKind.PortRestrictedCone)[0]);
+        Assert.Equal(Open(nat, Alice, Server), Open(nat, Alice, Stranger));
+
+        nat.Replace(NatKinds.Layers(NatKind.SymmetricRandom)[0]);
+
+        Assert.Equal(0, nat.MappingCount);
+        Assert.NotEqual(Open(nat, Alice, Server), Open(nat, Alice, Stranger));
+    }
+
+    [Fact]
     public void Reboot_ForgetsAll()
     {
         Nat nat = Make(NatKinds.Layers(NatKind.FullCone)[0] with { Allocation = PortAllocation.Random });

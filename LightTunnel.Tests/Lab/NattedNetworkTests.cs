@@ -25,13 +25,78 @@ public sealed class NattedNetworkTests
         await heartbeat.WaitForAnswerAsync(Patience, Token);
 
         await BecomesAsync(alice, "Direct", "DirectUp");
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var begun = new TaskCompletionSource();
+        Task<ShellResult> watching = alice.Shell.TryInvokeAsync(
+            $"Watch-LtRoute {RunningNetwork.BobAddress}", runspace: "watch", onOutput: _ => begun.TrySetResult(), cancellationToken: stop.Token);
+        await begun.Task.WaitAsync(Patience, Token);
         laboratory.CutBetween("alice", "bob");
         await BecomesAsync(alice, "Server", "PathLost", "NoAnswer", "Punching");
         await heartbeat.WaitForAnswerAsync(Patience, Token);
         laboratory.HealBetween("alice", "bob");
         await BecomesAsync(alice, "Direct", "DirectUp");
         await heartbeat.WaitForAnswerAsync(Patience, Token);
+
+        await stop.CancelAsync();
+        string?[] paths = [.. (await watching).Output.Select(change => change.Text("Type"))];
+        Assert.Contains("Server", paths);
+        Assert.Equal(("Direct", "Direct"), (paths[0], paths[^1]));
     }
+
+    [Fact]
+    public async Task TestLtP2P_DirectPair_IsMeasuredDirectlyAndByTheServer()
+    {
+        TimeSpan delay = TimeSpan.FromMilliseconds(10);
+        await using Laboratory laboratory = await LabFixture.StartAsync(Topology.OpenHosts(delay, "server")
+            .WithLan("left", NatKind.PortRestrictedCone, delay, "alice").WithLan("right", NatKind.FullCone, delay, "bob"));
+        await RunningNetwork.JoinAllAsync(laboratory);
+        LabNode alice = laboratory["alice"];
+
+        ShellObject result = (await alice.Shell.InvokeAsync("Get-LtPeer bob | Test-LtP2P", cancellationToken: Token)).Single();
+
+        Assert.Equal(("True", "Direct", "DirectUp"), (result.Text("P2P"), result.Text("Type"), result.Text("Reason")));
+        Assert.Equal(("PortRestrictedCone", "198.51.100.2"), (result.Text("LocalNat"), result.Text("Endpoint")!.Split(':')[0]));
+        Assert.Null(result.Text("RecommendedAction"));
+        TimeSpan direct = Span(result, "RTTAvg"), byServer = Span(result, "ServerRTT");
+        Assert.InRange(direct, 2 * delay, 8 * delay);
+        Assert.InRange(byServer, 1.3 * direct, 4 * direct);
+        Assert.Equal("True", (await alice.Shell.InvokeAsync("Test-LtP2P 10.0.0.20 -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
+        // The server is one of alice's peers, and the other way round.
+        Assert.Equal("IsServer", (await alice.Shell.InvokeAsync("Test-LtP2P 10.0.0.1 -Count 2", cancellationToken: Token)).Single().Text("Reason"));
+        Assert.Equal("True", (await laboratory["server"].Shell.InvokeAsync("Test-LtP2P alice -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
+
+        ShellObject network = (await alice.Shell.InvokeAsync("Test-LtNetwork", cancellationToken: Token)).Single();
+        Assert.Equal(("True", "1400", "1400"), (network.Text("ServerReachable"), network.Text("Mtu"), network.Text("LargestPacket")));
+        Assert.Equal(("EndpointIndependent", "PortRestrictedCone"), (network.Text("NatMapping"), network.Text("Nat")));
+        Assert.Empty(network["Problems"].EnumerateArray());
+        Assert.InRange(Span(network, "ClockOffset").Duration(), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public async Task TestLtP2P_TwoRandomNats_SaysWhyAndWhatToDo()
+    {
+        TimeSpan delay = TimeSpan.FromMilliseconds(10);
+        await using Laboratory laboratory = await LabFixture.StartAsync(Topology.OpenHosts(delay, "server")
+            .WithLan("left", NatKind.SymmetricRandom, delay, "alice").WithLan("right", NatKind.SymmetricRandom, delay, "bob"));
+        await RunningNetwork.JoinAllAsync(laboratory);
+        LabNode alice = laboratory["alice"];
+
+        ShellObject result = (await alice.Shell.InvokeAsync("Get-LtRoute 10.0.0.20 | Test-LtP2P", cancellationToken: Token)).Single();
+
+        Assert.Equal(("False", "Server", "BothNatsRandom"), (result.Text("P2P"), result.Text("Type"), result.Text("Reason")));
+        Assert.Equal(("Symmetric", "Symmetric"), (result.Text("LocalNat"), result.Text("PeerNat")));
+        Assert.Contains("-AdvertiseEndpoint", result.Text("RecommendedAction"), StringComparison.Ordinal);
+        Assert.Contains(result["Candidates"].EnumerateArray(), candidate => candidate.GetProperty("Result").GetString() == "NoAnswer");
+        Assert.InRange(Span(result, "ServerRTT"), 3 * delay, 20 * delay);
+        Assert.Equal("False", (await alice.Shell.InvokeAsync("Test-LtP2P bob -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
+        Assert.Contains("random port", (await alice.Shell.InvokeAsync("(Test-LtNetwork).Problems.Message", cancellationToken: Token)).Single().ToString(), StringComparison.Ordinal);
+
+        await alice.Shell.InvokeAsync("Set-LtPeer bob -PathPolicy DirectOnly", cancellationToken: Token);
+        Assert.Equal("Policy", (await alice.Shell.InvokeAsync("Test-LtP2P bob -Count 2", cancellationToken: Token)).Single().Text("Reason"));
+    }
+
+    private static TimeSpan Span(ShellObject result, string property) =>
+        TimeSpan.ParseExact(result.Text(property)!, "c", System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>Waits until alice's route to bob is of a type, and looks at the reason that the peer then has.</summary>
     private static async Task BecomesAsync(LabNode alice, string type, params string[] reasons)

@@ -1,8 +1,12 @@
+using System.Collections.Concurrent;
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Membership;
+using LightTunnel.Routing;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -59,6 +63,48 @@ public sealed class ControlSocketTests : IDisposable
     }
 
     [Fact]
+    public async Task Remote_Tests_GiveTheirReportsAndTellTheirProgress()
+    {
+        FakeTunnel tunnel = FakeTunnel.SampleMember();
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+        RemoteTunnelHandle remote = Remote("home");
+        var progress = new ProgressList();
+        var request = new PeerTestRequest(tunnel.Peers[1].PublicKey, 7, TimeSpan.FromSeconds(9));
+
+        PeerTestReport report = await remote.TestPeerAsync(request, progress, Token);
+
+        Assert.Equal(request, tunnel.AskedForTest);
+        PeerTestReport expected = await tunnel.TestPeerAsync(request, null, Token);
+        Assert.Equal(expected with { Candidates = [] }, report with { Candidates = [] });
+        Assert.Equal(expected.Candidates, report.Candidates);
+        Assert.Equal([new TestProgress("Trying to reach it directly", 30), new TestProgress("Measuring the path", 80)], progress.Told);
+
+        NetworkTestReport network = await remote.TestNetworkAsync(TimeSpan.FromSeconds(1), null, Token);
+        Assert.Equal(FakeTunnel.SampleNetworkTest with { Problems = [] }, network with { Problems = [] });
+        Assert.Equal(FakeTunnel.SampleNetworkTest.Problems, network.Problems);
+
+        await remote.SetPeerPolicyAsync(request.PublicKey, PathPolicy.RelayOnly, Token);
+        await remote.SetPeerPolicyAsync(request.PublicKey, null, Token);
+        Assert.Equal([("nas", PathPolicy.RelayOnly), ("nas", null)], tunnel.Policies);
+    }
+
+    [Fact]
+    public async Task Remote_TestNobodyWaitsForAnyMore_IsCancelledThere()
+    {
+        var tunnel = new FakeTunnel("home", TunnelRole.Client) { TestsHang = true };
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+        using var stop = new CancellationTokenSource();
+        var progress = new ProgressList();
+
+        Task<PeerTestReport> testing = Remote("home").TestPeerAsync(new PeerTestRequest("key", 1, TimeSpan.FromHours(1)), progress, stop.Token);
+        await progress.First.WaitAsync(Token);
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => testing);
+        await tunnel.TestCancelled.Task.WaitAsync(Token);
+    }
+
+    [Fact]
     public async Task Remote_WaitForLog_ReturnsWithTheNextEntryAndEmptyWhenStopped()
     {
         FakeTunnel tunnel = FakeTunnel.SampleServer();
@@ -75,6 +121,27 @@ public sealed class ControlSocketTests : IDisposable
         Assert.Empty(await last);
         Assert.True(tunnel.IsStopped);
         await remote.WaitForStopAsync(Token);
+    }
+
+    [Fact]
+    public async Task Remote_WaitForChanges_ReturnsWithTheNextOnesAndEmptyWhenStopped()
+    {
+        FakeTunnel tunnel = FakeTunnel.SampleServer();
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+        RemoteTunnelHandle remote = Remote("office");
+        var direct = new RoutePath(PathType.Direct, IPEndPoint.Parse("[2001:db8::7]:9000"), PathReason.DirectUp) { Via = "nas" };
+
+        Task<IReadOnlyList<TunnelChange>> next = remote.WaitForChangesAsync(0, Token);
+        tunnel.Change("laptop", "10.0.0.21/32", null, direct);
+        TunnelChange change = Assert.Single(await next);
+        Assert.Equal((1, "office", "laptop", null, direct), (change.Sequence, change.Tunnel, change.Route!.Peer, change.Route.Old, change.Route.New));
+        Assert.Equal(["10.0.0.21/32"], change.Route.Destinations);
+        tunnel.Change(TunnelState.Up, TunnelState.Reconnecting, "why");
+        Assert.Equal(new StateChange(TunnelState.Up, TunnelState.Reconnecting, "why"), Assert.Single(await remote.ReadChangesAsync(0, 1, Token)).State);
+
+        Task<IReadOnlyList<TunnelChange>> last = remote.WaitForChangesAsync(2, Token);
+        await remote.StopAsync(Token);
+        Assert.Empty(await last);
     }
 
     [Fact]
@@ -245,6 +312,22 @@ public sealed class ControlSocketTests : IDisposable
         Assert.Equal([12], _transport.FindProcesses(warnings));
         Assert.Empty(new UnixControlTransport(_folder.FullName, "2").FindProcesses(warnings));
         Assert.Empty(warnings);
+    }
+
+    private sealed class ProgressList : IProgress<TestProgress>
+    {
+        private readonly ConcurrentQueue<TestProgress> _told = new();
+        private readonly TaskCompletionSource _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public IEnumerable<TestProgress> Told => _told;
+
+        public Task First => _first.Task;
+
+        public void Report(TestProgress value)
+        {
+            _told.Enqueue(value);
+            _first.TrySetResult();
+        }
     }
 
     private RemoteTunnelHandle Remote(string name) =>

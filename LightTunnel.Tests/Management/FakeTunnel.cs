@@ -1,9 +1,13 @@
 using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using System.Threading.Channels;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
+using LightTunnel.Transport;
 
 namespace LightTunnel.Tests.Management;
 
@@ -13,9 +17,10 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public const string InvitationSecret = "lt1-the-secret-line";
 
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Lock _gate = new();
-    private readonly List<LogEntry> _log = [];
-    private TaskCompletionSource _logged = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Journal<LogEntry> _log = new(100);
+    private readonly Journal<TunnelChange> _changes = new(100);
+    private readonly Channel<bool> _watched = Channel.CreateUnbounded<bool>();
+    private readonly Channel<bool> _unwatched = Channel.CreateUnbounded<bool>();
 
     public string Name => name;
 
@@ -25,7 +30,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public int ProcessId => processId == 0 ? Environment.ProcessId : processId;
 
-    public IReadOnlyList<PeerStatus> Peers { get; init; } = [];
+    public IReadOnlyList<PeerStatus> Peers { get; private set; } = [];
 
     public IReadOnlyList<RouteStatus> Routes { get; init; } = [];
 
@@ -36,6 +41,27 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public (IReadOnlyList<string> Endpoints, DateTimeOffset? Expires)? AskedForInvitation { get; private set; }
 
+    /// <summary>What the last test of a peer was asked for.</summary>
+    public PeerTestRequest? AskedForTest { get; private set; }
+
+    /// <summary>Completes when nobody wants a test's report any more.</summary>
+    public TaskCompletionSource TestCancelled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Completes when the first test begins.</summary>
+    public TaskCompletionSource TestStarted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>True for tests that never end by themselves.</summary>
+    public bool TestsHang { get; set; }
+
+    /// <summary>What tests end with instead of a report.</summary>
+    public Exception? TestFailure { get; set; }
+
+    /// <summary>What a test of the network finds.</summary>
+    public NetworkTestReport NetworkTest { get; init; } = new() { Pings = PingResult.None };
+
+    /// <summary>Policies that were set, by name of the peer, in their order.</summary>
+    public List<(string Peer, PathPolicy? Policy)> Policies { get; } = [];
+
     /// <summary>Called when the tunnel is stopped.</summary>
     public Action<FakeTunnel>? OnStop { get; init; }
 
@@ -45,12 +71,12 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Peers =
         [
             Peer(name, "nas", "10.0.0.20", PathType.Server, 31.4, 2_000_000_000, 15_100_000, TimeSpan.FromMinutes(5.5)),
-            Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 1_234_567, 999, TimeSpan.FromHours(2.5)),
+            Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 1_234_567, 999, TimeSpan.FromHours(2.5)) with { NatType = "Full Cone", RelaysForOthers = true },
             Peer(name, "phone", "10.0.0.22", PathType.Offline, null, 0, 0, null),
         ],
         Routes =
         [
-            Route(name, "10.0.0.20/32", RouteType.Server, "10.0.0.1", "nas", 31.4, 55, RouteState.Up),
+            Route(name, "10.0.0.20/32", RouteType.Server, "10.0.0.1", "nas", 31.4, 55, RouteState.Up) with { Reason = PathReason.NoAnswer },
             Route(name, "10.0.0.21/32", RouteType.Direct, "10.0.0.21", "laptop", 1.24, 120, RouteState.Up),
             Route(name, "192.168.7.0/24", RouteType.Relay, "10.0.0.21", "nas", null, 0, RouteState.Unproven),
         ],
@@ -58,15 +84,53 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public static FakeTunnel SampleClient(string name = "home") => new(name, TunnelRole.Client);
 
-    public void Log(LogLevel level, string message)
+    /// <summary>A client of <see cref="SampleServer"/>'s network.</summary>
+    public static FakeTunnel SampleMember(string name = "home") => new(name, TunnelRole.Client)
     {
-        lock (_gate)
-        {
-            _log.Add(new LogEntry(_log.Count + 1, new DateTimeOffset(2026, 5, 1, 10, 0, 0, 120, TimeSpan.Zero).AddSeconds(_log.Count), level, name, message, null));
-            _logged.TrySetResult();
-            _logged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        }
-    }
+        Peers =
+        [
+            Peer(name, "office", "10.0.0.1", PathType.Direct, 12, 0, 0, TimeSpan.FromHours(2.5)) with { IsServer = true },
+            Peer(name, "nas", "10.0.0.20", PathType.Server, 31.4, 0, 0, TimeSpan.FromHours(2.5)),
+            Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 0, 0, TimeSpan.FromHours(2.5)),
+        ],
+        NetworkTest = SampleNetworkTest,
+    };
+
+    /// <summary>A network with something wrong.</summary>
+    public static NetworkTestReport SampleNetworkTest { get; } = new()
+    {
+        Server = IPEndPoint.Parse("203.0.113.7:9000"),
+        Pings = new PingResult(10, 10, TimeSpan.FromMilliseconds(12), TimeSpan.FromMilliseconds(12.4), TimeSpan.FromMilliseconds(15)),
+        Nat = "Port-Restricted Cone",
+        Mapping = EndpointDependence.EndpointIndependent,
+        Filtering = EndpointDependence.AddressAndPortDependent,
+        PortAssignment = PortAssignment.Preserving,
+        PublicEndpoint = IPEndPoint.Parse("198.51.100.4:40000"),
+        PortMappingFailure = "No router here forwards ports on request.",
+        Mtu = 1400,
+        LargestPacket = 1352,
+        ClockOffset = TimeSpan.FromSeconds(-0.31),
+        Problems = [new NetworkProblem("Packets longer than 1352 bytes are lost, while the tunnel's MTU is 1400.", "Join with Connect-LtNetwork -Mtu 1352.")],
+    };
+
+    public void Log(LogLevel level, string message) => _log.Add(sequence => new LogEntry(sequence, TimeOf(sequence), level, name, message, null));
+
+    /// <summary>A peer is reached another way.</summary>
+    public void Change(string peer, string destination, RoutePath? old, RoutePath? now) => Change(new RouteChange
+    {
+        Peer = peer,
+        Destinations = [destination],
+        Old = old,
+        New = now,
+        RoundTrip = now is null ? null : TimeSpan.FromMilliseconds(31.4),
+        Quality = 55,
+    });
+
+    public void Change(RouteChange change) =>
+        _changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = TimeOf(sequence), Tunnel = name, Route = change });
+
+    public void Change(TunnelState old, TunnelState now, string? reason = null) =>
+        _changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = TimeOf(sequence), Tunnel = name, State = new StateChange(old, now, reason) });
 
     public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) => Answer(() => new TunnelStatus
     {
@@ -84,6 +148,8 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Endpoints = ["vpn.example.org:9000"],
         Server = role == TunnelRole.Client ? "203.0.113.7:9000" : null,
         PublicEndpoint = role == TunnelRole.Client ? IPEndPoint.Parse("198.51.100.4:40000") : null,
+        NatType = role == TunnelRole.Client ? "Port-Restricted Cone" : "Unknown",
+        PortMapping = role == TunnelRole.Client ? "198.51.100.4:9000" : null,
         Peers = 3,
         PeersOnline = 2,
         PeersDirect = 1,
@@ -102,21 +168,33 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) => Answer(() => Routes);
 
     public Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
-        Answer<IReadOnlyList<LogEntry>>(() => Entries(afterSequence, minimumLevel, tail));
+        Answer(() => _log.Read(afterSequence, entry => entry.Level >= minimumLevel, tail));
 
-    public async Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken)
+    public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
+        _log.WaitAsync(afterSequence, entry => entry.Level >= minimumLevel, cancellationToken);
+
+    public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
+        Answer(() => _changes.Read(afterSequence, tail: tail));
+
+    public async Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken)
     {
-        while (true)
+        Task<IReadOnlyList<TunnelChange>> waiting = _changes.WaitAsync(afterSequence, wanted: null, cancellationToken);
+        _watched.Writer.TryWrite(true);
+        try
         {
-            Task logged;
-            lock (_gate)
-                logged = _logged.Task;
-            LogEntry[] entries = Entries(afterSequence, minimumLevel, int.MaxValue);
-            if (entries.Length > 0 || IsStopped)
-                return entries;
-            await Task.WhenAny(logged, _stopped.Task).WaitAsync(cancellationToken);
+            return await waiting;
+        }
+        finally
+        {
+            _unwatched.Writer.TryWrite(true);
         }
     }
+
+    /// <summary>Completes when somebody has begun to wait for changes.</summary>
+    public Task WatchedAsync(CancellationToken cancellationToken) => _watched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
+
+    /// <summary>Completes when somebody has ceased to wait for changes.</summary>
+    public Task UnwatchedAsync(CancellationToken cancellationToken) => _unwatched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
 
     public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) => Answer(() =>
     {
@@ -124,10 +202,35 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         return new InvitationText(InvitationSecret, "office", ["10.0.0.0/24"], endpoints.Count > 0 ? endpoints : ["vpn.example.org:9000"], "key", expires);
     });
 
+    public async Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
+    {
+        AskedForTest = request;
+        progress?.Report(new TestProgress("Trying to reach it directly", 30));
+        await TestAsync(cancellationToken);
+        progress?.Report(new TestProgress("Measuring the path", 80));
+        PeerStatus peer = Peers.First(peer => peer.PublicKey == request.PublicKey);
+        return await Answer(() => SampleTest(peer));
+    }
+
+    public async Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
+    {
+        await TestAsync(cancellationToken);
+        return await Answer(() => NetworkTest);
+    }
+
+    public Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken) => Answer(() =>
+    {
+        Policies.Add((Peers.First(peer => peer.PublicKey == publicKey).Name, policy));
+        Peers = [.. Peers.Select(peer => peer.PublicKey == publicKey ? peer with { PathPolicy = policy ?? PathPolicy.Auto } : peer)];
+        return true;
+    });
+
     public Task StopAsync(CancellationToken cancellationToken)
     {
         OnStop?.Invoke(this);
         _stopped.TrySetResult();
+        _log.Complete();
+        _changes.Complete();
         return Task.CompletedTask;
     }
 
@@ -138,7 +241,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Tunnel = tunnel,
         Name = name,
         Addresses = [IPAddress.Parse(address)],
-        PublicKey = "mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg=",
+        PublicKey = Convert.ToBase64String(SHA256.HashData(Encoding.ASCII.GetBytes(name))),
         Path = path,
         Endpoint = path == PathType.Offline ? null : IPEndPoint.Parse("[2001:db8::7]:9000"),
         RoundTrip = milliseconds is null ? null : TimeSpan.FromMilliseconds(milliseconds.Value),
@@ -150,6 +253,43 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Mtu = 1400,
         Routes = [address + "/32"],
     };
+
+    /// <summary>A peer that is not reached directly is so because of both NATs.</summary>
+    private static PeerTestReport SampleTest(PeerStatus peer) => new()
+    {
+        Peer = peer.Name,
+        Address = peer.Addresses[0],
+        PublicKey = peer.PublicKey,
+        Path = peer.Path,
+        Endpoint = peer.Endpoint,
+        Pings = peer.RoundTrip is { } roundTrip ? new PingResult(10, 9, roundTrip / 2, roundTrip, roundTrip * 2) : PingResult.None,
+        ServerRoundTrip = peer.RoundTrip * 3,
+        LocalNat = "Symmetric",
+        PeerNat = "Symmetric",
+        Candidates =
+        [
+            new CandidateReport { Kind = CandidateKind.Host, Endpoint = IPEndPoint.Parse("192.168.7.20:9000"), LocalPort = 9000, Result = ProbeResult.NoAnswer, Sent = 7 },
+            new CandidateReport { Kind = CandidateKind.ServerReflexive, Endpoint = IPEndPoint.Parse("198.51.100.4:40000"), LocalPort = 9000, Result = ProbeResult.OneWay, Sent = 1 },
+            new CandidateReport
+            {
+                Kind = CandidateKind.PeerReflexive, Endpoint = IPEndPoint.Parse("[2001:db8::7]:9000"), LocalPort = 9000, Result = ProbeResult.Answered, Sent = 9, Answered = 8,
+                RoundTrip = TimeSpan.FromMilliseconds(1.24), InUse = peer.Path == PathType.Direct,
+            },
+        ],
+        Reason = peer.Path switch { PathType.Direct => PathReason.DirectUp, PathType.Offline => PathReason.PeerOffline, _ => PathReason.BothNatsRandom },
+        Duration = TimeSpan.FromSeconds(3),
+    };
+
+    private async Task TestAsync(CancellationToken cancellationToken)
+    {
+        TestStarted.TrySetResult();
+        if (TestFailure is not null)
+            throw TestFailure;
+        if (!TestsHang)
+            return;
+        using CancellationTokenRegistration registration = cancellationToken.Register(TestCancelled.SetResult);
+        await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+    }
 
     private static RouteStatus Route(
         string tunnel, string destination, RouteType type, string nextHop, string peer, double? milliseconds, int quality, RouteState state) => new()
@@ -168,11 +308,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Updated = new DateTimeOffset(2026, 5, 1, 10, 0, 0, TimeSpan.Zero),
     };
 
-    private LogEntry[] Entries(long afterSequence, LogLevel minimumLevel, int tail)
-    {
-        lock (_gate)
-            return [.. _log.Where(entry => entry.Sequence > afterSequence && entry.Level >= minimumLevel).TakeLast(tail)];
-    }
+    private static DateTimeOffset TimeOf(long sequence) => new DateTimeOffset(2026, 5, 1, 10, 0, 0, 120, TimeSpan.Zero).AddSeconds(sequence - 1);
 
     private Task<T> Answer<T>(Func<T> answer) => Failure is null ? Task.FromResult(answer()) : Task.FromException<T>(Failure);
 }

@@ -29,13 +29,15 @@ internal sealed class FakeEngine : ITunnelEngine
 
     public Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken)
     {
-        Remember(settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation));
+        Remember(settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("ObserverPort", settings.ObserverPort), ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation));
         return StartAsync(settings, TunnelRole.Server, cancellationToken);
     }
 
     public Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken)
     {
-        Remember(settings, ("Invitation", settings.Invitation?.Reveal()), ("Server", settings.Server), ("ServerKey", settings.ServerKey), ("Address", settings.Address));
+        Remember(
+            settings, ("Invitation", settings.Invitation?.Reveal()), ("Server", settings.Server), ("ServerKey", settings.ServerKey), ("Address", settings.Address),
+            ("AdvertiseEndpoint", settings.AdvertiseEndpoint), ("AllowRelay", settings.AllowRelay), ("PathPolicy", settings.PathPolicy), ("PortMapping", settings.PortMapping));
         return StartAsync(settings, TunnelRole.Client, cancellationToken);
     }
 

@@ -233,6 +233,7 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
     [InlineData("Get-LtPeer -Address 10.0.0.22", "10.0.0.22")]
     [InlineData("Get-LtRoute -Destination 192", "192.168.7.0/24")]
     [InlineData("Get-LtRoute -Type Serv", "Server")]
+    [InlineData("Connect-LtNetwork -PathPolicy Dir", "DirectOnly")]
     public async Task Completion_KnowsWhatTheSessionHasSeen(string line, string completion)
     {
         ModuleShell shell = await SampleAsync();

@@ -1,8 +1,11 @@
+using System.Net;
 using System.Runtime.Versioning;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
 using LightTunnel.Lab;
+using LightTunnel.Routing;
 using LightTunnel.Tests.Management;
 using Xunit;
 
@@ -45,6 +48,68 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         """);
 
     [Fact]
+    public Task PeerTest() => ShowsAsync("Test-LtP2P nas -Network home", """
+        Peer              : nas (10.0.0.20)
+        Network           : home
+        P2P               : False
+        Type              : Server
+        Endpoint          : [2001:db8::7]:9000
+        RTT min/avg/max   : 16 ms / 31 ms / 63 ms
+        Loss              : 10 %
+        ServerRTT         : 94 ms
+        LocalNat          : Symmetric
+        PeerNat           : Symmetric
+        Candidates        : Host 192.168.7.20:9000: no answer to 7 probes
+                            ServerReflexive 198.51.100.4:40000: its probes arrive, 1
+                            probe of ours not answered
+                            PeerReflexive [2001:db8::7]:9000: answered in 1.2 ms
+        Reason            : Both NATs choose ports that cannot be predicted.
+        RecommendedAction : Forward a UDP port to one of the two machines in its router
+                            (by hand, or let UPnP or PCP do it), and tell it with
+                            Connect-LtNetwork -AdvertiseEndpoint.
+        """, FakeTunnel.SampleMember());
+
+    [Fact]
+    public Task Candidates() => ShowsAsync("(Test-LtP2P laptop -Network office).Candidates", """
+        Kind            Endpoint              Result   Sent Answered     RTT InUse
+        ----            --------              ------   ---- --------     --- -----
+        Host            192.168.7.20:9000     NoAnswer    7        0       - False
+        ServerReflexive 198.51.100.4:40000    OneWay      1        0       - False
+        PeerReflexive   [2001:db8::7]:9000    Answered    9        8  1.2 ms True
+        """);
+
+    [Fact]
+    public Task NetworkTest() => ShowsAsync("Test-LtNetwork", """
+        Name                : home
+        Server              : 203.0.113.7:9000
+        ServerReachable     : True
+        RTT min/avg/max     : 12 ms / 12 ms / 15 ms
+        Loss                : 0 %
+        Nat                 : Port-Restricted Cone
+        NatMapping          : EndpointIndependent
+        NatFiltering        : AddressAndPortDependent
+        PortAssignment      : Preserving
+        PublicEndpoint      : 198.51.100.4:40000
+        PortMapping         : none: No router here forwards ports on request.
+        IPv6Address         :
+        ServerReachableIPv6 :
+        Mtu                 : 1400
+        LargestPacket       : 1352
+        ClockOffset         : -0.3 s
+        Problems            : Packets longer than 1352 bytes are lost, while the
+                              tunnel's MTU is 1400. Join with Connect-LtNetwork -Mtu
+                              1352.
+        """, FakeTunnel.SampleMember());
+
+    [Fact]
+    public Task NetworkProblems() => ShowsAsync("(Test-LtNetwork).Problems", """
+        Message                                RecommendedAction
+        -------                                -----------------
+        Packets longer than 1352 bytes are     Join with Connect-LtNetwork -Mtu 1352.
+        lost, while the tunnel's MTU is 1400.
+        """, FakeTunnel.SampleMember());
+
+    [Fact]
     public Task Invitation() => ShowsAsync("New-LtInvitation", """
         Network          Endpoints                Expires          Text
         -------          ---------                -------          ----
@@ -68,9 +133,54 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         """);
 
     [Fact]
+    public async Task RouteChanges()
+    {
+        await shared.Shell.ResetAsync();
+        FakeTunnel server = FakeTunnel.SampleServer();
+        shared.Shell.Serve(server);
+        var direct = new RoutePath(PathType.Direct, IPEndPoint.Parse("192.0.2.7:9000"), PathReason.DirectUp);
+        var byServer = new RoutePath(PathType.Server, IPEndPoint.Parse("203.0.113.7:9000"), PathReason.BothNatsRandom);
+
+        Task<string> shown = shared.Shell.ShowAsync("Watch-LtRoute -ChangesOnly");
+        await server.WatchedAsync(TestContext.Current.CancellationToken);
+        server.Change("nas", "10.0.0.20/32", null, byServer);
+        server.Change("nas", "10.0.0.20/32", byServer, direct);
+        server.Change("workstation", "192.168.100.200/32", direct, null);
+        await server.StopAsync(TestContext.Current.CancellationToken);
+
+        Assert.Equal("""
+            Time         Destination        Peer      Was     Path       RTT Reason
+            ----         -----------        ----      ---     ----       --- ------
+            10:00:00.120 10.0.0.20/32       nas               Server   31 ms BothNatsRandom
+            10:00:01.120 10.0.0.20/32       nas       Server  Direct   31 ms DirectUp
+            10:00:02.120 192.168.100.200/32 workstat… Direct  Offline      - PeerOffline
+            """, await shown);
+    }
+
+    [Theory]
+    [InlineData("Get-LtNetwork", "NatType", "Port-Restricted Cone")]
+    [InlineData("Get-LtNetwork", "PortMapping", "198.51.100.4:9000")]
+    [InlineData("Get-LtPeer laptop", "NatType", "Full Cone")]
+    [InlineData("Get-LtPeer laptop", "RelaysForOthers", "True")]
+    [InlineData("Get-LtPeer nas", "PathPolicy", "Auto")]
+    [InlineData("Get-LtRoute 10.0.0.20", "Reason", "No endpoint of the peer has answered; attempts go on.")]
+    public async Task List_TellsHowAndWhy(string script, string label, string value)
+    {
+        await shared.Shell.ResetAsync();
+        shared.Shell.Serve(FakeTunnel.SampleServer(), FakeTunnel.SampleClient());
+        string type = (await shared.Shell.RunAsync($"({script}).GetType().Name")).Single().ToString();
+
+        XElement view = Views().Single(view => view.Element("Name")!.Value == type + ".List");
+        XElement item = view.Descendants("ListItem").Single(item => (item.Element("Label") ?? item.Element("PropertyName"))!.Value == label);
+        string expression = item.Element("ScriptBlock")?.Value ?? "$_." + item.Element("PropertyName")!.Value;
+
+        Assert.Equal(value, (await shared.Shell.RunAsync($"{script} | ForEach-Object {{ \"$({expression})\" }}")).Single().ToString());
+    }
+
+    [Fact]
     public void Views_NameOnlyPropertiesThatThereAre_AndEveryTypeHasBoth()
     {
-        XElement[] views = [.. XDocument.Load(Path.Combine(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "LightTunnel.Format.ps1xml")).Descendants("View")];
+        XElement[] views = Views();
         foreach (XElement view in views)
         {
             Type type = typeof(LtServer).Assembly.GetType(view.Element("ViewSelectedBy")!.Element("TypeName")!.Value, throwOnError: true)!;
@@ -80,7 +190,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         }
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
-        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtPeer", "LtRoute", "LtServer"];
+        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
         Assert.Equal(types.SelectMany(type => (string[])[type + ".List", type + ".Table"]), names);
     }
 
@@ -98,13 +208,16 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 80));
     }
 
-    private async Task ShowsAsync(string script, string expected)
+    private static XElement[] Views() =>
+        [.. XDocument.Load(Path.Combine(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "LightTunnel.Format.ps1xml")).Descendants("View")];
+
+    private async Task ShowsAsync(string script, string expected, FakeTunnel? client = null)
     {
         await shared.Shell.ResetAsync();
         FakeTunnel server = FakeTunnel.SampleServer();
         server.Log(LogLevel.Information, "Routing stats: 1 peers, 1 direct, 0 relay, 0 server");
         server.Log(LogLevel.Warning, "  Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=connected-local throughServer=false");
-        shared.Shell.Serve(server, FakeTunnel.SampleClient());
+        shared.Shell.Serve(server, client ?? FakeTunnel.SampleClient());
 
         Assert.Equal(expected, await shared.Shell.ShowAsync(script));
     }

@@ -1,7 +1,9 @@
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Management;
 using LightTunnel.Routing;
+using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.PowerShellModule;
@@ -12,10 +14,15 @@ public sealed class OutputTypeTests
     [InlineData(typeof(TunnelState), typeof(LtTunnelState))]
     [InlineData(typeof(RouteType), typeof(LtRouteType))]
     [InlineData(typeof(PathType), typeof(LtPathType))]
+    [InlineData(typeof(PathPolicy), typeof(LtPathPolicy))]
     [InlineData(typeof(PathReason), typeof(LtPathReason))]
     [InlineData(typeof(RouteState), typeof(LtRouteState))]
     [InlineData(typeof(LogLevel), typeof(LtLogLevel))]
     [InlineData(typeof(ConfigurationSeverity), typeof(LtConfigurationSeverity))]
+    [InlineData(typeof(EndpointDependence), typeof(LtEndpointDependence))]
+    [InlineData(typeof(PortAssignment), typeof(LtPortAssignment))]
+    [InlineData(typeof(CandidateKind), typeof(LtCandidateKind))]
+    [InlineData(typeof(ProbeResult), typeof(LtProbeResult))]
     public void Enumeration_OfTheModule_HasTheEnginesNamesAndValues(Type engine, Type module) => Assert.Equal(Pairs(engine), Pairs(module));
 
     [Theory]
@@ -58,6 +65,41 @@ public sealed class OutputTypeTests
     [InlineData(0.025, "2.5 %")]
     [InlineData(1.0, "100 %")]
     public void Share_IsInPercent(double? share, string text) => Assert.Equal(text, LtUnits.Share(share));
+
+    [Fact]
+    public void NatType_HasTheNamesThatTheEngineUses()
+    {
+        EndpointDependence[] all = Enum.GetValues<EndpointDependence>();
+        string[] names = [.. all.SelectMany(mapping => all.Select(filtering => new NatBehaviour(mapping, filtering).ClassicName))
+            .Append(new NatBehaviour(default, Presence: NatPresence.None).ClassicName).Distinct()];
+
+        Assert.Equal(Enum.GetValues<LtNatType>(), names.Select(LtUnits.NatTypeOf).Order());
+        Assert.All(names, name => Assert.Equal(name, LtUnits.NatType(LtUnits.NatTypeOf(name))));
+        Assert.Equal(LtNatType.Unknown, LtUnits.NatTypeOf("something new"));
+        Assert.Equal("Unknown", new TunnelStatus { Name = "n", Role = default, State = default, Addresses = [], PublicKey = "k", Counters = new TunnelCounters() }.NatType);
+    }
+
+    [Theory]
+    [InlineData(null, "-")]
+    [InlineData(0.04, "0.0 s")]
+    [InlineData(-0.04, "0.0 s")]
+    [InlineData(-12.34, "-12.3 s")]
+    public void Seconds_HaveASign(double? seconds, string text) =>
+        Assert.Equal(text, LtUnits.Seconds(seconds is null ? null : TimeSpan.FromSeconds(seconds.Value)));
+
+    [Fact]
+    public void EveryPathReason_ThatIsNotDirect_SaysWhatToDo()
+    {
+        foreach (PathReason reason in Enum.GetValues<PathReason>())
+        {
+            Assert.EndsWith(".", reason.Sentence(), StringComparison.Ordinal);
+            Assert.Equal(reason is PathReason.DirectUp or PathReason.IsServer, reason.RecommendedAction() is null);
+        }
+    }
+
+    [Fact]
+    public void PeerPathPolicy_IsTheEnginesAndDefault() =>
+        Assert.Equal(["Default", .. Enum.GetNames<PathPolicy>()], Enum.GetNames<LtPeerPathPolicy>());
 
     private static IEnumerable<(string, int)> Pairs(Type type) => Enum.GetNames(type).Select(name => (name, Convert.ToInt32(Enum.Parse(type, name), null)));
 }

@@ -21,7 +21,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ModuleShell shell = await StartAsync();
 
         ShellObject server = (await shell.RunAsync(
-            $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 -NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -MaxClients 7 -ClientIsolation -Mtu 1380 -InterfaceName lt5")).Single();
+            $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 -NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 -ClientIsolation -Mtu 1380 -InterfaceName lt5")).Single();
 
         Assert.Equal("LightTunnel.LtServer", server.Types[0]);
         Assert.Equal(("office", "Up"), (server.Text("Name"), server.Text("State")));
@@ -37,6 +37,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             NetworkKey={Key}
             Address=10.0.0.1/24,fd00::1/64
             Endpoint=a.example:9001,b.example:9001
+            ObserverPort=0
             MaxClients=7
             ClientIsolation=True
             """,
@@ -113,6 +114,17 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
         Assert.Equal("LightTunnel.LtNetwork", network.Types[0]);
         Assert.Equal("Name=home\nListenPort=0\nInvitation=lt1-secret\nAddress=10.0.0.20", await LastSettingsAsync(shell));
+    }
+
+    [Fact]
+    public async Task ConnectLtNetwork_HowMembersAreReached_GoesToTheEngine()
+    {
+        ModuleShell shell = await StartAsync();
+
+        await shell.RunAsync("Connect-LtNetwork secret -AdvertiseEndpoint 203.0.113.4:9000, [2001:db8::4]:9000 -AllowRelay $false -PathPolicy RelayOnly -PortMapping $false");
+
+        Assert.Equal(
+            "Invitation=secret\nAdvertiseEndpoint=203.0.113.4:9000,[2001:db8::4]:9000\nAllowRelay=False\nPathPolicy=RelayOnly\nPortMapping=False", await LastSettingsAsync(shell));
     }
 
     [Fact]
@@ -278,6 +290,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     [InlineData("Start-LtServer 10.0.0.1/24 -ListenPort nine", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand", "nine")]
     [InlineData("Start-LtServer 10.0.0.1/24 -TimeoutSec 0", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "TimeoutSec")]
     [InlineData("Start-LtServer 10.0.0.1/24 -LogLevel Loud", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand", "Debug, Information, Warning, Error")]
+    [InlineData("Connect-LtNetwork secret -PathPolicy Best", "CannotConvertArgumentNoMessage,LightTunnel.ConnectLtNetworkCommand", "Auto, DirectOnly, RelayOnly")]
+    [InlineData("Connect-LtNetwork secret -AllowRelay maybe", "CannotConvertArgument,LightTunnel.ConnectLtNetworkCommand", "AllowRelay")]
     [InlineData("Start-LtServer 10.0.0.1/24 -Nonsense 1", "NamedParameterNotFound,LightTunnel.StartLtServerCommand", "Nonsense")]
     [InlineData("Start-LtServer ''", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "Address")]
     [InlineData("Connect-LtNetwork -Invitation secret -Server a.example:9000 -ServerKey k -NetworkKey n", "AmbiguousParameterSet,LightTunnel.ConnectLtNetworkCommand", "Parameter set")]

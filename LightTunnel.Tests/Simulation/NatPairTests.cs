@@ -66,8 +66,8 @@ public sealed class NatPairTests
         using var scene = new Scene(1, Conditions);
         scene.Internet.AddLan("home", NatKind.SameLanNoHairpin, "alice", "bob");
         scene.Network.StartServer();
-        SimulatedNode alice = Join(scene, "alice");
-        SimulatedNode bob = Join(scene, "bob");
+        SimulatedNode alice = scene.Join("alice");
+        SimulatedNode bob = scene.Join("bob");
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(3)));
         Assert.Equal(PathType.Lan, alice.Peer("bob").PathType);
         Assert.Equal(150, alice.Peer("bob").Quality);
@@ -84,7 +84,7 @@ public sealed class NatPairTests
         }
 
         scene.Network.StartServer();
-        SimulatedNode alice = Join(scene, "alice"), bob = Join(scene, "bob");
+        SimulatedNode alice = scene.Join("alice"), bob = scene.Join("bob");
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(2)));
         Assert.False(alice.Peer("bob").DirectPath!.Key.Endpoint.IsIPv4);
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
@@ -97,7 +97,7 @@ public sealed class NatPairTests
         scene.Internet.AddLan("left", [NatKinds.Layers(NatKind.SymmetricRandom)[0] with { Forwarding = PortForwarding.Pcp }], "alice");
         scene.Internet.AddLan("right", NatKind.SymmetricRandom, "bob");
         scene.Network.StartServer();
-        SimulatedNode alice = Join(scene, "alice"), bob = Join(scene, "bob");
+        SimulatedNode alice = scene.Join("alice"), bob = scene.Join("bob");
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(2)));
         Assert.Equal(alice.Client.PortMapping, bob.Peer("alice").DirectPath!.Key.Endpoint);
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
@@ -117,7 +117,7 @@ public sealed class NatPairTests
         SimulatedNode alice = scene.Network.AddClient(
             "alice", host: "alice", change: options => options with { PortMapping = false, AdvertisedEndpoints = [forwarded] });
         scene.Clients.Add(alice);
-        SimulatedNode bob = Join(scene, "bob");
+        SimulatedNode bob = scene.Join("bob");
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(2)));
         Assert.Equal(forwarded, bob.Peer("alice").DirectPath!.Key.Endpoint);
     }
@@ -130,8 +130,8 @@ public sealed class NatPairTests
         scene.Internet.AddLan("right", NatKind.PortRestrictedCone, "bob");
         scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
         scene.Network.StartServer();
-        SimulatedNode blocked = Join(scene, "alice");
-        Join(scene, "bob");
+        SimulatedNode blocked = scene.Join("alice");
+        scene.Join("bob");
         scene.Network.Run(TimeSpan.FromSeconds(10));
         Assert.Equal(PathReason.UdpBlocked, LightTunnel.Engine.DirectPaths.ReasonOf(blocked.Peer("bob")));
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
@@ -169,17 +169,9 @@ public sealed class NatPairTests
         scene.Internet.AddLan("left", Enum.Parse<NatKind>(first), "alice");
         scene.Internet.AddLan("right", Enum.Parse<NatKind>(second), "bob");
         scene.Network.StartServer();
-        alice = Join(scene, "alice");
-        bob = Join(scene, "bob");
+        alice = scene.Join("alice");
+        bob = scene.Join("bob");
         return scene;
-    }
-
-    private static SimulatedNode Join(Scene scene, string name)
-    {
-        SimulatedNode node = scene.Network.AddClient(name, host: name);
-        scene.Clients.Add(node);
-        Assert.True(scene.Network.RunUntil(() => node.IsUp, TimeSpan.FromSeconds(5)), $"{name} did not join.");
-        return node;
     }
 
     private static bool IsDirect(SimulatedNode node, string peer) =>

@@ -29,6 +29,15 @@ internal sealed class Scene : IDisposable
 
     public List<SimulatedNode> Clients { get; } = [];
 
+    /// <summary>Lets a host of that name join.</summary>
+    public SimulatedNode Join(string name)
+    {
+        SimulatedNode node = Network.AddClient(name, host: name);
+        Clients.Add(node);
+        Assert.True(Network.RunUntil(() => node.IsUp, TimeSpan.FromSeconds(5)), $"{name} did not join.");
+        return node;
+    }
+
     /// <summary>
     /// Every client sends to every other until each has heard each, once in a while as an application would. Fails when somebody was not
     /// reached in time, or got a packet twice or one that was not for it.

@@ -45,6 +45,9 @@ internal sealed class SimulatedNat : SimulatedElement
     /// <summary>Power off and on.</summary>
     public void Reboot() => Nat.Reboot();
 
+    /// <summary>Another device takes its place.</summary>
+    public void Replace(NatKind kind) => Nat.Replace(NatKinds.Layers(kind)[0]);
+
     /// <summary>The provider gives it another address.</summary>
     public void ChangeAddress() => _internet.ChangeAddress(this);
 

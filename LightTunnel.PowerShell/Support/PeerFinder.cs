@@ -1,0 +1,63 @@
+using System.Management.Automation;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+
+namespace LightTunnel;
+
+/// <summary>A peer and the tunnel that sees it.</summary>
+internal sealed record FoundPeer(ITunnelHandle Tunnel, PeerStatus Status);
+
+/// <summary>
+/// Takes a peer as text, or as an object: what Get-LtPeer and Get-LtRoute return, and objects made of them with a property Address, Peer or Name.
+/// </summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class PeerTextAttribute : ArgumentTransformationAttribute
+{
+    private static readonly string[] Properties = ["Address", "Peer", "Name"];
+
+    /// <inheritdoc/>
+    public override object? Transform(EngineIntrinsics engineIntrinsics, object? inputData) => inputData switch
+    {
+        PSObject { BaseObject: LtPeer peer } => peer.Address?.ToString() ?? peer.Name,
+        PSObject { BaseObject: PSCustomObject } made => Properties.Select(name => made.Properties[name]?.Value?.ToString()).FirstOrDefault(text => text is not null) ?? inputData,
+        _ => inputData,
+    };
+}
+
+/// <summary>From what a person wrote to peers: by name or tunnel address, wildcards allowed, or by a destination that is routed to them.</summary>
+internal static class PeerFinder
+{
+    private const string Remedy = "Get-LtPeer shows the peers that there are.";
+
+    /// <summary>
+    /// Peers of the tunnels that are looked through. Each text without wildcards that names none becomes an error, with a word of its own when it names
+    /// this machine.
+    /// </summary>
+    public static async Task<IReadOnlyList<FoundPeer>> FindAsync(
+        CommandOutput output, TunnelRole? role, string[]? networks, string[] peers, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.ByNameAsync(output, role, networks, cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<FoundPeer> all = await TunnelFinder.AskAllAsync<FoundPeer>(
+            output, tunnels, async tunnel => [.. (await tunnel.GetPeersAsync(cancellationToken).ConfigureAwait(false)).Select(status => new FoundPeer(tunnel, status))])
+            .ConfigureAwait(false);
+        var filter = new NameFilter(peers);
+        FoundPeer[] found = [.. all.Where(peer => filter.Accepts(NamesOf(peer.Status)))];
+        string[] missing = [.. filter.Unmatched];
+        if (missing.Length == 0)
+            return found;
+
+        var own = new NameFilter(missing);
+        foreach (FoundTunnel tunnel in await TunnelFinder.StatusOfAllAsync(output, tunnels, cancellationToken).ConfigureAwait(false))
+            own.Accepts(tunnel.Status.Addresses.Select(address => address.Split('/')[0]).Append(tunnel.Status.Name));
+        string[] unknown = [.. own.Unmatched];
+        foreach (string text in missing)
+            output.WriteError(unknown.Contains(text) ? ErrorRecords.NotFound("peer", text, Remedy) : Itself(text), text);
+        return found;
+    }
+
+    private static IEnumerable<string> NamesOf(PeerStatus peer) => peer.Addresses.Select(address => address.ToString()).Concat(peer.Routes).Append(peer.Name);
+
+    private static LightTunnelException Itself(string text) => new(
+        LightTunnelError.InvalidOption, $"'{text}' is this machine itself.", "Name another member. " + Remedy) { Target = text };
+}
