@@ -52,9 +52,9 @@ internal sealed class NetworkStorm : IDisposable
 
     /// <summary>
     /// A member and the server in a quiet minute: a ping and its answer every 10 s, where the seventh may fall into the minute, a handshake, and the NAT looked
-    /// at every half minute.
+    /// at every half minute, by eight probes at most.
     /// </summary>
-    private const int QuietMember = (2 * 7) + 3 + (2 * 8);
+    private const int QuietMember = (2 * 7) + 3 + (2 * 2 * 8);
 
     /// <summary>A probe and an answer every 10 s, where the seventh may fall into the minute.</summary>
     private const int QuietDirectPeer = 2 * 7;
