@@ -149,6 +149,20 @@ public sealed class NatPairTests
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(60)));
     }
 
+    /// <summary>
+    /// Packets that wait for keys are traffic: a dead path is left within a second, and the next handshake, 5.3 s after the first, goes
+    /// by the server.
+    /// </summary>
+    [Fact]
+    public void FirstPacket_AfterTheIdlePathDied_ArrivesThroughTheServer()
+    {
+        using Scene scene = Start(nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(5)));
+        scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
+        alice.Send(bob.Address, "hello");
+        Assert.True(scene.Network.RunUntil(() => bob.TakeReceived().Contains("hello"), TimeSpan.FromSeconds(6)));
+    }
+
     private static Scene Start(string first, string second, out SimulatedNode alice, out SimulatedNode bob)
     {
         var scene = new Scene(1, Conditions);
