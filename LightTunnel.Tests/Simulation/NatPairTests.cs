@@ -174,7 +174,7 @@ public sealed class NatPairTests
         scene.Internet.AddLan("right", NatKind.PortRestrictedCone, "bob");
         scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
         scene.Network.StartServer();
-        SimulatedNode alice = Join(scene, "alice"), bob = Join(scene, "bob");
+        SimulatedNode alice = scene.Join("alice"), bob = scene.Join("bob");
         scene.Network.Run(TimeSpan.FromMinutes(8));
         scene.Internet.HealBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromMinutes(20)));
