@@ -214,6 +214,13 @@ internal sealed class PeerTraversal : IDisposable
         Retry(now);
     }
 
+    /// <summary>The server takes the peer for gone: what was proven is proven anew or given up within a second.</summary>
+    public void Doubt()
+    {
+        foreach (ProbedPath path in _paths.All)
+            path.Doubt();
+    }
+
     /// <summary>Everything is tried again at once, with an introduction.</summary>
     public void Retry(long now)
     {
@@ -378,6 +385,8 @@ internal sealed class PeerTraversal : IDisposable
 
     private ProbePace PaceOf(ProbedPath path, PathAddress? kept, PathAddress? inUse, bool busy)
     {
+        if (path.IsDoubted)
+            return ProbePace.Busy;
         if (path.Key == kept)
             return busy && path.Key == inUse ? ProbePace.Busy : busy ? ProbePace.Standby : ProbePace.KeepAlive;
         // Other members are not troubled for a second choice while there is a direct path.
