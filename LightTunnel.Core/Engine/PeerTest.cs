@@ -14,6 +14,9 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     /// <summary>Percent of the progress that the attempt stands for.</summary>
     private const int AttemptShare = 60;
 
+    /// <summary>Measurements at most; a path that comes and goes is one that people want to be told of.</summary>
+    private const int MaximumRounds = 3;
+
     /// <summary>The peer's link is waited for this long.</summary>
     private static readonly TimeSpan LinkPatience = TimeSpan.FromSeconds(5);
 
@@ -32,6 +35,8 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     private PathType _measured;
     private long _measuring;
     private long _serverMeasured;
+    private long _tried;
+    private int _rounds;
 
     /// <param name="node">The node that tests.</param>
     /// <param name="peer">The peer.</param>
@@ -48,7 +53,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         _started = time.GetTimestamp();
         if (!IsThere)
             return;
-        node.TryDirect(peer);
+        Try(_started);
         node.WantLink(peer);
     }
 
@@ -82,7 +87,13 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
 
     private bool IsDirect => _peer.PathType is PathType.Lan or PathType.Direct;
 
-    private bool IsAttempting(long now) => !IsDirect && now - _started < _time.Ticks(_request.Timeout) && _node.IsTryingDirect(_peer, _started);
+    private bool IsAttempting(long now) => !IsDirect && now - _started < _time.Ticks(_request.Timeout) && _node.IsTryingDirect(_peer, _tried);
+
+    private void Try(long now)
+    {
+        _tried = now;
+        _node.TryDirect(_peer);
+    }
 
     private long TellAttempt(long now)
     {
@@ -97,6 +108,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         {
             _pings = new PingSeries(_node, _peer, new int[_request.Count], PingSeries.OrdinaryInterval, _time);
             _measured = _peer.PathType;
+            _rounds++;
         }
 
         int sent = _pings.Sent;
@@ -107,10 +119,15 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         Tell("Measuring the path", AttemptShare + ((100 - AttemptShare) * _pings.Sent / _request.Count));
         if (!_pings.IsDone)
             return next;
-        if (_peer.PathType != _measured && IsDirect)
+        // What was measured is no measure of a path that came up meanwhile, and one that was direct before the test may be dead by now, which only shows
+        // when it is used: then there is an attempt to be made.
+        bool isOther = _peer.PathType != _measured || (IsDirect && !_peer.IsServer && _pings.Result.Answered == 0);
+        if (isOther && _rounds < MaximumRounds)
         {
-            // The direct path came up meanwhile: what was measured is no measure of it.
             _pings = null;
+            _measuring = 0;
+            if (!IsDirect)
+                Try(now);
             return now;
         }
 
