@@ -203,7 +203,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         string[] lines = (await shell.ShowAsync("Test-LtConfiguration bad.yaml")).Split('\n');
 
         Assert.Contains(lines, line => line.StartsWith("   Path: ", StringComparison.Ordinal));
-        Assert.Contains("Line Column Key              Message", lines);
+        Assert.Contains("Line Column Key               Message", lines);
         Assert.Contains(lines, line => line.StartsWith("   3      1 listenPrt        ", StringComparison.Ordinal));
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 80));
     }
