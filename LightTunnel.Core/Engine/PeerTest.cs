@@ -67,13 +67,19 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         if (_measuring == 0)
         {
             _measuring = now;
+            _measured = _peer.PathType;
             _node.WantLink(_peer);
+            // What was sent by the path that is dead is lost; its next turn may be five seconds from now.
+            if (_rounds++ > 0 && _peer.Link is { HasSession: false } link)
+                link.RequestHandshake(force: true);
         }
 
         if (_peer.Link is not { HasSession: true } && now - _measuring < _time.Ticks(LinkPatience))
         {
+            if (_peer.PathType != _measured && _rounds < MaximumRounds)
+                return Again(now);
             Tell("Waiting for keys", AttemptShare);
-            return _measuring + _time.Ticks(LinkPatience);
+            return Math.Min(now + _time.Ticks(TellInterval), _measuring + _time.Ticks(LinkPatience));
         }
 
         return Measure(now);
@@ -88,6 +94,15 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     private bool IsDirect => _peer.PathType is PathType.Lan or PathType.Direct;
 
     private bool IsAttempting(long now) => !IsDirect && now - _started < _time.Ticks(_request.Timeout) && _node.IsTryingDirect(_peer, _tried);
+
+    private long Again(long now)
+    {
+        _pings = null;
+        _measuring = 0;
+        if (!IsDirect)
+            Try(now);
+        return now;
+    }
 
     private void Try(long now)
     {
@@ -108,7 +123,6 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         {
             _pings = new PingSeries(_node, _peer, new int[_request.Count], PingSeries.OrdinaryInterval, _time);
             _measured = _peer.PathType;
-            _rounds++;
         }
 
         int sent = _pings.Sent;
@@ -123,13 +137,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         // when it is used: then there is an attempt to be made.
         bool isOther = _peer.PathType != _measured || (IsDirect && !_peer.IsServer && _pings.Result.Answered == 0);
         if (isOther && _rounds < MaximumRounds)
-        {
-            _pings = null;
-            _measuring = 0;
-            if (!IsDirect)
-                Try(now);
-            return now;
-        }
+            return Again(now);
 
         // The way through the server is the longer one.
         long patience = _serverMeasured + _time.Ticks(ServerPatience);

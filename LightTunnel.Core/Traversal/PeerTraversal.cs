@@ -188,6 +188,8 @@ internal sealed class PeerTraversal : IDisposable
         Introduced = now;
         if (!IsDirectAllowed)
             return false;
+        // The peer may have lost the path that this node still takes for proven.
+        Doubt();
         bool guess = allowGuesses && _guesses.IsGiven(now) && !IsProven;
         PunchPlan plan = PunchPlan.Create(_local, _remote, _leads, guess);
         // The plan that has begun guessing does so to its end; a second introduction is of use only if it can guess better.
@@ -214,7 +216,7 @@ internal sealed class PeerTraversal : IDisposable
         Retry(now);
     }
 
-    /// <summary>The server takes the peer for gone: what was proven is proven anew or given up within a second.</summary>
+    /// <summary>Something says that the peer is gone or has lost its paths: what was proven is proven anew or given up within a second.</summary>
     public void Doubt()
     {
         foreach (ProbedPath path in _paths.All)

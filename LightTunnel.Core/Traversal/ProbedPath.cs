@@ -215,7 +215,7 @@ internal sealed class ProbedPath
         return next;
     }
 
-    /// <summary>Something says that the peer may be gone: what was proven is asked for as closely as if data flowed.</summary>
+    /// <summary>Something says that it may be dead: what was proven is asked for as closely as if data flowed.</summary>
     public void Doubt() => IsDoubted = IsProven;
 
     /// <summary>The network changed: what was proven is so no more, what was measured counts for nothing.</summary>
