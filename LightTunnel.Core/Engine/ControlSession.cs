@@ -18,6 +18,7 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
 
     private ControlChannel? _channel;
     private RateLimiter? _introductions;
+    private long _reachabilityTold;
 
     /// <summary>The number that the client chose; frames of another are not of this registration.</summary>
     public uint Conversation { get; } = conversation;
@@ -29,7 +30,17 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
     public DirectoryCursor? DirectoryCursor { get; set; }
 
     /// <summary>Server: how the member may be reached, null until it told.</summary>
-    public Reachability? Reachability { get; set; }
+    public Reachability? Reachability { get; private set; }
+
+    /// <summary>Server: how long ago it told that.</summary>
+    public TimeSpan ReachabilityAge => time.GetElapsedTime(_reachabilityTold);
+
+    /// <summary>Server: takes what the member tells.</summary>
+    public void SetReachability(Reachability reachability)
+    {
+        Reachability = reachability;
+        _reachabilityTold = time.GetTimestamp();
+    }
 
     /// <summary>Server: members that this one was introduced to.</summary>
     public HashSet<uint> IntroducedTo { get; } = [];

@@ -51,6 +51,9 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
 
     private static readonly TimeSpan BusyFor = TimeSpan.FromSeconds(5);
 
+    /// <summary>Who asked for an introduction is about to guess for so long.</summary>
+    private static readonly TimeSpan AskingTime = TimeSpan.FromSeconds(2);
+
     private readonly ClientOptions _options;
     private readonly PrivateKey _identity;
     private readonly MemberPeers _members;
@@ -160,9 +163,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         var candidates = CandidateList.Create(introduction.Reachability.Candidates.Where(candidate => !IsInTunnel(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(peer, candidates);
-        bool wantsPrediction = traversal.WantsPrediction(now) && !Own.IsPredictionFresh(now);
-        Begin(traversal, now + Time.Ticks(introduction.Delay), now, MayGuess(peer, now));
-        if (wantsPrediction)
+        Begin(traversal, now + Time.Ticks(introduction.Delay), now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
+        if (introduction.Guessing == Guessing.AfterPrediction && traversal.TryPredict(now) && MayGuess(peer, now))
             Own.IntroduceWithPrediction(peer.MemberId, now);
         _host.Hurry(peer);
     }
@@ -182,7 +184,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     public void OnWanted(Peer peer)
     {
         if (_memberId != 0 && peer.Traversal is null && TraversalOf(peer) is not null)
-            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
+            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = true });
     }
 
     /// <summary>Everything is tried at once to reach the member directly.</summary>
@@ -192,7 +194,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (_memberId == 0 || TraversalOf(peer) is not { } traversal)
             return false;
         traversal.Retry(Time.GetTimestamp());
-        _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
+        _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = true });
         _host.Hurry(peer);
         return true;
     }
@@ -251,16 +253,20 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (changed)
         {
             OnPathsChanged(peer);
-            Own.OnPathLost(now);
+            if (traversal.TakeLoss())
+                Own.OnPathLost(now);
         }
 
         LogFailure(peer, traversal);
         if (!traversal.TakeIntroductionRequest())
             return next;
-        if (traversal.WantsPrediction(now) && MayGuess(peer, now))
+        bool withGuesses = traversal.MayAskForGuesses(now, IsBusy(peer, now)) && MayGuess(peer, now);
+        if (withGuesses)
+            traversal.GuessesAskedAt = now;
+        if (withGuesses && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(peer.MemberId, now);
         else
-            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
+            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = withGuesses });
         return next;
     }
 
@@ -391,10 +397,15 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Ports are guessed for few members at once; those that data waits for go first.</summary>
     private bool MayGuess(Peer peer, long now)
     {
-        int guessing = _members.All.Count(member => member != peer && member.Traversal is { IsGuessing: true });
-        bool busy = peer.LastTraffic != long.MinValue && now - peer.LastTraffic < Time.Ticks(BusyFor);
-        return guessing < (busy ? MaximumGuessingBusy : MaximumGuessing);
+        int guessing = _members.All.Count(
+            member => member != peer && member.Traversal is { } other && (other.IsGuessing || now - other.GuessesAskedAt < Time.Ticks(AskingTime)));
+        if (Own.Nat.IsRandom && !_sockets.HasRoomFor(PunchPlan.BirthdaySockets))
+            return false;
+        // Each guess of one pair would move the counter that another's prediction stands on.
+        return guessing < (Own.Nat.IsPredictable ? 1 : IsBusy(peer, now) ? MaximumGuessingBusy : MaximumGuessing);
     }
+
+    private bool IsBusy(Peer peer, long now) => peer.LastTraffic != long.MinValue && now - peer.LastTraffic < Time.Ticks(BusyFor);
 
     /// <summary>
     /// A peer that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it until
