@@ -381,7 +381,10 @@ internal sealed class PeerTraversal : IDisposable
         if (path.Key == kept)
             return busy && path.Key == inUse ? ProbePace.Busy : busy ? ProbePace.Standby : ProbePace.KeepAlive;
         // Other members are not troubled for a second choice while there is a direct path.
-        return busy && !(path.Key.IsRelayed && IsProven) ? ProbePace.Standby : ProbePace.Rest;
+        if (!busy || (path.Key.IsRelayed && IsProven))
+            return ProbePace.Rest;
+        // What breaks the path in use may have broken the second choice too: that is to be known when it is needed, not a second later.
+        return inUse is { } used && _paths.TryGet(used, out ProbedPath? first) && first.Misses > 0 ? ProbePace.Busy : ProbePace.Standby;
     }
 
     private void RunPlan(long now, PathAddress? inUse, List<OutgoingProbe> output)

@@ -1,0 +1,75 @@
+using LightTunnel.Engine;
+using LightTunnel.Lab.Internet;
+using LightTunnel.Routing;
+using LightTunnel.Tests.Engine;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+using Xunit;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>Several paths, large networks and bad moments: what has to go on when the first plan does not work out.</summary>
+public sealed class PathUpkeepTests
+{
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
+
+    [Fact]
+    public void AllPathsDieAtOnce_TheServerTakesOverWithinASecond() => Seeds.Run(10, seed =>
+    {
+        using Scene scene = TwoFamilies(seed, NatKind.Open, out SimulatedNode alice, out SimulatedNode bob);
+        Exchange(scene, alice, bob, TimeSpan.FromSeconds(3 + (seed * 0.6)));
+        Assert.True(IsDirect(alice, bob) && IsDirect(bob, alice));
+        Assert.All([alice.Peer("bob"), bob.Peer("alice")], peer => Assert.Equal(2, peer.Traversal!.Paths.Count(path => path.IsProven)));
+
+        scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
+        TimeSpan gap = Exchange(scene, alice, bob, TimeSpan.FromSeconds(10));
+        Assert.InRange(gap, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1.1));
+    });
+
+    private static Scene TwoFamilies(int seed, NatKind kind, out SimulatedNode alice, out SimulatedNode bob, double jitter = 0)
+    {
+        var scene = new Scene(seed, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(jitter) });
+        AddHome(scene, "left", kind, "alice", "2001:db8:1::a");
+        AddHome(scene, "right", kind, "bob", "2001:db8:2::b");
+        scene.Network.StartServer();
+        alice = scene.Join("alice");
+        bob = scene.Join("bob");
+        (SimulatedNode first, SimulatedNode second) = (alice, bob);
+        Assert.True(scene.Network.RunUntil(() => IsDirect(first, second) && IsDirect(second, first), Soon));
+        return scene;
+    }
+
+    private static void AddHome(Scene scene, string lan, NatKind kind, string host, string address) =>
+        scene.Internet.AddAddressV6(scene.Internet.AddLan(lan, kind, host)[0], address);
+
+    private static bool IsDirect(SimulatedNode node, SimulatedNode to) =>
+        node.Node.Peers.FirstOrDefault(peer => peer.Name == to.Name)?.PathType is PathType.Direct or PathType.Lan;
+
+    /// <summary>Both send to each other every 10 ms; returns the longest time without a packet on either side.</summary>
+    private static TimeSpan Exchange(Scene scene, SimulatedNode first, SimulatedNode second, TimeSpan duration)
+    {
+        TimeSpan longest = TimeSpan.Zero;
+        TimeSpan[] last = [scene.Time.Now, scene.Time.Now];
+        SimulatedNode[] both = [first, second];
+        for (TimeSpan end = scene.Time.Now + duration; scene.Time.Now < end;)
+        {
+            first.Send(second.Address, "x");
+            second.Send(first.Address, "x");
+            scene.Network.Run(TimeSpan.FromMilliseconds(10));
+            for (int i = 0; i < 2; i++)
+            {
+                longest = scene.Time.Now - last[i] > longest ? scene.Time.Now - last[i] : longest;
+                if (both[i].TakeReceived().Count > 0)
+                    last[i] = scene.Time.Now;
+            }
+        }
+
+        return longest;
+    }
+
+    private static PrivateKey Copy(PrivateKey key)
+    {
+        Assert.True(PrivateKey.TryParse(key.Reveal(), out PrivateKey? copy));
+        return copy;
+    }
+}
