@@ -53,7 +53,6 @@ internal sealed partial class ClientNode : IDirectPathsHost
             link.RoamingEnabled = false;
             link.Path = PathTo(peer);
             peer.Link = link;
-            _paths.OnWanted(peer);
         }
 
         peer.Link.RequestHandshake();

@@ -178,13 +178,6 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             OnIntroduction(introduction);
     }
 
-    /// <summary>A packet waits for a member that nobody has introduced yet.</summary>
-    public void OnWanted(Peer peer)
-    {
-        if (_memberId != 0 && peer.Traversal is null && TraversalOf(peer) is not null)
-            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
-    }
-
     /// <summary>Everything is tried at once to reach the member directly.</summary>
     /// <returns>False when nothing can be tried: this node is not admitted, or the member's key is of no use.</returns>
     public bool Retry(Peer peer)
@@ -237,7 +230,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Does what is due for one member; returns when to call again.</summary>
     public long RunTimers(Peer peer, long now)
     {
-        if (peer.Traversal is not { } traversal)
+        // Data flows to or from a member that nobody has introduced yet, or that was away since: the attempt asks for an introduction.
+        if ((peer.IsListedOnline && IsBusy(peer, now) ? TraversalOf(peer) : peer.Traversal) is not { } traversal)
             return long.MaxValue;
         _outgoing.Clear();
         traversal.HasSession = peer.Link is { HasSession: true };
@@ -392,9 +386,10 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     private bool MayGuess(Peer peer, long now)
     {
         int guessing = _members.All.Count(member => member != peer && member.Traversal is { IsGuessing: true });
-        bool busy = peer.LastTraffic != long.MinValue && now - peer.LastTraffic < Time.Ticks(BusyFor);
-        return guessing < (busy ? MaximumGuessingBusy : MaximumGuessing);
+        return guessing < (IsBusy(peer, now) ? MaximumGuessingBusy : MaximumGuessing);
     }
+
+    private bool IsBusy(Peer peer, long now) => peer.LastTraffic != long.MinValue && now - peer.LastTraffic < Time.Ticks(BusyFor);
 
     /// <summary>
     /// A peer that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it until

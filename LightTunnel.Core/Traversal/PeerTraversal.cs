@@ -408,18 +408,22 @@ internal sealed class PeerTraversal : IDisposable
             ScheduleRetry(now, busy: false);
     }
 
-    /// <summary>Without a direct path: everything again, ever more slowly. With one, and only while data flows: what may be as good or better.</summary>
+    /// <summary>
+    /// Without a direct path: everything again, ever more slowly; a member that nobody introduced yet is asked for while data flows. With one, and only while
+    /// data flows: what may be as good or better.
+    /// </summary>
     private void RunRetries(long now, bool busy, PathAddress? inUse, List<OutgoingProbe> output)
     {
         bool proven = IsProven;
-        if (_nextRetry == long.MaxValue && _hasRemote && _run is null && (!proven || busy))
+        bool isIdle = !busy && (proven || !_hasRemote);
+        if (_nextRetry == long.MaxValue && _run is null && !isIdle)
             _nextRetry = Math.Max(now, SoonestRound);
         // Data waits for a better path than the server's, or may need a second one: no time for an idle pair's long pauses.
         if (busy && !proven)
             _nextRetry = Math.Min(_nextRetry, Math.Max(now, SoonestRound));
         if (_nextRetry > now)
             return;
-        if (proven && !busy)
+        if (isIdle)
         {
             // An idle pair exchanges what keeps its path open, and nothing else.
             _nextRetry = long.MaxValue;

@@ -26,6 +26,36 @@ public sealed class PathUpkeepTests
         Assert.InRange(gap, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1.1));
     });
 
+    [Fact]
+    public void LargeNetwork_MemberComesBack_TheTwoAreIntroducedAgain()
+    {
+        using var network = new SimulatedNetwork { IsDirectBlocked = true };
+        network.StartServer(options => options with { MaxClients = 100 });
+        PrivateKey identity = network.NewKey();
+        SimulatedNode alice = network.AddClient("alice");
+        SimulatedNode bob = network.AddClient("bob", identity: Copy(identity));
+        for (int i = 0; i < Introducer.EagerUpTo; i++)
+            network.AddClient($"other{i}");
+        Assert.True(network.RunUntil(() => network.Nodes.All(node => node.IsUp && node.Node.Peers.Count() == Introducer.EagerUpTo + 2), TimeSpan.FromSeconds(10)));
+        alice.Send(bob.Address, "by the server");
+        network.Run(Soon);
+        Assert.Contains("by the server", bob.TakeReceived());
+
+        network.Stop(bob);
+        network.Run(Soon);
+        bob = network.AddClient("bob", identity: identity);
+        network.Run(Soon);
+        network.IsDirectBlocked = false;
+        Assert.Equal(PathType.Server, alice.Peer("bob").PathType);
+        for (int i = 0; i < 100 && !IsDirect(alice, bob); i++)
+        {
+            alice.Send(bob.Address, "hello again");
+            network.Run(TimeSpan.FromMilliseconds(100));
+        }
+
+        Assert.True(IsDirect(alice, bob));
+    }
+
     private static Scene TwoFamilies(int seed, NatKind kind, out SimulatedNode alice, out SimulatedNode bob, double jitter = 0)
     {
         var scene = new Scene(seed, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(jitter) });
