@@ -352,7 +352,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     {
         if (outcome == ProbeOutcome.AnswerTaken)
             Own.OnMemberAnswer(from, seenFrom);
-        else if (outcome == ProbeOutcome.Answered && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
+        else if (outcome == ProbeOutcome.Answered && from.IsIPv4 == Own.PublicEndpoint.IsIPv4 && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
             Own.OnUnsolicited();
     }
 

@@ -56,6 +56,28 @@ public sealed class PathUpkeepTests
         Assert.True(IsDirect(alice, bob));
     }
 
+    [Fact]
+    public void ProbeOverIPv6_BeforeAnythingWasSentThere_SaysNothingOfTheNat()
+    {
+        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) });
+        AddHome(scene, "left", NatKind.PortRestrictedCone, "alice", "2001:db8:1::a");
+        AddHome(scene, "right", NatKind.PortRestrictedCone, "bob", "2001:db8:2::b");
+        scene.Network.StartServer();
+        SimulatedNode alice = scene.Join("alice");
+        Assert.True(scene.Network.RunUntil(() => alice.Client.Nat.Filtering != default, Soon));
+        SimulatedNode bob = scene.Network.AddClient("bob", host: "bob");
+        Assert.True(scene.Network.RunUntil(() => alice.Node.Peers.Any(peer => peer.Name == "bob"), Soon));
+
+        // The introduction is late on one side: the other's probes come before anything went out.
+        bool isLate = true;
+        scene.Internet.Filter = (from, to, _) => !(isLate && from.Name == SimulatedNetwork.ServerHost && to.Name == "alice");
+        scene.Network.Run(TimeSpan.FromMilliseconds(600));
+        isLate = false;
+        scene.Network.Run(Soon);
+        Assert.True(IsDirect(alice, bob));
+        Assert.Equal(EndpointDependence.AddressAndPortDependent, alice.Client.Nat.Filtering);
+    }
+
     private static Scene TwoFamilies(int seed, NatKind kind, out SimulatedNode alice, out SimulatedNode bob, double jitter = 0)
     {
         var scene = new Scene(seed, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(jitter) });
