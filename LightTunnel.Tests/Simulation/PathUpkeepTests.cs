@@ -78,6 +78,29 @@ public sealed class PathUpkeepTests
         Assert.Equal(EndpointDependence.AddressAndPortDependent, alice.Client.Nat.Filtering);
     }
 
+    [Fact]
+    public void NewNetworkThatIsSlowToWork_TheNatIsMeasuredWhenItDoes()
+    {
+        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) });
+        scene.Internet.AddLan("left", NatKind.PortRestrictedCone, "alice");
+        SimulatedNat right = scene.Internet.AddNat("right", NatKinds.Layers(NatKind.FullCone)[0], lan: "192.168.7.0/24");
+        scene.Network.StartServer();
+        SimulatedNode alice = scene.Join("alice");
+        Assert.True(scene.Network.RunUntil(() => alice.Client.Nat.Mapping != default, Soon));
+        SimulatedHost host = scene.Internet.Hosts["alice"];
+        foreach (double outage in (double[])[4, 5.3, 5.7, 6.1, 6.5, 7, 8, 9, 11])
+        {
+            host.Uplink.IsCut = true;
+            host.MoveTo(host.Parent == right ? scene.Internet.Nats["left"] : right);
+            alice.Addresses.Changed();
+            scene.Network.Run(TimeSpan.FromSeconds(outage));
+            host.Uplink.IsCut = false;
+            scene.Network.Run(TimeSpan.FromSeconds(15));
+            Assert.True(alice.IsUp);
+            Assert.True(alice.Client.Nat.Mapping == EndpointDependence.EndpointIndependent, $"After {outage} s: {alice.Client.Nat}");
+        }
+    }
+
     private static Scene TwoFamilies(int seed, NatKind kind, out SimulatedNode alice, out SimulatedNode bob, double jitter = 0)
     {
         var scene = new Scene(seed, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(jitter) });
