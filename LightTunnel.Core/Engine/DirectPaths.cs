@@ -223,6 +223,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             LookAtNat(from.Endpoint, seenFrom, outcome);
         if (changed)
             OnPathsChanged(peer);
+        else if (outcome == ProbeOutcome.AnswerTaken)
+            Choose(peer); // What was measured may count for another path now.
         RenewLink(peer, traversal);
         _host.Hurry(peer);
     }

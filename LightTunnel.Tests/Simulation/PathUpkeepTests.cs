@@ -101,6 +101,23 @@ public sealed class PathUpkeepTests
         }
     }
 
+    [Fact]
+    public void IdlePairWithTwoPaths_ExchangesOneProbeAndAnswerPerTenSecondsInEachDirection() => Seeds.Run(20, seed =>
+    {
+        using Scene scene = TwoFamilies(seed, NatKind.Open, out SimulatedNode alice, out SimulatedNode bob, jitter: 5);
+        Exchange(scene, alice, bob, TimeSpan.FromSeconds(4));
+        scene.Network.Run(TimeSpan.FromSeconds(60));
+        var sent = new Dictionary<string, int> { ["alice"] = 0, ["bob"] = 0, ["server"] = 0 };
+        scene.Internet.Filter = (from, to, datagram) =>
+        {
+            if (datagram.Span[0] is 0x11 or 0x12)
+                sent[to.Name == SimulatedNetwork.ServerHost ? "server" : from.Name is "alice" or "bob" ? from.Name : "server"]++;
+            return true;
+        };
+        scene.Network.Run(TimeSpan.FromSeconds(300));
+        Assert.True(sent["alice"] <= 64 && sent["bob"] <= 64 && sent["server"] == 0, $"{sent["alice"]} {sent["bob"]} {sent["server"]}");
+    });
+
     private static Scene TwoFamilies(int seed, NatKind kind, out SimulatedNode alice, out SimulatedNode bob, double jitter = 0)
     {
         var scene = new Scene(seed, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(jitter) });
