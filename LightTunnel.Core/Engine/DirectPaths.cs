@@ -128,7 +128,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     }
 
     /// <summary>A member's id, or what the directory says of it, has changed.</summary>
-    public void OnMember(Peer peer) => Relays.SetMember(peer.MemberId, peer);
+    public void OnMember(Peer peer) => Relays.SetMember(peer);
 
     /// <summary>Forgets the paths to a member that is gone or offline.</summary>
     public void Forget(Peer peer, bool isGone)
@@ -140,7 +140,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         peer.UsedPath = null;
         Relays.Update(peer);
         if (isGone)
-            Relays.SetMember(peer.MemberId, null);
+            Relays.RemoveMember(peer);
     }
 
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
