@@ -1,8 +1,10 @@
 using LightTunnel.Engine;
 using LightTunnel.Lab.Internet;
+using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Transport;
+using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -117,6 +119,36 @@ public sealed class PathUpkeepTests
         scene.Network.Run(TimeSpan.FromSeconds(300));
         Assert.True(sent["alice"] <= 64 && sent["bob"] <= 64 && sent["server"] == 0, $"{sent["alice"]} {sent["bob"]} {sent["server"]}");
     });
+
+    [Fact]
+    public void MemberThatTellsOtherEndpointsAllTheTime_DoesNotMakeOthersFloodThem()
+    {
+        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(5) });
+        scene.Internet.AddLan("left", NatKind.PortRestrictedCone, "alice");
+        scene.Internet.AddLan("right", NatKind.PortRestrictedCone, "bob");
+        scene.Network.StartServer();
+        SimulatedNode alice = scene.Join("alice");
+        SimulatedNode bob = scene.Join("bob");
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, bob) && IsDirect(bob, alice), Soon));
+        SimulatedHost victim = scene.Internet.AddHost("victim");
+        int sent = 0;
+        scene.Internet.Filter = (_, to, _) =>
+        {
+            sent += to == victim ? 1 : 0;
+            return true;
+        };
+        bob.Client.SetPolicy(bob.Peer("alice"), PathPolicy.RelayOnly);
+        for (int i = 0; i < 3000; i++)
+        {
+            IEnumerable<Candidate> victims = Enumerable.Range(1, CandidateList.MaximumCount)
+                .Select(port => new Candidate(CandidateKind.Manual, new UdpEndpoint(victim.Address, 1024 + (i * 16) + port)));
+            bob.Client.Server.Session!.Send(new ReachabilityMessage { Reachability = new Reachability { Candidates = [.. victims] } });
+            scene.Network.Run(TimeSpan.FromMilliseconds(20));
+        }
+
+        // Fifty times a second it is told; once a second it is heard. A plan and its first retries are some 300 probes.
+        Assert.InRange(sent, 1000, (16 + 60) * 400);
+    }
 
     private static Scene TwoFamilies(int seed, NatKind kind, out SimulatedNode alice, out SimulatedNode bob, double jitter = 0)
     {
