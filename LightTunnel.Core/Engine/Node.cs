@@ -47,7 +47,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
 
     private readonly Inbox _inbox;
     private readonly ConcurrentQueue<Action> _commands = new();
-    private readonly PriorityQueue<Peer, long> _timers = new();
+    private readonly DeadlineQueue _timers = new();
     private readonly RateLimiter _icmpLimiter;
     private readonly RateLimiter _ownDestinationLimiter;
     private readonly long _trafficPauseTicks;
@@ -172,12 +172,10 @@ internal abstract partial class Node : ILinkHost, IDisposable
 
         long next = Links.RunTimers();
         long now = Time.GetTimestamp();
-        while (_timers.TryPeek(out Peer? peer, out long due) && due <= now)
+        while (_timers.Earliest <= now)
         {
-            _timers.Dequeue();
-            if (peer.ScheduledAt != due)
-                continue;
-            peer.ScheduledAt = long.MaxValue;
+            var peer = (Peer)_timers.Peek();
+            _timers.Remove(peer);
             Journal.NoteIfKnown(peer);
             Schedule(peer, RunTimers(peer, now));
         }
@@ -185,8 +183,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
         next = Math.Min(next, _tests.Run(now));
         next = Math.Min(next, FinishTurn(now));
         Journal.FinishTurn(State, LastError);
-        if (_timers.TryPeek(out _, out long earliest))
-            next = Math.Min(next, earliest);
+        next = Math.Min(next, _timers.Earliest);
         return _commands.IsEmpty ? next : now;
     }
 
@@ -344,10 +341,8 @@ internal abstract partial class Node : ILinkHost, IDisposable
     /// <summary>Has the peer's timers run at that time, or earlier if that was planned.</summary>
     protected void Schedule(Peer peer, long due)
     {
-        if (due >= peer.ScheduledAt)
-            return;
-        peer.ScheduledAt = due;
-        _timers.Enqueue(peer, due);
+        if (due < peer.Deadline)
+            _timers.Set(peer, due);
     }
 
     /// <summary>Seals a control frame and sends it by the link's path; lost when the link has no keys.</summary>
@@ -466,6 +461,8 @@ internal abstract partial class Node : ILinkHost, IDisposable
             return;
         }
 
+        // Also what waits for keys is traffic: a path that swallows the handshake must not pass for idle.
+        NoteTraffic(peer, Timestamp);
         peer.Staged.Enqueue(packet.ToArray());
         // Data waits: that the path is dead must be noticed as if it flowed.
         peer.Touch(Time.GetTimestamp(), _trafficPauseTicks);

@@ -10,7 +10,7 @@ namespace LightTunnel.Engine;
 /// Another node as this one knows it. The control loop writes; data threads read the members that say so, each of which is a single
 /// reference or word.
 /// </summary>
-internal sealed class Peer
+internal sealed class Peer : IScheduled
 {
     /// <summary>Most packets that wait for the link to be set up.</summary>
     public const int MaximumStaged = 64;
@@ -150,8 +150,11 @@ internal sealed class Peer
     /// <summary>When the route to the peer last changed.</summary>
     public DateTimeOffset Updated { get; set; }
 
-    /// <summary>When this peer's timers are due; entries of the timer queue with another time are stale.</summary>
-    public long ScheduledAt { get; set; } = long.MaxValue;
+    /// <inheritdoc/>
+    public int QueuePosition { get; set; } = -1;
+
+    /// <summary>When this peer's timers are due.</summary>
+    public long Deadline { get; set; } = long.MaxValue;
 
     /// <summary>Packets that wait for the link; control loop only.</summary>
     public Queue<byte[]> Staged { get; } = new();

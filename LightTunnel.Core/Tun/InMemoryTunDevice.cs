@@ -85,6 +85,8 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     public bool TryRead(PacketBatch batch)
     {
         batch.Clear();
+        if (_injected.Count == 0)
+            return false; // What is being injected at this moment is there the next time; a simulation asks often.
         lock (_injected)
             TakeInjected(batch);
         return batch.Count > 0;

@@ -42,8 +42,20 @@ internal sealed class DemoStage(TextWriter output)
     public async Task<ShellResult> RunAsync(
         LabHost host, string command, CancellationToken cancellationToken, string? script = null, object? arguments = null)
     {
-        output.WriteLine($"{host.Name} PS> {command}");
+        Prompt(host, command);
         ShellResult result = await host.Shell.TryInvokeAsync(script ?? command, arguments, render: true, cancellationToken: cancellationToken).ConfigureAwait(false);
+        Show(result);
+        return result is { State: ShellState.Completed, Errors.Count: 0 }
+            ? result
+            : throw new DemoException($"\"{command}\" failed on {host.Name}{(result.State == ShellState.Stopped ? ": it was stopped" : string.Empty)}.");
+    }
+
+    /// <summary>Shows a command at a host's prompt.</summary>
+    public void Prompt(LabHost host, string command) => output.WriteLine($"{host.Name} PS> {command}");
+
+    /// <summary>Shows a command's rendered output.</summary>
+    public void Show(ShellResult result)
+    {
         foreach (string warning in result.Warnings)
             output.WriteLine("WARNING: " + warning);
         string text = result.Text.Trim('\n', '\r');
@@ -54,9 +66,6 @@ internal sealed class DemoStage(TextWriter output)
         }
 
         output.WriteLine();
-        return result is { State: ShellState.Completed, Errors.Count: 0 }
-            ? result
-            : throw new DemoException($"\"{command}\" failed on {host.Name}{(result.State == ShellState.Stopped ? ": it was stopped" : string.Empty)}.");
     }
 
     /// <summary>Shows what was found, and fails when it is not as it should be.</summary>

@@ -162,6 +162,12 @@ internal sealed partial class Tour
             await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
             _stage.Say("alice has a TCP connection to bob, on which a number goes there and back every 20 ms.");
             heartbeat.Forget();
+            using var stopWatching = CancellationTokenSource.CreateLinkedTokenSource(_cancellationToken);
+            string watch = $"Watch-LtRoute {BobAddress}";
+            var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            Task<ShellResult> watching = Alice.Shell.TryInvokeAsync(
+                watch, runspace: "watch", render: true, onOutput: _ => begun.TrySetResult(), cancellationToken: stopWatching.Token);
+            await begun.Task.WaitAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
             _laboratory.CutBetween("alice", "bob");
             await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
             _stage.Say("The path between their two homes was cut. Who is relayed now?");
@@ -174,6 +180,11 @@ internal sealed partial class Tour
             _stage.Find(await BecomesAsync("Direct").ConfigureAwait(false), "the path was healed, and alice reaches bob directly again");
             await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
             _stage.Find(true, string.Create(CultureInfo.InvariantCulture, $"the way back went unnoticed: the longest silence was {heartbeat.LongestSilence.TotalSeconds:F2} s"));
+            await stopWatching.CancelAsync().ConfigureAwait(false);
+            _stage.Say("All the while somebody watched the route, and then pressed Ctrl+C:");
+            _stage.Say(string.Empty);
+            _stage.Prompt(Alice, watch);
+            _stage.Show(await watching.ConfigureAwait(false));
         }
     }
 

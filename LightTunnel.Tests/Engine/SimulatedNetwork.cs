@@ -192,14 +192,14 @@ internal sealed class SimulatedNetwork : IDisposable
     {
         SimulatedNode? node = null;
         PolledSocket socket = _internet.Open(host, port, () => node?.MarkReady());
-        node = new SimulatedNode(name, host, new InMemoryTunDevice(name, Nodes.Count + 1), socket, Time, new Random(_random.Next()), make);
+        node = new SimulatedNode(name, host, new InMemoryTunDevice(name, Nodes.Count + 1), socket, new NodeClock(Time), new Random(_random.Next()), make);
         _pump.Add(node);
         return node;
     }
 }
 
 /// <summary>One node of a <see cref="SimulatedNetwork"/>, on whichever internet.</summary>
-internal sealed class SimulatedNode : IDisposable
+internal sealed class SimulatedNode : IScheduled, IDisposable
 {
     private readonly Func<PacketBatch, bool> _tryReceive;
     private readonly OutboundPath _outbound;
@@ -207,18 +207,19 @@ internal sealed class SimulatedNode : IDisposable
     private bool _isReady;
 
     public SimulatedNode(
-        string name, string host, InMemoryTunDevice tun, PolledSocket socket, TimeProvider time, Random jitter, Func<NodeServices, Node> make)
+        string name, string host, InMemoryTunDevice tun, PolledSocket socket, NodeClock clock, Random jitter, Func<NodeServices, Node> make)
     {
         Name = name;
         Host = host;
+        Clock = clock;
         Tun = tun;
         Transport = socket.Transport;
         _tryReceive = socket.TryReceive;
-        Log = new TunnelLog(name, time, LogLevel.Debug);
-        Node = make(new NodeServices(time, tun, Transport, Log)
+        Log = new TunnelLog(name, clock, LogLevel.Debug);
+        Node = make(new NodeServices(clock, tun, Transport, Log)
         {
             Jitter = jitter,
-            PortMapper = Transport is SimulatedSocket simulated ? new SimulatedPortMapper(simulated.Host, (VirtualTime)time) : new NoPortMapper(),
+            PortMapper = Transport is SimulatedSocket simulated ? new SimulatedPortMapper(simulated.Host, clock.Common) : new NoPortMapper(),
         });
         Node.Woken = MarkReady;
         _outbound = new OutboundPath(Node);
@@ -231,6 +232,9 @@ internal sealed class SimulatedNode : IDisposable
     public string Name { get; }
 
     public string Host { get; }
+
+    /// <summary>The machine's own clock.</summary>
+    public NodeClock Clock { get; }
 
     public InMemoryTunDevice Tun { get; }
 
@@ -248,8 +252,11 @@ internal sealed class SimulatedNode : IDisposable
 
     public ClientNode Client => (ClientNode)Node;
 
+    /// <inheritdoc/>
+    public int QueuePosition { get; set; } = -1;
+
     /// <summary>When the node wants to be stepped at the latest.</summary>
-    public long Deadline { get; private set; } = long.MaxValue;
+    public long Deadline { get; set; } = long.MaxValue;
 
     public PacketCounters Outbound => _outbound.Counters;
 
@@ -270,11 +277,8 @@ internal sealed class SimulatedNode : IDisposable
         Ready?.Invoke();
     }
 
-    /// <summary>The deadline has come.</summary>
-    public void ForgetDeadline() => Deadline = long.MaxValue;
-
-    /// <summary>Does everything that can be done now.</summary>
-    public void Step()
+    /// <summary>Does everything that can be done now, and returns when it wants to be stepped again at the latest.</summary>
+    public long Step()
     {
         StepBuffers buffers = StepBuffers.OfThisThread;
         while (_tryReceive(buffers.Datagrams))
@@ -293,7 +297,18 @@ internal sealed class SimulatedNode : IDisposable
 
         // What woke the control loop until here is done by it now; what wakes it from here on needs another step.
         _isReady = false;
-        Deadline = Node.RunControl();
+        return Node.RunControl();
+    }
+
+    /// <summary>The machine sleeps: nothing of it runs until <see cref="WakeUp"/>. Whether its network is there meanwhile is another matter.</summary>
+    public void FallAsleep() => Clock.FallAsleep();
+
+    /// <summary>The machine goes on where it stopped.</summary>
+    public void WakeUp()
+    {
+        Clock.WakeUp();
+        _isReady = false;
+        MarkReady();
     }
 
     public Peer Peer(string name) => Node.Peers.Single(peer => peer.Name == name);
@@ -334,7 +349,7 @@ internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
             SimulatedSocket socket => socket.Host.Address,
             _ => throw new InvalidOperationException("This transport has no address."),
         };
-        IPAddress?[] all = [address, (services.Transport as SimulatedSocket)?.Host.AddressV6, Another];
+        IPAddress?[] all = [address.Equals(IPAddress.None) ? null : address, (services.Transport as SimulatedSocket)?.Host.AddressV6, Another];
         return [.. all.OfType<IPAddress>().Select((own, index) => new LocalAddressInfo($"eth{index}", TunnelAddress.FromIPAddress(own)))];
     }
 

@@ -77,6 +77,28 @@ public sealed class DirectThroughCommandsTests
         await heartbeat.WaitForAnswerAsync(Patience, Token);
     }
 
+    [Fact]
+    public async Task AnotherAddressOfTheMachine_IsToldToTheOthers_WithoutARestart()
+    {
+        await using Laboratory laboratory = await StartAsync(NatKinds.Layers(NatKind.PortRestrictedCone), NatKinds.Layers(NatKind.PortRestrictedCone));
+        await RunningNetwork.JoinAllAsync(laboratory);
+        await BecomesAsync(laboratory, "bob", "alice", "Direct");
+        CommandResult added = await laboratory["alice"].ExecuteAsync("ip", ["address", "add", "192.168.1.77/24", "dev", "wan"], Token);
+        Assert.Equal(0, added.ExitCode);
+
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        deadline.CancelAfter(Patience);
+        ShellResult told;
+        do
+        {
+            told = await laboratory["bob"].Shell.InvokeAsync(
+                "(Test-LtP2P alice -Count 1).Candidates | Where-Object { \"$($_.Endpoint)\".StartsWith('192.168.1.77:') }", cancellationToken: deadline.Token);
+        }
+        while (told.Output.Count == 0);
+        Assert.Equal("Host", told.Output[0].Text("Kind"));
+        await BecomesAsync(laboratory, "bob", "alice", "Direct");
+    }
+
     private static Task<Laboratory> StartAsync(IReadOnlyList<NatSettings> left, IReadOnlyList<NatSettings> right) =>
         LabFixture.StartAsync(Topology.OpenHosts(Delay, "server")
             .WithLan("left", left, WireConditions.WithDelay(Delay / 2), "alice").WithLan("right", right, WireConditions.WithDelay(Delay / 2), "bob"));

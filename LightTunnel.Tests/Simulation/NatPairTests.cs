@@ -149,6 +149,56 @@ public sealed class NatPairTests
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(60)));
     }
 
+    /// <summary>
+    /// Packets that wait for keys are traffic: a dead path is left within a second, and the next handshake, 5.3 s after the first, goes
+    /// by the server.
+    /// </summary>
+    [Fact]
+    public void FirstPacket_AfterTheIdlePathDied_ArrivesThroughTheServer()
+    {
+        using Scene scene = Start(nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(5)));
+        scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
+        alice.Send(bob.Address, "hello");
+        Assert.True(scene.Network.RunUntil(() => bob.TakeReceived().Contains("hello"), TimeSpan.FromSeconds(6)));
+    }
+
+    /// <summary>
+    /// Both sides pause between their guesses, ever longer. Unless both guess at the same time, thousands of datagrams are for nothing.
+    /// </summary>
+    [Fact]
+    public void Guesses_AfterManyFailures_AreMadeByBothAtOnce()
+    {
+        using var scene = new Scene(1, Conditions);
+        scene.Internet.AddLan("left", NatKind.SymmetricRandom, "alice");
+        scene.Internet.AddLan("right", NatKind.PortRestrictedCone, "bob");
+        scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
+        scene.Network.StartServer();
+        SimulatedNode alice = Join(scene, "alice"), bob = Join(scene, "bob");
+        scene.Network.Run(TimeSpan.FromMinutes(8));
+        scene.Internet.HealBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromMinutes(20)));
+    }
+
+    /// <summary>A new public address is no sign that the mapping depends on the destination: what was seen before and after it must not be compared.</summary>
+    [Fact]
+    public void NewPublicAddress_IsNotTakenForASymmetricNat()
+    {
+        using Scene scene = Start(nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(5)));
+        scene.Network.Run(TimeSpan.FromSeconds(10));
+        Assert.Equal("Port-Restricted Cone", alice.Client.Nat.ClassicName);
+        scene.Internet.Nats["left"].ChangeAddress();
+        for (int i = 0; i < 240; i++)
+        {
+            alice.Send(bob.Address, "to bob");
+            bob.Send(alice.Address, "to alice");
+            scene.Network.Run(TimeSpan.FromMilliseconds(250));
+        }
+
+        Assert.Equal("Port-Restricted Cone", alice.Client.Nat.ClassicName);
+    }
+
     private static Scene Start(string first, string second, out SimulatedNode alice, out SimulatedNode bob)
     {
         var scene = new Scene(1, Conditions);

@@ -1,4 +1,5 @@
 using LightTunnel.Tests.Engine;
+using LightTunnel.WireGuard;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;
@@ -14,8 +15,7 @@ internal sealed class NodePump(VirtualTime time, ISimulatedInternet internet)
 
     private readonly List<SimulatedNode> _nodes = [];
     private readonly Queue<SimulatedNode> _ready = new();
-    private readonly PriorityQueue<SimulatedNode, (long Deadline, long Order)> _deadlines = new();
-    private long _order;
+    private readonly DeadlineQueue _deadlines = new();
 
     public IReadOnlyList<SimulatedNode> Nodes => _nodes;
 
@@ -32,6 +32,7 @@ internal sealed class NodePump(VirtualTime time, ISimulatedInternet internet)
     public void Remove(SimulatedNode node)
     {
         _nodes.Remove(node);
+        _deadlines.Remove(node);
         node.Ready = null;
     }
 
@@ -44,7 +45,7 @@ internal sealed class NodePump(VirtualTime time, ISimulatedInternet internet)
         {
             if (time.GetTimestamp() >= end)
                 return false;
-            time.AdvanceTo(Math.Min(end, Math.Max(time.GetTimestamp() + 1, Math.Min(internet.NextDue, NextDeadline()))));
+            time.AdvanceTo(Math.Min(end, Math.Max(time.GetTimestamp() + 1, Math.Min(internet.NextDue, _deadlines.Earliest))));
             WakeDue();
             SettleReady();
         }
@@ -66,37 +67,22 @@ internal sealed class NodePump(VirtualTime time, ISimulatedInternet internet)
         for (int steps = 0; _ready.TryDequeue(out SimulatedNode? node); steps++)
         {
             Assert.True(steps < MostStepsAtOnce, "The network never comes to rest.");
-            if (node.Ready is null)
-                continue; // Removed meanwhile.
-            long before = node.Deadline;
-            node.Step();
+            if (node.Ready is null || node.Clock.IsAsleep)
+                continue; // Removed meanwhile, or marked again when it wakes up.
+            _deadlines.Set(node, node.Clock.CommonTime(node.Step()));
             Steps++;
-            if (node.Deadline != before && node.Deadline != long.MaxValue)
-                _deadlines.Enqueue(node, (node.Deadline, _order++));
             if (_ready.Count == 0)
                 internet.Pump();
         }
     }
 
-    private long NextDeadline()
-    {
-        while (_deadlines.TryPeek(out SimulatedNode? node, out (long Deadline, long Order) key))
-        {
-            if (node.Ready is not null && node.Deadline == key.Deadline)
-                return key.Deadline;
-            _deadlines.Dequeue();
-        }
-
-        return long.MaxValue;
-    }
-
     private void WakeDue()
     {
         long now = time.GetTimestamp();
-        while (NextDeadline() <= now)
+        while (_deadlines.Earliest <= now)
         {
-            SimulatedNode node = _deadlines.Dequeue();
-            node.ForgetDeadline();
+            var node = (SimulatedNode)_deadlines.Peek();
+            _deadlines.Remove(node);
             node.MarkReady();
         }
     }

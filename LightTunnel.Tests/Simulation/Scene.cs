@@ -7,11 +7,18 @@ namespace LightTunnel.Tests.Simulation;
 /// <summary>A network with its internet, and what is always true of one.</summary>
 internal sealed class Scene : IDisposable
 {
+    private readonly StreamWriter? _trace;
+
     public Scene(int seed, LinkConditions conditions)
     {
         Internet = new SimulatedInternet(Time, seed) { DefaultConditions = conditions };
         Internet.AddHost(SimulatedNetwork.ServerHost, address: SimulatedNetwork.ServerHost);
         Network = new SimulatedNetwork(seed, Time, Internet);
+        if (Environment.GetEnvironmentVariable("LIGHTTUNNEL_TRACE") is { Length: > 0 } path)
+        {
+            _trace = File.CreateText(path);
+            Internet.Trace = _trace.WriteLine;
+        }
     }
 
     public VirtualTime Time { get; } = new();
@@ -66,5 +73,18 @@ internal sealed class Scene : IDisposable
         }
     }
 
-    public void Dispose() => Network.Dispose();
+    /// <summary>Writes a line between the datagrams of the trace, when there is one.</summary>
+    public void Note(string text) => _trace?.WriteLine($"{Time.Now.TotalMilliseconds,12:F3} == {text}");
+
+    public void Dispose()
+    {
+        if (_trace is not null)
+        {
+            foreach (SimulatedNode node in Network.Nodes)
+                _trace.WriteLine($"== log of {node.Name} {string.Join($"{Environment.NewLine}   ", node.Log.Read().Select(entry => $"{entry.Time:HH:mm:ss.fff} {entry.Message}").Prepend(""))}");
+            _trace.Dispose();
+        }
+
+        Network.Dispose();
+    }
 }

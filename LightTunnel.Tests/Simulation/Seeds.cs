@@ -4,11 +4,14 @@ using Xunit.Sdk;
 namespace LightTunnel.Tests.Simulation;
 
 /// <summary>
-/// Runs a scenario for many seeds, and says which one failed. LIGHTTUNNEL_SEED=17 runs that one alone, with the debugger's patience;
-/// LIGHTTUNNEL_SEEDS=2000 runs more than the usual number.
+/// Runs a scenario for many seeds, and says which ones failed. LIGHTTUNNEL_SEED=17 runs that one alone, with the debugger's patience, and
+/// LIGHTTUNNEL_TRACE=path writes what was sent in it; LIGHTTUNNEL_SEEDS=10000 runs more than the usual number.
 /// </summary>
 internal static class Seeds
 {
+    /// <summary>After so many failures there is enough to look at.</summary>
+    private const int MostFailures = 25;
+
     /// <summary>Runs the scenario for seeds 1 to <paramref name="count"/>, several at once: scenarios must share nothing.</summary>
     public static void Run(int count, Action<int> scenario)
     {
@@ -28,14 +31,18 @@ internal static class Seeds
             catch (Exception exception)
             {
                 lock (failures)
+                {
                     failures.Add(seed, exception);
-                state.Stop();
+                    if (failures.Count >= MostFailures)
+                        state.Stop();
+                }
             }
         });
         if (failures.Count > 0)
         {
             (int seed, Exception exception) = failures.First();
-            throw new XunitException($"Seed {seed} failed (LIGHTTUNNEL_SEED={seed} runs it alone): {exception.Message}", exception);
+            string others = string.Concat(failures.Skip(1).Select(failure => $"{Environment.NewLine}Seed {failure.Key}, too: {failure.Value.Message}"));
+            throw new XunitException($"Seed {seed} failed (LIGHTTUNNEL_SEED={seed} runs it alone): {exception.Message}{others}", exception);
         }
     }
 

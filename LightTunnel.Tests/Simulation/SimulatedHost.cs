@@ -16,7 +16,7 @@ internal abstract class SimulatedElement(string name, SimulatedWire uplink)
     /// <summary>The NAT that it is behind; null on the internet itself.</summary>
     public SimulatedNat? Parent { get; internal set; }
 
-    /// <summary>Its IPv4 address at its uplink.</summary>
+    /// <summary>Its IPv4 address at its uplink; <see cref="IPAddress.None"/> while it is unplugged.</summary>
     public IPAddress Address { get; internal set; } = IPAddress.None;
 
     public override string ToString() => $"{Name} ({Address})";
@@ -114,6 +114,9 @@ internal sealed class SimulatedHost : SimulatedElement, IDatagramTransportFactor
     /// <summary>The host changes networks: its sockets stay open, with another address.</summary>
     /// <param name="behind">The NAT of its new network; null for a public address.</param>
     public void MoveTo(SimulatedNat? behind) => _internet.Move(this, behind);
+
+    /// <summary>The host is in no network, until it moves to one. Its sockets stay open.</summary>
+    public void Unplug() => _internet.Unplug(this);
 
     internal SimulatedSocket? Find(int port) => _sockets.GetValueOrDefault(port);
 

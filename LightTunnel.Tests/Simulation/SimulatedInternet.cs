@@ -126,6 +126,9 @@ internal sealed class SimulatedInternet : ISimulatedInternet
         _cut.Remove((second, first));
     }
 
+    /// <summary>True when something is lost between two hosts by <see cref="CutBetween"/>, in either direction.</summary>
+    public bool IsCut(SimulatedHost first, SimulatedHost second) => _cut.Contains((first, second)) || _cut.Contains((second, first));
+
     /// <inheritdoc/>
     public PolledSocket Open(string host, int port, Action arrived)
     {
@@ -149,7 +152,7 @@ internal sealed class SimulatedInternet : ISimulatedInternet
     internal bool Send(SimulatedHost host, int port, in UdpEndpoint to, ReadOnlySpan<byte> datagram)
     {
         IPAddress? source = to.IsIPv4 ? host.Address : host.AddressV6;
-        if (source is null)
+        if (source is null || source.Equals(IPAddress.None))
             return false;
         Sent++;
         var flight = new Flight(host, new UdpEndpoint(source, port), to, datagram.ToArray(), host, Upward: true);
@@ -170,6 +173,13 @@ internal sealed class SimulatedInternet : ISimulatedInternet
     {
         Detach(host);
         Attach(host, behind, null);
+    }
+
+    internal void Unplug(SimulatedHost host)
+    {
+        Detach(host);
+        host.Parent = null;
+        host.Address = IPAddress.None;
     }
 
     private SimulatedWire NewWire(LinkConditions conditions) => new(_random.Next(), conditions);

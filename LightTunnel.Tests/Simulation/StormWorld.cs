@@ -1,0 +1,199 @@
+using LightTunnel.Lab.Internet;
+using LightTunnel.Tests.Engine;
+using LightTunnel.Transport;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>A network of members in all kinds of local networks, laid out by a seed.</summary>
+internal sealed class StormWorld : IDisposable
+{
+    private readonly Random _random;
+    private readonly Scene _scene;
+    private readonly List<Member> _members = [];
+    private readonly List<(SimulatedNat? Nat, NatKind Kind)> _lans = [];
+    private readonly List<SimulatedNat> _carriers = [];
+
+    public StormWorld(int seed, int members)
+    {
+        _random = new Random(seed);
+        _scene = new Scene(seed, LinkConditions.Perfect);
+        ServerHost = Internet.Hosts[SimulatedNetwork.ServerHost];
+        ServerHost.Uplink.Conditions = RandomWire();
+        StartServer();
+        for (int i = 0; i < members; i++)
+            AddMember();
+    }
+
+    public VirtualTime Time => _scene.Time;
+
+    public SimulatedInternet Internet => _scene.Internet;
+
+    public SimulatedNetwork Network => _scene.Network;
+
+    public SimulatedHost ServerHost { get; }
+
+    /// <summary>True while the server's process runs.</summary>
+    public bool IsServerUp { get; private set; }
+
+    /// <summary>Everybody who was ever a member.</summary>
+    public IReadOnlyList<Member> Members => _members;
+
+    /// <summary>All NATs, the carriers' included.</summary>
+    public IReadOnlyList<SimulatedNat> Nats => [.. Internet.Nats.Values];
+
+    /// <summary>Makes a machine in an old or a new network, with a process that joins.</summary>
+    public Member AddMember()
+    {
+        (SimulatedNat? nat, NatKind kind) = RandomLan();
+        string name = $"member{_members.Count}";
+        SimulatedHost host = Internet.AddHost(name, nat);
+        var member = new Member(name, Network.NewKey(), host);
+        _members.Add(member);
+        Settle(member, nat, kind);
+        Start(member);
+        return member;
+    }
+
+    /// <summary>Takes a member's machine off its network, which its system tells the process of.</summary>
+    public static void Unplug(Member member)
+    {
+        member.Host.Unplug();
+        member.Node?.Addresses.Changed();
+    }
+
+    /// <summary>Brings a member's machine to a network, old or new.</summary>
+    public void Plug(Member member)
+    {
+        (SimulatedNat? nat, NatKind kind) = RandomLan();
+        member.Host.MoveTo(nat);
+        Settle(member, nat, kind);
+        member.Node?.Addresses.Changed();
+    }
+
+    /// <summary>Sets the clock of a member's machine forward. Who sets it back is not heard until it is where it was, which is not looked at here.</summary>
+    public static void JumpClock(Member member, TimeSpan by)
+    {
+        member.ClockOffset += by;
+        member.Node?.Clock.Jump(by);
+    }
+
+    public void Start(Member member)
+    {
+        member.Node = Network.AddClient(member.Name, identity: member.Identity, host: member.Host.Name);
+        member.Node.Clock.Jump(member.ClockOffset);
+    }
+
+    /// <summary>Ends a member's process, with a goodbye or without.</summary>
+    public void End(Member member, bool politely)
+    {
+        if (politely)
+            Network.Stop(member.Node!);
+        else
+            Network.Kill(member.Node!);
+        member.Node = null;
+    }
+
+    public void StartServer()
+    {
+        Network.StartServer(null, "10.0.0.1/16");
+        IsServerUp = true;
+    }
+
+    /// <summary>Ends the server's process, with a goodbye or without. Leases of its last second are not lost here: nobody would own their addresses.</summary>
+    public void EndServer(bool politely)
+    {
+        Network.Server.Node.FinishState();
+        if (politely)
+            Network.Stop(Network.Server);
+        else
+            Network.Kill(Network.Server);
+        IsServerUp = false;
+    }
+
+    /// <summary>True while nothing is in a member's way to the server but wires that lose a little.</summary>
+    public bool CanReachServer(Member member)
+    {
+        if (!IsServerUp || member.IsUnplugged || member.Node is { Clock.IsAsleep: true } || member.Kind == NatKind.UdpBlocked || Internet.IsCut(member.Host, ServerHost))
+            return false;
+        for (SimulatedElement? element = member.Host; element is not null; element = element.Parent)
+        {
+            if (element.Uplink.IsCutUp || element.Uplink.IsCutDown)
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>
+    /// True when two members must become direct after a storm. Pairs that have to guess ports are left out: how long that takes is a matter of chance,
+    /// and <see cref="NatMatrixTests"/> looks at it.
+    /// </summary>
+    public static bool MustBeDirect(Member first, Member second) =>
+        AreAtHome(first, second) || (NatKinds.CanBeDirect(first.Kind, second.Kind) && !TakesGuesses(first, second));
+
+    /// <summary>True when one side's port is another for each destination, and the other side filters by port.</summary>
+    public static bool TakesGuesses(Member first, Member second) =>
+        !AreAtHome(first, second) && ((IsSymmetric(first) && FiltersPorts(second)) || (FiltersPorts(first) && IsSymmetric(second)));
+
+    private static bool AreAtHome(Member first, Member second) => first.Host.Parent is { } home && home == second.Host.Parent;
+
+    private static bool IsSymmetric(Member member) => NatKinds.Layers(member.Kind).Any(layer => layer.Mapping != NatDependence.EndpointIndependent);
+
+    private static bool FiltersPorts(Member member) => NatKinds.Layers(member.Kind).Any(layer => layer.Filtering == NatDependence.AddressAndPortDependent);
+
+    /// <summary>No wire loses, doubles or holds back anything any more.</summary>
+    public void Repair()
+    {
+        foreach (SimulatedElement element in Internet.Hosts.Values.Concat<SimulatedElement>(Nats))
+            element.Uplink.Conditions = new LinkConditions { Delay = element.Uplink.Up.Delay };
+    }
+
+    /// <inheritdoc cref="Scene.Note"/>
+    public void Note(string text) => _scene.Note(text);
+
+    public void Dispose() => _scene.Dispose();
+
+    /// <summary>Hosts of one local network have perfect wires to their NAT; who is on the internet itself has one like a NAT's.</summary>
+    private void Settle(Member member, SimulatedNat? nat, NatKind kind)
+    {
+        member.Kind = kind;
+        member.Host.Uplink.Conditions = nat is null ? RandomWire() : LinkConditions.Perfect;
+    }
+
+    private (SimulatedNat? Nat, NatKind Kind) RandomLan()
+    {
+        if (_lans.Count > 0 && _random.Next(4) == 0)
+            return _lans[_random.Next(_lans.Count)];
+
+        // One in thirty has no way out: it shows that the others do not care.
+        NatKind kind = _random.Next(30) == 0 ? NatKind.UdpBlocked : (NatKind)_random.Next((int)NatKind.UdpBlocked);
+        IReadOnlyList<NatSettings> layers = NatKinds.Layers(kind);
+        if (layers.Count == 0)
+            return (null, kind);
+        SimulatedNat home = Internet.AddNat($"lan{_lans.Count}", layers[0], layers.Count > 1 ? RandomCarrier(layers[1]) : null);
+        if (layers.Count == 1)
+            home.Uplink.Conditions = RandomWire();
+        _lans.Add((home, kind));
+        return (home, kind);
+    }
+
+    private SimulatedNat RandomCarrier(NatSettings settings)
+    {
+        if (_carriers.Count > 0 && _random.Next(3) == 0)
+            return _carriers[_random.Next(_carriers.Count)];
+        SimulatedNat carrier = Internet.AddNat($"carrier{_carriers.Count}", settings, lan: SimulatedInternet.CarrierLan);
+        carrier.Uplink.Conditions = RandomWire();
+        _carriers.Add(carrier);
+        return carrier;
+    }
+
+    private LinkConditions RandomWire() => new()
+    {
+        Delay = TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * 30)),
+        Jitter = TimeSpan.FromMilliseconds(_random.NextDouble() * 5),
+        Loss = _random.Next(2) * _random.NextDouble() * 0.02,
+        Duplication = _random.Next(2) * _random.NextDouble() * 0.02,
+        Reordering = _random.Next(2) * _random.NextDouble() * 0.05,
+        ReorderDelay = TimeSpan.FromMilliseconds(_random.NextDouble() * 10),
+    };
+}

@@ -1,0 +1,27 @@
+using LightTunnel.Traversal;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>How large a table of a node may be.</summary>
+internal static class TableLimits
+{
+    /// <summary>The limit of the collection in that field ("Type.field") in a network of so many members.</summary>
+    public static int Of(string name, int members) => name switch
+    {
+        // A plan with guesses, and what it waits for.
+        "PunchPlan.<Shots>k__BackingField" => (2 * PunchPlan.BirthdaySockets) + 64,
+        "OutstandingProbes._waiting" or "OutstandingProbes._order" => PunchPlan.MaximumGuesses + 256,
+
+        // Ports are guessed for four members at once, at most, some of whom are direct by then.
+        "FurtherSockets._open" => (4 * PunchPlan.BirthdaySockets) + 64,
+
+        // The directory's changes that somebody may not have heard of yet, and what a member must be told after it was away.
+        "MemberDirectory._log" or "ControlChannel._waiting" => 128 + (2 * members),
+
+        // Two keys each while they change, and one more of whoever was started again.
+        "SessionIndexTable._sessions" or "SessionIndexTable._handshakes" => 8 + (3 * members),
+
+        // A few for each member.
+        _ => 64 + (2 * members),
+    };
+}

@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Net;
+using LightTunnel.Lab.Internet;
+using LightTunnel.Tests.Engine;
+using LightTunnel.WireGuard;
+using Xunit;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>Somebody with a key and a machine, through all the processes that it runs there one after another.</summary>
+internal sealed class Member(string name, PrivateKey identity, SimulatedHost host)
+{
+    public string Name { get; } = name;
+
+    public PrivateKey Identity { get; } = identity;
+
+    public SimulatedHost Host { get; } = host;
+
+    /// <summary>The kind of network that it is in now.</summary>
+    public NatKind Kind { get; set; }
+
+    /// <summary>True while its machine is in no network.</summary>
+    public bool IsUnplugged => Host.Address.Equals(IPAddress.None);
+
+    /// <summary>How far the clock of its machine is ahead.</summary>
+    public TimeSpan ClockOffset { get; set; }
+
+    /// <summary>Its process, null while none runs.</summary>
+    public SimulatedNode? Node { get; set; }
+
+    /// <summary>True once its process has joined.</summary>
+    public bool HasJoined => Node is { IsUp: true };
+
+    public override string ToString() => $"{Name} ({Kind})";
+}
+
+/// <summary>Packets from one member to another, all the while.</summary>
+internal sealed class Flow(int number, Member from, Member to)
+{
+    private readonly HashSet<int> _seen = [];
+    private int _sent;
+
+    public int Number { get; } = number;
+
+    public Member From { get; } = from;
+
+    public Member To { get; } = to;
+
+    /// <summary>When a packet last arrived.</summary>
+    public TimeSpan Heard { get; set; }
+
+    /// <summary>Until then something that happened is reason enough for silence.</summary>
+    public TimeSpan ExcusedUntil { get; set; }
+
+    /// <summary>Longest time without a packet that nothing excused.</summary>
+    public TimeSpan LongestGap { get; set; }
+
+    public string NextBody() => string.Create(CultureInfo.InvariantCulture, $"{Number} {++_sent}");
+
+    /// <summary>False when it came before.</summary>
+    public bool Take(int packet) => _seen.Add(packet);
+
+    public override string ToString() => $"{From} > {To}";
+}
+
+/// <summary>
+/// Traffic between chosen pairs of members, and what must be true of it: packets get through with bounded gaps, none twice, none to
+/// somebody else.
+/// </summary>
+internal sealed class Traffic(VirtualTime time)
+{
+    /// <summary>Each flow sends a packet this often; nothing here is looked at more closely.</summary>
+    public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The first handshake may be lost, its repetition too, and each has 5.3 s.</summary>
+    private static readonly TimeSpan FirstHandshake = TimeSpan.FromSeconds(11);
+
+    private readonly List<Flow> _flows = [];
+
+    public IReadOnlyList<Flow> Flows => _flows;
+
+    /// <summary>Lets two members talk, in both directions.</summary>
+    public void Add(Member first, Member second)
+    {
+        _flows.Add(new Flow(_flows.Count, first, second));
+        _flows.Add(new Flow(_flows.Count, second, first));
+    }
+
+    /// <summary>Something has happened to a member: its flows may be silent for that long, and while the two have no keys yet for longer.</summary>
+    public void Excuse(Member member, TimeSpan duration)
+    {
+        foreach (Flow flow in _flows.Where(flow => flow.From == member || flow.To == member))
+        {
+            TimeSpan until = time.Now + duration + (HasKeys(flow) ? TimeSpan.Zero : FirstHandshake);
+            flow.ExcusedUntil = until > flow.ExcusedUntil ? until : flow.ExcusedUntil;
+        }
+    }
+
+    /// <summary>Everybody sends a packet.</summary>
+    public void Send()
+    {
+        foreach (Flow flow in _flows)
+        {
+            if (flow.From.Node is { } from && flow.To.Node is { } to && HasAddress(from) && HasAddress(to))
+                from.Send(to.Address, flow.NextBody());
+        }
+    }
+
+    /// <summary>Looks at what has arrived at a member.</summary>
+    public void Collect(Member member)
+    {
+        if (member.Node is not { } node)
+            return;
+        foreach (string body in node.TakeReceived())
+        {
+            if (body.StartsWith("icmp", StringComparison.Ordinal))
+                continue;
+            string[] words = body.Split(' ');
+            Flow flow = _flows[int.Parse(words[0], CultureInfo.InvariantCulture)];
+            if (flow.To != member)
+                Assert.Fail($"{member} got a packet of {flow} at {time.Now}.");
+            if (!flow.Take(int.Parse(words[1], CultureInfo.InvariantCulture)))
+                Assert.Fail($"{flow}: packet {words[1]} arrived twice, again at {time.Now}.");
+            flow.Heard = time.Now;
+        }
+    }
+
+    /// <summary>Fails when a flow is silent for longer than it may be.</summary>
+    public void AssertFlows(TimeSpan longestGap)
+    {
+        foreach (Flow flow in _flows.Where(flow => time.Now > flow.ExcusedUntil))
+        {
+            TimeSpan gap = time.Now - flow.Heard;
+            if (gap > flow.LongestGap)
+                flow.LongestGap = gap;
+            if (gap > longestGap)
+                Assert.Fail($"{flow}: nothing arrived from {flow.Heard} to {time.Now}, and nothing that happened since {flow.ExcusedUntil} excuses it.");
+        }
+    }
+
+    private static bool HasKeys(Flow flow) =>
+        flow.From.Node?.Node.Peers.FirstOrDefault(peer => peer.Key == flow.To.Identity.PublicKey)?.Link is { HasSession: true };
+
+    private static bool HasAddress(SimulatedNode node) => node.Node.Forwarding.OwnAddresses.Length > 0;
+}
