@@ -14,11 +14,15 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
 {
     private const int AskBurst = 64;
 
+    private const int TellBurst = 16;
+
     private static readonly TimeSpan AskInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan TellInterval = TimeSpan.FromSeconds(1);
 
     private ControlChannel? _channel;
     private RateLimiter? _introductions;
     private long _reachabilityTold;
+    private RateLimiter? _news;
 
     /// <summary>The number that the client chose; frames of another are not of this registration.</summary>
     public uint Conversation { get; } = conversation;
@@ -47,6 +51,9 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
 
     /// <summary>Server: whether the member, which asks for an introduction, may: 64 at once, and one more each 100 ms.</summary>
     public bool MayAskForIntroduction() => (_introductions ??= new RateLimiter(time, AskInterval, AskBurst)).TryTake();
+
+    /// <summary>Server: whether all others are told now that the member is reached in another way: 16 times at once, and once more each second.</summary>
+    public bool MayTellOthers() => (_news ??= new RateLimiter(time, TellInterval, TellBurst)).TryTake();
 
     /// <summary>True when the other side has taken everything that was sent.</summary>
     public bool IsIdle => Channel.Pending == 0;

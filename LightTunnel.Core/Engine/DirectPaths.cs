@@ -131,7 +131,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     }
 
     /// <summary>A member's id, or what the directory says of it, has changed.</summary>
-    public void OnMember(Peer peer) => Relays.SetMember(peer.MemberId, peer);
+    public void OnMember(Peer peer) => Relays.SetMember(peer);
 
     /// <summary>Forgets the paths to a member that is gone or offline.</summary>
     public void Forget(Peer peer, bool isGone)
@@ -143,7 +143,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         peer.UsedPath = null;
         Relays.Update(peer);
         if (isGone)
-            Relays.SetMember(peer.MemberId, null);
+            Relays.RemoveMember(peer);
     }
 
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
@@ -178,13 +178,6 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         _early.Clear();
         foreach (IntroductionMessage introduction in early)
             OnIntroduction(introduction);
-    }
-
-    /// <summary>A packet waits for a member that nobody has introduced yet.</summary>
-    public void OnWanted(Peer peer)
-    {
-        if (_memberId != 0 && peer.Traversal is null && TraversalOf(peer) is not null)
-            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = true });
     }
 
     /// <summary>Everything is tried at once to reach the member directly.</summary>
@@ -232,6 +225,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             LookAtNat(from.Endpoint, seenFrom, outcome);
         if (changed)
             OnPathsChanged(peer);
+        else if (outcome == ProbeOutcome.AnswerTaken)
+            Choose(peer); // What was measured may count for another path now.
         RenewLink(peer, traversal);
         _host.Hurry(peer);
     }
@@ -239,7 +234,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Does what is due for one member; returns when to call again.</summary>
     public long RunTimers(Peer peer, long now)
     {
-        if (peer.Traversal is not { } traversal)
+        // Data flows to or from a member that nobody has introduced yet, or that was away since: the attempt asks for an introduction.
+        if ((peer.IsListedOnline && IsBusy(peer, now) ? TraversalOf(peer) : peer.Traversal) is not { } traversal)
             return long.MaxValue;
         _outgoing.Clear();
         traversal.HasSession = peer.Link is { HasSession: true };
@@ -364,7 +360,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     {
         if (outcome == ProbeOutcome.AnswerTaken)
             Own.OnMemberAnswer(from, seenFrom);
-        else if (outcome == ProbeOutcome.Answered && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
+        else if (outcome == ProbeOutcome.Answered && from.IsIPv4 == Own.PublicEndpoint.IsIPv4 && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
             Own.OnUnsolicited();
     }
 

@@ -40,9 +40,11 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
         return before;
     }
 
-    /// <summary>Closes the sockets of an attempt but for those that a path leads through.</summary>
+    /// <summary>Closes the sockets of an attempt but for those that a path leads through; nothing when it got none.</summary>
     public void Close(PeerTraversal traversal, int before, int count)
     {
+        if (before < 0)
+            return;
         for (int socket = before + 1; socket <= before + count; socket++)
         {
             if (!traversal.Paths.Any(path => path.Key.Socket == socket))
@@ -60,7 +62,8 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
         {
             if (peer.Traversal is not { } traversal)
                 continue;
-            needed.UnionWith(Enumerable.Range(traversal.SocketBase + 1, traversal.SocketsWanted));
+            if (traversal.SocketBase >= 0)
+                needed.UnionWith(Enumerable.Range(traversal.SocketBase + 1, traversal.SocketsWanted));
             foreach (ProbedPath path in traversal.Paths)
                 needed.Add(path.Key.Socket);
         }

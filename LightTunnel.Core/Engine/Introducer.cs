@@ -22,6 +22,8 @@ internal static class Introducer
         if (reachability.Equals(session.Reachability))
             return;
         session.SetReachability(reachability);
+        if (!session.MayTellOthers())
+            return; // Each time makes everybody send probes to endpoints that this member names. Who asks for it still learns the news.
         foreach (Peer other in online)
         {
             if (other != member && (online.Count <= EagerUpTo || session.IntroducedTo.Contains(other.MemberId)))

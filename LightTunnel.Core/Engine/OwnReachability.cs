@@ -141,6 +141,13 @@ internal sealed class OwnReachability : IDisposable
             _services.PortMapper.Refresh();
     }
 
+    /// <summary>The server answers again after it did not: so it may a measurement that came to nothing meanwhile.</summary>
+    public void OnServerFound(long now)
+    {
+        if (_isRegistered && _detector.State == NatDetection.Unreachable)
+            Measure(isElsewhere: true, now);
+    }
+
     /// <summary>Somebody wants to know how things are now: the NAT is looked at again.</summary>
     public void LookAgain(long now)
     {

@@ -409,7 +409,10 @@ internal sealed class PeerTraversal : IDisposable
         if (path.Key == kept)
             return busy && path.Key == inUse ? ProbePace.Busy : busy ? ProbePace.Standby : ProbePace.KeepAlive;
         // Other members are not troubled for a second choice while there is a direct path.
-        return busy && !(path.Key.IsRelayed && IsProven) ? ProbePace.Standby : ProbePace.Rest;
+        if (!busy || (path.Key.IsRelayed && IsProven))
+            return ProbePace.Rest;
+        // What breaks the path in use may have broken the second choice too: that is to be known when it is needed, not a second later.
+        return inUse is { } used && _paths.TryGet(used, out ProbedPath? first) && first.Misses > 0 ? ProbePace.Busy : ProbePace.Standby;
     }
 
     private void RunPlan(long now, PathAddress? inUse, List<OutgoingProbe> output)
@@ -433,18 +436,22 @@ internal sealed class PeerTraversal : IDisposable
             ScheduleRetry(now, busy: false);
     }
 
-    /// <summary>Without a direct path: everything again, ever more slowly. With one, and only while data flows: what may be as good or better.</summary>
+    /// <summary>
+    /// Without a direct path: everything again, ever more slowly; a member that nobody introduced yet is asked for while data flows. With one, and only while
+    /// data flows: what may be as good or better.
+    /// </summary>
     private void RunRetries(long now, bool busy, PathAddress? inUse, List<OutgoingProbe> output)
     {
         bool proven = IsProven;
-        if (_nextRetry == long.MaxValue && _hasRemote && _run is null && (!proven || busy))
+        bool isIdle = !busy && (proven || !_hasRemote);
+        if (_nextRetry == long.MaxValue && _run is null && !isIdle)
             _nextRetry = Math.Max(now, SoonestRound);
         // Data waits for a better path than the server's, or may need a second one: no time for an idle pair's long pauses.
         if (busy && !proven)
             _nextRetry = Math.Min(_nextRetry, Math.Max(now, SoonestRound));
         if (_nextRetry > now)
             return;
-        if (proven && !busy)
+        if (isIdle)
         {
             // An idle pair exchanges what keeps its path open, and nothing else.
             _nextRetry = long.MaxValue;
