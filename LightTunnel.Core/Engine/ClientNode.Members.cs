@@ -53,7 +53,6 @@ internal sealed partial class ClientNode : IDirectPathsHost
             link.RoamingEnabled = false;
             link.Path = PathTo(peer);
             peer.Link = link;
-            _paths.OnWanted(peer);
         }
 
         peer.Link.RequestHandshake();
@@ -100,6 +99,8 @@ internal sealed partial class ClientNode : IDirectPathsHost
         peer.Online = peer.UsedPath is not null || (peer.IsListedOnline && !peer.IsForbidden);
         _routeLog.NoteChange();
         Journal.Note(peer);
+        // Data takes another path from now on: that one is to be watched as closely as the one before.
+        Schedule(peer, Timestamp);
     }
 
     private PathAddress PathTo(Peer peer) =>

@@ -441,6 +441,7 @@ internal sealed partial class ClientNode : Node
         foreach (Peer peer in _members.All)
             RenewPath(peer);
 
+        _paths.Own.OnServerFound(Timestamp);
         Schedule(_server, Timestamp);
     }
 

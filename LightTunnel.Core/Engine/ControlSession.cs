@@ -14,10 +14,15 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
 {
     private const int AskBurst = 64;
 
+    private const int TellBurst = 16;
+
     private static readonly TimeSpan AskInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan TellInterval = TimeSpan.FromSeconds(1);
 
     private ControlChannel? _channel;
     private RateLimiter? _introductions;
+    private long _reachabilityTold;
+    private RateLimiter? _news;
 
     /// <summary>The number that the client chose; frames of another are not of this registration.</summary>
     public uint Conversation { get; } = conversation;
@@ -29,13 +34,26 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
     public DirectoryCursor? DirectoryCursor { get; set; }
 
     /// <summary>Server: how the member may be reached, null until it told.</summary>
-    public Reachability? Reachability { get; set; }
+    public Reachability? Reachability { get; private set; }
+
+    /// <summary>Server: how long ago it told that.</summary>
+    public TimeSpan ReachabilityAge => time.GetElapsedTime(_reachabilityTold);
+
+    /// <summary>Server: takes what the member tells.</summary>
+    public void SetReachability(Reachability reachability)
+    {
+        Reachability = reachability;
+        _reachabilityTold = time.GetTimestamp();
+    }
 
     /// <summary>Server: members that this one was introduced to.</summary>
     public HashSet<uint> IntroducedTo { get; } = [];
 
     /// <summary>Server: whether the member, which asks for an introduction, may: 64 at once, and one more each 100 ms.</summary>
     public bool MayAskForIntroduction() => (_introductions ??= new RateLimiter(time, AskInterval, AskBurst)).TryTake();
+
+    /// <summary>Server: whether all others are told now that the member is reached in another way: 16 times at once, and once more each second.</summary>
+    public bool MayTellOthers() => (_news ??= new RateLimiter(time, TellInterval, TellBurst)).TryTake();
 
     /// <summary>True when the other side has taken everything that was sent.</summary>
     public bool IsIdle => Channel.Pending == 0;

@@ -51,6 +51,9 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
 
     private static readonly TimeSpan BusyFor = TimeSpan.FromSeconds(5);
 
+    /// <summary>Who asked for an introduction is about to guess for so long.</summary>
+    private static readonly TimeSpan AskingTime = TimeSpan.FromSeconds(2);
+
     private readonly ClientOptions _options;
     private readonly PrivateKey _identity;
     private readonly MemberPeers _members;
@@ -128,7 +131,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     }
 
     /// <summary>A member's id, or what the directory says of it, has changed.</summary>
-    public void OnMember(Peer peer) => Relays.SetMember(peer.MemberId, peer);
+    public void OnMember(Peer peer) => Relays.SetMember(peer);
 
     /// <summary>Forgets the paths to a member that is gone or offline.</summary>
     public void Forget(Peer peer, bool isGone)
@@ -140,7 +143,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         peer.UsedPath = null;
         Relays.Update(peer);
         if (isGone)
-            Relays.SetMember(peer.MemberId, null);
+            Relays.RemoveMember(peer);
     }
 
     /// <summary>The server takes a member for offline, to whom a path may still lead.</summary>
@@ -169,9 +172,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         var candidates = CandidateList.Create(introduction.Reachability.Candidates.Where(candidate => !IsInTunnel(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(peer, candidates);
-        bool wantsPrediction = traversal.WantsPrediction(now) && !Own.IsPredictionFresh(now);
-        Begin(traversal, now + Time.Ticks(introduction.Delay), now, MayGuess(peer, now));
-        if (wantsPrediction)
+        Begin(traversal, now + Time.Ticks(introduction.Delay), now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
+        if (introduction.Guessing == Guessing.AfterPrediction && traversal.TryPredict(now) && MayGuess(peer, now))
             Own.IntroduceWithPrediction(peer.MemberId, now);
         _host.Hurry(peer);
     }
@@ -187,13 +189,6 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             OnIntroduction(introduction);
     }
 
-    /// <summary>A packet waits for a member that nobody has introduced yet.</summary>
-    public void OnWanted(Peer peer)
-    {
-        if (_memberId != 0 && peer.Traversal is null && TraversalOf(peer) is not null)
-            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
-    }
-
     /// <summary>Everything is tried at once to reach the member directly.</summary>
     /// <returns>False when nothing can be tried: this node is not admitted, or the member's key is of no use.</returns>
     public bool Retry(Peer peer)
@@ -201,7 +196,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (_memberId == 0 || TraversalOf(peer) is not { } traversal)
             return false;
         traversal.Retry(Time.GetTimestamp());
-        _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
+        _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = true });
         _host.Hurry(peer);
         return true;
     }
@@ -239,6 +234,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             LookAtNat(from.Endpoint, seenFrom, outcome);
         if (changed)
             OnPathsChanged(peer);
+        else if (outcome == ProbeOutcome.AnswerTaken)
+            Choose(peer); // What was measured may count for another path now.
         RenewLink(peer, traversal);
         _host.Hurry(peer);
     }
@@ -246,7 +243,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Does what is due for one member; returns when to call again.</summary>
     public long RunTimers(Peer peer, long now)
     {
-        if (peer.Traversal is not { } traversal)
+        // Data flows to or from a member that nobody has introduced yet, or that was away since: the attempt asks for an introduction.
+        if ((peer.IsListedOnline && IsBusy(peer, now) ? TraversalOf(peer) : peer.Traversal) is not { } traversal)
             return long.MaxValue;
         _outgoing.Clear();
         traversal.HasSession = peer.Link is { HasSession: true };
@@ -267,16 +265,20 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
                 return long.MaxValue;
             }
 
-            Own.OnPathLost(now);
+            if (traversal.TakeLoss())
+                Own.OnPathLost(now);
         }
 
         LogFailure(peer, traversal);
         if (!traversal.TakeIntroductionRequest())
             return next;
-        if (traversal.WantsPrediction(now) && MayGuess(peer, now))
+        bool withGuesses = traversal.MayAskForGuesses(now, IsBusy(peer, now)) && MayGuess(peer, now);
+        if (withGuesses)
+            traversal.GuessesAskedAt = now;
+        if (withGuesses && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(peer.MemberId, now);
         else
-            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId });
+            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = withGuesses });
         return next;
     }
 
@@ -374,7 +376,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     {
         if (outcome == ProbeOutcome.AnswerTaken)
             Own.OnMemberAnswer(from, seenFrom);
-        else if (outcome == ProbeOutcome.Answered && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
+        else if (outcome == ProbeOutcome.Answered && from.IsIPv4 == Own.PublicEndpoint.IsIPv4 && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
             Own.OnUnsolicited();
     }
 
@@ -407,10 +409,15 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Ports are guessed for few members at once; those that data waits for go first.</summary>
     private bool MayGuess(Peer peer, long now)
     {
-        int guessing = _members.All.Count(member => member != peer && member.Traversal is { IsGuessing: true });
-        bool busy = peer.LastTraffic != long.MinValue && now - peer.LastTraffic < Time.Ticks(BusyFor);
-        return guessing < (busy ? MaximumGuessingBusy : MaximumGuessing);
+        int guessing = _members.All.Count(
+            member => member != peer && member.Traversal is { } other && (other.IsGuessing || now - other.GuessesAskedAt < Time.Ticks(AskingTime)));
+        if (Own.Nat.IsRandom && !_sockets.HasRoomFor(PunchPlan.BirthdaySockets))
+            return false;
+        // Each guess of one pair would move the counter that another's prediction stands on.
+        return guessing < (Own.Nat.IsPredictable ? 1 : IsBusy(peer, now) ? MaximumGuessingBusy : MaximumGuessing);
     }
+
+    private bool IsBusy(Peer peer, long now) => peer.LastTraffic != long.MinValue && now - peer.LastTraffic < Time.Ticks(BusyFor);
 
     /// <summary>
     /// A peer that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it until

@@ -21,20 +21,15 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
     /// <summary>How many are open.</summary>
     public int Count => _open.Count;
 
+    /// <summary>True when so many can be opened with numbers in a row.</summary>
+    public bool HasRoomFor(int count) => Free(count) >= 0;
+
     /// <summary>Opens so many with numbers in a row; those that the system refuses are attempts less.</summary>
     /// <returns>The number before the first; -1 when there are not so many numbers.</returns>
     public int Open(int count, long now)
     {
-        int before = 0;
-        for (int socket = 1; socket <= before + count; socket++)
-        {
-            if (_open.Contains(socket))
-                before = socket;
-        }
-
-        if (before + count > LastSocket)
-            return -1;
-        for (int socket = before + 1; socket <= before + count; socket++)
+        int before = Free(count);
+        for (int socket = before + 1; before >= 0 && socket <= before + count; socket++)
         {
             if (transport.TryOpenSocket(socket))
                 _open.Add(socket);
@@ -45,9 +40,11 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
         return before;
     }
 
-    /// <summary>Closes the sockets of an attempt but for those that a path leads through.</summary>
+    /// <summary>Closes the sockets of an attempt but for those that a path leads through; nothing when it got none.</summary>
     public void Close(PeerTraversal traversal, int before, int count)
     {
+        if (before < 0)
+            return;
         for (int socket = before + 1; socket <= before + count; socket++)
         {
             if (!traversal.Paths.Any(path => path.Key.Socket == socket))
@@ -65,7 +62,8 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
         {
             if (peer.Traversal is not { } traversal)
                 continue;
-            needed.UnionWith(Enumerable.Range(traversal.SocketBase + 1, traversal.SocketsWanted));
+            if (traversal.SocketBase >= 0)
+                needed.UnionWith(Enumerable.Range(traversal.SocketBase + 1, traversal.SocketsWanted));
             foreach (ProbedPath path in traversal.Paths)
                 needed.Add(path.Key.Socket);
         }
@@ -74,6 +72,19 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
             Close(socket);
         _nextSweep = _open.Count > 0 ? now + time.Ticks(SweepInterval) : long.MaxValue;
         return _nextSweep;
+    }
+
+    /// <summary>The number before so many free ones in a row, -1 when there are none.</summary>
+    private int Free(int count)
+    {
+        int before = 0;
+        for (int socket = 1; socket <= before + count; socket++)
+        {
+            if (_open.Contains(socket))
+                before = socket;
+        }
+
+        return before + count > LastSocket ? -1 : before;
     }
 
     private void Close(int socket)

@@ -12,48 +12,57 @@ internal static class Introducer
     /// <summary>Networks of up to this many members online are introduced at once.</summary>
     public const int EagerUpTo = 32;
 
+    /// <summary>A predicted port that was told longer ago is worth nothing: others use the NAT too.</summary>
+    private static readonly TimeSpan PredictionLifetime = TimeSpan.FromSeconds(2);
+
     /// <summary>A member has told how it may be reached: those it was introduced to before are told, and in a small network everybody.</summary>
     public static void OnReachability(Peer member, Reachability reachability, IReadOnlyCollection<Peer> online)
     {
         ControlSession session = member.Session!;
         if (reachability.Equals(session.Reachability))
             return;
-        session.Reachability = reachability;
+        session.SetReachability(reachability);
+        if (!session.MayTellOthers())
+            return; // Each time makes everybody send probes to endpoints that this member names. Who asks for it still learns the news.
         foreach (Peer other in online)
         {
             if (other != member && (online.Count <= EagerUpTo || session.IntroducedTo.Contains(other.MemberId)))
-                Introduce(member, other);
+                Introduce(member, other, withGuesses: true);
         }
     }
 
-    /// <summary>A member asks to be introduced to another.</summary>
-    /// <param name="member">Who asks.</param>
-    /// <param name="other">The other member, null when it is not online.</param>
-    /// <param name="told">How the member may be reached for this introduction, null for as it told before.</param>
-    public static void OnAsked(Peer member, Peer? other, Reachability? told)
+    /// <summary>A member asks to be introduced to another, and may tell how it is reached at this very moment.</summary>
+    public static void OnAsked(Peer member, Peer? other, IntroduceMessage request)
     {
-        if (other is not null && other != member && member.Session!.MayAskForIntroduction())
-            Introduce(member, other, told);
+        if (other is null || other == member || !member.Session!.MayAskForIntroduction())
+            return;
+        if (request.Reachability is { } reachability)
+            member.Session.SetReachability(reachability);
+        Introduce(member, other, request.WithGuesses);
     }
 
-    private static void Introduce(Peer first, Peer second, Reachability? told = null)
+    private static void Introduce(Peer first, Peer second, bool withGuesses)
     {
-        if (first.Session is not { Reachability: not null, Registered: true } || second.Session is not { Reachability: not null, Registered: true })
+        if (first.Session is not { Reachability: { } ofFirst, Registered: true } || second.Session is not { Reachability: { } ofSecond, Registered: true })
             return;
 
         // An introduction travels half a round trip: the nearer member waits for the difference, so that both begin together.
         TimeSpan lead = ((second.RoundTrip ?? TimeSpan.Zero) - (first.RoundTrip ?? TimeSpan.Zero)) / 2;
-        Tell(first, second, second.Session.Reachability, lead);
-        Tell(second, first, told ?? first.Session.Reachability, -lead);
+        Guessing guessing = !withGuesses ? Guessing.No : CanBeGuessed(first.Session) && CanBeGuessed(second.Session) ? Guessing.Now : Guessing.AfterPrediction;
+        Tell(first, second, ofSecond, lead, guessing);
+        Tell(second, first, ofFirst, -lead, guessing);
     }
 
-    private static void Tell(Peer member, Peer other, Reachability told, TimeSpan delay)
+    private static bool CanBeGuessed(ControlSession session) => !session.Reachability!.Nat.IsPredictable || session.ReachabilityAge < PredictionLifetime;
+
+    private static void Tell(Peer member, Peer other, Reachability told, TimeSpan delay, Guessing guessing)
     {
         member.Session!.IntroducedTo.Add(other.MemberId);
         member.Session.Send(new IntroductionMessage
         {
             MemberId = other.MemberId,
             Reachability = AsSeenFromHere(other, told),
+            Guessing = guessing,
             Delay = delay < TimeSpan.Zero ? TimeSpan.Zero : delay > IntroductionMessage.MaximumDelay ? IntroductionMessage.MaximumDelay : delay,
         });
     }
@@ -64,6 +73,8 @@ internal static class Introducer
         UdpEndpoint seen = member.Path.Endpoint;
         if (!Candidate.IsUsable(seen) || told.Candidates.Any(candidate => candidate.Endpoint == seen))
             return told;
-        return told with { Candidates = [.. told.Candidates.Take(Reachability.MaximumCandidates - 1), new Candidate(CandidateKind.ServerReflexive, seen)] };
+        // Where it was seen when it told is where it was before its NAT was started again.
+        IEnumerable<Candidate> others = told.Candidates.Where(candidate => candidate.Kind != CandidateKind.ServerReflexive || candidate.Endpoint.IsIPv4 != seen.IsIPv4);
+        return told with { Candidates = [.. others.Take(Reachability.MaximumCandidates - 1), new Candidate(CandidateKind.ServerReflexive, seen)] };
     }
 }

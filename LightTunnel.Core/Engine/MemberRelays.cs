@@ -16,6 +16,7 @@ internal sealed class MemberRelays(MemberPeers members)
     private readonly ConcurrentDictionary<PathAddress, Peer> _direct = new();
     private readonly Dictionary<Peer, PathAddress[]> _paths = [];
     private readonly ConcurrentDictionary<uint, Peer> _byId = new();
+    private readonly Dictionary<Peer, uint> _ids = [];
 
     /// <summary>Whether this node passes on datagrams of others. Read by data threads.</summary>
     public bool IsRelay
@@ -26,13 +27,20 @@ internal sealed class MemberRelays(MemberPeers members)
 
     private bool _isRelay;
 
-    /// <summary>A member has an id now, or (null) nobody has it any more.</summary>
-    public void SetMember(uint id, Peer? member)
+    /// <summary>A member's id may be another now; the one before may be somebody else's already.</summary>
+    public void SetMember(Peer member)
     {
-        if (member is null)
-            _byId.TryRemove(id, out _);
-        else
-            _byId[id] = member;
+        if (_ids.TryGetValue(member, out uint before) && before != member.MemberId)
+            RemoveMember(member);
+        _ids[member] = member.MemberId;
+        _byId[member.MemberId] = member;
+    }
+
+    /// <summary>The member is gone.</summary>
+    public void RemoveMember(Peer member)
+    {
+        if (_ids.Remove(member, out uint id))
+            _byId.TryRemove(new KeyValuePair<uint, Peer>(id, member));
     }
 
     /// <summary>Paths to the member were proven or lost, or it is gone.</summary>

@@ -134,12 +134,18 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>A path was lost: the NAT may have been started again.</summary>
     public void OnPathLost(long now)
     {
-        if (!_isRegistered || _detector.State == NatDetection.Running || _measureAt != long.MaxValue)
+        if (!_isRegistered || !LookSoon(now))
             return;
-        _measureAt = Math.Max(now, _measured + Time.Ticks(RepeatInterval));
         // A router that was started again has forgotten what it forwards, and need not say so.
         if (PortMapping.IsSpecified)
             _services.PortMapper.Refresh();
+    }
+
+    /// <summary>The server answers again after it did not: so it may a measurement that came to nothing meanwhile.</summary>
+    public void OnServerFound(long now)
+    {
+        if (_isRegistered && _detector.State == NatDetection.Unreachable)
+            Measure(isElsewhere: true, now);
     }
 
     /// <summary>Somebody wants to know how things are now: the NAT is looked at again.</summary>
@@ -203,8 +209,10 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>Another member told where it sees this node's own socket.</summary>
     public void OnMemberAnswer(in UdpEndpoint member, in UdpEndpoint seen)
     {
-        if (_detector.OnMemberAnswer(member, seen))
+        if (_detector.OnMemberAnswer(member, seen, out bool isOdd))
             Gather();
+        if (isOdd)
+            LookSoon(Time.GetTimestamp());
     }
 
     /// <summary>A member's probe came from an address that nothing was sent to.</summary>
@@ -248,6 +256,15 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>Zeroes the key.</summary>
     public void Dispose() => _server?.Dispose();
 
+    /// <summary>Plans another look at the NAT; false when one is under way or planned already.</summary>
+    private bool LookSoon(long now)
+    {
+        if (_detector.State == NatDetection.Running || _measureAt != long.MaxValue)
+            return false;
+        _measureAt = Math.Max(now, _measured + Time.Ticks(RepeatInterval));
+        return true;
+    }
+
     private void Measure(bool isElsewhere, long now)
     {
         if (_server is null || !_observers.Primary.IsSpecified)
@@ -265,6 +282,7 @@ internal sealed class OwnReachability : IDisposable
             BeginBurst(now);
         else if (!_detector.WantsBurst)
             Gather();
+        _measureAt = Math.Min(_measureAt, _detector.FilteringTestableAt);
     }
 
     private void BeginBurst(long now)
@@ -280,9 +298,15 @@ internal sealed class OwnReachability : IDisposable
     private void EndBurst(long now)
     {
         _burstEnds = long.MaxValue;
-        _predicted = now;
         CloseBurst();
         _detector.EndBurst();
+        if (_detector.WantsBurst)
+        {
+            BeginBurst(now);
+            return;
+        }
+
+        _predicted = now;
         Gather();
         Introduce();
     }
@@ -303,7 +327,7 @@ internal sealed class OwnReachability : IDisposable
     private void Introduce()
     {
         foreach (uint member in _wantPrediction)
-            _host.Tell(new IntroduceMessage { MemberId = member, Reachability = Now() });
+            _host.Tell(new IntroduceMessage { MemberId = member, Reachability = Now(), WithGuesses = true });
         _wantPrediction.Clear();
     }
 

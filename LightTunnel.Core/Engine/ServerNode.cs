@@ -278,7 +278,7 @@ internal sealed class ServerNode : Node
                 Introducer.OnReachability(peer, reachability.Reachability, [.. OnlineMembers]);
                 break;
             case IntroduceMessage introduce when peer.Session!.Registered && !_options.ClientIsolation:
-                Introducer.OnAsked(peer, _members.Find(introduce.MemberId), introduce.Reachability);
+                Introducer.OnAsked(peer, _members.Find(introduce.MemberId), introduce);
                 break;
             case LeaveMessage when peer.Online:
                 SetOffline(peer, "left");

@@ -41,6 +41,22 @@ internal sealed record IntroduceMessage : ControlMessage
 
     /// <summary>How the client may be reached at this very moment, when that is better known than what it told before; for this introduction only.</summary>
     public Reachability? Reachability { get; init; }
+
+    /// <summary>True when ports may be guessed: both guess at the same time, or not at all.</summary>
+    public bool WithGuesses { get; init; }
+}
+
+/// <summary>Whether ports are guessed after an introduction; both members are told the same. The values are those on the wire.</summary>
+internal enum Guessing
+{
+    /// <summary>They are not.</summary>
+    No = 0,
+
+    /// <summary>They will be: who has sequential ports finds out its next one, and asks to be introduced again with that.</summary>
+    AfterPrediction = 1,
+
+    /// <summary>Now, by both at once.</summary>
+    Now = 2,
 }
 
 /// <summary>The server introduces two members to each other, to both at the same time.</summary>
@@ -57,6 +73,9 @@ internal sealed record IntroductionMessage : ControlMessage
 
     /// <summary>When to begin, counted from now: the nearer member waits, so that both begin together.</summary>
     public TimeSpan Delay { get; init; }
+
+    /// <summary>Whether ports are guessed.</summary>
+    public Guessing Guessing { get; init; }
 }
 
 /// <summary>The encoding of <see cref="Reachability"/> and the messages that carry it; part of <see cref="ControlMessageCodec"/>.</summary>
@@ -65,6 +84,7 @@ internal static class IntroductionCodec
     private const int CandidatesKey = 10;
     private const int NatKey = 11;
     private const int RelayKey = 12;
+    private const int GuessesKey = 13;
     private const int ReachabilityKeys = 3;
 
     public static void Write(CborWriter writer, int type, ReachabilityMessage message)
@@ -76,22 +96,34 @@ internal static class IntroductionCodec
 
     public static void Write(CborWriter writer, int type, IntroduceMessage message)
     {
-        WriteHead(writer, type, 2 + (message.Reachability is { } told ? CountOf(told) : 0));
+        WriteHead(writer, type, 2 + (message.Reachability is { } told ? CountOf(told) : 0) + (message.WithGuesses ? 1 : 0));
         writer.WriteInt32(1);
         writer.WriteUInt32(message.MemberId);
         if (message.Reachability is { } reachability)
             Write(writer, reachability);
+        if (message.WithGuesses)
+        {
+            writer.WriteInt32(GuessesKey);
+            writer.WriteBoolean(true);
+        }
+
         writer.WriteEndMap();
     }
 
     public static void Write(CborWriter writer, int type, IntroductionMessage message)
     {
-        WriteHead(writer, type, 3 + CountOf(message.Reachability));
+        WriteHead(writer, type, 3 + CountOf(message.Reachability) + (message.Guessing == Guessing.No ? 0 : 1));
         writer.WriteInt32(1);
         writer.WriteUInt32(message.MemberId);
         writer.WriteInt32(2);
         writer.WriteInt32((int)message.Delay.TotalMilliseconds);
         Write(writer, message.Reachability);
+        if (message.Guessing != Guessing.No)
+        {
+            writer.WriteInt32(GuessesKey);
+            writer.WriteInt32((int)message.Guessing);
+        }
+
         writer.WriteEndMap();
     }
 
@@ -105,9 +137,13 @@ internal static class IntroductionCodec
     {
         message = null;
         Reachability? reachability = null;
-        if (!map.TryGetUInt32(1, Leases.FirstClientId, out uint member) || (map.Contains(CandidatesKey) && !TryRead(map, out reachability)))
+        if (!map.TryGetUInt32(1, Leases.FirstClientId, out uint member) || (map.Contains(CandidatesKey) && !TryRead(map, out reachability))
+            || !map.TryGetFlag(GuessesKey, out bool withGuesses))
+        {
             return false;
-        message = new IntroduceMessage { MemberId = member, Reachability = reachability };
+        }
+
+        message = new IntroduceMessage { MemberId = member, Reachability = reachability, WithGuesses = withGuesses };
         return true;
     }
 
@@ -121,7 +157,17 @@ internal static class IntroductionCodec
             return false;
         }
 
-        message = new IntroductionMessage { MemberId = member, Delay = TimeSpan.FromMilliseconds(delay), Reachability = reachability };
+        int guessing = (int)Guessing.No;
+        if (map.Contains(GuessesKey) && !map.TryGetInt(GuessesKey, 0, int.MaxValue, out guessing))
+            return false;
+        message = new IntroductionMessage
+        {
+            MemberId = member,
+            Delay = TimeSpan.FromMilliseconds(delay),
+            Reachability = reachability,
+            // A newer version's way of guessing is none that this one knows.
+            Guessing = Enum.IsDefined((Guessing)guessing) ? (Guessing)guessing : Guessing.No,
+        };
         return true;
     }
 

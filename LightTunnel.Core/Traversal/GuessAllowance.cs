@@ -4,27 +4,47 @@ namespace LightTunnel.Traversal;
 /// When ports may be guessed again: guessing costs both sides' routers some thousand mappings and datagrams, so that failures make it rare. Owned by
 /// the control loop.
 /// </summary>
-internal sealed class GuessAllowance(TimeProvider time)
+/// <param name="time">The clock.</param>
+/// <param name="random">Varies the pauses, so that pairs that failed together do not try again together, when each would disturb the others.</param>
+internal sealed class GuessAllowance(TimeProvider time, Random random)
 {
-    /// <summary>After the first failure this long, then twice that, up to an hour.</summary>
+    /// <summary>After the first failure this long, then twice that, up to an hour, each up to a half more by chance.</summary>
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LongestPause = TimeSpan.FromHours(1);
 
+    /// <summary>While data waits for a direct path, no pause is longer than this.</summary>
+    private static readonly TimeSpan LongestPauseBusy = TimeSpan.FromMinutes(5);
+
+    /// <summary>
+    /// Attempts that are made at most, whoever asks for them and however often something changes: a few in a row, one a minute for ever.
+    /// </summary>
+    private const double MostInARow = 20;
+    private static readonly TimeSpan Refill = TimeSpan.FromMinutes(1);
+
+    private double _attempts = MostInARow;
+    private long _countedAt = time.GetTimestamp();
     private TimeSpan _pause = FirstPause;
     private long _next = long.MinValue;
+    private long _nextBusy = long.MinValue;
 
-    /// <summary>True when ports may be guessed now.</summary>
-    public bool IsGiven(long now) => now >= _next;
+    /// <summary>True when this node may ask the other to guess at the same time.</summary>
+    public bool IsGiven(long now, bool busy) => IsTolerated(now) && now >= (busy ? Math.Min(_next, _nextBusy) : _next);
+
+    /// <summary>
+    /// True when it may guess because the other asks for it: our own pauses may have become others than the other's, and guessing alone is for nothing.
+    /// </summary>
+    public bool IsTolerated(long now) => Attempts(now) >= 1;
 
     /// <summary>A plan with guesses begins.</summary>
-    public void Spend(long now, TimeSpan duration)
+    public void Spend(long now)
     {
-        _next = now + time.Ticks(duration + _pause);
+        double more = 1 + (random.NextDouble() / 2);
+        _next = now + time.Ticks(PunchPlan.LongestDuration + (_pause * more));
+        _nextBusy = now + time.Ticks(LongestPauseBusy * more);
         _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
+        _attempts = Attempts(now) - 1;
+        _countedAt = now;
     }
-
-    /// <summary>One more attempt is worth it at once: a prediction is fresh.</summary>
-    public void GiveOne() => _next = long.MinValue;
 
     /// <summary>Something changed: what failed before may succeed now.</summary>
     public void Reset()
@@ -32,4 +52,6 @@ internal sealed class GuessAllowance(TimeProvider time)
         _pause = FirstPause;
         _next = long.MinValue;
     }
+
+    private double Attempts(long now) => Math.Min(MostInARow, _attempts + (time.GetElapsedTime(_countedAt, now) / Refill));
 }

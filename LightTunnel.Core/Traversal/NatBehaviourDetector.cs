@@ -53,6 +53,12 @@ internal sealed class NatBehaviourDetector
     private static readonly TimeSpan FilteringGrace = TimeSpan.FromMilliseconds(160);
     private static readonly TimeSpan MappingTimeout = TimeSpan.FromMilliseconds(1500);
 
+    /// <summary>Answers of a burst that say something.</summary>
+    private const int LeastOfBurst = 3;
+
+    /// <summary>Bursts in a row without an order until ports count as random.</summary>
+    private const int BurstsUntilRandom = 3;
+
     /// <summary>For so long a NAT may remember that we sent to the other port, which would let its answers in.</summary>
     private static readonly TimeSpan FilterMemory = TimeSpan.FromMinutes(5);
 
@@ -68,8 +74,11 @@ internal sealed class NatBehaviourDetector
     private readonly Dictionary<uint, (UdpEndpoint Observer, int Socket, ProbeFlags Flags)> _waiting = [];
     private readonly List<(UdpEndpoint Observer, UdpEndpoint Seen)> _samples = [];
     private readonly List<(int Socket, UdpEndpoint Seen)> _burst = [];
+    private readonly HashSet<UdpEndpoint> _oddities = [];
     private int[] _burstSockets = [];
     private (PortAssignment Assignment, int Step) _ports;
+    private int _randomBursts;
+    private UdpEndpoint _filteringOf;
     private IReadOnlyList<UdpEndpoint> _local = [];
     private NatObservers _observers;
     private Phase _phase;
@@ -126,15 +135,15 @@ internal sealed class NatBehaviourDetector
         _waiting.Clear();
         _samples.Clear();
         _otherPortCame = _otherAddressCame = _plainAnswered = _cannotTest = false;
-        // Our own earlier probes would let the answers in that are to be tested.
-        _skipFiltering = !networkChanged && _othersProbed != long.MinValue && now - _othersProbed < _time.Ticks(FilterMemory);
+        // Our own earlier probes would let the answers in that are to be tested, unless it really is another NAT, which only its address tells.
+        _skipFiltering = _othersProbed != long.MinValue && now - _othersProbed < _time.Ticks(FilterMemory);
+        _ports = default;
+        _randomBursts = 0;
         if (networkChanged)
         {
-            _filtering = EndpointDependence.Unknown;
             Behaviour = default;
             PublicEndpoint = default;
             _lastMapping = default;
-            _ports = default;
         }
 
         State = NatDetection.Running;
@@ -143,6 +152,10 @@ internal sealed class NatBehaviourDetector
 
     /// <summary>True when it is still to be seen how the ports of new mappings follow each other: by a burst from fresh sockets.</summary>
     public bool WantsBurst => State == NatDetection.Done && Behaviour.HasDependentMapping && _ports.Assignment == PortAssignment.Unknown;
+
+    /// <summary>When the filtering can be tested that could not be now, as the NAT may remember what was sent; <see cref="long.MaxValue"/> for never.</summary>
+    public long FilteringTestableAt =>
+        State == NatDetection.Done && _filtering == EndpointDependence.Unknown && _skipFiltering ? _othersProbed + _time.Ticks(FilterMemory) : long.MaxValue;
 
     /// <summary>
     /// Asks where sockets that were just opened are seen: a burst of new mappings, one after another, shows the counter and its step. To be done right
@@ -166,11 +179,20 @@ internal sealed class NatBehaviourDetector
         (int Order, int Port)[] seen = [.. _burst.Select(entry => (Order: Array.IndexOf(_burstSockets, entry.Socket), (int)entry.Seen.Port)).OrderBy(entry => entry.Order)];
         if (seen.Length > 0)
             _lastMapping = _burst.MaxBy(entry => Array.IndexOf(_burstSockets, entry.Socket)).Seen;
-        if (seen.Length > 1)
-            _ports = PortsOf(seen);
-        else if (_ports.Assignment == PortAssignment.Unknown)
-            _ports = (PortAssignment.Random, 0); // Nearly nothing came back: a prediction would be a guess.
-        Behaviour = Behaviour with { Assignment = _ports.Assignment, Step = _ports.Step };
+        (PortAssignment Assignment, int Step) ports = seen.Length < LeastOfBurst ? default : PortsOf(seen);
+        if (ports.Assignment == PortAssignment.Sequential)
+        {
+            _ports = ports;
+            _randomBursts = 0;
+        }
+        else if (++_randomBursts >= BurstsUntilRandom)
+        {
+            // A counter that begins anew, a lost answer or a busy moment is not taken for chance; what looks like it each time is.
+            _ports = (PortAssignment.Random, 0);
+        }
+
+        if (_ports.Assignment != PortAssignment.Unknown)
+            Behaviour = Behaviour with { Assignment = _ports.Assignment, Step = _ports.Step };
     }
 
     /// <summary>Takes an answer of the server.</summary>
@@ -208,6 +230,8 @@ internal sealed class NatBehaviourDetector
         if (probe.Observer == _observers.Primary)
         {
             bool isNew = PublicEndpoint != seen;
+            if (isNew)
+                _oddities.Clear();
             PublicEndpoint = seen;
             if (_phase == Phase.Filtering && !_plainAnswered)
             {
@@ -227,11 +251,27 @@ internal sealed class NatBehaviourDetector
     /// Another member told where it sees this node's own socket: one more view of the mapping. Views from a local network say nothing
     /// about the NAT and are left out.
     /// </summary>
+    /// <param name="member">The member.</param>
+    /// <param name="seen">Where it sees this node.</param>
+    /// <param name="isOdd">True when that contradicts what was measured: the NAT may have been started again, or have another address now.</param>
     /// <returns>True when <see cref="Behaviour"/> is another now.</returns>
-    public bool OnMemberAnswer(in UdpEndpoint member, in UdpEndpoint seen)
+    public bool OnMemberAnswer(in UdpEndpoint member, in UdpEndpoint seen, out bool isOdd)
     {
+        isOdd = false;
         if (State != NatDetection.Done || !PublicEndpoint.IsIPv4 || !seen.IsIPv4 || !member.IsIPv4 || member.IsLocal != _observers.Primary.IsLocal || seen.IsLocal != PublicEndpoint.IsLocal)
             return false;
+        if (seen != PublicEndpoint)
+        {
+            // The server's own views decide, as they are of one moment. Members' are older or younger: before and after a new mapping they differ anyhow.
+            bool isKnown = OwnObservers().Count(HasSample) > 1;
+            if (isKnown && Behaviour.HasDependentMapping)
+                return false;
+            // Once for each: what is still so after another look is so.
+            isOdd = _oddities.Count < MaximumSamples && _oddities.Add(seen);
+            if (isKnown || isOdd)
+                return false;
+        }
+
         AddSample(member, seen);
         NatBehaviour before = Behaviour;
         Behaviour = Compute();
@@ -299,8 +339,11 @@ internal sealed class NatBehaviourDetector
             return;
         }
 
+        // What was found before is true of a NAT with the same address; of another one nothing is known yet.
         if (!_skipFiltering)
-            _filtering = Filtering();
+            (_filtering, _filteringOf) = (Filtering(), PublicEndpoint);
+        else if (PublicEndpoint.MappedAddress != _filteringOf.MappedAddress)
+            (_filtering, _filteringOf) = (EndpointDependence.Unknown, PublicEndpoint);
         if (HasAllSamples)
             Conclude();
         else

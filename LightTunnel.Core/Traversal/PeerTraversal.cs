@@ -23,6 +23,9 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>A silent path through an extra socket is remembered for this long, and the socket with it.</summary>
     private static readonly TimeSpan SocketMemory = TimeSpan.FromSeconds(60);
 
+    /// <summary>Predictions for one peer are no closer together: its own should be fresh when ours is.</summary>
+    private static readonly TimeSpan PredictionInterval = TimeSpan.FromSeconds(3);
+
     /// <summary>The peer's probes make us probe back at most this often per path.</summary>
     private static readonly TimeSpan TriggeredInterval = TimeSpan.FromMilliseconds(100);
 
@@ -45,7 +48,9 @@ internal sealed class PeerTraversal : IDisposable
     private TimeSpan _retry = FirstRetry;
     private long _nextRetry = long.MaxValue;
     private long _lastRound = long.MinValue;
+    private long _lastPrediction = long.MinValue;
     private bool _wantsIntroduction;
+    private bool _isLost;
 
     /// <param name="time">The clock.</param>
     /// <param name="channel">The pair's probes; disposed of with this.</param>
@@ -59,7 +64,7 @@ internal sealed class PeerTraversal : IDisposable
         _random = random;
         _paths = new PathTable(time);
         _outstanding = new OutstandingProbes(time, random);
-        _guesses = new GuessAllowance(time);
+        _guesses = new GuessAllowance(time, random);
     }
 
     /// <summary>The paths that were proven once, or that the peer's probes came by.</summary>
@@ -129,6 +134,9 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>True while ports are being guessed.</summary>
     public bool IsGuessing => _run is { Plan.UsesGuesses: true, IsGuessingOver: false };
 
+    /// <summary>When an introduction with guesses was last asked for.</summary>
+    public long GuessesAskedAt { get; set; } = long.MinValue / 2;
+
     /// <summary>How things stand.</summary>
     public TraversalState State
     {
@@ -172,15 +180,27 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>
-    /// True when this node's next port should be found out before the two are introduced (again): it will be guessed, and what is known is old.
+    /// True when this node's next port should be found out before the two are introduced (again), as it will be guessed; not too often.
     /// </summary>
-    public bool WantsPrediction(long now) =>
-        _local.Nat.IsPredictable && !IsProven && IsDirectAllowed && _guesses.IsGiven(now) && !PunchPlan.IsHopeless(_local.Nat, _remote.Nat);
+    public bool TryPredict(long now)
+    {
+        if (!_local.Nat.IsPredictable || IsProven || !IsDirectAllowed || !_guesses.IsTolerated(now) || PunchPlan.IsHopeless(_local.Nat, _remote.Nat)
+            || (_lastPrediction != long.MinValue && now - _lastPrediction < _time.Ticks(PredictionInterval)))
+        {
+            return false;
+        }
+
+        _lastPrediction = now;
+        return true;
+    }
+
+    /// <summary>True when an introduction may be asked for in which both guess ports.</summary>
+    public bool MayAskForGuesses(long now, bool busy) => !IsProven && IsDirectAllowed && _guesses.IsGiven(now, busy);
 
     /// <summary>The server introduces the two: both begin at the same time.</summary>
     /// <param name="startAt">When; the past means now.</param>
     /// <param name="now">The present.</param>
-    /// <param name="allowGuesses">False when the node guesses ports for others already.</param>
+    /// <param name="allowGuesses">True when both are to guess ports, and this node does not do so for too many others already.</param>
     /// <returns>False when nothing new begins.</returns>
     public bool Introduce(long startAt, long now, bool allowGuesses = true)
     {
@@ -190,7 +210,7 @@ internal sealed class PeerTraversal : IDisposable
             return false;
         // The peer may have lost the path that this node still takes for proven.
         Doubt();
-        bool guess = allowGuesses && _guesses.IsGiven(now) && !IsProven;
+        bool guess = allowGuesses && _guesses.IsTolerated(now) && !IsProven;
         PunchPlan plan = PunchPlan.Create(_local, _remote, _leads, guess);
         // The plan that has begun guessing does so to its end; a second introduction is of use only if it can guess better.
         if (IsGuessing && !plan.UsesGuesses)
@@ -202,7 +222,7 @@ internal sealed class PeerTraversal : IDisposable
         SocketBase = 0;
         _socketsUntil = _run.StartAt + _time.Ticks(plan.Duration + Traversal.OutstandingProbes.Lifetime);
         if (plan.UsesGuesses)
-            _guesses.Spend(now, plan.Duration);
+            _guesses.Spend(now);
         return true;
     }
 
@@ -229,6 +249,14 @@ internal sealed class PeerTraversal : IDisposable
         _tallies.Clear();
         _wantsIntroduction = true;
         HurryUp(now);
+    }
+
+    /// <summary>True once after a path that was in use, or kept for that, fell silent.</summary>
+    public bool TakeLoss()
+    {
+        bool lost = _isLost;
+        _isLost = false;
+        return lost;
     }
 
     /// <summary>True once when the server should be asked to introduce the two again: both NATs must be opened at the same time.</summary>
@@ -311,8 +339,10 @@ internal sealed class PeerTraversal : IDisposable
                 continue;
             pathsChanged = true;
             // What else there is may be needed the next moment.
-            if (!path.Key.IsRelayed || path.Key == inUse)
-                HurryUp(now, guesses: false);
+            if (path.Key != kept && path.Key != inUse)
+                continue; // Nobody asked: its time was over.
+            _isLost = true;
+            HurryUp(now, guesses: false);
         }
 
         if (pathsChanged)
@@ -373,13 +403,11 @@ internal sealed class PeerTraversal : IDisposable
         return ProbeOutcome.AnswerTaken;
     }
 
-    /// <summary>Other endpoints or another NAT are a new beginning; another predicted port alone is worth one more guess.</summary>
+    /// <summary>Other endpoints or another NAT are a new beginning; another predicted port alone is not.</summary>
     private void OnSideChanged(in PunchSide before, in PunchSide after, long now)
     {
         if (before.Nat != after.Nat || !before.Candidates.EqualsButPredictions(after.Candidates))
             HurryUp(now);
-        else if (!before.Candidates.Equals(after.Candidates))
-            _guesses.GiveOne();
     }
 
     /// <summary>The path in use while it is proven, otherwise the best direct one, which is kept open in any case.</summary>
@@ -392,7 +420,10 @@ internal sealed class PeerTraversal : IDisposable
         if (path.Key == kept)
             return busy && path.Key == inUse ? ProbePace.Busy : busy ? ProbePace.Standby : ProbePace.KeepAlive;
         // Other members are not troubled for a second choice while there is a direct path.
-        return busy && !(path.Key.IsRelayed && IsProven) ? ProbePace.Standby : ProbePace.Rest;
+        if (!busy || (path.Key.IsRelayed && IsProven))
+            return ProbePace.Rest;
+        // What breaks the path in use may have broken the second choice too: that is to be known when it is needed, not a second later.
+        return inUse is { } used && _paths.TryGet(used, out ProbedPath? first) && first.Misses > 0 ? ProbePace.Busy : ProbePace.Standby;
     }
 
     private void RunPlan(long now, PathAddress? inUse, List<OutgoingProbe> output)
@@ -416,18 +447,22 @@ internal sealed class PeerTraversal : IDisposable
             ScheduleRetry(now, busy: false);
     }
 
-    /// <summary>Without a direct path: everything again, ever more slowly. With one, and only while data flows: what may be as good or better.</summary>
+    /// <summary>
+    /// Without a direct path: everything again, ever more slowly; a member that nobody introduced yet is asked for while data flows. With one, and only while
+    /// data flows: what may be as good or better.
+    /// </summary>
     private void RunRetries(long now, bool busy, PathAddress? inUse, List<OutgoingProbe> output)
     {
         bool proven = IsProven;
-        if (_nextRetry == long.MaxValue && _hasRemote && _run is null && (!proven || busy))
+        bool isIdle = !busy && (proven || !_hasRemote);
+        if (_nextRetry == long.MaxValue && _run is null && !isIdle)
             _nextRetry = Math.Max(now, SoonestRound);
         // Data waits for a better path than the server's, or may need a second one: no time for an idle pair's long pauses.
         if (busy && !proven)
             _nextRetry = Math.Min(_nextRetry, Math.Max(now, SoonestRound));
         if (_nextRetry > now)
             return;
-        if (proven && !busy)
+        if (isIdle)
         {
             // An idle pair exchanges what keeps its path open, and nothing else.
             _nextRetry = long.MaxValue;

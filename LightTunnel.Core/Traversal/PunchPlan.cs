@@ -68,6 +68,9 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     /// <summary>When our own next port was predicted, known endpoints come after it: each would use up a port.</summary>
     private static readonly TimeSpan AfterPredictions = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>No plan takes longer; both sides count with it, so that their pauses are the same.</summary>
+    public static TimeSpan LongestDuration => (GuessInterval * MaximumGuesses) + SprayDelay;
+
     /// <summary>When the last probe leaves.</summary>
     public TimeSpan Duration
     {

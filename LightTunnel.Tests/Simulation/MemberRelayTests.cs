@@ -54,6 +54,17 @@ public sealed class MemberRelayTests
     }
 
     [Fact]
+    public void RelayGetsSlowerThanTheServer_IsReleased()
+    {
+        using Scene scene = Start(out SimulatedNode alice, out SimulatedNode bob, out _);
+        Talk(scene, alice, bob, () => IsRelayed(alice, bob) && IsRelayed(bob, alice), Soon);
+        Assert.True(IsRelayed(alice, bob) && IsRelayed(bob, alice));
+        scene.Internet.Hosts["carol"].Uplink.Conditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(70) };
+        Assert.Equal(0, Talk(scene, alice, bob, () => false, TimeSpan.FromSeconds(20)));
+        Assert.False(IsRelayed(alice, bob) || IsRelayed(bob, alice), $"{alice.Peer("bob").RoundTrip} {bob.Peer("alice").RoundTrip}");
+    }
+
+    [Fact]
     public void ServerDies_RelayedMembersGoOn()
     {
         using Scene scene = Start(out SimulatedNode alice, out SimulatedNode bob, out _);

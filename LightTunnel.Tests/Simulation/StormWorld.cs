@@ -128,8 +128,10 @@ internal sealed class StormWorld : IDisposable
     /// True when two members must become direct after a storm. Pairs that have to guess ports are left out: how long that takes is a matter of chance,
     /// and <see cref="NatMatrixTests"/> looks at it.
     /// </summary>
-    public static bool MustBeDirect(Member first, Member second) =>
-        AreAtHome(first, second) || (NatKinds.CanBeDirect(first.Kind, second.Kind) && !TakesGuesses(first, second));
+    public static bool MustBeDirect(Member first, Member second) => CanBeDirect(first, second) && !TakesGuesses(first, second);
+
+    /// <summary>True when two members become direct sooner or later.</summary>
+    public static bool CanBeDirect(Member first, Member second) => AreAtHome(first, second) || NatKinds.CanBeDirect(first.Kind, second.Kind);
 
     /// <summary>True when one side's port is another for each destination, and the other side filters by port.</summary>
     public static bool TakesGuesses(Member first, Member second) =>

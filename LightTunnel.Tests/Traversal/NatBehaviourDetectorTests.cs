@@ -163,7 +163,13 @@ public sealed class NatBehaviourDetectorTests
     {
         TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random);
         Run(nat, new NatObservers(PortA, PortB));
-        Assert.True(Burst(nat, others: 0));
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.True(_detector.WantsBurst);
+            Assert.True(Burst(nat, others: 0));
+        }
+
+        Assert.False(_detector.WantsBurst);
         Assert.True(_detector.Behaviour.IsRandom);
     }
 
@@ -212,7 +218,8 @@ public sealed class NatBehaviourDetectorTests
         Run(nat, new NatObservers(PortA));
         Assert.Equal(EndpointDependence.Unknown, _detector.Behaviour.Mapping);
         UdpEndpoint member = UdpEndpoint.FromIPv4(0xC6336477, 9000);
-        Assert.True(_detector.OnMemberAnswer(member, nat.Out(Local, member)));
+        Assert.True(_detector.OnMemberAnswer(member, nat.Out(Local, member), out bool isOdd));
+        Assert.False(isOdd);
         Assert.Equal(EndpointDependence.EndpointIndependent, _detector.Behaviour.Mapping);
     }
 
@@ -220,8 +227,35 @@ public sealed class NatBehaviourDetectorTests
     public void OnMemberAnswer_MemberInOurLan_SaysNothingAboutTheNat()
     {
         Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent), new NatObservers(PortA, PortB));
-        Assert.False(_detector.OnMemberAnswer(UdpEndpoint.FromIPv4(0xC0A80105, 9000), Local));
+        Assert.False(_detector.OnMemberAnswer(UdpEndpoint.FromIPv4(0xC0A80105, 9000), Local, out _));
         Assert.Equal(EndpointDependence.EndpointIndependent, _detector.Behaviour.Mapping);
+    }
+
+    /// <summary>A member's view from before the NAT was started again must not make a symmetric NAT of it.</summary>
+    [Fact]
+    public void OnMemberAnswer_ContradictsTheServersViews_AsksForAnotherLook_OnceForEach()
+    {
+        Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent), new NatObservers(PortA, PortB));
+        UdpEndpoint member = UdpEndpoint.FromIPv4(0xC6336477, 9000), before = UdpEndpoint.FromIPv4(0xC6336455, 4000);
+        Assert.False(_detector.OnMemberAnswer(member, before, out bool isOdd));
+        Assert.True(isOdd);
+        Assert.False(_detector.OnMemberAnswer(member, before, out isOdd));
+        Assert.False(isOdd);
+        Assert.Equal(EndpointDependence.EndpointIndependent, _detector.Behaviour.Mapping);
+    }
+
+    /// <summary>With one port of the server, members are the only other views: what they say after another look counts.</summary>
+    [Fact]
+    public void OnMemberAnswer_NoOtherPort_DiffersAfterAnotherLook_IsSymmetric()
+    {
+        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random);
+        Run(nat, new NatObservers(PortA));
+        UdpEndpoint member = UdpEndpoint.FromIPv4(0xC6336477, 9000);
+        Assert.False(_detector.OnMemberAnswer(member, nat.Out(Local, member), out bool isOdd));
+        Assert.True(isOdd);
+        Run(nat, new NatObservers(PortA), changed: false);
+        Assert.True(_detector.OnMemberAnswer(member, nat.Out(Local, member), out _));
+        Assert.Equal("Symmetric", _detector.Behaviour.ClassicName);
     }
 
     [Fact]
@@ -230,7 +264,7 @@ public sealed class NatBehaviourDetectorTests
         TestNat nat = Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent);
         Run(nat, new NatObservers(PortA, PortB));
         for (uint i = 0; i < 5000; i++)
-            _detector.OnMemberAnswer(UdpEndpoint.FromIPv4(0xC6340000 + i, 9000), nat.Out(Local, PortA));
+            _detector.OnMemberAnswer(UdpEndpoint.FromIPv4(0xC6340000 + i, 9000), nat.Out(Local, PortA), out _);
         Assert.Equal(EndpointDependence.EndpointIndependent, _detector.Behaviour.Mapping);
     }
 

@@ -290,6 +290,23 @@ public sealed class PeerTraversalTests
         Assert.InRange(internet.A.AnswersSent - answersA, 50, 60);
     }
 
+    /// <summary>A member may have the server introduce the two as often as it likes: the other guesses once a minute.</summary>
+    [Fact]
+    public void PeerAsksForGuessesAllTheTime_IsFollowedRarely()
+    {
+        using TestInternet internet = Pair("PortRestricted", "SymmetricRandom");
+        internet.Cut = _ => true;
+        internet.Exchange();
+        for (int i = 0; i < 60 * 60; i++)
+        {
+            internet.Run(TimeSpan.FromSeconds(1));
+            internet.A.Traversal.Introduce(internet.Now, internet.Now);
+            internet.A.NextTimer = internet.Now;
+        }
+
+        Assert.InRange(internet.A.ProbesSent, PunchPlan.MaximumGuesses, (60 * 60 * 5) + ((20 + 60) * PunchPlan.MaximumGuesses));
+    }
+
     [Fact]
     public void Unreachable_ForADay_SendsLittle()
     {
@@ -305,7 +322,7 @@ public sealed class PeerTraversalTests
             if (!asked)
                 continue;
             requests++;
-            internet.Introduce();
+            internet.Introduce(withGuesses: internet.A.Traversal.MayAskForGuesses(internet.Now, busy: false) || internet.B.Traversal.MayAskForGuesses(internet.Now, busy: false));
         }
 
         Assert.InRange(requests, 24 * 30, 24 * 60);

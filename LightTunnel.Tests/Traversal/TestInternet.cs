@@ -165,10 +165,10 @@ internal sealed class TestInternet : IDisposable
         A.NextTimer = B.NextTimer = Now;
     }
 
-    public void Introduce(TimeSpan? secondLate = null)
+    public void Introduce(TimeSpan? secondLate = null, bool withGuesses = true)
     {
-        A.Traversal.Introduce(Now, Now);
-        B.Traversal.Introduce(Now + Ticks(secondLate ?? TimeSpan.Zero), Now);
+        A.Traversal.Introduce(Now, Now, withGuesses);
+        B.Traversal.Introduce(Now + Ticks(secondLate ?? TimeSpan.Zero), Now, withGuesses);
         A.NextTimer = B.NextTimer = Now;
     }
 

@@ -1,0 +1,199 @@
+using LightTunnel.Engine;
+using LightTunnel.Lab.Internet;
+using LightTunnel.Membership;
+using LightTunnel.Routing;
+using LightTunnel.Tests.Engine;
+using LightTunnel.Transport;
+using LightTunnel.Traversal;
+using LightTunnel.WireGuard;
+using Xunit;
+
+namespace LightTunnel.Tests.Simulation;
+
+/// <summary>Several paths, large networks and bad moments: what has to go on when the first plan does not work out.</summary>
+public sealed class PathUpkeepTests
+{
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
+
+    [Fact]
+    public void AllPathsDieAtOnce_TheServerTakesOverWithinASecond() => Seeds.Run(10, seed =>
+    {
+        using Scene scene = TwoFamilies(seed, NatKind.Open, out SimulatedNode alice, out SimulatedNode bob);
+        Exchange(scene, alice, bob, TimeSpan.FromSeconds(3 + (seed * 0.6)));
+        Assert.True(IsDirect(alice, bob) && IsDirect(bob, alice));
+        Assert.All([alice.Peer("bob"), bob.Peer("alice")], peer => Assert.Equal(2, peer.Traversal!.Paths.Count(path => path.IsProven)));
+
+        scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
+        TimeSpan gap = Exchange(scene, alice, bob, TimeSpan.FromSeconds(10));
+        Assert.InRange(gap, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1.1));
+    });
+
+    [Fact]
+    public void LargeNetwork_MemberComesBack_TheTwoAreIntroducedAgain()
+    {
+        using var network = new SimulatedNetwork { IsDirectBlocked = true };
+        network.StartServer(options => options with { MaxClients = 100 });
+        PrivateKey identity = network.NewKey();
+        SimulatedNode alice = network.AddClient("alice");
+        SimulatedNode bob = network.AddClient("bob", identity: Copy(identity));
+        for (int i = 0; i < Introducer.EagerUpTo; i++)
+            network.AddClient($"other{i}");
+        Assert.True(network.RunUntil(() => network.Nodes.All(node => node.IsUp && node.Node.Peers.Count() == Introducer.EagerUpTo + 2), TimeSpan.FromSeconds(10)));
+        alice.Send(bob.Address, "by the server");
+        network.Run(Soon);
+        Assert.Contains("by the server", bob.TakeReceived());
+
+        network.Stop(bob);
+        network.Run(Soon);
+        bob = network.AddClient("bob", identity: identity);
+        network.Run(Soon);
+        network.IsDirectBlocked = false;
+        Assert.Equal(PathType.Server, alice.Peer("bob").PathType);
+        for (int i = 0; i < 100 && !IsDirect(alice, bob); i++)
+        {
+            alice.Send(bob.Address, "hello again");
+            network.Run(TimeSpan.FromMilliseconds(100));
+        }
+
+        Assert.True(IsDirect(alice, bob));
+    }
+
+    [Fact]
+    public void ProbeOverIPv6_BeforeAnythingWasSentThere_SaysNothingOfTheNat()
+    {
+        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) });
+        AddHome(scene, "left", NatKind.PortRestrictedCone, "alice", "2001:db8:1::a");
+        AddHome(scene, "right", NatKind.PortRestrictedCone, "bob", "2001:db8:2::b");
+        scene.Network.StartServer();
+        SimulatedNode alice = scene.Join("alice");
+        Assert.True(scene.Network.RunUntil(() => alice.Client.Nat.Filtering != default, Soon));
+        SimulatedNode bob = scene.Network.AddClient("bob", host: "bob");
+        Assert.True(scene.Network.RunUntil(() => alice.Node.Peers.Any(peer => peer.Name == "bob"), Soon));
+
+        // The introduction is late on one side: the other's probes come before anything went out.
+        bool isLate = true;
+        scene.Internet.Filter = (from, to, _) => !(isLate && from.Name == SimulatedNetwork.ServerHost && to.Name == "alice");
+        scene.Network.Run(TimeSpan.FromMilliseconds(600));
+        isLate = false;
+        scene.Network.Run(Soon);
+        Assert.True(IsDirect(alice, bob));
+        Assert.Equal(EndpointDependence.AddressAndPortDependent, alice.Client.Nat.Filtering);
+    }
+
+    [Fact]
+    public void NewNetworkThatIsSlowToWork_TheNatIsMeasuredWhenItDoes()
+    {
+        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) });
+        scene.Internet.AddLan("left", NatKind.PortRestrictedCone, "alice");
+        SimulatedNat right = scene.Internet.AddNat("right", NatKinds.Layers(NatKind.FullCone)[0], lan: "192.168.7.0/24");
+        scene.Network.StartServer();
+        SimulatedNode alice = scene.Join("alice");
+        Assert.True(scene.Network.RunUntil(() => alice.Client.Nat.Mapping != default, Soon));
+        SimulatedHost host = scene.Internet.Hosts["alice"];
+        foreach (double outage in (double[])[4, 5.3, 5.7, 6.1, 6.5, 7, 8, 9, 11])
+        {
+            host.Uplink.IsCut = true;
+            host.MoveTo(host.Parent == right ? scene.Internet.Nats["left"] : right);
+            alice.Addresses.Changed();
+            scene.Network.Run(TimeSpan.FromSeconds(outage));
+            host.Uplink.IsCut = false;
+            scene.Network.Run(TimeSpan.FromSeconds(15));
+            Assert.True(alice.IsUp);
+            Assert.True(alice.Client.Nat.Mapping == EndpointDependence.EndpointIndependent, $"After {outage} s: {alice.Client.Nat}");
+        }
+    }
+
+    [Fact]
+    public void IdlePairWithTwoPaths_ExchangesOneProbeAndAnswerPerTenSecondsInEachDirection() => Seeds.Run(20, seed =>
+    {
+        using Scene scene = TwoFamilies(seed, NatKind.Open, out SimulatedNode alice, out SimulatedNode bob, jitter: 5);
+        Exchange(scene, alice, bob, TimeSpan.FromSeconds(4));
+        scene.Network.Run(TimeSpan.FromSeconds(60));
+        var sent = new Dictionary<string, int> { ["alice"] = 0, ["bob"] = 0, ["server"] = 0 };
+        scene.Internet.Filter = (from, to, datagram) =>
+        {
+            if (datagram.Span[0] is 0x11 or 0x12)
+                sent[to.Name == SimulatedNetwork.ServerHost ? "server" : from.Name is "alice" or "bob" ? from.Name : "server"]++;
+            return true;
+        };
+        scene.Network.Run(TimeSpan.FromSeconds(300));
+        Assert.True(sent["alice"] <= 64 && sent["bob"] <= 64 && sent["server"] == 0, $"{sent["alice"]} {sent["bob"]} {sent["server"]}");
+    });
+
+    [Fact]
+    public void MemberThatTellsOtherEndpointsAllTheTime_DoesNotMakeOthersFloodThem()
+    {
+        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(5) });
+        scene.Internet.AddLan("left", NatKind.PortRestrictedCone, "alice");
+        scene.Internet.AddLan("right", NatKind.PortRestrictedCone, "bob");
+        scene.Network.StartServer();
+        SimulatedNode alice = scene.Join("alice");
+        SimulatedNode bob = scene.Join("bob");
+        Assert.True(scene.Network.RunUntil(() => IsDirect(alice, bob) && IsDirect(bob, alice), Soon));
+        SimulatedHost victim = scene.Internet.AddHost("victim");
+        int sent = 0;
+        scene.Internet.Filter = (_, to, _) =>
+        {
+            sent += to == victim ? 1 : 0;
+            return true;
+        };
+        bob.Client.SetPolicy(bob.Peer("alice"), PathPolicy.RelayOnly);
+        for (int i = 0; i < 3000; i++)
+        {
+            IEnumerable<Candidate> victims = Enumerable.Range(1, CandidateList.MaximumCount)
+                .Select(port => new Candidate(CandidateKind.Manual, new UdpEndpoint(victim.Address, 1024 + (i * 16) + port)));
+            bob.Client.Server.Session!.Send(new ReachabilityMessage { Reachability = new Reachability { Candidates = [.. victims] } });
+            scene.Network.Run(TimeSpan.FromMilliseconds(20));
+        }
+
+        // Fifty times a second it is told; once a second it is heard. A plan and its first retries are some 300 probes.
+        Assert.InRange(sent, 1000, (16 + 60) * 400);
+    }
+
+    private static Scene TwoFamilies(int seed, NatKind kind, out SimulatedNode alice, out SimulatedNode bob, double jitter = 0)
+    {
+        var scene = new Scene(seed, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(jitter) });
+        AddHome(scene, "left", kind, "alice", "2001:db8:1::a");
+        AddHome(scene, "right", kind, "bob", "2001:db8:2::b");
+        scene.Network.StartServer();
+        alice = scene.Join("alice");
+        bob = scene.Join("bob");
+        (SimulatedNode first, SimulatedNode second) = (alice, bob);
+        Assert.True(scene.Network.RunUntil(() => IsDirect(first, second) && IsDirect(second, first), Soon));
+        return scene;
+    }
+
+    private static void AddHome(Scene scene, string lan, NatKind kind, string host, string address) =>
+        scene.Internet.AddAddressV6(scene.Internet.AddLan(lan, kind, host)[0], address);
+
+    private static bool IsDirect(SimulatedNode node, SimulatedNode to) =>
+        node.Node.Peers.FirstOrDefault(peer => peer.Name == to.Name)?.PathType is PathType.Direct or PathType.Lan;
+
+    /// <summary>Both send to each other every 10 ms; returns the longest time without a packet on either side.</summary>
+    private static TimeSpan Exchange(Scene scene, SimulatedNode first, SimulatedNode second, TimeSpan duration)
+    {
+        TimeSpan longest = TimeSpan.Zero;
+        TimeSpan[] last = [scene.Time.Now, scene.Time.Now];
+        SimulatedNode[] both = [first, second];
+        for (TimeSpan end = scene.Time.Now + duration; scene.Time.Now < end;)
+        {
+            first.Send(second.Address, "x");
+            second.Send(first.Address, "x");
+            scene.Network.Run(TimeSpan.FromMilliseconds(10));
+            for (int i = 0; i < 2; i++)
+            {
+                longest = scene.Time.Now - last[i] > longest ? scene.Time.Now - last[i] : longest;
+                if (both[i].TakeReceived().Count > 0)
+                    last[i] = scene.Time.Now;
+            }
+        }
+
+        return longest;
+    }
+
+    private static PrivateKey Copy(PrivateKey key)
+    {
+        Assert.True(PrivateKey.TryParse(key.Reveal(), out PrivateKey? copy));
+        return copy;
+    }
+}
