@@ -247,7 +247,7 @@ internal static class SettingsResolver
     private static void CheckCount(SettingsCheck check, string key, int count, int maximum)
     {
         if (count > maximum)
-            check.Add(key, new LightTunnelException(LightTunnelError.InvalidOption, $"{count} endpoints are too many.", $"Give at most {maximum}."));
+            check.Add(key, new LightTunnelException(LightTunnelError.InvalidOption, $"{key}: {count} endpoints are too many.", $"Give at most {maximum}."));
     }
 
     private static string NameOf(TunnelSettings settings) => settings.Name ?? NodeName.Sanitize(Environment.MachineName);

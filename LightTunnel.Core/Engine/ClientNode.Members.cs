@@ -135,6 +135,9 @@ internal sealed partial class ClientNode : IDirectPathsHost
                 DropStaged(told);
             }
 
+            // It has left, or the server was started again: which of the two, it must say itself.
+            if (!told.IsListedOnline)
+                _paths.Doubt(told);
             RenewPath(told);
             Journal.Note(told);
         }

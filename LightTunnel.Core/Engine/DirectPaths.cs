@@ -146,6 +146,15 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             Relays.RemoveMember(peer);
     }
 
+    /// <summary>The server takes a member for offline, to whom a path may still lead.</summary>
+    public void Doubt(Peer peer)
+    {
+        if (peer.Traversal is not { } traversal)
+            return;
+        traversal.Doubt();
+        _host.Hurry(peer);
+    }
+
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
     public void OnIntroduction(IntroductionMessage introduction)
     {
@@ -249,6 +258,13 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (changed)
         {
             OnPathsChanged(peer);
+            if (!peer.IsListedOnline && peer.UsedPath is null)
+            {
+                // It is gone, and nothing is wrong with this node's network.
+                Forget(peer, isGone: false);
+                return long.MaxValue;
+            }
+
             if (traversal.TakeLoss())
                 Own.OnPathLost(now);
         }

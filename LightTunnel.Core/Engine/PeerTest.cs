@@ -14,6 +14,9 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     /// <summary>Percent of the progress that the attempt stands for.</summary>
     private const int AttemptShare = 60;
 
+    /// <summary>Measurements at most; a path that comes and goes is one that people want to be told of.</summary>
+    private const int MaximumRounds = 3;
+
     /// <summary>The peer's link is waited for this long.</summary>
     private static readonly TimeSpan LinkPatience = TimeSpan.FromSeconds(5);
 
@@ -32,6 +35,8 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     private PathType _measured;
     private long _measuring;
     private long _serverMeasured;
+    private long _tried;
+    private int _rounds;
 
     /// <param name="node">The node that tests.</param>
     /// <param name="peer">The peer.</param>
@@ -48,7 +53,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         _started = time.GetTimestamp();
         if (!IsThere)
             return;
-        node.TryDirect(peer);
+        Try(_started);
         node.WantLink(peer);
     }
 
@@ -62,13 +67,19 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         if (_measuring == 0)
         {
             _measuring = now;
+            _measured = _peer.PathType;
             _node.WantLink(_peer);
+            // What was sent by the path that is dead is lost; its next turn may be five seconds from now.
+            if (_rounds++ > 0 && _peer.Link is { HasSession: false } link)
+                link.RequestHandshake(force: true);
         }
 
         if (_peer.Link is not { HasSession: true } && now - _measuring < _time.Ticks(LinkPatience))
         {
+            if (_peer.PathType != _measured && _rounds < MaximumRounds)
+                return Again(now);
             Tell("Waiting for keys", AttemptShare);
-            return _measuring + _time.Ticks(LinkPatience);
+            return Math.Min(now + _time.Ticks(TellInterval), _measuring + _time.Ticks(LinkPatience));
         }
 
         return Measure(now);
@@ -82,7 +93,22 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
 
     private bool IsDirect => _peer.PathType is PathType.Lan or PathType.Direct;
 
-    private bool IsAttempting(long now) => !IsDirect && now - _started < _time.Ticks(_request.Timeout) && _node.IsTryingDirect(_peer, _started);
+    private bool IsAttempting(long now) => !IsDirect && now - _started < _time.Ticks(_request.Timeout) && _node.IsTryingDirect(_peer, _tried);
+
+    private long Again(long now)
+    {
+        _pings = null;
+        _measuring = 0;
+        if (!IsDirect)
+            Try(now);
+        return now;
+    }
+
+    private void Try(long now)
+    {
+        _tried = now;
+        _node.TryDirect(_peer);
+    }
 
     private long TellAttempt(long now)
     {
@@ -107,12 +133,11 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         Tell("Measuring the path", AttemptShare + ((100 - AttemptShare) * _pings.Sent / _request.Count));
         if (!_pings.IsDone)
             return next;
-        if (_peer.PathType != _measured && IsDirect)
-        {
-            // The direct path came up meanwhile: what was measured is no measure of it.
-            _pings = null;
-            return now;
-        }
+        // What was measured is no measure of a path that came up meanwhile, and one that was direct before the test may be dead by now, which only shows
+        // when it is used: then there is an attempt to be made.
+        bool isOther = _peer.PathType != _measured || (IsDirect && !_peer.IsServer && _pings.Result.Answered == 0);
+        if (isOther && _rounds < MaximumRounds)
+            return Again(now);
 
         // The way through the server is the longer one.
         long patience = _serverMeasured + _time.Ticks(ServerPatience);

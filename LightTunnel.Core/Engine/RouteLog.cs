@@ -10,24 +10,30 @@ internal sealed class RouteLog(TunnelLog log, TimeProvider time)
 
     private bool _changed;
     private long _next = long.MinValue;
+    private (Packets.TunnelAddress Address, PathType Path)[] _logged = [];
 
     /// <summary>Something has changed.</summary>
     public void NoteChange() => _changed = true;
 
-    /// <summary>Logs what has changed, at most once in 10 s; returns when to call again.</summary>
+    /// <summary>Logs what has changed, at most once in 10 s; returns when to call again. Who is offline has no route and is not counted.</summary>
     public long Run(long now, IReadOnlyCollection<Peer> peers)
     {
-        if (!_changed || peers.Count == 0)
+        if (!_changed)
             return long.MaxValue;
         if (now < _next)
             return _next;
         _changed = false;
+        Peer[] online = [.. peers.Where(peer => peer.PathType != PathType.Offline).OrderBy(peer => peer.Addresses[0])];
+        (Packets.TunnelAddress, PathType)[] routes = [.. online.Select(peer => (peer.Addresses[0], peer.PathType))];
+        if (routes.SequenceEqual(_logged))
+            return long.MaxValue;
+        _logged = routes;
         _next = now + (long)(Interval.TotalSeconds * time.TimestampFrequency);
 
         log.RoutingStats(
-            peers.Count, peers.Count(peer => peer.PathType is PathType.Direct or PathType.Lan), peers.Count(peer => peer.PathType == PathType.Relay),
-            peers.Count(peer => peer.PathType == PathType.Server));
-        foreach (Peer peer in peers.OrderBy(peer => peer.Addresses[0]))
+            online.Length, online.Count(peer => peer.PathType is PathType.Direct or PathType.Lan), online.Count(peer => peer.PathType == PathType.Relay),
+            online.Count(peer => peer.PathType == PathType.Server));
+        foreach (Peer peer in online)
         {
             (string route, string status) = peer.PathType switch
             {

@@ -74,7 +74,7 @@ public static class PathReasons
         PathReason.NoCandidates =>
             "Connect both machines to a network that others can reach, or tell one's endpoint with Connect-LtNetwork -AdvertiseEndpoint.",
         PathReason.BothNatsRandom =>
-            "Forward a UDP port to one of the two machines in its router (by hand, or let UPnP or PCP do it), and tell it with Connect-LtNetwork -AdvertiseEndpoint.",
+            "Let one of the two routers forward a UDP port to its machine, by UPnP or PCP, or by hand together with Connect-LtNetwork -ListenPort and -AdvertiseEndpoint.",
         PathReason.UdpBlocked => "Allow UDP to LightTunnel's port, and the answers to it, in the firewalls of both nodes and of their networks.",
         PathReason.NoAnswer or PathReason.RelayIsBetter =>
             "See whether a firewall on either side drops UDP between the two; a UDP port that one router forwards, told with Connect-LtNetwork -AdvertiseEndpoint, helps in any case.",

@@ -202,6 +202,8 @@ internal sealed class PeerTraversal : IDisposable
         Introduced = now;
         if (!IsDirectAllowed)
             return false;
+        // The peer may have lost the path that this node still takes for proven.
+        Doubt();
         bool guess = allowGuesses && _guesses.IsTolerated(now) && !IsProven;
         PunchPlan plan = PunchPlan.Create(_local, _remote, _leads, guess);
         // The plan that has begun guessing does so to its end; a second introduction is of use only if it can guess better.
@@ -224,6 +226,13 @@ internal sealed class PeerTraversal : IDisposable
         _outstanding.Clear();
         _run = null;
         Retry(now);
+    }
+
+    /// <summary>Something says that the peer is gone or has lost its paths: what was proven is proven anew or given up within a second.</summary>
+    public void Doubt()
+    {
+        foreach (ProbedPath path in _paths.All)
+            path.Doubt();
     }
 
     /// <summary>Everything is tried again at once, with an introduction.</summary>
@@ -398,6 +407,8 @@ internal sealed class PeerTraversal : IDisposable
 
     private ProbePace PaceOf(ProbedPath path, PathAddress? kept, PathAddress? inUse, bool busy)
     {
+        if (path.IsDoubted)
+            return ProbePace.Busy;
         if (path.Key == kept)
             return busy && path.Key == inUse ? ProbePace.Busy : busy ? ProbePace.Standby : ProbePace.KeepAlive;
         // Other members are not troubled for a second choice while there is a direct path.

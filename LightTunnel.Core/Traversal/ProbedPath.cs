@@ -88,6 +88,9 @@ internal sealed class ProbedPath
     /// <summary>True when the peer said in its last probe that it sends its data over this path.</summary>
     public bool PeerUses { get; private set; }
 
+    /// <summary>True from a <see cref="Doubt"/> until the next answer.</summary>
+    public bool IsDoubted { get; private set; }
+
     /// <summary>When the last probe was sent, <see cref="long.MinValue"/> for never.</summary>
     public long LastSent => _lastSent;
 
@@ -137,6 +140,7 @@ internal sealed class ProbedPath
         }
 
         Misses = 0;
+        IsDoubted = false;
         LastAnswer = now;
         // What was sent before the probe that is now answered is lost or late, and no sign of silence any more.
         _firstUnanswered = long.MaxValue;
@@ -178,7 +182,7 @@ internal sealed class ProbedPath
         bool silent = Misses >= MissesNeeded(wait, pace) && now - _firstUnanswered >= _time.Ticks(LeastSilence(pace));
         if (!silent && now - LastAnswer < _time.Ticks(ProofLifetime))
             return false;
-        IsProven = false;
+        IsProven = IsDoubted = false;
         return true;
     }
 
@@ -211,6 +215,9 @@ internal sealed class ProbedPath
         return next;
     }
 
+    /// <summary>Something says that it may be dead: what was proven is asked for as closely as if data flowed.</summary>
+    public void Doubt() => IsDoubted = IsProven;
+
     /// <summary>The network changed: what was proven is so no more, what was measured counts for nothing.</summary>
     public void Reset()
     {
@@ -221,7 +228,7 @@ internal sealed class ProbedPath
         _resultCount = 0;
         Misses = 0;
         RoundTrip = null;
-        IsProven = false;
+        IsProven = IsDoubted = false;
         PeerUses = false;
     }
 

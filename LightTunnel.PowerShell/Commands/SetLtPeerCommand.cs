@@ -7,7 +7,7 @@ namespace LightTunnel;
 
 /// <summary>Says which paths to single members may be used.</summary>
 /// <remarks>
-/// <para>The setting is kept by the member's public key in this machine's state folder: it holds after a restart, and when the member gets another name or address. It counts here only; the other side sends by its own policy.</para>
+/// <para>The setting is kept by the member's public key in this machine's state folder: it holds after a restart, and when the member gets another name or address. It counts here only; the other side sends by its own policy. The server is always reached directly and has none.</para>
 /// <para>Get-LtPeer shows it as PathPolicy in its list view.</para>
 /// </remarks>
 /// <example>
@@ -61,13 +61,14 @@ public sealed class SetLtPeerCommand : LtCommand
     {
         (string[] names, string[]? networks, bool passThru) = (Name, Network, PassThru);
         PathPolicy? policy = LtPeer.ToEngine(PathPolicy);
+        // The server is always reached directly. Who names it is told so; patterns and pipelines mean the others.
+        bool isServerMeant = !MyInvocation.ExpectingInput && !names.All(WildcardPattern.ContainsWildcardCharacters);
         IReadOnlyList<FoundPeer> found = [];
         Run(
             async (output, cancellationToken) => found =
             [
-                // The server is always reached directly; a pattern means the others.
                 .. (await PeerFinder.FindAsync(output, TunnelRole.Client, networks, names, cancellationToken).ConfigureAwait(false))
-                    .Where(peer => !peer.Status.IsServer || names.Contains(peer.Status.Name, StringComparer.OrdinalIgnoreCase)),
+                    .Where(peer => !peer.Status.IsServer || isServerMeant),
             ],
             names);
         foreach (FoundPeer peer in found)

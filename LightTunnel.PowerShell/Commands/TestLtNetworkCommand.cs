@@ -66,7 +66,10 @@ public sealed class TestLtNetworkCommand : LtCommand
         Run(
             async (output, cancellationToken) =>
             {
-                foreach (ITunnelHandle tunnel in await TunnelFinder.FindAsync(output, TunnelRole.Client, names, network, cancellationToken).ConfigureAwait(false))
+                IReadOnlyList<ITunnelHandle> tunnels = network is null
+                    ? await TunnelFinder.AnyByNameAsync(output, TunnelRole.Client, names, cancellationToken).ConfigureAwait(false)
+                    : await TunnelFinder.ByObjectAsync(output, network, cancellationToken).ConfigureAwait(false);
+                foreach (ITunnelHandle tunnel in tunnels)
                     await TestAsync(output, tunnel, timeout, cancellationToken).ConfigureAwait(false);
             },
             names);

@@ -24,9 +24,9 @@ namespace LightTunnel;
 /// Candidates        : Host 192.168.7.20:9000: no answer to 7 probes
 ///                     ServerReflexive 198.51.100.4:40000: no answer to 7 probes
 /// Reason            : Both NATs choose ports that cannot be predicted.
-/// RecommendedAction : Forward a UDP port to one of the two machines in its router
-///                     (by hand, or let UPnP or PCP do it), and tell it with
-///                     Connect-LtNetwork -AdvertiseEndpoint.</code>
+/// RecommendedAction : Let one of the two routers forward a UDP port to its
+///                     machine, by UPnP or PCP, or by hand together with
+///                     Connect-LtNetwork -ListenPort and -AdvertiseEndpoint.</code>
 /// <para>Explains why the peer named nas is reached through the server.</para>
 /// </example>
 /// <example>

@@ -104,11 +104,13 @@ public sealed class WatchLtRouteCommand : LtCommand
         var found = new Dictionary<(int ProcessId, string Name), Watched>();
         foreach (Question question in _questions)
         {
-            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(output, null, question.Networks, question.Tunnel, cancellationToken).ConfigureAwait(false);
-            foreach (ITunnelHandle tunnel in tunnels)
+            IReadOnlyList<ITunnelHandle> tunnels = question.Tunnel is { } tunnel
+                ? await TunnelFinder.ByObjectAsync(output, tunnel, cancellationToken).ConfigureAwait(false)
+                : await TunnelFinder.AnyByNameAsync(output, null, question.Networks, cancellationToken).ConfigureAwait(false);
+            foreach (ITunnelHandle handle in tunnels)
             {
-                if (!found.TryGetValue((tunnel.ProcessId, tunnel.Name), out Watched? watched))
-                    found.Add((tunnel.ProcessId, tunnel.Name), watched = new Watched(tunnel, []));
+                if (!found.TryGetValue((handle.ProcessId, handle.Name), out Watched? watched))
+                    found.Add((handle.ProcessId, handle.Name), watched = new Watched(handle, []));
                 watched.Filters.Add(new Filter(question));
             }
         }

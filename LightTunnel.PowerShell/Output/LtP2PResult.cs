@@ -23,7 +23,11 @@ public sealed class LtP2PResult
         ServerRTT = report.ServerRoundTrip;
         LocalNat = LtUnits.NatTypeOf(report.LocalNat);
         PeerNat = LtUnits.NatTypeOf(report.PeerNat);
-        Candidates = [.. report.Candidates.Select(candidate => new LtP2PCandidate(candidate))];
+        Candidates =
+        [
+            .. report.Candidates.OrderByDescending(candidate => candidate.InUse).ThenBy(candidate => candidate.Relay is not null)
+                .ThenByDescending(candidate => candidate.Result).Select(candidate => new LtP2PCandidate(candidate)),
+        ];
         Reason = (LtPathReason)report.Reason;
         ReasonText = report.Reason.Sentence();
         RecommendedAction = report.IsDirect ? null : report.Reason.RecommendedAction();
@@ -69,7 +73,7 @@ public sealed class LtP2PResult
     /// <summary>The NAT before the peer, as it told.</summary>
     public LtNatType PeerNat { get; }
 
-    /// <summary>Every endpoint that was tried, and what came of it.</summary>
+    /// <summary>Every endpoint that was tried, and what came of it: the one in use first, then what answered, relays last.</summary>
     public LtP2PCandidate[] Candidates { get; }
 
     /// <summary>Why the peer is reached the way it is.</summary>

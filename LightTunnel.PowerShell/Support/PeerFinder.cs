@@ -37,7 +37,9 @@ internal static class PeerFinder
     public static async Task<IReadOnlyList<FoundPeer>> FindAsync(
         CommandOutput output, TunnelRole? role, string[]? networks, string[] peers, CancellationToken cancellationToken)
     {
-        IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.ByNameAsync(output, role, networks, cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.AnyByNameAsync(output, role, networks, cancellationToken).ConfigureAwait(false);
+        if (tunnels.Count == 0)
+            return [];
         IReadOnlyList<FoundPeer> all = await TunnelFinder.AskAllAsync<FoundPeer>(
             output, tunnels, async tunnel => [.. (await tunnel.GetPeersAsync(cancellationToken).ConfigureAwait(false)).Select(status => new FoundPeer(tunnel, status))])
             .ConfigureAwait(false);

@@ -32,6 +32,16 @@ internal static class TunnelFinder
         return found;
     }
 
+    /// <summary>As <see cref="ByNameAsync"/>, for commands that have nothing to do without a tunnel: that there is none at all is an error.</summary>
+    public static async Task<IReadOnlyList<ITunnelHandle>> AnyByNameAsync(
+        CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<ITunnelHandle> found = await ByNameAsync(output, role, names, cancellationToken).ConfigureAwait(false);
+        if (found.Count == 0 && names is null)
+            output.WriteError(None(role), null);
+        return found;
+    }
+
     /// <summary>The tunnel that an object was made from; an error when it has stopped since.</summary>
     public static async Task<IReadOnlyList<ITunnelHandle>> ByObjectAsync(CommandOutput output, LtTunnel tunnel, CancellationToken cancellationToken)
     {
@@ -87,6 +97,11 @@ internal static class TunnelFinder
         KnownNames.RememberTunnels(search.Tunnels);
         return search.Tunnels;
     }
+
+    private static LightTunnelException None(TunnelRole? role) => new(
+        LightTunnelError.NotFound,
+        role == TunnelRole.Client ? "This machine has joined no network." : "No tunnel runs on this machine.",
+        role == TunnelRole.Client ? "Run the command on a member of the network, or join one with Connect-LtNetwork." : "Connect-LtNetwork joins a network, Start-LtServer makes one.");
 
     private static string WordFor(TunnelRole? role) => role switch
     {

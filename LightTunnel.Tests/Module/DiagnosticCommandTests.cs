@@ -45,7 +45,7 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         Assert.Equal(["BothNatsRandom", "DirectUp", "PeerOffline"], results.Output.Select(result => result.Text("Reason")));
         Assert.Equal([false, true, false], results.Output.Select(result => result.Text("RecommendedAction") is null));
         Assert.Equal((3, TimeSpan.FromSeconds(4)), (server.AskedForTest!.Count, server.AskedForTest.Timeout));
-        ShellResult types = await shell.RunAsync("$r = Test-LtP2P laptop; $r.RTTAvg.GetType().Name; $r.Loss.GetType().Name; $r.Candidates[2].GetType().FullName; \"$($r.Candidates[2])\"");
+        ShellResult types = await shell.RunAsync("$r = Test-LtP2P laptop; $r.RTTAvg.GetType().Name; $r.Loss.GetType().Name; $r.Candidates[0].GetType().FullName; \"$($r.Candidates[0])\"");
         Assert.Equal(
             ["TimeSpan", "Double", "LightTunnel.LtP2PCandidate", "PeerReflexive [2001:db8::7]:9000: answered in 1.2 ms, in use"],
             types.Output.Select(item => item.ToString()));
@@ -78,6 +78,29 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         Assert.Equal((errorId, category, culprit), (error.ErrorId, error.Category, error.Target));
         Assert.NotEmpty(error.RecommendedAction!);
         Assert.Empty(result.Output);
+    }
+
+    [Theory]
+    [InlineData("Test-LtP2P nas", "No tunnel runs on this machine.")]
+    [InlineData("Watch-LtRoute", "No tunnel runs on this machine.")]
+    [InlineData("Test-LtNetwork", "This machine has joined no network.")]
+    [InlineData("Set-LtPeer nas -PathPolicy Auto", "This machine has joined no network.")]
+    public async Task NoTunnel_IsTheErrorAndNotThePeer(string script, string message)
+    {
+        ModuleShell shell = await ServeAsync();
+
+        ShellError error = Assert.Single((await shell.TryAsync(script)).Errors);
+
+        Assert.Equal(("NotFound", "ObjectNotFound", message), (error.ErrorId.Split(',')[0], error.Category, error.Message));
+        Assert.Contains("Connect-LtNetwork", error.RecommendedAction, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task TestLtP2P_UnknownNetwork_IsTheOnlyError()
+    {
+        ModuleShell shell = await ServeAsync(FakeTunnel.SampleServer());
+
+        Assert.Equal("nowhere", Assert.Single((await shell.TryAsync("Test-LtP2P nas -Network nowhere")).Errors).Target);
     }
 
     [Fact]
@@ -150,13 +173,28 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
             [("nas", PathPolicy.DirectOnly), ("nas", PathPolicy.RelayOnly), ("laptop", PathPolicy.RelayOnly), ("laptop", null)], client.Policies);
     }
 
-    [Fact]
-    public async Task SetLtPeer_Pattern_LeavesTheServerOut()
+    [Theory]
+    [InlineData("Set-LtPeer 10.0.0.1 -PathPolicy Auto")]
+    [InlineData("Set-LtPeer office -PathPolicy Auto")]
+    public async Task SetLtPeer_ServerByAnyName_IsAskedFor_SoThatTheTunnelSaysNo(string script)
     {
         FakeTunnel client = FakeTunnel.SampleMember();
         ModuleShell shell = await ServeAsync(client);
 
-        await shell.RunAsync("Set-LtPeer * -PathPolicy Auto");
+        await shell.RunAsync(script);
+
+        Assert.Equal("office", Assert.Single(client.Policies).Peer);
+    }
+
+    [Theory]
+    [InlineData("Set-LtPeer * -PathPolicy Auto")]
+    [InlineData("Get-LtPeer | Set-LtPeer -PathPolicy Auto")]
+    public async Task SetLtPeer_PatternOrPipeline_LeavesTheServerOut(string script)
+    {
+        FakeTunnel client = FakeTunnel.SampleMember();
+        ModuleShell shell = await ServeAsync(client);
+
+        await shell.RunAsync(script);
 
         Assert.Equal(["nas", "laptop"], client.Policies.Select(set => set.Peer));
     }

@@ -59,23 +59,23 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         ServerRTT         : 94 ms
         LocalNat          : Symmetric
         PeerNat           : Symmetric
-        Candidates        : Host 192.168.7.20:9000: no answer to 7 probes
+        Candidates        : PeerReflexive [2001:db8::7]:9000: answered in 1.2 ms
                             ServerReflexive 198.51.100.4:40000: its probes arrive, 1
                             probe of ours not answered
-                            PeerReflexive [2001:db8::7]:9000: answered in 1.2 ms
+                            Host 192.168.7.20:9000: no answer to 7 probes
         Reason            : Both NATs choose ports that cannot be predicted.
-        RecommendedAction : Forward a UDP port to one of the two machines in its router
-                            (by hand, or let UPnP or PCP do it), and tell it with
-                            Connect-LtNetwork -AdvertiseEndpoint.
+        RecommendedAction : Let one of the two routers forward a UDP port to its
+                            machine, by UPnP or PCP, or by hand together with
+                            Connect-LtNetwork -ListenPort and -AdvertiseEndpoint.
         """, FakeTunnel.SampleMember());
 
     [Fact]
     public Task Candidates() => ShowsAsync("(Test-LtP2P laptop -Network office).Candidates", """
         Kind            Endpoint              Result   Sent Answered     RTT InUse
         ----            --------              ------   ---- --------     --- -----
-        Host            192.168.7.20:9000     NoAnswer    7        0       - False
-        ServerReflexive 198.51.100.4:40000    OneWay      1        0       - False
         PeerReflexive   [2001:db8::7]:9000    Answered    9        8  1.2 ms True
+        ServerReflexive 198.51.100.4:40000    OneWay      1        0       - False
+        Host            192.168.7.20:9000     NoAnswer    7        0       - False
         """);
 
     [Fact]
@@ -203,7 +203,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         string[] lines = (await shell.ShowAsync("Test-LtConfiguration bad.yaml")).Split('\n');
 
         Assert.Contains(lines, line => line.StartsWith("   Path: ", StringComparison.Ordinal));
-        Assert.Contains("Line Column Key              Message", lines);
+        Assert.Contains("Line Column Key               Message", lines);
         Assert.Contains(lines, line => line.StartsWith("   3      1 listenPrt        ", StringComparison.Ordinal));
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 80));
     }

@@ -111,14 +111,6 @@ public sealed class WatchRouteTests(PlainShell shared) : IClassFixture<PlainShel
         Assert.Equal(errorId, (await shared.Shell.FailAsync(script)).ErrorId);
     }
 
-    [Fact]
-    public async Task NoTunnel_ReturnsAtOnce()
-    {
-        await shared.Shell.ResetAsync();
-
-        Assert.Empty((await shared.Shell.RunAsync("Watch-LtRoute")).Output);
-    }
-
     private async Task<(FakeTunnel Server, Watch Watch)> WatchAsync(string script)
     {
         await shared.Shell.ResetAsync();

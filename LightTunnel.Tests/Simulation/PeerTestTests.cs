@@ -95,6 +95,36 @@ public sealed class PeerTestTests
     }
 
     [Fact]
+    public async Task IdlePathThatWasCut_BothSidesLeaveIt_SoThatTheTestMeasuresTheServers()
+    {
+        using Scene scene = Start(NatKind.PortRestrictedCone, NatKind.PortRestrictedCone, out SimulatedNode alice, out SimulatedNode bob);
+        Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(5)));
+        scene.Network.Run(TimeSpan.FromSeconds(30));
+        scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
+
+        PeerTestReport report = await TestAsync(scene, alice, "bob", count: 2);
+
+        Assert.Equal(PathType.Server, report.Path);
+        Assert.Equal((2, 2), (report.Pings.Sent, report.Pings.Answered));
+    }
+
+    [Fact]
+    public void PeerThatLeaves_IsOfflineWithinASecond_AndNobodyIsToldOfARelay()
+    {
+        using Scene scene = Start(NatKind.PortRestrictedCone, NatKind.PortRestrictedCone, out SimulatedNode alice, out SimulatedNode bob);
+        Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").DirectPath is not null, TimeSpan.FromSeconds(5)));
+        scene.Network.Run(TimeSpan.FromSeconds(30));
+        scene.Network.Stop(bob);
+
+        Assert.True(scene.Network.RunUntil(() => !alice.Peer("bob").Online, TimeSpan.FromSeconds(1.2)));
+        scene.Network.Run(TimeSpan.FromMinutes(2));
+
+        Assert.Null(alice.Peer("bob").Traversal);
+        Assert.DoesNotContain(alice.LogLines, line => line.StartsWith('⚠'));
+        Assert.Equal("Routing stats: 0 peers, 0 direct, 0 relay, 0 server", alice.LogLines.Last(line => line.StartsWith("Routing stats", StringComparison.Ordinal)));
+    }
+
+    [Fact]
     public async Task PeerThatIsOffline_IsSaidToBe_AtOnce()
     {
         using Scene scene = Start(NatKind.Open, NatKind.Open, out SimulatedNode alice, out SimulatedNode bob);
