@@ -383,12 +383,11 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Begins to punch; what the attempt before still had open is of no use any more.</summary>
     private void Begin(PeerTraversal traversal, long startAt, long now, bool allowGuesses)
     {
-        (int before, int count) = (traversal.SocketBase, traversal.SocketsWanted);
+        IReadOnlyList<int> before = traversal.Sockets.Numbers;
         if (!traversal.Introduce(startAt, now, allowGuesses))
             return;
-        _sockets.Close(traversal, before, count);
-        if (traversal.SocketsWanted > 0)
-            traversal.SocketBase = _sockets.Open(traversal.SocketsWanted, now);
+        _sockets.Close(traversal, before);
+        _sockets.Open(traversal.Sockets, now);
     }
 
     private void OnPathsChanged(Peer peer)

@@ -21,31 +21,30 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
     /// <summary>How many are open.</summary>
     public int Count => _open.Count;
 
-    /// <summary>True when so many can be opened with numbers in a row.</summary>
-    public bool HasRoomFor(int count) => Free(count) >= 0;
+    /// <summary>True when so many can be opened.</summary>
+    public bool HasRoomFor(int count) => LastSocket - _open.Count >= count;
 
-    /// <summary>Opens so many with numbers in a row; those that the system refuses are attempts less.</summary>
-    /// <returns>The number before the first; -1 when there are not so many numbers.</returns>
-    public int Open(int count, long now)
+    /// <summary>Opens so many for an attempt; those that the system refuses are guesses less. None when there is no room for all.</summary>
+    public void Open(AttemptSockets attempt, long now)
     {
-        int before = Free(count);
-        for (int socket = before + 1; before >= 0 && socket <= before + count; socket++)
+        if (attempt.Wanted == 0 || !HasRoomFor(attempt.Wanted))
+            return;
+        int[] free = [.. Enumerable.Range(1, LastSocket).Where(socket => !_open.Contains(socket)).Take(attempt.Wanted)];
+        foreach (int socket in free)
         {
             if (transport.TryOpenSocket(socket))
                 _open.Add(socket);
         }
 
+        attempt.Assign(free);
         if (_nextSweep == long.MaxValue)
             _nextSweep = now + time.Ticks(SweepInterval);
-        return before;
     }
 
-    /// <summary>Closes the sockets of an attempt but for those that a path leads through; nothing when it got none.</summary>
-    public void Close(PeerTraversal traversal, int before, int count)
+    /// <summary>Closes the sockets of an attempt but for those that a path leads through.</summary>
+    public void Close(PeerTraversal traversal, IReadOnlyList<int> numbers)
     {
-        if (before < 0)
-            return;
-        for (int socket = before + 1; socket <= before + count; socket++)
+        foreach (int socket in numbers)
         {
             if (!traversal.Paths.Any(path => path.Key.Socket == socket))
                 Close(socket);
@@ -62,8 +61,7 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
         {
             if (peer.Traversal is not { } traversal)
                 continue;
-            if (traversal.SocketBase >= 0)
-                needed.UnionWith(Enumerable.Range(traversal.SocketBase + 1, traversal.SocketsWanted));
+            needed.UnionWith(traversal.Sockets.Numbers);
             foreach (ProbedPath path in traversal.Paths)
                 needed.Add(path.Key.Socket);
         }
@@ -72,19 +70,6 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
             Close(socket);
         _nextSweep = _open.Count > 0 ? now + time.Ticks(SweepInterval) : long.MaxValue;
         return _nextSweep;
-    }
-
-    /// <summary>The number before so many free ones in a row, -1 when there are none.</summary>
-    private int Free(int count)
-    {
-        int before = 0;
-        for (int socket = 1; socket <= before + count; socket++)
-        {
-            if (_open.Contains(socket))
-                before = socket;
-        }
-
-        return before + count > LastSocket ? -1 : before;
     }
 
     private void Close(int socket)

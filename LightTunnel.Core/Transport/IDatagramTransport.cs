@@ -10,7 +10,7 @@ namespace LightTunnel.Transport;
 internal interface IDatagramTransport : IDisposable
 {
     /// <summary>Highest number of a further socket.</summary>
-    const int MaximumSocket = 600;
+    const int MaximumSocket = 1100;
 
     /// <summary>The UDP port that the socket is bound to.</summary>
     int LocalPort { get; }

@@ -44,7 +44,6 @@ internal sealed class PeerTraversal : IDisposable
     private bool _isDirectAllowed = true;
     private bool _wasProven;
     private PunchRun? _run;
-    private long _socketsUntil;
     private TimeSpan _retry = FirstRetry;
     private long _nextRetry = long.MaxValue;
     private long _lastRound = long.MinValue;
@@ -120,13 +119,8 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Smoothed round trip through the server, null until measured.</summary>
     public TimeSpan? ServerRoundTrip { get; private set; }
 
-    /// <summary>
-    /// How many fresh sockets besides the node's own the attempt needs: those after <see cref="SocketBase"/>. See <see cref="IsSocketNeeded"/>.
-    /// </summary>
-    public int SocketsWanted { get; private set; }
-
-    /// <summary>Number of the socket before the first of <see cref="SocketsWanted"/>; set after <see cref="Introduce"/>, negative when there are none.</summary>
-    public int SocketBase { get; set; }
+    /// <summary>The sockets beside the node's own that the attempt has; to be opened by the owner after <see cref="Introduce"/>. See <see cref="IsSocketNeeded"/>.</summary>
+    public AttemptSockets Sockets { get; } = new();
 
     /// <summary>When the server last introduced the two, <see cref="long.MinValue"/> for never.</summary>
     public long Introduced { get; private set; } = long.MinValue;
@@ -218,9 +212,7 @@ internal sealed class PeerTraversal : IDisposable
         if (_run is null)
             _tallies.Clear();
         _run = new PunchRun(_time, plan, Math.Max(startAt, now), (uint)_random.Next()) { IsGuessingOver = IsProven };
-        SocketsWanted = IsProven ? 0 : plan.LocalSockets;
-        SocketBase = 0;
-        _socketsUntil = _run.StartAt + _time.Ticks(plan.Duration + Traversal.OutstandingProbes.Lifetime);
+        Sockets.Begin(IsProven ? 0 : plan.LocalSockets, _run.StartAt + _time.Ticks(plan.Duration + Traversal.OutstandingProbes.Lifetime));
         if (plan.UsesGuesses)
             _guesses.Spend(now);
         return true;
@@ -269,7 +261,7 @@ internal sealed class PeerTraversal : IDisposable
 
     /// <summary>False when an extra socket may be closed: the plan that wanted it is over, and no path leads through it.</summary>
     public bool IsSocketNeeded(int socket) =>
-        socket == 0 || (socket > SocketBase && socket <= SocketBase + SocketsWanted) || _paths.All.Any(path => path.Key.Socket == socket);
+        socket == 0 || Sockets.Numbers.Contains(socket) || _paths.All.Any(path => path.Key.Socket == socket);
 
     /// <summary>Writes the datagram of a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
     public void Seal(in OutgoingProbe probe, Span<byte> datagram) => _channel.SealProbe(probe.Transaction, probe.Flags, datagram);
@@ -432,9 +424,9 @@ internal sealed class PeerTraversal : IDisposable
             return;
         while (_run.TryTake(now, out PunchShot shot))
         {
-            if (shot.Socket != 0 && SocketBase < 0)
+            if (!Sockets.TryFind(shot.Socket, out int socket))
                 continue;
-            var key = new PathAddress(shot.Destination, Socket: shot.Socket == 0 ? 0 : SocketBase + shot.Socket);
+            var key = new PathAddress(shot.Destination, Socket: socket);
             // A proven path has its own rhythm.
             if (!_paths.IsProven(key))
                 Send(key, now, inUse, output, shot.IsGuess);
@@ -542,7 +534,7 @@ internal sealed class PeerTraversal : IDisposable
         _wantsIntroduction = false;
         _retry = FirstRetry;
         _guesses.Reset();
-        SocketsWanted = 0;
+        Sockets.End();
         if (_run is not null)
             _run.IsGuessingOver = true;
     }
@@ -562,8 +554,7 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Extra sockets live as long as their plan, or the path through them and a while beyond.</summary>
     private void ForgetSockets(long now)
     {
-        if (now > _socketsUntil)
-            SocketsWanted = 0;
+        Sockets.Expire(now);
         long limit = now - _time.Ticks(SocketMemory);
         foreach (ProbedPath path in _paths.All)
         {

@@ -44,20 +44,6 @@ public sealed class MemberRelaysTests
         PathAddress? Target(uint id) => relays.TryFindTarget(new RelayHeader(2, id), way, out PathAddress found) ? found : null;
     }
 
-    [Fact]
-    public void AttemptThatGotNoSockets_ClosesNobodyElses()
-    {
-        using var internet = new TestInternet(Nats.Named("Open"), Nats.Named("Open"), seed: 1);
-        var time = new VirtualTime();
-        using SimulatedSocket socket = new SimulatedInternet(time, 1).AddHost("alice").Open(0);
-        var sockets = new FurtherSockets(socket, time);
-        Assert.Equal(0, sockets.Open(256, 0));
-        Assert.Equal(256, sockets.Open(256, 0));
-        Assert.Equal(-1, sockets.Open(256, 0));
-        sockets.Close(internet.A.Traversal, -1, 256);
-        Assert.Equal(512, sockets.Count);
-    }
-
     private static Peer NewPeer(VirtualTime time, uint id)
     {
         byte[] key = new byte[PublicKey.Size];

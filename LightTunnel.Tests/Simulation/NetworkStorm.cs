@@ -50,9 +50,9 @@ internal sealed class NetworkStorm : IDisposable
     /// <summary>Pairs that guess ports do so every five minutes while they talk, for two others at once.</summary>
     private static readonly TimeSpan UntilGuessed = TimeSpan.FromMinutes(30);
 
-    /// <summary>One storm of so many waits for that, and only of few members: where dozens of pairs all want to guess, two at a time, it takes hours.</summary>
+    /// <summary>One storm of so many waits for that, and not of the largest networks: hundreds of pairs that guess cost much processor time.</summary>
     private const int GuessingSeeds = 20;
-    private const int GuessingMembers = 8;
+    private const int GuessingMembers = 20;
 
     /// <summary>Members that talked go on probing the server's path for a minute.</summary>
     private static readonly TimeSpan UntilQuiet = TimeSpan.FromSeconds(75);

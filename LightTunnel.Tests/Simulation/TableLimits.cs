@@ -21,6 +21,9 @@ internal static class TableLimits
         // Two keys each while they change, and one more of whoever was started again.
         "SessionIndexTable._sessions" or "SessionIndexTable._handshakes" => 8 + (3 * members),
 
+        // Every path that is proven to anybody; behind a NAT with random ports each of a member's sockets may be one.
+        "MemberRelays._direct" => 64 + (PathTable.MaximumCount * members),
+
         // A few for each member.
         _ => 64 + (2 * members),
     };

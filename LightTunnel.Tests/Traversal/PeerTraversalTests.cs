@@ -96,7 +96,7 @@ public sealed class PeerTraversalTests
             {
                 int socket = internet.A.Traversal.Paths.First(path => path.IsProven).Key.Socket;
                 Assert.True(internet.A.Traversal.IsSocketNeeded(socket));
-                Assert.Equal(0, internet.A.Traversal.SocketsWanted);
+                Assert.Equal(0, internet.A.Traversal.Sockets.Wanted);
             }
         }
 

@@ -169,6 +169,8 @@ internal sealed class TestInternet : IDisposable
     {
         A.Traversal.Introduce(Now, Now, withGuesses);
         B.Traversal.Introduce(Now + Ticks(secondLate ?? TimeSpan.Zero), Now, withGuesses);
+        foreach (TestNode node in (TestNode[])[A, B])
+            node.Traversal.Sockets.Assign([.. Enumerable.Range(1, node.Traversal.Sockets.Wanted)]);
         A.NextTimer = B.NextTimer = Now;
     }
 

@@ -1,0 +1,41 @@
+namespace LightTunnel.Traversal;
+
+/// <summary>The sockets beside the node's own that one attempt has for itself: fresh ones, as a NAT gives each another port. Owned by the control loop.</summary>
+internal sealed class AttemptSockets
+{
+    private long _until = long.MaxValue;
+
+    /// <summary>How many the attempt needs, 0 when there is none or it is over.</summary>
+    public int Wanted { get; private set; }
+
+    /// <summary>Their numbers, in the order of the plan's; none until the owner has opened them, or when there was no room.</summary>
+    public IReadOnlyList<int> Numbers { get; private set; } = [];
+
+    /// <summary>An attempt begins, which needs so many until then.</summary>
+    public void Begin(int wanted, long until)
+    {
+        Wanted = wanted;
+        Numbers = [];
+        _until = until;
+    }
+
+    /// <summary>The owner has opened them.</summary>
+    public void Assign(IReadOnlyList<int> numbers) => Numbers = numbers;
+
+    /// <summary>A path was found, or nothing is waited for any more.</summary>
+    public void End() => Begin(0, long.MaxValue);
+
+    /// <summary>Ends the attempt when its time is over.</summary>
+    public void Expire(long now)
+    {
+        if (now > _until)
+            End();
+    }
+
+    /// <summary>The number of the plan's n-th socket, where 0 is the node's own; false when there is none.</summary>
+    public bool TryFind(int planned, out int socket)
+    {
+        socket = planned == 0 ? 0 : planned <= Numbers.Count ? Numbers[planned - 1] : -1;
+        return socket >= 0;
+    }
+}

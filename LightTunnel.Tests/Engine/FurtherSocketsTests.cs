@@ -1,0 +1,59 @@
+using LightTunnel.Engine;
+using LightTunnel.Tests.Simulation;
+using LightTunnel.Traversal;
+using Xunit;
+
+namespace LightTunnel.Tests.Engine;
+
+public sealed class FurtherSocketsTests
+{
+    private readonly VirtualTime _time = new();
+    private readonly SimulatedSocket _socket;
+    private readonly FurtherSockets _sockets;
+
+    public FurtherSocketsTests()
+    {
+        _socket = new SimulatedInternet(_time, 1).AddHost("alice").Open(0);
+        _sockets = new FurtherSockets(_socket, _time);
+    }
+
+    [Fact]
+    public void Open_EachAttempt_HasSocketsOfItsOwn_OrNone()
+    {
+        AttemptSockets[] attempts = [.. Enumerable.Range(0, 5).Select(_ => Attempt(256))];
+        Assert.Equal([256, 256, 256, 256, 0], attempts.Select(attempt => attempt.Numbers.Count));
+        Assert.Equal(4 * 256, attempts.SelectMany(attempt => attempt.Numbers).Distinct().Count());
+        Assert.False(_sockets.HasRoomFor(256));
+    }
+
+    [Fact]
+    public void RunTimers_NobodyNeedsThem_AreClosed_AndThereIsRoomAgain()
+    {
+        Attempt(256);
+        Assert.Equal(256, _sockets.Count);
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(long.MaxValue, _sockets.RunTimers(_time.GetTimestamp(), []));
+        Assert.Equal(0, _sockets.Count);
+        Assert.Equal(0, _socket.PortOf(1));
+    }
+
+    [Fact]
+    public void Attempt_ThatIsOver_HasNoSockets()
+    {
+        AttemptSockets attempt = Attempt(3);
+        Assert.True(attempt.TryFind(0, out int own) && own == 0);
+        Assert.True(attempt.TryFind(3, out _));
+        Assert.False(attempt.TryFind(4, out _));
+        attempt.Expire(1001);
+        Assert.Equal(0, attempt.Wanted);
+        Assert.False(attempt.TryFind(3, out _));
+    }
+
+    private AttemptSockets Attempt(int count)
+    {
+        var attempt = new AttemptSockets();
+        attempt.Begin(count, until: 1000);
+        _sockets.Open(attempt, _time.GetTimestamp());
+        return attempt;
+    }
+}
