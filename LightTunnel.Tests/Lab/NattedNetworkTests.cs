@@ -58,8 +58,8 @@ public sealed class NattedNetworkTests
         Assert.Equal(("PortRestrictedCone", "198.51.100.2"), (result.Text("LocalNat"), result.Text("Endpoint")!.Split(':')[0]));
         Assert.Null(result.Text("RecommendedAction"));
         TimeSpan direct = Span(result, "RTTAvg"), byServer = Span(result, "ServerRTT");
-        Assert.InRange(direct, 2 * delay, 8 * delay);
-        Assert.InRange(byServer, 1.3 * direct, 4 * direct);
+        // A busy machine makes round trips longer, never shorter than the wires are.
+        Assert.True(direct >= 2 * delay && byServer >= 4 * delay, $"{direct}, by the server {byServer}");
         Assert.Equal("True", (await alice.Shell.InvokeAsync("Test-LtP2P 10.0.0.20 -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
         // The server is one of alice's peers, and the other way round.
         Assert.Equal("IsServer", (await alice.Shell.InvokeAsync("Test-LtP2P 10.0.0.1 -Count 2", cancellationToken: Token)).Single().Text("Reason"));
