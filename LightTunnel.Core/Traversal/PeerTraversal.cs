@@ -12,14 +12,6 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Data within this time makes a pair busy.</summary>
     private static readonly TimeSpan BusyFor = TimeSpan.FromSeconds(3);
 
-    /// <summary>Quick after an event, and then ever slower.</summary>
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan SlowestRetry = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan SlowestRetryBusy = TimeSpan.FromSeconds(5);
-
-    /// <summary>While a direct path carries data, endpoints that may be as good or better are tried this often.</summary>
-    private static readonly TimeSpan BetterPathInterval = TimeSpan.FromSeconds(30);
-
     /// <summary>A silent path through an extra socket is remembered for this long, and the socket with it.</summary>
     private static readonly TimeSpan SocketMemory = TimeSpan.FromSeconds(60);
 
@@ -37,6 +29,7 @@ internal sealed class PeerTraversal : IDisposable
     private readonly OutstandingProbes _outstanding;
     private readonly ProbeTallies _tallies = new();
     private readonly GuessAllowance _guesses;
+    private readonly RetryPace _retries;
     private readonly List<PathAddress> _triggered = [];
     private PunchSide _local = new(CandidateList.Empty, default);
     private PunchSide _remote = new(CandidateList.Empty, default);
@@ -44,9 +37,6 @@ internal sealed class PeerTraversal : IDisposable
     private bool _isDirectAllowed = true;
     private bool _wasProven;
     private PunchRun? _run;
-    private TimeSpan _retry = FirstRetry;
-    private long _nextRetry = long.MaxValue;
-    private long _lastRound = long.MinValue;
     private long _lastPrediction = long.MinValue;
     private bool _wantsIntroduction;
     private bool _isLost;
@@ -64,6 +54,7 @@ internal sealed class PeerTraversal : IDisposable
         _paths = new PathTable(time);
         _outstanding = new OutstandingProbes(time, random);
         _guesses = new GuessAllowance(time, random);
+        _retries = new RetryPace(time);
     }
 
     /// <summary>The paths that were proven once, or that the peer's probes came by.</summary>
@@ -349,7 +340,7 @@ internal sealed class PeerTraversal : IDisposable
         RunPlan(now, inUse, output);
         RunRetries(now, busy, inUse, output);
 
-        long next = Math.Min(_run?.Next ?? long.MaxValue, _nextRetry);
+        long next = Math.Min(_run?.Next ?? long.MaxValue, _retries.Next);
         foreach (ProbedPath path in _paths.All)
         {
             ProbePace pace = PaceOf(path, kept, inUse, busy);
@@ -436,7 +427,7 @@ internal sealed class PeerTraversal : IDisposable
             return;
         _run = null;
         if (!IsProven)
-            ScheduleRetry(now, busy: false);
+            _retries.Schedule(now, isProven: false, busy: false);
     }
 
     /// <summary>
@@ -447,23 +438,21 @@ internal sealed class PeerTraversal : IDisposable
     {
         bool proven = IsProven;
         bool isIdle = !busy && (proven || !_hasRemote);
-        if (_nextRetry == long.MaxValue && _run is null && !isIdle)
-            _nextRetry = Math.Max(now, SoonestRound);
         // Data waits for a better path than the server's, or may need a second one: no time for an idle pair's long pauses.
-        if (busy && !proven)
-            _nextRetry = Math.Min(_nextRetry, Math.Max(now, SoonestRound));
-        if (_nextRetry > now)
+        if ((busy && !proven) || (_retries.Next == long.MaxValue && _run is null && !isIdle))
+            _retries.Want(now);
+        if (_retries.Next > now)
             return;
         if (isIdle)
         {
             // An idle pair exchanges what keeps its path open, and nothing else.
-            _nextRetry = long.MaxValue;
+            _retries.Rest();
             return;
         }
 
         if (!proven)
             _wantsIntroduction = true;
-        _lastRound = now;
+        _retries.OnRound(now);
         TryCandidates(now, proven, inUse, output);
         if (busy && !proven)
             TryRelays(now, inUse, output);
@@ -474,7 +463,7 @@ internal sealed class PeerTraversal : IDisposable
                 Send(path.Key, now, inUse, output);
         }
 
-        ScheduleRetry(now, busy);
+        _retries.Schedule(now, IsProven, busy);
     }
 
     private void TryCandidates(long now, bool proven, PathAddress? inUse, List<OutgoingProbe> output)
@@ -503,27 +492,12 @@ internal sealed class PeerTraversal : IDisposable
         }
     }
 
-    private long SoonestRound => _lastRound == long.MinValue ? long.MinValue : _lastRound + _time.Ticks(SlowestRetryBusy);
-
-    private void ScheduleRetry(long now, bool busy)
-    {
-        if (IsProven)
-        {
-            _nextRetry = now + _time.Ticks(BetterPathInterval);
-            return;
-        }
-
-        TimeSpan wait = Shorter(_retry, busy ? SlowestRetryBusy : SlowestRetry);
-        _nextRetry = now + _time.Ticks(wait);
-        _retry = Shorter(_retry * 2, SlowestRetry);
-    }
-
     /// <summary>Something changed: retry now, and quickly again for a while.</summary>
     private void HurryUp(long now, bool guesses = true)
     {
-        _retry = FirstRetry;
+        _retries.Reset();
         if (_hasRemote)
-            _nextRetry = now;
+            _retries.Hurry(now);
         if (guesses)
             _guesses.Reset();
     }
@@ -532,7 +506,7 @@ internal sealed class PeerTraversal : IDisposable
     {
         _wasProven = true;
         _wantsIntroduction = false;
-        _retry = FirstRetry;
+        _retries.Reset();
         _guesses.Reset();
         Sockets.End();
         if (_run is not null)
@@ -572,6 +546,4 @@ internal sealed class PeerTraversal : IDisposable
 
     /// <summary>0 local network, 1 public, 2 through another member.</summary>
     private int RankOf(in PathAddress key) => key.IsRelayed ? 2 : IsLocalNetwork(key) ? 0 : 1;
-
-    private static TimeSpan Shorter(TimeSpan first, TimeSpan second) => first < second ? first : second;
 }
