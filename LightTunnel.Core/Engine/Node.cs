@@ -464,9 +464,6 @@ internal abstract partial class Node : ILinkHost, IDisposable
         // Also what waits for keys is traffic: a path that swallows the handshake must not pass for idle.
         NoteTraffic(peer, Timestamp);
         peer.Staged.Enqueue(packet.ToArray());
-        // Data waits: that the path is dead must be noticed as if it flowed.
-        peer.Touch(Time.GetTimestamp(), _trafficPauseTicks);
-        Schedule(peer, Time.GetTimestamp());
         if (peer.Link is { HasSession: true } link)
             FlushStaged(peer, link);
         else
