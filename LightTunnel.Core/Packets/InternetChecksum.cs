@@ -74,7 +74,8 @@ internal static class InternetChecksum
     /// <summary>Folds a sum to 16 bits and complements it: what stands in a header's checksum field.</summary>
     public static ushort Finish(uint sum) => (ushort)~Fold(sum);
 
-    private static uint Fold(uint sum)
+    /// <summary>Folds a sum to 16 bits without complementing it.</summary>
+    public static uint Fold(uint sum)
     {
         sum = (sum & 0xFFFF) + (sum >> 16);
         return (sum & 0xFFFF) + (sum >> 16);

@@ -67,6 +67,10 @@ internal sealed class PacketBatch
         return _memory.AsSpan((index * _stride) + slot.Start, slot.Length);
     }
 
+    /// <summary>The bytes right before the packet in the slot, for a header that goes with it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public Span<byte> Before(int index, int length) => _memory.AsSpan((index * _stride) + _slots[index].Start - length, length);
+
     /// <summary>All of the slot's memory, head and tail room included; <see cref="PacketSlot.Start"/> counts from its first byte.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> Memory(int index) => _memory.AsSpan(index * _stride, _stride);
