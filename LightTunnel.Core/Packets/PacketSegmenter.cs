@@ -67,6 +67,9 @@ internal ref struct PacketSegmenter
     /// <summary>Bytes of the headers in each segment.</summary>
     public int HeaderLength { get; }
 
+    /// <summary>Bytes from one segment's start to the next one's: of payload in each, but that the last may have fewer.</summary>
+    public readonly int SegmentSize => _segmentSize;
+
     /// <summary>Bytes of the longest segment with its headers.</summary>
     public readonly int LongestSegment => Math.Min(HeaderLength + _segmentSize, _packet.Length);
 
