@@ -1,6 +1,7 @@
 using System.Net;
 using LightTunnel.Engine;
 using LightTunnel.Packets;
+using LightTunnel.Tests.Packets;
 using LightTunnel.Transport;
 using Xunit;
 
@@ -50,6 +51,128 @@ public sealed class DataPathTests : IDisposable
         Assert.Equal(2 * rounds, relay.Counters.RelayedPackets);
         // All three go to the server, so they leave as one train; what is Bob's goes on as one.
         Assert.Equal((1, 1), (sending.Datagrams.Count, relaying.Forward.Count));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void SuperPacket_TravelsAsTrains_AndComesOutAsItsSegments_WithoutAllocation(bool relayed)
+    {
+        (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
+        SimulatedNode receiver = relayed ? bob : server;
+        var outbound = new OutboundPath(alice.Node);
+        var relay = new InboundPath(server.Node);
+        var inbound = new InboundPath(receiver.Node);
+        var sending = new OutboundBuffers(1500, superPackets: true);
+        var relaying = new InboundBuffers(1500, trains: true);
+        var receiving = new InboundBuffers(1500, trains: true);
+        byte[] payload = new byte[50_000];
+        new Random(4).NextBytes(payload);
+        byte[] packet = TransportPackets.Tcp(alice.Address.ToString(), receiver.Address.ToString(), 1, payload);
+        PacketOffload offload = TransportPackets.LeaveOpen(packet, 1340);
+        UdpEndpoint aliceEndpoint = server.Peer("alice").Path.Endpoint;
+        UdpEndpoint serverEndpoint = alice.Peer("hub").Path.Endpoint;
+
+        Allocation.AssertNone(warmUp: 50, count: 200, () =>
+        {
+            sending.Packets.Clear();
+            packet.CopyTo(sending.Packets.NextFree());
+            sending.Packets.Commit(packet.Length).Offload = offload;
+            Assert.Equal(1, outbound.Process(sending.Packets, 0, sending.Datagrams, sending.Replies));
+            InboundBuffers last = receiving;
+            if (relayed)
+            {
+                Carry(sending.Datagrams, relaying.Datagrams, aliceEndpoint);
+                relay.Process(relaying.Datagrams, 0, relaying.Packets, relaying.Forward);
+                Carry(relaying.Forward, last.Datagrams, serverEndpoint);
+            }
+            else
+            {
+                Carry(sending.Datagrams, last.Datagrams, aliceEndpoint);
+            }
+
+            inbound.Process(last.Datagrams, 0, last.Packets, last.Forward);
+        });
+
+        Assert.Equal(1, sending.Datagrams.Count); // 38 segments: one message.
+        Assert.Equal(38, receiving.Packets.Count);
+        var arrived = new List<byte>();
+        for (int i = 0; i < receiving.Packets.Count; i++)
+        {
+            Assert.True(PacketChecksums.AreValid(receiving.Packets.Packet(i), IpPacket.IPv4HeaderLength, IpPacket.ProtocolTcp));
+            arrived.AddRange(receiving.Packets.Packet(i)[40..]);
+        }
+
+        Assert.Equal(payload, arrived);
+        Assert.Equal(relayed ? 38 * 250 : 0, relay.Counters.RelayedPackets);
+    }
+
+    [Fact]
+    public void SuperPacket_WhoseSegmentsAreTooLong_IsRefusedByIcmp_AndOneBeforeTheKeysIsStagedInSegments()
+    {
+        (_, SimulatedNode alice, SimulatedNode bob) = Start();
+        var outbound = new OutboundPath(alice.Node);
+        var sending = new OutboundBuffers(1500, superPackets: true);
+        Process(1400);
+        Assert.Equal(1, outbound.Counters.Dropped(DropReason.TooBig));
+        Assert.Equal((0, 1), (sending.Datagrams.Count, sending.Replies.Count));
+
+        alice.Peer("bob").Link!.Sessions.Clear();
+        Process(1000);
+        Assert.Equal((0, 0), (sending.Datagrams.Count, sending.Replies.Count));
+        _network.Settle();
+        bob.TakeReceived();
+        Assert.True(_network.RunUntil(() => bob.Tun.WrittenCount == 5, TimeSpan.FromSeconds(10)));
+
+        void Process(int segmentSize)
+        {
+            byte[] packet = TransportPackets.Tcp(alice.Address.ToString(), bob.Address.ToString(), 1, new byte[5000]);
+            PacketOffload offload = TransportPackets.LeaveOpen(packet, segmentSize);
+            sending.Packets.Clear();
+            packet.CopyTo(sending.Packets.NextFree());
+            sending.Packets.Commit(packet.Length).Offload = offload;
+            Assert.Equal(1, outbound.Process(sending.Packets, 0, sending.Datagrams, sending.Replies));
+        }
+    }
+
+    [Fact]
+    public void HostileTrains_NeitherThrow_NorGetThrough()
+    {
+        (SimulatedNode server, SimulatedNode alice, _) = Start();
+        var inbound = new InboundPath(server.Node);
+        var receiving = new InboundBuffers(1500, trains: true);
+        var random = new Random(Fuzz.Seed(8));
+        UdpEndpoint endpoint = server.Peer("alice").Path.Endpoint;
+        uint index = alice.Peer("hub").Link!.Sessions.Current!.RemoteIndex;
+        for (int i = 0; i < Fuzz.Count(3000); i++)
+        {
+            receiving.Datagrams.Clear();
+            for (int slots = random.Next(1, 5); slots > 0; slots--)
+            {
+                Span<byte> train = receiving.Datagrams.NextFree()[..random.Next(2000)];
+                int size = random.Next(0, 120);
+                random.NextBytes(train);
+                for (int start = 0; start + 60 < train.Length && size >= 60; start += size)
+                {
+                    if (random.Next(2) == 0)
+                        new RelayHeader(alice.Node.MemberId, (uint)random.Next(4)).Write(train[start..]);
+                    else
+                        LightTunnel.WireGuard.Messages.WriteTransport(train[start..], random.Next(3) == 0 ? 0u : index, (ulong)random.Next(100));
+                }
+
+                receiving.Datagrams.CommitPlace(train.Length, size, endpoint, 0);
+            }
+
+            for (int next = 0; next < receiving.Datagrams.Count;)
+            {
+                next = inbound.Process(receiving.Datagrams, next, receiving.Packets, receiving.Forward);
+                Assert.Equal(0, receiving.Packets.Count);
+            }
+        }
+
+        _network.Settle();
+        alice.Send(server.Address, "still works");
+        Assert.True(_network.RunUntil(() => server.Tun.WrittenCount > 0, Soon));
     }
 
     [Theory]
