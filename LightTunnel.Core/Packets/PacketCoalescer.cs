@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace LightTunnel.Packets;
 
@@ -74,7 +75,7 @@ internal sealed class PacketCoalescer(int capacity)
     private void Place(PacketBatch packets, int slot)
     {
         ReadOnlySpan<byte> packet = packets.Packet(slot);
-        TransportHeader header = TransportHeader.Read(packet);
+        TransportHeader.Read(packet, out TransportHeader header);
         _next[slot] = -1;
         if (header.Flow == FlowVisibility.Hidden)
             _openCount = 0; // It must not be overtaken, whichever flow it belongs to.
@@ -163,30 +164,29 @@ internal sealed class PacketCoalescer(int capacity)
 
     // Addresses and, right behind them, ports.
     private static bool IsSameFlow(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int ipLength) => ipLength == IpPacket.IPv4HeaderLength
-        ? BinaryPrimitives.ReadUInt64LittleEndian(first[12..]) == BinaryPrimitives.ReadUInt64LittleEndian(second[12..])
-            && BinaryPrimitives.ReadUInt32LittleEndian(first[20..]) == BinaryPrimitives.ReadUInt32LittleEndian(second[20..])
-        : first[8..44].SequenceEqual(second[8..44]);
+        ? AreEqual<ulong>(first, second, 12) && AreEqual<uint>(first, second, 20)
+        : AreEqual<UInt128>(first, second, 8) && AreEqual<UInt128>(first, second, 24) && AreEqual<uint>(first, second, 40);
 
     /// <summary>True when the headers are what those of the group's next segment would be.</summary>
     private static bool IsNext(ReadOnlySpan<byte> head, ReadOnlySpan<byte> packet, in Group group)
     {
-        if (group.Header.IpLength == IpPacket.IPv4HeaderLength)
+        int ipLength = group.Header.IpLength;
+        if (ipLength == IpPacket.IPv4HeaderLength)
         {
             // Version and TOS, then fragment flags, TTL and protocol.
-            if (!AreEqual(head, packet, 0, 2) || !AreEqual(head, packet, 6, 4))
+            if (!AreEqual<ushort>(head, packet, 0) || !AreEqual<uint>(head, packet, 6))
                 return false;
             bool mayBeFragmented = (packet[6] & 0x40) == 0;
             int id = BinaryPrimitives.ReadUInt16BigEndian(head[4..]) + group.Segments;
             if (mayBeFragmented && BinaryPrimitives.ReadUInt16BigEndian(packet[4..]) != (ushort)id)
                 return false;
         }
-        else if (!AreEqual(head, packet, 0, 4) || !AreEqual(head, packet, 6, 2))
+        else if (!AreEqual<uint>(head, packet, 0) || !AreEqual<ushort>(head, packet, 6))
         {
             return false; // Version, traffic class and flow label, then next header and hop limit.
         }
 
-        Range upper = group.Header.IpLength..group.Header.MergeableLength;
-        return group.Header.Protocol == IpPacket.ProtocolUdp || IsNextTcp(head[upper], packet[upper], group);
+        return group.Header.Protocol == IpPacket.ProtocolUdp || IsNextTcp(head[ipLength..], packet[ipLength..], group);
     }
 
     private static bool IsNextTcp(ReadOnlySpan<byte> head, ReadOnlySpan<byte> next, in Group group)
@@ -194,15 +194,17 @@ internal sealed class PacketCoalescer(int capacity)
         uint sequence = BinaryPrimitives.ReadUInt32BigEndian(head[4..]) + (uint)(group.Length - group.Header.MergeableLength);
         uint flagsAndWindow = BinaryPrimitives.ReadUInt32BigEndian(head[TransportHeader.TcpFlags..])
             ^ BinaryPrimitives.ReadUInt32BigEndian(next[TransportHeader.TcpFlags..]);
-        return BinaryPrimitives.ReadUInt32BigEndian(next[4..]) == sequence
-            && AreEqual(head, next, 8, 4) // Acknowledgment number.
-            && (flagsAndWindow & ~PshInFlagsAndWindow) == 0
-            && head[18..].SequenceEqual(next[18..]); // Urgent pointer and options.
+        if (BinaryPrimitives.ReadUInt32BigEndian(next[4..]) != sequence || (flagsAndWindow & ~PshInFlagsAndWindow) != 0)
+            return false;
+        // The acknowledgment number; the urgent pointer and the options.
+        Range rest = 18..(group.Header.MergeableLength - group.Header.IpLength);
+        return AreEqual<uint>(head, next, 8) && head[rest].SequenceEqual(next[rest]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool AreEqual(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int start, int length) =>
-        first.Slice(start, length).SequenceEqual(second.Slice(start, length));
+    private static bool AreEqual<T>(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int start)
+        where T : unmanaged, IEquatable<T> =>
+        MemoryMarshal.Read<T>(first[start..]).Equals(MemoryMarshal.Read<T>(second[start..]));
 
     private static void Finish(PacketBatch packets, in Group group)
     {

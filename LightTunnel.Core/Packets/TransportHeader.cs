@@ -15,8 +15,11 @@ internal enum FlowVisibility : byte
     Visible,
 }
 
-/// <summary>Where the parts of a packet lie that the <see cref="PacketCoalescer"/> looks at.</summary>
-internal readonly struct TransportHeader
+/// <summary>
+/// Where the parts of a packet lie that the <see cref="PacketCoalescer"/> looks at. Filled in place, member by member: copies of what was
+/// just written in parts cost more than the reading itself.
+/// </summary>
+internal struct TransportHeader
 {
     /// <summary>Bytes of the TCP header without options (RFC 9293 section 3.1) and of the UDP header (RFC 768).</summary>
     public const int TcpLength = 20, UdpLength = 8;
@@ -30,82 +33,73 @@ internal readonly struct TransportHeader
     private const int AllFlags = 0x0FFF;
     private const int PortsLength = 4;
 
-    private TransportHeader(FlowVisibility flow, bool isIPv4, byte protocol)
-    {
-        Flow = flow;
-        Protocol = protocol;
-        IpLength = isIPv4 ? IpPacket.IPv4HeaderLength : IpPacket.IPv6HeaderLength;
-    }
-
     /// <summary>What can be said of the flow. The other members are set if it is visible.</summary>
-    public FlowVisibility Flow { get; }
+    public FlowVisibility Flow { get; private set; }
 
     /// <summary>TCP or UDP.</summary>
-    public byte Protocol { get; }
+    public byte Protocol { get; private set; }
+
+    /// <summary>True when the TCP sender asks for delivery at once, which ends a super-packet.</summary>
+    public bool IsPushed { get; private set; }
 
     /// <summary>Bytes before the upper layer: 20 for IPv4, 40 for IPv6.</summary>
-    public int IpLength { get; }
+    public int IpLength { get; private set; }
 
     /// <summary>
     /// Bytes of all headers if this is plain data that may go into a super-packet: with a payload, without a flag other than ACK and PSH,
     /// with a UDP checksum. Otherwise 0. Checksums are not verified.
     /// </summary>
-    public int MergeableLength { get; private init; }
-
-    /// <summary>True when the TCP sender asks for delivery at once, which ends a super-packet.</summary>
-    public bool IsPushed { get; private init; }
+    public int MergeableLength { get; private set; }
 
     /// <summary>Reads the headers of whatever arrived.</summary>
-    public static TransportHeader Read(ReadOnlySpan<byte> packet)
+    public static void Read(ReadOnlySpan<byte> packet, out TransportHeader header)
     {
-        if (packet.Length >= IpPacket.IPv4HeaderLength + PortsLength && packet[0] >> 4 == 4)
+        header = default;
+        int version = IpPacket.Version(packet);
+        if (version == 4 && packet.Length >= IpPacket.IPv4HeaderLength + PortsLength)
         {
-            byte protocol = packet[9];
-            if (protocol is not (IpPacket.ProtocolTcp or IpPacket.ProtocolUdp))
-                return default;
+            header.Protocol = packet[9];
+            if (header.Protocol is not (IpPacket.ProtocolTcp or IpPacket.ProtocolUdp))
+                return;
+            header.IpLength = IpPacket.IPv4HeaderLength;
             // Options, or a fragment: an offset, or the flag "more fragments".
             if (packet[0] != 0x45 || (BinaryPrimitives.ReadUInt16BigEndian(packet[6..]) & 0x3FFF) != 0)
-                return new(FlowVisibility.Hidden, isIPv4: true, protocol);
-            bool isWhole = BinaryPrimitives.ReadUInt16BigEndian(packet[2..]) == packet.Length;
-            return ReadUpper(packet, isIPv4: true, protocol, isWhole);
+                header.Flow = FlowVisibility.Hidden;
+            else
+                header.ReadUpper(packet, BinaryPrimitives.ReadUInt16BigEndian(packet[2..]));
         }
-
-        if (packet.Length >= IpPacket.IPv6HeaderLength + PortsLength && packet[0] >> 4 == 6)
+        else if (version == 6 && packet.Length >= IpPacket.IPv6HeaderLength + PortsLength)
         {
-            byte protocol = packet[6];
-            if (protocol is IpPacket.ProtocolTcp or IpPacket.ProtocolUdp)
-            {
-                bool isWhole = BinaryPrimitives.ReadUInt16BigEndian(packet[4..]) == packet.Length - IpPacket.IPv6HeaderLength;
-                return ReadUpper(packet, isIPv4: false, protocol, isWhole);
-            }
-
-            // Anything but ICMPv6 may be an extension header.
-            return protocol == IpPacket.ProtocolIcmpV6 ? default : new(FlowVisibility.Hidden, isIPv4: false, protocol);
+            header.Protocol = packet[6];
+            header.IpLength = IpPacket.IPv6HeaderLength;
+            if (header.Protocol is IpPacket.ProtocolTcp or IpPacket.ProtocolUdp)
+                header.ReadUpper(packet, IpPacket.IPv6HeaderLength + BinaryPrimitives.ReadUInt16BigEndian(packet[4..]));
+            else if (header.Protocol != IpPacket.ProtocolIcmpV6)
+                header.Flow = FlowVisibility.Hidden; // It may be an extension header.
         }
-
-        return default;
     }
 
-    private static TransportHeader ReadUpper(ReadOnlySpan<byte> packet, bool isIPv4, byte protocol, bool isWhole)
+    private void ReadUpper(ReadOnlySpan<byte> packet, int totalLength)
     {
-        var header = new TransportHeader(FlowVisibility.Visible, isIPv4, protocol);
-        ReadOnlySpan<byte> upper = packet[header.IpLength..];
-        if (!isWhole)
-            return header;
-        if (protocol == IpPacket.ProtocolUdp)
+        Flow = FlowVisibility.Visible;
+        if (totalLength != packet.Length)
+            return;
+        ReadOnlySpan<byte> upper = packet[IpLength..];
+        if (Protocol == IpPacket.ProtocolUdp)
         {
-            bool isData = upper.Length > UdpLength
-                && BinaryPrimitives.ReadUInt16BigEndian(upper[4..]) == upper.Length
-                && BinaryPrimitives.ReadUInt16BigEndian(upper[PacketChecksums.UdpField..]) != 0;
-            return isData ? header with { MergeableLength = header.IpLength + UdpLength } : header;
+            if (upper.Length <= UdpLength || BinaryPrimitives.ReadUInt16BigEndian(upper[4..]) != upper.Length)
+                return;
+            if (BinaryPrimitives.ReadUInt16BigEndian(upper[PacketChecksums.UdpField..]) != 0)
+                MergeableLength = IpLength + UdpLength;
         }
-
-        if (upper.Length <= TcpLength)
-            return header;
-        int word = BinaryPrimitives.ReadUInt16BigEndian(upper[TcpFlags..]);
-        int length = (word >> 12) * 4;
-        return length >= TcpLength && length < upper.Length && (word & AllFlags & ~Psh) == Ack
-            ? header with { MergeableLength = header.IpLength + length, IsPushed = (word & Psh) != 0 }
-            : header;
+        else if (upper.Length > TcpLength)
+        {
+            int word = BinaryPrimitives.ReadUInt16BigEndian(upper[TcpFlags..]);
+            int length = (word >> 12) * 4;
+            if (length < TcpLength || length >= upper.Length || (word & AllFlags & ~Psh) != Ack)
+                return;
+            MergeableLength = IpLength + length;
+            IsPushed = (word & Psh) != 0;
+        }
     }
 }
