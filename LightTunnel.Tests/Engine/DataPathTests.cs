@@ -78,7 +78,7 @@ public sealed class DataPathTests : IDisposable
             sending.Packets.Clear();
             packet.CopyTo(sending.Packets.NextFree());
             sending.Packets.Commit(packet.Length).Offload = offload;
-            Assert.Equal(1, outbound.Process(sending.Packets, 0, sending.Datagrams, sending.Replies));
+            outbound.Process(sending.Packets, 0, sending.Datagrams, sending.Replies);
             InboundBuffers last = receiving;
             if (relayed)
             {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
+using LightTunnel.Engine;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
 using Xunit;
@@ -48,7 +49,7 @@ public sealed class WireGuardTransferTests
 
         Assert.Null(tunnel.Failure);
         Assert.Equal((0, 0), (tunnel.Device.WriteErrors, tunnel.Transport.SendErrors));
-        foreach (Engine.DropReason reason in new[] { Engine.DropReason.Malformed, Engine.DropReason.Forged, Engine.DropReason.Replayed, Engine.DropReason.WrongSource })
+        foreach (DropReason reason in new[] { DropReason.Malformed, DropReason.Forged, DropReason.Replayed, DropReason.WrongSource })
             Assert.Equal(0, tunnel.Inbound.Dropped(reason) + tunnel.Outbound.Dropped(reason));
         Assert.True(tunnel.Inbound.Bytes > Length && tunnel.Outbound.Bytes > Length);
     }

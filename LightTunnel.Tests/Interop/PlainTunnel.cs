@@ -8,6 +8,7 @@ using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
+using static LightTunnel.Tests.Packets.TestPackets;
 
 namespace LightTunnel.Tests.Interop;
 
@@ -30,7 +31,7 @@ internal sealed class PlainTunnel : IDisposable
         NetworkNamespace.Create(Namespace);
         Transport = NetworkNamespace.Run(peer.Namespace, () => LinuxUdpTransport.Open(0, options));
         Device = NetworkNamespace.Run(Namespace, () => LinuxTun.Create(null, options));
-        Device.Configure([new InterfaceAddress(TunnelAddress.Parse("10.77.0.2"), 24)], 1420);
+        Device.Configure([new InterfaceAddress(Address("10.77.0.2"), 24)], 1420);
         _log = new TunnelLog("plain", TimeProvider.System, LogLevel.Warning);
         _node = new PlainNode(_identity, _key, new NodeServices(TimeProvider.System, Device, Transport, _log), peer);
         _threads = new TunnelThreads(_node, Device, Transport, TimeProvider.System, exception => Failure ??= exception);
@@ -71,12 +72,12 @@ internal sealed class PlainTunnel : IDisposable
         {
             _peer = new Peer(other.PublicKey, services.Time)
             {
-                Addresses = [TunnelAddress.Parse("10.77.0.1")], Online = true, Mtu = 1420,
+                Addresses = [Address("10.77.0.1")], Online = true, Mtu = 1420,
                 Link = Links.Add(other.PublicKey, key),
             };
             _peer.Link.Owner = _peer;
             _peer.Link.Path = new PathAddress(new UdpEndpoint(IPAddress.Loopback, other.Port));
-            Forwarding = new ForwardingTable(Forwarding.Routes, [new InterfaceAddress(TunnelAddress.Parse("10.77.0.2"), 24)]).With(_peer);
+            Forwarding = new ForwardingTable(Forwarding.Routes, [new InterfaceAddress(Address("10.77.0.2"), 24)]).With(_peer);
         }
 
         public override IEnumerable<Peer> Peers => [_peer];
