@@ -66,7 +66,6 @@ internal sealed class Benchmark
         {
             Measurement[] measurements =
                 [.. new TunnelMeasurements(network, _options.Seconds).All().Where(measurement => measurement.Rows.Any(_options.Wants))];
-            double bareShell = await MeasureShellsAsync().ConfigureAwait(false);
             _output.WriteLine("Starting wireguard-go and LightTunnel ...");
             WireGuardTunnel wireGuard = await WireGuardTunnel.StartAsync(network, _options.WireGuardGo, _cancellationToken).ConfigureAwait(false);
             await using (wireGuard.ConfigureAwait(false))
@@ -80,37 +79,15 @@ internal sealed class Benchmark
                         await MeasureAsync(measurement, lightTunnel, wireGuard, isReverse: round % 2 == 0).ConfigureAwait(false);
                 }
 
-                await MeasureAfterwardsAsync(network, lightTunnel, wireGuard, bareShell).ConfigureAwait(false);
+                await MeasureMemoryAsync(network, lightTunnel, wireGuard).ConfigureAwait(false);
+                for (int round = 1; round <= _options.Rounds && _options.Wants(Joining); round++)
+                    Add(Joining, LightTunnel, await lightTunnel.RejoinFirstAsync(_cancellationToken).ConfigureAwait(false));
+                for (int round = 1; round <= _options.Rounds && _options.Wants(Importing); round++)
+                    Add(Importing, LightTunnel, await MeasureImportAsync().ConfigureAwait(false));
             }
 
             Report(wireGuard.Name);
         }
-    }
-
-    /// <summary>Starts shells with and without the module.</summary>
-    /// <returns>Resident memory of one without, MB.</returns>
-    private async Task<double> MeasureShellsAsync()
-    {
-        _output.WriteLine("Starting PowerShell hosts with and without the module ...");
-        double memory = 0;
-        string module = LabPaths.ModuleManifest();
-        int rounds = _options.Wants(Importing) ? _options.Rounds : 1;
-        for (int round = 0; round < rounds; round++)
-        {
-            TimeSpan bareTime;
-            ShellSession bare = await ShellSession.StartAsync(cancellationToken: _cancellationToken).ConfigureAwait(false);
-            await using (bare.ConfigureAwait(false))
-            {
-                memory = ProcessFigures.ResidentMegabytes(bare.ProcessId);
-                bareTime = bare.OpenTime;
-            }
-
-            ShellSession full = await ShellSession.StartAsync(new ShellOptions { Imports = [module] }, _cancellationToken).ConfigureAwait(false);
-            await using (full.ConfigureAwait(false))
-                Add(Importing, LightTunnel, (full.OpenTime - bareTime).TotalMilliseconds);
-        }
-
-        return memory;
     }
 
     /// <summary>Compiled code, kernel caches and clock speeds are what they will be afterwards.</summary>
@@ -151,14 +128,29 @@ internal sealed class Benchmark
         }
     }
 
-    private async Task MeasureAfterwardsAsync(BenchNetwork network, LightTunnelTunnel lightTunnel, WireGuardTunnel wireGuard, double bareShell)
+    private async Task MeasureMemoryAsync(BenchNetwork network, LightTunnelTunnel lightTunnel, WireGuardTunnel wireGuard)
     {
         double memory = ProcessFigures.ResidentMegabytes(lightTunnel.ProcessOn(network.First));
         Add(Memory, LightTunnel, memory);
         Add(Memory, wireGuard.Name, ProcessFigures.ResidentMegabytes(wireGuard.ProcessOn(network.First)));
-        Add(OwnMemory, LightTunnel, memory - bareShell);
-        for (int round = 1; round <= _options.Rounds && _options.Wants(Joining); round++)
-            Add(Joining, LightTunnel, await lightTunnel.RejoinFirstAsync(_cancellationToken).ConfigureAwait(false));
+        ShellSession bare = await ShellSession.StartAsync(cancellationToken: _cancellationToken).ConfigureAwait(false);
+        await using (bare.ConfigureAwait(false))
+            Add(OwnMemory, LightTunnel, memory - ProcessFigures.ResidentMegabytes(bare.ProcessId));
+    }
+
+    /// <summary>Starts a shell without and one with the module; milliseconds that the second took longer.</summary>
+    private async Task<double> MeasureImportAsync()
+    {
+        double[] times = [0, 0];
+        string[][] imports = [[], [LabPaths.ModuleManifest()]];
+        for (int i = 0; i < imports.Length; i++)
+        {
+            ShellSession shell = await ShellSession.StartAsync(new ShellOptions { Imports = imports[i] }, _cancellationToken).ConfigureAwait(false);
+            await using (shell.ConfigureAwait(false))
+                times[i] = shell.OpenTime.TotalMilliseconds;
+        }
+
+        return times[1] - times[0];
     }
 
     private void Add(Measurement measurement, Variant? variant, string column, double[] figures)
@@ -179,8 +171,8 @@ internal sealed class Benchmark
     {
         string version = Path.GetFileName(Path.GetDirectoryName(LabPaths.ModuleManifest())!);
         string figures = string.Create(CultureInfo.InvariantCulture, $"""
-            LightTunnel {version} beside {wireGuard}: medians of {_options.Rounds} rounds (smallest..largest), {_options.Seconds} s each,
-            everything on one machine: {Processors.Allowed.Count} processors ({Processors.Model}), Linux {Environment.OSVersion.Version}.
+            LightTunnel {version} beside {wireGuard}; rounds: {_options.Rounds}, {_options.Seconds} s for each figure, medians (smallest..largest).
+            Everything on one machine: {Processors.Allowed.Count} processors ({Processors.Model}), Linux {Environment.OSVersion.Version.ToString(2)}.
 
             {_table.Render(LightTunnel, wireGuard)}
             """);
