@@ -8,5 +8,7 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 // As a mutator, so that it also holds for the job that "--job short" asks for.
 IConfig config = DefaultConfig.Instance
     .AddJob(Job.Default.WithToolchain(InProcessEmitToolchain.Instance).AsMutator())
-    .AddDiagnoser(MemoryDiagnoser.Default);
+    .AddDiagnoser(MemoryDiagnoser.Default)
+    .WithOptions(ConfigOptions.JoinSummary)
+    .HideColumns("Namespace", "StdDev");
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config);
