@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using LightTunnel.Lab.Namespaces;
 
 namespace LightTunnel.Lab.Bench;
@@ -34,6 +35,9 @@ internal sealed class BenchNetwork : IAsyncDisposable
 
     /// <summary>The clients, then their server.</summary>
     public ImmutableArray<LabHost> Hosts => [First, Second, Server];
+
+    /// <summary>A name for a tunnel's interface on a host that no other laboratory gives, and that is short enough for the kernel.</summary>
+    public string InterfaceOn(LabHost host) => string.Create(CultureInfo.InvariantCulture, $"{_prefix}{Hosts.IndexOf(host)}");
 
     /// <summary>Sets the hosts and their cables up.</summary>
     /// <exception cref="LabException">Something that it needs is missing.</exception>

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using LightTunnel.Lab.Namespaces;
 
 namespace LightTunnel.Lab.Bench;
@@ -8,7 +7,6 @@ namespace LightTunnel.Lab.Bench;
 internal sealed class WireGuardTunnel : IBenchTunnel
 {
     private const string Port = "51820";
-    private const string SocketFolder = "/var/run/wireguard";
     private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(10);
 
     private readonly BenchNetwork _network;
@@ -62,7 +60,8 @@ internal sealed class WireGuardTunnel : IBenchTunnel
             await process.WaitForExitAsync().ConfigureAwait(false);
             process.Dispose();
             // A process that is killed leaves its control socket behind.
-            File.Delete(Path.Combine(SocketFolder, InterfaceOn(host) + ".sock"));
+            foreach (string socket in LeftOvers.WireGuardSockets(_network.InterfaceOn(host)))
+                File.Delete(Path.Combine(LeftOvers.WireGuardFolder, socket));
         }
 
         _processes.Clear();
@@ -84,7 +83,7 @@ internal sealed class WireGuardTunnel : IBenchTunnel
 
     private async Task<string> StartOneAsync(LabHost host, string address, CancellationToken cancellationToken)
     {
-        string name = InterfaceOn(host);
+        string name = _network.InterfaceOn(host);
         // Kernels that have WireGuard of their own make it refuse to start unless told so; it does not write a log that anybody reads.
         Process process = host.StartCommand("env", ["WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1", "LOG_LEVEL=silent", _program, "--foreground", name]);
         _processes.Add(host, process);
@@ -107,10 +106,6 @@ internal sealed class WireGuardTunnel : IBenchTunnel
     private static async Task<bool> TryConfigureKeyAsync(LabHost host, string name, string keyFile, CancellationToken cancellationToken) =>
         (await host.ExecuteAsync("wg", ["set", name, "listen-port", Port, "private-key", keyFile], cancellationToken).ConfigureAwait(false)).ExitCode == 0;
 
-    /// <summary>The interface's name is also that of its control socket, in a folder that all namespaces share.</summary>
-    private string InterfaceOn(LabHost host) =>
-        string.Create(CultureInfo.InvariantCulture, $"wg{Environment.ProcessId}-{_network.Hosts.IndexOf(host)}");
-
     private void Configure(LabHost host, string peerKey, string allowed, string endpoint) => NetworkNamespace.Execute(
-        host.Namespace, "wg", "set", InterfaceOn(host), "peer", peerKey, "allowed-ips", allowed, "endpoint", $"{endpoint}:{Port}");
+        host.Namespace, "wg", "set", _network.InterfaceOn(host), "peer", peerKey, "allowed-ips", allowed, "endpoint", $"{endpoint}:{Port}");
 }

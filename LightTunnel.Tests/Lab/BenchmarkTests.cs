@@ -100,6 +100,6 @@ public sealed class BenchmarkTests
         Assert.Matches(@"\| TCP, [^|]* network cards \| more \| [\d.]+ Gbit/s \| [\d.]+ Gbit/s \| [\d.]+ \|", output.ToString());
         Assert.Matches(@"\| TCP, [^|]* network cards, small \| more \| [\d.]+ Gbit/s \| [\d.]+ Gbit/s \| [\d.]+ \|", output.ToString());
         Assert.DoesNotContain(LeftOvers.Namespaces($"lt{Environment.ProcessId}."), name => name.EndsWith("-second", StringComparison.Ordinal));
-        Assert.Empty(Directory.EnumerateFiles("/var/run/wireguard", $"wg{Environment.ProcessId}-*"));
+        Assert.Empty(LeftOvers.WireGuardSockets($"lt{Environment.ProcessId}."));
     }
 }
