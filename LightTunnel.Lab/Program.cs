@@ -63,8 +63,9 @@ try
         .InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false }, stop.Token)
         .ConfigureAwait(false);
 }
-catch (OperationCanceledException) when (stop.IsCancellationRequested)
+catch (Exception) when (stop.IsCancellationRequested)
 {
+    // Ctrl+C ends the programs that run in the laboratory as well, and what misses them fails in its own way.
     Console.Error.WriteLine("Stopped.");
     return 130;
 }

@@ -39,6 +39,7 @@ internal sealed class PacketFlow
 
     /// <summary>Sends for some seconds; thousands of packets per second that arrived.</summary>
     /// <exception cref="SocketException">The network refused.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static async Task<double> MeasureAsync(
         LabHost from, LabHost to, string address, int packetsPerSecond, int seconds, CancellationToken cancellationToken)
     {
@@ -50,6 +51,7 @@ internal sealed class PacketFlow
         Task sending = Task.Factory.StartNew(
             () => flow.Send(packetsPerSecond, (long)packetsPerSecond * seconds), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         await Task.WhenAll(sending, receiving).ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
         return await receiving.ConfigureAwait(false) / (1000.0 * seconds);
     }
 
