@@ -31,6 +31,9 @@ internal abstract record TunnelOptions
     /// <summary>MTU of the tunnel interface, bytes; null takes the server's, or <see cref="DefaultMtu"/>.</summary>
     public int? Mtu { get; init; }
 
+    /// <summary>Which cipher suites are used with nodes that know more than WireGuard's.</summary>
+    public CipherPolicy Cipher { get; init; }
+
     /// <summary>Name of the tunnel interface; null lets the first free "lt0", "lt1", ... be chosen.</summary>
     public string? InterfaceName { get; init; }
 

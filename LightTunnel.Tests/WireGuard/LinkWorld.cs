@@ -47,9 +47,10 @@ internal sealed class LinkWorld : IDisposable
     }
 
     /// <summary>Two nodes with a session that A initiated.</summary>
-    public (LinkNode A, LinkNode B) AddConnectedPair()
+    public (LinkNode A, LinkNode B) AddConnectedPair(CipherSuite suite = CipherSuite.WireGuard)
     {
         (LinkNode a, LinkNode b) = AddPair();
+        a.Suite = b.Suite = suite;
         a.LinkTo(b).RequestHandshake();
         Deliver();
         a.Forget();
@@ -152,6 +153,9 @@ internal sealed class LinkNode : ILinkHost, IDisposable
 
     public int Wakes { get; private set; }
 
+    /// <summary>The suite of this node's initiations.</summary>
+    public CipherSuite Suite { get; set; }
+
     /// <summary>Strangers are admitted with this key; null for none at all.</summary>
     public (bool Admit, PresharedKey? Key) Strangers { get; set; }
 
@@ -213,6 +217,8 @@ internal sealed class LinkNode : ILinkHost, IDisposable
         presharedKey = Strangers.Key;
         return Strangers.Admit;
     }
+
+    CipherSuite ILinkHost.SuiteFor(Link link) => Suite;
 
     void ILinkHost.SessionEstablished(Link link)
     {
