@@ -403,7 +403,7 @@ internal sealed partial class ClientNode : Node
             NetworkName, _options.Name, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
         FindServer();
         if (_server.Link!.Suite is { } suite && suite != SuiteFor(_server.Link))
-            _server.Link.RequestHandshake(force: true); // Old keys stay in use until there are new ones.
+            _server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
         MapPort();
         _paths.OnRegistered(registered, _server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connected.TrySetResult();

@@ -222,7 +222,7 @@ public sealed class CipherTests
         { Name = "cipher " + number })];
         foreach (Thread thread in threads)
             thread.Start();
-        Assert.True(started.Wait(TimeSpan.FromSeconds(60)));
+        Assert.True(started.Wait(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
         Volatile.Write(ref disposed, 1);
         cipher.Dispose();
         foreach (Thread thread in threads)

@@ -1,4 +1,3 @@
-using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 using LightTunnel.WireGuard.Ciphers;

@@ -27,9 +27,10 @@ internal sealed class LinkWorld : IDisposable
     /// <summary>False drops the datagram.</summary>
     public Func<Datagram, bool> Filter { get; set; } = _ => true;
 
-    public LinkNode AddNode(PrivateKey? identity = null)
+    /// <summary>A node, which answers in both suites unless told otherwise.</summary>
+    public LinkNode AddNode(PrivateKey? identity = null, CipherSuite[]? speaks = null)
     {
-        var node = new LinkNode(this, identity ?? PrivateKey.Generate(), Endpoint(_nodes.Count + 1));
+        var node = new LinkNode(this, identity ?? PrivateKey.Generate(), Endpoint(_nodes.Count + 1), speaks);
         _nodes.Add(node);
         return node;
     }
@@ -129,12 +130,12 @@ internal sealed class LinkNode : ILinkHost, IDisposable
     private readonly PrivateKey _identity;
     private readonly Queue<byte[]> _staged = new();
 
-    public LinkNode(LinkWorld world, PrivateKey identity, PathAddress address)
+    public LinkNode(LinkWorld world, PrivateKey identity, PathAddress address, CipherSuite[]? speaks)
     {
         _world = world;
         _identity = identity;
         Address = address;
-        Table = new LinkTable(identity, world.Time, this, new Random(1));
+        Table = speaks is null ? new LinkTable(identity, world.Time, this, new Random(1)) : new LinkTable(identity, world.Time, this, new Random(1)) { Suites = speaks };
     }
 
     public LinkTable Table { get; }

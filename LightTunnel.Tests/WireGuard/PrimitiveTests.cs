@@ -1,4 +1,3 @@
-using System.Text;
 using LightTunnel.WireGuard;
 using LightTunnel.WireGuard.Noise;
 using Xunit;
