@@ -1,6 +1,5 @@
 using LightTunnel.Packets;
 using LightTunnel.Transport;
-using LightTunnel.Tun;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
