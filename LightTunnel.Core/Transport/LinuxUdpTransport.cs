@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using LightTunnel.Packets;
 
