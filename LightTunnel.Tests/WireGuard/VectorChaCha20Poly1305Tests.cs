@@ -46,7 +46,7 @@ public sealed class VectorChaCha20Poly1305Tests
     public void Seal_EveryLength_IsWhatDotNetComputes(string pathName)
     {
         VectorPath path = Enum.Parse<VectorPath>(pathName);
-        var messages = new Messages(new Random(8439));
+        using var messages = new Messages(new Random(8439));
         for (int length = 0; length <= LongestMessage; length++)
             messages.AssertSame(path, length);
     }
@@ -57,7 +57,7 @@ public sealed class VectorChaCha20Poly1305Tests
     {
         VectorPath path = Enum.Parse<VectorPath>(pathName);
         var random = new Random(Fuzz.Seed(7539));
-        var messages = new Messages(random);
+        using var messages = new Messages(random);
         for (int i = Fuzz.Count(100_000); i > 0; i--)
             messages.AssertSame(path, random.Next(random.Next(4) == 0 ? 1600 : 300));
     }
@@ -134,7 +134,7 @@ public sealed class VectorChaCha20Poly1305Tests
     }
 
     /// <summary>Random messages, sealed and opened by .NET and by a path, in place and out of place.</summary>
-    private sealed class Messages(Random random)
+    private sealed class Messages(Random random) : IDisposable
     {
         private readonly byte[] _key = new byte[32];
         private readonly byte[] _nonce = new byte[12];
@@ -145,6 +145,8 @@ public sealed class VectorChaCha20Poly1305Tests
         private readonly byte[] _opened = new byte[LongestMessage];
         private ChaCha20Poly1305? _reference;
         private int _count;
+
+        public void Dispose() => _reference?.Dispose();
 
         public void AssertSame(VectorPath path, int length)
         {
