@@ -227,11 +227,15 @@ public sealed class LinkDataTests : IDisposable
         long opened = 0;
         long failed = 0;
         const int PerThread = 20_000;
+        int[] progress = new int[2];
         Thread[] threads = [.. Enumerable.Range(0, 2).Select(number => new Thread(() =>
         {
             byte[] buffer = new byte[256];
-            for (int i = 0; i < PerThread; i++)
+            for (int i = 0; i < PerThread; Volatile.Write(ref progress[number], ++i))
             {
+                // A thread that is put aside between sealing and opening must not find itself behind the replay window.
+                while (i - Volatile.Read(ref progress[1 - number]) > ReplayWindow.Size / 4)
+                    Thread.Yield();
                 if (link.SealCopy([1, 2, 3], buffer, 1400, out int written) == SealResult.Sealed
                     && tableB.Open(buffer.AsSpan(0, written), default, out _, out _, out _) == OpenResult.Packet)
                 {
