@@ -101,6 +101,8 @@ internal sealed class InboundPath(Node node)
         }
         else
         {
+            if (peer.Mtu < peer.NetworkMtu)
+                TcpMss.Clamp(packet, info, peer.Mtu);
             slot.Start += offset;
             slot.Length = info.TotalLength;
             Counters.Packets++;

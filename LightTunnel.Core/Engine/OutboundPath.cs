@@ -34,17 +34,30 @@ internal sealed class OutboundPath(Node node)
                 Drop(ref slot, DropReason.WrongSource);
             else if (!peer.Online)
                 Refuse(ref slot, DropReason.PeerOffline, packet, info, replies);
-            else if (info.TotalLength > peer.Mtu)
-                Refuse(ref slot, DropReason.TooBig, packet, info, replies, peer.Mtu);
+            else if (IsTooBig(info, peer, out int mtu))
+                Refuse(ref slot, DropReason.TooBig, packet, info, replies, mtu);
             else
-                Send(ref slot, packets.Memory(i), info.TotalLength, peer, now);
+                Send(ref slot, packets.Memory(i), info, peer, now);
         }
     }
 
-    private void Send(ref PacketSlot slot, Span<byte> memory, int length, Peer peer, long now)
+    /// <summary>
+    /// True for what its sender can be told to make shorter. All else passes, in pieces outside where the path is too narrow: IPv4 without the don't-fragment flag,
+    /// and what IPv6 must be able to count on (RFC 8200 section 5).
+    /// </summary>
+    private static bool IsTooBig(in IpPacketInfo info, Peer peer, out int mtu)
     {
+        mtu = info.IsIPv4 ? peer.Mtu : Math.Max(peer.Mtu, TunnelOptions.MinimumMtu);
+        return info.TotalLength > peer.NetworkMtu || (info.TotalLength > mtu && info.DontFragment);
+    }
+
+    private void Send(ref PacketSlot slot, Span<byte> memory, in IpPacketInfo info, Peer peer, long now)
+    {
+        int length = info.TotalLength;
         Link? link = peer.Link;
         slot.Length = length;
+        if (peer.Mtu < peer.NetworkMtu)
+            TcpMss.Clamp(memory.Slice(slot.Start, length), info, peer.Mtu);
         if (link is null || link.Seal(memory, ref slot.Start, ref slot.Length, peer.Mtu) != SealResult.Sealed)
         {
             if (!node.TryStage(peer, memory.Slice(slot.Start, length)))

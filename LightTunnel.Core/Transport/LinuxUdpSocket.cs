@@ -55,6 +55,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         else
         {
             error = 0;
+            AllowFragments(descriptor, isIPv4: true);
             return new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port);
         }
 
@@ -76,6 +77,55 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
             if (!beyondLimit || !LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, forced, size))
                 LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, ordinary, size);
         }
+    }
+
+    /// <summary>
+    /// Sends a datagram with the don't-fragment flag, or over IPv6 whole, whatever the system believes of the path. The flag can only be set for the socket: a
+    /// datagram that another thread sends meanwhile has it too, which does no harm but to one that is longer than the path, and of those there are
+    /// none once the path is known.
+    /// </summary>
+    /// <param name="data">The datagram.</param>
+    /// <param name="length">Its length, bytes.</param>
+    /// <param name="name">The destination's socket address.</param>
+    /// <param name="nameLength">Bytes of it.</param>
+    /// <param name="isIPv4">The destination's family.</param>
+    /// <returns>The errno; 0 when it was sent.</returns>
+    public int SendWhole(byte* data, int length, byte* name, int nameLength, bool isIPv4)
+    {
+        bool held = false;
+        try
+        {
+            Handle.DangerousAddRef(ref held);
+            int descriptor = (int)Handle.DangerousGetHandle();
+            LibC.TrySetOption(
+                descriptor, isIPv4 ? LibC.IPPROTO_IP : LibC.IPPROTO_IPV6, isIPv4 ? LibC.IP_MTU_DISCOVER : LibC.IPV6_MTU_DISCOVER, LibC.PMTUDISC_PROBE);
+            nint sent;
+            do
+            {
+                sent = LibC.SendTo(Handle, data, (nuint)length, LibC.MSG_NOSIGNAL, name, (uint)nameLength);
+            }
+            while (sent < 0 && LibC.LastError == LibC.EINTR);
+            int error = sent < 0 ? LibC.LastError : 0;
+            AllowFragments(descriptor, isIPv4);
+            return error;
+        }
+        finally
+        {
+            if (held)
+                Handle.DangerousRelease();
+        }
+    }
+
+    /// <summary>
+    /// Lets datagrams that are longer than the path go on in pieces. IPv4: without the don't-fragment flag, and whatever ICMP says, which anybody can forge. IPv6: the
+    /// sender itself cuts what is longer than it has been told of the path.
+    /// </summary>
+    private static void AllowFragments(int descriptor, bool isIPv4)
+    {
+        if (!isIPv4)
+            LibC.TrySetOption(descriptor, LibC.IPPROTO_IPV6, LibC.IPV6_MTU_DISCOVER, LibC.PMTUDISC_WANT);
+        else if (!LibC.TrySetOption(descriptor, LibC.IPPROTO_IP, LibC.IP_MTU_DISCOVER, LibC.PMTUDISC_OMIT))
+            LibC.TrySetOption(descriptor, LibC.IPPROTO_IP, LibC.IP_MTU_DISCOVER, LibC.PMTUDISC_DONT); // Before Linux 3.14.
     }
 
     /// <summary>Closes the socket as soon as no thread is inside a call any more.</summary>

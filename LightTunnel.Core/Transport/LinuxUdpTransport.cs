@@ -208,6 +208,30 @@ internal sealed unsafe class LinuxUdpTransport : IDatagramTransport
             Interlocked.Increment(ref _sendErrors);
     }
 
+    /// <inheritdoc/>
+    public bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    {
+        byte* name = stackalloc byte[SocketAddressCodec.MaximumLength];
+        int nameLength = SocketAddressCodec.Write(destination, SupportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
+        int error = LibC.EAFNOSUPPORT;
+        try
+        {
+            if (nameLength != 0 && _sockets.Find(socket) is { } from)
+            {
+                fixed (byte* data = datagram)
+                    error = from.SendWhole(data, datagram.Length, name, nameLength, destination.IsIPv4);
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed meanwhile.
+        }
+
+        if (error is not (0 or LibC.EMSGSIZE))
+            Interlocked.Increment(ref _sendErrors);
+        return error != LibC.EMSGSIZE;
+    }
+
     /// <summary>
     /// Shuts the receiving half of socket 0 down: Linux answers that an unconnected socket is not connected, but from now on it counts as
     /// readable, which wakes who waits and lets nobody wait any more. It goes on sending until disposal; the further sockets are closed.
