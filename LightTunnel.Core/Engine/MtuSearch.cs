@@ -28,7 +28,7 @@ internal sealed class MtuSearch(Node node, Peer peer, TimeProvider time)
         {
             _sizes.Clear();
             refused = false;
-            next = IsDone ? long.MaxValue : _search.Run(now, peer.RoundTrip, busy: true, _sizes);
+            next = IsDone ? long.MaxValue : _search.Run(now, peer.RoundTrip, busy: true, answers: true, _sizes);
             foreach (int size in _sizes)
             {
                 if (node.TrySendLongPing(peer, size, out uint transaction))

@@ -172,7 +172,7 @@ public sealed record PeerStatus
     /// <summary>When keys were last agreed with the peer.</summary>
     public DateTimeOffset? LastHandshake { get; init; }
 
-    /// <summary>Largest inner packet to the peer, bytes.</summary>
+    /// <summary>Largest inner packet that passes whole by the path in use, bytes; the network's MTU until it was measured.</summary>
     public int Mtu { get; init; }
 
     /// <summary>Prefixes that are routed to the peer.</summary>

@@ -30,13 +30,17 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
     private static readonly TimeSpan FirstRaise = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LastRaise = TimeSpan.FromMinutes(10);
 
-    /// <summary>After a search that nothing was answered in, the next one waits so long, then twice as long each time.</summary>
+    /// <summary>
+    /// After a search that nothing was answered in, the next one waits so long, then twice as long each time, up to this: who never answered may not know how to, while
+    /// a path that is dead now may be another one when it comes back.
+    /// </summary>
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan LastPause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
     /// <summary>What was asked for in this round and neither answered nor outdone nor refused, ascending.</summary>
     private readonly List<int> _round = [];
     private bool _isFirstRound;
+    private bool _isSilent;
     private int _wavesLeft;
     private long _waveEnds;
     private int _ceiling;
@@ -47,6 +51,7 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
     private int _presumed;
     private long _due = long.MinValue;
     private TimeSpan _pause = FirstPause;
+    private TimeSpan _longestPause = LongestPause;
     private TimeSpan _raiseInterval;
     private long _raiseAt;
 
@@ -60,10 +65,12 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
     /// <param name="now">The present.</param>
     /// <param name="roundTrip">Round trip of the path, null when it was not measured.</param>
     /// <param name="busy">True while data flows: only then is a search begun.</param>
+    /// <param name="answers">True when the peer has answered by some path before.</param>
     /// <param name="output">Receives the lengths to ask for now.</param>
     /// <returns>When to call again.</returns>
-    public long Run(long now, TimeSpan? roundTrip, bool busy, List<int> output)
+    public long Run(long now, TimeSpan? roundTrip, bool busy, bool answers, List<int> output)
     {
+        _longestPause = answers ? CheckInterval : LongestPause;
         if (!IsSearching)
         {
             if (!busy || now < _due)
@@ -122,8 +129,8 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
         _low = _presumed = raise ? Size!.Value : 0;
         _high = _ceiling + 1;
         _isFirstRound = true;
-        // In most cases this question and its answer are all there is to it.
-        BeginRound([_ceiling], waves: 1);
+        // In most cases this question and its answer are all there is to it. After silence, whether there is anybody is the first question.
+        BeginRound(_isSilent ? [Floor, _ceiling] : [_ceiling], waves: 1);
     }
 
     private void BeginRound(IEnumerable<int> sizes, int waves)
@@ -136,7 +143,8 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
 
     private void EndRound(long now)
     {
-        if (_isFirstRound && _low < _ceiling)
+        bool isStillSilent = _isSilent && _low == 0;
+        if (_isFirstRound && _low < _ceiling && !isStillSilent)
         {
             _isFirstRound = false;
             BeginRound(Ladder(), waves: 2);
@@ -147,8 +155,9 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
         {
             // Silence says nothing of lengths: the path is dead, or who is at its end does not answer.
             IsSearching = false;
-            _due = now + Ticks(_pause);
-            _pause = Double(_pause, LastPause);
+            _isSilent = true;
+            _due = now + Ticks(_pause < _longestPause ? _pause : _longestPause);
+            _pause = Double(_pause, LongestPause);
             return;
         }
 
@@ -164,7 +173,7 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
             return;
         }
 
-        IsSearching = false;
+        IsSearching = _isSilent = false;
         _pause = FirstPause;
         _due = now + Ticks(CheckInterval);
     }

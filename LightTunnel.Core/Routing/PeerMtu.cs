@@ -30,6 +30,7 @@ internal sealed class PeerMtu(TimeProvider time, int largest)
     private readonly List<Entry> _paths = [];
     private readonly List<int> _sizes = [];
     private uint _serial;
+    private bool _hasAnswered;
     private volatile int _largest = largest;
     private volatile int _current = largest;
 
@@ -76,7 +77,7 @@ internal sealed class PeerMtu(TimeProvider time, int largest)
         Entry used = Use(path);
         _sizes.Clear();
         bool busy = lastTraffic != long.MinValue && now - lastTraffic <= (long)(BusyFor.TotalSeconds * time.TimestampFrequency);
-        long next = used.Mtu.Run(now, roundTrip, busy, _sizes);
+        long next = used.Mtu.Run(now, roundTrip, busy, _hasAnswered, _sizes);
         foreach (int size in _sizes)
             output.Add(new MtuProbe(FirstTransaction | (used.Serial << SizeBits) | (uint)size, size));
         Update();
@@ -89,6 +90,7 @@ internal sealed class PeerMtu(TimeProvider time, int largest)
     public void OnAnswer(uint transaction, int? told)
     {
         Told = told;
+        _hasAnswered = true;
         Find(transaction)?.OnAnswer((ushort)transaction);
     }
 

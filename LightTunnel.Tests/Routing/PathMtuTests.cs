@@ -91,7 +91,22 @@ public sealed class PathMtuTests
         path.Run(TimeSpan.FromMinutes(60));
 
         Assert.Null(path.Mtu.Size);
-        Assert.InRange(path.Questions - before, 60, 60 * 25);
+        Assert.InRange(path.Questions - before, 60, 60 * 2);
+    }
+
+    [Fact]
+    public void Run_PathComesBackNarrower_IsFoundWithinSeconds()
+    {
+        var path = new Path(1400) { Limit = 0, Answers = true };
+        path.Run(TimeSpan.FromMinutes(10));
+        int before = path.Questions;
+        path.Run(TimeSpan.FromMinutes(1));
+        Assert.InRange(path.Questions - before, 20, 60);
+
+        path.Limit = 1240;
+        path.Run(TimeSpan.FromSeconds(3), until: () => path.Mtu.Size <= 1240);
+
+        Assert.True(path.Mtu.Size <= 1240);
     }
 
     [Fact]
@@ -236,6 +251,9 @@ public sealed class PathMtuTests
 
         public bool IsBusy { get; set; } = true;
 
+        /// <summary>True when the peer is known to answer.</summary>
+        public bool Answers { get; init; }
+
         public int Questions { get; private set; }
 
         /// <summary>Questions that were too long.</summary>
@@ -253,7 +271,7 @@ public sealed class PathMtuTests
                 while (_answers.TryPeek(out (long Due, int Size) answer) && answer.Due <= now)
                     Mtu.OnAnswer(_answers.Dequeue().Size);
                 sizes.Clear();
-                long next = Mtu.Run(now, RoundTrip, IsBusy, sizes);
+                long next = Mtu.Run(now, RoundTrip, IsBusy, Answers, sizes);
                 foreach (int size in sizes)
                 {
                     if (size > FirstWire)
