@@ -72,6 +72,8 @@ public static class ConfigurationFile
             ["listenPort"] = static (settings, entry) => settings with { ListenPort = entry.Number() },
             ["mtu"] = static (settings, entry) => settings with { Mtu = entry.Number() },
             ["interfaceName"] = static (settings, entry) => settings with { InterfaceName = entry.Text() },
+            ["queues"] = static (settings, entry) => settings with { Queues = entry.Number() },
+            ["disableOffload"] = static (settings, entry) => settings with { DisableOffload = entry.Flag() },
             ["statePath"] = static (settings, entry) => settings with { StatePath = entry.Text() },
             ["logPath"] = static (settings, entry) => settings with { LogPath = entry.Text() },
             ["logLevel"] = static (settings, entry) => settings with { LogLevel = entry.Choice<LogLevel>() },

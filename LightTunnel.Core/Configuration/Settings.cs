@@ -32,6 +32,12 @@ public abstract record TunnelSettings
     /// <summary>Name of the tunnel interface.</summary>
     public string? InterfaceName { get; init; }
 
+    /// <summary>Pairs of threads that packets are worked on by.</summary>
+    public int? Queues { get; init; }
+
+    /// <summary>Hands every packet over by itself, as a system without offloads does.</summary>
+    public bool? DisableOffload { get; init; }
+
     /// <summary>Folder for identity and leases.</summary>
     public string? StatePath { get; init; }
 

@@ -34,6 +34,9 @@ internal abstract record TunnelOptions
     /// <summary>Name of the tunnel interface; null lets the first free "lt0", "lt1", ... be chosen.</summary>
     public string? InterfaceName { get; init; }
 
+    /// <summary>Queues and offloads.</summary>
+    public DataPathOptions DataPath { get; init; } = DataPathOptions.Default;
+
     /// <summary>Folder in which this node keeps its identity and leases.</summary>
     public required string StatePath { get; init; }
 

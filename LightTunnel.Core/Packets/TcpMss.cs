@@ -8,8 +8,6 @@ namespace LightTunnel.Packets;
 /// </summary>
 internal static class TcpMss
 {
-    private const int TcpHeaderLength = 20;
-    private const int ChecksumOffset = 16;
     private const byte SynchronizeFlag = 2;
     private const byte EndOfOptions = 0, NoOperation = 1, MaximumSegmentSize = 2, MaximumSegmentSizeLength = 4;
 
@@ -20,14 +18,14 @@ internal static class TcpMss
     /// <returns>True when the packet was changed.</returns>
     public static bool Clamp(Span<byte> packet, in IpPacketInfo info, int mtu)
     {
-        if (info.Protocol != IpPacket.ProtocolTcp || info.FragmentOffset != 0 || info.TotalLength - info.HeaderLength < TcpHeaderLength)
+        if (info.Protocol != IpPacket.ProtocolTcp || info.FragmentOffset != 0 || info.TotalLength - info.HeaderLength < TransportHeader.TcpLength)
             return false;
         Span<byte> tcp = packet[info.HeaderLength..info.TotalLength];
-        if ((tcp[13] & SynchronizeFlag) == 0)
+        if ((tcp[TransportHeader.TcpFlags + 1] & SynchronizeFlag) == 0)
             return false;
-        int headerLength = (tcp[12] >> 4) * 4;
+        int headerLength = (tcp[TransportHeader.TcpFlags] >> 4) * 4;
         int offset = headerLength <= tcp.Length ? FindValue(tcp[..headerLength]) : 0;
-        int most = mtu - (info.IsIPv4 ? IpPacket.IPv4HeaderLength : IpPacket.IPv6HeaderLength) - TcpHeaderLength;
+        int most = mtu - (info.IsIPv4 ? IpPacket.IPv4HeaderLength : IpPacket.IPv6HeaderLength) - TransportHeader.TcpLength;
         if (offset == 0 || BinaryPrimitives.ReadUInt16BigEndian(tcp[offset..]) <= most)
             return false;
 
@@ -35,9 +33,9 @@ internal static class TcpMss
         uint before = WordAt(tcp, offset);
         BinaryPrimitives.WriteUInt16BigEndian(tcp[offset..], (ushort)most);
         // RFC 1624 section 3, equation 3.
-        uint checksum = (ushort)~BinaryPrimitives.ReadUInt16BigEndian(tcp[ChecksumOffset..]);
+        uint checksum = (ushort)~BinaryPrimitives.ReadUInt16BigEndian(tcp[PacketChecksums.TcpField..]);
         checksum += (ushort)~before + WordAt(tcp, offset);
-        BinaryPrimitives.WriteUInt16BigEndian(tcp[ChecksumOffset..], InternetChecksum.Finish(checksum));
+        BinaryPrimitives.WriteUInt16BigEndian(tcp[PacketChecksums.TcpField..], InternetChecksum.Finish(checksum));
         return true;
     }
 
@@ -47,7 +45,7 @@ internal static class TcpMss
     /// <summary>Where the option's value stands, 0 when there is none. Each round goes on by a byte at least.</summary>
     private static int FindValue(ReadOnlySpan<byte> header)
     {
-        int position = TcpHeaderLength;
+        int position = TransportHeader.TcpLength;
         while (position < header.Length && header[position] != EndOfOptions)
         {
             if (header[position] == NoOperation)

@@ -15,15 +15,16 @@ internal static unsafe partial class LibC
 
     // errno, the same numbers on every processor that .NET runs on.
     public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, ENXIO = 6, EAGAIN = 11, EACCES = 13, EBUSY = 16, EEXIST = 17, ENODEV = 19,
-        EINVAL = 22, ERANGE = 34, EBADFD = 77, EOPNOTSUPP = 95, EMSGSIZE = 90, EAFNOSUPPORT = 97, EADDRINUSE = 98, EADDRNOTAVAIL = 99;
+        EINVAL = 22, ERANGE = 34, EBADFD = 77, EMSGSIZE = 90, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, EADDRINUSE = 98, EADDRNOTAVAIL = 99;
 
     public const int O_RDWR = 2, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
     public const int EFD_NONBLOCK = 0x800, EFD_CLOEXEC = 0x80000;
     public const int AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16;
     public const int SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000;
-    public const int SOL_SOCKET = 1, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_RCVTIMEO = 20, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33;
+    public const int SOL_SOCKET = 1, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_REUSEPORT = 15, SO_RCVTIMEO = 20, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33;
     public const int IPPROTO_IP = 0, IP_MTU_DISCOVER = 10, IPPROTO_IPV6 = 41, IPV6_MTU_DISCOVER = 23, IPV6_V6ONLY = 26;
     public const int PMTUDISC_DONT = 0, PMTUDISC_WANT = 1, PMTUDISC_PROBE = 3, PMTUDISC_OMIT = 5;
+    public const int SOL_UDP = 17, UDP_SEGMENT = 103, UDP_GRO = 104;
     public const int MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000;
     public const int SHUT_RD = 0;
     public const int EPOLL_CLOEXEC = 0x80000, EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2;
@@ -68,6 +69,22 @@ internal static unsafe partial class LibC
         public uint Length;
     }
 
+    /// <summary>
+    /// struct cmsghdr with the one number that UDP_SEGMENT sends and UDP_GRO receives: a 16-bit and a 32-bit one. Aligned as the kernel wants it, 24 bytes
+    /// on 64-bit systems.
+    /// </summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct SegmentControl
+    {
+        public nuint Length;
+        public int Level;
+        public int Type;
+        public nuint Value;
+
+        /// <summary>What <see cref="Length"/> is when the number has this many bytes: CMSG_LEN.</summary>
+        public static nuint LengthWith(int bytes) => (nuint)(sizeof(nuint) + (2 * sizeof(int)) + bytes);
+    }
+
     [LibraryImport(Library, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int Open(string path, int flags);
 
@@ -79,6 +96,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "write", SetLastError = true)]
     public static partial nint Write(int fileDescriptor, void* buffer, nuint length);
+
+    [LibraryImport(Library, EntryPoint = "writev", SetLastError = true)]
+    public static partial nint WriteVector(int fileDescriptor, IoVector* vectors, int count);
 
     [LibraryImport(Library, EntryPoint = "poll", SetLastError = true)]
     public static partial int Poll(PollFd* descriptors, nuint count, int timeout);
@@ -100,6 +120,9 @@ internal static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
     public static partial int SetSocketOption(int fileDescriptor, int level, int name, void* value, uint length);
+
+    [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
+    public static partial int SetSocketOption(SafeHandle socket, int level, int name, void* value, uint length);
 
     [LibraryImport(Library, EntryPoint = "shutdown", SetLastError = true)]
     public static partial int Shutdown(SafeHandle socket, int how);
@@ -137,6 +160,10 @@ internal static unsafe partial class LibC
     /// <summary>Sets an integer socket option; false when the system refuses.</summary>
     public static bool TrySetOption(int fileDescriptor, int level, int name, int value) =>
         SetSocketOption(fileDescriptor, level, name, &value, sizeof(int)) == 0;
+
+    /// <inheritdoc cref="TrySetOption(int, int, int, int)"/>
+    public static bool TrySetOption(SafeHandle socket, int level, int name, int value) =>
+        SetSocketOption(socket, level, name, &value, sizeof(int)) == 0;
 
     /// <summary>Adds a descriptor to those that are waited for until they can be read; false when the system refuses.</summary>
     public static bool TryWatch(SafeHandle epoll, SafeHandle descriptor, int key)

@@ -27,9 +27,10 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     /// <param name="address">The one local address to bind; null for all.</param>
     /// <param name="port">The port to bind, 0 for any.</param>
     /// <param name="dualMode">True for both families, false for IPv4 only.</param>
+    /// <param name="sharesPort">True for a port that another socket of this transport has and shares.</param>
     /// <param name="error">The errno of what failed; 0 on success.</param>
     /// <returns>Null when the system refuses.</returns>
-    public static LinuxUdpSocket? TryOpen(IPAddress? address, int port, bool dualMode, out int error)
+    public static LinuxUdpSocket? TryOpen(IPAddress? address, int port, bool dualMode, bool sharesPort, out int error)
     {
         int descriptor = LibC.Socket(dualMode ? LibC.AF_INET6 : LibC.AF_INET, LibC.SOCK_DGRAM | LibC.SOCK_CLOEXEC, 0);
         if (descriptor < 0)
@@ -47,6 +48,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
             error = LibC.EAFNOSUPPORT;
         }
         else if ((dualMode && !LibC.TrySetOption(descriptor, LibC.IPPROTO_IPV6, LibC.IPV6_V6ONLY, 0))
+            || (sharesPort && !LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1))
             || LibC.Bind(descriptor, name, (uint)length) != 0
             || LibC.GetSocketName(descriptor, name, &nameLength) != 0)
         {
@@ -55,8 +57,9 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         else
         {
             error = 0;
-            AllowFragments(descriptor, isIPv4: true);
-            return new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port);
+            var socket = new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port);
+            socket.SetFragments(isIPv4: true, allowed: true);
+            return socket;
         }
 
         handle.Dispose();
@@ -79,53 +82,25 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         }
     }
 
-    /// <summary>
-    /// Sends a datagram with the don't-fragment flag, or over IPv6 whole, whatever the system believes of the path. The flag can only be set for the socket: a
-    /// datagram that another thread sends meanwhile has it too, which does no harm but to one that is longer than the path, and of those there are
-    /// none once the path is known.
-    /// </summary>
-    /// <param name="data">The datagram.</param>
-    /// <param name="length">Its length, bytes.</param>
-    /// <param name="name">The destination's socket address.</param>
-    /// <param name="nameLength">Bytes of it.</param>
-    /// <param name="isIPv4">The destination's family.</param>
-    /// <returns>The errno; 0 when it was sent.</returns>
-    public int SendWhole(byte* data, int length, byte* name, int nameLength, bool isIPv4)
-    {
-        bool held = false;
-        try
-        {
-            Handle.DangerousAddRef(ref held);
-            int descriptor = (int)Handle.DangerousGetHandle();
-            LibC.TrySetOption(
-                descriptor, isIPv4 ? LibC.IPPROTO_IP : LibC.IPPROTO_IPV6, isIPv4 ? LibC.IP_MTU_DISCOVER : LibC.IPV6_MTU_DISCOVER, LibC.PMTUDISC_PROBE);
-            nint sent;
-            do
-            {
-                sent = LibC.SendTo(Handle, data, (nuint)length, LibC.MSG_NOSIGNAL, name, (uint)nameLength);
-            }
-            while (sent < 0 && LibC.LastError == LibC.EINTR);
-            int error = sent < 0 ? LibC.LastError : 0;
-            AllowFragments(descriptor, isIPv4);
-            return error;
-        }
-        finally
-        {
-            if (held)
-                Handle.DangerousRelease();
-        }
-    }
+    /// <summary>True when the kernel splits messages at UDP_SEGMENT (since 4.18); others would send them as one large datagram.</summary>
+    public bool KnowsSegmentation => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_UDP, LibC.UDP_SEGMENT, 0);
+
+    /// <summary>Lets the kernel hand over datagrams of one size from one sender as one message (UDP_GRO, since 5.0); false when it does not know how.</summary>
+    public bool TryReceiveTrains() => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_UDP, LibC.UDP_GRO, 1);
+
+    /// <summary>Lets other sockets of this user be bound to the same port from now on, if they ask for it (SO_REUSEPORT).</summary>
+    public bool TrySharePort() => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
 
     /// <summary>
-    /// Lets datagrams that are longer than the path go on in pieces. IPv4: without the don't-fragment flag, and whatever ICMP says, which anybody can forge. IPv6: the
-    /// sender itself cuts what is longer than it has been told of the path.
+    /// Has what is sent from now on sent whole, whatever the system believes of the path, or lets what is longer than the path go on in pieces. IPv4: without the
+    /// don't-fragment flag, and whatever ICMP says, which anybody can forge. IPv6: the sender itself cuts what is longer than it has been told of the path.
     /// </summary>
-    private static void AllowFragments(int descriptor, bool isIPv4)
+    public void SetFragments(bool isIPv4, bool allowed)
     {
-        if (!isIPv4)
-            LibC.TrySetOption(descriptor, LibC.IPPROTO_IPV6, LibC.IPV6_MTU_DISCOVER, LibC.PMTUDISC_WANT);
-        else if (!LibC.TrySetOption(descriptor, LibC.IPPROTO_IP, LibC.IP_MTU_DISCOVER, LibC.PMTUDISC_OMIT))
-            LibC.TrySetOption(descriptor, LibC.IPPROTO_IP, LibC.IP_MTU_DISCOVER, LibC.PMTUDISC_DONT); // Before Linux 3.14.
+        (int level, int name) = isIPv4 ? (LibC.IPPROTO_IP, LibC.IP_MTU_DISCOVER) : (LibC.IPPROTO_IPV6, LibC.IPV6_MTU_DISCOVER);
+        int wanted = !allowed ? LibC.PMTUDISC_PROBE : isIPv4 ? LibC.PMTUDISC_OMIT : LibC.PMTUDISC_WANT;
+        if (!LibC.TrySetOption(Handle, level, name, wanted) && allowed)
+            LibC.TrySetOption(Handle, level, name, LibC.PMTUDISC_DONT); // Before Linux 3.14.
     }
 
     /// <summary>Closes the socket as soon as no thread is inside a call any more.</summary>

@@ -62,39 +62,50 @@ internal sealed class KeyPair : IDisposable
     }
 
     /// <summary>
-    /// Takes the next counter, once for each caller. False when the session has sent all it may; the test before the increment
+    /// Takes the next counters, once for each caller. False when the session has sent all it may; the test before the addition
     /// keeps the counter from ever wrapping.
     /// </summary>
+    /// <param name="count">How many, at most some thousand.</param>
+    /// <param name="first">The first of them.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryClaimCounter(out ulong counter)
+    public bool TryClaimCounters(int count, out ulong first)
     {
-        counter = 0;
+        first = 0;
         if (_destroyed || Volatile.Read(ref _nextCounter) >= RejectAfterMessages)
             return false;
-        counter = Interlocked.Increment(ref _nextCounter) - 1;
-        return counter < RejectAfterMessages;
+        first = Interlocked.Add(ref _nextCounter, (ulong)count) - (ulong)count;
+        return first + (ulong)count <= RejectAfterMessages;
     }
 
     /// <summary>
-    /// Seals in place: the packet lies at <see cref="Messages.TransportHeaderSize"/> of the datagram, which ends with room for the tag.
-    /// False when the keys were destroyed meanwhile: what was written may be sealed under a zeroed key and must not be sent.
+    /// Makes a transport message of a packet that is padded already: packet and message must not overlap, or the packet lies where the message will have it.
+    /// What was written before <see cref="IsIntact"/> says no may be sealed under a zeroed key and must not be sent.
     /// </summary>
-    public bool TrySeal(ulong counter, Span<byte> datagram)
+    public void Seal(ulong counter, ReadOnlySpan<byte> packet, Span<byte> datagram)
     {
-        Span<byte> body = datagram[Messages.TransportHeaderSize..];
-        _sending.Seal(counter, default, body[..^TransportCipher.TagSize], body);
-        return IsIntact();
+        Messages.WriteTransport(datagram, RemoteIndex, counter);
+        _sending.Seal(counter, default, packet, datagram[Messages.TransportHeaderSize..]);
     }
 
-    /// <summary>Opens in place what follows the transport header; false for a forgery, or when the keys were destroyed meanwhile.</summary>
+    /// <summary>Opens in place what follows the transport header; false for a forgery. Good for nothing when <see cref="IsIntact"/> says no afterwards.</summary>
     public bool TryOpen(ulong counter, Span<byte> datagram)
     {
         Span<byte> body = datagram[Messages.TransportHeaderSize..];
-        return _receiving.TryOpen(counter, default, body, body) && IsIntact();
+        return _receiving.TryOpen(counter, default, body, body);
     }
 
     /// <summary>True once for each counter; only for what <see cref="TryOpen"/> has authenticated.</summary>
     public bool TryAccept(ulong counter) => _window.TryAccept(counter);
+
+    /// <summary>Turns the packets among the messages whose counters were seen before into replays.</summary>
+    public void Accept(Span<OpenedMessage> opened) => _window.Accept(opened);
+
+    /// <summary>False when the keys were zeroed before or while they were used. To be asked after use, once for any number of messages.</summary>
+    public bool IsIntact()
+    {
+        Interlocked.MemoryBarrier();
+        return !_destroyed;
+    }
 
     /// <summary>Zeroes both keys.</summary>
     public void Dispose()
@@ -104,11 +115,5 @@ internal sealed class KeyPair : IDisposable
         Interlocked.MemoryBarrier();
         _sending.Dispose();
         _receiving.Dispose();
-    }
-
-    private bool IsIntact()
-    {
-        Interlocked.MemoryBarrier();
-        return !_destroyed;
     }
 }

@@ -33,6 +33,18 @@ public abstract class StartCommand : LtCommand
     public int Mtu { get; set; }
 
     /// <summary>
+    /// How many queues work on packets side by side, each with two threads, 1 to 16. When left out, one up to four processors, then one for every two, at most 8.
+    /// </summary>
+    [Parameter]
+    public int Queues { get; set; }
+
+    /// <summary>
+    /// Hands every packet to the system by itself instead of many at a time: slower, for finding out whether a driver does not get on with segmentation offloads.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter DisableOffload { get; set; }
+
+    /// <summary>
     /// Folder that keeps this node's identity, and a server's address leases. Each node has its own; two on one machine need different ones.
     /// </summary>
     [Parameter]
@@ -156,6 +168,8 @@ internal static class StartSettings
         Name = command.Name,
         InterfaceName = command.InterfaceName,
         Mtu = command.Given(nameof(command.Mtu), command.Mtu),
+        Queues = command.Given(nameof(command.Queues), command.Queues),
+        DisableOffload = command.Given(nameof(command.DisableOffload), command.DisableOffload.IsPresent),
         StatePath = command.ResolvePath(command.StatePath, nameof(command.StatePath)),
         LogPath = command.ResolvePath(command.LogPath, nameof(command.LogPath)),
         LogLevel = command.Given(nameof(command.LogLevel), (LogLevel)command.LogLevel),

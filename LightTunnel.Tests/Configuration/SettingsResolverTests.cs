@@ -2,6 +2,7 @@ using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
+using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
 using LightTunnel.WireGuard;
@@ -58,6 +59,8 @@ public sealed class SettingsResolverTests
             ClientIsolation = true,
             Mtu = 1280,
             InterfaceName = "lt-hub",
+            Queues = 4,
+            DisableOffload = true,
             StatePath = "state",
             LogPath = "log.txt",
             LogLevel = LogLevel.Debug,
@@ -65,6 +68,7 @@ public sealed class SettingsResolverTests
         });
         Assert.Equal(["vpn.example.org:1", "192.0.2.1:2", "[2001:db8::1]:3"], options.Endpoints.Select(endpoint => endpoint.ToString()));
         Assert.Equal((0, 5, true, 1280, "lt-hub", LogLevel.Debug), (options.ListenPort, options.MaxClients, options.ClientIsolation, options.Mtu!.Value, options.InterfaceName, options.LogLevel));
+        Assert.Equal(new DataPathOptions { Queues = 4, Offloads = Offloads.None }, options.DataPath);
         Assert.Equal((Path.GetFullPath("state"), Path.GetFullPath("log.txt")), (options.StatePath, options.LogPath));
         Assert.Equal(Key.Reveal(), options.NetworkKey!.Reveal());
     }
@@ -213,6 +217,8 @@ public sealed class SettingsResolverTests
             Fails(LightTunnelError.InvalidOption, Client with { Mtu = mtu });
         foreach (int clients in new[] { 0, -1, 65537 })
             Fails(LightTunnelError.InvalidOption, Server with { MaxClients = clients });
+        foreach (int queues in new[] { 0, 17 })
+            Fails(LightTunnelError.InvalidOption, Client with { Queues = queues });
         Fails(LightTunnelError.InvalidOption, Server with { LogLevel = (LogLevel)9 });
         Fails(LightTunnelError.InvalidOption, Client with { PathPolicy = (PathPolicy)9 });
         Fails(LightTunnelError.InvalidOption, Server with { StatePath = " " });

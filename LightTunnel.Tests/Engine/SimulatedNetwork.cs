@@ -281,18 +281,26 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
     public long Step()
     {
         StepBuffers buffers = StepBuffers.OfThisThread;
-        while (_tryReceive(buffers.Datagrams))
+        InboundBuffers inbound = buffers.Inbound;
+        while (_tryReceive(inbound.Datagrams))
         {
-            _inbound.Process(buffers.Datagrams, buffers.Forward);
-            Tun.Write(buffers.Datagrams);
-            Transport.Send(buffers.Forward);
+            for (int next = 0; next < inbound.Datagrams.Count;)
+            {
+                next = _inbound.Process(inbound.Datagrams, next, inbound.Packets, inbound.Forward);
+                Tun.Write(inbound.Packets);
+                Transport.Send(inbound.Forward);
+            }
         }
 
-        while (Tun.TryRead(buffers.Packets))
+        OutboundBuffers outbound = buffers.Outbound;
+        while (Tun.TryRead(outbound.Packets))
         {
-            _outbound.Process(buffers.Packets, buffers.Replies);
-            Transport.Send(buffers.Packets);
-            Tun.Write(buffers.Replies);
+            for (int next = 0; next < outbound.Packets.Count;)
+            {
+                next = _outbound.Process(outbound.Packets, next, outbound.Datagrams, outbound.Replies);
+                Transport.Send(outbound.Datagrams);
+                Tun.Write(outbound.Replies);
+            }
         }
 
         // What woke the control loop until here is done by it now; what wakes it from here on needs another step.
@@ -374,13 +382,9 @@ internal sealed class StepBuffers
 
     public static StepBuffers OfThisThread => s_ofThisThread ??= new StepBuffers();
 
-    public PacketBatch Packets { get; } = new(16, 1600);
+    public OutboundBuffers Outbound { get; } = new(1600, superPackets: false);
 
-    public PacketBatch Replies { get; } = new(16, 1600);
-
-    public PacketBatch Datagrams { get; } = new(16, 1800);
-
-    public PacketBatch Forward { get; } = new(16, 1800);
+    public InboundBuffers Inbound { get; } = new(1700, trains: false);
 }
 
 internal sealed class FakeResolver : INameResolver
