@@ -1,5 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
 
@@ -28,6 +29,9 @@ public abstract record TunnelSettings
 
     /// <summary>MTU of the tunnel interface, bytes.</summary>
     public int? Mtu { get; init; }
+
+    /// <summary>Which cipher suites are used with nodes that know more than WireGuard's.</summary>
+    public CipherPolicy? Cipher { get; init; }
 
     /// <summary>Name of the tunnel interface.</summary>
     public string? InterfaceName { get; init; }

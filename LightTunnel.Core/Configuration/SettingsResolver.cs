@@ -101,6 +101,7 @@ internal static class SettingsResolver
             NetworkKey = check.Read(nameof(settings.NetworkKey), settings.NetworkKey, SettingValues.NetworkKey),
             ClientIsolation = settings.ClientIsolation ?? false,
             Mtu = settings.Mtu,
+            Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,
             DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
@@ -152,6 +153,7 @@ internal static class SettingsResolver
             PortMapping = settings.PortMapping ?? true,
             ListenPort = settings.ListenPort ?? 0,
             Mtu = settings.Mtu,
+            Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,
             DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
@@ -165,6 +167,7 @@ internal static class SettingsResolver
             Name = parameters.Name ?? file.Name,
             ListenPort = parameters.ListenPort ?? file.ListenPort,
             Mtu = parameters.Mtu ?? file.Mtu,
+            Cipher = parameters.Cipher ?? file.Cipher,
             InterfaceName = parameters.InterfaceName ?? file.InterfaceName,
             Queues = parameters.Queues ?? file.Queues,
             DisableOffload = parameters.DisableOffload ?? file.DisableOffload,
@@ -187,6 +190,7 @@ internal static class SettingsResolver
         if (settings.Queues is { } queues)
             check.Guard(nameof(settings.Queues), 0, () => SettingValues.Number("Queues", queues, 1, DataPathOptions.MaximumQueues));
         CheckChoice(check, nameof(settings.LogLevel), settings.LogLevel, "log level");
+        CheckChoice(check, nameof(settings.Cipher), settings.Cipher, "cipher policy");
     }
 
     private static DataPathOptions DataPathOf(TunnelSettings settings) => new()

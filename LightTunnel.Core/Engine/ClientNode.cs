@@ -48,7 +48,7 @@ internal sealed partial class ClientNode : Node
     public ClientNode(
         ClientOptions options, PrivateKey identity, IReadOnlyList<TunnelAddress> lastAddresses, Action<IReadOnlyList<InterfaceAddress>>? save,
         INameResolver resolver, ILocalAddressSource addresses, NodeServices services)
-        : base(identity, options.NetworkKey, services)
+        : base(identity, options.NetworkKey, options.Cipher, services)
     {
         State = TunnelState.Connecting;
         _options = options;
@@ -60,7 +60,8 @@ internal sealed partial class ClientNode : Node
         LongestPacket = options.Mtu ?? 0;
         _paths = new DirectPaths(options, identity, addresses, _members, services, this);
         _addressWatch = addresses.Watch(() => Post(() => OnNetworkChanged(isCertain: false)));
-        _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server" };
+        // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
+        _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server", PreferredSuite = CipherSuite.Aegis256 };
         Link link = Links.Add(options.ServerKey, options.NetworkKey);
         link.Owner = _server;
         _server.Link = link;
@@ -319,7 +320,10 @@ internal sealed partial class ClientNode : Node
         var session = new ControlSession(conversation, Time, frame => SendFrame(_server.Link!, frame), message => OnMessage(conversation, message));
         _server.Session = session;
         _registeredSince = Timestamp;
-        session.Send(new RegisterMessage { Name = _options.Name, RequestedAddresses = _requested, SoftwareVersion = SoftwareVersion.Text });
+        session.Send(new RegisterMessage
+        {
+            Name = _options.Name, RequestedAddresses = _requested, SoftwareVersion = SoftwareVersion.Text, PreferredSuite = PreferredSuite,
+        });
         Schedule(_server, _registeredSince);
     }
 
@@ -384,6 +388,7 @@ internal sealed partial class ClientNode : Node
         _server.MemberId = Leases.ServerMemberId;
         _server.Name = registered.ServerName;
         _server.Version = registered.SoftwareVersion;
+        _server.PreferredSuite = registered.PreferredSuite;
         _server.Addresses = [.. registered.ServerAddresses];
         foreach (Peer peer in _members.All.Append(_server))
             peer.NetworkMtu = mtu;
@@ -398,6 +403,8 @@ internal sealed partial class ClientNode : Node
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
             NetworkName, _options.Name, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
         FindServer();
+        if (_server.Link!.Suite is { } suite && suite != SuiteFor(_server.Link))
+            _server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
         MapPort();
         _paths.OnRegistered(registered, _server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connected.TrySetResult();

@@ -70,5 +70,5 @@ internal sealed class InboundBuffers
 internal static class DataBuffers
 {
     /// <summary>Room for what stands around an inner packet: relay header, transport header, padding and tag.</summary>
-    public const int DatagramOverhead = RelayHeader.Size + Messages.TransportOverhead + Messages.PaddingMultiple;
+    public const int DatagramOverhead = RelayHeader.Size + Messages.MaximumTransportOverhead + Messages.PaddingMultiple;
 }

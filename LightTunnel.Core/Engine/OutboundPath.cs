@@ -12,7 +12,7 @@ namespace LightTunnel.Engine;
 internal sealed class OutboundPath(Node node)
 {
     /// <summary>Bytes that a datagram is longer than its packet at most: relay header, transport header, padding and tag.</summary>
-    private const int MaximumOverhead = RelayHeader.Size + Messages.TransportOverhead + Messages.PaddingMultiple;
+    private const int MaximumOverhead = RelayHeader.Size + Messages.MaximumTransportOverhead + Messages.PaddingMultiple;
 
     /// <summary>What this path counted.</summary>
     public PacketCounters Counters { get; } = new();

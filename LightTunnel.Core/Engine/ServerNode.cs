@@ -54,7 +54,7 @@ internal sealed class ServerNode : Node
     public ServerNode(
         ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, Action<Leases>? save, ILocalAddressSource addresses,
         NodeServices services)
-        : base(identity, networkKey, services)
+        : base(identity, networkKey, options.Cipher, services)
     {
         _options = options;
         _leases = leases;
@@ -310,6 +310,7 @@ internal sealed class ServerNode : Node
         peer.MemberId = lease.MemberId;
         peer.Name = lease.Name;
         peer.Version = register.SoftwareVersion;
+        peer.PreferredSuite = register.PreferredSuite;
         peer.Addresses = [.. lease.Addresses];
         peer.NetworkMtu = _mtu;
         session.Registered = true;
@@ -330,6 +331,7 @@ internal sealed class ServerNode : Node
             ObservedEndpoint = peer.Path.Endpoint,
             ClientIsolation = _options.ClientIsolation,
             SoftwareVersion = SoftwareVersion.Text,
+            PreferredSuite = PreferredSuite,
             ObserverPort = _observer.Port,
             ObserverAddresses = _observer.Addresses,
         });
@@ -430,6 +432,7 @@ internal sealed class ServerNode : Node
             PublicKey = peer.Key,
             Online = peer.Online,
             SoftwareVersion = peer.Version ?? string.Empty,
+            PreferredSuite = peer.PreferredSuite,
         });
         if (_options.ClientIsolation)
             return;

@@ -36,7 +36,7 @@ internal sealed class PacketBatch
     /// <summary>Bytes free before a packet that was just read: a relay header (12), a transport header (16) or a virtio header (10) fits.</summary>
     public const int Headroom = 64;
 
-    /// <summary>Bytes free after the longest packet: padding (15) and the tag (16) fit.</summary>
+    /// <summary>Bytes free after the longest packet: padding (15) and the longest tag (32) fit.</summary>
     public const int Tailroom = 64;
 
     /// <summary>Most datagrams of a train: what Linux takes in one message (UDP_MAX_SEGMENTS of kernels before 6.9).</summary>

@@ -56,9 +56,9 @@ internal sealed class PeerMtu(TimeProvider time, int largest)
     /// <summary>What the peer measured of the path that it uses, as its last answer told; null when it does not know.</summary>
     public int? Told { get; private set; }
 
-    /// <summary>Bytes that stand around an inner packet: IP, UDP, a relay's header, and the link's.</summary>
+    /// <summary>Bytes that stand around an inner packet at most: IP, UDP, a relay's header, and the link's with the longer tag of both suites.</summary>
     public static int Overhead(in PathAddress path) =>
-        (path.Endpoint.IsIPv4 ? 20 : 40) + 8 + (path.IsRelayed ? RelayHeader.Size : 0) + Messages.TransportOverhead;
+        (path.Endpoint.IsIPv4 ? 20 : 40) + 8 + (path.IsRelayed ? RelayHeader.Size : 0) + Messages.MaximumTransportOverhead;
 
     /// <summary>True for the transaction of a question of this class.</summary>
     public static bool IsTransaction(uint transaction) => transaction >> 30 == FirstTransaction >> 30;

@@ -21,17 +21,21 @@ internal sealed class KeyPair : IDisposable
     private volatile bool _destroyed;
 
     /// <param name="link">Whose session it is.</param>
+    /// <param name="suite">What its messages are sealed with.</param>
     /// <param name="sendKey">Key of messages to the peer, 32 bytes; copied.</param>
     /// <param name="receiveKey">Key of messages from the peer, 32 bytes; copied.</param>
     /// <param name="localIndex">The index under which the peer names this session.</param>
     /// <param name="remoteIndex">The index under which the peer knows it.</param>
     /// <param name="isInitiator">True when this side sent the handshake's initiation.</param>
     /// <param name="created">Timestamp of the handshake.</param>
-    public KeyPair(Link link, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey, uint localIndex, uint remoteIndex, bool isInitiator, long created)
+    public KeyPair(
+        Link link, CipherSuite suite, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey, uint localIndex, uint remoteIndex, bool isInitiator, long created)
     {
         Link = link;
-        _sending = new TransportCipher(sendKey);
-        _receiving = new TransportCipher(receiveKey);
+        Suite = suite;
+        _sending = TransportCipher.Create(suite, sendKey);
+        _receiving = TransportCipher.Create(suite, receiveKey);
+        Overhead = Messages.TransportHeaderSize + _sending.TagSize;
         LocalIndex = localIndex;
         RemoteIndex = remoteIndex;
         IsInitiator = isInitiator;
@@ -39,6 +43,12 @@ internal sealed class KeyPair : IDisposable
     }
 
     public Link Link { get; }
+
+    /// <summary>What its messages are sealed with.</summary>
+    public CipherSuite Suite { get; }
+
+    /// <summary>Bytes that a message has besides the (padded) packet, header and tag; also the size of a keepalive.</summary>
+    public int Overhead { get; }
 
     public uint LocalIndex { get; }
 

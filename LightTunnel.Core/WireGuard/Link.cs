@@ -36,6 +36,7 @@ internal sealed class Link : IScheduled
     private long _receivedPackets;
     private long _sentPackets;
     private HandshakeState? _handshake;
+    private CipherSuite _handshakeSuite;
     private uint _handshakeIndex;
     private Tai64n _lastTimestamp;
     private long _lastHandshake;
@@ -75,7 +76,10 @@ internal sealed class Link : IScheduled
     }
 
     /// <summary>True when <see cref="SealCopy"/> would succeed now.</summary>
-    public bool HasSession => Sessions.Current is { } session && IsUsable(session, _clock.Now);
+    public bool HasSession => Suite is not null;
+
+    /// <summary>What is sealed with now; null while there is no session.</summary>
+    public CipherSuite? Suite => Sessions.Current is { } session && IsUsable(session, _clock.Now) ? session.Suite : null;
 
     /// <summary>True after <see cref="LinkTable.Remove"/>.</summary>
     public bool IsRemoved { get; internal set; }
@@ -168,7 +172,7 @@ internal sealed class Link : IScheduled
         return true;
     }
 
-    /// <summary>Any thread, no allocation: seals one packet, an empty one for a keepalive; the datagram needs room for it and 47 bytes more.</summary>
+    /// <summary>Any thread, no allocation: seals one packet, an empty one for a keepalive; the datagram needs room for it and 63 bytes more.</summary>
     /// <param name="packet">The packet.</param>
     /// <param name="datagram">Where the datagram goes.</param>
     /// <param name="mtu">Padding never makes the packet longer than this.</param>
@@ -226,7 +230,7 @@ internal sealed class Link : IScheduled
         {
             if (isExpired || message.Counter >= KeyPair.RejectAfterMessages)
                 message.Result = OpenResult.Expired;
-            else if (!session.TryOpen(message.Counter, train.Slice(message.Offset - Messages.TransportHeaderSize, message.Length + Messages.TransportOverhead)))
+            else if (!session.TryOpen(message.Counter, train.Slice(message.Offset - Messages.TransportHeaderSize, message.Length + session.Overhead)))
                 message.Result = OpenResult.Forged;
             else
                 message.Result = message.Length != 0 ? OpenResult.Packet : OpenResult.KeepAlive;
@@ -247,7 +251,7 @@ internal sealed class Link : IScheduled
                 continue;
             messages++;
             packets += message.Length != 0 ? 1 : 0;
-            bytes += message.Length + Messages.TransportOverhead;
+            bytes += message.Length + session.Overhead;
         }
 
         if (messages != 0)
@@ -308,7 +312,8 @@ internal sealed class Link : IScheduled
         Span<byte> message = stackalloc byte[Messages.InitiationSize];
         _handshakeIndex = _table.Indexes.NextFree();
         _lastTimestamp = Tai64n.Next(_clock.UtcNow, _lastTimestamp);
-        _handshake = Handshake.TryCreateInitiation(_table.Identity, _peer, _handshakeIndex, _lastTimestamp, message);
+        _handshakeSuite = _table.Host.SuiteFor(this);
+        _handshake = Handshake.TryCreateInitiation(_table.Identity, _peer, _handshakeSuite, _handshakeIndex, _lastTimestamp, message);
         if (_handshake is null)
             return;
         _table.Indexes.AddHandshake(_handshakeIndex, this);
@@ -320,7 +325,7 @@ internal sealed class Link : IScheduled
 
     /// <summary>Reads the response to the last initiation; null when it is not one, and the handshake goes on.</summary>
     internal KeyPair? TryAcceptResponse(ReadOnlySpan<byte> message) =>
-        _handshake is null ? null : Handshake.TryAcceptResponse(_handshake, this, message, _handshakeIndex, _clock.Now);
+        _handshake is null ? null : Handshake.TryAcceptResponse(_handshake, _handshakeSuite, this, message, _handshakeIndex, _clock.Now);
 
     /// <summary>Forgets the pending handshake and its ephemeral key.</summary>
     internal void AbandonHandshake()
@@ -335,7 +340,7 @@ internal sealed class Link : IScheduled
     /// <summary>Sends an empty packet; false without a session.</summary>
     internal bool SendKeepAlive()
     {
-        Span<byte> datagram = stackalloc byte[Messages.TransportOverhead];
+        Span<byte> datagram = stackalloc byte[Messages.MaximumTransportOverhead];
         if (SealCopy(default, datagram, 0, out int written) != SealResult.Sealed || written == 0)
             return false;
         _table.Host.Send(this, datagram[..written]);

@@ -53,6 +53,9 @@ internal sealed class LinkTable : IDisposable
     /// <summary>Links of peers that were admitted and have not confirmed yet.</summary>
     public int Strangers => _strangers.Count;
 
+    /// <summary>The suites that initiations are answered in, the likeliest first.</summary>
+    internal CipherSuite[] Suites { get; init; } = [CipherSuite.Aegis256, CipherSuite.WireGuard];
+
     internal PrivateKey Identity { get; }
 
     internal ILinkHost Host { get; }
@@ -147,10 +150,7 @@ internal sealed class LinkTable : IDisposable
         uint receiver = 0;
         int count = 0;
         if (train.IsEmpty)
-        {
-            opened[0] = new OpenedMessage { Result = Count(LinkEvent.Malformed, OpenResult.Malformed) };
-            return 1;
-        }
+            return Refuse(opened, LinkEvent.Malformed, OpenResult.Malformed);
 
         for (int start = 0; start < train.Length && count < opened.Length; start += stride, count++)
         {
@@ -159,30 +159,29 @@ internal sealed class LinkTable : IDisposable
             {
                 if (count > 0)
                     break;
-                opened[0] = new OpenedMessage { Result = Count(LinkEvent.Malformed, OpenResult.Malformed) };
-                return 1;
+                return Refuse(opened, LinkEvent.Malformed, OpenResult.Malformed);
             }
 
             if (count == 0)
             {
                 receiver = index;
                 if (!Indexes.TryFindSession(receiver, out session))
-                {
-                    opened[0] = new OpenedMessage { Result = Count(LinkEvent.UnknownSession, OpenResult.UnknownSession) };
-                    return 1;
-                }
+                    return Refuse(opened, LinkEvent.UnknownSession, OpenResult.UnknownSession);
             }
             else if (index != receiver)
             {
                 break;
             }
 
-            opened[count] = new OpenedMessage
+            int length = datagram.Length - skip - session!.Overhead;
+            if (length < 0) // Not even a tag of this session's suite.
             {
-                Counter = counter,
-                Offset = start + skip + Messages.TransportHeaderSize,
-                Length = datagram.Length - skip - Messages.TransportOverhead,
-            };
+                if (count > 0)
+                    break;
+                return Refuse(opened, LinkEvent.Malformed, OpenResult.Malformed);
+            }
+
+            opened[count] = new OpenedMessage { Counter = counter, Offset = start + skip + Messages.TransportHeaderSize, Length = length };
         }
 
         session!.Link.Open(session, train, opened[..count], source);
@@ -341,7 +340,7 @@ internal sealed class LinkTable : IDisposable
         if ((_load.IsUnderLoad() || _strangers.Count >= MaximumStrangers / 2) && !IsWelcomeUnderLoad(datagram, source))
             return;
 
-        using HandshakeState? state = Handshake.TryReadInitiation(Identity, datagram, out Tai64n timestamp);
+        using HandshakeState? state = Handshake.TryReadInitiation(Identity, Suites, datagram, out CipherSuite suite, out Tai64n timestamp);
         if (state is null)
         {
             Counters.Increment(LinkEvent.InitiationForged);
@@ -356,7 +355,7 @@ internal sealed class LinkTable : IDisposable
         link.LastInitiationReceived = now;
         link.HandshakeReceived(datagram.Length, source, now);
         Span<byte> response = stackalloc byte[Messages.ResponseSize];
-        if (Handshake.TryCreateResponse(state, link, datagram, Indexes.NextFree(), now, response) is not { } session)
+        if (Handshake.TryCreateResponse(state, suite, link, datagram, Indexes.NextFree(), now, response) is not { } session)
         {
             Counters.Increment(LinkEvent.InitiationForged);
             return;
@@ -464,10 +463,12 @@ internal sealed class LinkTable : IDisposable
             Counters.Increment(link.Cookies.TryTakeReply(datagram) ? LinkEvent.CookieAccepted : LinkEvent.CookieForged);
     }
 
-    private OpenResult Count(LinkEvent kind, OpenResult result)
+    /// <summary>The first of the messages to be opened is none, and what follows is not looked at.</summary>
+    private int Refuse(Span<OpenedMessage> opened, LinkEvent kind, OpenResult result)
     {
         Counters.Increment(kind);
-        return result;
+        opened[0] = new OpenedMessage { Result = result };
+        return 1;
     }
 
     private void Wake()

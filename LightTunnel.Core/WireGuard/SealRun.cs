@@ -49,7 +49,7 @@ internal ref struct SealRun
                 saved[..padding.Length].CopyTo(padding);
         }
 
-        int written = padded.Length + Messages.TransportOverhead;
+        int written = padded.Length + _session.Overhead;
         _packets += length != 0 ? 1 : 0;
         _bytes += written;
         return written;

@@ -68,7 +68,7 @@ internal sealed class PlainTunnel : IDisposable
         private readonly Peer _peer;
 
         public PlainNode(PrivateKey identity, PresharedKey key, NodeServices services, WireGuardGo other)
-            : base(identity, key, services)
+            : base(identity, key, CipherPolicy.Auto, services)
         {
             _peer = new Peer(other.PublicKey, services.Time)
             {

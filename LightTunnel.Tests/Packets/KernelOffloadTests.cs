@@ -66,25 +66,25 @@ public sealed unsafe class KernelOffloadTests : IDisposable
         byte[] answer = RandomBytes(_random, 11_000);
         socket.Send(answer);
         var received = new List<byte>();
-        int reads = 0, segments = 0;
+        bool isSuperPacket = false;
         while (received.Count < answer.Length)
         {
-            (_, byte[][] packets) = Read(IpPacket.ProtocolTcp);
-            reads++;
+            (PacketOffload offload, byte[][] packets) = Read(IpPacket.ProtocolTcp);
+            isSuperPacket |= offload.Kind != SegmentationKind.None;
             foreach (byte[] packet in packets)
             {
                 int header = ip + ((packet[ip + 12] >> 4) * 4);
                 if (packet.Length == header)
                     continue; // An acknowledgment.
                 AssertWhole(packet);
-                Assert.Equal(acknowledgment + (uint)received.Count, BinaryPrimitives.ReadUInt32BigEndian(packet.AsSpan(ip + 4)));
-                received.AddRange(packet[header..]);
-                segments++;
+                // Nobody acknowledges, so the kernel may send again what was read already.
+                if (BinaryPrimitives.ReadUInt32BigEndian(packet.AsSpan(ip + 4)) == acknowledgment + (uint)received.Count)
+                    received.AddRange(packet[header..]);
             }
         }
 
         Assert.Equal(answer, received);
-        Assert.True(segments > reads, $"{segments} segments came in {reads} reads: the kernel sent no super-packet.");
+        Assert.True(isSuperPacket, "The kernel sent no super-packet.");
 
         byte[] Segment(uint sequence, ReadOnlySpan<byte> payload, byte flags = Ack)
         {

@@ -207,10 +207,10 @@ public sealed class PathMtuTests
     }
 
     [Theory]
-    [InlineData("192.0.2.1", 0, 60)]
-    [InlineData("192.0.2.1", 7, 72)]
-    [InlineData("2001:db8::1", 0, 80)]
-    [InlineData("2001:db8::1", 7, 92)]
+    [InlineData("192.0.2.1", 0, 76)]
+    [InlineData("192.0.2.1", 7, 88)]
+    [InlineData("2001:db8::1", 0, 96)]
+    [InlineData("2001:db8::1", 7, 108)]
     public void Overhead_IsWhatStandsAroundAPacket(string address, uint relayed, int bytes) =>
         Assert.Equal(bytes, PeerMtu.Overhead(new PathAddress(new UdpEndpoint(System.Net.IPAddress.Parse(address), 9000), relayed)));
 

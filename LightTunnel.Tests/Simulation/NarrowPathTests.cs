@@ -35,9 +35,9 @@ public sealed class NarrowPathTests
 
     [Theory]
     [InlineData(1492, TunnelMtu)]
-    [InlineData(1400, 1340)]
-    [InlineData(1300, 1240)]
-    [InlineData(1280, 1220)]
+    [InlineData(1400, 1324)]
+    [InlineData(1300, 1224)]
+    [InlineData(1280, 1204)]
     public void NarrowPath_LongestPacketIsFound_AndLongOnesArriveWithinTwoSeconds(int outer, int inner)
     {
         using Scene scene = Start(out SimulatedNode alice, out SimulatedNode bob);
@@ -63,7 +63,7 @@ public sealed class NarrowPathTests
 
         scene.Internet.Hosts["bob"].Uplink.Conditions = Narrow(1300);
         sender.Run(TimeSpan.FromSeconds(10));
-        Assert.Equal(1240, alice.Peer("bob").Mtu);
+        Assert.Equal(1224, alice.Peer("bob").Mtu);
         Assert.InRange(sender.LongestGap, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(3.5));
         Assert.Equal(PathType.Direct, alice.Peer("bob").PathType);
 
@@ -85,8 +85,8 @@ public sealed class NarrowPathTests
         back.Run(TimeSpan.FromSeconds(3));
 
         Assert.Equal((PathType.Server, PathType.Server), (alice.Peer("bob").PathType, bob.Peer("alice").PathType));
-        Assert.Equal((1228, 1228), (alice.Peer("bob").Mtu, bob.Peer("alice").Mtu));
-        Assert.Equal((1228, 1228), (sender.LongestArrived, back.LongestArrived));
+        Assert.Equal((1212, 1212), (alice.Peer("bob").Mtu, bob.Peer("alice").Mtu));
+        Assert.Equal((1212, 1212), (sender.LongestArrived, back.LongestArrived));
     }
 
     [Fact]
@@ -101,8 +101,8 @@ public sealed class NarrowPathTests
         up.Run(TimeSpan.FromSeconds(3));
         down.Run(TimeSpan.FromSeconds(3));
 
-        Assert.Equal((1240, 1340), (alice.Client.Server.Mtu, scene.Network.Server.Peer("alice").Mtu));
-        Assert.Equal((1240, 1340), (up.LongestArrived, down.LongestArrived));
+        Assert.Equal((1224, 1324), (alice.Client.Server.Mtu, scene.Network.Server.Peer("alice").Mtu));
+        Assert.Equal((1224, 1324), (up.LongestArrived, down.LongestArrived));
     }
 
     [Fact]
@@ -112,14 +112,14 @@ public sealed class NarrowPathTests
         scene.Internet.Hosts["bob"].Uplink.Conditions = Narrow(1300);
         var sender = new Sender(scene, alice, bob);
         sender.Run(TimeSpan.FromSeconds(3));
-        Assert.Equal(1240, alice.Peer("bob").Mtu);
+        Assert.Equal(1224, alice.Peer("bob").Mtu);
 
         alice.Client.Post(() => alice.Client.SetPolicy(alice.Peer("bob"), PathPolicy.RelayOnly));
         sender.Run(TimeSpan.FromSeconds(3));
-        Assert.Equal((PathType.Server, 1228), (alice.Peer("bob").PathType, alice.Peer("bob").Mtu));
+        Assert.Equal((PathType.Server, 1212), (alice.Peer("bob").PathType, alice.Peer("bob").Mtu));
         alice.Client.Post(() => alice.Client.SetPolicy(alice.Peer("bob"), PathPolicy.Auto));
         scene.Network.RunUntil(() => alice.Peer("bob").PathType == PathType.Direct, TimeSpan.FromSeconds(10));
-        Assert.Equal(1240, alice.Peer("bob").Mtu);
+        Assert.Equal(1224, alice.Peer("bob").Mtu);
     }
 
     [Fact]

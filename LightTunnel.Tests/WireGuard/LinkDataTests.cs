@@ -1,5 +1,6 @@
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
+using LightTunnel.WireGuard.Ciphers;
 using Xunit;
 
 namespace LightTunnel.Tests.WireGuard;
@@ -173,7 +174,7 @@ public sealed class LinkDataTests : IDisposable
         (LinkNode a, LinkNode b) = _world.AddConnectedPair();
         KeyPair session = a.LinkTo(b).Sessions.Current!;
         session.Dispose();
-        using var zeroed = new TransportCipher(new byte[32]);
+        using var zeroed = new SodiumChaChaPoly(new byte[32]);
         byte[] forged = new byte[48];
         Messages.WriteTransport(forged, session.LocalIndex, 5);
         zeroed.Seal(5, default, new byte[16], forged.AsSpan(16));
@@ -182,13 +183,15 @@ public sealed class LinkDataTests : IDisposable
         Assert.Equal(OpenResult.Expired, a.Table.Open(forged, b.Address, out _, out _, out _));
     }
 
-    [Fact]
-    public void SealAndOpen_TenThousandPackets_AllocateNothing()
+    [Theory]
+    [InlineData(CipherSuite.WireGuard)]
+    [InlineData(CipherSuite.Aegis256)]
+    public void SealAndOpen_TenThousandPackets_AllocateNothing(CipherSuite suite)
     {
-        (LinkNode a, LinkNode b) = _world.AddConnectedPair();
+        (LinkNode a, LinkNode b) = _world.AddConnectedPair(suite);
         Link link = a.LinkTo(b);
         byte[] packet = new byte[1408];
-        byte[] datagram = new byte[1440];
+        byte[] datagram = new byte[packet.Length + link.Sessions.Current!.Overhead];
         Allocation.AssertNone(warmUp: 2, count: 10, () => Run(1_000));
 
         void Run(int count)
@@ -204,13 +207,15 @@ public sealed class LinkDataTests : IDisposable
         }
     }
 
-    [Fact]
-    public void TwoSendAndTwoReceiveThreads_WithRekeysMeanwhile_NothingIsForgedOrReplayed()
+    [Theory]
+    [InlineData(CipherSuite.WireGuard)]
+    [InlineData(CipherSuite.Aegis256)]
+    public void TwoSendAndTwoReceiveThreads_WithRekeysMeanwhile_NothingIsForgedOrReplayed(CipherSuite suite)
     {
         using var identityA = PrivateKey.Generate();
         using var identityB = PrivateKey.Generate();
-        var hostA = new ThreadedHost();
-        var hostB = new ThreadedHost();
+        var hostA = new ThreadedHost(suite);
+        var hostB = new ThreadedHost(suite);
         using var tableA = new LinkTable(identityA, TimeProvider.System, hostA);
         using var tableB = new LinkTable(identityB, TimeProvider.System, hostB);
         hostA.Other = tableB;
@@ -270,7 +275,7 @@ public sealed class LinkDataTests : IDisposable
     }
 
     /// <summary>Hands handshakes over at once; the control loops of both sides are the test's thread.</summary>
-    private sealed class ThreadedHost : ILinkHost
+    private sealed class ThreadedHost(CipherSuite suite) : ILinkHost
     {
         public LinkTable Other { get; set; } = null!;
 
@@ -289,6 +294,8 @@ public sealed class LinkDataTests : IDisposable
             presharedKey = null;
             return false;
         }
+
+        public CipherSuite SuiteFor(Link link) => suite;
 
         public void SessionEstablished(Link link)
         {
