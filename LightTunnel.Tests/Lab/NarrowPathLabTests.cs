@@ -34,8 +34,14 @@ public sealed class NarrowPathLabTests
         TcpTransfer.Result back = await TcpTransfer.RunAsync(server, alice, AliceAddress, 1 << 20, Token).WaitAsync(Patience, Token);
 
         Assert.True(there.IsIntact && back.IsIntact);
+        // Over IPv4 what was too long went in pieces: it may all have arrived before the MTU is known.
+        int found;
+        long started = TimeProvider.System.GetTimestamp();
+        do
+            found = Number((await server.Shell.InvokeAsync("Get-LtPeer alice", cancellationToken: Token)).Single(), "Mtu");
+        while (found == 1400 && TimeProvider.System.GetElapsedTime(started) < Patience);
         // Without AES instructions the tag, and with it what is lost of the path, is 16 bytes shorter.
-        Assert.InRange(Number((await server.Shell.InvokeAsync("Get-LtPeer alice", cancellationToken: Token)).Single(), "Mtu"), mtu, mtu + 16);
+        Assert.InRange(found, mtu, mtu + 16);
         ShellObject network = (await alice.Shell.InvokeAsync("Test-LtNetwork", cancellationToken: Token)).Single();
         Assert.Equal(1400, Number(network, "Mtu"));
         Assert.InRange(Number(network, "LargestPacket"), mtu, mtu + 16);
