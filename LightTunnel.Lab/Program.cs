@@ -23,6 +23,7 @@ var onlyOption = new Option<string[]>("--only") { Description = "A part of the n
 var variantOption = new Option<string[]>("--variant")
 {
     Description = "Measures LightTunnel with other settings too, in rows of their own: \"name=arguments of Start-LtServer and Connect-LtNetwork\"",
+    DefaultValueFactory = _ => ["WireGuard suite=-Cipher WireGuard"],
 };
 var outputOption = new Option<string?>("--output") { Description = "Also writes the figures into this document, between its two markers" };
 var bench = new Command("bench", "Measures a network beside wireguard-go on the same machine and prints a table.")

@@ -7,6 +7,8 @@ namespace LightTunnel.Benchmarks.WireGuard;
 /// <summary>A whole handshake, both ends, from the initiation to a session on each.</summary>
 public class HandshakeBenchmarks : IDisposable
 {
+    private const CipherSuite Suite = CipherSuite.WireGuard;
+
     private readonly PrivateKey _initiator = PrivateKey.Generate();
     private readonly PrivateKey _responder = PrivateKey.Generate();
     private readonly PresharedKey _network = PresharedKey.Generate();
@@ -27,10 +29,10 @@ public class HandshakeBenchmarks : IDisposable
     [Benchmark]
     public bool BothEnds()
     {
-        using HandshakeState? initiating = Handshake.TryCreateInitiation(_initiator, _responder.PublicKey, 1, _timestamp, _initiation);
-        using HandshakeState? responding = Handshake.TryReadInitiation(_responder, _initiation, out _);
-        using KeyPair? ofResponder = Handshake.TryCreateResponse(responding!, _toInitiator, _initiation, 2, 0, _response);
-        using KeyPair? ofInitiator = Handshake.TryAcceptResponse(initiating!, _toResponder, _response, 1, 0);
+        using HandshakeState? initiating = Handshake.TryCreateInitiation(_initiator, _responder.PublicKey, Suite, 1, _timestamp, _initiation);
+        using HandshakeState? responding = Handshake.TryReadInitiation(_responder, [Suite], _initiation, out _, out _);
+        using KeyPair? ofResponder = Handshake.TryCreateResponse(responding!, Suite, _toInitiator, _initiation, 2, 0, _response);
+        using KeyPair? ofInitiator = Handshake.TryAcceptResponse(initiating!, Suite, _toResponder, _response, 1, 0);
         return ofInitiator is not null;
     }
 

@@ -6,6 +6,7 @@ using System.Text;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
+using LightTunnel.Tun;
 using Microsoft.Win32.SafeHandles;
 using Xunit;
 using static LightTunnel.Tests.Packets.TransportPackets;
@@ -32,6 +33,8 @@ public sealed unsafe class KernelOffloadTests : IDisposable
         (_tun, _cutsUdp) = NetworkNamespace.Run(_namespace, OpenTun);
         foreach (string[] arguments in (string[][])[["addr", "add", Host4 + "/24"], ["addr", "add", Host6 + "/64", "nodad"], ["link", "set", "mtu", "1400", "up"]])
             NetworkNamespace.Ip(["-n", _namespace, .. arguments, "dev", "ltxgso"]);
+        using RouteNetlink netlink = NetworkNamespace.Run(_namespace, () => new RouteNetlink());
+        netlink.WaitUntilDelivered(TestPackets.Address(Host6));
     }
 
     public void Dispose()

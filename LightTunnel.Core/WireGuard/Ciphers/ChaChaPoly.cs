@@ -43,6 +43,7 @@ internal static class ChaChaPoly
     [
         new("libsodium", static (key, _) => new SodiumChaChaPoly(key)),
         new("libcrypto", static (key, shortest) => new CryptoLibraryChaChaPoly(key, shortest)),
+        new("own", static (key, _) => new VectorChaChaPoly(key)),
         new("dotnet", static (key, shortest) => new DotNetChaChaPoly(key, shortest)),
     ];
 
