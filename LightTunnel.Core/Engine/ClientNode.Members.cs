@@ -115,7 +115,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
 
     private void OnDirectory(DirectoryMessage page)
     {
-        MemberChanges changes = _members.Apply(page, Forwarding, _server.Mtu);
+        MemberChanges changes = _members.Apply(page, Forwarding, _server.NetworkMtu);
         Forwarding = changes.Routes;
         foreach (Peer gone in changes.Gone)
         {

@@ -269,6 +269,7 @@ internal sealed partial class ClientNode : Node
         Schedule(_server, Timestamp);
         if (!isElsewhere)
             return;
+        _server.PathMtu.Forget();
         if (isCertain)
             _server.Link!.RequestHandshake(force: true);
         if (_search.IsActive)
@@ -390,7 +391,7 @@ internal sealed partial class ClientNode : Node
         _server.PreferredSuite = registered.PreferredSuite;
         _server.Addresses = [.. registered.ServerAddresses];
         foreach (Peer peer in _members.All.Append(_server))
-            peer.Mtu = mtu;
+            peer.NetworkMtu = mtu;
         _server.Online = true;
         Forwarding = Forwarding with { OwnAddresses = [.. registered.Addresses] };
         AddRoutes(_server);

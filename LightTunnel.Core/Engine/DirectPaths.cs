@@ -122,6 +122,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             if (peer.Traversal is not { } traversal)
                 continue;
             traversal.OnNetworkChanged(now);
+            peer.PathMtu.Forget();
             Relays.Update(peer);
             Choose(peer);
             _host.Hurry(peer);

@@ -111,6 +111,8 @@ internal sealed class InboundPath(Node node)
                 (lastSource, lastDestination) = (info.Source, info.Destination);
             }
 
+            if (peer.Mtu < peer.NetworkMtu)
+                TcpMss.Clamp(packet, info, peer.Mtu);
             packets.AddView(train.Start + message.Offset, info.TotalLength);
             accepted++;
             bytes += info.TotalLength;

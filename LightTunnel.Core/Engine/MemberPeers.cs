@@ -65,7 +65,7 @@ internal sealed class MemberPeers(TimeProvider time)
             if (entry.Online && !peer.IsListedOnline)
                 returned.Add(peer);
             routes = Update(peer, entry, routes);
-            peer.Mtu = mtu;
+            peer.NetworkMtu = mtu;
             told.Add(peer);
         }
 

@@ -14,13 +14,6 @@ namespace LightTunnel.Engine;
 internal sealed class NetworkTest : NodeTest<NetworkTestReport>
 {
     private const int Pings = 10;
-    private const int FullSizePings = 3;
-
-    /// <summary>Between the lengths that are tried when the longest does not pass, bytes.</summary>
-    private const int LengthStep = 8;
-
-    private static readonly TimeSpan HurriedInterval = TimeSpan.FromMilliseconds(10);
-
     /// <summary>The measurement of the NAT tells nobody that it has ended, which it does soon.</summary>
     private static readonly TimeSpan DetectionInterval = TimeSpan.FromMilliseconds(50);
 
@@ -34,8 +27,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
     private readonly TimeProvider _time;
     private readonly long _waitUntil;
     private PingSeries? _short;
-    private PingSeries? _full;
-    private PingSeries? _search;
+    private MtuSearch? _search;
     private uint? _question;
 
     /// <param name="node">The client.</param>
@@ -52,8 +44,6 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
 
     private Peer Server => _node.Server;
 
-    private int FullSize => Math.Min(Server.Mtu, Node.LongestControlDatagram);
-
     /// <inheritdoc/>
     public override long Run(long now)
     {
@@ -65,7 +55,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
 
         if (_short is null)
         {
-            _short = new PingSeries(_node, Server, new int[Pings], PingSeries.OrdinaryInterval, _time);
+            _short = new PingSeries(_node, Server, Pings, _time);
             AskOverIPv6();
             _node.Own.LookAgain(now);
         }
@@ -77,18 +67,8 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
         if (_short.Result.Answered == 0)
             return Done(now);
 
-        _full ??= new PingSeries(_node, Server, [.. Enumerable.Repeat(FullSize, FullSizePings)], HurriedInterval, _time);
-        Tell("Sending long packets", 50);
-        next = _full.Run(now);
-        if (!_full.IsDone)
-            return next;
-        if (_full.Longest > 0)
-            return Done(now);
-
-        // Each length twice, as one could be lost for another reason.
-        _search ??= new PingSeries(
-            _node, Server, [.. Lengths().Concat(Lengths())], HurriedInterval, _time);
-        Tell("Looking for the longest packet that passes", 75);
+        _search ??= new MtuSearch(_node, Server, _time);
+        Tell("Looking for the longest packet that passes", 50);
         next = _search.Run(now);
         return _search.IsDone ? Done(now) : next;
     }
@@ -96,8 +76,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
     /// <inheritdoc/>
     public override bool TryTakePong(in ControlFrame pong, long now) =>
         (_short is not null && _short.TryTakePong(pong, now))
-        || (_full is not null && _full.TryTakePong(pong, now))
-        || (_search is not null && _search.TryTakePong(pong, now));
+        || (_search is not null && _search.TryTakePong(pong));
 
     /// <summary>The link goes on over IPv4 when it does: a probe asks beside it.</summary>
     private void AskOverIPv6()
@@ -105,12 +84,6 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
         UdpEndpoint other = _node.ServerEndpoints.FirstOrDefault(endpoint => !endpoint.IsIPv4);
         if (Server.Path.Endpoint.IsIPv4 && other.IsSpecified)
             _question = _node.Own.Ask(other);
-    }
-
-    private IEnumerable<int> Lengths()
-    {
-        for (int length = TunnelOptions.MinimumMtu; length < FullSize; length += LengthStep)
-            yield return length;
     }
 
     private long Done(long now)
@@ -124,7 +97,6 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
         UdpEndpoint server = Server.Path.Endpoint;
         NatBehaviour nat = _node.Own.Nat;
         PortMappingStatus mapping = _node.PortMappingStatus;
-        int longest = Math.Max(_full?.Longest ?? 0, _search?.Longest ?? 0);
         var report = new NetworkTestReport
         {
             Server = server.IsSpecified ? server.ToIPEndPoint() : null,
@@ -146,8 +118,8 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
             IPv6Address = GlobalIPv6(),
             IsServerReachableByIPv6 = server is { IsSpecified: true, IsIPv4: false } ? _short.Result.Answered > 0
                 : _question is { } question ? _node.Own.IsAnswered(question) : null,
-            Mtu = Server.Mtu,
-            LargestPacket = longest == 0 ? null : longest == FullSize ? Server.Mtu : longest,
+            Mtu = Server.NetworkMtu,
+            LargestPacket = _search?.Longest,
             ClockOffset = _short.ClockOffset,
         };
         Finish(report with { Problems = [.. ProblemsOf(report)] });
@@ -186,7 +158,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
                 "Set the clock that is wrong, best by NTP: handshakes and the end of invitations depend on it.");
         }
 
-        if (report.LargestPacket is null)
+        if (report.LargestPacket is null or < TunnelOptions.MinimumMtu)
         {
             yield return new NetworkProblem(
                 $"No packet of {TunnelOptions.MinimumMtu} bytes or more came through, although shorter ones do.",

@@ -20,14 +20,25 @@ internal abstract partial class Node
 
     /// <summary>Sends a ping of a test, by the path that the peer's link takes; lost when the link has no keys. Control loop.</summary>
     /// <param name="peer">Whom to ask.</param>
-    /// <param name="length">Length of ping and pong as inner packets, bytes; 0 for as short as they can be.</param>
     /// <returns>What the pong is known by.</returns>
-    public uint SendPing(Peer peer, int length)
+    public uint SendPing(Peer peer)
     {
         uint transaction = FirstTestTransaction | ++_testPings;
         if (peer.Link is { } link)
-            SendFrame(link, ProbeReport.Ping(transaction, peer.Monitor, length));
+            SendFrame(link, ProbeReport.Ping(transaction, peer.Monitor));
         return transaction;
+    }
+
+    /// <summary>Sends a ping of a test that nobody on its way may cut in pieces, nor its pong. Control loop.</summary>
+    /// <param name="peer">Whom to ask.</param>
+    /// <param name="length">Length of the ping as an inner packet, bytes; the pong is as long, but no longer than a control frame.</param>
+    /// <param name="transaction">What the pong is known by.</param>
+    /// <returns>False when it is too long for this machine's own network.</returns>
+    public bool TrySendLongPing(Peer peer, int length, out uint transaction)
+    {
+        transaction = FirstTestTransaction | ++_testPings;
+        return peer.Link is not { } link
+            || TrySendWholeFrame(link, ProbeReport.Ping(transaction, peer.Monitor, Math.Min(length, LongestControlDatagram)), length);
     }
 
     /// <summary>Has the peer's link set up, if it is not; control loop.</summary>

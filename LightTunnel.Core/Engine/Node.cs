@@ -3,6 +3,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
+using LightTunnel.Routing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
@@ -36,7 +37,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
     /// <summary>Handshakes and control frames that may wait for the control loop.</summary>
     private const int InboxCapacity = 8192;
 
-    /// <summary>Longest control frame, bytes, and so the longest ping that a test may send.</summary>
+    /// <summary>Longest control frame, bytes; a link's padding behind it may make a packet of any length of it.</summary>
     internal const int LongestControlDatagram = 2048;
 
     /// <summary>A data thread tells of traffic after a pause this long.</summary>
@@ -51,6 +52,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
     private readonly Inbox _inbox;
     private readonly ConcurrentQueue<Action> _commands = new();
     private readonly DeadlineQueue _timers = new();
+    private readonly List<MtuProbe> _mtuProbes = [];
     private readonly RateLimiter _icmpLimiter;
     private readonly RateLimiter _ownDestinationLimiter;
     private readonly long _trafficPauseTicks;
@@ -201,9 +203,9 @@ internal abstract partial class Node : ILinkHost, IDisposable
     /// <summary>Hands a probe or answer to the control loop; false when it has too much to do.</summary>
     public bool TryPostProbe(ReadOnlySpan<byte> datagram, in PathAddress source) => _inbox.TryPost(InboxKind.Probe, datagram, source);
 
-    /// <summary>Hands a decrypted control frame to the control loop; false when it has too much to do.</summary>
+    /// <summary>Hands a decrypted control frame, without what is only padding, to the control loop; false when it has too much to do.</summary>
     public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame) =>
-        frame.Length <= LongestControlDatagram && _inbox.TryPost(InboxKind.ControlFrame, frame, link: link);
+        _inbox.TryPost(InboxKind.ControlFrame, frame[..Math.Min(frame.Length, LongestControlDatagram)], link: link);
 
     /// <summary>Hands a packet over until its peer's link is there; false when too many wait already.</summary>
     public bool TryStage(Peer peer, ReadOnlySpan<byte> packet)
@@ -331,7 +333,10 @@ internal abstract partial class Node : ILinkHost, IDisposable
         long next = long.MaxValue;
         if (peer.Session is { } session)
             next = session.RunTimers(now);
-        if (peer.Link is not { HasSession: true } link || !IsProbed(peer, now))
+        if (peer.Link is not { HasSession: true } link)
+            return next;
+        next = Math.Min(next, MeasureMtu(peer, link, now));
+        if (!IsProbed(peer, now))
             return next;
 
         int misses = peer.Monitor.Misses;
@@ -361,6 +366,16 @@ internal abstract partial class Node : ILinkHost, IDisposable
         Span<byte> datagram = stackalloc byte[LongestControlDatagram + PacketBatch.Headroom];
         if (link.SealCopy(frame, datagram, TunnelOptions.MinimumMtu, out int written) == SealResult.Sealed)
             SendBy(link.Path, datagram[..written]);
+    }
+
+    /// <summary>Sends a control frame that no router may cut in pieces, with padding behind it to the length of a certain packet.</summary>
+    /// <returns>False when that is too long for this machine's own network.</returns>
+    protected bool TrySendWholeFrame(Link link, ReadOnlySpan<byte> frame, int length)
+    {
+        byte[] packet = new byte[Math.Max(length, frame.Length)];
+        frame.CopyTo(packet);
+        byte[] datagram = new byte[packet.Length + PacketBatch.Headroom];
+        return link.SealCopy(packet, datagram, packet.Length, out int written) != SealResult.Sealed || TrySendWholeBy(link.Path, datagram.AsSpan(0, written));
     }
 
     /// <summary>Publishes a route to each address of the peer.</summary>
@@ -394,6 +409,33 @@ internal abstract partial class Node : ILinkHost, IDisposable
         new RelayHeader(MemberId, path.RelayedMember).Write(relayed);
         datagram.CopyTo(relayed[RelayHeader.Size..]);
         Services.Transport.Send(relayed, path.Endpoint, path.Socket);
+    }
+
+    private bool TrySendWholeBy(in PathAddress path, ReadOnlySpan<byte> datagram)
+    {
+        if (!path.Endpoint.IsSpecified)
+            return true; // Lost, as any other.
+        byte[] whole = new byte[(path.IsRelayed ? RelayHeader.Size : 0) + datagram.Length];
+        if (path.IsRelayed)
+            new RelayHeader(MemberId, path.RelayedMember).Write(whole);
+        datagram.CopyTo(whole.AsSpan(whole.Length - datagram.Length));
+        return Services.Transport.TrySendWhole(whole, path.Endpoint, path.Socket);
+    }
+
+    /// <summary>Asks by the path in use how long packets may be; returns when to call again.</summary>
+    private long MeasureMtu(Peer peer, Link link, long now)
+    {
+        _mtuProbes.Clear();
+        long next = peer.PathMtu.Run(link.Path, now, peer.RoundTrip, peer.LastTraffic, _mtuProbes);
+        foreach (MtuProbe probe in _mtuProbes)
+        {
+            if (TrySendWholeFrame(link, ProbeReport.Ping(probe.Transaction, peer.Monitor), probe.Size))
+                continue;
+            peer.PathMtu.OnTooLong(probe);
+            next = now;
+        }
+
+        return next;
     }
 
     /// <summary>The clock that timestamps come from stands still while the machine sleeps, the wall clock does not.</summary>
@@ -439,13 +481,25 @@ internal abstract partial class Node : ILinkHost, IDisposable
         {
             case ControlFrameKind.Ping:
                 ProbeReport.Read(frame.Body, peer);
-                SendFrame(link, ProbeReport.Pong(frame, Time.GetUtcNow()));
+                byte[] pong = ProbeReport.Pong(frame, Time.GetUtcNow(), peer.PathMtu.Measured);
+                if (pong.Length < PathMtu.Floor)
+                    SendFrame(link, pong);
+                else
+                    TrySendWholeFrame(link, pong, pong.Length);
                 OnPinged(peer);
                 break;
             case ControlFrameKind.Pong:
                 long now = Time.GetTimestamp();
-                if (!_tests.TryTakePong(frame, now) && peer.Monitor.OnAnswer(frame.Number, now))
+                if (PeerMtu.IsTransaction(frame.Number))
+                {
+                    peer.PathMtu.OnAnswer(frame.Number, ProbeReport.ReadMtu(frame.Body));
+                    Schedule(peer, now);
+                }
+                else if (!_tests.TryTakePong(frame, now) && peer.Monitor.OnAnswer(frame.Number, now))
+                {
                     OnProbed(peer);
+                }
+
                 break;
             default:
                 OnFrame(peer, frame);

@@ -54,6 +54,8 @@ internal sealed class OutboundPath(Node node)
                 continue;
             }
 
+            if (peer.Mtu < peer.NetworkMtu)
+                TcpMss.Clamp(packet, info, peer.Mtu);
             Send(packets.WithTail(i, Messages.PaddingMultiple), info.TotalLength, segments, peer, datagrams, now);
         }
 
@@ -69,11 +71,21 @@ internal sealed class OutboundPath(Node node)
             Counters.Drop(DropReason.WrongSource);
         else if (!peer.Online)
             Refuse(DropReason.PeerOffline, packet, info, replies);
-        else if ((segments.Count == 0 ? info.TotalLength : segments.LongestSegment) > peer.Mtu)
-            Refuse(DropReason.TooBig, packet, info, replies, peer.Mtu);
+        else if (IsTooBig(segments.Count == 0 ? info.TotalLength : segments.LongestSegment, info, peer, out int mtu))
+            Refuse(DropReason.TooBig, packet, info, replies, mtu);
         else
             return peer;
         return null;
+    }
+
+    /// <summary>
+    /// True for what its sender can be told to make shorter. All else passes, in pieces outside where the path is too narrow: IPv4 without the don't-fragment flag,
+    /// and what IPv6 must be able to count on (RFC 8200 section 5).
+    /// </summary>
+    private static bool IsTooBig(int length, in IpPacketInfo info, Peer peer, out int mtu)
+    {
+        mtu = info.IsIPv4 ? peer.Mtu : Math.Max(peer.Mtu, TunnelOptions.MinimumMtu);
+        return length > peer.NetworkMtu || (length > mtu && info.DontFragment);
     }
 
     /// <param name="memory">The packet and room for padding behind it.</param>

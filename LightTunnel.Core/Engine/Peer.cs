@@ -19,7 +19,6 @@ internal sealed class Peer : IScheduled
     private volatile Link? _link;
     private volatile bool _online;
     private volatile ProbedPath? _usedPath;
-    private volatile int _mtu = TunnelOptions.DefaultMtu;
     private int _staged;
     private long _lastReceivedTimestamp;
     private long _lastTraffic = long.MinValue;
@@ -30,6 +29,7 @@ internal sealed class Peer : IScheduled
     {
         Key = key;
         Monitor = new PathMonitor(time);
+        PathMtu = new PeerMtu(time, TunnelOptions.DefaultMtu);
         Updated = time.GetUtcNow();
     }
 
@@ -82,12 +82,18 @@ internal sealed class Peer : IScheduled
         set => _online = value;
     }
 
-    /// <summary>Longest inner packet to the peer, bytes. Read by data threads.</summary>
-    public int Mtu
+    /// <summary>Longest inner packet that the network carries, bytes. Read by data threads.</summary>
+    public int NetworkMtu
     {
-        get => _mtu;
-        set => _mtu = value;
+        get => PathMtu.Largest;
+        set => PathMtu.Largest = value;
     }
+
+    /// <summary>Longest inner packet that passes whole by the path in use, bytes; the network's MTU until it was measured. Read by data threads.</summary>
+    public int Mtu => PathMtu.Current;
+
+    /// <summary>Measures <see cref="Mtu"/>.</summary>
+    public PeerMtu PathMtu { get; }
 
     /// <summary>Packets dropped because their inner source was not the peer's. Bumped by the UDP thread.</summary>
     public long WrongSourcePackets;

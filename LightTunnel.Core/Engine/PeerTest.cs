@@ -121,7 +121,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     {
         if (_pings is null)
         {
-            _pings = new PingSeries(_node, _peer, new int[_request.Count], PingSeries.OrdinaryInterval, _time);
+            _pings = new PingSeries(_node, _peer, _request.Count, _time);
             _measured = _peer.PathType;
         }
 

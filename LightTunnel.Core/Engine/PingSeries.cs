@@ -4,23 +4,22 @@ using LightTunnel.Traversal;
 namespace LightTunnel.Engine;
 
 /// <summary>
-/// A number of pings through one link, and what their answers tell: of the path that the link takes, of the sizes that pass, and of the clock at its
+/// A number of pings through one link, and what their answers tell: of the path that the link takes, and of the clock at its
 /// far end. Owned by the control loop; times are <see cref="TimeProvider.GetTimestamp"/> values.
 /// </summary>
 /// <param name="node">Sends the pings.</param>
 /// <param name="peer">Who is asked.</param>
-/// <param name="lengths">Length of each ping and its answer as inner packets, bytes; 0 for as short as they can be.</param>
-/// <param name="interval">From one ping to the next.</param>
+/// <param name="count">How many are sent.</param>
 /// <param name="time">The clock.</param>
-internal sealed class PingSeries(Node node, Peer peer, IReadOnlyList<int> lengths, TimeSpan interval, TimeProvider time)
+internal sealed class PingSeries(Node node, Peer peer, int count, TimeProvider time)
 {
-    /// <summary>From one ping to the next, when there is no hurry.</summary>
-    public static readonly TimeSpan OrdinaryInterval = TimeSpan.FromMilliseconds(100);
+    /// <summary>From one ping to the next.</summary>
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
 
     /// <summary>How long the last answer is waited for.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
-    private readonly Dictionary<uint, (long Sent, DateTimeOffset Clock, int Length)> _waiting = [];
+    private readonly Dictionary<uint, (long Sent, DateTimeOffset Clock)> _waiting = [];
     private readonly List<TimeSpan> _roundTrips = [];
     private int _sent;
     private long _lastSent;
@@ -30,9 +29,6 @@ internal sealed class PingSeries(Node node, Peer peer, IReadOnlyList<int> length
 
     /// <summary>True when all were answered, or waited for long enough.</summary>
     public bool IsDone { get; private set; }
-
-    /// <summary>Length of the longest ping that was answered; 0 when none was.</summary>
-    public int Longest { get; private set; }
 
     /// <summary>The far end's clock minus this one's, by the fastest answer that told; null when none did.</summary>
     public TimeSpan? ClockOffset { get; private set; }
@@ -47,15 +43,15 @@ internal sealed class PingSeries(Node node, Peer peer, IReadOnlyList<int> length
     {
         if (IsDone)
             return long.MaxValue;
-        if (_sent < lengths.Count && (_sent == 0 || now - _lastSent >= time.Ticks(interval)))
+        if (_sent < count && (_sent == 0 || now - _lastSent >= time.Ticks(Interval)))
         {
-            int length = lengths[_sent++];
-            _waiting.Add(node.SendPing(peer, length), (now, time.GetUtcNow(), length));
+            _sent++;
+            _waiting.Add(node.SendPing(peer), (now, time.GetUtcNow()));
             _lastSent = now;
         }
 
-        if (_sent < lengths.Count)
-            return _lastSent + time.Ticks(interval);
+        if (_sent < count)
+            return _lastSent + time.Ticks(Interval);
         long end = _lastSent + time.Ticks(Patience);
         IsDone = _waiting.Count == 0 || now >= end;
         return IsDone ? long.MaxValue : end;
@@ -64,13 +60,12 @@ internal sealed class PingSeries(Node node, Peer peer, IReadOnlyList<int> length
     /// <summary>Takes a pong; false when it is not of this series.</summary>
     public bool TryTakePong(in ControlFrame pong, long now)
     {
-        if (!_waiting.Remove(pong.Number, out (long Sent, DateTimeOffset Clock, int Length) ping))
+        if (!_waiting.Remove(pong.Number, out (long Sent, DateTimeOffset Clock) ping))
             return false;
         TimeSpan roundTrip = time.GetElapsedTime(ping.Sent, now);
         if (ProbeReport.ReadClock(pong.Body) is { } clock && (_roundTrips.Count == 0 || roundTrip < _roundTrips.Min()))
             ClockOffset = clock - (ping.Clock + (roundTrip / 2));
         _roundTrips.Add(roundTrip);
-        Longest = Math.Max(Longest, ping.Length);
         return true;
     }
 }

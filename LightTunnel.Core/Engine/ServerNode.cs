@@ -312,7 +312,7 @@ internal sealed class ServerNode : Node
         peer.Version = register.SoftwareVersion;
         peer.PreferredSuite = register.PreferredSuite;
         peer.Addresses = [.. lease.Addresses];
-        peer.Mtu = _mtu;
+        peer.NetworkMtu = _mtu;
         session.Registered = true;
         CloseCursor(session); // Of a member that registers twice in one conversation.
         session.DirectoryCursor = _directory.OpenCursor(lease.MemberId);
@@ -400,7 +400,7 @@ internal sealed class ServerNode : Node
 
     private void Remember(Lease lease)
     {
-        var peer = new Peer(lease.PublicKey, Time) { MemberId = lease.MemberId, Name = lease.Name, Addresses = [.. lease.Addresses], Mtu = _mtu };
+        var peer = new Peer(lease.PublicKey, Time) { MemberId = lease.MemberId, Name = lease.Name, Addresses = [.. lease.Addresses], NetworkMtu = _mtu };
         _peers.Add(lease.PublicKey, peer);
         if (peer.Addresses.Length == 0)
             return; // The network's prefix is another one now: the member gets a new address when it comes back.

@@ -176,7 +176,7 @@ public sealed record PeerStatus
     /// <summary>What packets are sealed with; null while there are no keys.</summary>
     public CipherSuite? Cipher { get; init; }
 
-    /// <summary>Largest inner packet to the peer, bytes.</summary>
+    /// <summary>Largest inner packet that passes whole by the path in use, bytes; the network's MTU until it was measured.</summary>
     public int Mtu { get; init; }
 
     /// <summary>Prefixes that are routed to the peer.</summary>

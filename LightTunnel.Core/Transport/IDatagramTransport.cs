@@ -42,6 +42,17 @@ internal interface IDatagramTransport : IDisposable
     /// <summary>Sends one datagram; for the control loop.</summary>
     void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0);
 
+    /// <summary>
+    /// Sends one datagram that nobody on its way may cut in pieces, so that its arrival says something of the path; for the control loop. All other
+    /// datagrams may be: until a path is known, pieces are better than nothing.
+    /// </summary>
+    /// <returns>False when it is too long for this machine's own network; true otherwise, also when it was lost.</returns>
+    bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    {
+        Send(datagram, destination, socket);
+        return true;
+    }
+
     /// <summary>Opens a further socket under a number that is free.</summary>
     /// <param name="socket">1 to <see cref="MaximumSocket"/>.</param>
     /// <param name="port">The port to bind, 0 for any.</param>

@@ -22,7 +22,8 @@ internal static unsafe partial class LibC
     public const int AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16;
     public const int SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000;
     public const int SOL_SOCKET = 1, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_REUSEPORT = 15, SO_RCVTIMEO = 20, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33;
-    public const int IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26;
+    public const int IPPROTO_IP = 0, IP_MTU_DISCOVER = 10, IPPROTO_IPV6 = 41, IPV6_MTU_DISCOVER = 23, IPV6_V6ONLY = 26;
+    public const int PMTUDISC_DONT = 0, PMTUDISC_WANT = 1, PMTUDISC_PROBE = 3, PMTUDISC_OMIT = 5;
     public const int SOL_UDP = 17, UDP_SEGMENT = 103, UDP_GRO = 104;
     public const int MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000;
     public const int SHUT_RD = 0;
@@ -120,6 +121,9 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
     public static partial int SetSocketOption(int fileDescriptor, int level, int name, void* value, uint length);
 
+    [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]
+    public static partial int SetSocketOption(SafeHandle socket, int level, int name, void* value, uint length);
+
     [LibraryImport(Library, EntryPoint = "shutdown", SetLastError = true)]
     public static partial int Shutdown(SafeHandle socket, int how);
 
@@ -156,6 +160,10 @@ internal static unsafe partial class LibC
     /// <summary>Sets an integer socket option; false when the system refuses.</summary>
     public static bool TrySetOption(int fileDescriptor, int level, int name, int value) =>
         SetSocketOption(fileDescriptor, level, name, &value, sizeof(int)) == 0;
+
+    /// <inheritdoc cref="TrySetOption(int, int, int, int)"/>
+    public static bool TrySetOption(SafeHandle socket, int level, int name, int value) =>
+        SetSocketOption(socket, level, name, &value, sizeof(int)) == 0;
 
     /// <summary>Adds a descriptor to those that are waited for until they can be read; false when the system refuses.</summary>
     public static bool TryWatch(SafeHandle epoll, SafeHandle descriptor, int key)

@@ -32,23 +32,42 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
     /// <summary>Sends one datagram.</summary>
     public void Send(SafeHandle socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
     {
+        if (SendOne(socket, datagram, destination) != 0)
+            AddErrors(1);
+    }
+
+    /// <summary>
+    /// Sends one datagram that nobody may cut in pieces. That can only be said for the socket: a datagram that another thread sends meanwhile is sent so too, which does
+    /// no harm but to one that is longer than the path, and of those there are none once the path is known.
+    /// </summary>
+    /// <returns>False when it is too long for this machine's own network.</returns>
+    public bool TrySendWhole(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    {
+        socket.SetFragments(destination.IsIPv4, allowed: false);
+        int error = SendOne(socket.Handle, datagram, destination);
+        socket.SetFragments(destination.IsIPv4, allowed: true);
+        if (error is not (0 or LibC.EMSGSIZE))
+            AddErrors(1);
+        return error != LibC.EMSGSIZE;
+    }
+
+    /// <summary>Returns the errno; 0 when it was sent.</summary>
+    private int SendOne(SafeHandle socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    {
         byte* name = stackalloc byte[SocketAddressCodec.MaximumLength];
         int nameLength = SocketAddressCodec.Write(destination, supportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
-        nint sent = -1;
-        if (nameLength != 0)
+        if (nameLength == 0)
+            return LibC.EAFNOSUPPORT;
+        fixed (byte* data = datagram)
         {
-            fixed (byte* data = datagram)
+            nint sent;
+            do
             {
-                do
-                {
-                    sent = LibC.SendTo(socket, data, (nuint)datagram.Length, LibC.MSG_NOSIGNAL, name, (uint)nameLength);
-                }
-                while (sent < 0 && LibC.LastError == LibC.EINTR);
+                sent = LibC.SendTo(socket, data, (nuint)datagram.Length, LibC.MSG_NOSIGNAL, name, (uint)nameLength);
             }
+            while (sent < 0 && LibC.LastError == LibC.EINTR);
+            return sent < 0 ? LibC.LastError : 0;
         }
-
-        if (sent < 0)
-            AddErrors(1);
     }
 
     /// <summary>Sends slots that all leave from this socket.</summary>

@@ -57,7 +57,9 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         else
         {
             error = 0;
-            return new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port);
+            var socket = new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port);
+            socket.SetFragments(isIPv4: true, allowed: true);
+            return socket;
         }
 
         handle.Dispose();
@@ -88,6 +90,18 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
 
     /// <summary>Lets other sockets of this user be bound to the same port from now on, if they ask for it (SO_REUSEPORT).</summary>
     public bool TrySharePort() => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
+
+    /// <summary>
+    /// Has what is sent from now on sent whole, whatever the system believes of the path, or lets what is longer than the path go on in pieces. IPv4: without the
+    /// don't-fragment flag, and whatever ICMP says, which anybody can forge. IPv6: the sender itself cuts what is longer than it has been told of the path.
+    /// </summary>
+    public void SetFragments(bool isIPv4, bool allowed)
+    {
+        (int level, int name) = isIPv4 ? (LibC.IPPROTO_IP, LibC.IP_MTU_DISCOVER) : (LibC.IPPROTO_IPV6, LibC.IPV6_MTU_DISCOVER);
+        int wanted = !allowed ? LibC.PMTUDISC_PROBE : isIPv4 ? LibC.PMTUDISC_OMIT : LibC.PMTUDISC_WANT;
+        if (!LibC.TrySetOption(Handle, level, name, wanted) && allowed)
+            LibC.TrySetOption(Handle, level, name, LibC.PMTUDISC_DONT); // Before Linux 3.14.
+    }
 
     /// <summary>Closes the socket as soon as no thread is inside a call any more.</summary>
     public void Dispose() => Handle.Dispose();

@@ -162,6 +162,23 @@ internal sealed class LinuxUdpTransport : IDatagramTransport
         _sender.AddErrors(1);
     }
 
+    /// <inheritdoc/>
+    public bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    {
+        try
+        {
+            if (_sockets.Find(socket) is { } from)
+                return _sender.TrySendWhole(from, datagram, destination);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed meanwhile.
+        }
+
+        _sender.AddErrors(1);
+        return true;
+    }
+
     /// <summary>
     /// Shuts the receiving half of the main sockets down: Linux answers that an unconnected socket is not connected, but from now on it counts as
     /// readable, which wakes who waits and lets nobody wait any more. They go on sending until disposal; the further sockets are closed.

@@ -138,6 +138,40 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         }
     }
 
+    /// <inheritdoc/>
+    public bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    {
+        SocketAddress address = _destination ??= new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
+        int length = SocketAddressCodec.Write(destination, SupportsIPv6, address.Buffer.Span);
+        if (length == 0 || _sockets.Find(socket) is not { } from)
+        {
+            Interlocked.Increment(ref _sendErrors);
+            return true;
+        }
+
+        address.Size = length;
+        try
+        {
+            // The flag is the socket's: what another thread sends meanwhile has it too, which does no harm to what is no longer than the path.
+            from.SetDontFragment(destination.IsIPv4, true);
+            from.SendTo(datagram, SocketFlags.None, address);
+            return true;
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.MessageSize)
+        {
+            return false;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            Interlocked.Increment(ref _sendErrors);
+            return true;
+        }
+        finally
+        {
+            from.SetDontFragment(destination.IsIPv4, false);
+        }
+    }
+
     /// <summary>Closes the sockets, which ends a blocked receive on every system.</summary>
     public void Close()
     {
@@ -259,6 +293,23 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             {
                 socket.Dispose();
                 throw;
+            }
+        }
+
+        /// <summary>Has datagrams sent whole, or lets them be cut in pieces. Windows sets the flag on none unless told so; where the system knows no such option, all stays as it is.</summary>
+        public void SetDontFragment(bool isIPv4, bool value)
+        {
+            const int IPv6DontFragment = 14; // IPV6_DONTFRAG of ws2ipdef.h; the framework has no name for it.
+            if (!OperatingSystem.IsWindows())
+                return;
+            try
+            {
+                SetSocketOption(
+                    isIPv4 ? SocketOptionLevel.IP : SocketOptionLevel.IPv6, isIPv4 ? SocketOptionName.DontFragment : (SocketOptionName)IPv6DontFragment, value);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // Then probes may arrive in pieces, and long packets go on doing so.
             }
         }
 

@@ -100,7 +100,7 @@ public sealed class LtPeer
     /// <summary>What packets are sealed with, null while no keys are agreed.</summary>
     public LtCipherSuite? Cipher { get; }
 
-    /// <summary>Largest packet to the peer, inside the tunnel, bytes.</summary>
+    /// <summary>Largest packet that passes whole by the path in use, inside the tunnel, bytes; the network's MTU until it was measured.</summary>
     public int Mtu { get; }
 
     /// <summary>The peer's public key, base64.</summary>

@@ -387,7 +387,7 @@ public sealed class WholeNetworkTests : IDisposable
         _network.Settle();
         _network.Filter = null;
 
-        byte[] original = Assert.Single(captured);
+        byte[] original = captured[0]; // What follows asks how long packets may be.
         for (int i = 0; i < 5; i++)
             alice.Transport.Send(original, hub);
         byte[] forged = [.. original];

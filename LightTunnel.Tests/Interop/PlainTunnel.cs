@@ -72,7 +72,7 @@ internal sealed class PlainTunnel : IDisposable
         {
             _peer = new Peer(other.PublicKey, services.Time)
             {
-                Addresses = [Address("10.77.0.1")], Online = true, Mtu = 1420,
+                Addresses = [Address("10.77.0.1")], Online = true, NetworkMtu = 1420,
                 Link = Links.Add(other.PublicKey, key),
             };
             _peer.Link.Owner = _peer;

@@ -249,8 +249,10 @@ internal sealed class NetworkStorm : IDisposable
             BecomeDirectByGuesses();
 
         // With all paths as they should be, nothing is excused any more.
+        TimeSpan perfect = _world.Time.Now;
         for (int i = 0; i < 20; i++)
             Talk();
+        _traffic.AssertLongPackets(perfect);
         MeasureTables();
         return duration;
     }

@@ -7,7 +7,11 @@ namespace LightTunnel.Tests.Simulation;
 /// <summary>A network of members in all kinds of local networks, laid out by a seed.</summary>
 internal sealed class StormWorld : IDisposable
 {
+    /// <summary>UDP and IP around a datagram: no network is narrower than 1280 bytes.</summary>
+    private const int NarrowestDatagram = 1280 - 28, WidestDatagram = 1500 - 28;
+
     private readonly Random _random;
+    private readonly Random _widths;
     private readonly Scene _scene;
     private readonly List<Member> _members = [];
     private readonly List<(SimulatedNat? Nat, NatKind Kind)> _lans = [];
@@ -16,6 +20,7 @@ internal sealed class StormWorld : IDisposable
     public StormWorld(int seed, int members)
     {
         _random = new Random(seed);
+        _widths = new Random(-seed);
         _scene = new Scene(seed, LinkConditions.Perfect);
         ServerHost = Internet.Hosts[SimulatedNetwork.ServerHost];
         ServerHost.Uplink.Conditions = RandomWire();
@@ -199,5 +204,6 @@ internal sealed class StormWorld : IDisposable
         Duplication = _random.Next(2) * _random.NextDouble() * 0.02,
         Reordering = _random.Next(2) * _random.NextDouble() * 0.05,
         ReorderDelay = TimeSpan.FromMilliseconds(_random.NextDouble() * 10),
+        MaximumDatagram = _widths.Next(2) == 0 ? WidestDatagram : _widths.Next(NarrowestDatagram, WidestDatagram),
     };
 }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using LightTunnel.Engine;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Tests.Engine;
 using LightTunnel.WireGuard;
@@ -49,6 +50,9 @@ internal sealed class Flow(int number, Member from, Member to)
     /// <summary>When a packet last arrived.</summary>
     public TimeSpan Heard { get; set; }
 
+    /// <summary>When a packet as long as may be last arrived.</summary>
+    public TimeSpan HeardLong { get; set; }
+
     /// <summary>Until then something that happened is reason enough for silence.</summary>
     public TimeSpan ExcusedUntil { get; set; }
 
@@ -75,7 +79,14 @@ internal sealed class Traffic(VirtualTime time)
     /// <summary>The first handshake may be lost, its repetition too, and each has 5.3 s.</summary>
     private static readonly TimeSpan FirstHandshake = TimeSpan.FromSeconds(11);
 
+    /// <summary>IP and UDP headers inside.</summary>
+    private const int Headers = 28;
+
+    /// <summary>One packet of so many has company of one as long as may be.</summary>
+    private const int LongInterval = 4;
+
     private readonly List<Flow> _flows = [];
+    private int _rounds;
 
     public IReadOnlyList<Flow> Flows => _flows;
 
@@ -96,13 +107,18 @@ internal sealed class Traffic(VirtualTime time)
         }
     }
 
-    /// <summary>Everybody sends a packet.</summary>
+    /// <summary>Everybody sends a packet, and now and then a long one.</summary>
     public void Send()
     {
+        bool isLong = ++_rounds % LongInterval == 0;
         foreach (Flow flow in _flows)
         {
             if (flow.From.Node is { } from && flow.To.Node is { } to && HasAddress(from) && HasAddress(to))
+            {
                 from.Send(to.Address, flow.NextBody());
+                if (isLong && PeerOf(flow) is { } peer)
+                    from.Send(to.Address, $"{flow.NextBody()} ".PadRight(peer.Mtu - Headers, 'x'));
+            }
         }
     }
 
@@ -123,6 +139,8 @@ internal sealed class Traffic(VirtualTime time)
             if (!flow.Take(int.Parse(words[1], CultureInfo.InvariantCulture)))
                 Assert.Fail($"{flow}: packet {words[1]} arrived twice, again at {time.Now}.");
             flow.Heard = time.Now;
+            if (words.Length > 2)
+                flow.HeardLong = time.Now;
         }
     }
 
@@ -139,8 +157,16 @@ internal sealed class Traffic(VirtualTime time)
         }
     }
 
-    private static bool HasKeys(Flow flow) =>
-        flow.From.Node?.Node.Peers.FirstOrDefault(peer => peer.Key == flow.To.Identity.PublicKey)?.Link is { HasSession: true };
+    /// <summary>Fails when of a flow no long packet arrived of late, however narrow the networks between the two are.</summary>
+    public void AssertLongPackets(TimeSpan since)
+    {
+        foreach (Flow flow in _flows.Where(flow => time.Now > flow.ExcusedUntil && flow.HeardLong < since))
+            Assert.Fail($"{flow}: no packet of {PeerOf(flow)?.Mtu} bytes has arrived since {flow.HeardLong}.");
+    }
+
+    private static Peer? PeerOf(Flow flow) => flow.From.Node?.Node.Peers.FirstOrDefault(peer => peer.Key == flow.To.Identity.PublicKey);
+
+    private static bool HasKeys(Flow flow) => PeerOf(flow)?.Link is { HasSession: true };
 
     private static bool HasAddress(SimulatedNode node) => node.Node.Forwarding.OwnAddresses.Length > 0;
 }

@@ -265,6 +265,39 @@ public sealed class UdpTransportFactoryTests
     }
 
     [Theory]
+    [InlineData("127.0.0.1", 1472)]
+    [InlineData("::1", 1452)]
+    public void TrySendWhole_OnlyWhatTheInterfaceTakes_WhileOthersGoInPieces(string loopback, int longest)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "needs root");
+        string name = "ltxwhole" + Environment.ProcessId;
+        NetworkNamespace.Create(name);
+        try
+        {
+            NetworkNamespace.Ip("-n", name, "link", "set", "lo", "mtu", "1500", "up");
+            List<int> received = NetworkNamespace.Run(name, () =>
+            {
+                using IDatagramTransport first = new UdpTransportFactory().Open(0), second = new UdpTransportFactory().Open(0);
+                var destination = new UdpEndpoint(IPAddress.Parse(loopback), second.LocalPort);
+                Assert.True(first.TrySendWhole(new byte[longest], destination));
+                Assert.False(first.TrySendWhole(new byte[longest + 1], destination));
+                first.Send(new byte[longest + 1], destination);
+                Assert.Equal(0, first.SendErrors);
+                var batch = new PacketBatch(2, 2000);
+                List<int> lengths = [];
+                while (lengths.Count < 2 && second.Receive(batch))
+                    lengths.AddRange(Enumerable.Range(0, batch.Count).Select(i => batch[i].Length));
+                return lengths;
+            });
+            Assert.Equal([longest, longest + 1], received);
+        }
+        finally
+        {
+            NetworkNamespace.Delete(name);
+        }
+    }
+
+    [Theory]
     [InlineData(-1)]
     [InlineData(65536)]
     public void Open_ImpossiblePort_Throws(int port) => Assert.Throws<ArgumentOutOfRangeException>(() => new UdpTransportFactory().Open(port));
