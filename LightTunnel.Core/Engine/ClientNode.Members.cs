@@ -24,6 +24,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
     {
         presharedKey = NetworkKey;
         _refusedStranger = !_members.TryGet(initiator, out _admitted);
+        _stranger = initiator;
         return !_refusedStranger;
     }
 
@@ -38,8 +39,8 @@ internal sealed partial class ClientNode : IDirectPathsHost
         if (_admitted is { } peer && Links.Find(peer.Key) is { } link)
             link.Owner = peer;
 
-        // The server passes on what members send only: this one is newer than the directory here.
-        if (_refusedStranger && source.IsRelayed)
+        // The server passes on what members send only: this one is newer than the directory here, or was never asked for.
+        if (_refusedStranger && (_memberSearch.IsNeeded ? _memberSearch.Want(MemberSubject.Of(_stranger)) : source.IsRelayed))
             _held.Hold(datagram, source);
     }
 
@@ -115,6 +116,14 @@ internal sealed partial class ClientNode : IDirectPathsHost
 
     private void OnDirectory(DirectoryMessage page)
     {
+        Take(page);
+        OnSearched(page);
+        foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())
+            HandleHandshake(datagram, source);
+    }
+
+    private void Take(DirectoryMessage page)
+    {
         MemberChanges changes = _members.Apply(page, Forwarding, _server.Mtu);
         Forwarding = changes.Routes;
         foreach (Peer gone in changes.Gone)
@@ -148,8 +157,6 @@ internal sealed partial class ClientNode : IDirectPathsHost
 
         _paths.OnDirectory();
         _routeLog.NoteChange();
-        foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())
-            HandleHandshake(datagram, source);
     }
 
     private void Unlink(Peer peer)

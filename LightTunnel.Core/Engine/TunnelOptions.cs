@@ -65,6 +65,9 @@ internal sealed record ServerOptions : TunnelOptions
     /// <summary>True when clients may talk to the server only.</summary>
     public bool ClientIsolation { get; init; }
 
+    /// <summary>Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask (docs/architecture.md).</summary>
+    public int EagerUpTo { get; init; } = 128;
+
     /// <summary>Second UDP port, at which the server looks at its clients' NATs (RFC 5780); null for the one after the first, 0 for none.</summary>
     public int? ObserverPort { get; init; }
 }

@@ -19,7 +19,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     {
         ForwardingTable table = node.Forwarding;
         TunnelAddress[] server = node.Peers.FirstOrDefault(peer => peer.IsServer)?.Addresses ?? [];
-        return [.. table.Routes.Select(route => Route(route.Key, route.Value, node.Via(route.Value)?.Addresses ?? server))];
+        return [.. table.Routes.Where(route => route.Value.MemberId != 0).Select(route => Route(route.Key, route.Value, node.Via(route.Value)?.Addresses ?? server))];
     }
 
     private PeerStatus Peer(Node node, Peer peer)
