@@ -89,9 +89,11 @@ internal sealed partial class ClientNode : IDirectPathsHost
     {
         if (peer.Link is { } link)
         {
+            PathAddress before = link.Path;
             link.Path = PathTo(peer);
-            // What was sent by the path before is lost with it; its next turn would be five seconds from now.
-            if (!link.HasSession && peer.Staged.Count > 0)
+            // What was sent by a path that was lost is lost with it; its next turn would be five seconds from now. But two handshakes at once would be
+            // one too many: the answer to the first would not fit any more, and the second would be dropped as a flood.
+            if (!link.HasSession && peer.Staged.Count > 0 && !IsAlive(peer, before))
                 link.RequestHandshake(force: true);
         }
 
@@ -103,6 +105,10 @@ internal sealed partial class ClientNode : IDirectPathsHost
         // Data takes another path from now on: that one is to be watched as closely as the one before.
         Schedule(peer, Timestamp);
     }
+
+    private bool IsAlive(Peer peer, PathAddress path) => path == ServerPathTo(peer)
+        ? State == TunnelState.Up && _server.Monitor is { IsProven: true, Misses: 0 }
+        : peer.Traversal?.Paths.Any(known => known.Key == path && known.IsProven) == true;
 
     private PathAddress PathTo(Peer peer) =>
         peer.UsedPath is { } used ? used.Key : peer.IsForbidden ? default : new(_server.Path.Endpoint, peer.MemberId);

@@ -433,7 +433,7 @@ internal sealed class ServerNode : Node
     });
 
     /// <summary>Whom a member that tells how it is reached may be introduced to now: everybody in a small network, otherwise those whom it was before.</summary>
-    private IReadOnlyCollection<Peer> Acquaintances(Peer peer) => _online <= Introducer.EagerUpTo
+    private IReadOnlyCollection<Peer> Acquaintances(Peer peer) => !_directory.IsLarge && _online <= Introducer.EagerUpTo
         ? _directory.Told
         : [.. peer.Session!.IntroducedTo.Select(_members.Find).OfType<Peer>()];
 
