@@ -216,6 +216,10 @@ internal sealed class DirectoryTeller(int eagerUpTo)
             _behind.Add(peer);
     }
 
+    private static bool IsMeant(DirectoryEntry entry, string pattern) =>
+        NamePattern.IsMatch(pattern, entry.Name)
+        || (pattern.AsSpan().ContainsAny('.', ':') && entry.Addresses.Any(address => NamePattern.IsMatch(pattern, address.ToString())));
+
     private void Answer(ControlSession session, ListMessage list)
     {
         uint id = Math.Max(list.After, Leases.FirstClientId - 1);
@@ -226,7 +230,7 @@ internal sealed class DirectoryTeller(int eagerUpTo)
             int length = ListingOverhead;
             while (id < _lastMemberId && looked < MostListed)
             {
-                if (_directory.TryGet(id + 1, out DirectoryEntry? entry) && NamePattern.IsMatch(list.Pattern, entry.Name))
+                if (_directory.TryGet(id + 1, out DirectoryEntry? entry) && IsMeant(entry, list.Pattern))
                 {
                     byte[] encoded = _directory.EncodedOf(id + 1)!;
                     length += encoded.Length;

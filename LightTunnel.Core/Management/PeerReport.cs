@@ -1,5 +1,6 @@
 using System.Net;
 using LightTunnel.Engine;
+using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
@@ -13,6 +14,23 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
 {
     /// <summary>Every peer, by address.</summary>
     public IReadOnlyList<PeerStatus> Peers(Node node) => [.. node.Peers.OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
+
+    /// <summary>Every peer, and members that the node has not dealt with yet, by address.</summary>
+    public IReadOnlyList<PeerStatus> Peers(Node node, IReadOnlyList<DirectoryEntry> listed)
+    {
+        IEnumerable<Peer> known = [.. node.Peers];
+        HashSet<PublicKey> keys = [.. known.Select(peer => peer.Key)];
+        IEnumerable<Peer> others = listed.Where(entry => !keys.Contains(entry.PublicKey)).Select(entry => new Peer(entry.PublicKey, time)
+        {
+            MemberId = entry.MemberId,
+            Name = entry.Name,
+            Addresses = [.. entry.Addresses],
+            Version = entry.SoftwareVersion,
+            IsListedOnline = entry.Online,
+            Online = entry.Online,
+        });
+        return [.. known.Concat(others).OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
+    }
 
     /// <summary>Every route, by destination.</summary>
     public IReadOnlyList<RouteStatus> Routes(Node node)

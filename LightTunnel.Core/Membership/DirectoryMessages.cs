@@ -54,7 +54,7 @@ internal sealed record ListMessage : ControlMessage
     /// <summary>Comes back with each part of the answer.</summary>
     public required uint Question { get; init; }
 
-    /// <summary>A name, in which * stands for any characters and ? for one; letters' case does not count.</summary>
+    /// <summary>A name or an address, in which * stands for any characters and ? for one; letters' case does not count.</summary>
     public required string Pattern { get; init; }
 
     /// <summary>Only members with larger ids: the answer to a question before has told of the others.</summary>

@@ -32,6 +32,9 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public IReadOnlyList<PeerStatus> Peers { get; private set; } = [];
 
+    /// <summary>Members that only <see cref="FindPeersAsync"/> tells of.</summary>
+    public IReadOnlyList<PeerStatus> Strangers { get; init; } = [];
+
     public IReadOnlyList<RouteStatus> Routes { get; init; } = [];
 
     /// <summary>Thrown instead of any answer.</summary>
@@ -164,6 +167,9 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     });
 
     public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) => Answer(() => Peers);
+
+    public Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken) => Answer<IReadOnlyList<PeerStatus>>(
+        () => [.. Peers, .. Strangers.Where(peer => NamePattern.IsMatch(text, peer.Name) || peer.Addresses[0].ToString() == text)]);
 
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) => Answer(() => Routes);
 
