@@ -100,7 +100,7 @@ internal sealed partial class ClientNode
         if (subject.Key is { } key && _members.TryGet(key, out Peer? gone))
             Take(new DirectoryMessage { Revision = _members.Revision, Removed = [gone.MemberId], Partial = true });
         // The data thread refuses what is sent there meanwhile.
-        if (subject.Address is { } address && Forwarding.Routes.TryLookup(address, out Peer? peer) && peer == _memberSearch.Everybody)
+        if (subject.Address is { } address && _memberSearch.IsUnknown(subject) && Forwarding.Routes.TryLookup(address, out Peer? peer) && peer == _memberSearch.Everybody)
             Forwarding = Forwarding.With(IpPrefix.Host(address), _memberSearch.Nobody);
     }
 

@@ -36,11 +36,10 @@ internal sealed class DirectoryTeller(int eagerUpTo)
     public void Update(DirectoryEntry entry)
     {
         _lastMemberId = Math.Max(_lastMemberId, entry.MemberId);
-        if (!_directory.Upsert(entry))
-            return;
-        if (_watches is null && _directory.Count > eagerUpTo)
+        if (_watches is null && _directory.Count >= eagerUpTo && !_directory.TryGet(entry.MemberId, out _))
             Grow();
-        NoteChange(entry.MemberId);
+        if (_directory.Upsert(entry))
+            NoteChange(entry.MemberId);
     }
 
     /// <summary>A member is none any more.</summary>

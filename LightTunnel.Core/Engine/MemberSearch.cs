@@ -115,6 +115,9 @@ internal sealed class MemberSearch(TimeProvider time)
         return packets;
     }
 
+    /// <summary>True for a subject that is remembered as nobody's.</summary>
+    public bool IsUnknown(MemberSubject subject) => _unknown.ContainsKey(subject);
+
     /// <summary>A subject that is remembered as nobody's no longer.</summary>
     public bool TryTakeForgotten(long now, out MemberSubject subject)
     {

@@ -75,6 +75,9 @@ internal sealed class ServerNode : Node
     /// <inheritdoc/>
     public override IEnumerable<Peer> Peers => _peers.Values.Where(peer => peer.Addresses.Length > 0);
 
+    /// <summary>Members that clients of a large network are told of, all together.</summary>
+    public int Watches => _directory.Watches;
+
     /// <inheritdoc/>
     public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
     {

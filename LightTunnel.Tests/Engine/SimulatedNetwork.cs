@@ -259,6 +259,9 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
     /// <summary>When the node wants to be stepped at the latest.</summary>
     public long Deadline { get; set; } = long.MaxValue;
 
+    /// <summary>How often it was woken.</summary>
+    public long Steps { get; private set; }
+
     /// <summary>Real time that its steps took: what it costs.</summary>
     public TimeSpan Busy { get; private set; }
 
@@ -303,6 +306,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         // What woke the control loop until here is done by it now; what wakes it from here on needs another step.
         _isReady = false;
         long next = Node.RunControl();
+        Steps++;
         Busy += Stopwatch.GetElapsedTime(started);
         return next;
     }
