@@ -29,6 +29,7 @@ public sealed class IdleTests(ITestOutputHelper output)
         Assert.True(network.RunUntil(() => node.Node.Peers.Count(peer => peer.PathType is PathType.Direct or PathType.Lan) == Peers + 1, TimeSpan.FromSeconds(30)));
         network.Run(TimeSpan.FromMinutes(12)); // Until no link has keys any more, and pairs exchange only what keeps their paths open.
 
+        // Half of the peers ask first, half are asked: a probe and an answer each way, every ten seconds.
         (long steps, long datagrams) = (node.Steps, 0);
         network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
         {
@@ -37,6 +38,11 @@ public sealed class IdleTests(ITestOutputHelper output)
             return true;
         };
         network.Run(TimeSpan.FromMinutes(1));
-        output.WriteLine($"{node.Steps - steps} wake-ups, {datagrams} datagrams");
+        output.WriteLine($"{node.Steps - steps} wake-ups, {datagrams} datagrams in a minute");
+        Assert.InRange(datagrams, 1, (Peers * 4 * 7) + 20);
+
+        // It wakes up for what arrives, and five times in ten seconds for what it sends itself, not once for each peer.
+        long arrivals = datagrams / 2;
+        Assert.InRange(node.Steps - steps, 1, arrivals + 60);
     }
 }

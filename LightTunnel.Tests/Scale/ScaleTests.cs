@@ -11,6 +11,7 @@ namespace LightTunnel.Tests.Scale;
 /// What a server costs must grow no faster than the number of its clients. Ratios and bytes are asserted; the figures for docs/performance.md are put out.
 /// LIGHTTUNNEL_SCALE=10000 lets the large storm be as large.
 /// </summary>
+[Collection(nameof(Alone))]
 public sealed class ScaleTests(ITestOutputHelper output)
 {
     private const int Few = 150;
