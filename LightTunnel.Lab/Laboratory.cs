@@ -13,6 +13,10 @@ internal sealed class Laboratory : IAsyncDisposable
 {
     private const string UplinkName = "wan";
 
+    /// <summary>The laboratory's internet carries packets as a wire does: one at a time, none longer than the MTU.</summary>
+    private static readonly DataPathOptions WireOptions = new() { Queues = 1, Offloads = Offloads.None };
+
+
     private readonly string _prefix = LeftOvers.NextPrefix();
     private readonly string _folder;
     private readonly InternetPump _pump;
@@ -149,7 +153,7 @@ internal sealed class Laboratory : IAsyncDisposable
 
         ITunDevice device = NetworkNamespace.Run(namespaceName, () =>
         {
-            ITunDevice created = new TunDeviceFactory().Create(UplinkName);
+            ITunDevice created = new TunDeviceFactory().Create(UplinkName, WireOptions);
             created.Configure(addresses, spec.Conditions.Mtu);
             return created;
         });

@@ -11,6 +11,9 @@ namespace LightTunnel.Lab;
 /// </summary>
 internal static partial class LeftOvers
 {
+    /// <summary>Where wireguard-go has a control socket for each of its interfaces, those in other namespaces included.</summary>
+    public const string WireGuardFolder = "/var/run/wireguard";
+
     private const string NamespaceFolder = "/run/netns";
 
     private static int s_lastNumber;
@@ -20,16 +23,20 @@ internal static partial class LeftOvers
         string.Create(CultureInfo.InvariantCulture, $"lt{Environment.ProcessId}.{Interlocked.Increment(ref s_lastNumber)}-");
 
     /// <summary>Namespaces whose names begin so.</summary>
-    public static IReadOnlyList<string> Namespaces(string prefix) => !Directory.Exists(NamespaceFolder) ? [] :
-        [.. Directory.EnumerateFiles(NamespaceFolder).Select(path => Path.GetFileName(path)).Where(name => name.StartsWith(prefix, StringComparison.Ordinal))];
+    public static IReadOnlyList<string> Namespaces(string prefix) => FilesIn(NamespaceFolder, prefix);
 
-    /// <summary>Removes the namespaces, their processes and the folders of laboratories whose process is gone. Needs root.</summary>
+    /// <summary>Control sockets of wireguard-go whose names begin so.</summary>
+    public static IReadOnlyList<string> WireGuardSockets(string prefix) => FilesIn(WireGuardFolder, prefix);
+
+    /// <summary>Removes the namespaces, their processes, the folders and the control sockets of laboratories whose process is gone. Needs root.</summary>
     public static void Remove()
     {
         foreach (string name in Namespaces("lt").Where(IsOrphan))
             RemoveNamespace(name);
         foreach (string folder in Directory.EnumerateDirectories(Path.GetTempPath(), "lt*").Where(path => IsOrphan(Path.GetFileName(path))))
             Directory.Delete(folder, recursive: true);
+        foreach (string name in WireGuardSockets("lt").Where(IsOrphan))
+            File.Delete(Path.Combine(WireGuardFolder, name));
     }
 
     /// <summary>Removes a namespace of a laboratory and every process in it.</summary>
@@ -46,6 +53,9 @@ internal static partial class LeftOvers
             // Another laboratory that starts at the same moment was faster.
         }
     }
+
+    private static IReadOnlyList<string> FilesIn(string folder, string prefix) => !Directory.Exists(folder) ? [] :
+        [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => name.StartsWith(prefix, StringComparison.Ordinal))];
 
     private static void Kill(int processId)
     {

@@ -17,11 +17,28 @@ var shell = new Command("shell", "Leaves you at the PowerShell prompt of one of 
 shell.SetAction((result, token) => PromptOnNode.RunAsync(result.GetRequiredValue(nodeArgument), result.GetValue(bareOption), Console.Out, token));
 
 var roundsOption = new Option<int>("--rounds") { Description = "How often everything is measured", DefaultValueFactory = _ => 3 };
-var secondsOption = new Option<int>("--seconds") { Description = "How long each TCP stream runs", DefaultValueFactory = _ => 5 };
+var secondsOption = new Option<int>("--seconds") { Description = "How long each measurement runs", DefaultValueFactory = _ => 5 };
 var wireGuardOption = new Option<string>("--wireguard-go") { Description = "The program to compare with", DefaultValueFactory = _ => "wireguard-go" };
-var bench = new Command("bench", "Measures a network beside wireguard-go on the same machines and prints a table.") { roundsOption, secondsOption, wireGuardOption };
+var onlyOption = new Option<string[]>("--only") { Description = "A part of the names of the rows that are wanted; may be given several times" };
+var variantOption = new Option<string[]>("--variant")
+{
+    Description = "Measures LightTunnel with other settings too, in rows of their own: \"name=arguments of Start-LtServer and Connect-LtNetwork\"",
+    DefaultValueFactory = _ => ["WireGuard suite=-Cipher WireGuard"],
+};
+var outputOption = new Option<string?>("--output") { Description = "Also writes the figures into this document, between its two markers" };
+var bench = new Command("bench", "Measures a network beside wireguard-go on the same machine and prints a table.")
+{
+    roundsOption, secondsOption, wireGuardOption, onlyOption, variantOption, outputOption,
+};
 bench.SetAction((result, token) => Benchmark.RunAsync(
-    new BenchmarkOptions(result.GetValue(roundsOption), result.GetValue(secondsOption), result.GetRequiredValue(wireGuardOption)), Console.Out, token));
+    new BenchmarkOptions(result.GetValue(roundsOption), result.GetValue(secondsOption), result.GetRequiredValue(wireGuardOption))
+    {
+        Only = result.GetValue(onlyOption) ?? [],
+        Variants = [.. (result.GetValue(variantOption) ?? []).Select(Variant.Parse)],
+        Output = result.GetValue(outputOption),
+    },
+    Console.Out,
+    token));
 
 var matrixRoundsOption = new Option<int>("--rounds") { Description = "How often each pair is measured", DefaultValueFactory = _ => 1 };
 var matrixTimeoutOption = new Option<int>("--timeout") { Description = "Seconds after which a pair counts as relayed", DefaultValueFactory = _ => 20 };
@@ -47,8 +64,9 @@ try
         .InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false }, stop.Token)
         .ConfigureAwait(false);
 }
-catch (OperationCanceledException) when (stop.IsCancellationRequested)
+catch (Exception) when (stop.IsCancellationRequested)
 {
+    // Ctrl+C ends the programs that run in the laboratory as well, and what misses them fails in its own way.
     Console.Error.WriteLine("Stopped.");
     return 130;
 }

@@ -30,7 +30,10 @@ internal static class SetupCheck
 
     /// <summary>What the benchmarks need besides.</summary>
     public static IReadOnlyList<Requirement> ForBench(string wireGuardGo) =>
-        [Program("ping", "iputils-ping"), Program("iperf3", "iperf3"), Program(wireGuardGo, "wireguard-go"), Program("wg", "wireguard-tools")];
+    [
+        Program("ping", "iputils-ping"), Program("iperf3", "iperf3"), Program("ethtool", "ethtool"), Program("taskset", "util-linux"),
+        Program(wireGuardGo, "wireguard-go"), Program("wg", "wireguard-tools"),
+    ];
 
     /// <exception cref="LabException">One of the <see cref="Essentials"/> is missing.</exception>
     public static void ThrowIfImpossible()

@@ -19,7 +19,7 @@ public sealed class Prerequisites
         try
         {
             if (OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess)
-                SetupCheck.Provide(SetupCheck.Essentials().Concat(SetupCheck.ForDemo()).Concat(SetupCheck.ForInterop()).Where(requirement => requirement.Package is not null), Console.Error);
+                SetupCheck.Provide(SetupCheck.Essentials().Concat(SetupCheck.ForDemo()).Concat(SetupCheck.ForBench("wireguard-go")).Where(requirement => requirement.Package is not null), Console.Error);
         }
         catch (LabException exception)
         {
@@ -32,6 +32,9 @@ public sealed class Prerequisites
 
     /// <summary>Skips the test unless wireguard-go can run here.</summary>
     internal static void SkipUnlessInterop() => SkipUnless([.. SetupCheck.ForDemo(), .. SetupCheck.ForInterop()]);
+
+    /// <summary>Skips the test unless the benchmarks can run here.</summary>
+    internal static void SkipUnlessBench() => SkipUnless(SetupCheck.ForBench("wireguard-go"));
 
     /// <summary>The first thing that is missing, or null.</summary>
     internal static Requirement? FirstMissing(IEnumerable<Requirement> more) =>

@@ -2,6 +2,7 @@ using System.Text;
 using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
 
@@ -71,7 +72,10 @@ public static class ConfigurationFile
             ["name"] = static (settings, entry) => settings with { Name = entry.Text() },
             ["listenPort"] = static (settings, entry) => settings with { ListenPort = entry.Number() },
             ["mtu"] = static (settings, entry) => settings with { Mtu = entry.Number() },
+            ["cipher"] = static (settings, entry) => settings with { Cipher = entry.Choice<CipherPolicy>() },
             ["interfaceName"] = static (settings, entry) => settings with { InterfaceName = entry.Text() },
+            ["queues"] = static (settings, entry) => settings with { Queues = entry.Number() },
+            ["disableOffload"] = static (settings, entry) => settings with { DisableOffload = entry.Flag() },
             ["statePath"] = static (settings, entry) => settings with { StatePath = entry.Text() },
             ["logPath"] = static (settings, entry) => settings with { LogPath = entry.Text() },
             ["logLevel"] = static (settings, entry) => settings with { LogLevel = entry.Choice<LogLevel>() },

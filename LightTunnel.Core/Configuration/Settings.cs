@@ -1,5 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
 
@@ -29,8 +30,17 @@ public abstract record TunnelSettings
     /// <summary>MTU of the tunnel interface, bytes.</summary>
     public int? Mtu { get; init; }
 
+    /// <summary>Which cipher suites are used with nodes that know more than WireGuard's.</summary>
+    public CipherPolicy? Cipher { get; init; }
+
     /// <summary>Name of the tunnel interface.</summary>
     public string? InterfaceName { get; init; }
+
+    /// <summary>Pairs of threads that packets are worked on by.</summary>
+    public int? Queues { get; init; }
+
+    /// <summary>Hands every packet over by itself, as a system without offloads does.</summary>
+    public bool? DisableOffload { get; init; }
 
     /// <summary>Folder for identity and leases.</summary>
     public string? StatePath { get; init; }

@@ -101,7 +101,9 @@ internal static class SettingsResolver
             NetworkKey = check.Read(nameof(settings.NetworkKey), settings.NetworkKey, SettingValues.NetworkKey),
             ClientIsolation = settings.ClientIsolation ?? false,
             Mtu = settings.Mtu,
+            Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,
+            DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
             LogLevel = settings.LogLevel ?? LogLevel.Information,
         };
@@ -151,7 +153,9 @@ internal static class SettingsResolver
             PortMapping = settings.PortMapping ?? true,
             ListenPort = settings.ListenPort ?? 0,
             Mtu = settings.Mtu,
+            Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,
+            DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
             LogLevel = settings.LogLevel ?? LogLevel.Information,
         };
@@ -163,7 +167,10 @@ internal static class SettingsResolver
             Name = parameters.Name ?? file.Name,
             ListenPort = parameters.ListenPort ?? file.ListenPort,
             Mtu = parameters.Mtu ?? file.Mtu,
+            Cipher = parameters.Cipher ?? file.Cipher,
             InterfaceName = parameters.InterfaceName ?? file.InterfaceName,
+            Queues = parameters.Queues ?? file.Queues,
+            DisableOffload = parameters.DisableOffload ?? file.DisableOffload,
             StatePath = parameters.StatePath ?? file.StatePath,
             LogPath = parameters.LogPath ?? file.LogPath,
             LogLevel = parameters.LogLevel ?? file.LogLevel,
@@ -180,8 +187,17 @@ internal static class SettingsResolver
             check.Guard(nameof(settings.ListenPort), 0, () => SettingValues.Number("ListenPort", port, 0, ushort.MaxValue));
         if (settings.Mtu is { } mtu)
             check.Guard(nameof(settings.Mtu), 0, () => SettingValues.Number("Mtu", mtu, TunnelOptions.MinimumMtu, TunnelOptions.MaximumMtu));
+        if (settings.Queues is { } queues)
+            check.Guard(nameof(settings.Queues), 0, () => SettingValues.Number("Queues", queues, 1, DataPathOptions.MaximumQueues));
         CheckChoice(check, nameof(settings.LogLevel), settings.LogLevel, "log level");
+        CheckChoice(check, nameof(settings.Cipher), settings.Cipher, "cipher policy");
     }
+
+    private static DataPathOptions DataPathOf(TunnelSettings settings) => new()
+    {
+        Queues = settings.Queues ?? DataPathOptions.Default.Queues,
+        Offloads = settings.DisableOffload == true ? Offloads.None : Offloads.All,
+    };
 
     private static void CheckChoice<TEnum>(SettingsCheck check, string key, TEnum? choice, string what)
         where TEnum : struct, Enum

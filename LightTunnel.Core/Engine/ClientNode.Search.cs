@@ -1,7 +1,5 @@
 using LightTunnel.Membership;
 using LightTunnel.Packets;
-using LightTunnel.Traversal;
-using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
 

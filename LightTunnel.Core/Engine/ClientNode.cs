@@ -49,7 +49,7 @@ internal sealed partial class ClientNode : Node
     public ClientNode(
         ClientOptions options, PrivateKey identity, IReadOnlyList<TunnelAddress> lastAddresses, Action<IReadOnlyList<InterfaceAddress>>? save,
         INameResolver resolver, ILocalAddressSource addresses, NodeServices services)
-        : base(identity, options.NetworkKey, services)
+        : base(identity, options.NetworkKey, options.Cipher, services)
     {
         State = TunnelState.Connecting;
         _options = options;
@@ -63,7 +63,8 @@ internal sealed partial class ClientNode : Node
         LongestPacket = options.Mtu ?? 0;
         _paths = new DirectPaths(options, identity, addresses, _members, services, this);
         _addressWatch = addresses.Watch(() => Post(() => OnNetworkChanged(isCertain: false)));
-        _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server" };
+        // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
+        _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server", PreferredSuite = CipherSuite.Aegis256 };
         Link link = Links.Add(options.ServerKey, options.NetworkKey);
         link.Owner = _server;
         _server.Link = link;
@@ -321,7 +322,14 @@ internal sealed partial class ClientNode : Node
         var session = new ControlSession(conversation, Time, frame => SendFrame(_server.Link!, frame), message => OnMessage(conversation, message));
         _server.Session = session;
         _registeredSince = Timestamp;
-        session.Send(new RegisterMessage { Name = _options.Name, RequestedAddresses = _requested, SoftwareVersion = SoftwareVersion.Text, AsksForMembers = true });
+        session.Send(new RegisterMessage
+        {
+            Name = _options.Name,
+            RequestedAddresses = _requested,
+            SoftwareVersion = SoftwareVersion.Text,
+            PreferredSuite = PreferredSuite,
+            AsksForMembers = true,
+        });
         Schedule(_server, _registeredSince);
     }
 
@@ -389,6 +397,7 @@ internal sealed partial class ClientNode : Node
         _server.MemberId = Leases.ServerMemberId;
         _server.Name = registered.ServerName;
         _server.Version = registered.SoftwareVersion;
+        _server.PreferredSuite = registered.PreferredSuite;
         _server.Addresses = [.. registered.ServerAddresses];
         foreach (Peer peer in _members.All.Append(_server))
             peer.Mtu = mtu;
@@ -405,6 +414,8 @@ internal sealed partial class ClientNode : Node
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
             NetworkName, _options.Name, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
         FindServer();
+        if (_server.Link!.Suite is { } suite && suite != SuiteFor(_server.Link))
+            _server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
         MapPort();
         _paths.OnRegistered(registered, _server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connected.TrySetResult();

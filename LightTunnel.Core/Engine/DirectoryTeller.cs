@@ -1,5 +1,4 @@
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 
 namespace LightTunnel.Engine;
 

@@ -92,6 +92,7 @@ internal sealed class MemberPeers(TimeProvider time)
         peer.MemberId = entry.MemberId;
         peer.Name = entry.Name;
         peer.Version = entry.SoftwareVersion;
+        peer.PreferredSuite = entry.PreferredSuite;
         peer.IsListedOnline = entry.Online;
         peer.Online = online;
         return routes;

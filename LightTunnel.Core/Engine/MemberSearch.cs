@@ -2,7 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Traversal;
-using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
 
@@ -109,7 +108,7 @@ internal sealed class MemberSearch(TimeProvider time)
     /// <summary>The server says that a subject is nobody's: the packets that waited for it.</summary>
     public IEnumerable<byte[]> OnUnknown(MemberSubject subject, long now)
     {
-        IEnumerable<byte[]> packets = OnAnswered(subject) ?? [];
+        IEnumerable<byte[]> packets = OnAnswered(subject) ?? new Queue<byte[]>();
         if (_unknown.Count < MaximumUnknown && _unknown.TryAdd(subject, now + time.Ticks(UnknownFor)))
             _unknownOrder.Enqueue((subject, now + time.Ticks(UnknownFor)));
         return packets;
@@ -137,7 +136,7 @@ internal sealed class MemberSearch(TimeProvider time)
             _order.Dequeue();
             if (_wanted.GetValueOrDefault(first.Subject) != first)
                 continue;
-            packets = OnAnswered(first.Subject) ?? [];
+            packets = OnAnswered(first.Subject) ?? new Queue<byte[]>();
             return true;
         }
 
@@ -187,7 +186,7 @@ internal sealed class MemberSearch(TimeProvider time)
 
     private long NextQuestion() => _askedAt == long.MinValue ? long.MinValue : _askedAt + time.Ticks(_asked.Count > 0 ? Patience : Interval);
 
-    private IEnumerable<byte[]>? OnAnswered(MemberSubject subject)
+    private Queue<byte[]>? OnAnswered(MemberSubject subject)
     {
         _asked.Remove(subject);
         if (!_wanted.Remove(subject, out Wanted? wanted))

@@ -21,6 +21,9 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
 
     /// <summary>Has the router forward a port to the node; a client's.</summary>
     public IPortMapper PortMapper { get; init; } = new NoPortMapper();
+
+    /// <summary>True when this machine's processor is fast at AEGIS-256.</summary>
+    public bool HasAesInstructions { get; init; } = Sodium.HasAesInstructions;
 }
 
 /// <summary>
@@ -58,10 +61,11 @@ internal abstract partial class Node : ILinkHost, IDisposable
     private volatile Action? _wake;
     private volatile int _longestPacket = TunnelOptions.OrdinaryMtu;
 
-    protected Node(PrivateKey identity, PresharedKey networkKey, NodeServices services)
+    protected Node(PrivateKey identity, PresharedKey networkKey, CipherPolicy cipher, NodeServices services)
     {
         Services = services;
         NetworkKey = networkKey;
+        PreferredSuite = cipher == CipherPolicy.Auto && services.HasAesInstructions ? CipherSuite.Aegis256 : CipherSuite.WireGuard;
         _inbox = new Inbox(InboxCapacity, Wake);
         _icmpLimiter = new RateLimiter(services.Time, TimeSpan.FromMilliseconds(10), burst: 50);
         _ownDestinationLimiter = new RateLimiter(services.Time, TimeSpan.FromSeconds(10));
@@ -126,6 +130,9 @@ internal abstract partial class Node : ILinkHost, IDisposable
 
     /// <summary>The network's key, mixed into every handshake.</summary>
     protected PresharedKey NetworkKey { get; }
+
+    /// <summary>The suite that this node uses with nodes that prefer it too; with all others it uses WireGuard's.</summary>
+    protected CipherSuite PreferredSuite { get; }
 
     /// <summary>Every peer that is known, the server included.</summary>
     public abstract IEnumerable<Peer> Peers { get; }
@@ -260,6 +267,9 @@ internal abstract partial class Node : ILinkHost, IDisposable
 
     /// <inheritdoc/>
     public abstract bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey);
+
+    /// <inheritdoc/>
+    public CipherSuite SuiteFor(Link link) => link.Owner is Peer peer && peer.PreferredSuite == PreferredSuite ? PreferredSuite : CipherSuite.WireGuard;
 
     /// <inheritdoc/>
     public void SessionEstablished(Link link)

@@ -68,6 +68,23 @@ internal sealed class PacketCounters
     /// <summary>Sealed bytes passed on for others.</summary>
     public long RelayedBytes;
 
+    /// <summary>What several threads counted together.</summary>
+    public static PacketCounters Sum(IEnumerable<PacketCounters> counters)
+    {
+        var sum = new PacketCounters();
+        foreach (PacketCounters one in counters)
+        {
+            sum.Packets += Volatile.Read(ref one.Packets);
+            sum.Bytes += Volatile.Read(ref one.Bytes);
+            sum.RelayedPackets += Volatile.Read(ref one.RelayedPackets);
+            sum.RelayedBytes += Volatile.Read(ref one.RelayedBytes);
+            for (int reason = 0; reason < Reasons; reason++)
+                sum._dropped[reason] += Volatile.Read(ref one._dropped[reason]);
+        }
+
+        return sum;
+    }
+
     /// <summary>Counts one dropped packet.</summary>
     public void Drop(DropReason reason) => _dropped[(int)reason]++;
 

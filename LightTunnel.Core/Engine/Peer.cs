@@ -46,6 +46,9 @@ internal sealed class Peer : IScheduled
     /// <summary>LightTunnel version of the peer, null when unknown.</summary>
     public string? Version { get; set; }
 
+    /// <summary>The suite that the peer prefers, as it told; WireGuard's until it did.</summary>
+    public CipherSuite PreferredSuite { get; set; }
+
     /// <summary>True for the network's server.</summary>
     public bool IsServer { get; init; }
 

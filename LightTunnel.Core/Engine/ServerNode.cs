@@ -54,7 +54,7 @@ internal sealed class ServerNode : Node
     public ServerNode(
         ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, Action<Leases>? save, ILocalAddressSource addresses,
         NodeServices services)
-        : base(identity, networkKey, services)
+        : base(identity, networkKey, options.Cipher, services)
     {
         _options = options;
         _leases = leases;
@@ -317,6 +317,7 @@ internal sealed class ServerNode : Node
         peer.MemberId = lease.MemberId;
         peer.Name = lease.Name;
         peer.Version = register.SoftwareVersion;
+        peer.PreferredSuite = register.PreferredSuite;
         peer.Addresses = [.. lease.Addresses];
         peer.Mtu = _mtu;
         session.Registered = true;
@@ -335,6 +336,7 @@ internal sealed class ServerNode : Node
             ObservedEndpoint = peer.Path.Endpoint,
             ClientIsolation = _options.ClientIsolation,
             SoftwareVersion = SoftwareVersion.Text,
+            PreferredSuite = PreferredSuite,
             ObserverPort = _observer.Port,
             ObserverAddresses = _observer.Addresses,
         });
@@ -433,6 +435,7 @@ internal sealed class ServerNode : Node
         PublicKey = peer.Key,
         Online = peer.Online,
         SoftwareVersion = peer.Version ?? string.Empty,
+        PreferredSuite = peer.PreferredSuite,
     });
 
     /// <summary>Whom a member that tells how it is reached may be introduced to now: everybody in a small network, otherwise those whom it was before.</summary>

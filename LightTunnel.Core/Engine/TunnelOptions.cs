@@ -10,7 +10,7 @@ namespace LightTunnel.Engine;
 /// <summary>What a server and a client have in common: everything that is needed to start one, already checked.</summary>
 internal abstract record TunnelOptions
 {
-    /// <summary>The MTU inside when nobody asks for another: with every header, relayed over IPv6, a packet still fits in 1492 bytes.</summary>
+    /// <summary>The MTU inside when nobody asks for another: sealed in either suite, a packet fits in 1500 bytes over IPv6, or relayed over IPv4.</summary>
     public const int DefaultMtu = 1400;
 
     /// <summary>Of an interface that nobody has said anything about; buffers are never smaller.</summary>
@@ -31,8 +31,14 @@ internal abstract record TunnelOptions
     /// <summary>MTU of the tunnel interface, bytes; null takes the server's, or <see cref="DefaultMtu"/>.</summary>
     public int? Mtu { get; init; }
 
+    /// <summary>Which cipher suites are used with nodes that know more than WireGuard's.</summary>
+    public CipherPolicy Cipher { get; init; }
+
     /// <summary>Name of the tunnel interface; null lets the first free "lt0", "lt1", ... be chosen.</summary>
     public string? InterfaceName { get; init; }
+
+    /// <summary>Queues and offloads.</summary>
+    public DataPathOptions DataPath { get; init; } = DataPathOptions.Default;
 
     /// <summary>Folder in which this node keeps its identity and leases.</summary>
     public required string StatePath { get; init; }

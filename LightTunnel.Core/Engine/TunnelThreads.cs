@@ -1,35 +1,34 @@
 using LightTunnel.Diagnostics;
-using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 
 namespace LightTunnel.Engine;
 
 /// <summary>
-/// The three threads of one tunnel (docs/architecture.md, "Threads"). They outlive the caller's pipeline and runspace, and never let
-/// an exception escape: the first one ends the tunnel by <paramref name="failed"/>.
+/// The threads of one tunnel (docs/architecture.md, "Threads"): the control loop, and for each queue one that sends and one that receives. They outlive
+/// the caller's pipeline and runspace, and never let an exception escape: the first one ends the tunnel by <paramref name="failed"/>.
 /// </summary>
+/// <param name="node">The node.</param>
+/// <param name="tun">The virtual interface, with at least as many queues as the transport.</param>
+/// <param name="transport">The UDP socket.</param>
+/// <param name="time">The clock.</param>
+/// <param name="failed">Called with what ended a thread.</param>
 internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTransport transport, TimeProvider time, Action<Exception> failed) : IDisposable
 {
-    private const int BatchCapacity = 64;
-
-    /// <summary>Room for what stands around an inner packet: relay header, transport header, padding and tag.</summary>
-    private const int DatagramOverhead = RelayHeader.Size + 16 + 16 + 16;
-
     /// <summary>The control loop wakes up at least this often: after the machine has slept, its network must work again within two seconds.</summary>
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
     private readonly AutoResetEvent _work = new(initialState: false);
-    private readonly OutboundPath _outbound = new(node);
-    private readonly InboundPath _inbound = new(node);
+    private readonly OutboundPath[] _outbound = [.. Enumerable.Range(0, tun.Queues).Select(_ => new OutboundPath(node))];
+    private readonly InboundPath[] _inbound = [.. Enumerable.Range(0, transport.Queues).Select(_ => new InboundPath(node))];
     private Thread[] _threads = [];
     private volatile bool _stopping;
 
-    /// <summary>What the TUN thread counted.</summary>
-    public PacketCounters Outbound => _outbound.Counters;
+    /// <summary>What the threads that send counted.</summary>
+    public PacketCounters Outbound => PacketCounters.Sum(_outbound.Select(path => path.Counters));
 
-    /// <summary>What the UDP thread counted.</summary>
-    public PacketCounters Inbound => _inbound.Counters;
+    /// <summary>What the threads that receive counted.</summary>
+    public PacketCounters Inbound => PacketCounters.Sum(_inbound.Select(path => path.Counters));
 
     /// <summary>Starts all threads.</summary>
     /// <param name="name">The tunnel's name, for the threads'.</param>
@@ -39,8 +38,8 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
         _threads =
         [
             Run($"LightTunnel {name} control", ControlLoop),
-            Run($"LightTunnel {name} udp", ReceiveLoop),
-            Run($"LightTunnel {name} tun", SendLoop),
+            .. _inbound.Select((path, queue) => Run($"LightTunnel {name} udp {queue}", () => ReceiveLoop(path, queue))),
+            .. _outbound.Select((path, queue) => Run($"LightTunnel {name} tun {queue}", () => SendLoop(path, queue))),
         ];
     }
 
@@ -112,36 +111,44 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
         }
     }
 
-    private void ReceiveLoop()
+    private void ReceiveLoop(InboundPath path, int queue)
     {
-        PacketBatch received = MakeBatch(DatagramOverhead);
-        PacketBatch forward = MakeBatch(DatagramOverhead);
-        while (transport.Receive(received))
+        var buffers = new InboundBuffers(node.LongestPacket, transport.ReceivesTrains);
+        while (transport.Receive(buffers.Datagrams, queue))
         {
-            _inbound.Process(received, forward);
-            tun.Write(received);
-            if (forward.Count > 0)
-                transport.Send(forward);
-            if (received.MaxPacketLength - DatagramOverhead < node.LongestPacket)
-                (received, forward) = (MakeBatch(DatagramOverhead), MakeBatch(DatagramOverhead));
+            for (int next = 0; next < buffers.Datagrams.Count;)
+            {
+                next = path.Process(buffers.Datagrams, next, buffers.Packets, buffers.Forward);
+                if (buffers.Packets.Count > 0)
+                    tun.Write(buffers.Packets, queue);
+                if (buffers.Forward.Count > 0)
+                    transport.Send(buffers.Forward, queue);
+            }
+
+            if (buffers.LongestPacket < node.LongestPacket)
+                buffers = new InboundBuffers(node.LongestPacket, transport.ReceivesTrains);
         }
 
         if (!_stopping)
             throw new LightTunnelException(LightTunnelError.Internal, "The UDP socket was closed.", "Start the tunnel again.");
     }
 
-    private void SendLoop()
+    private void SendLoop(OutboundPath path, int queue)
     {
-        PacketBatch packets = MakeBatch(0);
-        var replies = new PacketBatch(BatchCapacity, TunnelOptions.MinimumMtu);
-        while (tun.Read(packets))
+        var buffers = new OutboundBuffers(node.LongestPacket, tun.ReadsSuperPackets);
+        while (tun.Read(buffers.Packets, queue))
         {
-            _outbound.Process(packets, replies);
-            transport.Send(packets);
-            if (replies.Count > 0)
-                tun.Write(replies);
-            if (packets.MaxPacketLength < node.LongestPacket)
-                packets = MakeBatch(0);
+            for (int next = 0; next < buffers.Packets.Count;)
+            {
+                next = path.Process(buffers.Packets, next, buffers.Datagrams, buffers.Replies);
+                transport.Send(buffers.Datagrams, queue % transport.Queues);
+                for (int i = 0; i < buffers.Replies.Count; i++)
+                    tun.Write(buffers.Replies.Packet(i));
+            }
+
+            // A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.
+            if (buffers.LongestPacket < node.LongestPacket)
+                buffers = new OutboundBuffers(node.LongestPacket, tun.ReadsSuperPackets);
         }
 
         if (!_stopping)
@@ -150,7 +157,4 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
                 LightTunnelError.TunUnavailable, $"The interface {tun.Name} is gone: somebody removed it.", "Start the tunnel again.") { Target = tun.Name };
         }
     }
-
-    /// <summary>A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.</summary>
-    private PacketBatch MakeBatch(int overhead) => new(BatchCapacity, node.LongestPacket + overhead);
 }

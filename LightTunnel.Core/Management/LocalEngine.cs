@@ -133,8 +133,9 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     private NodeServices OpenServices(TunnelOptions options, Undo undo)
     {
         TunnelLog log = undo.Add(new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath));
-        IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort));
-        ITunDevice tun = undo.Add(environment.TunDevices.Create(options.InterfaceName));
+        IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort, options.DataPath));
+        // A queue more than the socket has would bring nothing.
+        ITunDevice tun = undo.Add(environment.TunDevices.Create(options.InterfaceName, options.DataPath with { Queues = transport.Queues }));
         bool mapsPort = options is ClientOptions { PortMapping: true };
         return new NodeServices(environment.Time, tun, transport, log)
         {

@@ -64,6 +64,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             SentBytes = link?.SentBytes ?? 0,
             LastSeen = peer.LastReceivedTimestamp == 0 ? null : time.GetUtcNow() - time.GetElapsedTime(peer.LastReceivedTimestamp),
             LastHandshake = link?.LastHandshake,
+            Cipher = link?.Suite,
             Mtu = peer.Mtu,
             Routes = [.. peer.Addresses.Select(address => IpPrefix.Host(address).ToString())],
             Version = string.IsNullOrEmpty(peer.Version) ? null : peer.Version,

@@ -2,6 +2,7 @@ using System.Net;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Management;
 
@@ -171,6 +172,9 @@ public sealed record PeerStatus
 
     /// <summary>When keys were last agreed with the peer.</summary>
     public DateTimeOffset? LastHandshake { get; init; }
+
+    /// <summary>What packets are sealed with; null while there are no keys.</summary>
+    public CipherSuite? Cipher { get; init; }
 
     /// <summary>Largest inner packet to the peer, bytes.</summary>
     public int Mtu { get; init; }

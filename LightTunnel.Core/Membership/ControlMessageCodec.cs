@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Formats.Cbor;
 using LightTunnel.Packets;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
 
@@ -117,7 +118,7 @@ internal static class ControlMessageCodec
         Require(entry.Addresses.Count is >= 1 and <= ControlMessage.MaximumAddresses, "A member has 1 to 4 addresses.");
         var writer = new CborWriter(CborConformanceMode.Canonical);
         bool hasVersion = entry.SoftwareVersion.Length > 0;
-        writer.WriteStartMap(hasVersion ? 6 : 5);
+        writer.WriteStartMap(5 + (hasVersion ? 1 : 0) + SuiteCount(entry.PreferredSuite));
         writer.WriteInt32(1);
         writer.WriteUInt32(entry.MemberId);
         writer.WriteInt32(2);
@@ -134,6 +135,7 @@ internal static class ControlMessageCodec
             WriteVersion(writer, entry.SoftwareVersion);
         }
 
+        WriteSuite(writer, 7, entry.PreferredSuite);
         writer.WriteEndMap();
         return writer.Encode();
     }
@@ -147,7 +149,7 @@ internal static class ControlMessageCodec
     private static void Write(CborWriter writer, RegisterMessage message)
     {
         bool hasVersion = message.SoftwareVersion.Length > 0;
-        writer.WriteStartMap(4 + (hasVersion ? 1 : 0) + (message.AsksForMembers ? 1 : 0));
+        writer.WriteStartMap(4 + (hasVersion ? 1 : 0) + SuiteCount(message.PreferredSuite) + (message.AsksForMembers ? 1 : 0));
         WriteType(writer, MessageType.Register);
         writer.WriteInt32(1);
         writer.WriteInt32(message.Protocol);
@@ -161,6 +163,7 @@ internal static class ControlMessageCodec
             WriteVersion(writer, message.SoftwareVersion);
         }
 
+        WriteSuite(writer, 5, message.PreferredSuite);
         WriteFlag(writer, 6, message.AsksForMembers);
         writer.WriteEndMap();
     }
@@ -170,7 +173,7 @@ internal static class ControlMessageCodec
         message = null;
         if (!map.TryGetInt(1, 1, int.MaxValue, out int protocol) || !map.TryGetText(2, NodeName.MaximumLength, out string? name)
             || !NodeName.IsValid(name) || !map.TryGetAddresses(3, 0, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? addresses)
-            || !TryGetVersion(map, 4, out string? version) || !map.TryGetFlag(6, out bool asks))
+            || !TryGetVersion(map, 4, out string? version) || !TryGetSuite(map, 5, out CipherSuite suite) || !map.TryGetFlag(6, out bool asks))
         {
             return false;
         }
@@ -181,6 +184,7 @@ internal static class ControlMessageCodec
             Name = name,
             RequestedAddresses = addresses,
             SoftwareVersion = version,
+            PreferredSuite = suite,
             AsksForMembers = asks,
         };
         return true;
@@ -194,7 +198,8 @@ internal static class ControlMessageCodec
         bool hasObserver = message.ObserverPort != 0;
         bool hasAddresses = hasObserver && message.ObserverAddresses.Count > 0;
         writer.WriteStartMap(
-            8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0) + (hasObserver ? 1 : 0) + (hasAddresses ? 1 : 0));
+            8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0) + (hasObserver ? 1 : 0) + (hasAddresses ? 1 : 0)
+            + SuiteCount(message.PreferredSuite));
         WriteType(writer, MessageType.Registered);
         writer.WriteInt32(1);
         writer.WriteInt32(message.Protocol);
@@ -235,6 +240,7 @@ internal static class ControlMessageCodec
             CborValues.Write(writer, RequireFew(message.ObserverAddresses));
         }
 
+        WriteSuite(writer, 13, message.PreferredSuite);
         writer.WriteEndMap();
     }
 
@@ -248,7 +254,7 @@ internal static class ControlMessageCodec
             || !map.TryGetAddresses(6, 1, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? serverAddresses)
             || !map.TryGetInt(7, 576, ushort.MaxValue, out int mtu)
             || !map.TryGetEndpoint(8, out Transport.UdpEndpoint observed)
-            || !map.TryGetFlag(9, out bool isolation) || !TryGetVersion(map, 10, out string? version))
+            || !map.TryGetFlag(9, out bool isolation) || !TryGetVersion(map, 10, out string? version) || !TryGetSuite(map, 13, out CipherSuite suite))
         {
             return false;
         }
@@ -273,6 +279,7 @@ internal static class ControlMessageCodec
             ObservedEndpoint = observed,
             ClientIsolation = isolation,
             SoftwareVersion = version,
+            PreferredSuite = suite,
             ObserverPort = observerPort,
             ObserverAddresses = observers,
         };
@@ -317,7 +324,8 @@ internal static class ControlMessageCodec
         entry = null;
         if (!map.TryGetUInt32(1, 2, out uint member) || !map.TryGetText(2, NodeName.MaximumLength, out string? name) || !NodeName.IsValid(name)
             || !map.TryGetAddresses(3, 1, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? addresses)
-            || !map.TryGetKey(4, out WireGuard.PublicKey key) || !map.TryGetFlag(5, out bool online) || !TryGetVersion(map, 6, out string? version))
+            || !map.TryGetKey(4, out PublicKey key) || !map.TryGetFlag(5, out bool online) || !TryGetVersion(map, 6, out string? version)
+            || !TryGetSuite(map, 7, out CipherSuite suite))
         {
             return false;
         }
@@ -330,6 +338,7 @@ internal static class ControlMessageCodec
             PublicKey = key,
             Online = online,
             SoftwareVersion = version,
+            PreferredSuite = suite,
         };
         return true;
     }
@@ -383,6 +392,28 @@ internal static class ControlMessageCodec
         if (!map.TryGetText(key, MaximumVersionLength, out version))
             return false;
         version = CborValues.Printable(version, MaximumVersionLength);
+        return true;
+    }
+
+    private static int SuiteCount(CipherSuite suite) => suite == CipherSuite.WireGuard ? 0 : 1;
+
+    private static void WriteSuite(CborWriter writer, int key, CipherSuite suite)
+    {
+        if (suite == CipherSuite.WireGuard)
+            return;
+        writer.WriteInt32(key);
+        writer.WriteInt32((int)suite);
+    }
+
+    private static bool TryGetSuite(CborMap map, int key, out CipherSuite suite)
+    {
+        suite = CipherSuite.WireGuard;
+        if (!map.Contains(key))
+            return true;
+        if (!map.TryGetInt(key, 0, int.MaxValue, out int value))
+            return false;
+        if (Enum.IsDefined((CipherSuite)value))
+            suite = (CipherSuite)value;
         return true;
     }
 

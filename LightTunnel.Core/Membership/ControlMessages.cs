@@ -30,6 +30,9 @@ internal sealed record RegisterMessage : ControlMessage
     /// <summary>LightTunnel version of the client, for people; empty when unknown.</summary>
     public string SoftwareVersion { get; init; } = string.Empty;
 
+    /// <summary>The cipher suite that the client prefers, WireGuard's when it does not tell or tells one that this version does not know.</summary>
+    public CipherSuite PreferredSuite { get; init; }
+
     /// <summary>True when the client can ask for members: in a large network it is told of no others.</summary>
     public bool AsksForMembers { get; init; }
 }
@@ -66,6 +69,9 @@ internal sealed record RegisteredMessage : ControlMessage
 
     /// <summary>LightTunnel version of the server, for people; empty when unknown.</summary>
     public string SoftwareVersion { get; init; } = string.Empty;
+
+    /// <summary>The cipher suite that the server prefers, WireGuard's when it does not tell or tells one that this version does not know.</summary>
+    public CipherSuite PreferredSuite { get; init; }
 
     /// <summary>The UDP port at which the server also looks at its clients, so that they can measure their NAT (RFC 5780); 0 for none.</summary>
     public int ObserverPort { get; init; }
@@ -156,10 +162,14 @@ internal sealed record DirectoryEntry
     /// <summary>LightTunnel version of the member, for people; empty when unknown.</summary>
     public string SoftwareVersion { get; init; } = string.Empty;
 
+    /// <summary>The cipher suite that the member prefers, WireGuard's when it does not tell or tells one that this version does not know.</summary>
+    public CipherSuite PreferredSuite { get; init; }
+
     /// <summary>By value, addresses included.</summary>
     public bool Equals(DirectoryEntry? other) =>
         other is not null && MemberId == other.MemberId && Name == other.Name && PublicKey == other.PublicKey
-        && Online == other.Online && SoftwareVersion == other.SoftwareVersion && Addresses.SequenceEqual(other.Addresses);
+        && Online == other.Online && SoftwareVersion == other.SoftwareVersion && PreferredSuite == other.PreferredSuite
+        && Addresses.SequenceEqual(other.Addresses);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(MemberId, Name, Online);

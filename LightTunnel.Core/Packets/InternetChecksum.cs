@@ -25,17 +25,30 @@ internal static class InternetChecksum
         ulong sum = 0;
         ref byte start = ref MemoryMarshal.GetReference(data);
         int offset = 0;
-        if (Vector256.IsHardwareAccelerated && data.Length >= Vector256<byte>.Count)
+        if (Vector512.IsHardwareAccelerated && data.Length >= Vector512<byte>.Count)
         {
-            Vector256<ulong> lower = Vector256.Create(0xFFFF_FFFFUL);
-            Vector256<ulong> lanes = Vector256<ulong>.Zero;
+            Vector512<ulong> lower = Vector512.Create(0xFFFF_FFFFUL), evenLanes = default, oddLanes = default;
+            for (; offset <= data.Length - Vector512<byte>.Count; offset += Vector512<byte>.Count)
+            {
+                Vector512<ulong> words = Vector512.LoadUnsafe(ref start, (nuint)offset).AsUInt64();
+                evenLanes += words & lower;
+                oddLanes += words >> 32;
+            }
+
+            sum = Vector512.Sum(evenLanes + oddLanes);
+        }
+
+        if (Vector256.IsHardwareAccelerated && data.Length - offset >= Vector256<byte>.Count)
+        {
+            Vector256<ulong> lower = Vector256.Create(0xFFFF_FFFFUL), evenLanes = default, oddLanes = default;
             for (; offset <= data.Length - Vector256<byte>.Count; offset += Vector256<byte>.Count)
             {
                 Vector256<ulong> words = Vector256.LoadUnsafe(ref start, (nuint)offset).AsUInt64();
-                lanes += (words & lower) + (words >> 32);
+                evenLanes += words & lower;
+                oddLanes += words >> 32;
             }
 
-            sum = Vector256.Sum(lanes);
+            sum += Vector256.Sum(evenLanes + oddLanes);
         }
 
         for (; offset <= data.Length - 4; offset += 4)
@@ -74,7 +87,8 @@ internal static class InternetChecksum
     /// <summary>Folds a sum to 16 bits and complements it: what stands in a header's checksum field.</summary>
     public static ushort Finish(uint sum) => (ushort)~Fold(sum);
 
-    private static uint Fold(uint sum)
+    /// <summary>Folds a sum to 16 bits without complementing it.</summary>
+    public static uint Fold(uint sum)
     {
         sum = (sum & 0xFFFF) + (sum >> 16);
         return (sum & 0xFFFF) + (sum >> 16);

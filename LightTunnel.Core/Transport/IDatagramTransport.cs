@@ -4,8 +4,9 @@ using LightTunnel.Packets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// The UDP socket of a node, number 0, and a few further ones while a NAT makes them necessary: all are received from by one call.
-/// <see cref="Receive"/> belongs to one thread; everything else may be called from any.
+/// The UDP socket of a node, number 0, and a few further ones while a NAT makes them necessary. Socket 0 may have several queues, each with a share of the
+/// senders; the first queue receives from the further sockets as well. <see cref="Receive"/> belongs to one thread per queue; everything else may be called
+/// from any.
 /// </summary>
 internal interface IDatagramTransport : IDisposable
 {
@@ -18,19 +19,25 @@ internal interface IDatagramTransport : IDisposable
     /// <summary>True when the socket also speaks IPv6.</summary>
     bool SupportsIPv6 { get; }
 
+    /// <summary>Number of queues, at least 1.</summary>
+    int Queues { get; }
+
+    /// <summary>True when <see cref="Receive"/> hands over trains: slots then must take <see cref="PacketBatch.LongestReceived"/> bytes.</summary>
+    bool ReceivesTrains { get; }
+
     /// <summary>
     /// Blocks until at least one datagram is there, then takes what is waiting without blocking again, up to the batch's capacity.
     /// The batch is cleared first. Each slot's <see cref="PacketSlot.Endpoint"/> is the sender, its <see cref="PacketSlot.Socket"/> the socket that
-    /// it came to. A datagram too long for a slot is dropped.
+    /// it came to; a slot with a <see cref="PacketSlot.SegmentSize"/> is a train of several. A datagram too long for a slot is dropped.
     /// </summary>
     /// <returns>False once the transport is closed; true otherwise, also when the batch stayed empty.</returns>
-    bool Receive(PacketBatch batch);
+    bool Receive(PacketBatch batch, int queue = 0);
 
     /// <summary>
-    /// Sends every slot of non-zero length to its <see cref="PacketSlot.Endpoint"/> from its <see cref="PacketSlot.Socket"/>. Like the network
-    /// itself it never reports a lost datagram; unusable destinations and sockets that are not open are counted, not thrown.
+    /// Sends every slot of non-zero length, a datagram or a train of them, to its <see cref="PacketSlot.Endpoint"/> from its
+    /// <see cref="PacketSlot.Socket"/>. Like the network itself it never reports a lost datagram; unusable destinations and sockets that are not open are counted, not thrown.
     /// </summary>
-    void Send(PacketBatch batch);
+    void Send(PacketBatch batch, int queue = 0);
 
     /// <summary>Sends one datagram; for the control loop.</summary>
     void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0);
@@ -59,6 +66,8 @@ internal interface IDatagramTransport : IDisposable
 internal interface IDatagramTransportFactory
 {
     /// <summary>Binds the port on all local addresses, IPv6 and IPv4; 0 lets the system choose.</summary>
+    /// <param name="port">The port.</param>
+    /// <param name="options">How many queues and what offloads; null for what is best here.</param>
     /// <exception cref="Diagnostics.LightTunnelException">The port is taken or may not be used.</exception>
-    IDatagramTransport Open(int port);
+    IDatagramTransport Open(int port, DataPathOptions? options = null);
 }

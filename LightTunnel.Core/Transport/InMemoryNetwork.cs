@@ -207,7 +207,7 @@ internal sealed class InMemoryHost(InMemoryNetwork network, IPAddress address) :
     /// <inheritdoc cref="IDatagramTransportFactory.Open"/>
     public InMemoryTransport Open(int port) => network.Open(address, port);
 
-    IDatagramTransport IDatagramTransportFactory.Open(int port) => Open(port);
+    IDatagramTransport IDatagramTransportFactory.Open(int port, DataPathOptions? options) => Open(port);
 }
 
 /// <summary>A node's socket in an <see cref="InMemoryNetwork"/>. <see cref="TryReceive"/> drives a node without threads.</summary>
@@ -241,6 +241,12 @@ internal sealed class InMemoryTransport : IDatagramTransport
     public bool SupportsIPv6 => true;
 
     /// <inheritdoc/>
+    public int Queues => 1;
+
+    /// <inheritdoc/>
+    public bool ReceivesTrains => false;
+
+    /// <inheritdoc/>
     public long SendErrors => Interlocked.Read(ref _sendErrors);
 
     /// <summary>Gives this transport another address: roaming.</summary>
@@ -263,7 +269,7 @@ internal sealed class InMemoryTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public bool Receive(PacketBatch batch)
+    public bool Receive(PacketBatch batch, int queue = 0)
     {
         batch.Clear();
         lock (_waiting)
@@ -281,12 +287,12 @@ internal sealed class InMemoryTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public void Send(PacketBatch batch)
+    public void Send(PacketBatch batch, int queue = 0)
     {
         for (int i = 0; i < batch.Count; i++)
         {
-            if (batch[i].Length > 0)
-                Send(batch.Packet(i), batch[i].Endpoint, batch[i].Socket);
+            foreach (Span<byte> datagram in batch.Segments(i))
+                Send(datagram, batch[i].Endpoint, batch[i].Socket);
         }
     }
 

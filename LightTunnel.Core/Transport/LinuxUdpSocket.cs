@@ -27,9 +27,10 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     /// <param name="address">The one local address to bind; null for all.</param>
     /// <param name="port">The port to bind, 0 for any.</param>
     /// <param name="dualMode">True for both families, false for IPv4 only.</param>
+    /// <param name="sharesPort">True for a port that another socket of this transport has and shares.</param>
     /// <param name="error">The errno of what failed; 0 on success.</param>
     /// <returns>Null when the system refuses.</returns>
-    public static LinuxUdpSocket? TryOpen(IPAddress? address, int port, bool dualMode, out int error)
+    public static LinuxUdpSocket? TryOpen(IPAddress? address, int port, bool dualMode, bool sharesPort, out int error)
     {
         int descriptor = LibC.Socket(dualMode ? LibC.AF_INET6 : LibC.AF_INET, LibC.SOCK_DGRAM | LibC.SOCK_CLOEXEC, 0);
         if (descriptor < 0)
@@ -47,6 +48,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
             error = LibC.EAFNOSUPPORT;
         }
         else if ((dualMode && !LibC.TrySetOption(descriptor, LibC.IPPROTO_IPV6, LibC.IPV6_V6ONLY, 0))
+            || (sharesPort && !LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1))
             || LibC.Bind(descriptor, name, (uint)length) != 0
             || LibC.GetSocketName(descriptor, name, &nameLength) != 0)
         {
@@ -77,6 +79,15 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
                 LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, ordinary, size);
         }
     }
+
+    /// <summary>True when the kernel splits messages at UDP_SEGMENT (since 4.18); others would send them as one large datagram.</summary>
+    public bool KnowsSegmentation => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_UDP, LibC.UDP_SEGMENT, 0);
+
+    /// <summary>Lets the kernel hand over datagrams of one size from one sender as one message (UDP_GRO, since 5.0); false when it does not know how.</summary>
+    public bool TryReceiveTrains() => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_UDP, LibC.UDP_GRO, 1);
+
+    /// <summary>Lets other sockets of this user be bound to the same port from now on, if they ask for it (SO_REUSEPORT).</summary>
+    public bool TrySharePort() => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
 
     /// <summary>Closes the socket as soon as no thread is inside a call any more.</summary>
     public void Dispose() => Handle.Dispose();

@@ -16,12 +16,14 @@ internal readonly record struct RelayHeader(uint Source, uint Destination)
     /// <summary>First byte of a relayed datagram; WireGuard's own begin with 1 to 4.</summary>
     public const byte MessageType = 0x10;
 
+    /// <summary>Bytes of the shortest datagram with a header: what is sealed behind it is a keepalive at least.</summary>
+    public const int SmallestDatagram = Size + 32;
+
     /// <summary>Reads the header of a datagram that holds a WireGuard message (a keepalive at least), a probe or an answer behind it.</summary>
     public static bool TryRead(ReadOnlySpan<byte> datagram, out RelayHeader header)
     {
-        const int SmallestSealed = 32;
         header = default;
-        if (datagram.Length < Size + SmallestSealed || BinaryPrimitives.ReadUInt32BigEndian(datagram) != (uint)MessageType << 24)
+        if (datagram.Length < SmallestDatagram || BinaryPrimitives.ReadUInt32BigEndian(datagram) != (uint)MessageType << 24)
             return false;
         if (datagram[Size] is not ((>= 1 and <= 4) or 0x11 or 0x12))
             return false;

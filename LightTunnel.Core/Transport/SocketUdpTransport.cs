@@ -41,6 +41,12 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     public bool SupportsIPv6 { get; }
 
     /// <inheritdoc/>
+    public int Queues => 1;
+
+    /// <inheritdoc/>
+    public bool ReceivesTrains => false;
+
+    /// <inheritdoc/>
     public long SendErrors => Interlocked.Read(ref _sendErrors);
 
     /// <summary>Binds the port.</summary>
@@ -58,7 +64,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public bool Receive(PacketBatch batch)
+    public bool Receive(PacketBatch batch, int queue = 0)
     {
         batch.Clear();
         while (batch.Count == 0 && !_sockets.IsClosed)
@@ -101,13 +107,12 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     public int PortOf(int socket) => _sockets.Find(socket)?.Port ?? 0;
 
     /// <inheritdoc/>
-    public void Send(PacketBatch batch)
+    public void Send(PacketBatch batch, int queue = 0)
     {
         for (int i = 0; i < batch.Count; i++)
         {
-            ref PacketSlot slot = ref batch[i];
-            if (slot.Length > 0)
-                Send(batch.Packet(i), slot.Endpoint, slot.Socket);
+            foreach (Span<byte> datagram in batch.Segments(i))
+                Send(datagram, batch[i].Endpoint, batch[i].Socket);
         }
     }
 
@@ -207,9 +212,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         {
             do
             {
-                // One byte more than a slot takes (there is room behind it) tells a datagram that is too long.
-                Span<byte> memory = batch.Memory(batch.Count).Slice(PacketBatch.Headroom, batch.MaxPacketLength + 1);
-                int length = socket.ReceiveFrom(memory, SocketFlags.None, _sender);
+                int length = socket.ReceiveFrom(batch.FreePlace(0), SocketFlags.None, _sender);
                 if (length > 0 && length <= batch.MaxPacketLength)
                     batch.Commit(length, SocketAddressCodec.Read(_sender.Buffer.Span[.._sender.Size]), socket.Number);
                 _sender.Size = SocketAddressCodec.MaximumLength;

@@ -1,3 +1,5 @@
+using LightTunnel.Packets;
+
 namespace LightTunnel.Transport;
 
 /// <summary>Opens real UDP sockets: with the batched system calls on Linux, with the framework's socket elsewhere.</summary>
@@ -13,10 +15,10 @@ internal sealed class UdpTransportFactory : IDatagramTransportFactory
     internal const int FurtherSocketBufferSize = 256 * 1024;
 
     /// <inheritdoc/>
-    public IDatagramTransport Open(int port)
+    public IDatagramTransport Open(int port, DataPathOptions? options = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(port);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(port, ushort.MaxValue);
-        return OperatingSystem.IsLinux() ? LinuxUdpTransport.Open(port) : SocketUdpTransport.Open(port);
+        return OperatingSystem.IsLinux() ? LinuxUdpTransport.Open(port, options) : SocketUdpTransport.Open(port);
     }
 }

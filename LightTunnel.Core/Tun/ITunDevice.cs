@@ -4,7 +4,8 @@ namespace LightTunnel.Tun;
 
 /// <summary>
 /// A virtual network interface whose other end is this process: what the system sends into it is read here, what is written here
-/// arrives at the system. <see cref="Read"/> belongs to one thread; <see cref="Write(PacketBatch)"/> may be called from any.
+/// arrives at the system. It may have several queues: <see cref="Read"/> belongs to one thread per queue, <see cref="Write(PacketBatch, int)"/> to another one;
+/// everything else may be called from any.
 /// </summary>
 internal interface ITunDevice : IDisposable
 {
@@ -17,15 +18,25 @@ internal interface ITunDevice : IDisposable
     /// <summary>Longest packet in either direction, bytes.</summary>
     int Mtu { get; }
 
+    /// <summary>Number of queues, at least 1.</summary>
+    int Queues { get; }
+
+    /// <summary>True when <see cref="Read"/> hands over super-packets: slots then must take <see cref="PacketBatch.LongestReceived"/> bytes.</summary>
+    bool ReadsSuperPackets { get; }
+
     /// <summary>
     /// Blocks until at least one IP packet is there, then takes what is waiting without blocking again, up to the batch's capacity.
-    /// The batch is cleared first.
+    /// The batch is cleared first. A slot whose <see cref="PacketSlot.Offload"/> has a kind holds a super-packet, to be cut by a
+    /// <see cref="PacketSegmenter"/>; all other packets are complete.
     /// </summary>
     /// <returns>False once the device is closed; true otherwise, also when the batch stayed empty.</returns>
-    bool Read(PacketBatch batch);
+    bool Read(PacketBatch batch, int queue = 0);
 
-    /// <summary>Hands every slot of non-zero length to the system as one IP packet; packets the system refuses are counted.</summary>
-    void Write(PacketBatch batch);
+    /// <summary>
+    /// Hands every slot of non-zero length to the system as one IP packet; packets the system refuses are counted. Neighbours may be merged, which
+    /// changes their headers and the 16 bytes before each: these must be the batch's to change.
+    /// </summary>
+    void Write(PacketBatch batch, int queue = 0);
 
     /// <summary>Hands one IP packet to the system.</summary>
     void Write(ReadOnlySpan<byte> packet);
@@ -49,6 +60,7 @@ internal interface ITunDeviceFactory
 {
     /// <summary>Creates the interface, down and without addresses. An interface of that name left behind by a crash is taken over or removed.</summary>
     /// <param name="name">Name of the interface, or null to let the first free "lt0", "lt1", ... be chosen.</param>
+    /// <param name="options">How many queues and what offloads; null for what is best here.</param>
     /// <exception cref="Diagnostics.LightTunnelException">No privilege, no device node or driver, or the name is in use.</exception>
-    ITunDevice Create(string? name);
+    ITunDevice Create(string? name, DataPathOptions? options = null);
 }

@@ -17,6 +17,12 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     public string Name { get; } = name;
 
     /// <inheritdoc/>
+    public int Queues => 1;
+
+    /// <inheritdoc/>
+    public bool ReadsSuperPackets => false;
+
+    /// <inheritdoc/>
     public int InterfaceIndex { get; } = interfaceIndex;
 
     /// <inheritdoc/>
@@ -93,7 +99,7 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     }
 
     /// <inheritdoc/>
-    public bool Read(PacketBatch batch)
+    public bool Read(PacketBatch batch, int queue = 0)
     {
         batch.Clear();
         lock (_injected)
@@ -110,7 +116,7 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     }
 
     /// <inheritdoc/>
-    public void Write(PacketBatch batch)
+    public void Write(PacketBatch batch, int queue = 0)
     {
         for (int i = 0; i < batch.Count; i++)
         {
@@ -186,7 +192,7 @@ internal sealed class InMemoryTunDeviceFactory : ITunDeviceFactory
     }
 
     /// <inheritdoc cref="ITunDeviceFactory.Create"/>
-    public InMemoryTunDevice Create(string? name)
+    public InMemoryTunDevice Create(string? name, DataPathOptions? options = null)
     {
         lock (_devices)
         {
@@ -198,5 +204,5 @@ internal sealed class InMemoryTunDeviceFactory : ITunDeviceFactory
         }
     }
 
-    ITunDevice ITunDeviceFactory.Create(string? name) => Create(name);
+    ITunDevice ITunDeviceFactory.Create(string? name, DataPathOptions? options) => Create(name);
 }

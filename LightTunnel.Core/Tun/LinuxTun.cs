@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using System.Text;
 using LightTunnel.Packets;
@@ -20,25 +18,37 @@ internal sealed unsafe class LinuxTun : ITunDevice
     public const int MaximumNameLength = 15;
 
     private const string DevicePath = "/dev/net/tun";
-    private const nuint TUNSETIFF = 0x400454CA, TUNSETPERSIST = 0x400454CB;
-    private const short IFF_TUN = 0x0001, IFF_NO_PI = 0x1000;
+    private const nuint TUNSETIFF = 0x400454CA, TUNSETPERSIST = 0x400454CB, TUNSETOFFLOAD = 0x400454D0;
+    private const short IFF_TUN = 0x0001, IFF_MULTI_QUEUE = 0x0100, IFF_NO_PI = 0x1000, IFF_VNET_HDR = 0x4000;
+    private const nuint TUN_F_CSUM = 0x01, TUN_F_TSO4 = 0x02, TUN_F_TSO6 = 0x04, TUN_F_TSO_ECN = 0x08, TUN_F_USO4 = 0x20, TUN_F_USO6 = 0x40;
+    private const nuint TcpOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN, UdpOffloads = TUN_F_USO4 | TUN_F_USO6;
     private const int InterfaceRequestSize = 40; // struct ifreq: 16 bytes of name, 24 of union.
 
-    private readonly RouteNetlink _netlink;
-    private readonly CloseSignal _closed = new();
-    private bool _drained;
-    private long _writeErrors;
+    /// <summary>What stands around an inner packet when it travels through a relay: relay header, transport header and tag.</summary>
+    private const int DatagramOverhead = 44;
 
-    private LinuxTun(SafeFileHandle handle, RouteNetlink netlink, string name, int interfaceIndex)
+    /// <summary>IP and TCP headers without options.</summary>
+    private const int LeastTcpHeaders = 40;
+
+    /// <summary>What the kernel sets apart for headers in each super-packet (MAX_TCP_HEADER and one byte).</summary>
+    private const int KernelHeaderReserve = 321;
+
+    private readonly RouteNetlink _netlink;
+    private readonly CloseSignal _closed;
+    private readonly LinuxTunQueue[] _queues;
+
+    private LinuxTun(LinuxTunQueue[] queues, CloseSignal closed, RouteNetlink netlink, string name, int interfaceIndex, Offloads offloads)
     {
-        Handle = handle;
+        _queues = queues;
+        _closed = closed;
         _netlink = netlink;
         Name = name;
         InterfaceIndex = interfaceIndex;
+        Offloads = offloads;
     }
 
-    /// <summary>The interface's descriptor, non-blocking, owned by this object; for callers that do their own reading and writing.</summary>
-    public SafeFileHandle Handle { get; }
+    /// <summary>The first queue's descriptor, non-blocking, owned by this object; for callers that do their own reading and writing.</summary>
+    public SafeFileHandle Handle => _queues[0].Handle;
 
     /// <inheritdoc/>
     public string Name { get; }
@@ -50,135 +60,63 @@ internal sealed unsafe class LinuxTun : ITunDevice
     public int Mtu { get; private set; } = 1500;
 
     /// <inheritdoc/>
-    public long WriteErrors => Interlocked.Read(ref _writeErrors);
+    public int Queues => _queues.Length;
+
+    /// <inheritdoc/>
+    public bool ReadsSuperPackets => Offloads != Offloads.None;
+
+    /// <summary>Which of the TUN offloads this kernel has and were wanted.</summary>
+    public Offloads Offloads { get; }
+
+    /// <inheritdoc/>
+    public long WriteErrors => _queues.Sum(queue => queue.WriteErrors);
 
     /// <summary>Creates the interface in the calling thread's network namespace, down and without addresses.</summary>
     /// <param name="name">Its name; null takes the first free "lt0", "lt1", ...</param>
+    /// <param name="options">How many queues and what offloads; null for what is best here.</param>
     /// <exception cref="Diagnostics.LightTunnelException">No privilege, no device node, or the name is in use or impossible.</exception>
-    public static LinuxTun Create(string? name)
+    public static LinuxTun Create(string? name, DataPathOptions? options = null)
     {
         if (name is not null)
             CheckName(name);
-        int descriptor = LibC.Open(DevicePath, LibC.O_RDWR | LibC.O_NONBLOCK | LibC.O_CLOEXEC);
-        if (descriptor < 0)
-            throw CannotOpen(LibC.LastError);
-        var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        options ??= DataPathOptions.Default;
+        short flags = (short)(IFF_TUN | IFF_NO_PI | (options.Queues > 1 ? IFF_MULTI_QUEUE : 0));
+        var queues = new List<LinuxTunQueue>();
+        var closed = new CloseSignal();
         RouteNetlink? netlink = null;
         try
         {
-            // The kernel replaces %d by the first number that makes the name unique.
-            string given = Attach(descriptor, name ?? "lt%d", name);
+            (SafeFileHandle handle, string given, Offloads offloads) = Open(name, flags, options.Offloads);
+            queues.Add(new LinuxTunQueue(handle, closed, offloads));
             netlink = new RouteNetlink();
             // An interface that somebody made persistent and left is ours from here on.
-            LibC.IoControl(descriptor, TUNSETPERSIST, null);
+            LibC.IoControl((int)handle.DangerousGetHandle(), TUNSETPERSIST, null);
             int index = (int)LibC.InterfaceNameToIndex(given);
             if (index == 0)
                 throw TunErrors.Refused("find", given, LibC.Describe(LibC.LastError));
-            return new LinuxTun(handle, netlink, given, index);
+            if (offloads != Offloads.None)
+                flags |= IFF_VNET_HDR;
+            while (queues.Count < options.Queues)
+                queues.Add(new LinuxTunQueue(OpenFurther(given, flags, offloads), closed, offloads));
+            return new LinuxTun([.. queues], closed, netlink, given, index, offloads);
         }
         catch
         {
             netlink?.Dispose();
-            handle.Dispose();
+            queues.ForEach(queue => queue.Dispose());
+            closed.Dispose();
             throw;
         }
     }
 
     /// <inheritdoc/>
-    public bool Read(PacketBatch batch)
-    {
-        batch.Clear();
-        bool held = false;
-        try
-        {
-            Handle.DangerousAddRef(ref held);
-            int descriptor = (int)Handle.DangerousGetHandle();
-            while (!_closed.IsSet)
-            {
-                // After a read that found nothing there is most likely nothing yet: ask poll first, which also waits.
-                if (_drained && !_closed.WaitReadable(descriptor))
-                    return false;
-                _drained = false;
-                while (!batch.IsFull)
-                {
-                    nint length = LibC.Read(
-                        descriptor, Unsafe.AsPointer(ref MemoryMarshal.GetReference(batch.NextFree())), (nuint)batch.MaxPacketLength);
-                    if (length > 0)
-                    {
-                        batch.Commit((int)length);
-                        continue;
-                    }
-
-                    int error = LibC.LastError;
-                    if (length < 0 && error == LibC.EINTR)
-                        continue;
-                    if (length == 0 || error != LibC.EAGAIN)
-                        return batch.Count > 0; // EBADFD: somebody deleted the interface.
-                    _drained = true;
-                    break;
-                }
-
-                if (batch.Count > 0)
-                    return true;
-            }
-
-            return false;
-        }
-        catch (ObjectDisposedException)
-        {
-            return false;
-        }
-        finally
-        {
-            if (held)
-                Handle.DangerousRelease();
-        }
-    }
+    public bool Read(PacketBatch batch, int queue = 0) => _queues[queue].Read(batch);
 
     /// <inheritdoc/>
-    public void Write(PacketBatch batch)
-    {
-        bool held = false;
-        try
-        {
-            Handle.DangerousAddRef(ref held);
-            int descriptor = (int)Handle.DangerousGetHandle();
-            for (int i = 0; i < batch.Count; i++)
-            {
-                if (batch[i].Length > 0)
-                    WriteOne(descriptor, batch.Packet(i));
-            }
-        }
-        catch (ObjectDisposedException)
-        {
-            Interlocked.Add(ref _writeErrors, batch.Count);
-        }
-        finally
-        {
-            if (held)
-                Handle.DangerousRelease();
-        }
-    }
+    public void Write(PacketBatch batch, int queue = 0) => _queues[queue].Write(batch);
 
     /// <inheritdoc/>
-    public void Write(ReadOnlySpan<byte> packet)
-    {
-        bool held = false;
-        try
-        {
-            Handle.DangerousAddRef(ref held);
-            WriteOne((int)Handle.DangerousGetHandle(), packet);
-        }
-        catch (ObjectDisposedException)
-        {
-            Interlocked.Increment(ref _writeErrors);
-        }
-        finally
-        {
-            if (held)
-                Handle.DangerousRelease();
-        }
-    }
+    public void Write(ReadOnlySpan<byte> packet) => _queues[0].Write(packet);
 
     /// <inheritdoc/>
     public void Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
@@ -186,6 +124,9 @@ internal sealed unsafe class LinuxTun : ITunDevice
         LocalAddresses.ThrowIfInUse(LocalAddresses.All(_netlink, exceptInterface: InterfaceIndex), addresses);
         ThrowIfFailed(_netlink.SetMtu(InterfaceIndex, mtu), "set the MTU of");
         Mtu = mtu;
+        // So that all segments of one super-packet leave as one train. Older kernels refuse, and then a train is two.
+        if (ReadsSuperPackets)
+            _ = _netlink.SetLongestSuperPacket(InterfaceIndex, LongestSuperPacket(mtu));
         // Fails where IPv6 is switched off, and then there is nothing to keep from being generated.
         _ = _netlink.DisableAddressGeneration(InterfaceIndex);
 
@@ -222,7 +163,8 @@ internal sealed unsafe class LinuxTun : ITunDevice
     public void Dispose()
     {
         Close();
-        Handle.Dispose();
+        foreach (LinuxTunQueue queue in _queues)
+            queue.Dispose();
         _closed.Dispose();
         _netlink.Dispose();
     }
@@ -235,14 +177,74 @@ internal sealed unsafe class LinuxTun : ITunDevice
             throw TunErrors.InvalidName(name, "Choose a name of 1 to 15 letters, digits, '-', '_' or '.'.");
     }
 
-    private static string Attach(int descriptor, string pattern, string? wanted)
+    private static int LongestSuperPacket(int mtu)
+    {
+        int segments = Math.Clamp(PacketBatch.MaximumTrainLength / (mtu + DatagramOverhead), 1, PacketBatch.MaximumSegments);
+        return (segments * (mtu - LeastTcpHeaders)) + KernelHeaderReserve;
+    }
+
+    /// <summary>Opens the device with as many of the offloads as the kernel has.</summary>
+    private static (SafeFileHandle Handle, string Name, Offloads Offloads) Open(string? name, short flags, Offloads wanted)
+    {
+        wanted &= wanted.HasFlag(Offloads.TunTcp) ? Offloads.TunTcp | Offloads.TunUdp : Offloads.None;
+        SafeFileHandle handle = OpenDevice();
+        try
+        {
+            // The kernel replaces %d by the first number that makes the name unique.
+            bool hasHeader = wanted != Offloads.None;
+            string given = Attach(handle, name ?? "lt%d", name, hasHeader ? (short)(flags | IFF_VNET_HDR) : flags);
+            if (!hasHeader)
+                return (handle, given, Offloads.None);
+            if (wanted.HasFlag(Offloads.TunUdp) && TrySetOffloads(handle, TcpOffloads | UdpOffloads))
+                return (handle, given, wanted);
+            if (TrySetOffloads(handle, TcpOffloads))
+                return (handle, given, Offloads.TunTcp);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+
+        // The interface goes with the descriptor, and comes again without virtio headers.
+        handle.Dispose();
+        return Open(name, flags, Offloads.None);
+    }
+
+    private static SafeFileHandle OpenFurther(string name, short flags, Offloads offloads)
+    {
+        SafeFileHandle handle = OpenDevice();
+        try
+        {
+            Attach(handle, name, name, flags);
+            if (offloads != Offloads.None)
+                TrySetOffloads(handle, offloads.HasFlag(Offloads.TunUdp) ? TcpOffloads | UdpOffloads : TcpOffloads);
+            return handle;
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    private static SafeFileHandle OpenDevice()
+    {
+        int descriptor = LibC.Open(DevicePath, LibC.O_RDWR | LibC.O_NONBLOCK | LibC.O_CLOEXEC);
+        return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw CannotOpen(LibC.LastError);
+    }
+
+    private static bool TrySetOffloads(SafeFileHandle handle, nuint offloads) =>
+        LibC.IoControl((int)handle.DangerousGetHandle(), TUNSETOFFLOAD, (void*)offloads) == 0;
+
+    private static string Attach(SafeFileHandle handle, string pattern, string? wanted, short flags)
     {
         byte* request = stackalloc byte[InterfaceRequestSize];
         var bytes = new Span<byte>(request, InterfaceRequestSize);
         bytes.Clear();
         Encoding.ASCII.GetBytes(pattern, bytes);
-        *(short*)(request + 16) = IFF_TUN | IFF_NO_PI;
-        if (LibC.IoControl(descriptor, TUNSETIFF, request) == 0)
+        *(short*)(request + 16) = flags;
+        if (LibC.IoControl((int)handle.DangerousGetHandle(), TUNSETIFF, request) == 0)
             return Encoding.ASCII.GetString(bytes[..16].TrimEnd((byte)0));
         int error = LibC.LastError;
         // EBUSY: another process holds this TUN interface; EINVAL: an interface of another kind has the name.
@@ -263,23 +265,6 @@ internal sealed unsafe class LinuxTun : ITunDevice
 
     private static Diagnostics.LightTunnelException NoPrivilege() =>
         TunErrors.PrivilegeRequired("Run as root, or give the process the capability CAP_NET_ADMIN and access to /dev/net/tun.");
-
-    private void WriteOne(int descriptor, ReadOnlySpan<byte> packet)
-    {
-        fixed (byte* data = packet)
-        {
-            nint written;
-            do
-            {
-                written = LibC.Write(descriptor, data, (nuint)packet.Length);
-            }
-            while (written < 0 && LibC.LastError == LibC.EINTR);
-
-            // EINVAL: no IP packet; EIO: the interface is down.
-            if (written < 0)
-                Interlocked.Increment(ref _writeErrors);
-        }
-    }
 
     private void ThrowIfFailed(int error, string what)
     {

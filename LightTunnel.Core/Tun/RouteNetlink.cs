@@ -21,7 +21,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
     private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_DELROUTE = 25,
         RTM_GETROUTE = 26;
     private const ushort NLM_F_REQUEST = 1, NLM_F_ACK = 4, NLM_F_REPLACE = 0x100, NLM_F_CREATE = 0x400, NLM_F_DUMP = 0x300;
-    private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_AF_SPEC = 26, IFLA_INET6_ADDR_GEN_MODE = 8;
+    private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_AF_SPEC = 26, IFLA_GSO_MAX_SIZE = 41, IFLA_INET6_ADDR_GEN_MODE = 8;
     private const ushort IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8;
     private const ushort RTA_DST = 1, RTA_OIF = 4, RTA_PRIORITY = 6;
     private const byte RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1, RTN_LOCAL = 2;
@@ -80,13 +80,10 @@ internal sealed unsafe class RouteNetlink : IDisposable
     public int RemoveAddress(int interfaceIndex, InterfaceAddress address) => ChangeAddress(RTM_DELADDR, 0, interfaceIndex, address);
 
     /// <summary>Sets the longest packet of an interface, bytes.</summary>
-    public int SetMtu(int interfaceIndex, int mtu)
-    {
-        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
-        request.Append(new LinkHeader { Index = interfaceIndex });
-        request.Attribute(IFLA_MTU, (uint)mtu);
-        return Exchange(request.Finish(), null);
-    }
+    public int SetMtu(int interfaceIndex, int mtu) => ChangeLink(interfaceIndex, IFLA_MTU, (uint)mtu);
+
+    /// <summary>Sets the longest super-packet that the kernel makes for an interface, bytes with headers.</summary>
+    public int SetLongestSuperPacket(int interfaceIndex, int size) => ChangeLink(interfaceIndex, IFLA_GSO_MAX_SIZE, (uint)size);
 
     /// <summary>Keeps the kernel from inventing an IPv6 link-local address, and the router solicitations that follow it.</summary>
     public int DisableAddressGeneration(int interfaceIndex)
@@ -184,6 +181,14 @@ internal sealed unsafe class RouteNetlink : IDisposable
         }
 
         return name.Length > 0;
+    }
+
+    private int ChangeLink(int interfaceIndex, ushort attribute, uint value)
+    {
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
+        request.Append(new LinkHeader { Index = interfaceIndex });
+        request.Attribute(attribute, value);
+        return Exchange(request.Finish(), null);
     }
 
     private int ChangeAddress(ushort type, ushort flags, int interfaceIndex, InterfaceAddress address)

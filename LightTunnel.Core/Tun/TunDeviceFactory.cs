@@ -1,4 +1,5 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Packets;
 
 namespace LightTunnel.Tun;
 
@@ -6,10 +7,10 @@ namespace LightTunnel.Tun;
 internal sealed class TunDeviceFactory : ITunDeviceFactory
 {
     /// <inheritdoc/>
-    public ITunDevice Create(string? name)
+    public ITunDevice Create(string? name, DataPathOptions? options = null)
     {
         if (OperatingSystem.IsLinux())
-            return LinuxTun.Create(name);
+            return LinuxTun.Create(name, options);
         if (OperatingSystem.IsWindows())
             return WintunDevice.Create(name);
         throw new LightTunnelException(

@@ -49,6 +49,12 @@ internal sealed unsafe class WintunDevice : ITunDevice
     public string Name { get; }
 
     /// <inheritdoc/>
+    public int Queues => 1;
+
+    /// <inheritdoc/>
+    public bool ReadsSuperPackets => false;
+
+    /// <inheritdoc/>
     public int InterfaceIndex { get; }
 
     /// <inheritdoc/>
@@ -101,7 +107,7 @@ internal sealed unsafe class WintunDevice : ITunDevice
     }
 
     /// <inheritdoc/>
-    public bool Read(PacketBatch batch)
+    public bool Read(PacketBatch batch, int queue = 0)
     {
         batch.Clear();
         bool held = false;
@@ -131,7 +137,7 @@ internal sealed unsafe class WintunDevice : ITunDevice
     }
 
     /// <inheritdoc/>
-    public void Write(PacketBatch batch)
+    public void Write(PacketBatch batch, int queue = 0)
     {
         for (int i = 0; i < batch.Count; i++)
         {

@@ -17,6 +17,9 @@ internal interface ILinkHost
     /// <param name="presharedKey">The pre-shared key to use with it, null for none; not owned by the link.</param>
     bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey);
 
+    /// <summary>The suite of the handshake that this node is about to begin.</summary>
+    CipherSuite SuiteFor(Link link);
+
     /// <summary>
     /// The link has new keys that both sides are known to have, the first or after a rekey. As initiator: the response was accepted, and
     /// what is sealed in this call saves a keepalive. As responder: the first message under the new keys was authenticated.

@@ -21,17 +21,21 @@ internal sealed class KeyPair : IDisposable
     private volatile bool _destroyed;
 
     /// <param name="link">Whose session it is.</param>
+    /// <param name="suite">What its messages are sealed with.</param>
     /// <param name="sendKey">Key of messages to the peer, 32 bytes; copied.</param>
     /// <param name="receiveKey">Key of messages from the peer, 32 bytes; copied.</param>
     /// <param name="localIndex">The index under which the peer names this session.</param>
     /// <param name="remoteIndex">The index under which the peer knows it.</param>
     /// <param name="isInitiator">True when this side sent the handshake's initiation.</param>
     /// <param name="created">Timestamp of the handshake.</param>
-    public KeyPair(Link link, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey, uint localIndex, uint remoteIndex, bool isInitiator, long created)
+    public KeyPair(
+        Link link, CipherSuite suite, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey, uint localIndex, uint remoteIndex, bool isInitiator, long created)
     {
         Link = link;
-        _sending = new TransportCipher(sendKey);
-        _receiving = new TransportCipher(receiveKey);
+        Suite = suite;
+        _sending = TransportCipher.Create(suite, sendKey);
+        _receiving = TransportCipher.Create(suite, receiveKey);
+        Overhead = Messages.TransportHeaderSize + _sending.TagSize;
         LocalIndex = localIndex;
         RemoteIndex = remoteIndex;
         IsInitiator = isInitiator;
@@ -39,6 +43,12 @@ internal sealed class KeyPair : IDisposable
     }
 
     public Link Link { get; }
+
+    /// <summary>What its messages are sealed with.</summary>
+    public CipherSuite Suite { get; }
+
+    /// <summary>Bytes that a message has besides the (padded) packet, header and tag; also the size of a keepalive.</summary>
+    public int Overhead { get; }
 
     public uint LocalIndex { get; }
 
@@ -62,39 +72,50 @@ internal sealed class KeyPair : IDisposable
     }
 
     /// <summary>
-    /// Takes the next counter, once for each caller. False when the session has sent all it may; the test before the increment
+    /// Takes the next counters, once for each caller. False when the session has sent all it may; the test before the addition
     /// keeps the counter from ever wrapping.
     /// </summary>
+    /// <param name="count">How many, at most some thousand.</param>
+    /// <param name="first">The first of them.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryClaimCounter(out ulong counter)
+    public bool TryClaimCounters(int count, out ulong first)
     {
-        counter = 0;
+        first = 0;
         if (_destroyed || Volatile.Read(ref _nextCounter) >= RejectAfterMessages)
             return false;
-        counter = Interlocked.Increment(ref _nextCounter) - 1;
-        return counter < RejectAfterMessages;
+        first = Interlocked.Add(ref _nextCounter, (ulong)count) - (ulong)count;
+        return first + (ulong)count <= RejectAfterMessages;
     }
 
     /// <summary>
-    /// Seals in place: the packet lies at <see cref="Messages.TransportHeaderSize"/> of the datagram, which ends with room for the tag.
-    /// False when the keys were destroyed meanwhile: what was written may be sealed under a zeroed key and must not be sent.
+    /// Makes a transport message of a packet that is padded already: packet and message must not overlap, or the packet lies where the message will have it.
+    /// What was written before <see cref="IsIntact"/> says no may be sealed under a zeroed key and must not be sent.
     /// </summary>
-    public bool TrySeal(ulong counter, Span<byte> datagram)
+    public void Seal(ulong counter, ReadOnlySpan<byte> packet, Span<byte> datagram)
     {
-        Span<byte> body = datagram[Messages.TransportHeaderSize..];
-        _sending.Seal(counter, default, body[..^TransportCipher.TagSize], body);
-        return IsIntact();
+        Messages.WriteTransport(datagram, RemoteIndex, counter);
+        _sending.Seal(counter, default, packet, datagram[Messages.TransportHeaderSize..]);
     }
 
-    /// <summary>Opens in place what follows the transport header; false for a forgery, or when the keys were destroyed meanwhile.</summary>
+    /// <summary>Opens in place what follows the transport header; false for a forgery. Good for nothing when <see cref="IsIntact"/> says no afterwards.</summary>
     public bool TryOpen(ulong counter, Span<byte> datagram)
     {
         Span<byte> body = datagram[Messages.TransportHeaderSize..];
-        return _receiving.TryOpen(counter, default, body, body) && IsIntact();
+        return _receiving.TryOpen(counter, default, body, body);
     }
 
     /// <summary>True once for each counter; only for what <see cref="TryOpen"/> has authenticated.</summary>
     public bool TryAccept(ulong counter) => _window.TryAccept(counter);
+
+    /// <summary>Turns the packets among the messages whose counters were seen before into replays.</summary>
+    public void Accept(Span<OpenedMessage> opened) => _window.Accept(opened);
+
+    /// <summary>False when the keys were zeroed before or while they were used. To be asked after use, once for any number of messages.</summary>
+    public bool IsIntact()
+    {
+        Interlocked.MemoryBarrier();
+        return !_destroyed;
+    }
 
     /// <summary>Zeroes both keys.</summary>
     public void Dispose()
@@ -104,11 +125,5 @@ internal sealed class KeyPair : IDisposable
         Interlocked.MemoryBarrier();
         _sending.Dispose();
         _receiving.Dispose();
-    }
-
-    private bool IsIntact()
-    {
-        Interlocked.MemoryBarrier();
-        return !_destroyed;
     }
 }

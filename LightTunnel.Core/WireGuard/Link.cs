@@ -14,7 +14,7 @@ internal enum SealResult
 }
 
 /// <summary>
-/// The secure session with one peer, over all its rekeys. <see cref="Seal"/> and the counters are for any thread, everything else is for the
+/// The secure session with one peer, over all its rekeys. <see cref="TryBeginSeal"/>, <see cref="SealCopy"/> and the counters are for any thread, everything else is for the
 /// control loop.
 /// </summary>
 internal sealed class Link : IScheduled
@@ -36,6 +36,7 @@ internal sealed class Link : IScheduled
     private long _receivedPackets;
     private long _sentPackets;
     private HandshakeState? _handshake;
+    private CipherSuite _handshakeSuite;
     private uint _handshakeIndex;
     private Tai64n _lastTimestamp;
     private long _lastHandshake;
@@ -74,8 +75,11 @@ internal sealed class Link : IScheduled
         set => _roaming = value;
     }
 
-    /// <summary>True when <see cref="Seal"/> would succeed now.</summary>
-    public bool HasSession => Sessions.Current is { } session && IsUsable(session, _clock.Now);
+    /// <summary>True when <see cref="SealCopy"/> would succeed now.</summary>
+    public bool HasSession => Suite is not null;
+
+    /// <summary>What is sealed with now; null while there is no session.</summary>
+    public CipherSuite? Suite => Sessions.Current is { } session && IsUsable(session, _clock.Now) ? session.Suite : null;
 
     /// <summary>True after <see cref="LinkTable.Remove"/>.</summary>
     public bool IsRemoved { get; internal set; }
@@ -150,54 +154,42 @@ internal sealed class Link : IScheduled
     internal bool HasPendingHandshake => _handshake is not null;
 
     /// <summary>
-    /// Any thread, no allocation: makes a transport message of a packet in place. The packet lies at <paramref name="start"/> of the buffer,
-    /// with at least 16 bytes before it and 31 after. An empty packet makes a keepalive.
+    /// Any thread, no allocation: takes the counters for so many messages. Each is then sealed by <see cref="SealRun.Seal"/>, and
+    /// <see cref="SealRun.Finish"/> says whether they may be sent.
     /// </summary>
-    /// <param name="buffer">The whole memory around the packet.</param>
-    /// <param name="start">Offset of the packet; becomes that of the datagram.</param>
-    /// <param name="length">Length of the packet; becomes that of the datagram, or 0 when it must be dropped because the keys vanished meanwhile.</param>
-    /// <param name="mtu">Padding never makes the packet longer than this.</param>
-    public SealResult Seal(Span<byte> buffer, ref int start, ref int length, int mtu)
+    /// <returns>False when there are no usable keys: keep the packets and ask for a handshake.</returns>
+    public bool TryBeginSeal(int count, out SealRun run)
     {
         KeyPair? session = Sessions.Current;
         long now = _clock.Now;
-        if (session is null || now - session.Created >= _clock.RejectAfter || !session.TryClaimCounter(out ulong counter))
-            return SealResult.NoSession;
-
-        int padded = Messages.PaddedLength(length, mtu);
-        int datagramStart = start - Messages.TransportHeaderSize;
-        int datagramLength = padded + Messages.TransportOverhead;
-        Span<byte> datagram = buffer.Slice(datagramStart, datagramLength);
-        datagram.Slice(Messages.TransportHeaderSize + length, padded - length).Clear();
-        Messages.WriteTransport(datagram, session.RemoteIndex, counter);
-        if (!session.TrySeal(counter, datagram))
+        if (session is null || now - session.Created >= _clock.RejectAfter || !session.TryClaimCounters(count, out ulong counter))
         {
-            datagram.Clear();
-            length = 0;
-            return SealResult.Sealed;
+            run = default;
+            return false;
         }
 
-        bool isData = length != 0;
-        start = datagramStart;
-        length = datagramLength;
-        Interlocked.Add(ref _sentBytes, datagramLength);
-        if (isData)
-            Interlocked.Increment(ref _sentPackets);
-        bool wantsRekey = counter >= KeyPair.RekeyAfterMessages || (session.IsInitiator && now - session.Created >= _clock.RekeyAfter);
-        Signal(wantsRekey, Timers.Sent(now, isData));
-        return SealResult.Sealed;
+        run = new SealRun(this, session, counter, now);
+        return true;
     }
 
-    /// <summary>Like <see cref="Seal"/>, from one place to another; the datagram needs room for the packet and 47 bytes more.</summary>
+    /// <summary>Any thread, no allocation: seals one packet, an empty one for a keepalive; the datagram needs room for it and 63 bytes more.</summary>
+    /// <param name="packet">The packet.</param>
+    /// <param name="datagram">Where the datagram goes.</param>
+    /// <param name="mtu">Padding never makes the packet longer than this.</param>
+    /// <param name="written">Length of the datagram; 0 when it must be dropped because the keys vanished meanwhile.</param>
     public SealResult SealCopy(ReadOnlySpan<byte> packet, Span<byte> datagram, int mtu, out int written)
     {
-        packet.CopyTo(datagram[Messages.TransportHeaderSize..]);
-        int start = Messages.TransportHeaderSize;
-        written = packet.Length;
-        SealResult result = Seal(datagram, ref start, ref written, mtu);
-        if (result != SealResult.Sealed)
-            written = 0;
-        return result;
+        written = 0;
+        if (!TryBeginSeal(1, out SealRun run))
+            return SealResult.NoSession;
+        Span<byte> padded = datagram.Slice(Messages.TransportHeaderSize, Messages.PaddedLength(packet.Length, mtu));
+        packet.CopyTo(padded);
+        written = run.Seal(padded, packet.Length, datagram);
+        if (run.Finish())
+            return SealResult.Sealed;
+        datagram[..written].Clear();
+        written = 0;
+        return SealResult.Sealed;
     }
 
     /// <summary>
@@ -216,33 +208,54 @@ internal sealed class Link : IScheduled
     /// <summary>The peer's key, never a secret.</summary>
     public override string ToString() => _peer.ToString();
 
-    /// <summary>The second half of <see cref="LinkTable.Open"/>: any thread, no allocation.</summary>
-    internal OpenResult Open(KeyPair session, ulong counter, Span<byte> datagram, in PathAddress source)
+    /// <summary>Notes what a run has sealed.</summary>
+    internal void NoteSealed(KeyPair session, ulong lastCounter, int packets, int bytes, long now)
+    {
+        Interlocked.Add(ref _sentBytes, bytes);
+        if (packets != 0)
+            Interlocked.Add(ref _sentPackets, packets);
+        bool wantsRekey = lastCounter >= KeyPair.RekeyAfterMessages || (session.IsInitiator && now - session.Created >= _clock.RekeyAfter);
+        Signal(wantsRekey, Timers.Sent(now, isData: packets != 0));
+    }
+
+    /// <summary>
+    /// The second half of <c>LinkTable.Open</c>, any thread, no allocation: opens messages of one session in place. The entries say where the
+    /// packets will lie and which counters the messages have; their results are written.
+    /// </summary>
+    internal void Open(KeyPair session, Span<byte> train, Span<OpenedMessage> opened, in PathAddress source)
     {
         long now = _clock.Now;
-        if (session.IsDestroyed || now - session.Created >= _clock.RejectAfter || counter >= KeyPair.RejectAfterMessages)
-            return OpenResult.Expired;
-        if (!session.TryOpen(counter, datagram))
-            return session.IsDestroyed ? OpenResult.Expired : OpenResult.Forged;
-        if (!session.TryAccept(counter))
-            return OpenResult.Replayed;
-
-        if (Sessions.TryConfirm(session))
+        bool isExpired = session.IsDestroyed || now - session.Created >= _clock.RejectAfter;
+        foreach (ref OpenedMessage message in opened)
         {
-            Volatile.Write(ref _rekeyWanted, 0);
-            Post(EventConfirmed);
+            if (isExpired || message.Counter >= KeyPair.RejectAfterMessages)
+                message.Result = OpenResult.Expired;
+            else if (!session.TryOpen(message.Counter, train.Slice(message.Offset - Messages.TransportHeaderSize, message.Length + session.Overhead)))
+                message.Result = OpenResult.Forged;
+            else
+                message.Result = message.Length != 0 ? OpenResult.Packet : OpenResult.KeepAlive;
         }
 
-        Roam(source);
-        bool isData = datagram.Length > Messages.TransportOverhead;
-        Interlocked.Add(ref _receivedBytes, datagram.Length);
-        if (isData)
-            Interlocked.Increment(ref _receivedPackets);
-        // A last chance to keep traffic going that only flows towards the initiator, whose sending never asks for new keys.
-        bool wantsRekey = session.IsInitiator && session == Sessions.Current
-            && now - session.Created >= _clock.RejectAfter - _clock.KeepAlive - _clock.RekeyTimeout;
-        Signal(wantsRekey, Timers.Received(now, isData));
-        return isData ? OpenResult.Packet : OpenResult.KeepAlive;
+        if (!session.IsIntact())
+        {
+            foreach (ref OpenedMessage message in opened)
+                message.Result = OpenResult.Expired;
+            return;
+        }
+
+        session.Accept(opened);
+        int packets = 0, messages = 0, bytes = 0;
+        foreach (ref readonly OpenedMessage message in opened)
+        {
+            if (message.Result is not (OpenResult.Packet or OpenResult.KeepAlive))
+                continue;
+            messages++;
+            packets += message.Length != 0 ? 1 : 0;
+            bytes += message.Length + session.Overhead;
+        }
+
+        if (messages != 0)
+            NoteOpened(session, packets, bytes, source, now);
     }
 
     /// <summary>Control loop: serves what data threads have noted down.</summary>
@@ -299,7 +312,8 @@ internal sealed class Link : IScheduled
         Span<byte> message = stackalloc byte[Messages.InitiationSize];
         _handshakeIndex = _table.Indexes.NextFree();
         _lastTimestamp = Tai64n.Next(_clock.UtcNow, _lastTimestamp);
-        _handshake = Handshake.TryCreateInitiation(_table.Identity, _peer, _handshakeIndex, _lastTimestamp, message);
+        _handshakeSuite = _table.Host.SuiteFor(this);
+        _handshake = Handshake.TryCreateInitiation(_table.Identity, _peer, _handshakeSuite, _handshakeIndex, _lastTimestamp, message);
         if (_handshake is null)
             return;
         _table.Indexes.AddHandshake(_handshakeIndex, this);
@@ -311,7 +325,7 @@ internal sealed class Link : IScheduled
 
     /// <summary>Reads the response to the last initiation; null when it is not one, and the handshake goes on.</summary>
     internal KeyPair? TryAcceptResponse(ReadOnlySpan<byte> message) =>
-        _handshake is null ? null : Handshake.TryAcceptResponse(_handshake, this, message, _handshakeIndex, _clock.Now);
+        _handshake is null ? null : Handshake.TryAcceptResponse(_handshake, _handshakeSuite, this, message, _handshakeIndex, _clock.Now);
 
     /// <summary>Forgets the pending handshake and its ephemeral key.</summary>
     internal void AbandonHandshake()
@@ -326,7 +340,7 @@ internal sealed class Link : IScheduled
     /// <summary>Sends an empty packet; false without a session.</summary>
     internal bool SendKeepAlive()
     {
-        Span<byte> datagram = stackalloc byte[Messages.TransportOverhead];
+        Span<byte> datagram = stackalloc byte[Messages.MaximumTransportOverhead];
         if (SealCopy(default, datagram, 0, out int written) != SealResult.Sealed || written == 0)
             return false;
         _table.Host.Send(this, datagram[..written]);
@@ -353,6 +367,24 @@ internal sealed class Link : IScheduled
 
     private bool IsUsable(KeyPair session, long now) =>
         !session.IsDestroyed && now - session.Created < _clock.RejectAfter && session.NextCounter < KeyPair.RejectAfterMessages;
+
+    private void NoteOpened(KeyPair session, int packets, int bytes, in PathAddress source, long now)
+    {
+        if (Sessions.TryConfirm(session))
+        {
+            Volatile.Write(ref _rekeyWanted, 0);
+            Post(EventConfirmed);
+        }
+
+        Roam(source);
+        Interlocked.Add(ref _receivedBytes, bytes);
+        if (packets != 0)
+            Interlocked.Add(ref _receivedPackets, packets);
+        // A last chance to keep traffic going that only flows towards the initiator, whose sending never asks for new keys.
+        bool wantsRekey = session.IsInitiator && session == Sessions.Current
+            && now - session.Created >= _clock.RejectAfter - _clock.KeepAlive - _clock.RekeyTimeout;
+        Signal(wantsRekey, Timers.Received(now, isData: packets != 0));
+    }
 
     private void CompleteHandshake()
     {

@@ -3,34 +3,9 @@ using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
 
-/// <summary>What became of a received transport message.</summary>
-internal enum OpenResult
-{
-    /// <summary>A packet, still with its padding.</summary>
-    Packet,
-
-    /// <summary>An authentic, empty message.</summary>
-    KeepAlive,
-
-    /// <summary>Its index names no session.</summary>
-    UnknownSession,
-
-    /// <summary>It was seen before, or is too old to say.</summary>
-    Replayed,
-
-    /// <summary>It does not decrypt; the datagram's content is lost.</summary>
-    Forged,
-
-    /// <summary>Its keys are past their time.</summary>
-    Expired,
-
-    /// <summary>It is not a transport message.</summary>
-    Malformed,
-}
-
 /// <summary>
 /// All WireGuard links of one node: its identity, the messages that come in, and the clockwork. Belongs to the control loop, except
-/// <see cref="Open"/> and <see cref="Link.Seal"/>, which any thread may call.
+/// <see cref="Open(Span{byte}, int, int, in PathAddress, Span{OpenedMessage}, out Link?)"/> and <see cref="Link.TryBeginSeal"/>, which any thread may call.
 /// </summary>
 internal sealed class LinkTable : IDisposable
 {
@@ -77,6 +52,9 @@ internal sealed class LinkTable : IDisposable
 
     /// <summary>Links of peers that were admitted and have not confirmed yet.</summary>
     public int Strangers => _strangers.Count;
+
+    /// <summary>The suites that initiations are answered in, the likeliest first.</summary>
+    internal CipherSuite[] Suites { get; init; } = [CipherSuite.Aegis256, CipherSuite.WireGuard];
 
     internal PrivateKey Identity { get; }
 
@@ -156,33 +134,91 @@ internal sealed class LinkTable : IDisposable
     }
 
     /// <summary>
-    /// Any thread, no allocation: opens a transport message in place. For <see cref="OpenResult.Packet"/> the packet (with up to 15 bytes
-    /// of padding, to be cut by its own length field) lies at offset and length within the datagram; the link is set for packets and keepalives.
+    /// Any thread, no allocation: opens in place the transport messages at the beginning of a train that belong to one session, as all of them mostly do.
+    /// </summary>
+    /// <param name="train">Datagrams of <paramref name="stride"/> bytes each, of which the last may be shorter.</param>
+    /// <param name="stride">Bytes from one datagram to the next.</param>
+    /// <param name="skip">Bytes of each datagram before the message.</param>
+    /// <param name="source">Whence they came.</param>
+    /// <param name="opened">Takes what became of each message looked at; bounds their number.</param>
+    /// <param name="link">The link, when any of them was a packet or a keepalive.</param>
+    /// <returns>How many datagrams were looked at, at least 1.</returns>
+    public int Open(Span<byte> train, int stride, int skip, in PathAddress source, Span<OpenedMessage> opened, out Link? link)
+    {
+        link = null;
+        KeyPair? session = null;
+        uint receiver = 0;
+        int count = 0;
+        if (train.IsEmpty)
+            return Refuse(opened, LinkEvent.Malformed, OpenResult.Malformed);
+
+        for (int start = 0; start < train.Length && count < opened.Length; start += stride, count++)
+        {
+            ReadOnlySpan<byte> datagram = train[start..Math.Min(start + stride, train.Length)];
+            if (datagram.Length < skip || !Messages.TryReadTransport(datagram[skip..], out uint index, out ulong counter))
+            {
+                if (count > 0)
+                    break;
+                return Refuse(opened, LinkEvent.Malformed, OpenResult.Malformed);
+            }
+
+            if (count == 0)
+            {
+                receiver = index;
+                if (!Indexes.TryFindSession(receiver, out session))
+                    return Refuse(opened, LinkEvent.UnknownSession, OpenResult.UnknownSession);
+            }
+            else if (index != receiver)
+            {
+                break;
+            }
+
+            int length = datagram.Length - skip - session!.Overhead;
+            if (length < 0) // Not even a tag of this session's suite.
+            {
+                if (count > 0)
+                    break;
+                return Refuse(opened, LinkEvent.Malformed, OpenResult.Malformed);
+            }
+
+            opened[count] = new OpenedMessage { Counter = counter, Offset = start + skip + Messages.TransportHeaderSize, Length = length };
+        }
+
+        session!.Link.Open(session, train, opened[..count], source);
+        foreach (ref readonly OpenedMessage message in opened[..count])
+        {
+            switch (message.Result)
+            {
+                case OpenResult.Packet:
+                case OpenResult.KeepAlive:
+                    link = session.Link;
+                    break;
+                case OpenResult.Replayed:
+                    Counters.Increment(LinkEvent.DataReplayed);
+                    break;
+                case OpenResult.Expired:
+                    Counters.Increment(LinkEvent.DataExpired);
+                    break;
+                default:
+                    Counters.Increment(LinkEvent.DataForged);
+                    break;
+            }
+        }
+
+        return count;
+    }
+
+    /// <summary>
+    /// The same for a single message. For <see cref="OpenResult.Packet"/> the packet (with up to 15 bytes of padding, to be cut by its own length field)
+    /// lies at offset and length within the datagram; the link is set for packets and keepalives.
     /// </summary>
     public OpenResult Open(Span<byte> datagram, in PathAddress source, out Link? link, out int offset, out int length)
     {
-        link = null;
-        offset = Messages.TransportHeaderSize;
-        length = 0;
-        if (!Messages.TryReadTransport(datagram, out uint receiver, out ulong counter))
-            return Count(LinkEvent.Malformed, OpenResult.Malformed);
-        if (!Indexes.TryFindSession(receiver, out KeyPair? session))
-            return Count(LinkEvent.UnknownSession, OpenResult.UnknownSession);
-        OpenResult result = session.Link.Open(session, counter, datagram, source);
-        switch (result)
-        {
-            case OpenResult.Packet:
-            case OpenResult.KeepAlive:
-                link = session.Link;
-                length = datagram.Length - Messages.TransportOverhead;
-                return result;
-            case OpenResult.Replayed:
-                return Count(LinkEvent.DataReplayed, result);
-            case OpenResult.Expired:
-                return Count(LinkEvent.DataExpired, result);
-            default:
-                return Count(LinkEvent.DataForged, result);
-        }
+        OpenedMessage opened = default;
+        Open(datagram, Math.Max(datagram.Length, 1), 0, source, new Span<OpenedMessage>(ref opened), out link);
+        offset = opened.Offset;
+        length = opened.Result == OpenResult.Packet ? opened.Length : 0;
+        return opened.Result;
     }
 
     /// <summary>
@@ -304,7 +340,7 @@ internal sealed class LinkTable : IDisposable
         if ((_load.IsUnderLoad() || _strangers.Count >= MaximumStrangers / 2) && !IsWelcomeUnderLoad(datagram, source))
             return;
 
-        using HandshakeState? state = Handshake.TryReadInitiation(Identity, datagram, out Tai64n timestamp);
+        using HandshakeState? state = Handshake.TryReadInitiation(Identity, Suites, datagram, out CipherSuite suite, out Tai64n timestamp);
         if (state is null)
         {
             Counters.Increment(LinkEvent.InitiationForged);
@@ -319,7 +355,7 @@ internal sealed class LinkTable : IDisposable
         link.LastInitiationReceived = now;
         link.HandshakeReceived(datagram.Length, source, now);
         Span<byte> response = stackalloc byte[Messages.ResponseSize];
-        if (Handshake.TryCreateResponse(state, link, datagram, Indexes.NextFree(), now, response) is not { } session)
+        if (Handshake.TryCreateResponse(state, suite, link, datagram, Indexes.NextFree(), now, response) is not { } session)
         {
             Counters.Increment(LinkEvent.InitiationForged);
             return;
@@ -427,10 +463,12 @@ internal sealed class LinkTable : IDisposable
             Counters.Increment(link.Cookies.TryTakeReply(datagram) ? LinkEvent.CookieAccepted : LinkEvent.CookieForged);
     }
 
-    private OpenResult Count(LinkEvent kind, OpenResult result)
+    /// <summary>The first of the messages to be opened is none, and what follows is not looked at.</summary>
+    private int Refuse(Span<OpenedMessage> opened, LinkEvent kind, OpenResult result)
     {
         Counters.Increment(kind);
-        return result;
+        opened[0] = new OpenedMessage { Result = result };
+        return 1;
     }
 
     private void Wake()

@@ -10,6 +10,7 @@ namespace LightTunnel.WireGuard;
 /// cookie      (64): type 3 | receiver 4 | nonce 24 | cookie 16+16
 /// transport (>=32): type 4 | receiver 4 | counter 8 | packet, padded to 16 | tag 16
 /// </code>
+/// A session with AEGIS-256 has tags of 32 bytes; its handshake looks like any other.
 /// </summary>
 internal static class Messages
 {
@@ -25,8 +26,11 @@ internal static class Messages
     /// <summary>Bytes before the packet of a transport message.</summary>
     public const int TransportHeaderSize = 16;
 
-    /// <summary>Bytes that a transport message has besides the (padded) packet; also the size of a keepalive.</summary>
-    public const int TransportOverhead = TransportHeaderSize + TransportCipher.TagSize;
+    /// <summary>Bytes of the shortest transport message: a keepalive of WireGuard's suite.</summary>
+    public const int MinimumTransportSize = TransportHeaderSize + Sodium.TagSize;
+
+    /// <summary>Most bytes that a transport message has besides the (padded) packet; see <see cref="KeyPair.Overhead"/>.</summary>
+    public const int MaximumTransportOverhead = TransportHeaderSize + TransportCipher.MaximumTagSize;
 
     /// <summary>Packets are padded to a multiple of this.</summary>
     public const int PaddingMultiple = 16;
@@ -58,7 +62,7 @@ internal static class Messages
     /// <summary>Reads a transport message's header; false for everything that cannot be one.</summary>
     public static bool TryReadTransport(ReadOnlySpan<byte> datagram, out uint receiver, out ulong counter)
     {
-        if (datagram.Length < TransportOverhead || BinaryPrimitives.ReadUInt32LittleEndian(datagram) != TransportType)
+        if (datagram.Length < MinimumTransportSize || BinaryPrimitives.ReadUInt32LittleEndian(datagram) != TransportType)
         {
             receiver = 0;
             counter = 0;

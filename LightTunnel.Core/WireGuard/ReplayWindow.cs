@@ -20,26 +20,42 @@ internal sealed class ReplayWindow
     public bool TryAccept(ulong counter)
     {
         lock (_lock)
-        {
-            ulong word = counter / WordBits;
-            if (counter > _highest)
-            {
-                ulong current = _highest / WordBits;
-                ulong cleared = Math.Min(word - current, Words);
-                for (ulong i = 1; i <= cleared; i++)
-                    _ring[(current + i) % Words] = 0;
-                _highest = counter;
-            }
-            else if (_highest - counter >= Size)
-            {
-                return false;
-            }
+            return TryAcceptLocked(counter);
+    }
 
-            ref ulong bits = ref _ring[word % Words];
-            ulong bit = 1UL << (int)(counter % WordBits);
-            bool isNew = (bits & bit) == 0;
-            bits |= bit;
-            return isNew;
+    /// <summary>The same for all packets and keepalives among the messages, which become replays when their counters are not new: one lock for a train.</summary>
+    public void Accept(Span<OpenedMessage> opened)
+    {
+        lock (_lock)
+        {
+            foreach (ref OpenedMessage message in opened)
+            {
+                if (message.Result is OpenResult.Packet or OpenResult.KeepAlive && !TryAcceptLocked(message.Counter))
+                    message.Result = OpenResult.Replayed;
+            }
         }
+    }
+
+    private bool TryAcceptLocked(ulong counter)
+    {
+        ulong word = counter / WordBits;
+        if (counter > _highest)
+        {
+            ulong current = _highest / WordBits;
+            ulong cleared = Math.Min(word - current, Words);
+            for (ulong i = 1; i <= cleared; i++)
+                _ring[(current + i) % Words] = 0;
+            _highest = counter;
+        }
+        else if (_highest - counter >= Size)
+        {
+            return false;
+        }
+
+        ref ulong bits = ref _ring[word % Words];
+        ulong bit = 1UL << (int)(counter % WordBits);
+        bool isNew = (bits & bit) == 0;
+        bits |= bit;
+        return isNew;
     }
 }

@@ -1,35 +1,53 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Security.Cryptography;
+using LightTunnel.WireGuard.Ciphers;
 
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// The AEAD under one key, ChaCha20-Poly1305 as Noise uses it: the nonce is a 64 bit counter (Noise section 12.3). No allocation per call.
+/// The AEAD under one key, as Noise uses it: the nonce is a 64 bit counter (Noise section 12.3). No allocation per call.
 /// Any number of threads may use one; who destroys it says so in a flag first, and users look at that flag after each call.
 /// </summary>
-internal sealed class TransportCipher : IDisposable
+internal abstract class TransportCipher : IDisposable
 {
-    /// <summary>Bytes of a key.</summary>
+    /// <summary>Bytes of a key, whatever the cipher.</summary>
     public const int KeySize = 32;
 
-    /// <summary>Bytes that sealing adds after the ciphertext.</summary>
-    public const int TagSize = Sodium.TagSize;
+    /// <summary>Bytes of the longest tag that sealing adds; see <see cref="TagSize"/>.</summary>
+    public const int MaximumTagSize = Sodium.AegisTagSize;
 
-    private const int NonceSize = 12;
+    private const int MaximumNonceSize = Sodium.AegisNonceSize;
 
     private readonly byte[] _key;
 
     /// <summary>Takes a copy of the key.</summary>
-    public TransportCipher(ReadOnlySpan<byte> key)
+    protected TransportCipher(ReadOnlySpan<byte> key, int nonceSize, int tagSize)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(key.Length, KeySize);
         _key = GC.AllocateUninitializedArray<byte>(KeySize, pinned: true);
         key.CopyTo(_key);
+        NonceSize = nonceSize;
+        TagSize = tagSize;
     }
+
+    /// <summary>Bytes of a nonce.</summary>
+    public int NonceSize { get; }
+
+    /// <summary>Bytes that sealing adds after the ciphertext.</summary>
+    public int TagSize { get; }
 
     /// <summary>True once the key is zeroed; for tests.</summary>
     internal bool IsZeroed => !_key.AsSpan().ContainsAnyExcept((byte)0);
+
+    /// <summary>The key, zeroes after disposal.</summary>
+    protected ReadOnlySpan<byte> Key => _key;
+
+    /// <summary>The suite's cipher under a key; ChaCha20-Poly1305 by the implementation that is fastest here.</summary>
+    public static TransportCipher Create(CipherSuite suite, ReadOnlySpan<byte> key) =>
+        suite == CipherSuite.Aegis256 ? new Aegis256Cipher(key) : ChaChaPoly.Fastest.Create(key);
 
     /// <summary>
     /// Writes ciphertext and tag: <paramref name="plaintext"/>.Length + <see cref="TagSize"/> bytes. In place is fine when both spans start at
@@ -40,12 +58,12 @@ internal sealed class TransportCipher : IDisposable
     {
         if (ciphertext.Length < plaintext.Length + TagSize)
             throw new ArgumentException("The ciphertext needs room for the tag.", nameof(ciphertext));
-        Span<byte> nonce = stackalloc byte[NonceSize];
+        Span<Vector128<ulong>> nonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16];
         WriteNonce(nonce, counter);
-        Sodium.Seal(_key, nonce, associatedData, plaintext, ciphertext);
+        Seal(MemoryMarshal.AsBytes(nonce)[^NonceSize..], associatedData, plaintext, ciphertext);
     }
 
-    /// <summary>Checks the tag and decrypts. In place is fine as for <see cref="Seal"/>; the destination's content is undefined after a forgery.</summary>
+    /// <summary>Checks the tag and decrypts. In place is fine as for sealing; the destination's content is undefined after a forgery.</summary>
     [SkipLocalsInit]
     public bool TryOpen(ulong counter, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
     {
@@ -53,17 +71,28 @@ internal sealed class TransportCipher : IDisposable
             return false;
         if (plaintext.Length < ciphertext.Length - TagSize)
             throw new ArgumentException("The plaintext does not fit.", nameof(plaintext));
-        Span<byte> nonce = stackalloc byte[NonceSize];
+        Span<Vector128<ulong>> nonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16];
         WriteNonce(nonce, counter);
-        return Sodium.TryOpen(_key, nonce, associatedData, ciphertext, plaintext);
+        return TryOpen(MemoryMarshal.AsBytes(nonce)[^NonceSize..], associatedData, ciphertext, plaintext);
     }
 
     /// <summary>Zeroes the key.</summary>
-    public void Dispose() => CryptographicOperations.ZeroMemory(_key);
-
-    private static void WriteNonce(Span<byte> nonce, ulong counter)
+    public virtual void Dispose()
     {
-        BinaryPrimitives.WriteUInt32LittleEndian(nonce, 0);
-        BinaryPrimitives.WriteUInt64LittleEndian(nonce[4..], counter);
+        CryptographicOperations.ZeroMemory(_key);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Seals under any nonce; lengths are checked already.</summary>
+    internal abstract void Seal(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext);
+
+    /// <summary>Opens under any nonce; lengths are checked already.</summary>
+    internal abstract bool TryOpen(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext);
+
+    /// <summary>The counter, little-endian, behind zeros. In two stores of 16 bytes, as AEGIS reads it: bytes stored one by one must be waited for.</summary>
+    private static void WriteNonce(Span<Vector128<ulong>> nonce, ulong counter)
+    {
+        nonce[0] = default;
+        nonce[1] = Vector128.Create(0, BitConverter.IsLittleEndian ? counter : BinaryPrimitives.ReverseEndianness(counter));
     }
 }

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Globalization;
 using LightTunnel.Lab.Namespaces;
 
 namespace LightTunnel.Lab.Bench;
@@ -17,16 +19,12 @@ internal sealed class BenchNetwork : IAsyncDisposable
     private readonly string _prefix = LeftOvers.NextPrefix();
     private readonly string _folder;
 
-    public BenchNetwork()
+    private BenchNetwork()
     {
-        SetupCheck.ThrowIfImpossible();
-        LeftOvers.Remove();
         _folder = Path.Combine(Path.GetTempPath(), _prefix + "bench");
-        Server = AddHost("server");
-        First = AddHost("first");
-        Second = AddHost("second");
-        Connect(First, "eth0", ServerForFirst, "192.0.2.2");
-        Connect(Second, "eth1", ServerForSecond, "198.51.100.2");
+        Server = NewHost("server");
+        First = NewHost("first");
+        Second = NewHost("second");
     }
 
     public LabHost Server { get; }
@@ -35,22 +33,62 @@ internal sealed class BenchNetwork : IAsyncDisposable
 
     public LabHost Second { get; }
 
+    /// <summary>The clients, then their server.</summary>
+    public ImmutableArray<LabHost> Hosts => [First, Second, Server];
+
+    /// <summary>A name for a tunnel's interface on a host that no other laboratory gives, and that is short enough for the kernel.</summary>
+    public string InterfaceOn(LabHost host) => string.Create(CultureInfo.InvariantCulture, $"{_prefix}{Hosts.IndexOf(host)}");
+
+    /// <summary>Sets the hosts and their cables up.</summary>
+    /// <exception cref="LabException">Something that it needs is missing.</exception>
+    public static async Task<BenchNetwork> CreateAsync()
+    {
+        SetupCheck.ThrowIfImpossible();
+        LeftOvers.Remove();
+        var network = new BenchNetwork();
+        try
+        {
+            foreach (LabHost host in network.Hosts)
+            {
+                Directory.CreateDirectory(host.Folder);
+                NetworkNamespace.Create(host.Namespace);
+            }
+
+            network.Connect(network.First, "eth0", ServerForFirst, "192.0.2.2");
+            network.Connect(network.Second, "eth1", ServerForSecond, "198.51.100.2");
+            return network;
+        }
+        catch
+        {
+            await network.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// A cable hands over what one end sends as it is, 64 KB in one piece. Network cards cut UDP only when asked to, on most machines the kernel does it
+    /// for them, and what arrives is put together again; so do the cables when asked to.
+    /// </summary>
+    public void MakeCablesLikeNetworkCards(bool wanted)
+    {
+        foreach ((LabHost host, string name) in new[] { (Server, "eth0"), (Server, "eth1"), (First, "eth0"), (Second, "eth0") })
+        {
+            NetworkNamespace.Execute(
+                host.Namespace, "ethtool", "-K", name, "tx-udp-segmentation", wanted ? "off" : "on", "gro", wanted ? "on" : "off");
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
-        foreach (LabHost host in (LabHost[])[First, Second, Server])
+        foreach (LabHost host in Hosts)
             await host.DisposeAsync().ConfigureAwait(false);
         foreach (string name in LeftOvers.Namespaces(_prefix))
             LeftOvers.RemoveNamespace(name);
-        Directory.Delete(_folder, recursive: true);
+        if (Directory.Exists(_folder))
+            Directory.Delete(_folder, recursive: true);
     }
 
-    private LabHost AddHost(string name)
-    {
-        string folder = Path.Combine(_folder, name);
-        Directory.CreateDirectory(folder);
-        NetworkNamespace.Create(_prefix + name);
-        return new LabHost(name, _prefix + name, folder);
-    }
+    private LabHost NewHost(string name) => new(name, _prefix + name, Path.Combine(_folder, name));
 
     private void Connect(LabHost client, string serverInterface, string serverAddress, string clientAddress)
     {

@@ -1,39 +1,59 @@
 using System.Globalization;
-using System.Text.Json;
-using System.Text.RegularExpressions;
 using LightTunnel.Lab.Shells;
 
 namespace LightTunnel.Lab.Bench;
 
-/// <summary>How much to measure.</summary>
+/// <summary>What to measure, and how often.</summary>
 /// <param name="Rounds">How often everything is measured; medians are shown.</param>
-/// <param name="Seconds">How long each TCP stream runs.</param>
+/// <param name="Seconds">How long each measurement runs.</param>
 /// <param name="WireGuardGo">The program to compare with.</param>
-internal sealed record BenchmarkOptions(int Rounds, int Seconds, string WireGuardGo);
+internal sealed record BenchmarkOptions(int Rounds, int Seconds, string WireGuardGo)
+{
+    /// <summary>Parts of the names of the rows that are wanted; none for all.</summary>
+    public IReadOnlyList<string> Only { get; init; } = [];
+
+    /// <summary>Other settings of LightTunnel to measure besides.</summary>
+    public IReadOnlyList<Variant> Variants { get; init; } = [];
+
+    /// <summary>The document that the figures are written into; null for none.</summary>
+    public string? Output { get; init; }
+
+    /// <summary>True when somebody asked for this row.</summary>
+    public bool Wants(Row row) => Only.Count == 0 || Only.Any(part => row.Name.Contains(part, StringComparison.OrdinalIgnoreCase));
+}
 
 /// <summary>The "bench" command: LightTunnel beside wireguard-go, on the same cables in the same run, in turns.</summary>
-internal sealed partial class Benchmark
+internal sealed class Benchmark
 {
-    private static readonly TimeSpan StreamAllowance = TimeSpan.FromSeconds(20);
+    private const string LightTunnel = "LightTunnel";
+
+    private static readonly Row Memory = new("memory after the streams, the client's process", "MB", Better.Less);
+    private static readonly Row OwnMemory = new("of that above a bare PowerShell host", "MB", Better.Less);
+    private static readonly Row Joining = new("Connect-LtNetwork to first pong", "ms", Better.Less);
+    private static readonly Row Importing = new("Import-Module", "ms", Better.Less);
 
     private readonly BenchmarkOptions _options;
     private readonly TextWriter _output;
     private readonly CancellationToken _cancellationToken;
-    private readonly BenchmarkTable _table;
+    private readonly BenchmarkTable _table = new();
 
     private Benchmark(BenchmarkOptions options, TextWriter output, CancellationToken cancellationToken)
     {
         _options = options;
         _output = output;
         _cancellationToken = cancellationToken;
-        _table = new BenchmarkTable();
     }
 
     /// <returns>0 when everything was measured.</returns>
+    /// <exception cref="LabException">The options are wrong, something is missing, or something could not be measured.</exception>
     public static async Task<int> RunAsync(BenchmarkOptions options, TextWriter output, CancellationToken cancellationToken)
     {
         if (options.Rounds < 1 || options.Seconds < 1)
             throw new LabException("--rounds and --seconds must be at least 1.", "Give larger numbers.");
+        if (options is { Output: not null, Only.Count: > 0 })
+            throw new LabException("--output is for the figures of all measurements.", "Leave --only or --output out.");
+        if (options.Output is { } path)
+            FiguresFile.Check(path);
         SetupCheck.Provide([.. SetupCheck.Essentials(), .. SetupCheck.ForBench(options.WireGuardGo)], output);
         await new Benchmark(options, output, cancellationToken).RunAsync().ConfigureAwait(false);
         return 0;
@@ -41,106 +61,126 @@ internal sealed partial class Benchmark
 
     private async Task RunAsync()
     {
-        long bareShell = await MeasureShellsAsync().ConfigureAwait(false);
-        var network = new BenchNetwork();
+        BenchNetwork network = await BenchNetwork.CreateAsync().ConfigureAwait(false);
         await using (network.ConfigureAwait(false))
         {
-            Say("Starting wireguard-go and LightTunnel ...");
+            Measurement[] measurements =
+                [.. new TunnelMeasurements(network, _options.Seconds).All().Where(measurement => measurement.Rows.Any(_options.Wants))];
+            _output.WriteLine("Starting wireguard-go and LightTunnel ...");
             WireGuardTunnel wireGuard = await WireGuardTunnel.StartAsync(network, _options.WireGuardGo, _cancellationToken).ConfigureAwait(false);
             await using (wireGuard.ConfigureAwait(false))
             {
                 LightTunnelTunnel lightTunnel = await LightTunnelTunnel.StartAsync(network, _cancellationToken).ConfigureAwait(false);
+                await WarmUpAsync(network, lightTunnel, wireGuard).ConfigureAwait(false);
                 for (int round = 1; round <= _options.Rounds; round++)
                 {
-                    // Who goes first changes, so that what one leaves behind in caches and clocks speeds does not always meet the same other.
-                    IBenchTunnel[] order = round % 2 == 1 ? [lightTunnel, wireGuard] : [wireGuard, lightTunnel];
-                    foreach (IBenchTunnel tunnel in order)
-                        await MeasureAsync(network, tunnel, round).ConfigureAwait(false);
+                    _output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Round {round} of {_options.Rounds}"));
+                    foreach (Measurement measurement in measurements)
+                        await MeasureAsync(measurement, lightTunnel, wireGuard, isReverse: round % 2 == 0).ConfigureAwait(false);
                 }
 
-                _table.Add("memory after the streams, the client's process", lightTunnel.Name, ProcessMemory.Resident(lightTunnel.FirstProcesses) / 1e6, "MB");
-                _table.Add("memory after the streams, the client's process", wireGuard.Name, ProcessMemory.Resident(wireGuard.FirstProcesses) / 1e6, "MB");
-                _table.Add("of that above a bare PowerShell host", lightTunnel.Name, (ProcessMemory.Resident(lightTunnel.FirstProcesses) - bareShell) / 1e6, "MB");
-                for (int round = 1; round <= _options.Rounds; round++)
-                    _table.Add("Connect-LtNetwork to first pong", lightTunnel.Name, await lightTunnel.RejoinFirstAsync(_cancellationToken).ConfigureAwait(false), "ms");
-            }
-        }
-
-        _output.WriteLine();
-        _output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"Medians of {_options.Rounds} rounds, {_options.Seconds} s per stream, {Environment.ProcessorCount} processors, everything on one machine."));
-        _output.WriteLine();
-        _output.Write(_table.Render("LightTunnel", "wireguard-go"));
-    }
-
-    /// <summary>Starts shells with and without the module.</summary>
-    /// <returns>Resident memory of one without, bytes.</returns>
-    private async Task<long> MeasureShellsAsync()
-    {
-        Say("Starting PowerShell hosts with and without the module ...");
-        long memory = 0;
-        string module = LabPaths.ModuleManifest();
-        for (int round = 0; round < _options.Rounds; round++)
-        {
-            TimeSpan bareTime;
-            ShellSession bare = await ShellSession.StartAsync(cancellationToken: _cancellationToken).ConfigureAwait(false);
-            await using (bare.ConfigureAwait(false))
-            {
-                memory = ProcessMemory.Resident([bare.ProcessId]);
-                bareTime = bare.OpenTime;
+                await MeasureMemoryAsync(network, lightTunnel, wireGuard).ConfigureAwait(false);
+                for (int round = 1; round <= _options.Rounds && _options.Wants(Joining); round++)
+                    Add(Joining, LightTunnel, await lightTunnel.RejoinFirstAsync(_cancellationToken).ConfigureAwait(false));
+                for (int round = 1; round <= _options.Rounds && _options.Wants(Importing); round++)
+                    Add(Importing, LightTunnel, await MeasureImportAsync().ConfigureAwait(false));
             }
 
-            ShellSession full = await ShellSession.StartAsync(new ShellOptions { Imports = [module] }, _cancellationToken).ConfigureAwait(false);
-            await using (full.ConfigureAwait(false))
-                _table.Add("Import-Module", "LightTunnel", (full.OpenTime - bareTime).TotalMilliseconds, "ms");
+            Report(wireGuard.Name);
         }
-
-        return memory;
     }
 
-    private async Task MeasureAsync(BenchNetwork network, IBenchTunnel tunnel, int round)
+    /// <summary>Compiled code, kernel caches and clock speeds are what they will be afterwards.</summary>
+    private async Task WarmUpAsync(BenchNetwork network, params IBenchTunnel[] tunnels)
     {
-        Say(string.Create(CultureInfo.InvariantCulture, $"Round {round} of {_options.Rounds}: {tunnel.Name}"));
-        _table.Add("ping client to server, average", tunnel.Name, await PingAsync(network.First, tunnel.ServerAddress).ConfigureAwait(false), "ms");
-        _table.Add("ping client to client, average", tunnel.Name, await PingAsync(network.First, tunnel.SecondAddress).ConfigureAwait(false), "ms");
-        _table.Add("TCP client to server", tunnel.Name, await StreamAsync(network.First, network.Server, tunnel.ServerAddress).ConfigureAwait(false), "Gbit/s");
-        _table.Add("TCP server to client", tunnel.Name, await StreamAsync(network.Server, network.First, tunnel.FirstAddress).ConfigureAwait(false), "Gbit/s");
-        _table.Add("TCP client to client", tunnel.Name, await StreamAsync(network.First, network.Second, tunnel.SecondAddress).ConfigureAwait(false), "Gbit/s");
-    }
-
-    private async Task<double> PingAsync(LabHost from, string address)
-    {
-        CommandResult result = await from.PingAsync(address, count: 100, TimeSpan.FromMilliseconds(10), _cancellationToken).ConfigureAwait(false);
-        return RoundTripPattern().Match(result.Output) is { Success: true } match
-            ? double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)
-            : throw new LabException($"{from.Name} got no answer from {address}: {result.Output}{result.Errors}", "Run the demo; it shows more.");
-    }
-
-    /// <summary>One TCP stream; Gbit/s as the receiver counts.</summary>
-    private async Task<double> StreamAsync(LabHost from, LabHost to, string address)
-    {
-        string seconds = _options.Seconds.ToString(CultureInfo.InvariantCulture);
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(_cancellationToken);
-        deadline.CancelAfter(TimeSpan.FromSeconds(_options.Seconds) + StreamAllowance);
-        Task<CommandResult> server = to.ExecuteAsync("iperf3", ["-s", "-1", "-B", address], deadline.Token);
-        CommandResult client;
-        do
+        foreach (IBenchTunnel tunnel in tunnels)
         {
-            // The server needs a moment to listen, and does not say when it does.
-            await Task.Delay(100, deadline.Token).ConfigureAwait(false);
-            client = await from.ExecuteAsync("iperf3", ["-c", address, "-t", seconds, "-J"], deadline.Token).ConfigureAwait(false);
+            await Iperf.RunAsync(network.First, network.Server, tunnel.ServerAddress, 1, ["--bidir"], null, _cancellationToken).ConfigureAwait(false);
+            await Iperf.RunAsync(network.First, network.Second, tunnel.SecondAddress, 1, ["--bidir"], null, _cancellationToken).ConfigureAwait(false);
         }
-        while (client.ExitCode != 0 && client.Output.Contains("Connection refused", StringComparison.Ordinal));
-
-        if (client.ExitCode != 0)
-            throw new LabException($"iperf3 from {from.Name} to {address} failed: {client.Output}{client.Errors}", "Run the demo; it shows more.");
-        await server.ConfigureAwait(false);
-        using var document = JsonDocument.Parse(client.Output);
-        return document.RootElement.GetProperty("end").GetProperty("sum_received").GetProperty("bits_per_second").GetDouble() / 1e9;
     }
 
-    private void Say(string text) => _output.WriteLine(text);
+    /// <summary>
+    /// Measures one thing of all tunnels, one right after the other. Who goes first changes from round to round, so that what one leaves behind in caches
+    /// and clock speeds does not always meet the same other.
+    /// </summary>
+    private async Task MeasureAsync(Measurement measurement, LightTunnelTunnel lightTunnel, WireGuardTunnel wireGuard, bool isReverse)
+    {
+        Variant?[] variants = [null, .. measurement.AlsoOfVariants ? _options.Variants : []];
+        if (isReverse)
+            await MeasureWireGuardAsync().ConfigureAwait(false);
+        foreach (Variant? variant in variants)
+        {
+            await lightTunnel.RestartAsync(variant?.Arguments ?? string.Empty, _cancellationToken).ConfigureAwait(false);
+            double[] figures = await measurement.TakeAsync(lightTunnel, _cancellationToken).ConfigureAwait(false);
+            Add(measurement, variant, LightTunnel, figures);
+        }
 
-    [GeneratedRegex(@"= [\d.]+/([\d.]+)/")]
-    private static partial Regex RoundTripPattern();
+        await lightTunnel.RestartAsync(string.Empty, _cancellationToken).ConfigureAwait(false);
+        if (!isReverse)
+            await MeasureWireGuardAsync().ConfigureAwait(false);
+
+        async Task MeasureWireGuardAsync()
+        {
+            double[] figures = await measurement.TakeAsync(wireGuard, _cancellationToken).ConfigureAwait(false);
+            foreach (Variant? variant in variants)
+                Add(measurement, variant, wireGuard.Name, figures);
+        }
+    }
+
+    private async Task MeasureMemoryAsync(BenchNetwork network, LightTunnelTunnel lightTunnel, WireGuardTunnel wireGuard)
+    {
+        double memory = ProcessFigures.ResidentMegabytes(lightTunnel.ProcessOn(network.First));
+        Add(Memory, LightTunnel, memory);
+        Add(Memory, wireGuard.Name, ProcessFigures.ResidentMegabytes(wireGuard.ProcessOn(network.First)));
+        ShellSession bare = await ShellSession.StartAsync(cancellationToken: _cancellationToken).ConfigureAwait(false);
+        await using (bare.ConfigureAwait(false))
+            Add(OwnMemory, LightTunnel, memory - ProcessFigures.ResidentMegabytes(bare.ProcessId));
+    }
+
+    /// <summary>Starts a shell without and one with the module; milliseconds that the second took longer.</summary>
+    private async Task<double> MeasureImportAsync()
+    {
+        double[] times = [0, 0];
+        string[][] imports = [[], [LabPaths.ModuleManifest()]];
+        for (int i = 0; i < imports.Length; i++)
+        {
+            ShellSession shell = await ShellSession.StartAsync(new ShellOptions { Imports = imports[i] }, _cancellationToken).ConfigureAwait(false);
+            await using (shell.ConfigureAwait(false))
+                times[i] = shell.OpenTime.TotalMilliseconds;
+        }
+
+        return times[1] - times[0];
+    }
+
+    private void Add(Measurement measurement, Variant? variant, string column, double[] figures)
+    {
+        foreach ((Row row, double figure) in measurement.Rows.Zip(figures))
+            Add(row.Of(variant), column, figure);
+    }
+
+    private void Add(Row row, string column, double figure)
+    {
+        if (!_options.Wants(row))
+            return;
+        _table.Add(row, column, figure);
+        _output.WriteLine($"  {row.Name}: {column} {BenchmarkTable.Show(figure, row.Unit)}");
+    }
+
+    private void Report(string wireGuard)
+    {
+        string version = Path.GetFileName(Path.GetDirectoryName(LabPaths.ModuleManifest())!);
+        string figures = string.Create(CultureInfo.InvariantCulture, $"""
+            LightTunnel {version} beside {wireGuard}; rounds: {_options.Rounds}, {_options.Seconds} s for each figure, medians (smallest..largest).
+            Everything on one machine: {Processors.Allowed.Count} processors ({Processors.Model}), Linux {Environment.OSVersion.Version.ToString(2)}.
+
+            {_table.Render(LightTunnel, wireGuard)}
+            """);
+        _output.WriteLine();
+        _output.WriteLine(figures);
+        if (_options.Output is not { } path)
+            return;
+        FiguresFile.Write(path, figures);
+        _output.WriteLine($"The figures are in {path} now.");
+    }
 }

@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using LightTunnel.Configuration;
 using LightTunnel.Engine;
 using LightTunnel.Management;
+using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Tun;
 
@@ -119,6 +120,6 @@ internal static class IdleCost
 
     private sealed class MemoryDevices : ITunDeviceFactory
     {
-        public ITunDevice Create(string? name) => new InMemoryTunDevice(name ?? "memory");
+        public ITunDevice Create(string? name, DataPathOptions? options = null) => new InMemoryTunDevice(name ?? "memory");
     }
 }

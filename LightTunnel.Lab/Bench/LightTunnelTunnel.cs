@@ -10,12 +10,13 @@ internal sealed class LightTunnelTunnel : IBenchTunnel
         param($Invitation, $Address, $Server)
         $pinger = [Net.NetworkInformation.Ping]::new()
         $watch = [Diagnostics.Stopwatch]::StartNew()
-        $null = Connect-LtNetwork -Invitation $Invitation -Address $Address
+        $null = Connect-LtNetwork -Invitation $Invitation -Address $Address ARGUMENTS
         while ($pinger.Send($Server, 100).Status -ne 'Success') { if ($watch.Elapsed.TotalSeconds -gt 30) { throw 'No answer for 30 s.' } }
         $watch.Elapsed.TotalMilliseconds
         """;
 
     private readonly BenchNetwork _network;
+    private string _arguments = string.Empty;
     private string _firstInvitation = string.Empty;
 
     private LightTunnelTunnel(BenchNetwork network) => _network = network;
@@ -33,23 +34,29 @@ internal sealed class LightTunnelTunnel : IBenchTunnel
     public string SecondAddress => "10.77.0.20";
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> FirstProcesses => [_network.First.Shell.ProcessId];
+    public int ProcessOn(LabHost host) => host.Shell.ProcessId;
 
     /// <summary>Starts the server and joins both clients.</summary>
     public static async Task<LightTunnelTunnel> StartAsync(BenchNetwork network, CancellationToken cancellationToken)
     {
-        var tunnel = new LightTunnelTunnel(network);
         string[] imports = [LabPaths.ModuleManifest()];
-        foreach (LabHost host in (LabHost[])[network.Server, network.First, network.Second])
+        foreach (LabHost host in network.Hosts)
             await host.StartShellAsync(imports, cancellationToken).ConfigureAwait(false);
-        await network.Server.Shell.InvokeAsync(
-            $"Start-LtServer -Address {tunnel.ServerAddress}/24 -ListenPort 9000 -Endpoint {BenchNetwork.ServerForFirst}:9000",
-            cancellationToken: cancellationToken).ConfigureAwait(false);
-        tunnel._firstInvitation = await tunnel.InviteAsync(BenchNetwork.ServerForFirst, cancellationToken).ConfigureAwait(false);
-        await tunnel.JoinFirstAsync(cancellationToken).ConfigureAwait(false);
-        string second = await tunnel.InviteAsync(BenchNetwork.ServerForSecond, cancellationToken).ConfigureAwait(false);
-        await tunnel.JoinAsync(network.Second, second, tunnel.SecondAddress, cancellationToken).ConfigureAwait(false);
+        var tunnel = new LightTunnelTunnel(network);
+        await tunnel.StartNetworkAsync(cancellationToken).ConfigureAwait(false);
         return tunnel;
+    }
+
+    /// <summary>Stops everything and starts it with other arguments, unless it runs with these; the processes stay.</summary>
+    public async Task RestartAsync(string arguments, CancellationToken cancellationToken)
+    {
+        if (arguments == _arguments)
+            return;
+        foreach (LabHost client in (LabHost[])[_network.First, _network.Second])
+            await client.Shell.InvokeAsync("Disconnect-LtNetwork -Name *", cancellationToken: cancellationToken).ConfigureAwait(false);
+        await _network.Server.Shell.InvokeAsync("Stop-LtServer -Name *", cancellationToken: cancellationToken).ConfigureAwait(false);
+        _arguments = arguments;
+        await StartNetworkAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Lets the first client leave and join again; milliseconds from before Connect-LtNetwork to the first pong.</summary>
@@ -62,6 +69,17 @@ internal sealed class LightTunnelTunnel : IBenchTunnel
     /// <summary>The shells belong to the hosts and end with them.</summary>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
+    private async Task StartNetworkAsync(CancellationToken cancellationToken)
+    {
+        await _network.Server.Shell.InvokeAsync(
+            $"Start-LtServer -Address {ServerAddress}/24 -ListenPort 9000 -Endpoint {BenchNetwork.ServerForFirst}:9000 {_arguments}",
+            cancellationToken: cancellationToken).ConfigureAwait(false);
+        _firstInvitation = await InviteAsync(BenchNetwork.ServerForFirst, cancellationToken).ConfigureAwait(false);
+        await JoinFirstAsync(cancellationToken).ConfigureAwait(false);
+        string second = await InviteAsync(BenchNetwork.ServerForSecond, cancellationToken).ConfigureAwait(false);
+        await JoinAsync(_network.Second, second, SecondAddress, cancellationToken).ConfigureAwait(false);
+    }
+
     private Task<double> JoinFirstAsync(CancellationToken cancellationToken) => JoinAsync(_network.First, _firstInvitation, FirstAddress, cancellationToken);
 
     private async Task<string> InviteAsync(string host, CancellationToken cancellationToken) => (await _network.Server.Shell.InvokeAsync(
@@ -69,6 +87,6 @@ internal sealed class LightTunnelTunnel : IBenchTunnel
         .Single().ToString();
 
     private async Task<double> JoinAsync(LabHost host, string invitation, string address, CancellationToken cancellationToken) => (await host.Shell.InvokeAsync(
-        TimedJoinScript, new { Invitation = invitation, Address = address, Server = ServerAddress }, cancellationToken: cancellationToken).ConfigureAwait(false))
+        TimedJoinScript.Replace("ARGUMENTS", _arguments, StringComparison.Ordinal), new { Invitation = invitation, Address = address, Server = ServerAddress }, cancellationToken: cancellationToken).ConfigureAwait(false))
         .Single().Value.GetDouble();
 }

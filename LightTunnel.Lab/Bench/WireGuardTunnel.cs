@@ -11,17 +11,17 @@ internal sealed class WireGuardTunnel : IBenchTunnel
 
     private readonly BenchNetwork _network;
     private readonly string _program;
-    private readonly List<Process> _processes = [];
-    private readonly Dictionary<LabHost, int> _processIds = [];
+    private readonly Dictionary<LabHost, Process> _processes = [];
 
-    private WireGuardTunnel(BenchNetwork network, string program)
+    private WireGuardTunnel(BenchNetwork network, string program, string version)
     {
         _network = network;
         _program = program;
+        Name = version;
     }
 
-    /// <inheritdoc/>
-    public string Name => "wireguard-go";
+    /// <summary>The program's name and version, in its own words: "wireguard-go v0.0.20250522".</summary>
+    public string Name { get; }
 
     /// <inheritdoc/>
     public string ServerAddress => "10.78.0.1";
@@ -33,12 +33,13 @@ internal sealed class WireGuardTunnel : IBenchTunnel
     public string SecondAddress => "10.78.0.20";
 
     /// <inheritdoc/>
-    public IReadOnlyList<int> FirstProcesses => [_processIds[_network.First]];
+    public int ProcessOn(LabHost host) => _processes[host].Id;
 
     /// <summary>Starts and configures the three.</summary>
     public static async Task<WireGuardTunnel> StartAsync(BenchNetwork network, string program, CancellationToken cancellationToken)
     {
-        var tunnel = new WireGuardTunnel(network, program);
+        CommandResult version = await network.Server.ExecuteAsync(program, ["--version"], cancellationToken).ConfigureAwait(false);
+        var tunnel = new WireGuardTunnel(network, program, version.Output.Split('\n')[0].Trim());
         try
         {
             await tunnel.SetUpAsync(cancellationToken).ConfigureAwait(false);
@@ -53,11 +54,14 @@ internal sealed class WireGuardTunnel : IBenchTunnel
 
     public async ValueTask DisposeAsync()
     {
-        foreach (Process process in _processes)
+        foreach ((LabHost host, Process process) in _processes)
         {
             process.Kill();
             await process.WaitForExitAsync().ConfigureAwait(false);
             process.Dispose();
+            // A process that is killed leaves its control socket behind.
+            foreach (string socket in LeftOvers.WireGuardSockets(_network.InterfaceOn(host)))
+                File.Delete(Path.Combine(LeftOvers.WireGuardFolder, socket));
         }
 
         _processes.Clear();
@@ -79,12 +83,10 @@ internal sealed class WireGuardTunnel : IBenchTunnel
 
     private async Task<string> StartOneAsync(LabHost host, string address, CancellationToken cancellationToken)
     {
-        // The interface's name is also that of a control socket below /var/run/wireguard, which all namespaces share.
-        string name = "wg" + host.Name;
+        string name = _network.InterfaceOn(host);
         // Kernels that have WireGuard of their own make it refuse to start unless told so; it does not write a log that anybody reads.
         Process process = host.StartCommand("env", ["WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1", "LOG_LEVEL=silent", _program, "--foreground", name]);
-        _processes.Add(process);
-        _processIds[host] = process.Id;
+        _processes.Add(host, process);
         process.OutputDataReceived += (_, _) => { };
         process.ErrorDataReceived += (_, _) => { };
         process.BeginOutputReadLine();
@@ -104,6 +106,6 @@ internal sealed class WireGuardTunnel : IBenchTunnel
     private static async Task<bool> TryConfigureKeyAsync(LabHost host, string name, string keyFile, CancellationToken cancellationToken) =>
         (await host.ExecuteAsync("wg", ["set", name, "listen-port", Port, "private-key", keyFile], cancellationToken).ConfigureAwait(false)).ExitCode == 0;
 
-    private static void Configure(LabHost host, string peerKey, string allowed, string endpoint) => NetworkNamespace.Execute(
-        host.Namespace, "wg", "set", "wg" + host.Name, "peer", peerKey, "allowed-ips", allowed, "endpoint", $"{endpoint}:{Port}");
+    private void Configure(LabHost host, string peerKey, string allowed, string endpoint) => NetworkNamespace.Execute(
+        host.Namespace, "wg", "set", _network.InterfaceOn(host), "peer", peerKey, "allowed-ips", allowed, "endpoint", $"{endpoint}:{Port}");
 }

@@ -278,3 +278,23 @@ public enum LtProbeResult
     /// <summary>Probes were answered: the path works in both directions.</summary>
     Answered,
 }
+
+/// <summary>What packets to a peer are sealed with.</summary>
+public enum LtCipherSuite
+{
+    /// <summary>ChaCha20-Poly1305, as in every WireGuard implementation.</summary>
+    WireGuard,
+
+    /// <summary>AEGIS-256, between LightTunnel nodes.</summary>
+    Aegis256,
+}
+
+/// <summary>Which cipher suites a node wants.</summary>
+public enum LtCipherPolicy
+{
+    /// <summary>AEGIS-256 with LightTunnel nodes that want it too, if this machine's processor has AES instructions; otherwise WireGuard's.</summary>
+    Auto,
+
+    /// <summary>WireGuard's with everybody.</summary>
+    WireGuard,
+}

@@ -29,6 +29,7 @@ public sealed class LtPeer
         Tx = status.SentBytes;
         Seen = status.LastSeen;
         Handshake = status.LastHandshake;
+        Cipher = (LtCipherSuite?)status.Cipher;
         Mtu = status.Mtu;
         PublicKey = status.PublicKey;
         Routes = [.. status.Routes];
@@ -95,6 +96,9 @@ public sealed class LtPeer
 
     /// <summary>When keys were last agreed with the peer, null if never.</summary>
     public DateTimeOffset? Handshake { get; }
+
+    /// <summary>What packets are sealed with, null while no keys are agreed.</summary>
+    public LtCipherSuite? Cipher { get; }
 
     /// <summary>Largest packet to the peer, inside the tunnel, bytes.</summary>
     public int Mtu { get; }

@@ -2,6 +2,7 @@ using System.Management.Automation;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Management;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel;
 
@@ -31,6 +32,24 @@ public abstract class StartCommand : LtCommand
     /// </summary>
     [Parameter]
     public int Mtu { get; set; }
+
+    /// <summary>
+    /// Which cipher suites are used: Auto takes AEGIS-256 with members that want it too, if this machine's processor has AES instructions, and WireGuard's ChaCha20-Poly1305 with all others; WireGuard takes the latter with everybody. Auto when left out.
+    /// </summary>
+    [Parameter]
+    public LtCipherPolicy Cipher { get; set; }
+
+    /// <summary>
+    /// How many queues work on packets side by side, each with two threads, 1 to 16. When left out, one up to four processors, then one for every two, at most 8.
+    /// </summary>
+    [Parameter]
+    public int Queues { get; set; }
+
+    /// <summary>
+    /// Hands every packet to the system by itself instead of many at a time: slower, for finding out whether a driver does not get on with segmentation offloads.
+    /// </summary>
+    [Parameter]
+    public SwitchParameter DisableOffload { get; set; }
 
     /// <summary>
     /// Folder that keeps this node's identity, and a server's address leases. Each node has its own; two on one machine need different ones.
@@ -156,6 +175,9 @@ internal static class StartSettings
         Name = command.Name,
         InterfaceName = command.InterfaceName,
         Mtu = command.Given(nameof(command.Mtu), command.Mtu),
+        Cipher = command.Given(nameof(command.Cipher), (CipherPolicy)command.Cipher),
+        Queues = command.Given(nameof(command.Queues), command.Queues),
+        DisableOffload = command.Given(nameof(command.DisableOffload), command.DisableOffload.IsPresent),
         StatePath = command.ResolvePath(command.StatePath, nameof(command.StatePath)),
         LogPath = command.ResolvePath(command.LogPath, nameof(command.LogPath)),
         LogLevel = command.Given(nameof(command.LogLevel), (LogLevel)command.LogLevel),

@@ -5,6 +5,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
 using Microsoft.Extensions.Time.Testing;
+using LightTunnel.WireGuard;
 using Xunit;
 
 namespace LightTunnel.Tests.Configuration;
@@ -45,11 +46,16 @@ public sealed class ConfigurationFileTests : IDisposable
             maxClients: 12
             clientIsolation: true
             mtu: 1280
+            cipher: wireguard
             interfaceName: lt-hub
+            queues: 3
+            disableOffload: true
             networkKey: {NetworkKeys.Generate().Reveal()}
             """));
         Assert.Equal(("hub", 9001, LogLevel.Warning, 9002, 12, true, 1280, "lt-hub"),
             (settings.Name, settings.ListenPort, settings.LogLevel, settings.ObserverPort, settings.MaxClients, settings.ClientIsolation, settings.Mtu, settings.InterfaceName));
+        Assert.Equal((3, true), (settings.Queues, settings.DisableOffload));
+        Assert.Equal(CipherPolicy.WireGuard, settings.Cipher);
         Assert.Equal(["10.0.0.1/24", "fd00::1/64"], settings.Address);
         Assert.Equal(["vpn.example.org:9000", "[2001:db8::1]:9000"], settings.Endpoint);
         Assert.Equal(Path.Combine(_folder.Path, "state", "hub"), settings.StatePath);

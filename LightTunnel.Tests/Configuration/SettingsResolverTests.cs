@@ -2,6 +2,7 @@ using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
+using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
 using LightTunnel.WireGuard;
@@ -38,6 +39,7 @@ public sealed class SettingsResolverTests
         Assert.Equal("10.0.0.1/24", Assert.Single(options.Addresses).ToString());
         Assert.Equal((9000, 10_000, false, LogLevel.Information), (options.ListenPort, options.MaxClients, options.ClientIsolation, options.LogLevel));
         Assert.Null(options.Mtu);
+        Assert.Equal(CipherPolicy.Auto, options.Cipher);
         Assert.Null(options.NetworkKey);
         Assert.EndsWith($"server-{options.Name}", options.StatePath, StringComparison.Ordinal);
         Assert.True(Path.IsPathRooted(options.StatePath));
@@ -57,7 +59,10 @@ public sealed class SettingsResolverTests
             MaxClients = 5,
             ClientIsolation = true,
             Mtu = 1280,
+            Cipher = CipherPolicy.WireGuard,
             InterfaceName = "lt-hub",
+            Queues = 4,
+            DisableOffload = true,
             StatePath = "state",
             LogPath = "log.txt",
             LogLevel = LogLevel.Debug,
@@ -65,6 +70,8 @@ public sealed class SettingsResolverTests
         });
         Assert.Equal(["vpn.example.org:1", "192.0.2.1:2", "[2001:db8::1]:3"], options.Endpoints.Select(endpoint => endpoint.ToString()));
         Assert.Equal((0, 5, true, 1280, "lt-hub", LogLevel.Debug), (options.ListenPort, options.MaxClients, options.ClientIsolation, options.Mtu!.Value, options.InterfaceName, options.LogLevel));
+        Assert.Equal(new DataPathOptions { Queues = 4, Offloads = Offloads.None }, options.DataPath);
+        Assert.Equal(CipherPolicy.WireGuard, options.Cipher);
         Assert.Equal((Path.GetFullPath("state"), Path.GetFullPath("log.txt")), (options.StatePath, options.LogPath));
         Assert.Equal(Key.Reveal(), options.NetworkKey!.Reveal());
     }
@@ -213,7 +220,10 @@ public sealed class SettingsResolverTests
             Fails(LightTunnelError.InvalidOption, Client with { Mtu = mtu });
         foreach (int clients in new[] { 0, -1, 65537 })
             Fails(LightTunnelError.InvalidOption, Server with { MaxClients = clients });
+        foreach (int queues in new[] { 0, 17 })
+            Fails(LightTunnelError.InvalidOption, Client with { Queues = queues });
         Fails(LightTunnelError.InvalidOption, Server with { LogLevel = (LogLevel)9 });
+        Fails(LightTunnelError.InvalidOption, Client with { Cipher = (CipherPolicy)9 });
         Fails(LightTunnelError.InvalidOption, Client with { PathPolicy = (PathPolicy)9 });
         Fails(LightTunnelError.InvalidOption, Server with { StatePath = " " });
         Fails(LightTunnelError.InvalidOption, Server with { LogPath = "a\0b" });
@@ -316,15 +326,17 @@ public sealed class SettingsResolverTests
     public void Overlay_Parameters_WinOverTheFile()
     {
         ServerSettings server = SettingsResolver.Overlay(
-            Server with { ListenPort = 1, Mtu = 1300, Endpoint = ["a:1"], ClientIsolation = true, MaxClients = 7, LogPath = "l" },
+            Server with { ListenPort = 1, Mtu = 1300, Cipher = CipherPolicy.WireGuard, Endpoint = ["a:1"], ClientIsolation = true, MaxClients = 7, LogPath = "l" },
             new ServerSettings { ListenPort = 2, ObserverPort = 0, ClientIsolation = false, Address = ["10.9.0.1/24"] });
         Assert.Equal(("hub", 2, 0, 1300, false, 7, "l"), (server.Name, server.ListenPort, server.ObserverPort, server.Mtu, server.ClientIsolation, server.MaxClients, server.LogPath));
+        Assert.Equal(CipherPolicy.WireGuard, server.Cipher);
         Assert.Equal(["10.9.0.1/24"], server.Address);
         Assert.Equal(["a:1"], server.Endpoint);
         ClientSettings client = SettingsResolver.Overlay(
-            Client with { AdvertiseEndpoint = ["192.0.2.1:1"], AllowRelay = true, PathPolicy = PathPolicy.RelayOnly, PortMapping = false },
-            new ClientSettings { AllowRelay = false, PathPolicy = PathPolicy.Auto });
+            Client with { AdvertiseEndpoint = ["192.0.2.1:1"], AllowRelay = true, PathPolicy = PathPolicy.RelayOnly, PortMapping = false, Cipher = CipherPolicy.WireGuard },
+            new ClientSettings { Cipher = CipherPolicy.Auto, AllowRelay = false, PathPolicy = PathPolicy.Auto });
         Assert.Equal((false, PathPolicy.Auto, false), (client.AllowRelay, client.PathPolicy, client.PortMapping));
+        Assert.Equal(CipherPolicy.Auto, client.Cipher);
         Assert.Equal(["192.0.2.1:1"], client.AdvertiseEndpoint);
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using LightTunnel.Engine;
 using LightTunnel.Packets;
+using LightTunnel.Tests.Packets;
 using LightTunnel.Transport;
 using Xunit;
 
@@ -22,10 +23,9 @@ public sealed class DataPathTests : IDisposable
         var outbound = new OutboundPath(alice.Node);
         var relay = new InboundPath(server.Node);
         var inbound = new InboundPath(bob.Node);
-        var packets = new PacketBatch(8, 1500);
-        var replies = new PacketBatch(8, 1500);
-        var received = new PacketBatch(8, 1600);
-        var forward = new PacketBatch(8, 1600);
+        var sending = new OutboundBuffers(1500, superPackets: false);
+        var relaying = new InboundBuffers(1500, trains: true);
+        var receiving = new InboundBuffers(1500, trains: true);
         byte[] toBob = TestPackets.Udp(alice.Address, bob.Address, new byte[1200]);
         byte[] toServer = TestPackets.Udp(alice.Address, server.Address, new byte[64]);
         UdpEndpoint aliceEndpoint = server.Peer("alice").Path.Endpoint;
@@ -35,24 +35,144 @@ public sealed class DataPathTests : IDisposable
         Allocation.AssertNone(warmUp: 200, count: 1000, () =>
         {
             rounds++;
-            packets.Clear();
-            packets.TryAdd(toBob);
-            packets.TryAdd(toServer);
-            outbound.Process(packets, replies);
-
-            received.Clear();
-            received.TryAdd(packets.Packet(0), aliceEndpoint);
-            received.TryAdd(packets.Packet(1), aliceEndpoint);
-            relay.Process(received, forward);
-
-            received.Clear();
-            received.TryAdd(forward.Packet(0), serverEndpoint);
-            inbound.Process(received, replies);
+            sending.Packets.Clear();
+            sending.Packets.TryAdd(toBob);
+            sending.Packets.TryAdd(toBob);
+            sending.Packets.TryAdd(toServer);
+            outbound.Process(sending.Packets, 0, sending.Datagrams, sending.Replies);
+            Carry(sending.Datagrams, relaying.Datagrams, aliceEndpoint);
+            relay.Process(relaying.Datagrams, 0, relaying.Packets, relaying.Forward);
+            Carry(relaying.Forward, receiving.Datagrams, serverEndpoint);
+            inbound.Process(receiving.Datagrams, 0, receiving.Packets, receiving.Forward);
         });
 
-        Assert.Equal(rounds, inbound.Counters.Packets);
+        Assert.Equal(2 * rounds, inbound.Counters.Packets);
         Assert.Equal(rounds, relay.Counters.Packets);
-        Assert.Equal(rounds, relay.Counters.RelayedPackets);
+        Assert.Equal(2 * rounds, relay.Counters.RelayedPackets);
+        // All three go to the server, so they leave as one train; what is Bob's goes on as one.
+        Assert.Equal((1, 1), (sending.Datagrams.Count, relaying.Forward.Count));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void SuperPacket_TravelsAsTrains_AndComesOutAsItsSegments_WithoutAllocation(bool relayed)
+    {
+        (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
+        SimulatedNode receiver = relayed ? bob : server;
+        var outbound = new OutboundPath(alice.Node);
+        var relay = new InboundPath(server.Node);
+        var inbound = new InboundPath(receiver.Node);
+        var sending = new OutboundBuffers(1500, superPackets: true);
+        var relaying = new InboundBuffers(1500, trains: true);
+        var receiving = new InboundBuffers(1500, trains: true);
+        byte[] payload = new byte[50_000];
+        new Random(4).NextBytes(payload);
+        byte[] packet = TransportPackets.Tcp(alice.Address.ToString(), receiver.Address.ToString(), 1, payload);
+        PacketOffload offload = TransportPackets.LeaveOpen(packet, 1340);
+        UdpEndpoint aliceEndpoint = server.Peer("alice").Path.Endpoint;
+        UdpEndpoint serverEndpoint = alice.Peer("hub").Path.Endpoint;
+
+        Allocation.AssertNone(warmUp: 50, count: 200, () =>
+        {
+            sending.Packets.Clear();
+            packet.CopyTo(sending.Packets.NextFree());
+            sending.Packets.Commit(packet.Length).Offload = offload;
+            outbound.Process(sending.Packets, 0, sending.Datagrams, sending.Replies);
+            InboundBuffers last = receiving;
+            if (relayed)
+            {
+                Carry(sending.Datagrams, relaying.Datagrams, aliceEndpoint);
+                relay.Process(relaying.Datagrams, 0, relaying.Packets, relaying.Forward);
+                Carry(relaying.Forward, last.Datagrams, serverEndpoint);
+            }
+            else
+            {
+                Carry(sending.Datagrams, last.Datagrams, aliceEndpoint);
+            }
+
+            inbound.Process(last.Datagrams, 0, last.Packets, last.Forward);
+        });
+
+        Assert.Equal(1, sending.Datagrams.Count); // 38 segments: one message.
+        Assert.Equal(38, receiving.Packets.Count);
+        var arrived = new List<byte>();
+        for (int i = 0; i < receiving.Packets.Count; i++)
+        {
+            Assert.True(PacketChecksums.AreValid(receiving.Packets.Packet(i), IpPacket.IPv4HeaderLength, IpPacket.ProtocolTcp));
+            arrived.AddRange(receiving.Packets.Packet(i)[40..]);
+        }
+
+        Assert.Equal(payload, arrived);
+        Assert.Equal(relayed ? 38 * 250 : 0, relay.Counters.RelayedPackets);
+    }
+
+    [Fact]
+    public void SuperPacket_WhoseSegmentsAreTooLong_IsRefusedByIcmp_AndOneBeforeTheKeysIsStagedInSegments()
+    {
+        (_, SimulatedNode alice, SimulatedNode bob) = Start();
+        var outbound = new OutboundPath(alice.Node);
+        var sending = new OutboundBuffers(1500, superPackets: true);
+        Process(1400);
+        Assert.Equal(1, outbound.Counters.Dropped(DropReason.TooBig));
+        Assert.Equal((0, 1), (sending.Datagrams.Count, sending.Replies.Count));
+
+        alice.Peer("bob").Link!.Sessions.Clear();
+        Process(1000);
+        Assert.Equal((0, 0), (sending.Datagrams.Count, sending.Replies.Count));
+        _network.Settle();
+        bob.TakeReceived();
+        Assert.True(_network.RunUntil(() => bob.Tun.WrittenCount == 5, TimeSpan.FromSeconds(10)));
+
+        void Process(int segmentSize)
+        {
+            byte[] packet = TransportPackets.Tcp(alice.Address.ToString(), bob.Address.ToString(), 1, new byte[5000]);
+            PacketOffload offload = TransportPackets.LeaveOpen(packet, segmentSize);
+            sending.Packets.Clear();
+            packet.CopyTo(sending.Packets.NextFree());
+            sending.Packets.Commit(packet.Length).Offload = offload;
+            Assert.Equal(1, outbound.Process(sending.Packets, 0, sending.Datagrams, sending.Replies));
+        }
+    }
+
+    [Fact]
+    public void HostileTrains_NeitherThrow_NorGetThrough()
+    {
+        (SimulatedNode server, SimulatedNode alice, _) = Start();
+        var inbound = new InboundPath(server.Node);
+        var receiving = new InboundBuffers(1500, trains: true);
+        var random = new Random(Fuzz.Seed(8));
+        UdpEndpoint endpoint = server.Peer("alice").Path.Endpoint;
+        uint index = alice.Peer("hub").Link!.Sessions.Current!.RemoteIndex;
+        for (int i = 0; i < Fuzz.Count(3000); i++)
+        {
+            receiving.Datagrams.Clear();
+            for (int slots = random.Next(1, 5); slots > 0; slots--)
+            {
+                Span<byte> train = receiving.Datagrams.NextFree()[..random.Next(2000)];
+                int size = random.Next(0, 120);
+                random.NextBytes(train);
+                for (int start = 0; start + 60 < train.Length && size >= 60; start += size)
+                {
+                    if (random.Next(2) == 0)
+                        new RelayHeader(alice.Node.MemberId, (uint)random.Next(4)).Write(train[start..]);
+                    else
+                        LightTunnel.WireGuard.Messages.WriteTransport(train[start..], random.Next(3) == 0 ? 0u : index, (ulong)random.Next(100));
+                }
+
+                receiving.Datagrams.CommitPlace(train.Length, size, endpoint, 0);
+            }
+
+            for (int next = 0; next < receiving.Datagrams.Count;)
+            {
+                next = inbound.Process(receiving.Datagrams, next, receiving.Packets, receiving.Forward);
+                Assert.Equal(0, receiving.Packets.Count);
+            }
+        }
+
+        _network.Settle();
+        alice.Send(server.Address, "still works");
+        Assert.True(_network.RunUntil(() => server.Tun.WrittenCount > 0, Soon));
     }
 
     [Theory]
@@ -130,6 +250,17 @@ public sealed class DataPathTests : IDisposable
 
         Assert.InRange(alice.Peer("carol").Staged.Count, 1, Peer.MaximumStaged);
         Assert.True(alice.Outbound.Dropped(DropReason.NoLink) >= 1000 - Peer.MaximumStaged);
+    }
+
+    /// <summary>The network: what was sent from an endpoint is received as it was sent.</summary>
+    private static void Carry(PacketBatch sent, PacketBatch received, in UdpEndpoint from)
+    {
+        received.Clear();
+        for (int i = 0; i < sent.Count; i++)
+        {
+            sent.Packet(i).CopyTo(received.NextFree());
+            received.CommitPlace(sent[i].Length, sent[i].SegmentSize, from, 0);
+        }
     }
 
     private static byte[] Mutate(Random random, IReadOnlyList<byte[]> seeds)

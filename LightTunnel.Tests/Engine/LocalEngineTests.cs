@@ -270,7 +270,7 @@ public sealed class LocalEngineTests : IDisposable
 
         public bool FailReading { get; set; }
 
-        public ITunDevice Create(string? name)
+        public ITunDevice Create(string? name, DataPathOptions? options = null)
         {
             var device = new InMemoryTunDevice($"lt{Made.Count}", Made.Count + 1);
             Made.Add(device);
@@ -288,9 +288,13 @@ public sealed class LocalEngineTests : IDisposable
 
         public long WriteErrors => device.WriteErrors;
 
-        public bool Read(PacketBatch batch) => throw new IOException("The interface was unplugged.");
+        public int Queues => device.Queues;
 
-        public void Write(PacketBatch batch) => device.Write(batch);
+        public bool ReadsSuperPackets => device.ReadsSuperPackets;
+
+        public bool Read(PacketBatch batch, int queue = 0) => throw new IOException("The interface was unplugged.");
+
+        public void Write(PacketBatch batch, int queue = 0) => device.Write(batch, queue);
 
         public void Write(ReadOnlySpan<byte> packet) => device.Write(packet);
 

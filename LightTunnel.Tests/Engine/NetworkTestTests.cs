@@ -13,7 +13,7 @@ namespace LightTunnel.Tests.Engine;
 /// <summary>What a test of the network finds out, in virtual time.</summary>
 public sealed class NetworkTestTests
 {
-    private const int DatagramOverhead = 16 + 16;
+    private const int DatagramOverhead = 16 + 32;
 
     [Fact]
     public async Task GoodNetwork_HasNoProblems()

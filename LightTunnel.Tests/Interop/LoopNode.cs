@@ -127,6 +127,8 @@ internal sealed class LoopNode : ILinkHost, IDisposable
         return false;
     }
 
+    CipherSuite ILinkHost.SuiteFor(Link link) => CipherSuite.WireGuard;
+
     void ILinkHost.SessionEstablished(Link link)
     {
         Established++;

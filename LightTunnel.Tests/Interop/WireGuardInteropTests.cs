@@ -232,7 +232,7 @@ public sealed class WireGuardInteropTests : IDisposable
             for (int i = 0; i < count; i++)
             {
                 _last = Tai64n.Next(TimeProvider.System.GetUtcNow(), _last);
-                Handshake.TryCreateInitiation(_identity, target, 1, _last, message)!.Dispose();
+                Handshake.TryCreateInitiation(_identity, target, CipherSuite.WireGuard, 1, _last, message)!.Dispose();
                 _jar.Sign(message);
                 table.HandleHandshake(message, default);
             }

@@ -8,6 +8,7 @@ using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Tests.Management;
 
@@ -74,7 +75,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Peers =
         [
             Peer(name, "nas", "10.0.0.20", PathType.Server, 31.4, 2_000_000_000, 15_100_000, TimeSpan.FromMinutes(5.5)),
-            Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 1_234_567, 999, TimeSpan.FromHours(2.5)) with { NatType = "Full Cone", RelaysForOthers = true },
+            Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 1_234_567, 999, TimeSpan.FromHours(2.5)) with { NatType = "Full Cone", RelaysForOthers = true, Cipher = CipherSuite.Aegis256 },
             Peer(name, "phone", "10.0.0.22", PathType.Offline, null, 0, 0, null),
         ],
         Routes =

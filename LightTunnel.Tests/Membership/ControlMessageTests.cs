@@ -26,6 +26,7 @@ public sealed class ControlMessageTests
         PublicKey = Key((int)id),
         Online = online,
         SoftwareVersion = "0.1.0",
+        PreferredSuite = id % 2 == 0 ? CipherSuite.Aegis256 : CipherSuite.WireGuard,
     };
 
     private static readonly RegisterMessage Register = new()
@@ -33,6 +34,7 @@ public sealed class ControlMessageTests
         Name = "laptop",
         RequestedAddresses = [Address("10.0.0.20"), Address("fd00::20")],
         SoftwareVersion = "0.1.0",
+        PreferredSuite = CipherSuite.Aegis256,
     };
 
     private static readonly RegisteredMessage Registered = new()
@@ -46,6 +48,7 @@ public sealed class ControlMessageTests
         ObservedEndpoint = new UdpEndpoint(IPAddress.Parse("192.0.2.7"), 4711),
         ClientIsolation = true,
         SoftwareVersion = "0.1.0",
+        PreferredSuite = CipherSuite.Aegis256,
         ObserverPort = 9001,
         ObserverAddresses = [Address("192.0.2.1"), Address("192.0.2.2")],
     };
@@ -100,7 +103,10 @@ public sealed class ControlMessageTests
         RegisterMessage decoded = RoundTrip(Register);
         Assert.Equal((1, "laptop", "0.1.0"), (decoded.Protocol, decoded.Name, decoded.SoftwareVersion));
         Assert.Equal(Register.RequestedAddresses, decoded.RequestedAddresses);
-        Assert.Empty(RoundTrip(new RegisterMessage { Name = "x" }).RequestedAddresses);
+        Assert.Equal(CipherSuite.Aegis256, decoded.PreferredSuite);
+        RegisterMessage plain = RoundTrip(new RegisterMessage { Name = "x" });
+        Assert.Empty(plain.RequestedAddresses);
+        Assert.Equal(CipherSuite.WireGuard, plain.PreferredSuite);
     }
 
     [Fact]
@@ -108,6 +114,27 @@ public sealed class ControlMessageTests
         Assert.Equal(
             "A4" + "0001" + "0101" + "02" + "626E31" + "03" + "81" + "44" + "0A000014",
             Convert.ToHexString(ControlMessageCodec.Encode(new RegisterMessage { Name = "n1", RequestedAddresses = [Address("10.0.0.20")] })));
+
+    [Theory]
+    [InlineData("01", CipherSuite.Aegis256)]
+    [InlineData("00", CipherSuite.WireGuard)]
+    [InlineData("02", CipherSuite.WireGuard)]
+    [InlineData("1864", CipherSuite.WireGuard)]
+    public void Decode_PreferredSuite_OfANewerVersionMeansWireGuard(string value, CipherSuite suite)
+    {
+        byte[] encoded = Convert.FromHexString("A5" + "0001" + "0101" + "02" + "626E31" + "03" + "80" + "05" + value);
+        Assert.Equal(DecodeResult.Message, ControlMessageCodec.Decode(encoded, out ControlMessage? decoded));
+        Assert.Equal(suite, Assert.IsType<RegisterMessage>(decoded).PreferredSuite);
+    }
+
+    [Theory]
+    [InlineData("20")]
+    [InlineData("F5")]
+    [InlineData("40")]
+    public void Decode_PreferredSuite_ThatIsNoNumber_IsMalformed(string value) =>
+        Assert.Equal(
+            DecodeResult.Malformed,
+            ControlMessageCodec.Decode(Convert.FromHexString("A5" + "0001" + "0101" + "02" + "626E31" + "03" + "80" + "05" + value), out _));
 
     [Fact]
     public void Decode_Registered_GivesItBack()

@@ -87,7 +87,8 @@ internal sealed class FakeEngine : ITunnelEngine
     {
         (string, object?)[] common =
         [
-            ("Name", settings.Name), ("ListenPort", settings.ListenPort), ("Mtu", settings.Mtu), ("InterfaceName", settings.InterfaceName),
+            ("Name", settings.Name), ("ListenPort", settings.ListenPort), ("Mtu", settings.Mtu), ("Cipher", settings.Cipher),
+            ("InterfaceName", settings.InterfaceName),
             ("StatePath", settings.StatePath), ("LogPath", settings.LogPath), ("LogLevel", settings.LogLevel), ("NetworkKey", settings.NetworkKey?.Reveal()),
         ];
         LastSettings = string.Join('\n', common.Concat(more).Where(setting => setting.Item2 is not null)

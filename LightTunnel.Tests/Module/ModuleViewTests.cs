@@ -162,6 +162,8 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
     [InlineData("Get-LtNetwork", "PortMapping", "198.51.100.4:9000")]
     [InlineData("Get-LtPeer laptop", "NatType", "Full Cone")]
     [InlineData("Get-LtPeer laptop", "RelaysForOthers", "True")]
+    [InlineData("Get-LtPeer laptop", "Cipher", "Aegis256")]
+    [InlineData("Get-LtPeer phone", "Cipher", "")]
     [InlineData("Get-LtPeer nas", "PathPolicy", "Auto")]
     [InlineData("Get-LtRoute 10.0.0.20", "Reason", "No endpoint of the peer has answered; attempts go on.")]
     public async Task List_TellsHowAndWhy(string script, string label, string value)

@@ -4,6 +4,7 @@ using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
+using LightTunnel.WireGuard;
 using Xunit;
 
 namespace LightTunnel.Tests.PowerShellModule;
@@ -23,6 +24,8 @@ public sealed class OutputTypeTests
     [InlineData(typeof(PortAssignment), typeof(LtPortAssignment))]
     [InlineData(typeof(CandidateKind), typeof(LtCandidateKind))]
     [InlineData(typeof(ProbeResult), typeof(LtProbeResult))]
+    [InlineData(typeof(CipherSuite), typeof(LtCipherSuite))]
+    [InlineData(typeof(CipherPolicy), typeof(LtCipherPolicy))]
     public void Enumeration_OfTheModule_HasTheEnginesNamesAndValues(Type engine, Type module) => Assert.Equal(Pairs(engine), Pairs(module));
 
     [Theory]

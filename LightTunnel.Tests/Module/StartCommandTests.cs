@@ -21,7 +21,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ModuleShell shell = await StartAsync();
 
         ShellObject server = (await shell.RunAsync(
-            $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 -NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 -ClientIsolation -Mtu 1380 -InterfaceName lt5")).Single();
+            $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 -NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 -ClientIsolation -Mtu 1380 -Cipher WireGuard -InterfaceName lt5")).Single();
 
         Assert.Equal("LightTunnel.LtServer", server.Types[0]);
         Assert.Equal(("office", "Up"), (server.Text("Name"), server.Text("State")));
@@ -30,6 +30,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             Name=office
             ListenPort=9001
             Mtu=1380
+            Cipher=WireGuard
             InterfaceName=lt5
             StatePath={shell.Folder}/state
             LogPath={shell.Folder}/logs/lt.log

@@ -1,4 +1,3 @@
-using LightTunnel.Engine;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Transport;

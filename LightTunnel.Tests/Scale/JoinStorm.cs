@@ -1,5 +1,4 @@
 using LightTunnel.Engine;
-using LightTunnel.Packets;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Transport;
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using LightTunnel.Engine;
-using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Tests.Engine;
 using Xunit;

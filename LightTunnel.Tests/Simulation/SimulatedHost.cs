@@ -109,7 +109,7 @@ internal sealed class SimulatedHost : SimulatedElement, IDatagramTransportFactor
         return chosen;
     }
 
-    IDatagramTransport IDatagramTransportFactory.Open(int port) => Open(port);
+    IDatagramTransport IDatagramTransportFactory.Open(int port, DataPathOptions? options) => Open(port);
 
     /// <summary>The host changes networks: its sockets stay open, with another address.</summary>
     /// <param name="behind">The NAT of its new network; null for a public address.</param>
@@ -151,14 +151,18 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
         return batch.Count > 0;
     }
 
-    public bool Receive(PacketBatch batch) => throw new NotSupportedException("A simulation has one thread, which must not wait.");
+    public int Queues => 1;
 
-    public void Send(PacketBatch batch)
+    public bool ReceivesTrains => false;
+
+    public bool Receive(PacketBatch batch, int queue = 0) => throw new NotSupportedException("A simulation has one thread, which must not wait.");
+
+    public void Send(PacketBatch batch, int queue = 0)
     {
         for (int i = 0; i < batch.Count; i++)
         {
-            if (batch[i].Length > 0)
-                Send(batch.Packet(i), batch[i].Endpoint, batch[i].Socket);
+            foreach (Span<byte> datagram in batch.Segments(i))
+                Send(datagram, batch[i].Endpoint, batch[i].Socket);
         }
     }
 

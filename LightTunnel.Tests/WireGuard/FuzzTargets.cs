@@ -11,11 +11,13 @@ internal static class FuzzTargets
     /// <summary>Feeds mutated messages to both sides of a live pair; returns how many were still taken for authentic.</summary>
     /// <param name="count">How many.</param>
     /// <param name="seed">Same seed, same mutations; the keys differ from run to run.</param>
-    public static FuzzReport Links(int count, int seed)
+    /// <param name="suite">What both sides' sessions are sealed with.</param>
+    public static FuzzReport Links(int count, int seed, CipherSuite suite)
     {
         using var world = new LinkWorld();
         var random = new Random(seed);
         (LinkNode a, LinkNode b) = world.AddPair();
+        a.Suite = b.Suite = suite;
         b.Strangers = (true, null);
         a.Send(b, new byte[40]);
         world.Deliver();

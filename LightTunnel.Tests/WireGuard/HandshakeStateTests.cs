@@ -1,4 +1,5 @@
 using LightTunnel.WireGuard;
+using LightTunnel.WireGuard.Ciphers;
 using LightTunnel.WireGuard.Noise;
 using Xunit;
 
@@ -45,12 +46,12 @@ public sealed class HandshakeStateTests
         byte[] toResponder = new byte[32];
         byte[] toInitiator = new byte[32];
         initiator.Split(toResponder, toInitiator);
-        using var forth = new TransportCipher(toResponder);
-        using var back = new TransportCipher(toInitiator);
+        using var forth = new SodiumChaChaPoly(toResponder);
+        using var back = new SodiumChaChaPoly(toInitiator);
         for (int i = 2; i < vector.Messages.Length; i++)
         {
             payload = Hex(vector.Messages[i].Payload);
-            byte[] ciphertext = new byte[payload.Length + TransportCipher.TagSize];
+            byte[] ciphertext = new byte[payload.Length + forth.TagSize];
             (i % 2 == 0 ? forth : back).Seal((ulong)(i - 2) / 2, default, payload, ciphertext);
             Assert.Equal(vector.Messages[i].Ciphertext, Convert.ToHexStringLower(ciphertext));
         }

@@ -187,7 +187,7 @@ public sealed class LinkCookieTests : IDisposable
         for (int attempt = 0; attempt < (proven is null ? 1 : 2); attempt++)
         {
             _last = Tai64n.Next(_world.Time.GetUtcNow(), _last);
-            Handshake.TryCreateInitiation(identity, target.Key, 77, _last, message)!.Dispose();
+            Handshake.TryCreateInitiation(identity, target.Key, CipherSuite.WireGuard, 77, _last, message)!.Dispose();
             jar.Sign(message);
             target.Table.HandleHandshake(message, proven ?? LinkWorld.Endpoint(9));
             if (proven is not null && attempt == 0)
@@ -207,7 +207,7 @@ public sealed class LinkCookieTests : IDisposable
     {
         byte[] message = new byte[Messages.InitiationSize];
         _last = Tai64n.Next(_world.Time.GetUtcNow(), _last);
-        Handshake.TryCreateInitiation(_stranger, target.Key, 1, _last, message)!.Dispose();
+        Handshake.TryCreateInitiation(_stranger, target.Key, CipherSuite.WireGuard, 1, _last, message)!.Dispose();
         (jar ?? new CookieJar(target.Key, new LinkClock(_world.Time))).Sign(message);
         return message;
     }

@@ -6,13 +6,14 @@ namespace LightTunnel.Tests.WireGuard;
 public sealed class LinkFuzzTests
 {
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    public void MutatedMessagesOfEveryType_AreDroppedWithoutExceptionOrGrowth(int seed)
+    [InlineData(1, CipherSuite.WireGuard)]
+    [InlineData(2, CipherSuite.WireGuard)]
+    [InlineData(3, CipherSuite.Aegis256)]
+    [InlineData(4, CipherSuite.Aegis256)]
+    public void MutatedMessagesOfEveryType_AreDroppedWithoutExceptionOrGrowth(int seed, CipherSuite suite)
     {
         int count = Fuzz.Count(10_000);
-        FuzzReport report = FuzzTargets.Links(count, Fuzz.Seed(seed));
+        FuzzReport report = FuzzTargets.Links(count, Fuzz.Seed(seed), suite);
         Assert.Equal(count, report.Fed);
         Assert.Equal(0, report.Accepted);
         Assert.Equal(0, report.NewSessions);

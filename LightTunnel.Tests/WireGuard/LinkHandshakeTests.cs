@@ -19,7 +19,7 @@ public sealed class LinkHandshakeTests : IDisposable
 
         _world.Deliver();
 
-        Assert.Equal([Messages.InitiationSize, Messages.ResponseSize, Messages.TransportOverhead + 16], _world.Log.Select(d => d.Bytes.Length));
+        Assert.Equal([Messages.InitiationSize, Messages.ResponseSize, Messages.MinimumTransportSize + 16], _world.Log.Select(d => d.Bytes.Length));
         Assert.Equal([0x45, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Assert.Single(b.Received));
         Assert.Equal(1, a.Established);
         Assert.Equal(1, b.Established);
@@ -36,7 +36,7 @@ public sealed class LinkHandshakeTests : IDisposable
         (LinkNode a, LinkNode b) = _world.AddPair();
         a.LinkTo(b).RequestHandshake();
         _world.Deliver();
-        Assert.Equal(Messages.TransportOverhead, _world.Log[^1].Bytes.Length);
+        Assert.Equal(Messages.MinimumTransportSize, _world.Log[^1].Bytes.Length);
         Assert.Equal(OpenResult.KeepAlive, Assert.Single(b.Results));
         Assert.Equal(SealResult.Sealed, b.Send(a, 0x45));
     }

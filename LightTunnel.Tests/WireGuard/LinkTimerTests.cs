@@ -430,6 +430,8 @@ public sealed class LinkTimerTests : IDisposable
             return false;
         }
 
+        public CipherSuite SuiteFor(Link link) => CipherSuite.WireGuard;
+
         public void SessionEstablished(Link link)
         {
         }

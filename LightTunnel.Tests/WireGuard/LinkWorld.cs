@@ -27,9 +27,10 @@ internal sealed class LinkWorld : IDisposable
     /// <summary>False drops the datagram.</summary>
     public Func<Datagram, bool> Filter { get; set; } = _ => true;
 
-    public LinkNode AddNode(PrivateKey? identity = null)
+    /// <summary>A node, which answers in both suites unless told otherwise.</summary>
+    public LinkNode AddNode(PrivateKey? identity = null, CipherSuite[]? speaks = null)
     {
-        var node = new LinkNode(this, identity ?? PrivateKey.Generate(), Endpoint(_nodes.Count + 1));
+        var node = new LinkNode(this, identity ?? PrivateKey.Generate(), Endpoint(_nodes.Count + 1), speaks);
         _nodes.Add(node);
         return node;
     }
@@ -47,9 +48,10 @@ internal sealed class LinkWorld : IDisposable
     }
 
     /// <summary>Two nodes with a session that A initiated.</summary>
-    public (LinkNode A, LinkNode B) AddConnectedPair()
+    public (LinkNode A, LinkNode B) AddConnectedPair(CipherSuite suite = CipherSuite.WireGuard)
     {
         (LinkNode a, LinkNode b) = AddPair();
+        a.Suite = b.Suite = suite;
         a.LinkTo(b).RequestHandshake();
         Deliver();
         a.Forget();
@@ -128,12 +130,12 @@ internal sealed class LinkNode : ILinkHost, IDisposable
     private readonly PrivateKey _identity;
     private readonly Queue<byte[]> _staged = new();
 
-    public LinkNode(LinkWorld world, PrivateKey identity, PathAddress address)
+    public LinkNode(LinkWorld world, PrivateKey identity, PathAddress address, CipherSuite[]? speaks)
     {
         _world = world;
         _identity = identity;
         Address = address;
-        Table = new LinkTable(identity, world.Time, this, new Random(1));
+        Table = speaks is null ? new LinkTable(identity, world.Time, this, new Random(1)) : new LinkTable(identity, world.Time, this, new Random(1)) { Suites = speaks };
     }
 
     public LinkTable Table { get; }
@@ -151,6 +153,9 @@ internal sealed class LinkNode : ILinkHost, IDisposable
     public int Lost { get; private set; }
 
     public int Wakes { get; private set; }
+
+    /// <summary>The suite of this node's initiations.</summary>
+    public CipherSuite Suite { get; set; }
 
     /// <summary>Strangers are admitted with this key; null for none at all.</summary>
     public (bool Admit, PresharedKey? Key) Strangers { get; set; }
@@ -213,6 +218,8 @@ internal sealed class LinkNode : ILinkHost, IDisposable
         presharedKey = Strangers.Key;
         return Strangers.Admit;
     }
+
+    CipherSuite ILinkHost.SuiteFor(Link link) => Suite;
 
     void ILinkHost.SessionEstablished(Link link)
     {

@@ -16,7 +16,7 @@ namespace LightTunnel.WireGuard.Noise;
 /// </summary>
 internal sealed class HandshakeState : IDisposable
 {
-    private const int TagSize = TransportCipher.TagSize;
+    private const int TagSize = Sodium.TagSize;
 
     private readonly SymmetricState _symmetric;
     private readonly PrivateKey _static;
@@ -50,7 +50,7 @@ internal sealed class HandshakeState : IDisposable
         }
     }
 
-    /// <summary>The other side's identity; for the responder valid, and proven, after <see cref="TryReadInitiation"/>.</summary>
+    /// <summary>The other side's identity; for the responder valid, and proven, after the first message was read.</summary>
     public PublicKey RemoteStatic => _remoteStatic;
 
     /// <summary>The hash of the whole handshake (Noise section 11.2).</summary>
@@ -79,15 +79,26 @@ internal sealed class HandshakeState : IDisposable
     /// <summary>Responder: reads the first message; false for a forgery, or for one that was not meant for this identity.</summary>
     public bool TryReadInitiation(ReadOnlySpan<byte> message, Span<byte> payload)
     {
+        Span<byte> agreement = stackalloc byte[PublicKey.Size];
+        bool read = TryAgreeOnInitiation(_static, message, agreement) && TryReadInitiation(message, agreement, payload);
+        CryptographicOperations.ZeroMemory(agreement);
+        return read;
+    }
+
+    /// <summary>The message's first Diffie-Hellman result, es: what costs most, and is the same for every protocol name. False for a key of low order.</summary>
+    public static bool TryAgreeOnInitiation(PrivateKey responder, ReadOnlySpan<byte> message, Span<byte> agreement) =>
+        message.Length >= PublicKey.Size && responder.TryAgree(new PublicKey(message[..PublicKey.Size]), agreement);
+
+    /// <summary>The same as <see cref="TryReadInitiation(ReadOnlySpan{byte}, Span{byte})"/>, with the result of <see cref="TryAgreeOnInitiation"/>.</summary>
+    public bool TryReadInitiation(ReadOnlySpan<byte> message, ReadOnlySpan<byte> agreement, Span<byte> payload)
+    {
         if (message.Length != InitiationSize(payload.Length))
             return false;
         ReadEphemeral(message);
+        _symmetric.MixKey(agreement);
         Span<byte> remote = stackalloc byte[PublicKey.Size];
-        if (!TryMixAgreement(_static, _remoteEphemeral)
-            || !_symmetric.DecryptAndHash(message.Slice(PublicKey.Size, PublicKey.Size + TagSize), remote))
-        {
+        if (!_symmetric.DecryptAndHash(message.Slice(PublicKey.Size, PublicKey.Size + TagSize), remote))
             return false;
-        }
 
         _remoteStatic = new PublicKey(remote);
         return TryMixAgreement(_static, _remoteStatic) && _symmetric.DecryptAndHash(message[InitiationSize(-TagSize)..], payload);

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using LightTunnel.WireGuard.Ciphers;
 
 namespace LightTunnel.WireGuard.Noise;
 
@@ -67,7 +68,7 @@ internal sealed class SymmetricState : IDisposable
     public void EncryptAndHash(ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
     {
         RequireKey();
-        using (var cipher = new TransportCipher(Key))
+        using (var cipher = new SodiumChaChaPoly(Key))
             cipher.Seal(_counter++, Hash, plaintext, ciphertext);
         MixHash(ciphertext);
     }
@@ -76,7 +77,7 @@ internal sealed class SymmetricState : IDisposable
     public bool DecryptAndHash(ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
     {
         RequireKey();
-        using (var cipher = new TransportCipher(Key))
+        using (var cipher = new SodiumChaChaPoly(Key))
         {
             if (!cipher.TryOpen(_counter++, Hash, ciphertext, plaintext))
                 return false;

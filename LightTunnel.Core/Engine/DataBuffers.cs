@@ -1,0 +1,74 @@
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine;
+
+/// <summary>What a thread that sends works in.</summary>
+internal sealed class OutboundBuffers
+{
+    private const int Capacity = 128;
+
+    /// <param name="longestPacket">Longest inner packet, bytes.</param>
+    /// <param name="superPackets">True when the device hands over super-packets.</param>
+    public OutboundBuffers(int longestPacket, bool superPackets)
+    {
+        LongestPacket = longestPacket;
+        // A few super-packets are enough to keep both sides busy, and the less memory is worked in, the more of it stays in the cache.
+        Packets = superPackets ? new PacketBatch(Capacity, PacketBatch.LongestReceived, 3) : new PacketBatch(Capacity, longestPacket);
+        Datagrams = superPackets
+            ? new PacketBatch(2 * Capacity, PacketBatch.LongestReceived, 4)
+            : new PacketBatch(2 * Capacity, longestPacket + DataBuffers.DatagramOverhead, Capacity);
+        Replies = new PacketBatch(16, TunnelOptions.MinimumMtu);
+    }
+
+    /// <summary>Longest inner packet that there is room for, bytes.</summary>
+    public int LongestPacket { get; }
+
+    /// <summary>Packets from the TUN device.</summary>
+    public PacketBatch Packets { get; }
+
+    /// <summary>Datagrams to be sent.</summary>
+    public PacketBatch Datagrams { get; }
+
+    /// <summary>Packets back to the TUN device.</summary>
+    public PacketBatch Replies { get; }
+}
+
+/// <summary>What a thread that receives works in.</summary>
+internal sealed class InboundBuffers
+{
+    private const int Capacity = 64;
+
+    // At most what a PacketCoalescer of a device takes.
+    private const int ViewCapacity = 512;
+
+    /// <param name="longestPacket">Longest inner packet, bytes.</param>
+    /// <param name="trains">True when the transport hands over trains.</param>
+    public InboundBuffers(int longestPacket, bool trains)
+    {
+        LongestPacket = longestPacket;
+        Datagrams = new PacketBatch(Capacity, trains ? PacketBatch.LongestReceived : longestPacket + DataBuffers.DatagramOverhead);
+        Packets = Datagrams.CreateView(ViewCapacity);
+        Forward = Datagrams.CreateView(ViewCapacity);
+    }
+
+    /// <summary>Longest inner packet that there is room for, bytes.</summary>
+    public int LongestPacket { get; }
+
+    /// <summary>What was received.</summary>
+    public PacketBatch Datagrams { get; }
+
+    /// <summary>The packets in it, for the TUN device.</summary>
+    public PacketBatch Packets { get; }
+
+    /// <summary>The datagrams in it that are to be sent on.</summary>
+    public PacketBatch Forward { get; }
+}
+
+/// <summary>Sizes that both directions share.</summary>
+internal static class DataBuffers
+{
+    /// <summary>Room for what stands around an inner packet: relay header, transport header, padding and tag.</summary>
+    public const int DatagramOverhead = RelayHeader.Size + Messages.MaximumTransportOverhead + Messages.PaddingMultiple;
+}

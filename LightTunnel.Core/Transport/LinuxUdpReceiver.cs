@@ -1,0 +1,176 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using LightTunnel.Packets;
+using Microsoft.Win32.SafeHandles;
+
+namespace LightTunnel.Transport;
+
+/// <summary>
+/// One receiving thread's half of a <see cref="LinuxUdpTransport"/>: an epoll set of its own main socket and, for the first receiver, of the further
+/// sockets; recvmmsg; trains where the kernel makes them (UDP_GRO). The epoll set notices by itself when a socket comes or goes.
+/// </summary>
+[SupportedOSPlatform("linux")]
+internal sealed unsafe class LinuxUdpReceiver : IDisposable
+{
+    // Messages per system call, which bounds how long a batch keeps the others waiting; few where they are long.
+    private const int MaximumMessages = 64;
+    private const int FewMessages = 8;
+    private const int LongMessage = 8192;
+
+    // Sockets that one wait tells of. The kernel puts those that it told of behind the others.
+    private const int MaximumReady = 64;
+
+    private readonly LinuxUdpSocket _main;
+    private readonly SocketTable<LinuxUdpSocket>? _further;
+    private readonly SafeFileHandle _epoll;
+    private readonly byte[] _events = GC.AllocateArray<byte>(MaximumReady * LibC.EpollEventSize, pinned: true);
+
+    // Which of the sockets that the last wait told of have not had their turn.
+    private int _next;
+    private int _ready;
+
+    // What the last call says about the next.
+    private bool _expectsMore;
+    private int _wanted = FewMessages;
+
+    private LinuxUdpReceiver(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, SafeFileHandle epoll)
+    {
+        _main = main;
+        _further = further;
+        _epoll = epoll;
+    }
+
+    /// <summary>Makes a receiver; null when the system refuses, and <see cref="LibC.LastError"/> says why.</summary>
+    /// <param name="main">The socket that this receiver alone receives from.</param>
+    /// <param name="further">Where further sockets are looked up, for the receiver that receives from them.</param>
+    public static LinuxUdpReceiver? TryCreate(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further)
+    {
+        var epoll = new SafeFileHandle(LibC.EpollCreate(LibC.EPOLL_CLOEXEC), ownsHandle: true);
+        if (!epoll.IsInvalid && LibC.TryWatch(epoll, main.Handle, key: 0))
+            return new LinuxUdpReceiver(main, further, epoll);
+        int error = LibC.LastError;
+        epoll.Dispose();
+        Marshal.SetLastPInvokeError(error);
+        return null;
+    }
+
+    /// <summary>See <see cref="IDatagramTransport.Receive"/>.</summary>
+    /// <param name="batch">Takes the datagrams.</param>
+    /// <param name="isClosed">True once the transport is closed.</param>
+    public bool Receive(PacketBatch batch, ref readonly bool isClosed)
+    {
+        batch.Clear();
+        bool held = false;
+        try
+        {
+            // What wakes the wait at the end is the main socket (see LinuxUdpTransport.Close), so its descriptor must not leave the epoll set before.
+            _main.Handle.DangerousAddRef(ref held);
+            // Where several datagrams came at once, more have come meanwhile: to look costs less than to wait first.
+            if (_expectsMore && _further is not { HasFurther: true })
+                ReceiveWaiting(_main, 0, batch);
+            while (batch.Count == 0 && !Volatile.Read(in isClosed))
+            {
+                byte* events = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_events)); // Pinned.
+                if (_next >= _ready)
+                    (_next, _ready) = (0, LibC.EpollWait(_epoll, events, MaximumReady, timeout: -1));
+                // Every socket has its turn before one has its second.
+                while (_next < _ready && !batch.IsFull)
+                {
+                    int number = LibC.WatchedKey(events, _next++);
+                    if ((number == 0 ? _main : _further?.Find(number)) is { } socket)
+                        ReceiveWaiting(socket, number, batch);
+                }
+            }
+
+            _expectsMore = batch.Count > 1 || (batch.Count == 1 && batch[0].SegmentSize != 0);
+            return !Volatile.Read(in isClosed);
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+        finally
+        {
+            if (held)
+                _main.Handle.DangerousRelease();
+        }
+    }
+
+    /// <summary>Waits for a further socket as well; false when the system refuses.</summary>
+    public bool TryWatch(LinuxUdpSocket socket, int number) => LibC.TryWatch(_epoll, socket.Handle, number);
+
+    /// <summary>Waits no longer for a further socket.</summary>
+    public void Unwatch(LinuxUdpSocket socket) => _ = LibC.EpollControl(_epoll, LibC.EPOLL_CTL_DEL, socket.Handle, null);
+
+    /// <summary>Closes the epoll set as soon as no thread waits on it any more.</summary>
+    public void Dispose() => _epoll.Dispose();
+
+    /// <summary>Adds to the batch what is there for a socket, without waiting.</summary>
+    [SkipLocalsInit]
+    private void ReceiveWaiting(LinuxUdpSocket socket, int number, PacketBatch batch)
+    {
+        var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
+        var vectors = stackalloc LibC.IoVector[MaximumMessages];
+        var controls = stackalloc LibC.SegmentControl[MaximumMessages];
+        byte* names = stackalloc byte[MaximumMessages * SocketAddressCodec.MaximumLength];
+        int wanted = Math.Min(batch.FreePlaces, _wanted);
+        for (int i = 0; i < wanted; i++)
+        {
+            vectors[i] = new LibC.IoVector
+            {
+                Base = Unsafe.AsPointer(ref MemoryMarshal.GetReference(batch.FreePlace(i))),
+                Length = (nuint)batch.MaxPacketLength,
+            };
+            headers[i].Header = new LibC.MessageHeader
+            {
+                Name = names + (i * SocketAddressCodec.MaximumLength),
+                NameLength = SocketAddressCodec.MaximumLength,
+                Vectors = vectors + i,
+                VectorCount = 1,
+                Control = controls + i,
+                ControlLength = (nuint)sizeof(LibC.SegmentControl),
+            };
+        }
+
+        int received;
+        try
+        {
+            // An error is a message from the network about an earlier datagram: it is taken by being reported.
+            received = LibC.ReceiveMessages(socket.Handle, headers, (uint)wanted, LibC.MSG_DONTWAIT, null);
+        }
+        catch (ObjectDisposedException)
+        {
+            return; // Closed meanwhile.
+        }
+
+        int longest = 0;
+        for (int i = 0; i < received; i++)
+        {
+            ref LibC.MultiMessageHeader message = ref headers[i];
+            int length = (message.Header.Flags & LibC.MSG_TRUNC) != 0 ? 0 : (int)message.Length;
+            var name = new ReadOnlySpan<byte>(message.Header.Name, (int)message.Header.NameLength);
+            // Slots stand where the kernel wrote them: a datagram that is dropped leaves an empty one.
+            batch.CommitPlace(length, SegmentSize(message.Header, length), SocketAddressCodec.Read(name), number);
+            longest = Math.Max(longest, length);
+        }
+
+        if (longest > LongMessage)
+            _wanted = FewMessages;
+        else if (received == wanted)
+            _wanted = Math.Min(2 * wanted, MaximumMessages);
+        else if (received >= 0)
+            _wanted = Math.Clamp(2 * received, FewMessages, MaximumMessages);
+        GC.KeepAlive(batch);
+    }
+
+    /// <summary>Bytes of each datagram when the message is a train of several, else 0.</summary>
+    private static int SegmentSize(in LibC.MessageHeader header, int length)
+    {
+        var control = (LibC.SegmentControl*)header.Control;
+        if (header.ControlLength < LibC.SegmentControl.LengthWith(sizeof(int)) || control->Level != LibC.SOL_UDP || control->Type != LibC.UDP_GRO)
+            return 0;
+        int size = *(int*)&control->Value;
+        return size > 0 && size < length ? size : 0;
+    }
+}

@@ -1,0 +1,161 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using LightTunnel.Packets;
+
+namespace LightTunnel.Transport;
+
+/// <summary>
+/// Sends batches: sendmmsg for many messages, UDP_SEGMENT for a train in one message. A train that the kernel or the network card cannot take
+/// is sent datagram by datagram. Any thread.
+/// </summary>
+/// <param name="supportsIPv6">True when the sockets speak both families.</param>
+/// <param name="segments">True when the kernel knows UDP_SEGMENT.</param>
+[SupportedOSPlatform("linux")]
+internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
+{
+    // Messages per system call: their headers are kept on the stack (132 bytes each).
+    private const int MaximumMessages = 64;
+
+    private volatile bool _segments = segments;
+    private long _errors;
+
+    /// <summary>True while trains are handed to the kernel whole.</summary>
+    public bool Segments => _segments;
+
+    /// <summary>Messages that could not be sent.</summary>
+    public long Errors => Interlocked.Read(ref _errors);
+
+    /// <summary>Counts messages that could not be sent.</summary>
+    public void AddErrors(int count) => Interlocked.Add(ref _errors, count);
+
+    /// <summary>Sends one datagram.</summary>
+    public void Send(SafeHandle socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    {
+        byte* name = stackalloc byte[SocketAddressCodec.MaximumLength];
+        int nameLength = SocketAddressCodec.Write(destination, supportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
+        nint sent = -1;
+        if (nameLength != 0)
+        {
+            fixed (byte* data = datagram)
+            {
+                do
+                {
+                    sent = LibC.SendTo(socket, data, (nuint)datagram.Length, LibC.MSG_NOSIGNAL, name, (uint)nameLength);
+                }
+                while (sent < 0 && LibC.LastError == LibC.EINTR);
+            }
+        }
+
+        if (sent < 0)
+            AddErrors(1);
+    }
+
+    /// <summary>Sends slots that all leave from this socket.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="batch">Where they are.</param>
+    /// <param name="first">The first of them.</param>
+    /// <param name="end">The one behind the last of them.</param>
+    [SkipLocalsInit]
+    public void Send(SafeHandle socket, PacketBatch batch, int first, int end)
+    {
+        var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
+        var vectors = stackalloc LibC.IoVector[MaximumMessages];
+        var controls = stackalloc LibC.SegmentControl[MaximumMessages];
+        byte* names = stackalloc byte[MaximumMessages * SocketAddressCodec.MaximumLength];
+        int prepared = 0;
+        for (int i = first; i < end; i++)
+        {
+            ref PacketSlot slot = ref batch[i];
+            bool isTrain = slot.SegmentSize != 0 && slot.Length > slot.SegmentSize;
+            int step = isTrain && !_segments ? slot.SegmentSize : slot.Length;
+            // The batch's memory is pinned for its whole life.
+            byte* data = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(batch.Packet(i)));
+            for (int start = 0; start < slot.Length; start += step)
+            {
+                if (prepared == MaximumMessages)
+                {
+                    SendPrepared(socket, headers, prepared);
+                    prepared = 0;
+                }
+
+                byte* name = names + (prepared * SocketAddressCodec.MaximumLength);
+                int nameLength = SocketAddressCodec.Write(slot.Endpoint, supportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
+                if (nameLength == 0)
+                {
+                    AddErrors(1);
+                    break;
+                }
+
+                vectors[prepared] = new LibC.IoVector { Base = data + start, Length = (nuint)Math.Min(step, slot.Length - start) };
+                ref LibC.MessageHeader header = ref headers[prepared].Header;
+                header = new LibC.MessageHeader { Name = name, NameLength = (uint)nameLength, Vectors = vectors + prepared, VectorCount = 1 };
+                if (step > slot.SegmentSize && isTrain)
+                {
+                    controls[prepared] = new LibC.SegmentControl
+                    {
+                        Length = LibC.SegmentControl.LengthWith(sizeof(ushort)), Level = LibC.SOL_UDP, Type = LibC.UDP_SEGMENT,
+                    };
+                    *(ushort*)&controls[prepared].Value = (ushort)slot.SegmentSize;
+                    header.Control = controls + prepared;
+                    header.ControlLength = (nuint)sizeof(LibC.SegmentControl);
+                }
+
+                prepared++;
+            }
+        }
+
+        SendPrepared(socket, headers, prepared);
+        GC.KeepAlive(batch);
+    }
+
+    private void SendPrepared(SafeHandle socket, LibC.MultiMessageHeader* headers, int count)
+    {
+        int done = 0;
+        while (done < count)
+        {
+            int sent = LibC.SendMessages(socket, headers + done, (uint)(count - done), LibC.MSG_NOSIGNAL);
+            if (sent > 0)
+            {
+                done += sent;
+                continue;
+            }
+
+            int error = LibC.LastError;
+            if (error == LibC.EINTR)
+                continue;
+            // The error belongs to the first message that was not sent: leave that one out and go on.
+            if (headers[done].Header.ControlLength != 0)
+                SendApart(socket, headers[done].Header, error);
+            else
+                AddErrors(1);
+            done++;
+        }
+    }
+
+    /// <summary>Sends the datagrams of a train that was refused one by one.</summary>
+    [SkipLocalsInit]
+    private void SendApart(SafeHandle socket, in LibC.MessageHeader train, int error)
+    {
+        // EIO: a network card that computes no checksums, and so it will be with the next train. Else (EINVAL, EMSGSIZE) the datagrams are too long
+        // for this one route, which may be fragmented one by one.
+        if (error == LibC.EIO)
+            _segments = false;
+        int size = *(ushort*)&((LibC.SegmentControl*)train.Control)->Value;
+        byte* data = (byte*)train.Vectors[0].Base;
+        int length = (int)train.Vectors[0].Length;
+        var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
+        var vectors = stackalloc LibC.IoVector[MaximumMessages];
+        int prepared = 0;
+        for (int start = 0; start < length; start += size)
+        {
+            vectors[prepared] = new LibC.IoVector { Base = data + start, Length = (nuint)Math.Min(size, length - start) };
+            headers[prepared].Header = train with { Vectors = vectors + prepared, Control = null, ControlLength = 0 };
+            if (++prepared == MaximumMessages || start + size >= length)
+            {
+                SendPrepared(socket, headers, prepared);
+                prepared = 0;
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+using System.Net;
+using System.Runtime.Versioning;
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Lab.Namespaces;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Transport;
+using LightTunnel.Tun;
+using LightTunnel.WireGuard;
+using static LightTunnel.Tests.Packets.TestPackets;
+
+namespace LightTunnel.Tests.Interop;
+
+/// <summary>
+/// A tunnel to wireguard-go as WireGuard knows it, without a network's membership: one peer, whose address is 10.77.0.1. Everything below is the real thing:
+/// threads, data paths, a TUN device with 10.77.0.2 in a namespace of its own, and a socket on the loopback of wireguard-go's.
+/// </summary>
+[SupportedOSPlatform("linux")]
+internal sealed class PlainTunnel : IDisposable
+{
+    private readonly PrivateKey _identity = PrivateKey.Generate();
+    private readonly PresharedKey _key = PresharedKey.Generate();
+    private readonly TunnelLog _log;
+    private readonly PlainNode _node;
+    private readonly TunnelThreads _threads;
+
+    public PlainTunnel(WireGuardGo peer, DataPathOptions options)
+    {
+        Namespace = peer.Namespace + "t";
+        NetworkNamespace.Create(Namespace);
+        Transport = NetworkNamespace.Run(peer.Namespace, () => LinuxUdpTransport.Open(0, options));
+        Device = NetworkNamespace.Run(Namespace, () => LinuxTun.Create(null, options));
+        Device.Configure([new InterfaceAddress(Address("10.77.0.2"), 24)], 1420);
+        _log = new TunnelLog("plain", TimeProvider.System, LogLevel.Warning);
+        _node = new PlainNode(_identity, _key, new NodeServices(TimeProvider.System, Device, Transport, _log), peer);
+        _threads = new TunnelThreads(_node, Device, Transport, TimeProvider.System, exception => Failure ??= exception);
+        _threads.Start("plain");
+        peer.SetPeer(_identity.PublicKey, _key, Transport.LocalPort);
+    }
+
+    public string Namespace { get; }
+
+    public LinuxUdpTransport Transport { get; }
+
+    public LinuxTun Device { get; }
+
+    public Exception? Failure { get; private set; }
+
+    public PacketCounters Inbound => _threads.Inbound;
+
+    public PacketCounters Outbound => _threads.Outbound;
+
+    public void Dispose()
+    {
+        _threads.Dispose();
+        _node.Dispose();
+        Transport.Dispose();
+        Device.Dispose();
+        _log.Dispose();
+        _key.Dispose();
+        _identity.Dispose();
+        NetworkNamespace.Delete(Namespace);
+    }
+
+    private sealed class PlainNode : Node
+    {
+        private readonly Peer _peer;
+
+        public PlainNode(PrivateKey identity, PresharedKey key, NodeServices services, WireGuardGo other)
+            : base(identity, key, CipherPolicy.Auto, services)
+        {
+            _peer = new Peer(other.PublicKey, services.Time)
+            {
+                Addresses = [Address("10.77.0.1")], Online = true, Mtu = 1420,
+                Link = Links.Add(other.PublicKey, key),
+            };
+            _peer.Link.Owner = _peer;
+            _peer.Link.Path = new PathAddress(new UdpEndpoint(IPAddress.Loopback, other.Port));
+            Forwarding = new ForwardingTable(Forwarding.Routes, [new InterfaceAddress(Address("10.77.0.2"), 24)]).With(_peer);
+        }
+
+        public override IEnumerable<Peer> Peers => [_peer];
+
+        public override bool IsRelay(in PathAddress sender) => false;
+
+        public override bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
+        {
+            destination = default;
+            return false;
+        }
+
+        public override void NoteRelayed(in RelayHeader header)
+        {
+        }
+
+        public override void SayGoodbye()
+        {
+        }
+
+        public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+        {
+            presharedKey = null;
+            return false;
+        }
+
+        protected override Peer? OnLinkUp(Link link) => _peer;
+
+        protected override void OnLinkLost(Peer peer)
+        {
+        }
+
+        protected override void OnFrame(Peer peer, in ControlFrame frame)
+        {
+        }
+
+        protected override void OnLinkWanted(Peer peer) => peer.Link!.RequestHandshake();
+
+        /// <summary>wireguard-go answers no pings of ours.</summary>
+        protected override bool IsProbed(Peer peer, long now) => false;
+    }
+}
