@@ -23,9 +23,14 @@ public sealed class LargeNetworkTests : IDisposable
 
     public void Dispose() => _network.Dispose();
 
-    [Fact]
-    public void FirstPackets_ToAMemberThatIsNotKnown_AllArriveInOrder()
+    /// <summary>Where nothing takes time, the direct path is proven while the handshake is under way by the server's.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(10)]
+    public void FirstPackets_ToAMemberThatIsNotKnown_AllArriveInOrder(int delay)
     {
+        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(delay) };
         (SimulatedNode alice, SimulatedNode bob, SimulatedNode carol) = (Join("alice"), Join("bob"), Join("carol"));
         Assert.Equal(["hub"], alice.Node.Peers.Select(peer => peer.Name));
 

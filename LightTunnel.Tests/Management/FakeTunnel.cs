@@ -88,6 +88,17 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public static FakeTunnel SampleClient(string name = "home") => new(name, TunnelRole.Client);
 
+    /// <summary>A member of a large network, which has dealt with one other so far.</summary>
+    public static FakeTunnel SampleMemberOfMany(string name = "plant") => new(name, TunnelRole.Client)
+    {
+        Peers = [Peer(name, "known", "10.0.0.30", PathType.Direct, 1, 0, 0, TimeSpan.Zero)],
+        Strangers =
+        [
+            Peer(name, "stranger1", "10.0.0.31", PathType.Server, 0, 0, 0, TimeSpan.Zero),
+            Peer(name, "stranger2", "10.0.0.32", PathType.Offline, 0, 0, 0, TimeSpan.Zero),
+        ],
+    };
+
     /// <summary>A client of <see cref="SampleServer"/>'s network.</summary>
     public static FakeTunnel SampleMember(string name = "home") => new(name, TunnelRole.Client)
     {
