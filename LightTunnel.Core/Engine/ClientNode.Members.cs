@@ -24,6 +24,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
     {
         presharedKey = NetworkKey;
         _refusedStranger = !_members.TryGet(initiator, out _admitted);
+        _stranger = initiator;
         return !_refusedStranger;
     }
 
@@ -38,8 +39,8 @@ internal sealed partial class ClientNode : IDirectPathsHost
         if (_admitted is { } peer && Links.Find(peer.Key) is { } link)
             link.Owner = peer;
 
-        // The server passes on what members send only: this one is newer than the directory here.
-        if (_refusedStranger && source.IsRelayed)
+        // The server passes on what members send only: this one is newer than the directory here, or was never asked for.
+        if (_refusedStranger && (_memberSearch.IsNeeded ? _memberSearch.Want(MemberSubject.Of(_stranger)) : source.IsRelayed))
             _held.Hold(datagram, source);
     }
 
@@ -88,9 +89,11 @@ internal sealed partial class ClientNode : IDirectPathsHost
     {
         if (peer.Link is { } link)
         {
+            PathAddress before = link.Path;
             link.Path = PathTo(peer);
-            // What was sent by the path before is lost with it; its next turn would be five seconds from now.
-            if (!link.HasSession && peer.Staged.Count > 0)
+            // What was sent by a path that was lost is lost with it; its next turn would be five seconds from now. But two handshakes at once would be
+            // one too many: the answer to the first would not fit any more, and the second would be dropped as a flood.
+            if (!link.HasSession && peer.Staged.Count > 0 && !IsAlive(peer, before))
                 link.RequestHandshake(force: true);
         }
 
@@ -103,6 +106,10 @@ internal sealed partial class ClientNode : IDirectPathsHost
         Schedule(peer, Timestamp);
     }
 
+    private bool IsAlive(Peer peer, PathAddress path) => path == ServerPathTo(peer)
+        ? State == TunnelState.Up && _server.Monitor is { IsProven: true, Misses: 0 }
+        : peer.Traversal?.Paths.Any(known => known.Key == path && known.IsProven) == true;
+
     private PathAddress PathTo(Peer peer) =>
         peer.UsedPath is { } used ? used.Key : peer.IsForbidden ? default : new(_server.Path.Endpoint, peer.MemberId);
 
@@ -114,6 +121,14 @@ internal sealed partial class ClientNode : IDirectPathsHost
     }
 
     private void OnDirectory(DirectoryMessage page)
+    {
+        Take(page);
+        OnSearched(page);
+        foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())
+            HandleHandshake(datagram, source);
+    }
+
+    private void Take(DirectoryMessage page)
     {
         MemberChanges changes = _members.Apply(page, Forwarding, _server.NetworkMtu);
         Forwarding = changes.Routes;
@@ -148,8 +163,6 @@ internal sealed partial class ClientNode : IDirectPathsHost
 
         _paths.OnDirectory();
         _routeLog.NoteChange();
-        foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())
-            HandleHandshake(datagram, source);
     }
 
     private void Unlink(Peer peer)

@@ -34,6 +34,7 @@ internal sealed partial class ClientNode : Node
     private readonly HeldHandshakes _held = new();
     private IReadOnlyList<TunnelAddress> _requested;
     private Peer? _admitted;
+    private PublicKey _stranger;
     private bool _refusedStranger;
     private bool _mapsPort;
     private long _registeredSince;
@@ -57,6 +58,8 @@ internal sealed partial class ClientNode : Node
         _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, services.Jitter, Post, OnLocated);
         _routeLog = new RouteLog(Log, Time);
         _members = new MemberPeers(Time);
+        _memberSearch = new MemberSearch(Time);
+        _lists = new MemberLists(Time);
         LongestPacket = options.Mtu ?? 0;
         _paths = new DirectPaths(options, identity, addresses, _members, services, this);
         _addressWatch = addresses.Watch(() => Post(() => OnNetworkChanged(isCertain: false)));
@@ -258,7 +261,7 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    protected override long FinishTurn(long now) => Math.Min(_routeLog.Run(now, _members.All), _paths.RunTimers(now));
+    protected override long FinishTurn(long now) => Math.Min(RunSearch(now), Math.Min(_routeLog.Run(now, _members.All), _paths.RunTimers(now)));
 
     /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
     private void OnNetworkChanged(bool isCertain)
@@ -322,7 +325,11 @@ internal sealed partial class ClientNode : Node
         _registeredSince = Timestamp;
         session.Send(new RegisterMessage
         {
-            Name = _options.Name, RequestedAddresses = _requested, SoftwareVersion = SoftwareVersion.Text, PreferredSuite = PreferredSuite,
+            Name = _options.Name,
+            RequestedAddresses = _requested,
+            SoftwareVersion = SoftwareVersion.Text,
+            PreferredSuite = PreferredSuite,
+            AsksForMembers = true,
         });
         Schedule(_server, _registeredSince);
     }
@@ -344,6 +351,9 @@ internal sealed partial class ClientNode : Node
                 break;
             case IntroductionMessage introduction:
                 _paths.OnIntroduction(introduction);
+                break;
+            case ListingMessage listing:
+                _lists.OnListing(listing, Timestamp);
                 break;
             case LeaveMessage leave:
                 LoseServer($"The server said goodbye ({leave.Reason}).");
@@ -395,6 +405,8 @@ internal sealed partial class ClientNode : Node
         _server.Online = true;
         Forwarding = Forwarding with { OwnAddresses = [.. registered.Addresses] };
         AddRoutes(_server);
+        PublishSearch();
+        _lists.AskAgain();
         Journal.Note(_server);
         _requested = [.. registered.Addresses.Select(own => own.Address)];
         _save?.Invoke(registered.Addresses);

@@ -34,6 +34,13 @@ internal sealed record ForwardingTable(PrefixTable<Peer> Routes, InterfaceAddres
         return this with { Routes = routes };
     }
 
+    /// <summary>With a route to a prefix.</summary>
+    public ForwardingTable With(IpPrefix prefix, Peer peer) => this with { Routes = Routes.With(prefix, peer) };
+
+    /// <summary>Without a route to a prefix, if it leads to that peer.</summary>
+    public ForwardingTable Without(IpPrefix prefix, Peer peer) =>
+        Routes.TryGet(prefix, out Peer? owner) && owner == peer ? this with { Routes = Routes.Without(prefix) } : this;
+
     /// <summary>True when the address is one of this node's own.</summary>
     public bool IsOwn(TunnelAddress address)
     {

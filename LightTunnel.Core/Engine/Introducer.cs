@@ -16,7 +16,10 @@ internal static class Introducer
     private static readonly TimeSpan PredictionLifetime = TimeSpan.FromSeconds(2);
 
     /// <summary>A member has told how it may be reached: those it was introduced to before are told, and in a small network everybody.</summary>
-    public static void OnReachability(Peer member, Reachability reachability, IReadOnlyCollection<Peer> online)
+    /// <param name="member">The member.</param>
+    /// <param name="reachability">What it told.</param>
+    /// <param name="others">Whom it is introduced to.</param>
+    public static void OnReachability(Peer member, Reachability reachability, IReadOnlyCollection<Peer> others)
     {
         ControlSession session = member.Session!;
         if (reachability.Equals(session.Reachability))
@@ -24,21 +27,22 @@ internal static class Introducer
         session.SetReachability(reachability);
         if (!session.MayTellOthers())
             return; // Each time makes everybody send probes to endpoints that this member names. Who asks for it still learns the news.
-        foreach (Peer other in online)
+        foreach (Peer other in others)
         {
-            if (other != member && (online.Count <= EagerUpTo || session.IntroducedTo.Contains(other.MemberId)))
+            if (other != member)
                 Introduce(member, other, withGuesses: true);
         }
     }
 
-    /// <summary>A member asks to be introduced to another, and may tell how it is reached at this very moment.</summary>
-    public static void OnAsked(Peer member, Peer? other, IntroduceMessage request)
+    /// <summary>A member asks to be introduced to another, and may tell how it is reached at this very moment; false when it may not ask now.</summary>
+    public static bool OnAsked(Peer member, Peer other, IntroduceMessage request)
     {
-        if (other is null || other == member || !member.Session!.MayAskForIntroduction())
-            return;
+        if (other == member || !member.Session!.MayAskForIntroduction())
+            return false;
         if (request.Reachability is { } reachability)
             member.Session.SetReachability(reachability);
         Introduce(member, other, request.WithGuesses);
+        return true;
     }
 
     private static void Introduce(Peer first, Peer second, bool withGuesses)

@@ -24,6 +24,9 @@ internal sealed class MemberPeers(TimeProvider time)
     /// <summary>Every member but this node.</summary>
     public IReadOnlyCollection<Peer> All => _peers.Values;
 
+    /// <summary>Number of the last page taken.</summary>
+    public ulong Revision => _directory.Revision;
+
     /// <summary>The member of that key.</summary>
     public bool TryGet(in PublicKey key, [NotNullWhen(true)] out Peer? peer) => _peers.TryGetValue(key, out peer);
 

@@ -517,7 +517,8 @@ internal abstract partial class Node : ILinkHost, IDisposable
     {
     }
 
-    private void Stage(Peer peer, ReadOnlySpan<byte> packet)
+    /// <summary>A packet waits for a link to the peer.</summary>
+    protected virtual void Stage(Peer peer, ReadOnlySpan<byte> packet)
     {
         if (!peer.Online)
         {

@@ -31,6 +31,7 @@ internal sealed class Peer : IScheduled
         Monitor = new PathMonitor(time);
         PathMtu = new PeerMtu(time, TunnelOptions.DefaultMtu);
         Updated = time.GetUtcNow();
+        WantedAt = time.GetTimestamp();
     }
 
     /// <summary>The peer's public key.</summary>
@@ -155,6 +156,9 @@ internal sealed class Peer : IScheduled
 
     /// <summary>Timestamp at which the peer's link came up first.</summary>
     public long LinkedAt { get; set; }
+
+    /// <summary>Timestamp at which this node came to know the peer, or somebody here last asked for it.</summary>
+    public long WantedAt { get; set; }
 
     /// <summary>When the route to the peer last changed.</summary>
     public DateTimeOffset Updated { get; set; }

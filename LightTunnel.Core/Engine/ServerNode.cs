@@ -32,13 +32,13 @@ internal sealed class ServerNode : Node
     private readonly ServerOptions _options;
     private readonly Leases _leases;
     private readonly Action<Leases>? _save;
-    private readonly MemberDirectory _directory = new();
+    private readonly DirectoryTeller _directory;
     private readonly MemberTable _members = new();
     private readonly Dictionary<PublicKey, Peer> _peers = [];
-    private readonly HashSet<Peer> _behind = [];
     private readonly NatObserver _observer;
     private readonly RateLimiter _relayLogLimiter;
     private readonly int _mtu;
+    private readonly Action<Peer> _hurry;
     private bool _leasesChanged;
     private long _nextSave = long.MinValue;
     private long _nextLeaseCheck;
@@ -60,7 +60,9 @@ internal sealed class ServerNode : Node
         _leases = leases;
         _save = save;
         _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
+        _directory = new DirectoryTeller(options.EagerUpTo);
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
+        _hurry = peer => Schedule(peer, Timestamp);
         LongestPacket = _mtu;
         _observer = new NatObserver(identity, networkKey, options.ObserverPort, addresses.Read(), [.. options.Addresses.Select(own => own.Prefix)], services);
         MemberId = Leases.ServerMemberId;
@@ -72,6 +74,9 @@ internal sealed class ServerNode : Node
 
     /// <inheritdoc/>
     public override IEnumerable<Peer> Peers => _peers.Values.Where(peer => peer.Addresses.Length > 0);
+
+    /// <summary>Members that clients of a large network are told of, all together.</summary>
+    public int Watches => _directory.Watches;
 
     /// <inheritdoc/>
     public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
@@ -187,6 +192,7 @@ internal sealed class ServerNode : Node
         }
 
         session.OnFrame(frame);
+        _directory.OnReady(peer);
         Schedule(peer, Timestamp);
     }
 
@@ -238,7 +244,7 @@ internal sealed class ServerNode : Node
                 Forget(lease);
         }
 
-        TellDirectory();
+        _directory.Tell(_hurry);
         if (!_leasesChanged || _save is null)
             return _nextLeaseCheck;
         if (now < _nextSave)
@@ -251,17 +257,8 @@ internal sealed class ServerNode : Node
 
     private void EndSession(Peer peer)
     {
-        if (peer.Session is { } session)
-            CloseCursor(session);
-        _behind.Remove(peer);
+        _directory.End(peer);
         peer.Session = null;
-    }
-
-    private void CloseCursor(ControlSession session)
-    {
-        if (session.DirectoryCursor is { } cursor)
-            _directory.CloseCursor(cursor);
-        session.DirectoryCursor = null;
     }
 
     private ControlSession NewSession(Peer peer, uint conversation) =>
@@ -275,10 +272,20 @@ internal sealed class ServerNode : Node
                 Register(peer, register);
                 break;
             case ReachabilityMessage reachability when peer.Session!.Registered && !_options.ClientIsolation:
-                Introducer.OnReachability(peer, reachability.Reachability, [.. OnlineMembers]);
+                Introducer.OnReachability(peer, reachability.Reachability, Acquaintances(peer));
                 break;
             case IntroduceMessage introduce when peer.Session!.Registered && !_options.ClientIsolation:
-                Introducer.OnAsked(peer, _members.Find(introduce.MemberId), introduce);
+                if (_members.Find(introduce.MemberId) is { } other && Introducer.OnAsked(peer, other, introduce))
+                    _directory.Acquaint(peer, other);
+                break;
+            case FindMessage find:
+                _directory.Find(peer, find.Subjects, Find);
+                break;
+            case ForgetMessage forget:
+                _directory.Forget(peer, forget);
+                break;
+            case ListMessage list:
+                _directory.List(peer, list);
                 break;
             case LeaveMessage when peer.Online:
                 SetOffline(peer, "left");
@@ -314,8 +321,6 @@ internal sealed class ServerNode : Node
         peer.Addresses = [.. lease.Addresses];
         peer.NetworkMtu = _mtu;
         session.Registered = true;
-        CloseCursor(session); // Of a member that registers twice in one conversation.
-        session.DirectoryCursor = _directory.OpenCursor(lease.MemberId);
         _leasesChanged = true;
         AddRoutes(peer);
         SetOnline(peer);
@@ -336,7 +341,7 @@ internal sealed class ServerNode : Node
             ObserverAddresses = _observer.Addresses,
         });
         if (!_options.ClientIsolation)
-            _behind.Add(peer);
+            _directory.Begin(peer, register.AsksForMembers);
         Log.Information(
             "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0], isNew ? "joined for the first time" : "joined", peer.Path.Endpoint);
     }
@@ -363,6 +368,7 @@ internal sealed class ServerNode : Node
         _members.Set(peer.MemberId, peer);
         _leases.SetOnline(peer.MemberId, online: true, Time.GetUtcNow());
         UpdateDirectory(peer);
+        _directory.OnReady(peer);
         Schedule(peer, Timestamp);
     }
 
@@ -373,7 +379,6 @@ internal sealed class ServerNode : Node
         _online--;
         Journal.Note(peer);
         _members.Set(peer.MemberId, null);
-        _behind.Remove(peer);
         _leases.SetOnline(peer.MemberId, online: false, Time.GetUtcNow());
         _leasesChanged = true;
         UpdateDirectory(peer);
@@ -422,40 +427,31 @@ internal sealed class ServerNode : Node
         Log.Information("Client {Client} ({Address}) is forgotten: it was away for too long", lease.Name, string.Join(", ", lease.Addresses));
     }
 
-    private void UpdateDirectory(Peer peer)
+    private void UpdateDirectory(Peer peer) => _directory.Update(new DirectoryEntry
     {
-        _directory.Upsert(new DirectoryEntry
-        {
-            MemberId = peer.MemberId,
-            Name = peer.Name,
-            Addresses = peer.Addresses,
-            PublicKey = peer.Key,
-            Online = peer.Online,
-            SoftwareVersion = peer.Version ?? string.Empty,
-            PreferredSuite = peer.PreferredSuite,
-        });
-        if (_options.ClientIsolation)
-            return;
-        foreach (Peer member in OnlineMembers)
-            _behind.Add(member);
-    }
+        MemberId = peer.MemberId,
+        Name = peer.Name,
+        Addresses = peer.Addresses,
+        PublicKey = peer.Key,
+        Online = peer.Online,
+        SoftwareVersion = peer.Version ?? string.Empty,
+        PreferredSuite = peer.PreferredSuite,
+    });
 
-    private IEnumerable<Peer> OnlineMembers => _peers.Values.Where(member => member is { Online: true, Session.Registered: true });
+    /// <summary>Whom a member that tells how it is reached may be introduced to now: everybody in a small network, otherwise those whom it was before.</summary>
+    private IReadOnlyCollection<Peer> Acquaintances(Peer peer) => !_directory.IsLarge && _online <= Introducer.EagerUpTo
+        ? _directory.Told
+        : [.. peer.Session!.IntroducedTo.Select(_members.Find).OfType<Peer>()];
 
-    /// <summary>Sends the next page to each member that does not know everything yet and has taken what it was sent.</summary>
-    private void TellDirectory()
+    /// <summary>The member that has an address or a key, or a prefix with the address in it.</summary>
+    private Peer? Find(MemberSubject subject)
     {
-        foreach (Peer peer in _behind)
-        {
-            ControlSession session = peer.Session!;
-            if (!session.IsIdle)
-                continue;
-            if (_directory.TryBuildPage(session.DirectoryCursor!, ControlMessageCodec.MaximumPageLength, out byte[]? page))
-                session.SendEncoded(page);
-            if (!_directory.HasNews(session.DirectoryCursor!))
-                _behind.Remove(peer);
-            Schedule(peer, Timestamp);
-        }
+        Peer? found = null;
+        if (subject.Key is { } key)
+            _peers.TryGetValue(key, out found);
+        else if (subject.Address is { } address)
+            Forwarding.Routes.TryLookup(address, out found);
+        return found is { MemberId: not 0 } ? found : null;
     }
 
     private void SendReset(Link link, uint conversation)

@@ -56,6 +56,9 @@ internal sealed record ServerOptions : TunnelOptions
     /// <summary>The port that servers listen on when nobody asks for another.</summary>
     public const int DefaultListenPort = 9000;
 
+    /// <summary>Of <see cref="EagerUpTo"/>: so many members cost each of them some 15 kB when it joins.</summary>
+    public const int DefaultEagerUpTo = 128;
+
     /// <summary>The server's own addresses inside the network, at most one of each family; their prefixes are the network.</summary>
     public required IReadOnlyList<InterfaceAddress> Addresses { get; init; }
 
@@ -70,6 +73,9 @@ internal sealed record ServerOptions : TunnelOptions
 
     /// <summary>True when clients may talk to the server only.</summary>
     public bool ClientIsolation { get; init; }
+
+    /// <summary>Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask (docs/architecture.md).</summary>
+    public int EagerUpTo { get; init; } = DefaultEagerUpTo;
 
     /// <summary>Second UDP port, at which the server looks at its clients' NATs (RFC 5780); null for the one after the first, 0 for none.</summary>
     public int? ObserverPort { get; init; }

@@ -19,6 +19,8 @@ internal interface IControlService
 
     Task<IReadOnlyList<PeerStatus>> GetPeersAsync(string tunnel, CancellationToken cancellationToken);
 
+    Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string tunnel, string text, CancellationToken cancellationToken);
+
     Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(string tunnel, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<LogEntry>> ReadLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken);

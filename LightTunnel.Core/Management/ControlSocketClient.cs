@@ -15,6 +15,9 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
     /// <summary>Time for a process to answer any other question.</summary>
     public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
 
+    /// <summary>The other process asks its server in turn, which has much to tell in a large network.</summary>
+    public static readonly TimeSpan FindTimeout = TimeSpan.FromMinutes(2);
+
     /// <summary>Time for a test, beyond what its caller allows for waiting.</summary>
     public static readonly TimeSpan TestGrace = TimeSpan.FromSeconds(60);
 
@@ -120,6 +123,10 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
     /// <inheritdoc/>
     public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) =>
         AskAsync<IReadOnlyList<PeerStatus>>(nameof(IControlService.GetPeersAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<PeerStatus>>(nameof(IControlService.FindPeersAsync), [text], ControlSocketClient.FindTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) =>

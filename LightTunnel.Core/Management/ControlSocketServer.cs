@@ -100,6 +100,9 @@ internal sealed class ControlSocketServer : IDisposable
         public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetPeersAsync(cancellationToken));
 
+        public Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string tunnel, string text, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.FindPeersAsync(text, cancellationToken));
+
         public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetRoutesAsync(cancellationToken));
 

@@ -25,8 +25,15 @@ public interface ITunnelHandle
     /// <summary>The tunnel as a whole, now.</summary>
     Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken);
 
-    /// <summary>Every peer, the server included, ordered by address.</summary>
+    /// <summary>Every peer that this node knows, the server included, ordered by address.</summary>
     Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Peers, ordered by address, among them all that the text names: a name or a tunnel address, in which * stands for any characters and ? for one. A client
+    /// of a large network knows those that it deals with, and asks its server for the others.
+    /// </summary>
+    /// <exception cref="LightTunnelException">The server does not answer.</exception>
+    Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken);
 
     /// <summary>Every route, ordered by destination.</summary>
     Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken);

@@ -1,6 +1,7 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
+using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
@@ -40,6 +41,22 @@ internal sealed class LocalTunnel : ITunnelHandle
     /// <inheritdoc/>
     public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) =>
         AskAsync(() => _report.Peers(_tunnel.Node), cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken)
+    {
+        if (_tunnel.Node is not ClientNode client || !await AskAsync(() => client.KnowsFew, cancellationToken).ConfigureAwait(false))
+            return await GetPeersAsync(cancellationToken).ConfigureAwait(false);
+        if (TunnelAddress.TryParse(text, out TunnelAddress address))
+        {
+            await MeetAsync(MemberSubject.Of(address), cancellationToken).ConfigureAwait(false);
+            return await GetPeersAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        Task<IReadOnlyList<DirectoryEntry>> listing = await AskAsync(() => client.ListAsync(text), cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<DirectoryEntry> listed = await UnlessStoppedAsync(listing, cancellationToken).ConfigureAwait(false);
+        return await AskAsync(() => _report.Peers(client, [.. listed.Where(entry => entry.PublicKey != _publicKey)]), cancellationToken).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) =>
@@ -94,8 +111,12 @@ internal sealed class LocalTunnel : ITunnelHandle
     }
 
     /// <inheritdoc/>
-    public Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
-        TestAsync(() => new PeerTest(_tunnel.Node, Find(request.PublicKey), request, _tunnel.Services.Time, progress), cancellationToken);
+    public async Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
+    {
+        await MeetAsync(request.PublicKey, cancellationToken).ConfigureAwait(false);
+        return await TestAsync(
+            () => new PeerTest(_tunnel.Node, Find(request.PublicKey), request, _tunnel.Services.Time, progress), cancellationToken).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
@@ -105,21 +126,25 @@ internal sealed class LocalTunnel : ITunnelHandle
             cancellationToken);
 
     /// <inheritdoc/>
-    public Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken) => AskAsync(
-        () =>
-        {
-            ClientNode client = Client("it cannot choose its paths to clients", "Set the policy on a client.");
-            Peer peer = Find(publicKey);
-            if (peer.IsServer)
+    public async Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken)
+    {
+        await MeetAsync(publicKey, cancellationToken).ConfigureAwait(false);
+        await AskAsync(
+            () =>
             {
-                throw new LightTunnelException(
-                    LightTunnelError.InvalidOption, $"'{peer.Name}' is the server, which is always reached directly.", "Set the policy for another member.") { Target = peer.Name };
-            }
+                ClientNode client = Client("it cannot choose its paths to clients", "Set the policy on a client.");
+                Peer peer = Find(publicKey);
+                if (peer.IsServer)
+                {
+                    throw new LightTunnelException(
+                        LightTunnelError.InvalidOption, $"'{peer.Name}' is the server, which is always reached directly.", "Set the policy for another member.") { Target = peer.Name };
+                }
 
-            client.SetPolicy(peer, policy);
-            return true;
-        },
-        cancellationToken);
+                client.SetPolicy(peer, policy);
+                return true;
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -153,6 +178,18 @@ internal sealed class LocalTunnel : ITunnelHandle
     private Peer Find(string publicKey) => _tunnel.Node.Peers.FirstOrDefault(peer => peer.Key.ToString() == publicKey)
         ?? throw new LightTunnelException(
             LightTunnelError.NotFound, $"No peer of '{Name}' has the key {publicKey} any more.", "Get-LtPeer shows the peers that there are.") { Target = publicKey };
+
+    /// <summary>A member that a client of a large network has not dealt with yet is asked for first.</summary>
+    private Task MeetAsync(string publicKey, CancellationToken cancellationToken) =>
+        PublicKey.TryParse(publicKey, out PublicKey key) ? MeetAsync(MemberSubject.Of(key), cancellationToken) : Task.CompletedTask;
+
+    private async Task MeetAsync(MemberSubject subject, CancellationToken cancellationToken)
+    {
+        if (_tunnel.Node is not ClientNode client)
+            return;
+        Task met = await AskAsync(() => client.MeetAsync(subject), cancellationToken).ConfigureAwait(false);
+        await Task.WhenAny(met, _tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
 
     private ClientNode Client(string why, string remedy) => _tunnel.Node as ClientNode
         ?? throw new LightTunnelException(LightTunnelError.InvalidOption, $"'{Name}' is a server: {why}.", remedy) { Target = Name };

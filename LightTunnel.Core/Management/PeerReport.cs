@@ -1,5 +1,6 @@
 using System.Net;
 using LightTunnel.Engine;
+using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
@@ -14,12 +15,29 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     /// <summary>Every peer, by address.</summary>
     public IReadOnlyList<PeerStatus> Peers(Node node) => [.. node.Peers.OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
 
+    /// <summary>Every peer, and members that the node has not dealt with yet, by address.</summary>
+    public IReadOnlyList<PeerStatus> Peers(Node node, IReadOnlyList<DirectoryEntry> listed)
+    {
+        IEnumerable<Peer> known = [.. node.Peers];
+        HashSet<PublicKey> keys = [.. known.Select(peer => peer.Key)];
+        IEnumerable<Peer> others = listed.Where(entry => !keys.Contains(entry.PublicKey)).Select(entry => new Peer(entry.PublicKey, time)
+        {
+            MemberId = entry.MemberId,
+            Name = entry.Name,
+            Addresses = [.. entry.Addresses],
+            Version = entry.SoftwareVersion,
+            IsListedOnline = entry.Online,
+            Online = entry.Online,
+        });
+        return [.. known.Concat(others).OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
+    }
+
     /// <summary>Every route, by destination.</summary>
     public IReadOnlyList<RouteStatus> Routes(Node node)
     {
         ForwardingTable table = node.Forwarding;
         TunnelAddress[] server = node.Peers.FirstOrDefault(peer => peer.IsServer)?.Addresses ?? [];
-        return [.. table.Routes.Select(route => Route(route.Key, route.Value, node.Via(route.Value)?.Addresses ?? server))];
+        return [.. table.Routes.Where(route => route.Value.MemberId != 0).Select(route => Route(route.Key, route.Value, node.Via(route.Value)?.Addresses ?? server))];
     }
 
     private PeerStatus Peer(Node node, Peer peer)

@@ -39,7 +39,6 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
     private readonly Queue<Outgoing> _unacknowledged = new();
     private readonly Queue<byte[]> _waiting = new();
     private readonly byte[]?[] _early = new byte[WindowSize][];
-    private readonly byte[] _frame = new byte[ControlFrame.MaximumLength];
 
     private TimeSpan _timeout = InitialTimeout;
     private TimeSpan? _smoothedRoundTrip;
@@ -211,7 +210,11 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
         Send(new ControlFrame(ControlFrameKind.Data, Conversation, outgoing.Number, outgoing.Message));
     }
 
-    private void Send(ControlFrame frame) => host.SendFrame(_frame.AsSpan(0, frame.Write(_frame)));
+    private void Send(ControlFrame frame)
+    {
+        Span<byte> bytes = stackalloc byte[ControlFrame.MaximumLength];
+        host.SendFrame(bytes[..frame.Write(bytes)]);
+    }
 
     /// <summary>RFC 6298 section 2, of messages sent once only (Karn's algorithm).</summary>
     private void Measure(TimeSpan roundTrip)

@@ -33,9 +33,6 @@ internal static class ControlMessageCodec
     /// <summary>Longest encoded page of the directory.</summary>
     public const int MaximumPageLength = 1100;
 
-    /// <summary>Most entries or removals that a page of <see cref="MaximumPageLength"/> can hold, for bounds on what a decoder builds.</summary>
-    private const int MaximumPageItems = MaximumPageLength;
-
     private enum MessageType
     {
         Register = 1,
@@ -46,6 +43,10 @@ internal static class ControlMessageCodec
         Reachability = 6,
         Introduce = 7,
         Introduction = 8,
+        Find = 9,
+        Forget = 10,
+        List = 11,
+        Listing = 12,
     }
 
     /// <summary>Encodes a message; it always fits in the body of a control frame.</summary>
@@ -59,11 +60,15 @@ internal static class ControlMessageCodec
             case RegisterMessage register: Write(writer, register); break;
             case RegisteredMessage registered: Write(writer, registered); break;
             case RefusedMessage refused: Write(writer, refused); break;
-            case DirectoryMessage directory: Write(writer, directory); break;
+            case DirectoryMessage directory: DirectoryCodec.Write(writer, directory); break;
             case LeaveMessage leave: Write(writer, leave); break;
             case ReachabilityMessage reachability: IntroductionCodec.Write(writer, (int)MessageType.Reachability, reachability); break;
             case IntroduceMessage introduce: IntroductionCodec.Write(writer, (int)MessageType.Introduce, introduce); break;
             case IntroductionMessage introduction: IntroductionCodec.Write(writer, (int)MessageType.Introduction, introduction); break;
+            case FindMessage find: DirectoryCodec.Write(writer, (int)MessageType.Find, find); break;
+            case ForgetMessage forget: DirectoryCodec.Write(writer, (int)MessageType.Forget, forget); break;
+            case ListMessage list: DirectoryCodec.Write(writer, (int)MessageType.List, list); break;
+            case ListingMessage listing: DirectoryCodec.Write(writer, listing); break;
             default: throw new ArgumentException($"{message.GetType().Name} has no encoding.", nameof(message));
         }
 
@@ -88,11 +93,15 @@ internal static class ControlMessageCodec
             MessageType.Register => Take(TryReadRegister(map, out RegisterMessage? register), register, out message),
             MessageType.Registered => Take(TryReadRegistered(map, out RegisteredMessage? registered), registered, out message),
             MessageType.Refused => Take(TryReadRefused(map, out RefusedMessage? refused), refused, out message),
-            MessageType.Directory => Take(TryReadDirectory(map, out DirectoryMessage? directory), directory, out message),
+            MessageType.Directory => Take(DirectoryCodec.TryRead(map, out DirectoryMessage? directory), directory, out message),
             MessageType.Leave => Take(TryReadLeave(map, out LeaveMessage? leave), leave, out message),
             MessageType.Reachability => Take(IntroductionCodec.TryRead(map, out ReachabilityMessage? reachability), reachability, out message),
             MessageType.Introduce => Take(IntroductionCodec.TryRead(map, out IntroduceMessage? introduce), introduce, out message),
             MessageType.Introduction => Take(IntroductionCodec.TryRead(map, out IntroductionMessage? introduction), introduction, out message),
+            MessageType.Find => Take(DirectoryCodec.TryRead(map, out FindMessage? find), find, out message),
+            MessageType.Forget => Take(DirectoryCodec.TryRead(map, out ForgetMessage? forget), forget, out message),
+            MessageType.List => Take(DirectoryCodec.TryRead(map, out ListMessage? list), list, out message),
+            MessageType.Listing => Take(DirectoryCodec.TryRead(map, out ListingMessage? listing), listing, out message),
             _ => false,
         };
         if (valid)
@@ -131,38 +140,6 @@ internal static class ControlMessageCodec
         return writer.Encode();
     }
 
-    /// <summary>A page of the directory from entries that are encoded already.</summary>
-    public static byte[] EncodePage(ulong revision, IReadOnlyList<byte[]> changed, IReadOnlyList<uint> removed, bool more, bool start)
-    {
-        var writer = new CborWriter(CborConformanceMode.Canonical);
-        writer.WriteStartMap(2 + (changed.Count > 0 ? 1 : 0) + (removed.Count > 0 ? 1 : 0) + (more ? 1 : 0) + (start ? 1 : 0));
-        WriteType(writer, MessageType.Directory);
-        writer.WriteInt32(1);
-        writer.WriteUInt64(revision);
-        if (changed.Count > 0)
-        {
-            writer.WriteInt32(2);
-            writer.WriteStartArray(changed.Count);
-            foreach (byte[] entry in changed)
-                writer.WriteEncodedValue(entry);
-            writer.WriteEndArray();
-        }
-
-        if (removed.Count > 0)
-        {
-            writer.WriteInt32(3);
-            writer.WriteStartArray(removed.Count);
-            foreach (uint member in removed)
-                writer.WriteUInt32(member);
-            writer.WriteEndArray();
-        }
-
-        WriteFlag(writer, 4, more);
-        WriteFlag(writer, 5, start);
-        writer.WriteEndMap();
-        return writer.Encode();
-    }
-
     private static bool Take(bool valid, ControlMessage? read, out ControlMessage? message)
     {
         message = valid ? read : null;
@@ -172,7 +149,7 @@ internal static class ControlMessageCodec
     private static void Write(CborWriter writer, RegisterMessage message)
     {
         bool hasVersion = message.SoftwareVersion.Length > 0;
-        writer.WriteStartMap(4 + (hasVersion ? 1 : 0) + SuiteCount(message.PreferredSuite));
+        writer.WriteStartMap(4 + (hasVersion ? 1 : 0) + SuiteCount(message.PreferredSuite) + (message.AsksForMembers ? 1 : 0));
         WriteType(writer, MessageType.Register);
         writer.WriteInt32(1);
         writer.WriteInt32(message.Protocol);
@@ -187,6 +164,7 @@ internal static class ControlMessageCodec
         }
 
         WriteSuite(writer, 5, message.PreferredSuite);
+        WriteFlag(writer, 6, message.AsksForMembers);
         writer.WriteEndMap();
     }
 
@@ -195,14 +173,19 @@ internal static class ControlMessageCodec
         message = null;
         if (!map.TryGetInt(1, 1, int.MaxValue, out int protocol) || !map.TryGetText(2, NodeName.MaximumLength, out string? name)
             || !NodeName.IsValid(name) || !map.TryGetAddresses(3, 0, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? addresses)
-            || !TryGetVersion(map, 4, out string? version) || !TryGetSuite(map, 5, out CipherSuite suite))
+            || !TryGetVersion(map, 4, out string? version) || !TryGetSuite(map, 5, out CipherSuite suite) || !map.TryGetFlag(6, out bool asks))
         {
             return false;
         }
 
         message = new RegisterMessage
         {
-            Protocol = protocol, Name = name, RequestedAddresses = addresses, SoftwareVersion = version, PreferredSuite = suite,
+            Protocol = protocol,
+            Name = name,
+            RequestedAddresses = addresses,
+            SoftwareVersion = version,
+            PreferredSuite = suite,
+            AsksForMembers = asks,
         };
         return true;
     }
@@ -335,36 +318,8 @@ internal static class ControlMessageCodec
         return true;
     }
 
-    private static void Write(CborWriter writer, DirectoryMessage message)
-    {
-        byte[] page = EncodePage(message.Revision, [.. message.Changed.Select(EncodeEntry)], message.Removed, message.More, message.Start);
-        Require(page.Length <= MaximumPageLength, $"A page takes at most {MaximumPageLength} bytes.");
-        writer.WriteEncodedValue(page);
-    }
-
-    private static bool TryReadDirectory(CborMap map, [NotNullWhen(true)] out DirectoryMessage? message)
-    {
-        message = null;
-        if (!map.TryGetUInt64(1, out ulong revision) || !map.TryGetMaps(2, MaximumPageItems, out IReadOnlyList<CborMap>? changed)
-            || !map.TryGetMembers(3, MaximumPageItems, out IReadOnlyList<uint>? removed)
-            || !map.TryGetFlag(4, out bool more) || !map.TryGetFlag(5, out bool start))
-        {
-            return false;
-        }
-
-        var entries = new List<DirectoryEntry>(changed.Count);
-        foreach (CborMap entryMap in changed)
-        {
-            if (!TryReadEntry(entryMap, out DirectoryEntry? entry))
-                return false;
-            entries.Add(entry);
-        }
-
-        message = new DirectoryMessage { Revision = revision, Changed = entries, Removed = removed, More = more, Start = start };
-        return true;
-    }
-
-    private static bool TryReadEntry(CborMap map, [NotNullWhen(true)] out DirectoryEntry? entry)
+    /// <summary>Reads an entry of the directory.</summary>
+    public static bool TryReadEntry(CborMap map, [NotNullWhen(true)] out DirectoryEntry? entry)
     {
         entry = null;
         if (!map.TryGetUInt32(1, 2, out uint member) || !map.TryGetText(2, NodeName.MaximumLength, out string? name) || !NodeName.IsValid(name)

@@ -32,6 +32,9 @@ internal sealed record RegisterMessage : ControlMessage
 
     /// <summary>The cipher suite that the client prefers, WireGuard's when it does not tell or tells one that this version does not know.</summary>
     public CipherSuite PreferredSuite { get; init; }
+
+    /// <summary>True when the client can ask for members: in a large network it is told of no others.</summary>
+    public bool AsksForMembers { get; init; }
 }
 
 /// <summary>The server admits a client.</summary>
@@ -170,25 +173,6 @@ internal sealed record DirectoryEntry
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(MemberId, Name, Online);
-}
-
-/// <summary>A page of the directory: what changed after the last page.</summary>
-internal sealed record DirectoryMessage : ControlMessage
-{
-    /// <summary>The directory's revision up to which this page tells.</summary>
-    public required ulong Revision { get; init; }
-
-    /// <summary>Entries new or changed.</summary>
-    public IReadOnlyList<DirectoryEntry> Changed { get; init; } = [];
-
-    /// <summary>Members that are gone.</summary>
-    public IReadOnlyList<uint> Removed { get; init; } = [];
-
-    /// <summary>True when more pages follow at once.</summary>
-    public bool More { get; init; }
-
-    /// <summary>True for the first page of a whole listing: members that it does not tell of until <see cref="More"/> is false are gone.</summary>
-    public bool Start { get; init; }
 }
 
 /// <summary>Why a node leaves; the values are those on the wire.</summary>

@@ -61,7 +61,8 @@ internal sealed class DirectoryView(int maximumCount = Leases.DefaultMaximumCoun
         if (!page.More && _unconfirmed is { } gone)
         {
             _unconfirmed = null;
-            foreach (uint memberId in gone)
+            // A listing of a few says nothing of others: the client asks for those that it knows.
+            foreach (uint memberId in page.Partial ? [] : gone)
                 Remove(memberId, removed);
         }
 

@@ -48,6 +48,9 @@ internal sealed class MemberDirectory
     /// <summary>Removed members that some client has not been told of yet.</summary>
     public int Tombstones => _tombstones;
 
+    /// <summary>Clients that are told of everybody.</summary>
+    public int Cursors => _cursors.Count;
+
     /// <summary>Every member.</summary>
     public IEnumerable<DirectoryEntry> Entries => _members.Values.Select(state => state.Entry).OfType<DirectoryEntry>();
 
@@ -100,6 +103,12 @@ internal sealed class MemberDirectory
     /// <summary>True when there is something that the client was not told of.</summary>
     public bool HasNews(DirectoryCursor cursor) => cursor.Revision < Revision;
 
+    /// <summary>True when the client was not told how things are with that member.</summary>
+    public bool IsNews(DirectoryCursor cursor, uint memberId) => _members.TryGetValue(memberId, out State? state) && state.Revision > cursor.Revision;
+
+    /// <summary>A member's entry as it stands in pages, null for none.</summary>
+    public byte[]? EncodedOf(uint memberId) => _members.TryGetValue(memberId, out State? state) && state.Entry is not null ? state.Encoded : null;
+
     /// <summary>
     /// Builds the next page for a client, an encoded <see cref="DirectoryMessage"/>, and moves its cursor past it; false when there is no news to tell.
     /// Costs what changed since the cursor, not what the directory holds.
@@ -141,7 +150,7 @@ internal sealed class MemberDirectory
         cursor.Revision = more ? revision : Revision;
         if (changed.Count == 0 && removed.Count == 0 && !start)
             return false;
-        page = ControlMessageCodec.EncodePage(cursor.Revision, changed, removed, more, start);
+        page = DirectoryCodec.EncodePage(cursor.Revision, changed, removed, more, start);
         return true;
     }
 

@@ -231,6 +231,9 @@ internal sealed class InMemoryTransport : IDatagramTransport
     /// <summary>The transport's own address and port.</summary>
     public UdpEndpoint Endpoint { get; private set; }
 
+    /// <summary>Called when a datagram has arrived, with the network locked: it must not send.</summary>
+    public Action? Arrived { get; set; }
+
     /// <inheritdoc/>
     public int LocalPort => Endpoint.Port;
 
@@ -377,8 +380,10 @@ internal sealed class InMemoryTransport : IDatagramTransport
 
             _waiting.Enqueue((data, from, socket));
             Monitor.PulseAll(_waiting);
-            return true;
         }
+
+        Arrived?.Invoke();
+        return true;
     }
 
     private void TakeWaiting(PacketBatch batch)

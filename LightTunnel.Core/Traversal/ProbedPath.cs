@@ -30,6 +30,9 @@ internal sealed class ProbedPath
     /// <summary>While nothing flows: NATs keep a mapping for 30 s at least in practice.</summary>
     public static readonly TimeSpan KeepAliveInterval = TimeSpan.FromSeconds(10);
 
+    /// <summary>Due times of such probes are multiples of this.</summary>
+    public static readonly TimeSpan KeepAliveSlack = TimeSpan.FromSeconds(2);
+
     /// <summary>A second choice stays proven, so that the first can be left for it at once.</summary>
     public static readonly TimeSpan StandbyInterval = TimeSpan.FromSeconds(5);
 
@@ -201,7 +204,18 @@ internal sealed class ProbedPath
             (ProbePace.Standby, _) => StandbyInterval,
             _ => KeepAliveInterval,
         };
-        return _lastSent + _time.Ticks(interval);
+        long due = _lastSent + _time.Ticks(interval);
+        return interval == KeepAliveInterval ? Together(due) : due;
+    }
+
+    /// <summary>
+    /// A node with many idle peers wakes up once for those that are due at about the same time, and asks back when it is asked, as it is awake then.
+    /// </summary>
+    private long Together(long due)
+    {
+        if (LastHeard != long.MinValue && LastHeard - _lastSent >= _time.Ticks(KeepAliveInterval / 2))
+            return LastHeard;
+        return due - (due % _time.Ticks(KeepAliveSlack));
     }
 
     /// <summary>When <see cref="Expire"/> has something to do.</summary>

@@ -6,6 +6,7 @@ namespace LightTunnel;
 /// <summary>Shows the other nodes of a network, and how each is reached.</summary>
 /// <remarks>
 /// <para>The column Path says how a peer is reached: Lan and Direct are straight, Relay is through another client, Server is through the server, Offline is not at all. RTT is the smoothed round trip through the tunnel; Seen is how long ago the peer was last heard of.</para>
+/// <para>In a network of more than 128 members, a member knows those with whom it has dealt of late, and the command shows these. With -All it shows everybody, and with -Name or -Address those that are named, whoever they are: the server is asked.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtPeer
@@ -19,6 +20,10 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Get-LtPeer | Where-Object Path -eq Server | Sort-Object Rx -Descending</code>
 /// <para>Shows whose traffic goes through the server, the busiest first.</para>
+/// </example>
+/// <example>
+/// <code>PS> Get-LtPeer web* -Network plant | Where-Object Path -ne Offline</code>
+/// <para>Shows which members of a large network are online whose names begin with web.</para>
 /// </example>
 /// <example>
 /// <code>PS> Get-LtRoute 10.0.0.20 | Get-LtPeer | Format-List</code>
@@ -55,15 +60,21 @@ public sealed class GetLtPeerCommand : LtCommand
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
     public LtTunnel? InputObject { get; set; }
 
+    /// <summary>Also members of a large network with whom this machine has not dealt: the server is asked for them.</summary>
+    [Parameter]
+    public SwitchParameter All { get; set; }
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
         (string[]? names, string[]? addresses, string[]? networks, LtTunnel? tunnel) = (Name, Address, Network, InputObject);
+        string[] wanted = All ? ["*"] : [.. names ?? [], .. addresses ?? []];
         Run(async (output, cancellationToken) =>
         {
             IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(output, null, networks, tunnel, cancellationToken).ConfigureAwait(false);
             IReadOnlyList<PeerStatus> peers = await TunnelFinder.AskAllAsync(
-                output, tunnels, handle => handle.GetPeersAsync(cancellationToken)).ConfigureAwait(false);
+                output, tunnels, handle => wanted.Length == 0 ? handle.GetPeersAsync(cancellationToken) : PeerFinder.AskAsync(handle, wanted, cancellationToken))
+                .ConfigureAwait(false);
             Write(output, peers, names, addresses);
         });
     }

@@ -41,7 +41,7 @@ internal static class PeerFinder
         if (tunnels.Count == 0)
             return [];
         IReadOnlyList<FoundPeer> all = await TunnelFinder.AskAllAsync<FoundPeer>(
-            output, tunnels, async tunnel => [.. (await tunnel.GetPeersAsync(cancellationToken).ConfigureAwait(false)).Select(status => new FoundPeer(tunnel, status))])
+            output, tunnels, async tunnel => [.. (await AskAsync(tunnel, peers, cancellationToken).ConfigureAwait(false)).Select(status => new FoundPeer(tunnel, status))])
             .ConfigureAwait(false);
         var filter = new NameFilter(peers);
         FoundPeer[] found = [.. all.Where(peer => filter.Accepts(NamesOf(peer.Status)))];
@@ -56,6 +56,26 @@ internal static class PeerFinder
         foreach (string text in missing)
             output.WriteError(unknown.Contains(text) ? ErrorRecords.NotFound("peer", text, Remedy) : Itself(text), text);
         return found;
+    }
+
+    /// <summary>Peers of a tunnel, among them those that names or addresses mean; what is not meant is still to be left out.</summary>
+    public static async Task<IReadOnlyList<PeerStatus>> AskAsync(ITunnelHandle tunnel, IEnumerable<string> texts, CancellationToken cancellationToken)
+    {
+        var found = new Dictionary<string, PeerStatus>(StringComparer.Ordinal);
+        foreach (string pattern in texts.Select(PatternOf).Distinct(StringComparer.OrdinalIgnoreCase))
+        {
+            foreach (PeerStatus status in await tunnel.FindPeersAsync(pattern, cancellationToken).ConfigureAwait(false))
+                found.TryAdd(status.PublicKey, status);
+        }
+
+        return [.. found.Values];
+    }
+
+    /// <summary>A pattern that servers understand, and that matches at least what PowerShell's matches: sets of characters become any characters.</summary>
+    private static string PatternOf(string text)
+    {
+        int set = text.IndexOfAny(['[', '`']);
+        return set < 0 ? text : text[..set] + '*';
     }
 
     private static IEnumerable<string> NamesOf(PeerStatus peer) => peer.Addresses.Select(address => address.ToString()).Concat(peer.Routes).Append(peer.Name);

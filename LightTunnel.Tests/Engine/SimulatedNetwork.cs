@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
@@ -265,6 +266,12 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
     /// <summary>When the node wants to be stepped at the latest.</summary>
     public long Deadline { get; set; } = long.MaxValue;
 
+    /// <summary>How often it was woken.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>Real time that its steps took: what it costs.</summary>
+    public TimeSpan Busy { get; private set; }
+
     public PacketCounters Outbound => _outbound.Counters;
 
     public PacketCounters Inbound => _inbound.Counters;
@@ -287,6 +294,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
     /// <summary>Does everything that can be done now, and returns when it wants to be stepped again at the latest.</summary>
     public long Step()
     {
+        long started = Stopwatch.GetTimestamp();
         StepBuffers buffers = StepBuffers.OfThisThread;
         InboundBuffers inbound = buffers.Inbound;
         while (_tryReceive(inbound.Datagrams))
@@ -312,7 +320,10 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
 
         // What woke the control loop until here is done by it now; what wakes it from here on needs another step.
         _isReady = false;
-        return Node.RunControl();
+        long deadline = Node.RunControl();
+        Steps++;
+        Busy += Stopwatch.GetElapsedTime(started);
+        return deadline;
     }
 
     /// <summary>The machine sleeps: nothing of it runs until <see cref="WakeUp"/>. Whether its network is there meanwhile is another matter.</summary>

@@ -51,6 +51,7 @@ public sealed class ControlSocketTests : IDisposable
         IReadOnlyList<PeerStatus> peers = await remote.GetPeersAsync(Token);
         Assert.Equal(tunnel.Peers.Select(peer => (peer.Name, peer.Addresses[0], peer.Path, peer.Endpoint, peer.RoundTrip, peer.Loss, peer.LastSeen)),
             peers.Select(peer => (peer.Name, peer.Addresses[0], peer.Path, peer.Endpoint, peer.RoundTrip, peer.Loss, peer.LastSeen)));
+        Assert.Equal(peers.Count, (await remote.FindPeersAsync("*", Token)).Count);
         Assert.Equal(tunnel.Routes, await remote.GetRoutesAsync(Token));
 
         Assert.Equal(["second"], (await remote.ReadLogAsync(0, LogLevel.Warning, 10, Token)).Select(entry => entry.Message));

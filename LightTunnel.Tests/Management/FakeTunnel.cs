@@ -33,6 +33,9 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public IReadOnlyList<PeerStatus> Peers { get; private set; } = [];
 
+    /// <summary>Members that only <see cref="FindPeersAsync"/> tells of.</summary>
+    public IReadOnlyList<PeerStatus> Strangers { get; init; } = [];
+
     public IReadOnlyList<RouteStatus> Routes { get; init; } = [];
 
     /// <summary>Thrown instead of any answer.</summary>
@@ -84,6 +87,17 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     };
 
     public static FakeTunnel SampleClient(string name = "home") => new(name, TunnelRole.Client);
+
+    /// <summary>A member of a large network, which has dealt with one other so far.</summary>
+    public static FakeTunnel SampleMemberOfMany(string name = "plant") => new(name, TunnelRole.Client)
+    {
+        Peers = [Peer(name, "known", "10.0.0.30", PathType.Direct, 1, 0, 0, TimeSpan.Zero)],
+        Strangers =
+        [
+            Peer(name, "stranger1", "10.0.0.31", PathType.Server, 0, 0, 0, TimeSpan.Zero),
+            Peer(name, "stranger2", "10.0.0.32", PathType.Offline, 0, 0, 0, TimeSpan.Zero),
+        ],
+    };
 
     /// <summary>A client of <see cref="SampleServer"/>'s network.</summary>
     public static FakeTunnel SampleMember(string name = "home") => new(name, TunnelRole.Client)
@@ -165,6 +179,9 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     });
 
     public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) => Answer(() => Peers);
+
+    public Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken) => Answer<IReadOnlyList<PeerStatus>>(
+        () => [.. Peers, .. Strangers.Where(peer => NamePattern.IsMatch(text, peer.Name) || peer.Addresses[0].ToString() == text)]);
 
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) => Answer(() => Routes);
 

@@ -73,6 +73,14 @@ public sealed class ControlMessageTests
         Start = true,
     };
 
+    private static readonly FindMessage Find = new() { Subjects = [MemberSubject.Of(Address("10.0.0.20")), MemberSubject.Of(Address("fd00::20")), MemberSubject.Of(Key(1))] };
+
+    private static readonly ForgetMessage Forget = new() { Revision = 17, Members = [2, uint.MaxValue] };
+
+    private static readonly ListMessage List = new() { Question = 3, Pattern = "web*", After = 20 };
+
+    private static readonly ListingMessage Listing = new() { Question = 3, Entries = [Entry(21), Entry(22)], GoOnAfter = 22 };
+
     private static T RoundTrip<T>(T message)
         where T : ControlMessage
     {
@@ -230,6 +238,25 @@ public sealed class ControlMessageTests
         Assert.Equal((DecodeResult)expected, ControlMessageCodec.Decode(Convert.FromHexString(hex), out _));
 
     [Fact]
+    public void QuestionsForMembers_ComeBackAsTheyWere()
+    {
+        Assert.Equal(Find.Subjects, RoundTrip(Find).Subjects);
+        Assert.Equal((Forget.Revision, 2), (RoundTrip(Forget).Revision, RoundTrip(Forget).Members.Count));
+        Assert.Equal(List, RoundTrip(List));
+        Assert.Equal(Listing.Entries, RoundTrip(Listing).Entries);
+        Assert.Equal(22u, RoundTrip(Listing).GoOnAfter);
+        Assert.Null(RoundTrip(Listing with { GoOnAfter = null }).GoOnAfter);
+        Assert.True(RoundTrip(Register with { AsksForMembers = true }).AsksForMembers);
+
+        DirectoryMessage page = RoundTrip(Page with { Partial = true, Unknown = Find.Subjects });
+        Assert.True(page.Partial);
+        Assert.Equal(Find.Subjects, page.Unknown);
+
+        var full = new FindMessage { Subjects = [.. Enumerable.Range(0, FindMessage.MaximumSubjects).Select(seed => MemberSubject.Of(Key(seed)))] };
+        Assert.Equal(full.Subjects, RoundTrip(full).Subjects);
+    }
+
+    [Fact]
     public void Decode_DeeplyNestedUnknownKey_IsMalformed()
     {
         byte[] fine = [0xA3, 0x00, 0x05, 0x01, 0x01, 0x09, .. Enumerable.Repeat((byte)0x81, 6), 0x00];
@@ -244,6 +271,7 @@ public sealed class ControlMessageTests
         byte[][] goods =
         [
             ControlMessageCodec.Encode(Register), ControlMessageCodec.Encode(Registered), ControlMessageCodec.Encode(Introduce), ControlMessageCodec.Encode(Page),
+            ControlMessageCodec.Encode(Find), ControlMessageCodec.Encode(Forget), ControlMessageCodec.Encode(List), ControlMessageCodec.Encode(Listing),
             ControlMessageCodec.Encode(new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "full" }),
             ControlMessageCodec.Encode(new LeaveMessage { Reason = LeaveReason.Stopped }),
         ];

@@ -48,6 +48,21 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         Assert.Equal(found, (await shell.RunAsync("param($d) Get-LtRoute $d", new { d = destination })).Single().Text("Destination"));
     }
 
+    [Theory]
+    [InlineData("Get-LtPeer stranger1 -Network plant", 1)]
+    [InlineData("Get-LtPeer -Address 10.0.0.32", 1)]
+    [InlineData("Get-LtPeer stranger[12]", 2)]
+    [InlineData("Get-LtPeer -All | Where-Object Name -like stranger*", 2)]
+    [InlineData("Get-LtPeer | Where-Object Name -like stranger*", 0)]
+    [InlineData("Get-LtPeer known, stranger1", 2)]
+    public async Task GetLtPeer_OfALargeNetwork_AsksForWhoIsNamed(string command, int found)
+    {
+        ModuleShell shell = await EmptyAsync();
+        shell.Serve(FakeTunnel.SampleMemberOfMany());
+
+        Assert.Equal(found, (await shell.RunAsync(command)).Output.Count);
+    }
+
     [Fact]
     public async Task Properties_CarryRawValues()
     {

@@ -25,22 +25,14 @@ internal interface ISimulatedInternet
 /// <summary>An <see cref="InMemoryNetwork"/>: no NATs, hosts by their addresses.</summary>
 internal sealed class OpenInternet(InMemoryNetwork network) : ISimulatedInternet
 {
-    private readonly List<Action> _arrived = [];
-
     public long NextDue => network.NextDue ?? long.MaxValue;
 
-    public void Pump()
-    {
-        if (network.Pump() == 0)
-            return;
-        foreach (Action arrived in _arrived)
-            arrived();
-    }
+    public void Pump() => network.Pump();
 
     public PolledSocket Open(string host, int port, Action arrived)
     {
         InMemoryTransport transport = network.Host(host).Open(port);
-        _arrived.Add(arrived);
+        transport.Arrived = arrived;
         return new PolledSocket(transport, transport.TryReceive);
     }
 }

@@ -72,6 +72,7 @@ internal sealed class NetworkStorm : IDisposable
     private const int LostMember = 60 + 15 + 12 + 40;
 
     private readonly int _seed;
+    private readonly int _eagerUpTo;
     private readonly Random _random;
     private readonly StormWorld _world;
     private readonly Traffic _traffic;
@@ -79,11 +80,14 @@ internal sealed class NetworkStorm : IDisposable
     private readonly Dictionary<string, int> _tables = [];
     private readonly Dictionary<Member, TimeSpan> _outSince = [];
 
-    public NetworkStorm(int seed)
+    /// <param name="seed">What everything follows from.</param>
+    /// <param name="eagerUpTo">Largest network in which everybody is told of everybody.</param>
+    public NetworkStorm(int seed, int eagerUpTo)
     {
         _random = new Random(~seed);
         _seed = seed;
-        _world = new StormWorld(seed, SizeOf(seed, _random));
+        _eagerUpTo = eagerUpTo;
+        _world = new StormWorld(seed, SizeOf(seed, _random), eagerUpTo);
         _traffic = new Traffic(_world.Time);
         Member[] talkers = [.. _world.Members];
         _random.Shuffle(talkers);
@@ -101,9 +105,9 @@ internal sealed class NetworkStorm : IDisposable
     };
 
     /// <summary>Runs the storm of a seed, and fails when something is not as it must be.</summary>
-    public static StormReport Run(int seed)
+    public static StormReport Run(int seed, int eagerUpTo = ServerOptions.DefaultEagerUpTo)
     {
-        using var storm = new NetworkStorm(seed);
+        using var storm = new NetworkStorm(seed, eagerUpTo);
         storm.Join();
         storm.Rage(TimeSpan.FromSeconds(20));
         storm.CalmDown();
@@ -353,7 +357,7 @@ internal sealed class NetworkStorm : IDisposable
     private IEnumerable<(Member First, Member Second)> Pairs()
     {
         Member[] present = [.. Present];
-        if (present.Length > Introducer.EagerUpTo)
+        if (present.Length > Introducer.EagerUpTo || _world.Members.Count > _eagerUpTo)
             return _traffic.Flows.Where(flow => flow.Number % 2 == 0 && present.Contains(flow.From) && present.Contains(flow.To)).Select(flow => (flow.From, flow.To));
         return present.SelectMany((first, index) => present.Skip(index + 1).Select(second => (first, second)));
     }

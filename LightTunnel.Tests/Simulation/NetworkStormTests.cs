@@ -14,6 +14,15 @@ public sealed class NetworkStormTests
         TestContext.Current.TestOutputHelper?.WriteLine(worst.ToString());
     }
 
+    /// <summary>As in large networks: members know only whom they ask for. One more than the first few, so that networks also grow into large ones.</summary>
+    [Fact]
+    public void Storms_WhereMembersAskForEachOther_LeaveNothingUndone()
+    {
+        var worst = new Worst();
+        Seeds.Run(500, seed => worst.Add(seed, NetworkStorm.Run(seed, eagerUpTo: seed % 4)));
+        TestContext.Current.TestOutputHelper?.WriteLine(worst.ToString());
+    }
+
     /// <summary>What came closest to its bound, over all seeds.</summary>
     private sealed class Worst
     {

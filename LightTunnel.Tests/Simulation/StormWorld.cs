@@ -17,10 +17,13 @@ internal sealed class StormWorld : IDisposable
     private readonly List<(SimulatedNat? Nat, NatKind Kind)> _lans = [];
     private readonly List<SimulatedNat> _carriers = [];
 
-    public StormWorld(int seed, int members)
+    private readonly int _eagerUpTo;
+
+    public StormWorld(int seed, int members, int eagerUpTo)
     {
         _random = new Random(seed);
         _widths = new Random(-seed);
+        _eagerUpTo = eagerUpTo;
         _scene = new Scene(seed, LinkConditions.Perfect);
         ServerHost = Internet.Hosts[SimulatedNetwork.ServerHost];
         ServerHost.Uplink.Conditions = RandomWire();
@@ -102,7 +105,7 @@ internal sealed class StormWorld : IDisposable
 
     public void StartServer()
     {
-        Network.StartServer(null, "10.0.0.1/16");
+        Network.StartServer(options => options with { EagerUpTo = _eagerUpTo }, "10.0.0.1/16");
         IsServerUp = true;
     }
 

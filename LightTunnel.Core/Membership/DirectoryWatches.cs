@@ -1,0 +1,184 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace LightTunnel.Membership;
+
+/// <summary>What one client of a large network is told of the directory: the members that it asked for. Only <see cref="DirectoryWatches"/> changes it.</summary>
+internal sealed class DirectoryWatch(uint memberId, bool isNew)
+{
+    /// <summary>The client.</summary>
+    public uint MemberId { get; } = memberId;
+
+    /// <summary>Members watched, and the page in which each was last told of; 0 for not yet.</summary>
+    internal Dictionary<uint, ulong> Members { get; } = [];
+
+    /// <summary>Those of them that there is something to tell of.</summary>
+    internal HashSet<uint> News { get; } = [];
+
+    /// <summary>What was asked for and is no member's.</summary>
+    internal Queue<MemberSubject> Unknown { get; } = new();
+
+    /// <summary>True until the client knows that it is told of few.</summary>
+    internal bool IsUntold { get; set; } = true;
+
+    /// <summary>True until a client that just registered knows that its listing has begun.</summary>
+    internal bool IsNew { get; set; } = isNew;
+
+    /// <summary>The last page, counted from 1.</summary>
+    internal ulong Page { get; set; }
+
+    /// <summary>True when there is something that the client was not told of.</summary>
+    public bool HasNews => IsUntold || News.Count > 0 || Unknown.Count > 0;
+
+    /// <summary>True when the client is told of that member already.</summary>
+    public bool IsWatching(uint memberId) => Members.ContainsKey(memberId);
+}
+
+/// <summary>
+/// Who watches whom in a large network, so that a change costs as much as there are members that it concerns, not as there are members.
+/// Owned by the control loop.
+/// </summary>
+/// <param name="directory">The members.</param>
+internal sealed class DirectoryWatches(MemberDirectory directory)
+{
+    /// <summary>Most members that all clients together watch; about 100 bytes each.</summary>
+    public const int MaximumCount = 1_000_000;
+
+    /// <summary>Answers that may wait: more are asked for by nobody who waits for answers.</summary>
+    private const int MaximumUnknown = 4 * FindMessage.MaximumSubjects;
+
+    /// <summary>Bytes of a page besides its entries, removals and unknown subjects.</summary>
+    private const int PageOverhead = 1 + 2 + 10 + (3 * 4) + (3 * 2);
+
+    private const int RemovalLength = 5;
+    private const int LongestSubject = 2 + WireGuard.PublicKey.Size;
+
+    private readonly Dictionary<uint, HashSet<DirectoryWatch>> _watchers = [];
+
+    /// <summary>Members that all clients together watch.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>A watch for a client that just registered: it watches nobody.</summary>
+    public static DirectoryWatch Open(uint memberId) => new(memberId, isNew: true);
+
+    /// <summary>A watch for a client that was told of everybody so far: it goes on being told of those.</summary>
+    public DirectoryWatch Take(DirectoryCursor cursor)
+    {
+        var watch = new DirectoryWatch(cursor.MemberId, isNew: cursor.Revision == 0);
+        foreach (DirectoryEntry entry in directory.Entries)
+        {
+            if (entry.MemberId != cursor.MemberId && TryAdd(watch, entry.MemberId) && directory.IsNews(cursor, entry.MemberId))
+                watch.News.Add(entry.MemberId);
+        }
+
+        return watch;
+    }
+
+    /// <summary>The client is told of a member, and of what becomes of it; false when there are too many watches, or there is no such member.</summary>
+    public bool TryWatch(DirectoryWatch watch, uint memberId)
+    {
+        if (!directory.TryGet(memberId, out _) || memberId == watch.MemberId || !(watch.Members.ContainsKey(memberId) || TryAdd(watch, memberId)))
+            return false;
+        watch.News.Add(memberId);
+        return true;
+    }
+
+    /// <summary>The client is told that what it asked for is no member's.</summary>
+    public static void AnswerUnknown(DirectoryWatch watch, MemberSubject subject)
+    {
+        if (watch.Unknown.Count < MaximumUnknown)
+            watch.Unknown.Enqueue(subject);
+    }
+
+    /// <summary>The client needs to know nothing of a member any more, unless a page after the one that it has read tells of that member.</summary>
+    public void Forget(DirectoryWatch watch, uint memberId, ulong page)
+    {
+        if (watch.Members.TryGetValue(memberId, out ulong told) && told <= page && !watch.News.Contains(memberId))
+            Remove(watch, memberId);
+    }
+
+    /// <summary>Ends a client's watch.</summary>
+    public void Close(DirectoryWatch watch)
+    {
+        foreach (uint memberId in watch.Members.Keys.ToArray())
+            Remove(watch, memberId);
+    }
+
+    /// <summary>Something about a member has changed, or it is gone: whom that concerns.</summary>
+    public IReadOnlyCollection<DirectoryWatch> Changed(uint memberId)
+    {
+        if (!_watchers.TryGetValue(memberId, out HashSet<DirectoryWatch>? watchers))
+            return [];
+        foreach (DirectoryWatch watch in watchers)
+            watch.News.Add(memberId);
+        return watchers;
+    }
+
+    /// <summary>Builds the next page for a client, an encoded <see cref="DirectoryMessage"/>; false when there is no news to tell.</summary>
+    /// <param name="watch">The client's watch.</param>
+    /// <param name="maximumLength">Most bytes of the page, at least 300.</param>
+    /// <param name="page">The encoded message, to be sent on the client's channel.</param>
+    public bool TryBuildPage(DirectoryWatch watch, int maximumLength, [NotNullWhen(true)] out byte[]? page)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, 300);
+        page = null;
+        if (!watch.HasNews)
+            return false;
+        watch.Page++;
+        var changed = new List<byte[]>();
+        var removed = new List<uint>();
+        var unknown = new List<MemberSubject>();
+        int length = PageOverhead;
+        while (length + LongestSubject <= maximumLength && watch.Unknown.TryDequeue(out MemberSubject subject))
+        {
+            unknown.Add(subject);
+            length += LongestSubject;
+        }
+
+        foreach (uint memberId in watch.News)
+        {
+            byte[]? entry = directory.EncodedOf(memberId);
+            length += entry?.Length ?? RemovalLength;
+            if (length > maximumLength)
+                break;
+            watch.News.Remove(memberId);
+            if (entry is null)
+            {
+                removed.Add(memberId);
+                Remove(watch, memberId);
+            }
+            else
+            {
+                changed.Add(entry);
+                watch.Members[memberId] = watch.Page;
+            }
+        }
+
+        page = DirectoryCodec.EncodePage(watch.Page, changed, removed, more: watch.News.Count > 0, start: watch.IsNew, partial: true, unknown);
+        watch.IsNew = watch.IsUntold = false;
+        return true;
+    }
+
+    private bool TryAdd(DirectoryWatch watch, uint memberId)
+    {
+        if (Count >= MaximumCount)
+            return false;
+        Count++;
+        watch.Members.Add(memberId, 0);
+        if (!_watchers.TryGetValue(memberId, out HashSet<DirectoryWatch>? watchers))
+            _watchers.Add(memberId, watchers = []);
+        watchers.Add(watch);
+        return true;
+    }
+
+    private void Remove(DirectoryWatch watch, uint memberId)
+    {
+        if (!watch.Members.Remove(memberId))
+            return;
+        Count--;
+        watch.News.Remove(memberId);
+        HashSet<DirectoryWatch> watchers = _watchers[memberId];
+        watchers.Remove(watch);
+        if (watchers.Count == 0)
+            _watchers.Remove(memberId);
+    }
+}

@@ -1,0 +1,127 @@
+using LightTunnel.Membership;
+using Xunit;
+using static LightTunnel.Tests.Membership.ControlMessageTests;
+
+namespace LightTunnel.Tests.Membership;
+
+public sealed class DirectoryWatchesTests
+{
+    private const uint Client = 100;
+
+    private readonly MemberDirectory _directory = new();
+    private readonly DirectoryWatches _watches;
+    private readonly DirectoryWatch _watch;
+
+    public DirectoryWatchesTests()
+    {
+        _watches = new DirectoryWatches(_directory);
+        for (uint id = 2; id < 50; id++)
+            _directory.Upsert(Entry(id));
+        _directory.Upsert(Entry(Client));
+        _watch = DirectoryWatches.Open(Client);
+    }
+
+    [Fact]
+    public void FirstPage_BeginsAListing_OfNobody()
+    {
+        DirectoryMessage page = NextPage();
+        Assert.True(page is { Start: true, Partial: true, More: false, Revision: 1 });
+        Assert.Empty(page.Changed);
+        Assert.False(_watch.HasNews);
+    }
+
+    [Fact]
+    public void Changes_AreTold_OfWatchedMembersOnly()
+    {
+        NextPage();
+        Assert.True(_watches.TryWatch(_watch, 7));
+        Assert.Equal([7u], NextPage().Changed.Select(entry => entry.MemberId));
+
+        _directory.SetOnline(7, online: false);
+        Assert.Equal([_watch], _watches.Changed(7));
+        _directory.SetOnline(8, online: false);
+        Assert.Empty(_watches.Changed(8));
+        Assert.False(Assert.Single(NextPage().Changed).Online);
+
+        _directory.Remove(7);
+        _watches.Changed(7);
+        Assert.Equal([7u], NextPage().Removed);
+        Assert.Equal(0, _watches.Count);
+    }
+
+    [Fact]
+    public void ManyMembers_AreToldInPages_ThatFit()
+    {
+        for (uint id = 2; id < 50; id++)
+            Assert.True(_watches.TryWatch(_watch, id));
+        var told = new List<uint>();
+        DirectoryMessage page;
+        do
+        {
+            page = NextPage();
+            told.AddRange(page.Changed.Select(entry => entry.MemberId));
+        }
+        while (page.More);
+
+        Assert.Equal(Enumerable.Range(2, 48), told.Select(id => (int)id).Order());
+        Assert.False(_watch.HasNews);
+    }
+
+    [Fact]
+    public void Forget_OfAMemberThatALaterPageTellsOf_ComesTooLate()
+    {
+        _watches.TryWatch(_watch, 7);
+        ulong read = NextPage().Revision;
+        _watches.TryWatch(_watch, 7);
+        NextPage();
+        _watches.Forget(_watch, 7, read);
+        Assert.True(_watch.IsWatching(7));
+
+        _watches.Forget(_watch, 7, read + 1);
+        Assert.False(_watch.IsWatching(7));
+        Assert.Empty(_watches.Changed(7));
+    }
+
+    [Fact]
+    public void Strangers_ItselfAndUnknown_AreNotWatched()
+    {
+        Assert.False(_watches.TryWatch(_watch, Client));
+        Assert.False(_watches.TryWatch(_watch, 51));
+        for (int i = 0; i < 1000; i++)
+            DirectoryWatches.AnswerUnknown(_watch, MemberSubject.Of(Key(i)));
+        int answers = 0;
+        while (_watch.HasNews)
+            answers += NextPage().Unknown.Count;
+        Assert.InRange(answers, FindMessage.MaximumSubjects, 200);
+    }
+
+    [Fact]
+    public void Close_LeavesNothing()
+    {
+        _watches.TryWatch(_watch, 7);
+        _watches.TryWatch(_watch, 8);
+        _watches.Close(_watch);
+        Assert.Equal(0, _watches.Count);
+        Assert.Empty(_watches.Changed(7));
+    }
+
+    [Theory]
+    [InlineData("*", "web1", true)]
+    [InlineData("web*", "WEB1", true)]
+    [InlineData("web?", "web1", true)]
+    [InlineData("web?", "web", false)]
+    [InlineData("*b*1", "web-b1", true)]
+    [InlineData("*b*2", "web-b1", false)]
+    [InlineData("", "web", false)]
+    [InlineData("web", "web1", false)]
+    [InlineData("a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false)]
+    public void NamePattern_Matches_AsInShells(string pattern, string name, bool expected) => Assert.Equal(expected, NamePattern.IsMatch(pattern, name));
+
+    private DirectoryMessage NextPage()
+    {
+        Assert.True(_watches.TryBuildPage(_watch, ControlMessageCodec.MaximumPageLength, out byte[]? encoded));
+        Assert.InRange(encoded.Length, 1, ControlMessageCodec.MaximumPageLength);
+        Assert.Equal(DecodeResult.Message, ControlMessageCodec.Decode(encoded, out ControlMessage? message));
+        return Assert.IsType<DirectoryMessage>(message);
+    }
+}
