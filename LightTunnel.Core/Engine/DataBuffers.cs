@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
@@ -14,6 +15,7 @@ internal sealed class OutboundBuffers
     public OutboundBuffers(int longestPacket, bool superPackets)
     {
         LongestPacket = longestPacket;
+        SuperPackets = superPackets;
         // A few super-packets are enough to keep both sides busy, and the less memory is worked in, the more of it stays in the cache.
         Packets = superPackets ? new PacketBatch(Capacity, PacketBatch.LongestReceived, 3) : new PacketBatch(Capacity, longestPacket);
         Datagrams = superPackets
@@ -24,6 +26,9 @@ internal sealed class OutboundBuffers
 
     /// <summary>Longest inner packet that there is room for, bytes.</summary>
     public int LongestPacket { get; }
+
+    /// <summary>True when there is room for super-packets.</summary>
+    public bool SuperPackets { get; }
 
     /// <summary>Packets from the TUN device.</summary>
     public PacketBatch Packets { get; }
@@ -48,6 +53,7 @@ internal sealed class InboundBuffers
     public InboundBuffers(int longestPacket, bool trains)
     {
         LongestPacket = longestPacket;
+        Trains = trains;
         Datagrams = new PacketBatch(Capacity, trains ? PacketBatch.LongestReceived : longestPacket + DataBuffers.DatagramOverhead);
         Packets = Datagrams.CreateView(ViewCapacity);
         Forward = Datagrams.CreateView(ViewCapacity);
@@ -55,6 +61,9 @@ internal sealed class InboundBuffers
 
     /// <summary>Longest inner packet that there is room for, bytes.</summary>
     public int LongestPacket { get; }
+
+    /// <summary>True when there is room for trains.</summary>
+    public bool Trains { get; }
 
     /// <summary>What was received.</summary>
     public PacketBatch Datagrams { get; }
@@ -66,9 +75,33 @@ internal sealed class InboundBuffers
     public PacketBatch Forward { get; }
 }
 
-/// <summary>Sizes that both directions share.</summary>
+/// <summary>
+/// The buffers of threads that have ended are kept for those to come: they are large and pinned, and a process that starts a tunnel now and then allocates
+/// too little else for them to be collected soon.
+/// </summary>
 internal static class DataBuffers
 {
     /// <summary>Room for what stands around an inner packet: relay header, transport header, padding and tag.</summary>
     public const int DatagramOverhead = RelayHeader.Size + Messages.MaximumTransportOverhead + Messages.PaddingMultiple;
+
+    private static readonly ConcurrentBag<OutboundBuffers> FreeOutbound = [];
+    private static readonly ConcurrentBag<InboundBuffers> FreeInbound = [];
+
+    /// <summary>Buffers for a thread that sends.</summary>
+    public static OutboundBuffers TakeOutbound(int longestPacket, bool superPackets) =>
+        FreeOutbound.TryTake(out OutboundBuffers? free) && free.SuperPackets == superPackets && free.LongestPacket >= longestPacket
+            ? free
+            : new OutboundBuffers(longestPacket, superPackets);
+
+    /// <summary>Buffers for a thread that receives.</summary>
+    public static InboundBuffers TakeInbound(int longestPacket, bool trains) =>
+        FreeInbound.TryTake(out InboundBuffers? free) && free.Trains == trains && free.LongestPacket >= longestPacket
+            ? free
+            : new InboundBuffers(longestPacket, trains);
+
+    /// <summary>Takes back what a thread works in no more.</summary>
+    public static void Return(OutboundBuffers buffers) => FreeOutbound.Add(buffers);
+
+    /// <summary>Takes back what a thread works in no more.</summary>
+    public static void Return(InboundBuffers buffers) => FreeInbound.Add(buffers);
 }

@@ -113,7 +113,7 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
 
     private void ReceiveLoop(InboundPath path, int queue)
     {
-        var buffers = new InboundBuffers(node.LongestPacket, transport.ReceivesTrains);
+        InboundBuffers buffers = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
         while (transport.Receive(buffers.Datagrams, queue))
         {
             for (int next = 0; next < buffers.Datagrams.Count;)
@@ -126,8 +126,10 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
             }
 
             if (buffers.LongestPacket < node.LongestPacket)
-                buffers = new InboundBuffers(node.LongestPacket, transport.ReceivesTrains);
+                buffers = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
         }
+
+        DataBuffers.Return(buffers);
 
         if (!_stopping)
             throw new LightTunnelException(LightTunnelError.Internal, "The UDP socket was closed.", "Start the tunnel again.");
@@ -135,7 +137,7 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
 
     private void SendLoop(OutboundPath path, int queue)
     {
-        var buffers = new OutboundBuffers(node.LongestPacket, tun.ReadsSuperPackets);
+        OutboundBuffers buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
         while (tun.Read(buffers.Packets, queue))
         {
             for (int next = 0; next < buffers.Packets.Count;)
@@ -148,8 +150,10 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
 
             // A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.
             if (buffers.LongestPacket < node.LongestPacket)
-                buffers = new OutboundBuffers(node.LongestPacket, tun.ReadsSuperPackets);
+                buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
         }
+
+        DataBuffers.Return(buffers);
 
         if (!_stopping)
         {
