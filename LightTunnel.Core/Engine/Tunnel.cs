@@ -52,7 +52,7 @@ internal sealed class Tunnel : IAsyncDisposable
         _resources = resources;
         _time = services.Time;
         Started = _time.GetUtcNow();
-        _threads = new TunnelThreads(node, services.Tun, services.Transport, _time, OnThreadFailed);
+        _threads = new TunnelThreads(node, services.Tun, services.Transport, _time, options.DataPath.ThreadsPerQueue, OnThreadFailed);
         _threads.Start(options.Name);
     }
 

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
@@ -5,15 +7,17 @@ using LightTunnel.Tun;
 namespace LightTunnel.Engine;
 
 /// <summary>
-/// The threads of one tunnel (docs/architecture.md, "Threads"): the control loop, and for each queue one that sends and one that receives. They outlive
-/// the caller's pipeline and runspace, and never let an exception escape: the first one ends the tunnel by <paramref name="failed"/>.
+/// The threads of one tunnel (docs/architecture.md, "Threads"): the control loop, and for each queue one that sends and one that receives, or one
+/// that does both. They outlive the caller's pipeline and runspace, and never let an exception escape: the first one ends the tunnel by <paramref name="failed"/>.
 /// </summary>
 /// <param name="node">The node.</param>
 /// <param name="tun">The virtual interface, with at least as many queues as the transport.</param>
 /// <param name="transport">The UDP socket.</param>
 /// <param name="time">The clock.</param>
+/// <param name="threadsPerQueue">1 or 2; 2 in any case where device or transport cannot be asked without waiting.</param>
 /// <param name="failed">Called with what ended a thread.</param>
-internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTransport transport, TimeProvider time, Action<Exception> failed) : IDisposable
+internal sealed class TunnelThreads(
+    Node node, ITunDevice tun, IDatagramTransport transport, TimeProvider time, int threadsPerQueue, Action<Exception> failed) : IDisposable
 {
     /// <summary>The control loop wakes up at least this often: after the machine has slept, its network must work again within two seconds.</summary>
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
@@ -35,12 +39,23 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
     public void Start(string name)
     {
         node.Woken = Wake;
-        _threads =
-        [
-            Run($"LightTunnel {name} control", ControlLoop),
-            .. _inbound.Select((path, queue) => Run($"LightTunnel {name} udp {queue}", () => ReceiveLoop(path, queue))),
-            .. _outbound.Select((path, queue) => Run($"LightTunnel {name} tun {queue}", () => SendLoop(path, queue))),
-        ];
+        var threads = new List<Thread> { Run($"LightTunnel {name} control", ControlLoop) };
+        for (int i = 0; i < _outbound.Length; i++)
+        {
+            int queue = i;
+            bool receives = queue < _inbound.Length;
+            if (OperatingSystem.IsLinux() && receives && threadsPerQueue == 1 && tun is IPollable device && transport is IPollable socket)
+            {
+                threads.Add(Run($"LightTunnel {name} data {queue}", () => DuplexLoop(device, socket, queue)));
+                continue;
+            }
+
+            threads.Add(Run($"LightTunnel {name} tun {queue}", () => SendLoop(queue)));
+            if (receives)
+                threads.Add(Run($"LightTunnel {name} udp {queue}", () => ReceiveLoop(queue)));
+        }
+
+        _threads = [.. threads];
     }
 
     /// <summary>Ends all threads and waits for them; device and socket are closed afterwards.</summary>
@@ -111,54 +126,92 @@ internal sealed class TunnelThreads(Node node, ITunDevice tun, IDatagramTranspor
         }
     }
 
-    private void ReceiveLoop(InboundPath path, int queue)
+    private void ReceiveLoop(int queue)
     {
         InboundBuffers buffers = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
         while (transport.Receive(buffers.Datagrams, queue))
-        {
-            for (int next = 0; next < buffers.Datagrams.Count;)
-            {
-                next = path.Process(buffers.Datagrams, next, buffers.Packets, buffers.Forward);
-                if (buffers.Packets.Count > 0)
-                    tun.Write(buffers.Packets, queue);
-                if (buffers.Forward.Count > 0)
-                    transport.Send(buffers.Forward, queue);
-            }
-
-            if (buffers.LongestPacket < node.LongestPacket)
-                buffers = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
-        }
-
+            Deliver(ref buffers, queue);
         DataBuffers.Return(buffers);
-
-        if (!_stopping)
-            throw new LightTunnelException(LightTunnelError.Internal, "The UDP socket was closed.", "Start the tunnel again.");
+        ThrowUnlessStopping(SocketGone());
     }
 
-    private void SendLoop(OutboundPath path, int queue)
+    private void SendLoop(int queue)
     {
         OutboundBuffers buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
         while (tun.Read(buffers.Packets, queue))
-        {
-            for (int next = 0; next < buffers.Packets.Count;)
-            {
-                next = path.Process(buffers.Packets, next, buffers.Datagrams, buffers.Replies);
-                transport.Send(buffers.Datagrams, queue % transport.Queues);
-                for (int i = 0; i < buffers.Replies.Count; i++)
-                    tun.Write(buffers.Replies.Packet(i));
-            }
-
-            // A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.
-            if (buffers.LongestPacket < node.LongestPacket)
-                buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
-        }
-
+            Send(ref buffers, queue);
         DataBuffers.Return(buffers);
-
-        if (!_stopping)
-        {
-            throw new LightTunnelException(
-                LightTunnelError.TunUnavailable, $"The interface {tun.Name} is gone: somebody removed it.", "Start the tunnel again.") { Target = tun.Name };
-        }
+        ThrowUnlessStopping(DeviceGone());
     }
+
+    /// <summary>Both directions by turns, so that neither waits for more than one batch of the other.</summary>
+    [SupportedOSPlatform("linux")]
+    private void DuplexLoop(IPollable device, IPollable socket, int queue)
+    {
+        InboundBuffers inbound = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
+        OutboundBuffers outbound = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
+        SafeHandle deviceReady = device.ReadyHandle(queue), socketReady = socket.ReadyHandle(queue);
+        LightTunnelException? gone = null;
+        while (gone is null)
+        {
+            if (!socket.TryTake(inbound.Datagrams, queue))
+                gone = SocketGone();
+            bool isIdle = inbound.Datagrams.Count == 0;
+            Deliver(ref inbound, queue);
+            if (!device.TryTake(outbound.Packets, queue))
+                gone = DeviceGone();
+            isIdle &= outbound.Packets.Count == 0;
+            Send(ref outbound, queue);
+            if (isIdle && gone is null)
+                Poll.WaitForEither(deviceReady, socketReady);
+        }
+
+        DataBuffers.Return(inbound);
+        DataBuffers.Return(outbound);
+        ThrowUnlessStopping(gone);
+    }
+
+    /// <summary>Does everything that is to be done with the datagrams received.</summary>
+    private void Deliver(ref InboundBuffers buffers, int queue)
+    {
+        for (int next = 0; next < buffers.Datagrams.Count;)
+        {
+            next = _inbound[queue].Process(buffers.Datagrams, next, buffers.Packets, buffers.Forward);
+            if (buffers.Packets.Count > 0)
+                tun.Write(buffers.Packets, queue);
+            if (buffers.Forward.Count > 0)
+                transport.Send(buffers.Forward, queue);
+        }
+
+        if (buffers.LongestPacket < node.LongestPacket)
+            buffers = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
+    }
+
+    /// <summary>Does everything that is to be done with the packets that the system sends.</summary>
+    private void Send(ref OutboundBuffers buffers, int queue)
+    {
+        for (int next = 0; next < buffers.Packets.Count;)
+        {
+            next = _outbound[queue].Process(buffers.Packets, next, buffers.Datagrams, buffers.Replies);
+            transport.Send(buffers.Datagrams, queue % transport.Queues);
+            for (int i = 0; i < buffers.Replies.Count; i++)
+                tun.Write(buffers.Replies.Packet(i));
+        }
+
+        // A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.
+        if (buffers.LongestPacket < node.LongestPacket)
+            buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
+    }
+
+    private void ThrowUnlessStopping(LightTunnelException gone)
+    {
+        if (!_stopping)
+            throw gone;
+    }
+
+    private static LightTunnelException SocketGone() =>
+        new(LightTunnelError.Internal, "The UDP socket was closed.", "Start the tunnel again.");
+
+    private LightTunnelException DeviceGone() => new(
+        LightTunnelError.TunUnavailable, $"The interface {tun.Name} is gone: somebody removed it.", "Start the tunnel again.") { Target = tun.Name };
 }

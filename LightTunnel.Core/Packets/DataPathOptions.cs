@@ -35,8 +35,13 @@ internal sealed record DataPathOptions
     /// <summary>What may be used.</summary>
     public Offloads Offloads { get; init; } = Offloads.All;
 
-    /// <summary>Pairs of a TUN queue and a socket, each worked on by two threads of its own; 1 where the system has no such thing.</summary>
+    /// <summary>Pairs of a TUN queue and a socket, each worked on by threads of its own; 1 where the system has no such thing.</summary>
     public int Queues { get; init; } = DefaultQueues(Environment.ProcessorCount);
+
+    /// <summary>
+    /// 2 lets a queue send and receive side by side; 1 saves changes between threads where there are not the processors to run them.
+    /// </summary>
+    public int ThreadsPerQueue { get; init; } = Environment.ProcessorCount <= 2 ? 1 : 2;
 
     /// <summary>
     /// One queue for two processors, as it keeps two threads busy, but not more than 8: beyond that the memory costs more than the threads bring. Up to

@@ -70,18 +70,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
             if (_expectsMore && _further is not { HasFurther: true })
                 ReceiveWaiting(_main, 0, batch);
             while (batch.Count == 0 && !Volatile.Read(in isClosed))
-            {
-                byte* events = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_events)); // Pinned.
-                if (_next >= _ready)
-                    (_next, _ready) = (0, LibC.EpollWait(_epoll, events, MaximumReady, timeout: -1));
-                // Every socket has its turn before one has its second.
-                while (_next < _ready && !batch.IsFull)
-                {
-                    int number = LibC.WatchedKey(events, _next++);
-                    if ((number == 0 ? _main : _further?.Find(number)) is { } socket)
-                        ReceiveWaiting(socket, number, batch);
-                }
-            }
+                ReceiveReady(batch, timeout: -1);
 
             _expectsMore = batch.Count > 1 || (batch.Count == 1 && batch[0].SegmentSize != 0);
             return !Volatile.Read(in isClosed);
@@ -97,6 +86,24 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         }
     }
 
+    /// <summary>See <see cref="IPollable.TryTake"/>.</summary>
+    public bool TryTake(PacketBatch batch, ref readonly bool isClosed)
+    {
+        batch.Clear();
+        try
+        {
+            if (_further is { HasFurther: true })
+                ReceiveReady(batch, timeout: 0);
+            else
+                ReceiveWaiting(_main, 0, batch);
+            return !Volatile.Read(in isClosed);
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Waits for a further socket as well; false when the system refuses.</summary>
     public bool TryWatch(LinuxUdpSocket socket, int number) => LibC.TryWatch(_epoll, socket.Handle, number);
 
@@ -105,6 +112,24 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
 
     /// <summary>Closes the epoll set as soon as no thread waits on it any more.</summary>
     public void Dispose() => _epoll.Dispose();
+
+    /// <summary>The descriptor that is readable when one of the sockets is.</summary>
+    public SafeHandle ReadyHandle => _epoll;
+
+    /// <summary>Adds to the batch what is there for the sockets that the kernel says have something.</summary>
+    private void ReceiveReady(PacketBatch batch, int timeout)
+    {
+        byte* events = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_events)); // Pinned.
+        if (_next >= _ready)
+            (_next, _ready) = (0, LibC.EpollWait(_epoll, events, MaximumReady, timeout));
+        // Every socket has its turn before one has its second.
+        while (_next < _ready && !batch.IsFull)
+        {
+            int number = LibC.WatchedKey(events, _next++);
+            if ((number == 0 ? _main : _further?.Find(number)) is { } socket)
+                ReceiveWaiting(socket, number, batch);
+        }
+    }
 
     /// <summary>Adds to the batch what is there for a socket, without waiting.</summary>
     [SkipLocalsInit]

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using LightTunnel.Packets;
 
@@ -10,7 +11,7 @@ namespace LightTunnel.Transport;
 /// two per datagram. With several queues, several sockets share the port, and the kernel spreads the senders over them (SO_REUSEPORT).
 /// </summary>
 [SupportedOSPlatform("linux")]
-internal sealed class LinuxUdpTransport : IDatagramTransport
+internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
 {
     private readonly SocketTable<LinuxUdpSocket> _sockets;
     private readonly LinuxUdpSocket[] _queues;
@@ -96,6 +97,12 @@ internal sealed class LinuxUdpTransport : IDatagramTransport
 
     /// <inheritdoc/>
     public bool Receive(PacketBatch batch, int queue = 0) => _receivers[queue].Receive(batch, ref _closed);
+
+    /// <inheritdoc/>
+    public bool TryTake(PacketBatch batch, int queue) => _receivers[queue].TryTake(batch, ref _closed);
+
+    /// <inheritdoc/>
+    public SafeHandle ReadyHandle(int queue) => _receivers[queue].ReadyHandle;
 
     /// <inheritdoc/>
     public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)

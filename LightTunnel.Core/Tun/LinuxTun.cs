@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using System.Text;
 using LightTunnel.Packets;
@@ -12,7 +13,7 @@ namespace LightTunnel.Tun;
 /// The interface may be moved to another namespace by others; reading and writing go on.
 /// </summary>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe class LinuxTun : ITunDevice
+internal sealed unsafe class LinuxTun : ITunDevice, IPollable
 {
     /// <summary>Longest name, characters (IFNAMSIZ less the zero).</summary>
     public const int MaximumNameLength = 15;
@@ -111,6 +112,12 @@ internal sealed unsafe class LinuxTun : ITunDevice
 
     /// <inheritdoc/>
     public bool Read(PacketBatch batch, int queue = 0) => _queues[queue].Read(batch);
+
+    /// <inheritdoc/>
+    public bool TryTake(PacketBatch batch, int queue) => _queues[queue].TryTake(batch);
+
+    /// <inheritdoc/>
+    public SafeHandle ReadyHandle(int queue) => _queues[queue].Handle;
 
     /// <inheritdoc/>
     public void Write(PacketBatch batch, int queue = 0) => _queues[queue].Write(batch);

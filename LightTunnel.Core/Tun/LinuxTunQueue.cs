@@ -74,6 +74,27 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
         }
     }
 
+    /// <summary>See <see cref="IPollable.TryTake"/>.</summary>
+    public bool TryTake(PacketBatch batch)
+    {
+        batch.Clear();
+        bool held = false;
+        try
+        {
+            Handle.DangerousAddRef(ref held);
+            return !_closed.IsSet && (ReadWaiting((int)Handle.DangerousGetHandle(), batch) || batch.Count > 0);
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+        finally
+        {
+            if (held)
+                Handle.DangerousRelease();
+        }
+    }
+
     /// <summary>See <see cref="ITunDevice.Write(PacketBatch, int)"/>.</summary>
     public void Write(PacketBatch batch)
     {

@@ -34,7 +34,7 @@ internal sealed class PlainTunnel : IDisposable
         Device.Configure([new InterfaceAddress(Address("10.77.0.2"), 24)], 1420);
         _log = new TunnelLog("plain", TimeProvider.System, LogLevel.Warning);
         _node = new PlainNode(_identity, _key, new NodeServices(TimeProvider.System, Device, Transport, _log), peer);
-        _threads = new TunnelThreads(_node, Device, Transport, TimeProvider.System, exception => Failure ??= exception);
+        _threads = new TunnelThreads(_node, Device, Transport, TimeProvider.System, options.ThreadsPerQueue, exception => Failure ??= exception);
         _threads.Start("plain");
         peer.SetPeer(_identity.PublicKey, _key, Transport.LocalPort);
     }

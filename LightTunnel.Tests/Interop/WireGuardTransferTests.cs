@@ -16,17 +16,20 @@ public sealed class WireGuardTransferTests
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     [Theory]
-    [InlineData(Offloads.All, 1)]
-    [InlineData(Offloads.None, 1)]
-    [InlineData(Offloads.TunTcp | Offloads.TunUdp, 1)]
-    [InlineData(Offloads.UdpSend | Offloads.UdpReceive, 1)]
-    [InlineData(Offloads.All, 2)]
-    [InlineData(Offloads.None, 2)]
-    public async Task MegabytesBothWays_ArriveAsSent(Offloads offloads, int queues)
+    [InlineData(Offloads.All, 1, 1)]
+    [InlineData(Offloads.All, 1, 2)]
+    [InlineData(Offloads.None, 1, 1)]
+    [InlineData(Offloads.None, 1, 2)]
+    [InlineData(Offloads.TunTcp | Offloads.TunUdp, 1, 2)]
+    [InlineData(Offloads.UdpSend | Offloads.UdpReceive, 1, 1)]
+    [InlineData(Offloads.All, 2, 1)]
+    [InlineData(Offloads.All, 2, 2)]
+    [InlineData(Offloads.None, 2, 2)]
+    public async Task MegabytesBothWays_ArriveAsSent(Offloads offloads, int queues, int threads)
     {
         Prerequisites.SkipUnlessInterop();
         using WireGuardGo peer = WireGuardGo.Start();
-        using var tunnel = new PlainTunnel(peer, new DataPathOptions { Offloads = offloads, Queues = queues });
+        using var tunnel = new PlainTunnel(peer, new DataPathOptions { Offloads = offloads, Queues = queues, ThreadsPerQueue = threads });
         Assert.Equal((queues, queues), (tunnel.Device.Queues, tunnel.Transport.Queues));
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         deadline.CancelAfter(Patience);
