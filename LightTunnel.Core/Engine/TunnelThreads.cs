@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
@@ -44,7 +42,7 @@ internal sealed class TunnelThreads(
         {
             int queue = i;
             bool receives = queue < _inbound.Length;
-            if (OperatingSystem.IsLinux() && receives && threadsPerQueue == 1 && tun is IPollable device && transport is IPollable socket)
+            if (receives && threadsPerQueue == 1 && tun is IPollable device && transport is IPollable socket)
             {
                 threads.Add(Run($"LightTunnel {name} data {queue}", () => DuplexLoop(device, socket, queue)));
                 continue;
@@ -145,12 +143,10 @@ internal sealed class TunnelThreads(
     }
 
     /// <summary>Both directions by turns, so that neither waits for more than one batch of the other.</summary>
-    [SupportedOSPlatform("linux")]
     private void DuplexLoop(IPollable device, IPollable socket, int queue)
     {
         InboundBuffers inbound = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
         OutboundBuffers outbound = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
-        SafeHandle deviceReady = device.ReadyHandle(queue), socketReady = socket.ReadyHandle(queue);
         LightTunnelException? gone = null;
         while (gone is null)
         {
@@ -163,7 +159,7 @@ internal sealed class TunnelThreads(
             isIdle &= outbound.Packets.Count == 0;
             Send(ref outbound, queue);
             if (isIdle && gone is null)
-                Poll.WaitForEither(deviceReady, socketReady);
+                device.WaitWith(socket, queue);
         }
 
         DataBuffers.Return(inbound);

@@ -16,6 +16,10 @@ internal interface IPollable
 
     /// <summary>A descriptor that is readable when there is something to take, or nothing will ever come again.</summary>
     SafeHandle ReadyHandle(int queue);
+
+    /// <summary>Blocks until there is something to take here or there, or nothing will ever come again.</summary>
+    /// <exception cref="ObjectDisposedException">One of the two is closed.</exception>
+    void WaitWith(IPollable other, int queue);
 }
 
 /// <summary>Waits for descriptors of Linux.</summary>

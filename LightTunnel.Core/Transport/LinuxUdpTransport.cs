@@ -105,6 +105,9 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public SafeHandle ReadyHandle(int queue) => _receivers[queue].ReadyHandle;
 
     /// <inheritdoc/>
+    public void WaitWith(IPollable other, int queue) => Poll.WaitForEither(ReadyHandle(queue), other.ReadyHandle(queue));
+
+    /// <inheritdoc/>
     public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
     {
         return port is >= 0 and <= ushort.MaxValue && _sockets.TryAdd(socket, Open);

@@ -120,6 +120,9 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
     public SafeHandle ReadyHandle(int queue) => _queues[queue].Handle;
 
     /// <inheritdoc/>
+    public void WaitWith(IPollable other, int queue) => Poll.WaitForEither(ReadyHandle(queue), other.ReadyHandle(queue));
+
+    /// <inheritdoc/>
     public void Write(PacketBatch batch, int queue = 0) => _queues[queue].Write(batch);
 
     /// <inheritdoc/>
