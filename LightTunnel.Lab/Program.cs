@@ -40,6 +40,11 @@ bench.SetAction((result, token) => Benchmark.RunAsync(
     Console.Out,
     token));
 
+var peersOption = new Option<int>("--peers") { Description = "How many other members there are, at most 120", DefaultValueFactory = _ => 100 };
+var idleSecondsOption = new Option<int>("--seconds") { Description = "How long is measured, after some two minutes until all is at rest", DefaultValueFactory = _ => 60 };
+var idle = new Command("idle", "Measures what a tunnel costs that nobody uses.") { peersOption, idleSecondsOption };
+idle.SetAction((result, token) => IdleCost.RunAsync(result.GetValue(peersOption), TimeSpan.FromSeconds(result.GetValue(idleSecondsOption)), Console.Out, token));
+
 var matrixRoundsOption = new Option<int>("--rounds") { Description = "How often each pair is measured", DefaultValueFactory = _ => 1 };
 var matrixTimeoutOption = new Option<int>("--timeout") { Description = "Seconds after which a pair counts as relayed", DefaultValueFactory = _ => 20 };
 var matrix = new Command("matrix", "Measures for every kind of NAT against every other how long two members take to be direct.") { matrixRoundsOption, matrixTimeoutOption };
@@ -52,7 +57,7 @@ check.SetAction(result => CheckReport.Run(result.GetValue(installOption), Consol
 
 var root = new RootCommand("The laboratory of LightTunnel: network namespaces as machines, one process as the internet between them.")
 {
-    demo, shell, bench, matrix, check,
+    demo, shell, bench, idle, matrix, check,
 };
 
 // Ctrl+C and SIGTERM end what runs, and everything that was set up is taken down before the process ends.

@@ -24,14 +24,31 @@ internal static class IdleCost
 {
     private const string Prefix = "10.78";
 
+    /// <summary>In larger networks members are told of on demand.</summary>
+    private const int MaximumPeers = 120;
+
     /// <summary>Members that are introduced all at once are introduced a few at a time here, as they join; until all are direct, this is the limit.</summary>
     private static readonly TimeSpan UntilDirect = TimeSpan.FromSeconds(60);
 
     /// <summary>Until what joining and the first packets caused is over: links are asleep after a minute without traffic.</summary>
     private static readonly TimeSpan UntilIdle = TimeSpan.FromSeconds(75);
 
+    /// <summary>The "idle" command.</summary>
+    /// <returns>0 when it was measured.</returns>
+    public static async Task<int> RunAsync(int peers, TimeSpan duration, TextWriter output, CancellationToken cancellationToken)
+    {
+        if (peers is < 1 or > MaximumPeers || duration < TimeSpan.FromSeconds(1))
+            throw new LabException($"--peers must be 1 to {MaximumPeers}, --seconds at least 1.", "Give other numbers.");
+        SetupCheck.Provide(SetupCheck.Essentials(), output);
+        output.WriteLine($"Starting a server and {peers + 1} members, and waiting until nothing happens any more ...");
+        IdleCostReport report = await MeasureAsync(peers, duration, cancellationToken).ConfigureAwait(false);
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{report.Peers} direct peers: {report.ProcessorShare:P3} of a core, {report.WakeUps:F1} wake-ups of the tunnel's threads per second."));
+        return 0;
+    }
+
     /// <summary>Starts a network, lets it come to rest, and measures one of its members.</summary>
-    /// <param name="peers">How many other members there are, at most 250.</param>
+    /// <param name="peers">How many other members there are, at most <see cref="MaximumPeers"/>.</param>
     /// <param name="duration">How long to measure.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public static async Task<IdleCostReport> MeasureAsync(int peers, TimeSpan duration, CancellationToken cancellationToken)
