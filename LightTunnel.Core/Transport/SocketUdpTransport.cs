@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -6,8 +7,9 @@ using LightTunnel.Packets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// UDP sockets for both families on the framework's <see cref="Socket"/>, for systems without batched calls. The receiving thread blocks in
-/// socket 0 while that is the only one, otherwise in select. An empty datagram from socket 0 to itself wakes it when the sockets change.
+/// UDP sockets for both families on the framework's <see cref="Socket"/>, for systems without batched calls; on Windows trains are sent and received as
+/// one message where it can (<see cref="WinsockTrains"/>). The receiving thread blocks in socket 0 while that is the only one, otherwise in select. An empty
+/// datagram from socket 0 to itself wakes it when the sockets change.
 /// </summary>
 internal sealed class SocketUdpTransport : IDatagramTransport
 {
@@ -17,10 +19,14 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     // What a wake-up that is lost costs at most: closing a socket waits until select has left it.
     private static readonly TimeSpan LongestSelect = TimeSpan.FromMilliseconds(100);
 
+    // Longer messages than Ethernet carries are taken for trains of which the system did not tell.
+    private const int LongestDatagram = 1500;
+
     [ThreadStatic]
     private static SocketAddress? _destination;
 
     private readonly SocketTable<UdpSocket> _sockets;
+    private readonly WinsockTrains? _trains;
     private long _sendErrors;
 
     // The receiving thread's own: the sockets that select found readable, and the next that has its turn.
@@ -28,10 +34,14 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     private readonly List<Socket> _readable = new(IDatagramTransport.MaximumSocket + 1);
     private int _next;
 
-    private SocketUdpTransport(UdpSocket main)
+    private SocketUdpTransport(UdpSocket main, Offloads offloads, IWinsock? winsock)
     {
         _sockets = new SocketTable<UdpSocket>(main);
         SupportsIPv6 = main.AddressFamily == AddressFamily.InterNetworkV6;
+        if (winsock is null)
+            return;
+        _trains = new WinsockTrains(winsock, offloads, main);
+        main.Coalesces = ReceivesTrains = _trains.Receives;
     }
 
     /// <inheritdoc/>
@@ -44,22 +54,26 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     public int Queues => 1;
 
     /// <inheritdoc/>
-    public bool ReceivesTrains => false;
+    public bool ReceivesTrains { get; }
+
+    /// <summary>True while trains are handed to the system whole.</summary>
+    public bool SendsTrains => _trains is { Sends: true };
 
     /// <inheritdoc/>
     public long SendErrors => Interlocked.Read(ref _sendErrors);
 
     /// <summary>Binds the port.</summary>
     /// <exception cref="Diagnostics.LightTunnelException">The port is taken or may not be used.</exception>
-    public static SocketUdpTransport Open(int port)
+    public static SocketUdpTransport Open(int port, DataPathOptions? options = null)
     {
+        IWinsock? winsock = OperatingSystem.IsWindows() ? new Winsock() : null;
         try
         {
-            return Open(port, dualMode: Socket.OSSupportsIPv6);
+            return Open(port, dualMode: Socket.OSSupportsIPv6, options, winsock);
         }
         catch (SocketException e) when (e.SocketErrorCode is SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported)
         {
-            return Open(port, dualMode: false);
+            return Open(port, dualMode: false, options, winsock);
         }
     }
 
@@ -91,7 +105,9 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         {
             try
             {
-                return UdpSocket.Open(socket, address, port, SupportsIPv6, UdpTransportFactory.FurtherSocketBufferSize);
+                UdpSocket opened = UdpSocket.Open(socket, address, port, SupportsIPv6, UdpTransportFactory.FurtherSocketBufferSize);
+                opened.Coalesces = _trains is not null && _trains.TryCoalesce(opened);
+                return opened;
             }
             catch (SocketException)
             {
@@ -111,23 +127,19 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     {
         for (int i = 0; i < batch.Count; i++)
         {
+            ref PacketSlot slot = ref batch[i];
+            if (slot.SegmentSize != 0 && slot.Length > slot.SegmentSize && SendsTrains && TrySendTrain(batch.Packet(i), slot))
+                continue;
             foreach (Span<byte> datagram in batch.Segments(i))
-                Send(datagram, batch[i].Endpoint, batch[i].Socket);
+                Send(datagram, slot.Endpoint, slot.Socket);
         }
     }
 
     /// <inheritdoc/>
     public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
-        SocketAddress address = _destination ??= new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
-        int length = SocketAddressCodec.Write(destination, SupportsIPv6, address.Buffer.Span);
-        if (length == 0 || _sockets.Find(socket) is not { } from)
-        {
-            Interlocked.Increment(ref _sendErrors);
+        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address))
             return;
-        }
-
-        address.Size = length;
         try
         {
             from.SendTo(datagram, SocketFlags.None, address);
@@ -141,15 +153,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     /// <inheritdoc/>
     public bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
-        SocketAddress address = _destination ??= new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
-        int length = SocketAddressCodec.Write(destination, SupportsIPv6, address.Buffer.Span);
-        if (length == 0 || _sockets.Find(socket) is not { } from)
-        {
-            Interlocked.Increment(ref _sendErrors);
+        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address))
             return true;
-        }
-
-        address.Size = length;
         try
         {
             // The flag is the socket's: what another thread sends meanwhile has it too, which does no harm to what is no longer than the path.
@@ -186,11 +191,13 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     /// <summary>"UDP port 9000".</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"UDP port {LocalPort}");
 
-    internal static SocketUdpTransport Open(int port, bool dualMode)
+    /// <summary>The same for given families, on a given system.</summary>
+    internal static SocketUdpTransport Open(int port, bool dualMode, DataPathOptions? options = null, IWinsock? winsock = null)
     {
         try
         {
-            return new SocketUdpTransport(UdpSocket.Open(0, address: null, port, dualMode, UdpTransportFactory.SocketBufferSize));
+            var main = UdpSocket.Open(0, address: null, port, dualMode, UdpTransportFactory.SocketBufferSize);
+            return new SocketUdpTransport(main, (options ?? DataPathOptions.Default).Offloads, winsock);
         }
         catch (SocketException e)
         {
@@ -208,6 +215,38 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     {
         Wake();
         socket.Dispose();
+    }
+
+    /// <summary>The socket to send from, and the destination as it takes it, until the thread's next; counts an error when there is no such thing.</summary>
+    private bool TryFind(int socket, in UdpEndpoint destination, [NotNullWhen(true)] out UdpSocket? from, out SocketAddress address)
+    {
+        address = _destination ??= new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
+        int length = SocketAddressCodec.Write(destination, SupportsIPv6, address.Buffer.Span);
+        from = length == 0 ? null : _sockets.Find(socket);
+        if (from is null)
+        {
+            Interlocked.Increment(ref _sendErrors);
+            return false;
+        }
+
+        address.Size = length;
+        return true;
+    }
+
+    /// <summary>Sends a train as one message; false when its datagrams are to be sent one by one.</summary>
+    private bool TrySendTrain(ReadOnlySpan<byte> train, in PacketSlot slot)
+    {
+        if (!TryFind(slot.Socket, slot.Endpoint, out UdpSocket? from, out SocketAddress address))
+            return true;
+        try
+        {
+            return _trains!.TrySend(from, train, slot.SegmentSize, address);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            Interlocked.Increment(ref _sendErrors);
+            return true;
+        }
     }
 
     private void Wake() => Send([], UdpEndpoint.FromIPv4(0x7F000001, (ushort)LocalPort));
@@ -244,19 +283,40 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     {
         try
         {
+            int length;
             do
             {
-                int length = socket.ReceiveFrom(batch.FreePlace(0), SocketFlags.None, _sender);
+                int segmentSize = 0;
+                length = ReceivesTrains
+                    ? _trains!.Receive(socket, batch.FreePlace(0), _sender, out segmentSize)
+                    : socket.ReceiveFrom(batch.FreePlace(0), SocketFlags.None, _sender);
                 if (length > 0 && length <= batch.MaxPacketLength)
-                    batch.Commit(length, SocketAddressCodec.Read(_sender.Buffer.Span[.._sender.Size]), socket.Number);
+                    batch.Commit(length, SocketAddressCodec.Read(_sender.Buffer.Span[.._sender.Size]), socket.Number).SegmentSize = segmentSize;
                 _sender.Size = SocketAddressCodec.MaximumLength;
+                if (socket.Coalesces && (segmentSize == 0 ? length : segmentSize) > LongestDatagram)
+                    StopCoalescing();
             }
-            while (!batch.IsFull && socket.Poll(0, SelectMode.SelectRead));
+            while (length >= 0 && !batch.IsFull && socket.Poll(0, SelectMode.SelectRead));
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             // Either the socket was closed, or this reports the fate of some datagram: neither keeps from receiving what comes next.
             _sender.Size = SocketAddressCodec.MaximumLength;
+        }
+    }
+
+    /// <summary>
+    /// Has every datagram received by itself. There are machines whose Windows or network card puts datagrams together without telling of what size they are, so that
+    /// all of them are lost. One that is that long in truth loses nothing but the speed.
+    /// </summary>
+    private void StopCoalescing()
+    {
+        for (int number = 0; number <= IDatagramTransport.MaximumSocket; number++)
+        {
+            if (_sockets.Find(number) is not { Coalesces: true } socket)
+                continue;
+            socket.Coalesces = false;
+            _trains!.StopCoalescing(socket);
         }
     }
 
@@ -269,6 +329,9 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         public int Number { get; }
 
         public int Port { get; private set; }
+
+        /// <summary>True while the system puts datagrams together that came to this socket.</summary>
+        public bool Coalesces { get; set; }
 
         public static UdpSocket Open(int number, IPAddress? address, int port, bool dualMode, int bufferSize)
         {

@@ -19,6 +19,6 @@ internal sealed class UdpTransportFactory : IDatagramTransportFactory
     {
         ArgumentOutOfRangeException.ThrowIfNegative(port);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(port, ushort.MaxValue);
-        return OperatingSystem.IsLinux() ? LinuxUdpTransport.Open(port, options) : SocketUdpTransport.Open(port);
+        return OperatingSystem.IsLinux() ? LinuxUdpTransport.Open(port, options) : SocketUdpTransport.Open(port, options);
     }
 }

@@ -12,7 +12,6 @@ namespace LightTunnel.Tests.Transport;
 [SupportedOSPlatform("linux")]
 public sealed class UdpTrainTests
 {
-    private const int SegmentSize = 1432;
     private static int _counter;
 
     public UdpTrainTests() => Assert.SkipUnless(OperatingSystem.IsLinux(), "Linux only");
@@ -30,12 +29,12 @@ public sealed class UdpTrainTests
         Assert.SkipUnless(sender.SupportsIPv6 || loopback != "::1", "needs IPv6");
         Assert.Equal(offloads.HasFlag(Offloads.UdpSend), sender.SendsTrains);
         Assert.Equal(offloads.HasFlag(Offloads.UdpReceive), receiver.ReceivesTrains);
-        PacketBatch sent = Trains(50, new UdpEndpoint(IPAddress.Parse(loopback), receiver.LocalPort));
+        PacketBatch sent = TrainSamples.Create(50, new UdpEndpoint(IPAddress.Parse(loopback), receiver.LocalPort));
         Assert.Equal(2, sent.Count); // 45 of them are as long as one message may be.
 
         sender.Send(sent);
 
-        Assert.Equal(messages, AssertReceived(receiver, 50, new UdpEndpoint(IPAddress.Parse(loopback), sender.LocalPort)));
+        Assert.Equal(messages, TrainSamples.AssertReceived(receiver, 50, new UdpEndpoint(IPAddress.Parse(loopback), sender.LocalPort)));
         Assert.Equal(0, sender.SendErrors);
     }
 
@@ -46,8 +45,8 @@ public sealed class UdpTrainTests
         {
             NetworkNamespace.Execute(CurrentNamespace, "ip", "link", "set", "lo", "mtu", "1300");
             using LinuxUdpTransport sender = LinuxUdpTransport.Open(0), receiver = LinuxUdpTransport.Open(0);
-            sender.Send(Trains(10, new UdpEndpoint(IPAddress.Loopback, receiver.LocalPort)));
-            Assert.Equal(10, AssertReceived(receiver, 10, new UdpEndpoint(IPAddress.Loopback, sender.LocalPort)));
+            sender.Send(TrainSamples.Create(10, new UdpEndpoint(IPAddress.Loopback, receiver.LocalPort)));
+            Assert.Equal(10, TrainSamples.AssertReceived(receiver, 10, new UdpEndpoint(IPAddress.Loopback, sender.LocalPort)));
             Assert.True(sender.SendsTrains); // Only this route has the trouble.
             Assert.Equal(0, sender.SendErrors);
         });
@@ -57,12 +56,12 @@ public sealed class UdpTrainTests
     public void Trains_SentAndReceived_AllocateNothing()
     {
         using LinuxUdpTransport sender = LinuxUdpTransport.Open(0), receiver = LinuxUdpTransport.Open(0);
-        PacketBatch sent = Trains(50, new UdpEndpoint(IPAddress.Loopback, receiver.LocalPort));
+        PacketBatch sent = TrainSamples.Create(50, new UdpEndpoint(IPAddress.Loopback, receiver.LocalPort));
         var received = new PacketBatch(64, PacketBatch.LongestReceived, 16);
         Allocation.AssertNone(warmUp: 50, count: 200, () =>
         {
             sender.Send(sent);
-            for (int bytes = 0; bytes < (49 * SegmentSize) + LengthOf(49, 50);)
+            for (int bytes = 0; bytes < TrainSamples.TotalLength(50);)
             {
                 receiver.Receive(received);
                 for (int i = 0; i < received.Count; i++)
@@ -142,45 +141,5 @@ public sealed class UdpTrainTests
         {
             NetworkNamespace.Delete(CurrentNamespace);
         }
-    }
-
-    /// <summary>Datagrams that are all different; the last is shorter.</summary>
-    private static PacketBatch Trains(int count, UdpEndpoint destination)
-    {
-        var batch = new PacketBatch(8, PacketBatch.LongestReceived);
-        for (int i = 0; i < count; i++)
-        {
-            int length = LengthOf(i, count);
-            batch.NextDatagram()[..length].Fill((byte)(i + 1));
-            batch.Append(length, destination, 0);
-        }
-
-        return batch;
-    }
-
-    private static int LengthOf(int index, int count) => index == count - 1 ? 100 : SegmentSize;
-
-    /// <returns>The number of messages in which they came.</returns>
-    private static int AssertReceived(LinuxUdpTransport receiver, int count, UdpEndpoint sender)
-    {
-        var received = new PacketBatch(64, PacketBatch.LongestReceived, 32);
-        int messages = 0;
-        for (int next = 0; next < count;)
-        {
-            Assert.True(receiver.Receive(received));
-            for (int i = 0; i < received.Count; i++)
-            {
-                messages++;
-                Assert.Equal(sender, received[i].Endpoint);
-                foreach (Span<byte> datagram in received.Segments(i))
-                {
-                    Assert.Equal(LengthOf(next, count), datagram.Length);
-                    Assert.False(datagram.ContainsAnyExcept((byte)(next + 1)));
-                    next++;
-                }
-            }
-        }
-
-        return messages;
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
@@ -220,6 +221,16 @@ public sealed class SocketUdpTransportTests : UdpTransportTests
     internal override IDatagramTransport Open(int port) => SocketUdpTransport.Open(port);
 
     internal override IDatagramTransport OpenIPv4Only(int port) => SocketUdpTransport.Open(port, dualMode: false);
+}
+
+/// <summary>With the calls of Windows, where nothing comes together.</summary>
+public sealed class SocketUdpTransportByWinsockTests : UdpTransportTests
+{
+    internal override IDatagramTransport Open(int port) =>
+        SocketUdpTransport.Open(port, Socket.OSSupportsIPv6, options: null, new WinsockStandIn { Merges = false });
+
+    internal override IDatagramTransport OpenIPv4Only(int port) =>
+        SocketUdpTransport.Open(port, dualMode: false, options: null, new WinsockStandIn { Merges = false });
 }
 
 public sealed class LinuxUdpTransportTests : UdpTransportTests
