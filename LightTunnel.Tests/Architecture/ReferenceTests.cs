@@ -127,6 +127,7 @@ public sealed class ReferenceTests
     private static IEnumerable<TypeReference> Unwrap(TypeReference reference) => reference switch
     {
         GenericInstanceType generic => [generic.ElementType, .. generic.GenericArguments.SelectMany(Unwrap)],
+        FunctionPointerType pointer => [.. Unwrap(pointer.ReturnType), .. pointer.Parameters.SelectMany(parameter => Unwrap(parameter.ParameterType))],
         TypeSpecification wrapped => Unwrap(wrapped.ElementType),
         _ => [reference],
     };
