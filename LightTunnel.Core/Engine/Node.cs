@@ -3,7 +3,6 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
-using LightTunnel.Routing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
@@ -52,7 +51,6 @@ internal abstract partial class Node : ILinkHost, IDisposable
     private readonly Inbox _inbox;
     private readonly ConcurrentQueue<Action> _commands = new();
     private readonly DeadlineQueue _timers = new();
-    private readonly List<MtuProbe> _mtuProbes = [];
     private readonly RateLimiter _icmpLimiter;
     private readonly RateLimiter _ownDestinationLimiter;
     private readonly long _trafficPauseTicks;
@@ -360,24 +358,6 @@ internal abstract partial class Node : ILinkHost, IDisposable
             _timers.Set(peer, due);
     }
 
-    /// <summary>Seals a control frame and sends it by the link's path; lost when the link has no keys.</summary>
-    protected void SendFrame(Link link, ReadOnlySpan<byte> frame)
-    {
-        Span<byte> datagram = stackalloc byte[LongestControlDatagram + PacketBatch.Headroom];
-        if (link.SealCopy(frame, datagram, TunnelOptions.MinimumMtu, out int written) == SealResult.Sealed)
-            SendBy(link.Path, datagram[..written]);
-    }
-
-    /// <summary>Sends a control frame that no router may cut in pieces, with padding behind it to the length of a certain packet.</summary>
-    /// <returns>False when that is too long for this machine's own network.</returns>
-    protected bool TrySendWholeFrame(Link link, ReadOnlySpan<byte> frame, int length)
-    {
-        byte[] packet = new byte[Math.Max(length, frame.Length)];
-        frame.CopyTo(packet);
-        byte[] datagram = new byte[packet.Length + PacketBatch.Headroom];
-        return link.SealCopy(packet, datagram, packet.Length, out int written) != SealResult.Sealed || TrySendWholeBy(link.Path, datagram.AsSpan(0, written));
-    }
-
     /// <summary>Publishes a route to each address of the peer.</summary>
     protected void AddRoutes(Peer peer) => Forwarding = Forwarding.With(peer);
 
@@ -393,50 +373,6 @@ internal abstract partial class Node : ILinkHost, IDisposable
 
     /// <summary>A time span in the clock's ticks.</summary>
     protected long Ticks(TimeSpan span) => (long)(span.TotalSeconds * Time.TimestampFrequency);
-
-    /// <summary>Sends a sealed datagram by a path, behind a relay header if it is relayed.</summary>
-    protected void SendBy(in PathAddress path, ReadOnlySpan<byte> datagram)
-    {
-        if (!path.Endpoint.IsSpecified)
-            return;
-        if (!path.IsRelayed)
-        {
-            Services.Transport.Send(datagram, path.Endpoint, path.Socket);
-            return;
-        }
-
-        Span<byte> relayed = stackalloc byte[RelayHeader.Size + datagram.Length];
-        new RelayHeader(MemberId, path.RelayedMember).Write(relayed);
-        datagram.CopyTo(relayed[RelayHeader.Size..]);
-        Services.Transport.Send(relayed, path.Endpoint, path.Socket);
-    }
-
-    private bool TrySendWholeBy(in PathAddress path, ReadOnlySpan<byte> datagram)
-    {
-        if (!path.Endpoint.IsSpecified)
-            return true; // Lost, as any other.
-        byte[] whole = new byte[(path.IsRelayed ? RelayHeader.Size : 0) + datagram.Length];
-        if (path.IsRelayed)
-            new RelayHeader(MemberId, path.RelayedMember).Write(whole);
-        datagram.CopyTo(whole.AsSpan(whole.Length - datagram.Length));
-        return Services.Transport.TrySendWhole(whole, path.Endpoint, path.Socket);
-    }
-
-    /// <summary>Asks by the path in use how long packets may be; returns when to call again.</summary>
-    private long MeasureMtu(Peer peer, Link link, long now)
-    {
-        _mtuProbes.Clear();
-        long next = peer.PathMtu.Run(link.Path, now, peer.RoundTrip, peer.LastTraffic, _mtuProbes);
-        foreach (MtuProbe probe in _mtuProbes)
-        {
-            if (TrySendWholeFrame(link, ProbeReport.Ping(probe.Transaction, peer.Monitor), probe.Size))
-                continue;
-            peer.PathMtu.OnTooLong(probe);
-            next = now;
-        }
-
-        return next;
-    }
 
     /// <summary>The clock that timestamps come from stands still while the machine sleeps, the wall clock does not.</summary>
     private void LookAtClock()
@@ -466,43 +402,6 @@ internal abstract partial class Node : ILinkHost, IDisposable
                 break;
             case InboxKind.TrafficStarted:
                 Schedule(item.Peer!, Time.GetTimestamp());
-                break;
-        }
-    }
-
-    private void HandleFrame(Link link, ReadOnlySpan<byte> content)
-    {
-        if (link.Owner is null)
-            Links.RunTimers(); // Its first message under new keys: the link tells of itself there.
-        if (link.IsRemoved || link.Owner is not Peer peer || !ControlFrame.TryRead(content, out ControlFrame frame))
-            return;
-
-        switch (frame.Kind)
-        {
-            case ControlFrameKind.Ping:
-                ProbeReport.Read(frame.Body, peer);
-                byte[] pong = ProbeReport.Pong(frame, Time.GetUtcNow(), peer.PathMtu.Measured);
-                if (pong.Length < PathMtu.Floor)
-                    SendFrame(link, pong);
-                else
-                    TrySendWholeFrame(link, pong, pong.Length);
-                OnPinged(peer);
-                break;
-            case ControlFrameKind.Pong:
-                long now = Time.GetTimestamp();
-                if (PeerMtu.IsTransaction(frame.Number))
-                {
-                    peer.PathMtu.OnAnswer(frame.Number, ProbeReport.ReadMtu(frame.Body));
-                    Schedule(peer, now);
-                }
-                else if (!_tests.TryTakePong(frame, now) && peer.Monitor.OnAnswer(frame.Number, now))
-                {
-                    OnProbed(peer);
-                }
-
-                break;
-            default:
-                OnFrame(peer, frame);
                 break;
         }
     }
