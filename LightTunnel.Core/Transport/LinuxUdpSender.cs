@@ -11,12 +11,17 @@ namespace LightTunnel.Transport;
 /// </summary>
 /// <param name="supportsIPv6">True when the sockets speak both families.</param>
 /// <param name="segments">True when the kernel knows UDP_SEGMENT.</param>
+/// <param name="waits">
+/// True to slow the sender of a batch down while the socket's buffer is full, false to lose what does not fit: for threads that have something else to do,
+/// receiving, which must not wait for a slow uplink.
+/// </param>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
+internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, bool waits)
 {
     // Messages per system call: their headers are kept on the stack (132 bytes each).
     private const int MaximumMessages = 64;
 
+    private readonly int _batchFlags = LibC.MSG_NOSIGNAL | (waits ? 0 : LibC.MSG_DONTWAIT);
     private volatile bool _segments = segments;
     private long _errors;
 
@@ -133,7 +138,7 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
         int done = 0;
         while (done < count)
         {
-            int sent = LibC.SendMessages(socket, headers + done, (uint)(count - done), LibC.MSG_NOSIGNAL);
+            int sent = LibC.SendMessages(socket, headers + done, (uint)(count - done), _batchFlags);
             if (sent > 0)
             {
                 done += sent;
@@ -144,7 +149,7 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
             if (error == LibC.EINTR)
                 continue;
             // The error belongs to the first message that was not sent: leave that one out and go on.
-            if (headers[done].Header.ControlLength != 0)
+            if (headers[done].Header.ControlLength != 0 && error != LibC.EAGAIN)
                 SendApart(socket, headers[done].Header, error);
             else
                 AddErrors(1);

@@ -5,8 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// One bound UDP socket of Linux. It is blocking, so that a full send buffer slows the sender down instead of losing its datagrams; who
-/// receives says in each call that he does not want to wait.
+/// One bound UDP socket of Linux. It is blocking, so that a full send buffer can slow the sender down instead of losing its datagrams; who
+/// does not want to wait says so in each call.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class LinuxUdpSocket : IDisposable

@@ -92,7 +92,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             throw UdpErrors.CannotOpen(port, LibC.Describe(error));
         }
 
-        return new LinuxUdpTransport([.. queues], [.. receivers], sockets, new LinuxUdpSender(dualMode, sendsTrains), dualMode, receivesTrains);
+        var sender = new LinuxUdpSender(dualMode, sendsTrains, waits: options.ThreadsPerQueue > 1);
+        return new LinuxUdpTransport([.. queues], [.. receivers], sockets, sender, dualMode, receivesTrains);
     }
 
     /// <inheritdoc/>
