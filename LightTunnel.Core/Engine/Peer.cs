@@ -96,7 +96,7 @@ internal sealed class Peer : IScheduled
     /// <summary>Measures <see cref="Mtu"/>.</summary>
     public PeerMtu PathMtu { get; }
 
-    /// <summary>Packets dropped because their inner source was not the peer's. Bumped by the UDP thread.</summary>
+    /// <summary>Packets dropped because their inner source was not the peer's. Bumped by the threads that receive.</summary>
     public long WrongSourcePackets;
 
     /// <summary>Measures the path in use.</summary>

@@ -68,10 +68,10 @@ internal sealed class Tunnel : IAsyncDisposable
     /// <summary>When the tunnel was started.</summary>
     public DateTimeOffset Started { get; }
 
-    /// <summary>What the TUN thread counted.</summary>
+    /// <summary>What the threads that send counted.</summary>
     public PacketCounters Outbound => _threads.Outbound;
 
-    /// <summary>What the UDP thread counted.</summary>
+    /// <summary>What the threads that receive counted.</summary>
     public PacketCounters Inbound => _threads.Inbound;
 
     /// <summary>Why the tunnel ended by itself, or null.</summary>

@@ -26,7 +26,7 @@ public enum Offloads
 /// <summary>How the data path is built.</summary>
 internal sealed record DataPathOptions
 {
-    /// <summary>Most queues, each of which has two threads.</summary>
+    /// <summary>Most queues, each of which has threads of its own.</summary>
     public const int MaximumQueues = 16;
 
     /// <summary>Everything that the system has, and as many queues as its processors can feed.</summary>

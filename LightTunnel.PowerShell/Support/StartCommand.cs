@@ -40,7 +40,7 @@ public abstract class StartCommand : LtCommand
     public LtCipherPolicy Cipher { get; set; }
 
     /// <summary>
-    /// How many queues work on packets side by side, each with two threads, 1 to 16. When left out, one up to four processors, then one for every two, at most 8.
+    /// How many queues work on packets side by side, each with threads of its own, 1 to 16. When left out, one up to four processors, then one for every two, at most 8.
     /// </summary>
     [Parameter]
     public int Queues { get; set; }
