@@ -100,7 +100,12 @@ internal static class DataBuffers
             : new InboundBuffers(longestPacket, trains);
 
     /// <summary>Takes back what a thread works in no more.</summary>
-    public static void Return(OutboundBuffers buffers) => FreeOutbound.Add(buffers);
+    public static void Return(OutboundBuffers buffers)
+    {
+        buffers.Packets.Clear();
+        buffers.Datagrams.Clear();
+        FreeOutbound.Add(buffers);
+    }
 
     /// <summary>Takes back what a thread works in no more.</summary>
     public static void Return(InboundBuffers buffers) => FreeInbound.Add(buffers);

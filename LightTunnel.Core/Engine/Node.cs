@@ -123,7 +123,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
     protected NodeServices Services { get; }
 
     /// <summary>The clock.</summary>
-    protected TimeProvider Time => Services.Time;
+    public TimeProvider Time => Services.Time;
 
     /// <summary>The tunnel's log.</summary>
     protected TunnelLog Log => Services.Log;

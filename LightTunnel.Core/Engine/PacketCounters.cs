@@ -45,6 +45,9 @@ internal enum DropReason
     /// <summary>To be relayed, but not from a member, to a member, or allowed.</summary>
     RelayRefused,
 
+    /// <summary>The network takes less than is sent, and the queue in front of it stood for too long (<see cref="ControlledDelay"/>).</summary>
+    SlowNetwork,
+
     /// <summary>More handshakes and control messages than could be worked on.</summary>
     Overload,
 }

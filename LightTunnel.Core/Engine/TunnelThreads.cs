@@ -21,13 +21,13 @@ internal sealed class TunnelThreads(
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
     private readonly AutoResetEvent _work = new(initialState: false);
-    private readonly OutboundPath[] _outbound = [.. Enumerable.Range(0, tun.Queues).Select(_ => new OutboundPath(node))];
+    private readonly OutboundQueue[] _outbound = [.. Enumerable.Range(0, tun.Queues).Select(queue => new OutboundQueue(node, tun, transport, queue))];
     private readonly InboundPath[] _inbound = [.. Enumerable.Range(0, transport.Queues).Select(_ => new InboundPath(node))];
     private Thread[] _threads = [];
     private volatile bool _stopping;
 
     /// <summary>What the threads that send counted.</summary>
-    public PacketCounters Outbound => PacketCounters.Sum(_outbound.Select(path => path.Counters));
+    public PacketCounters Outbound => PacketCounters.Sum(_outbound.Select(queue => queue.Counters));
 
     /// <summary>What the threads that receive counted.</summary>
     public PacketCounters Inbound => PacketCounters.Sum(_inbound.Select(path => path.Counters));
@@ -44,11 +44,11 @@ internal sealed class TunnelThreads(
             bool receives = queue < _inbound.Length;
             if (receives && threadsPerQueue == 1 && tun is IPollable device && transport is IPollable socket)
             {
-                threads.Add(Run($"LightTunnel {name} data {queue}", () => DuplexLoop(device, socket, queue)));
+                threads.Add(Run($"LightTunnel {name} data {queue}", () => DuplexLoop(device, socket, _outbound[queue], queue)));
                 continue;
             }
 
-            threads.Add(Run($"LightTunnel {name} tun {queue}", () => SendLoop(queue)));
+            threads.Add(Run($"LightTunnel {name} tun {queue}", () => SendLoop(_outbound[queue], queue)));
             if (receives)
                 threads.Add(Run($"LightTunnel {name} udp {queue}", () => ReceiveLoop(queue)));
         }
@@ -133,20 +133,26 @@ internal sealed class TunnelThreads(
         ThrowUnlessStopping(SocketGone());
     }
 
-    private void SendLoop(int queue)
+    private void SendLoop(OutboundQueue outbound, int queue)
     {
-        OutboundBuffers buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
-        while (tun.Read(buffers.Packets, queue))
-            Send(ref buffers, queue);
-        DataBuffers.Return(buffers);
+        while (tun.Read(outbound.Packets, queue))
+        {
+            outbound.Begin();
+            while (!outbound.TrySend() && !_stopping)
+                transport.WaitForRoom(outbound.TransportQueue, orDatagrams: false);
+        }
+
+        outbound.Return();
         ThrowUnlessStopping(DeviceGone());
     }
 
-    /// <summary>Both directions by turns, so that neither waits for more than one batch of the other.</summary>
-    private void DuplexLoop(IPollable device, IPollable socket, int queue)
+    /// <summary>
+    /// Both directions by turns, so that neither waits for more than one batch of the other. While the network takes nothing more, nothing more is taken from the
+    /// device, but what is received goes on.
+    /// </summary>
+    private void DuplexLoop(IPollable device, IPollable socket, OutboundQueue outbound, int queue)
     {
         InboundBuffers inbound = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
-        OutboundBuffers outbound = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
         LightTunnelException? gone = null;
         while (gone is null)
         {
@@ -154,16 +160,25 @@ internal sealed class TunnelThreads(
                 gone = SocketGone();
             bool isIdle = inbound.Datagrams.Count == 0;
             Deliver(ref inbound, queue);
-            if (!device.TryTake(outbound.Packets, queue))
-                gone = DeviceGone();
-            isIdle &= outbound.Packets.Count == 0;
-            Send(ref outbound, queue);
-            if (isIdle && gone is null)
+            if (outbound.IsDone)
+            {
+                if (!device.TryTake(outbound.Packets, queue))
+                    gone = DeviceGone();
+                isIdle &= outbound.Packets.Count == 0;
+                outbound.Begin();
+            }
+
+            bool hasRoom = outbound.TrySend();
+            if (!isIdle || gone is not null)
+                continue;
+            if (hasRoom)
                 device.WaitWith(socket, queue);
+            else
+                transport.WaitForRoom(queue, orDatagrams: true);
         }
 
         DataBuffers.Return(inbound);
-        DataBuffers.Return(outbound);
+        outbound.Return();
         ThrowUnlessStopping(gone);
     }
 
@@ -181,22 +196,6 @@ internal sealed class TunnelThreads(
 
         if (buffers.LongestPacket < node.LongestPacket)
             buffers = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
-    }
-
-    /// <summary>Does everything that is to be done with the packets that the system sends.</summary>
-    private void Send(ref OutboundBuffers buffers, int queue)
-    {
-        for (int next = 0; next < buffers.Packets.Count;)
-        {
-            next = _outbound[queue].Process(buffers.Packets, next, buffers.Datagrams, buffers.Replies);
-            transport.Send(buffers.Datagrams, queue % transport.Queues);
-            for (int i = 0; i < buffers.Replies.Count; i++)
-                tun.Write(buffers.Replies.Packet(i));
-        }
-
-        // A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.
-        if (buffers.LongestPacket < node.LongestPacket)
-            buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
     }
 
     private void ThrowUnlessStopping(LightTunnelException gone)

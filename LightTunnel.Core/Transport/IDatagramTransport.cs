@@ -35,9 +35,31 @@ internal interface IDatagramTransport : IDisposable
 
     /// <summary>
     /// Sends every slot of non-zero length, a datagram or a train of them, to its <see cref="PacketSlot.Endpoint"/> from its
-    /// <see cref="PacketSlot.Socket"/>. Like the network itself it never reports a lost datagram; unusable destinations and sockets that are not open are counted, not thrown.
+    /// <see cref="PacketSlot.Socket"/>, and loses what the system has no room for. Like the network itself it never reports a lost datagram; unusable destinations and
+    /// sockets that are not open are counted, not thrown. For datagrams that somebody else sent: nobody can be asked to wait with more.
     /// </summary>
     void Send(PacketBatch batch, int queue = 0);
+
+    /// <summary>
+    /// Sends like <see cref="Send(PacketBatch, int)"/>, but what the system has no room for yet stays in the batch. For what this machine itself sends: as long as nothing more is
+    /// taken from its programs, they notice, and the queue in front of a slow network is theirs, one for each, instead of one for all here.
+    /// </summary>
+    /// <param name="batch">The datagrams; a train that was sent in part is shortened to what is left.</param>
+    /// <param name="first">The slot to begin with.</param>
+    /// <param name="queue">The queue.</param>
+    /// <returns>The slot to go on with after <see cref="WaitForRoom"/>; the count of slots when all is sent.</returns>
+    int TrySend(PacketBatch batch, int first, int queue = 0)
+    {
+        Send(batch, queue);
+        return batch.Count;
+    }
+
+    /// <summary>Blocks until there is room again for what <see cref="TrySend"/> left, or the transport is closed.</summary>
+    /// <param name="queue">The queue.</param>
+    /// <param name="orDatagrams">True to be woken by datagrams received as well.</param>
+    void WaitForRoom(int queue, bool orDatagrams)
+    {
+    }
 
     /// <summary>Sends one datagram; for the control loop.</summary>
     void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0);

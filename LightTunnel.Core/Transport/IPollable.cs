@@ -26,18 +26,22 @@ internal interface IPollable
 [SupportedOSPlatform("linux")]
 internal static unsafe class Poll
 {
-    /// <summary>Blocks until one of the two is readable or broken.</summary>
+    /// <summary>Blocks until something that is waited for is true of one of the descriptors, or one is broken.</summary>
+    /// <param name="first">A descriptor.</param>
+    /// <param name="firstEvents">What is waited for there (POLLIN and so on).</param>
+    /// <param name="second">Another; null for none.</param>
+    /// <param name="secondEvents">What is waited for there.</param>
     /// <exception cref="ObjectDisposedException">One of them is closed.</exception>
-    public static void WaitForEither(SafeHandle first, SafeHandle second)
+    public static void Wait(SafeHandle first, short firstEvents, SafeHandle? second, short secondEvents)
     {
         bool firstHeld = false, secondHeld = false;
         try
         {
             first.DangerousAddRef(ref firstHeld);
-            second.DangerousAddRef(ref secondHeld);
+            second?.DangerousAddRef(ref secondHeld);
             LibC.PollFd* waited = stackalloc LibC.PollFd[2];
-            waited[0] = new LibC.PollFd { FileDescriptor = (int)first.DangerousGetHandle(), Events = LibC.POLLIN };
-            waited[1] = new LibC.PollFd { FileDescriptor = (int)second.DangerousGetHandle(), Events = LibC.POLLIN };
+            waited[0] = new LibC.PollFd { FileDescriptor = (int)first.DangerousGetHandle(), Events = firstEvents };
+            waited[1] = new LibC.PollFd { FileDescriptor = (int)(second?.DangerousGetHandle() ?? -1), Events = secondEvents };
             while (LibC.Poll(waited, 2, -1) < 0 && LibC.LastError == LibC.EINTR)
             {
             }
@@ -47,7 +51,7 @@ internal static unsafe class Poll
             if (firstHeld)
                 first.DangerousRelease();
             if (secondHeld)
-                second.DangerousRelease();
+                second!.DangerousRelease();
         }
     }
 }

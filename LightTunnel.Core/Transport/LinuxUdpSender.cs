@@ -11,17 +11,12 @@ namespace LightTunnel.Transport;
 /// </summary>
 /// <param name="supportsIPv6">True when the sockets speak both families.</param>
 /// <param name="segments">True when the kernel knows UDP_SEGMENT.</param>
-/// <param name="waits">
-/// True to slow the sender of a batch down while the socket's buffer is full, false to lose what does not fit: for threads that have something else to do,
-/// receiving, which must not wait for a slow uplink.
-/// </param>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, bool waits)
+internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
 {
     // Messages per system call: their headers are kept on the stack (132 bytes each).
     private const int MaximumMessages = 64;
 
-    private readonly int _batchFlags = LibC.MSG_NOSIGNAL | (waits ? 0 : LibC.MSG_DONTWAIT);
     private volatile bool _segments = segments;
     private long _errors;
 
@@ -75,31 +70,35 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, bo
         }
     }
 
-    /// <summary>Sends slots that all leave from this socket.</summary>
+    /// <summary>Sends slots that all leave from this socket, until its buffer is full. A slot that was sent in part is shortened to what is left of it.</summary>
     /// <param name="socket">The socket.</param>
     /// <param name="batch">Where they are.</param>
     /// <param name="first">The first of them.</param>
     /// <param name="end">The one behind the last of them.</param>
+    /// <returns>The slot to go on with once there is room; <paramref name="end"/> when nothing is left.</returns>
     [SkipLocalsInit]
-    public void Send(SafeHandle socket, PacketBatch batch, int first, int end)
+    public int Send(SafeHandle socket, PacketBatch batch, int first, int end)
     {
         var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
         var vectors = stackalloc LibC.IoVector[MaximumMessages];
         var controls = stackalloc LibC.SegmentControl[MaximumMessages];
         byte* names = stackalloc byte[MaximumMessages * SocketAddressCodec.MaximumLength];
+        int* slots = stackalloc int[MaximumMessages];
         int prepared = 0;
+        int sent;
         for (int i = first; i < end; i++)
         {
             ref PacketSlot slot = ref batch[i];
             bool isTrain = slot.SegmentSize != 0 && slot.Length > slot.SegmentSize;
             int step = isTrain && !_segments ? slot.SegmentSize : slot.Length;
-            // The batch's memory is pinned for its whole life.
-            byte* data = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(batch.Packet(i)));
+            byte* data = DataOf(batch, i);
             for (int start = 0; start < slot.Length; start += step)
             {
                 if (prepared == MaximumMessages)
                 {
-                    SendPrepared(socket, headers, prepared);
+                    sent = SendPrepared(socket, headers, prepared);
+                    if (sent < prepared)
+                        return GoOnWith(batch, slots[sent], vectors[sent]);
                     prepared = 0;
                 }
 
@@ -108,6 +107,7 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, bo
                 if (nameLength == 0)
                 {
                     AddErrors(1);
+                    slot.Length = 0;
                     break;
                 }
 
@@ -125,20 +125,35 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, bo
                     header.ControlLength = (nuint)sizeof(LibC.SegmentControl);
                 }
 
-                prepared++;
+                slots[prepared++] = i;
             }
         }
 
-        SendPrepared(socket, headers, prepared);
+        sent = SendPrepared(socket, headers, prepared);
         GC.KeepAlive(batch);
+        return sent < prepared ? GoOnWith(batch, slots[sent], vectors[sent]) : end;
     }
 
-    private void SendPrepared(SafeHandle socket, LibC.MultiMessageHeader* headers, int count)
+    /// <summary>The slot that the first message not sent belongs to, without what of it was sent.</summary>
+    private static int GoOnWith(PacketBatch batch, int index, LibC.IoVector message)
+    {
+        ref PacketSlot slot = ref batch[index];
+        int sent = (int)((byte*)message.Base - DataOf(batch, index));
+        slot.Start += sent;
+        slot.Length -= sent;
+        return index;
+    }
+
+    // The batch's memory is pinned for its whole life.
+    private static byte* DataOf(PacketBatch batch, int index) => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(batch.Packet(index)));
+
+    /// <summary>How many of the messages are done with; less than all when the buffer is full.</summary>
+    private int SendPrepared(SafeHandle socket, LibC.MultiMessageHeader* headers, int count)
     {
         int done = 0;
         while (done < count)
         {
-            int sent = LibC.SendMessages(socket, headers + done, (uint)(count - done), _batchFlags);
+            int sent = LibC.SendMessages(socket, headers + done, (uint)(count - done), LibC.MSG_NOSIGNAL | LibC.MSG_DONTWAIT);
             if (sent > 0)
             {
                 done += sent;
@@ -148,13 +163,17 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, bo
             int error = LibC.LastError;
             if (error == LibC.EINTR)
                 continue;
+            if (error == LibC.EAGAIN)
+                return done;
             // The error belongs to the first message that was not sent: leave that one out and go on.
-            if (headers[done].Header.ControlLength != 0 && error != LibC.EAGAIN)
+            if (headers[done].Header.ControlLength != 0)
                 SendApart(socket, headers[done].Header, error);
             else
                 AddErrors(1);
             done++;
         }
+
+        return done;
     }
 
     /// <summary>Sends the datagrams of a train that was refused one by one.</summary>
@@ -177,7 +196,7 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, bo
             headers[prepared].Header = train with { Vectors = vectors + prepared, Control = null, ControlLength = 0 };
             if (++prepared == MaximumMessages || start + size >= length)
             {
-                SendPrepared(socket, headers, prepared);
+                AddErrors(prepared - SendPrepared(socket, headers, prepared));
                 prepared = 0;
             }
         }

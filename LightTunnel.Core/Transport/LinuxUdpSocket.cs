@@ -5,8 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// One bound UDP socket of Linux. It is blocking, so that a full send buffer can slow the sender down instead of losing its datagrams; who
-/// does not want to wait says so in each call.
+/// One bound UDP socket of Linux. It is blocking, for the control loop's single datagrams; who does not want to wait says so in each call.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class LinuxUdpSocket : IDisposable
@@ -66,21 +65,43 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         return null;
     }
 
-    /// <summary>Asks for this much kernel buffer in each direction; the system silently gives less when its limit is lower.</summary>
+    /// <summary>What may be under way from here; null where the buffer stays as it is. Belongs to who sends batches.</summary>
+    public SendQueueLimit? SendQueue { get; private set; }
+
+    /// <summary>Asks for this much kernel buffer for what was received; the system silently gives less when its limit is lower.</summary>
     /// <param name="size">Bytes.</param>
     /// <param name="beyondLimit">Passes the limit, net.core.rmem_max, where CAP_NET_ADMIN allows it.</param>
-    public void SetBuffers(int size, bool beyondLimit)
-    {
-        SetBuffer(LibC.SO_RCVBUFFORCE, LibC.SO_RCVBUF);
-        SetBuffer(LibC.SO_SNDBUFFORCE, LibC.SO_SNDBUF);
+    public void SetReceiveBuffer(int size, bool beyondLimit) => SetBuffer(LibC.SO_RCVBUFFORCE, LibC.SO_RCVBUF, size, beyondLimit);
 
-        void SetBuffer(int forced, int ordinary)
-        {
-            int descriptor = (int)Handle.DangerousGetHandle();
-            if (!beyondLimit || !LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, forced, size))
-                LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, ordinary, size);
-        }
+    /// <summary>The same for what is to be sent.</summary>
+    public void SetSendBuffer(int size, bool beyondLimit) => SetBuffer(LibC.SO_SNDBUFFORCE, LibC.SO_SNDBUF, size, beyondLimit);
+
+    /// <summary>From now on the buffer for what is to be sent is as large as the network makes necessary.</summary>
+    public void LimitSendQueue()
+    {
+        SendQueue = new SendQueueLimit();
+        ApplyLimit(SendQueue.Bytes);
     }
+
+    /// <summary>To be called when who found the buffer full goes on.</summary>
+    public void AdaptSendQueue()
+    {
+        int queued;
+        if (SendQueue is not null && LibC.IoControl(Handle, LibC.SIOCOUTQ, &queued) == 0 && SendQueue.Note(queued))
+            ApplyLimit(SendQueue.Bytes);
+    }
+
+    /// <summary>Lets what is sent until <see cref="Shorten"/> have at least the room that there was at the beginning; false when it has.</summary>
+    public bool Lengthen()
+    {
+        if (SendQueue is not { Bytes: < SendQueueLimit.First })
+            return false;
+        ApplyLimit(SendQueueLimit.First);
+        return true;
+    }
+
+    /// <summary>Ends <see cref="Lengthen"/>.</summary>
+    public void Shorten() => ApplyLimit(SendQueue!.Bytes);
 
     /// <summary>True when the kernel splits messages at UDP_SEGMENT (since 4.18); others would send them as one large datagram.</summary>
     public bool KnowsSegmentation => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_UDP, LibC.UDP_SEGMENT, 0);
@@ -101,6 +122,15 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         int wanted = !allowed ? LibC.PMTUDISC_PROBE : isIPv4 ? LibC.PMTUDISC_OMIT : LibC.PMTUDISC_WANT;
         if (!LibC.TrySetOption(Handle, level, name, wanted) && allowed)
             LibC.TrySetOption(Handle, level, name, LibC.PMTUDISC_DONT); // Before Linux 3.14.
+    }
+
+    // The system doubles what it is asked for, as it counts its own memory too: half of what is wanted makes what is wanted.
+    private void ApplyLimit(int bytes) => SetSendBuffer(bytes / 2, beyondLimit: true);
+
+    private void SetBuffer(int forced, int ordinary, int size, bool beyondLimit)
+    {
+        if (!beyondLimit || !LibC.TrySetOption(Handle, LibC.SOL_SOCKET, forced, size))
+            LibC.TrySetOption(Handle, LibC.SOL_SOCKET, ordinary, size);
     }
 
     /// <summary>Closes the socket as soon as no thread is inside a call any more.</summary>

@@ -17,12 +17,16 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     private readonly LinuxUdpSocket[] _queues;
     private readonly LinuxUdpReceiver[] _receivers;
     private readonly LinuxUdpSender _sender;
+
+    // For each queue the socket that TrySend found full.
+    private readonly LinuxUdpSocket?[] _full;
     private bool _closed;
 
     private LinuxUdpTransport(
         LinuxUdpSocket[] queues, LinuxUdpReceiver[] receivers, SocketTable<LinuxUdpSocket> sockets, LinuxUdpSender sender, bool supportsIPv6, bool receivesTrains)
     {
         _queues = queues;
+        _full = new LinuxUdpSocket?[queues.Length];
         _receivers = receivers;
         _sockets = sockets;
         _sender = sender;
@@ -44,6 +48,9 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
 
     /// <summary>True while trains are sent as one message.</summary>
     public bool SendsTrains => _sender.Segments;
+
+    /// <summary>What may be under way from the first queue.</summary>
+    public SendQueueLimit SendQueue => _queues[0].SendQueue!;
 
     /// <inheritdoc/>
     public long SendErrors => _sender.Errors;
@@ -77,7 +84,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         bool sendsTrains = options.Offloads.HasFlag(Offloads.UdpSend) && main.KnowsSegmentation;
         foreach (LinuxUdpSocket queue in queues)
         {
-            queue.SetBuffers(UdpTransportFactory.SocketBufferSize, beyondLimit: true);
+            queue.SetReceiveBuffer(UdpTransportFactory.SocketBufferSize, beyondLimit: true);
+            queue.LimitSendQueue();
             if (receivesTrains)
                 receivesTrains = queue.TryReceiveTrains();
             if (LinuxUdpReceiver.TryCreate(queue, queue == main ? sockets : null) is { } receiver)
@@ -92,7 +100,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             throw UdpErrors.CannotOpen(port, LibC.Describe(error));
         }
 
-        var sender = new LinuxUdpSender(dualMode, sendsTrains, waits: options.ThreadsPerQueue > 1);
+        var sender = new LinuxUdpSender(dualMode, sendsTrains);
         return new LinuxUdpTransport([.. queues], [.. receivers], sockets, sender, dualMode, receivesTrains);
     }
 
@@ -106,7 +114,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public SafeHandle ReadyHandle(int queue) => _receivers[queue].ReadyHandle;
 
     /// <inheritdoc/>
-    public void WaitWith(IPollable other, int queue) => Poll.WaitForEither(ReadyHandle(queue), other.ReadyHandle(queue));
+    public void WaitWith(IPollable other, int queue) => Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
 
     /// <inheritdoc/>
     public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
@@ -116,7 +124,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         LinuxUdpSocket? Open()
         {
             LinuxUdpSocket? opened = LinuxUdpSocket.TryOpen(address, port, SupportsIPv6, sharesPort: false, out _);
-            opened?.SetBuffers(UdpTransportFactory.FurtherSocketBufferSize, beyondLimit: false);
+            opened?.SetReceiveBuffer(UdpTransportFactory.FurtherSocketBufferSize, beyondLimit: false);
+            opened?.SetSendBuffer(UdpTransportFactory.FurtherSocketBufferSize, beyondLimit: false);
             if (ReceivesTrains)
                 opened?.TryReceiveTrains();
             if (opened is null || _receivers[0].TryWatch(opened, socket))
@@ -135,22 +144,42 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     /// <inheritdoc/>
     public void Send(PacketBatch batch, int queue = 0)
     {
-        for (int first = 0, end; first < batch.Count; first = end)
+        for (int first = 0; first < batch.Count;)
         {
-            int number = batch[first].Socket;
-            for (end = first + 1; end < batch.Count && batch[end].Socket == number;)
-                end++;
-            try
+            int end = EndOfSocket(batch, first);
+            int sent = Send(batch, first, end, queue, out LinuxUdpSocket? full);
+            if (full is not null && full.Lengthen())
             {
-                if (Find(number, queue) is { } socket)
-                    _sender.Send(socket.Handle, batch, first, end);
-                else
-                    _sender.AddErrors(end - first);
+                sent = Send(batch, sent, end, queue, out _);
+                full.Shorten();
             }
-            catch (ObjectDisposedException)
-            {
-                _sender.AddErrors(end - first); // Closed meanwhile.
-            }
+
+            _sender.AddErrors(end - sent);
+            first = end;
+        }
+    }
+
+    /// <inheritdoc/>
+    public int TrySend(PacketBatch batch, int first, int queue = 0)
+    {
+        _full[queue]?.AdaptSendQueue();
+        _full[queue] = null;
+        while (first < batch.Count && _full[queue] is null)
+            first = Send(batch, first, EndOfSocket(batch, first), queue, out _full[queue]);
+        return first;
+    }
+
+    /// <inheritdoc/>
+    public void WaitForRoom(int queue, bool orDatagrams)
+    {
+        try
+        {
+            if (_full[queue] is { } socket)
+                Poll.Wait(socket.Handle, LibC.POLLOUT | LibC.POLLRDHUP, orDatagrams ? ReadyHandle(queue) : null, LibC.POLLIN);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed meanwhile: to send finds that out.
         }
     }
 
@@ -236,6 +265,39 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         while (queues.Count < count && LinuxUdpSocket.TryOpen(address: null, main.Port, dualMode, sharesPort: true, out _) is { } queue)
             queues.Add(queue);
         return queues;
+    }
+
+    /// <summary>Sends slots of one socket until it is full; those that find it closed are lost.</summary>
+    /// <returns>The first slot that is not done with.</returns>
+    private int Send(PacketBatch batch, int first, int end, int queue, out LinuxUdpSocket? full)
+    {
+        full = null;
+        try
+        {
+            if (Find(batch[first].Socket, queue) is { } socket)
+            {
+                int sent = _sender.Send(socket.Handle, batch, first, end);
+                full = sent < end ? socket : null;
+                return sent;
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed meanwhile.
+        }
+
+        _sender.AddErrors(end - first);
+        return end;
+    }
+
+    /// <summary>The slot behind those that leave from the same socket as this one.</summary>
+    private static int EndOfSocket(PacketBatch batch, int first)
+    {
+        int number = batch[first].Socket;
+        int end = first + 1;
+        while (end < batch.Count && batch[end].Socket == number)
+            end++;
+        return end;
     }
 
     private LinuxUdpSocket? Find(int number, int queue) => number == 0 ? _queues[queue] : _sockets.Find(number);

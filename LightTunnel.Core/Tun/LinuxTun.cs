@@ -120,7 +120,7 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
     public SafeHandle ReadyHandle(int queue) => _queues[queue].Handle;
 
     /// <inheritdoc/>
-    public void WaitWith(IPollable other, int queue) => Poll.WaitForEither(ReadyHandle(queue), other.ReadyHandle(queue));
+    public void WaitWith(IPollable other, int queue) => Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
 
     /// <inheritdoc/>
     public void Write(PacketBatch batch, int queue = 0) => _queues[queue].Write(batch);

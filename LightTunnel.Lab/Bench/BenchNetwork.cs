@@ -78,6 +78,18 @@ internal sealed class BenchNetwork : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Gives the first client the uplink of a home or a small office, whose modem lets seconds' worth of packets wait before it loses any.
+    /// </summary>
+    /// <param name="rate">As tc writes it, "20mbit"; null for the plain cable.</param>
+    public void LimitUplink(string? rate)
+    {
+        string[] change = rate is null
+            ? ["qdisc", "delete", "dev", "eth0", "root"]
+            : ["qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "128k", "limit", "20m"];
+        NetworkNamespace.Execute(First.Namespace, "tc", change);
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (LabHost host in Hosts)

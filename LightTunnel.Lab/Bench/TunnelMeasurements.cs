@@ -12,6 +12,9 @@ internal sealed class TunnelMeasurements
 
     private static readonly TimeSpan SlowStart = TimeSpan.FromSeconds(1);
 
+    // What a stream needs to find out how much the path holds.
+    private static readonly TimeSpan QueueFills = TimeSpan.FromSeconds(3);
+
     private readonly BenchNetwork _network;
     private readonly int _seconds;
 
@@ -40,6 +43,8 @@ internal sealed class TunnelMeasurements
         new([new("ping, flood: average", Time, Better.Less)], FloodAsync),
         PingUnderLoad("one TCP stream"),
         PingUnderLoad("TCP in both directions", "--bidir"),
+        SlowUplink("20mbit", "20 Mbit/s"),
+        SlowUplink("100mbit", "100 Mbit/s"),
     ];
 
     private static Row[] RelayRows =>
@@ -63,23 +68,47 @@ internal sealed class TunnelMeasurements
         [new($"ping under {load}: median", Time, Better.Less), new($"ping under {load}: average", Time, Better.Less)],
         async (tunnel, token) =>
         {
-            using var stop = CancellationTokenSource.CreateLinkedTokenSource(token);
-            Task<StreamResult> stream = Iperf.RunAsync(
-                _network.First, _network.Server, tunnel.ServerAddress, _seconds + (2 * (int)SlowStart.TotalSeconds), arguments, null, stop.Token);
+            (RoundTrips found, _) = await UnderLoadAsync(tunnel, SlowStart, arguments, token).ConfigureAwait(false);
+            return [found.Median, found.Average];
+        });
+
+    /// <summary>With a congestion control that fills whatever queue it finds, as most systems have.</summary>
+    private Measurement SlowUplink(string rate, string name) => new(
+        [new($"ping under four TCP streams, uplink of {name}: median", "ms", Better.Less), new($"TCP, four streams, uplink of {name}", "Mbit/s", Better.More)],
+        async (tunnel, token) =>
+        {
+            _network.LimitUplink(rate);
             try
             {
-                await Task.Delay(SlowStart, token).ConfigureAwait(false);
-                RoundTrips found = await RoundTrips.MeasureAsync(
-                    _network.First, tunnel.ServerAddress, _seconds * PingsPerSecond, token).ConfigureAwait(false);
-                await stream.ConfigureAwait(false);
-                return [found.Median, found.Average];
+                (RoundTrips found, StreamResult stream) = await UnderLoadAsync(tunnel, QueueFills, ["-P", "4", "-C", "cubic"], token).ConfigureAwait(false);
+                return [found.Median / 1000, stream.Gigabits * 1000];
             }
             finally
             {
-                await stop.CancelAsync().ConfigureAwait(false);
-                await ((Task)stream).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                _network.LimitUplink(null);
             }
         });
+
+    /// <summary>Pings while a stream runs in the same direction.</summary>
+    private async Task<(RoundTrips Pings, StreamResult Stream)> UnderLoadAsync(
+        IBenchTunnel tunnel, TimeSpan start, string[] arguments, CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        int seconds = _seconds + (2 * (int)start.TotalSeconds);
+        Task<StreamResult> stream = Iperf.RunAsync(_network.First, _network.Server, tunnel.ServerAddress, seconds, arguments, null, stop.Token);
+        try
+        {
+            await Task.Delay(start, cancellationToken).ConfigureAwait(false);
+            RoundTrips found = await RoundTrips.MeasureAsync(
+                _network.First, tunnel.ServerAddress, _seconds * PingsPerSecond, cancellationToken).ConfigureAwait(false);
+            return (found, await stream.ConfigureAwait(false));
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await ((Task)stream).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
 
     private Task<StreamResult> DirectAsync(IBenchTunnel tunnel, string[] arguments, int? processor, CancellationToken cancellationToken) =>
         Iperf.RunAsync(_network.First, _network.Server, tunnel.ServerAddress, _seconds, arguments, processor, cancellationToken);
