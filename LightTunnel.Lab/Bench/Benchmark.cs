@@ -28,7 +28,7 @@ internal sealed class Benchmark
     private const string LightTunnel = "LightTunnel";
 
     private static readonly Row Memory = new("memory after the streams, the client's process", "MB", Better.Less);
-    private static readonly Row OwnMemory = new("above a bare PowerShell host, garbage of both collected", "MB", Better.Less);
+    private static readonly Row OwnMemory = new("above a PowerShell host without the module", "MB", Better.Less);
     private static readonly Row Joining = new("Connect-LtNetwork to first pong", "ms", Better.Less);
     private static readonly Row Importing = new("Import-Module", "ms", Better.Less);
 
@@ -136,9 +136,7 @@ internal sealed class Benchmark
         ShellSession bare = await ShellSession.StartAsync(cancellationToken: _cancellationToken).ConfigureAwait(false);
         await using (bare.ConfigureAwait(false))
         {
-            // What a host has allocated and dropped since its last collection says how much it did, not how much it needs.
-            foreach (ShellSession shell in (ShellSession[])[bare, network.First.Shell])
-                await shell.InvokeAsync("[GC]::Collect(2, [GCCollectionMode]::Aggressive, $true, $true)", cancellationToken: _cancellationToken).ConfigureAwait(false);
+            await lightTunnel.LevelAsync(bare, _cancellationToken).ConfigureAwait(false);
             Add(OwnMemory, LightTunnel,
                 ProcessFigures.ResidentMegabytes(lightTunnel.ProcessOn(network.First)) - ProcessFigures.ResidentMegabytes(bare.ProcessId));
         }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LightTunnel.Lab.Shells;
 
 namespace LightTunnel.Lab.Bench;
 
@@ -15,7 +16,15 @@ internal sealed class LightTunnelTunnel : IBenchTunnel
         $watch.Elapsed.TotalMilliseconds
         """;
 
+    private const string CollectScript = """
+        foreach ($i in 1..2) { [GC]::Collect(2, [GCCollectionMode]::Aggressive, $true, $true); [GC]::WaitForPendingFinalizers() }
+        """;
+
+    /// <summary>What is left of it in a host without the module.</summary>
+    private static readonly string WithoutTheModule = TimedJoinScript.Replace("$null = Connect-LtNetwork", "#", StringComparison.Ordinal);
+
     private readonly BenchNetwork _network;
+    private int _joinsOfFirst;
     private string _arguments = string.Empty;
     private string _firstInvitation = string.Empty;
 
@@ -66,6 +75,18 @@ internal sealed class LightTunnelTunnel : IBenchTunnel
         return await JoinFirstAsync(cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>
+    /// Makes a host without the module comparable to the first client's: it runs as many scripts, which cost it memory as well. In both, garbage is collected: what a host has
+    /// allocated and dropped says how much it did, not how much it needs.
+    /// </summary>
+    public async Task LevelAsync(ShellSession bare, CancellationToken cancellationToken)
+    {
+        for (int i = 0; i < _joinsOfFirst; i++)
+            await bare.InvokeAsync(WithoutTheModule, new { Invitation = _firstInvitation, Address = FirstAddress, Server = "127.0.0.1" }, cancellationToken: cancellationToken).ConfigureAwait(false);
+        foreach (ShellSession shell in (ShellSession[])[bare, _network.First.Shell])
+            await shell.InvokeAsync(CollectScript, cancellationToken: cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>The shells belong to the hosts and end with them.</summary>
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
@@ -80,7 +101,11 @@ internal sealed class LightTunnelTunnel : IBenchTunnel
         await JoinAsync(_network.Second, second, SecondAddress, cancellationToken).ConfigureAwait(false);
     }
 
-    private Task<double> JoinFirstAsync(CancellationToken cancellationToken) => JoinAsync(_network.First, _firstInvitation, FirstAddress, cancellationToken);
+    private Task<double> JoinFirstAsync(CancellationToken cancellationToken)
+    {
+        _joinsOfFirst++;
+        return JoinAsync(_network.First, _firstInvitation, FirstAddress, cancellationToken);
+    }
 
     private async Task<string> InviteAsync(string host, CancellationToken cancellationToken) => (await _network.Server.Shell.InvokeAsync(
         string.Create(CultureInfo.InvariantCulture, $"\"$(New-LtInvitation -Endpoint {host}:9000)\""), cancellationToken: cancellationToken).ConfigureAwait(false))

@@ -35,7 +35,7 @@ internal sealed class TunnelMeasurements
         Stream("TCP, server to client", "-R"),
         new([new("TCP, one stream, cables like those of network cards", Rate, Better.More)], OnNetworkCardsAsync) { AlsoOfVariants = true },
         new([new("TCP, relayed by the server", Rate, Better.More)], RelayedAsync),
-        .. Processors.Allowed.Count < 2 ? (Measurement[])[] : [new(RelayRows, RelayOnItsOwnCoreAsync)],
+        .. Processors.Allowed.Count < 2 ? (Measurement[])[] : [new(RelayRows, RelayOnItsOwnCoreAsync) { AlsoOfVariants = true }],
         Packets(50),
         Packets(100),
         Packets(200),
