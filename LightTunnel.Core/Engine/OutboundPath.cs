@@ -14,6 +14,8 @@ internal sealed class OutboundPath(Node node)
     /// <summary>Bytes that a datagram is longer than its packet at most: relay header, transport header, padding and tag.</summary>
     private const int MaximumOverhead = RelayHeader.Size + Messages.MaximumTransportOverhead + Messages.PaddingMultiple;
 
+    private readonly byte[] _segment = GC.AllocateUninitializedArray<byte>(PacketBatch.LongestReceived, pinned: true);
+
     /// <summary>What this path counted.</summary>
     public PacketCounters Counters { get; } = new();
 
@@ -115,8 +117,21 @@ internal sealed class OutboundPath(Node node)
 
         for (int start = 0; segments.TryNext(out Span<byte> segment); start += segments.SegmentSize)
         {
-            Seal(ref run, memory[start..], segment.Length, mtu, path, datagrams);
             bytes += segment.Length;
+            if (run.PairsAreFaster && segments.NextLength == segment.Length && Messages.PaddedLength(segment.Length, mtu) == segment.Length)
+            {
+                // The next one's headers fall on the end of this one.
+                Span<byte> first = _segment.AsSpan(0, segment.Length);
+                segment.CopyTo(first);
+                segments.TryNext(out segment);
+                start += segments.SegmentSize;
+                bytes += segment.Length;
+                SealPair(ref run, first, segment, path, datagrams);
+            }
+            else
+            {
+                Seal(ref run, memory[start..], segment.Length, mtu, path, datagrams);
+            }
         }
 
         if (!run.Finish())
@@ -131,16 +146,30 @@ internal sealed class OutboundPath(Node node)
         node.NoteTraffic(peer, now);
     }
 
+    private void SealPair(ref SealRun run, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, in PathAddress path, PacketBatch datagrams)
+    {
+        Span<byte> datagram = datagrams.NextDatagram();
+        int header = WriteRelayHeader(datagram, path);
+        int length = header + first.Length + run.Overhead;
+        WriteRelayHeader(datagram[length..], path);
+        run.SealPair(first, second, datagram[header..length], datagram[(length + header)..]);
+        datagrams.Append(length, path.Endpoint, path.Socket);
+        datagrams.Append(length, path.Endpoint, path.Socket);
+    }
+
+    /// <summary>Returns its length; 0 for a path that is not relayed.</summary>
+    private int WriteRelayHeader(Span<byte> datagram, in PathAddress path)
+    {
+        if (!path.IsRelayed)
+            return 0;
+        new RelayHeader(node.MemberId, path.RelayedMember).Write(datagram);
+        return RelayHeader.Size;
+    }
+
     private void Seal(ref SealRun run, Span<byte> memory, int length, int mtu, in PathAddress path, PacketBatch datagrams)
     {
         Span<byte> datagram = datagrams.NextDatagram();
-        int written = 0;
-        if (path.IsRelayed)
-        {
-            new RelayHeader(node.MemberId, path.RelayedMember).Write(datagram);
-            written = RelayHeader.Size;
-        }
-
+        int written = WriteRelayHeader(datagram, path);
         written += run.Seal(memory[..Messages.PaddedLength(length, mtu)], length, datagram[written..]);
         datagrams.Append(written, path.Endpoint, path.Socket);
     }

@@ -73,6 +73,9 @@ internal ref struct PacketSegmenter
     /// <summary>Bytes of the longest segment with its headers.</summary>
     public readonly int LongestSegment => Math.Min(HeaderLength + _segmentSize, _packet.Length);
 
+    /// <summary>Bytes of the segment that <see cref="TryNext"/> makes next; 0 when there is none.</summary>
+    public readonly int NextLength => _next >= Count ? 0 : Math.Min(HeaderLength + _segmentSize, _packet.Length - (_next * _segmentSize));
+
     /// <summary>Checks a super-packet and prepares its segmentation. Nothing is written yet.</summary>
     /// <param name="packet">The packet; what lies behind the length that its IP header says is left out.</param>
     /// <param name="offload">What the system said of it.</param>

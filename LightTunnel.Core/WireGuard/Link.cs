@@ -226,14 +226,24 @@ internal sealed class Link : IScheduled
     {
         long now = _clock.Now;
         bool isExpired = session.IsDestroyed || now - session.Created >= _clock.RejectAfter;
-        foreach (ref OpenedMessage message in opened)
+        for (int i = 0; i < opened.Length; i++)
         {
+            ref OpenedMessage message = ref opened[i];
             if (isExpired || message.Counter >= KeyPair.RejectAfterMessages)
+            {
                 message.Result = OpenResult.Expired;
-            else if (!session.TryOpen(message.Counter, train.Slice(message.Offset - Messages.TransportHeaderSize, message.Length + session.Overhead)))
-                message.Result = OpenResult.Forged;
+            }
+            else if (session.PairsAreFaster && i + 1 < opened.Length && opened[i + 1].Length == message.Length && opened[i + 1].Counter < KeyPair.RejectAfterMessages)
+            {
+                ref OpenedMessage next = ref opened[++i];
+                session.TryOpenPair(message.Counter, next.Counter, DatagramOf(message, train, session), DatagramOf(next, train, session), out bool first, out bool second);
+                message.Result = ResultOf(message, first);
+                next.Result = ResultOf(next, second);
+            }
             else
-                message.Result = message.Length != 0 ? OpenResult.Packet : OpenResult.KeepAlive;
+            {
+                message.Result = ResultOf(message, session.TryOpen(message.Counter, DatagramOf(message, train, session)));
+            }
         }
 
         if (!session.IsIntact())
@@ -257,6 +267,12 @@ internal sealed class Link : IScheduled
         if (messages != 0)
             NoteOpened(session, packets, bytes, source, now);
     }
+
+    private static Span<byte> DatagramOf(in OpenedMessage message, Span<byte> train, KeyPair session) =>
+        train.Slice(message.Offset - Messages.TransportHeaderSize, message.Length + session.Overhead);
+
+    private static OpenResult ResultOf(in OpenedMessage message, bool isAuthentic) =>
+        !isAuthentic ? OpenResult.Forged : message.Length != 0 ? OpenResult.Packet : OpenResult.KeepAlive;
 
     /// <summary>Control loop: serves what data threads have noted down.</summary>
     internal void ServeSignals()
