@@ -7,8 +7,9 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// One receiving thread's half of a <see cref="LinuxUdpTransport"/>: an epoll set of its own main socket and, for the first receiver, of the further
-/// sockets; recvmmsg; trains where the kernel makes them (UDP_GRO). The epoll set notices by itself when a socket comes or goes.
+/// One receiving thread's half of a <see cref="LinuxUdpTransport"/>: an epoll set of its own main socket, of the sockets that heavy sources have of their own
+/// (<see cref="SourceSockets"/>) and, for the first receiver, of the further sockets; recvmmsg; trains where the kernel makes them (UDP_GRO). The epoll set
+/// notices by itself when a socket comes or goes.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class LinuxUdpReceiver : IDisposable
@@ -21,6 +22,9 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     // Sockets that one wait tells of. The kernel puts those that it told of behind the others.
     private const int MaximumReady = 64;
 
+    // Turns that the main socket may have before the others have one.
+    private const int MostTurnsOfMain = 8;
+
     private readonly LinuxUdpSocket _main;
     private readonly SocketTable<LinuxUdpSocket>? _further;
     private readonly SafeFileHandle _epoll;
@@ -30,25 +34,33 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private int _next;
     private int _ready;
 
+    // How often only the main socket was asked.
+    private int _turnsOfMain;
+
     // What the last call says about the next.
     private bool _expectsMore;
     private int _wanted = FewMessages;
 
-    private LinuxUdpReceiver(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, SafeFileHandle epoll)
+    private LinuxUdpReceiver(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, SafeFileHandle epoll, TimeProvider time)
     {
         _main = main;
         _further = further;
         _epoll = epoll;
+        Sources = new SourceSockets(main, epoll, time);
     }
+
+    /// <summary>The sources that have a socket of their own.</summary>
+    public SourceSockets Sources { get; }
 
     /// <summary>Makes a receiver; null when the system refuses, and <see cref="LibC.LastError"/> says why.</summary>
     /// <param name="main">The socket that this receiver alone receives from.</param>
     /// <param name="further">Where further sockets are looked up, for the receiver that receives from them.</param>
-    public static LinuxUdpReceiver? TryCreate(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further)
+    /// <param name="time">The clock by which sources lose a socket of their own.</param>
+    public static LinuxUdpReceiver? TryCreate(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, TimeProvider time)
     {
         var epoll = new SafeFileHandle(LibC.EpollCreate(LibC.EPOLL_CLOEXEC), ownsHandle: true);
         if (!epoll.IsInvalid && LibC.TryWatch(epoll, main.Handle, key: 0))
-            return new LinuxUdpReceiver(main, further, epoll);
+            return new LinuxUdpReceiver(main, further, epoll, time);
         int error = LibC.LastError;
         epoll.Dispose();
         Marshal.SetLastPInvokeError(error);
@@ -67,8 +79,8 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
             // What wakes the wait at the end is the main socket (see LinuxUdpTransport.Close), so its descriptor must not leave the epoll set before.
             _main.Handle.DangerousAddRef(ref held);
             // Where several datagrams came at once, more have come meanwhile: to look costs less than to wait first.
-            if (_expectsMore && _further is not { HasFurther: true })
-                ReceiveWaiting(_main, 0, batch);
+            if (_expectsMore)
+                ReceiveMain(batch);
             while (batch.Count == 0 && !Volatile.Read(in isClosed))
                 ReceiveReady(batch, timeout: -1);
 
@@ -92,10 +104,9 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         batch.Clear();
         try
         {
-            if (_further is { HasFurther: true })
+            ReceiveMain(batch);
+            if (batch.Count == 0 && HasOthers)
                 ReceiveReady(batch, timeout: 0);
-            else
-                ReceiveWaiting(_main, 0, batch);
             return !Volatile.Read(in isClosed);
         }
         catch (ObjectDisposedException)
@@ -110,11 +121,28 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     /// <summary>Waits no longer for a further socket.</summary>
     public void Unwatch(LinuxUdpSocket socket) => _ = LibC.EpollControl(_epoll, LibC.EPOLL_CTL_DEL, socket.Handle, null);
 
-    /// <summary>Closes the epoll set as soon as no thread waits on it any more.</summary>
-    public void Dispose() => _epoll.Dispose();
+    /// <summary>Closes the sources' sockets, and the epoll set as soon as no thread waits on it any more.</summary>
+    public void Dispose()
+    {
+        Sources.Dispose();
+        _epoll.Dispose();
+    }
 
     /// <summary>The descriptor that is readable when one of the sockets is.</summary>
     public SafeHandle ReadyHandle => _epoll;
+
+    private bool HasOthers => Sources.Count > 0 || _further is { HasFurther: true };
+
+    /// <summary>
+    /// Adds to the batch what is there for the main socket, without asking the kernel first which sockets have something; nothing when the others have not had a turn for long.
+    /// So the many that share it go before the few that have a socket of their own.
+    /// </summary>
+    private void ReceiveMain(PacketBatch batch)
+    {
+        if (_turnsOfMain < MostTurnsOfMain || !HasOthers)
+            Receive(_main, 0, batch);
+        _turnsOfMain = batch.Count > 0 ? _turnsOfMain + 1 : 0;
+    }
 
     /// <summary>Adds to the batch what is there for the sockets that the kernel says have something.</summary>
     private void ReceiveReady(PacketBatch batch, int timeout)
@@ -125,10 +153,20 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         // Every socket has its turn before one has its second.
         while (_next < _ready && !batch.IsFull)
         {
-            int number = LibC.WatchedKey(events, _next++);
-            if ((number == 0 ? _main : _further?.Find(number)) is { } socket)
-                ReceiveWaiting(socket, number, batch);
+            int key = LibC.WatchedKey(events, _next++);
+            if ((key == 0 ? _main : Sources.Find(key) ?? _further?.Find(key)) is { } socket)
+                Receive(socket, key, batch);
         }
+    }
+
+    /// <summary>Adds to the batch what is there for a socket, and has the sources weighed.</summary>
+    private void Receive(LinuxUdpSocket socket, int key, PacketBatch batch)
+    {
+        int first = batch.Count;
+        // A source's own socket has the main one's number: nobody sees it.
+        ReceiveWaiting(socket, key > IDatagramTransport.MaximumSocket ? 0 : key, batch);
+        if (batch.Count > first)
+            Sources.CountReceive(batch, first, key);
     }
 
     /// <summary>Adds to the batch what is there for a socket, without waiting.</summary>

@@ -10,10 +10,16 @@ namespace LightTunnel.Transport;
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class LinuxUdpSocket : IDisposable
 {
-    private LinuxUdpSocket(SafeFileHandle handle, int port)
+    private readonly bool _dualMode;
+    private bool _sharesPort;
+    private bool _receivesTrains;
+
+    private LinuxUdpSocket(SafeFileHandle handle, int port, bool dualMode, bool sharesPort)
     {
         Handle = handle;
         Port = port;
+        _dualMode = dualMode;
+        _sharesPort = sharesPort;
     }
 
     /// <summary>The descriptor; every call holds it, so that its number is not used anew meanwhile.</summary>
@@ -56,13 +62,54 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         else
         {
             error = 0;
-            var socket = new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port);
+            var socket = new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port, dualMode, sharesPort);
             socket.SetFragments(isIPv4: true, allowed: true);
             return socket;
         }
 
         handle.Dispose();
         return null;
+    }
+
+    /// <summary>
+    /// Opens a socket on this one's port that receives what comes from one source, in place of this one. Others may share the port meanwhile, but no longer afterwards, unless
+    /// they may anyway.
+    /// </summary>
+    /// <returns>Null when the system refuses.</returns>
+    public LinuxUdpSocket? TryOpenFor(in UdpEndpoint source)
+    {
+        bool sharesPort = _sharesPort;
+        if (!sharesPort && !TrySharePort(true))
+            return null;
+        LinuxUdpSocket? opened = TryOpen(address: null, Port, _dualMode, sharesPort: true, out _);
+        if (!sharesPort)
+            TrySharePort(false);
+        byte* name = stackalloc byte[SocketAddressCodec.MaximumLength];
+        int length = SocketAddressCodec.Write(source, _dualMode, new Span<byte>(name, SocketAddressCodec.MaximumLength));
+        if (opened is not null && length > 0 && LibC.Connect(opened.Handle, name, (uint)length) == 0)
+        {
+            opened.SetReceiveBuffer(UdpTransportFactory.SourceSocketBufferSize, beyondLimit: true);
+            if (_receivesTrains)
+                opened.TryReceiveTrains();
+            return opened;
+        }
+
+        opened?.Dispose();
+        return null;
+    }
+
+    /// <summary>
+    /// True when much waits to be received: above three eighths of the buffer (SO_MEMINFO, since Linux 4.12), of which a quarter may have been received already, as
+    /// the kernel settles that only now and then.
+    /// </summary>
+    public bool HasStandingQueue
+    {
+        get
+        {
+            uint* memory = stackalloc uint[2]; // SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF.
+            uint length = 2 * sizeof(uint);
+            return LibC.GetSocketOption(Handle, LibC.SOL_SOCKET, LibC.SO_MEMINFO, memory, &length) == 0 && memory[0] > memory[1] / 8 * 3;
+        }
     }
 
     /// <summary>What may be under way from here; null where the buffer stays as it is. Belongs to who sends batches.</summary>
@@ -107,10 +154,16 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     public bool KnowsSegmentation => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_UDP, LibC.UDP_SEGMENT, 0);
 
     /// <summary>Lets the kernel hand over datagrams of one size from one sender as one message (UDP_GRO, since 5.0); false when it does not know how.</summary>
-    public bool TryReceiveTrains() => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_UDP, LibC.UDP_GRO, 1);
+    public bool TryReceiveTrains() => _receivesTrains = LibC.TrySetOption(Handle, LibC.SOL_UDP, LibC.UDP_GRO, 1);
 
-    /// <summary>Lets other sockets of this user be bound to the same port from now on, if they ask for it (SO_REUSEPORT).</summary>
-    public bool TrySharePort() => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1);
+    /// <summary>Lets other sockets of this user be bound to the same port from now on, if they ask for it (SO_REUSEPORT), or no longer.</summary>
+    public bool TrySharePort(bool shares)
+    {
+        bool done = LibC.TrySetOption(Handle, LibC.SOL_SOCKET, LibC.SO_REUSEPORT, shares ? 1 : 0);
+        if (done)
+            _sharesPort = shares;
+        return done;
+    }
 
     /// <summary>
     /// Has what is sent from now on sent whole, whatever the system believes of the path, or lets what is longer than the path go on in pieces. IPv4: without the

@@ -46,6 +46,9 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     /// <inheritdoc/>
     public bool ReceivesTrains { get; }
 
+    /// <summary>The sources that have a socket of their own beside a queue's.</summary>
+    public SourceSockets SourcesOf(int queue) => _receivers[queue].Sources;
+
     /// <summary>True while trains are sent as one message.</summary>
     public bool SendsTrains => _sender.Segments;
 
@@ -62,7 +65,11 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         ?? throw UdpErrors.CannotOpen(port, "this system has neither IPv4 nor IPv6");
 
     /// <summary>Opens the transport; null when the system lacks the address family.</summary>
-    internal static LinuxUdpTransport? TryOpen(int port, bool dualMode, DataPathOptions? options = null)
+    /// <param name="port">The port, 0 for any.</param>
+    /// <param name="dualMode">True for both families, false for IPv4 only.</param>
+    /// <param name="options">How many queues and what offloads; null for what is best here.</param>
+    /// <param name="time">The clock by which sources lose a socket of their own.</param>
+    internal static LinuxUdpTransport? TryOpen(int port, bool dualMode, DataPathOptions? options = null, TimeProvider? time = null)
     {
         options ??= DataPathOptions.Default;
         if (LinuxUdpSocket.TryOpen(address: null, port, dualMode, sharesPort: false, out int error) is not { } main)
@@ -88,7 +95,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             queue.LimitSendQueue();
             if (receivesTrains)
                 receivesTrains = queue.TryReceiveTrains();
-            if (LinuxUdpReceiver.TryCreate(queue, queue == main ? sockets : null) is { } receiver)
+            if (LinuxUdpReceiver.TryCreate(queue, queue == main ? sockets : null, time ?? TimeProvider.System) is { } receiver)
             {
                 receivers.Add(receiver);
                 continue;
@@ -244,10 +251,10 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public void Dispose()
     {
         Close();
-        foreach (LinuxUdpSocket queue in _queues)
-            queue.Dispose();
         foreach (LinuxUdpReceiver receiver in _receivers)
             receiver.Dispose();
+        foreach (LinuxUdpSocket queue in _queues)
+            queue.Dispose();
     }
 
     /// <summary>"UDP port 9000".</summary>
@@ -260,7 +267,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     private static List<LinuxUdpSocket> OpenQueues(LinuxUdpSocket main, bool dualMode, int count)
     {
         var queues = new List<LinuxUdpSocket> { main };
-        if (count <= 1 || !main.TrySharePort())
+        if (count <= 1 || !main.TrySharePort(true))
             return queues;
         while (queues.Count < count && LinuxUdpSocket.TryOpen(address: null, main.Port, dualMode, sharesPort: true, out _) is { } queue)
             queues.Add(queue);

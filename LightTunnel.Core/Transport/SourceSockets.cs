@@ -1,0 +1,193 @@
+using System.Runtime.Versioning;
+using LightTunnel.Packets;
+using Microsoft.Win32.SafeHandles;
+
+namespace LightTunnel.Transport;
+
+/// <summary>
+/// Sockets of their own for sources that send more than this node works off. The kernel's queue of the main socket is everybody's: who fills it costs the others their
+/// datagrams, and those that still find room wait behind all of its. So while that queue stands, its sources are weighed, and the heaviest gets a
+/// socket that is bound to the same port and connected to it: the kernel then puts what comes from there into that socket's queue.
+/// Above the transport nothing is seen of it.
+/// </summary>
+/// <remarks>
+/// Sources can be forged, so everything is bounded: the sockets, what they cost, and how often one is opened. Everything but <see cref="Dispose"/> belongs to the receiving thread, and nothing
+/// wakes it: when nothing comes, sockets that are no longer needed stay and do no harm. A datagram of somebody else that comes between bind and connect is received as any other.
+/// </remarks>
+[SupportedOSPlatform("linux")]
+internal sealed class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, TimeProvider time) : IDisposable
+{
+    /// <summary>Most sockets at a time.</summary>
+    public const int Maximum = 16;
+
+    /// <summary>A socket without datagrams for so long is closed with the next look.</summary>
+    public static readonly TimeSpan LongestIdle = TimeSpan.FromSeconds(5);
+
+    /// <summary>
+    /// From one opening to the next: nothing to a source that goes on, and few enough where it does not help, since the source is forged or has come to another of this
+    /// machine's addresses than the one that answers would leave from.
+    /// </summary>
+    public static readonly TimeSpan BetweenOpenings = TimeSpan.FromSeconds(0.25);
+
+    /// <summary>Receives that brought something from one look at the main socket's queue to the next.</summary>
+    public const int ReceivesPerLook = 64;
+
+    // The numbers under which they are waited for, behind those of the further sockets.
+    private const int FirstKey = IDatagramTransport.MaximumSocket + 1;
+
+    // What a datagram costs whatever its length, as bytes.
+    private const int DatagramWeight = 512;
+
+    private readonly OwnSocket?[] _sockets = new OwnSocket?[Maximum];
+    private readonly HeavySources _sources = new();
+    private readonly Lock _changing = new();
+    private bool _isDisposed;
+    private bool _isWeighing;
+    private int _receives;
+    private long _mayOpen;
+
+    /// <summary>Sockets that are open.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>The socket that is waited for under a key; null when it is another's, or closed.</summary>
+    public LinuxUdpSocket? Find(int key) => FindOwn(key)?.Socket;
+
+    /// <summary>True when the source has a socket of its own.</summary>
+    public bool Has(in UdpEndpoint source)
+    {
+        foreach (OwnSocket? own in _sockets)
+        {
+            if (own is not null && own.Source == source)
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Tells of a receive that brought something, and with every so many looks whether a source needs a socket, or a socket is needed no longer.</summary>
+    /// <param name="batch">What was received.</param>
+    /// <param name="first">The first slot of this receive.</param>
+    /// <param name="key">The key of the socket that it came from, 0 for the main one.</param>
+    public void CountReceive(PacketBatch batch, int first, int key)
+    {
+        if (key == 0)
+        {
+            for (int i = first; i < batch.Count && _isWeighing; i++)
+                _sources.Add(batch[i].Endpoint, Weight(batch[i]));
+        }
+        else if (FindOwn(key) is { } own)
+        {
+            own.LastUsed = time.GetTimestamp();
+            for (int i = first; i < batch.Count; i++)
+                own.Weight += Weight(batch[i]);
+        }
+
+        if (++_receives % ReceivesPerLook == 0)
+            Look();
+    }
+
+    /// <summary>Closes the sockets; from now on none is opened.</summary>
+    public void Dispose()
+    {
+        lock (_changing)
+        {
+            _isDisposed = true;
+            foreach (OwnSocket? own in _sockets)
+                own?.Socket.Dispose();
+        }
+    }
+
+    private static int Weight(in PacketSlot slot)
+    {
+        int datagrams = slot.SegmentSize == 0 ? 1 : 1 + ((slot.Length - 1) / slot.SegmentSize);
+        return slot.Length + (datagrams * DatagramWeight);
+    }
+
+    private OwnSocket? FindOwn(int key) => (uint)(key - FirstKey) < Maximum ? _sockets[key - FirstKey] : null;
+
+    private void Look()
+    {
+        long now = time.GetTimestamp();
+        for (int i = 0; i < Maximum; i++)
+        {
+            if (_sockets[i] is { } own && time.GetElapsedTime(own.LastUsed, now) > LongestIdle)
+                Close(i);
+        }
+
+        // A queue that stood at the last look as well is no burst.
+        bool stands = main.HasStandingQueue;
+        if (stands && _isWeighing)
+            OpenForHeaviest(now);
+        _sources.Clear();
+        _isWeighing = stands && now >= _mayOpen;
+    }
+
+    private void OpenForHeaviest(long now)
+    {
+        // Of who has a socket there may be much left in the main one's queue. Who cannot be connected to has forged its address.
+        while (_sources.TryTakeHeaviest(out UdpEndpoint source))
+        {
+            _mayOpen = now + (long)(BetweenOpenings.TotalSeconds * time.TimestampFrequency);
+            if (!Has(source) && TryOpen(source, now))
+                return;
+        }
+    }
+
+    private bool TryOpen(in UdpEndpoint source, long now)
+    {
+        // Once the transport is disposed of its port must be free, so no socket may come late.
+        lock (_changing)
+        {
+            if (_isDisposed || main.TryOpenFor(source) is not { } socket)
+                return false;
+            int place = PlaceForAnother();
+            if (!LibC.TryWatch(epoll, socket.Handle, FirstKey + place))
+            {
+                socket.Dispose();
+                return false;
+            }
+
+            _sockets[place] = new OwnSocket(socket, source) { LastUsed = now };
+            Count++;
+            return true;
+        }
+    }
+
+    /// <summary>A free place, or that of the source that sent the least since the last one got its socket.</summary>
+    private int PlaceForAnother()
+    {
+        int place = 0;
+        for (int i = 0; i < Maximum && _sockets[place] is { } lightest; i++)
+        {
+            if (_sockets[i] is not { } own || own.Weight < lightest.Weight)
+                place = i;
+        }
+
+        Close(place);
+        foreach (OwnSocket? own in _sockets)
+            own?.Weight = 0;
+        return place;
+    }
+
+    private void Close(int place)
+    {
+        if (_sockets[place] is not { } own)
+            return;
+        own.Socket.Dispose();
+        _sockets[place] = null;
+        Count--;
+    }
+
+    private sealed class OwnSocket(LinuxUdpSocket socket, UdpEndpoint source)
+    {
+        public LinuxUdpSocket Socket => socket;
+
+        public UdpEndpoint Source => source;
+
+        /// <summary>When something was received last.</summary>
+        public long LastUsed { get; set; }
+
+        /// <summary>What was received since the last socket was opened.</summary>
+        public long Weight { get; set; }
+    }
+}
