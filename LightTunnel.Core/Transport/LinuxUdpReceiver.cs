@@ -144,18 +144,24 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         _turnsOfMain = batch.Count > 0 ? _turnsOfMain + 1 : 0;
     }
 
-    /// <summary>Adds to the batch what is there for the sockets that the kernel says have something.</summary>
+    /// <summary>Adds to the batch what is there for the sockets that the kernel says have something. Every socket has its turn before one has its second.</summary>
     private void ReceiveReady(PacketBatch batch, int timeout)
     {
         byte* events = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_events)); // Pinned.
-        if (_next >= _ready)
-            (_next, _ready) = (0, LibC.EpollWait(_epoll, events, MaximumReady, timeout));
-        // Every socket has its turn before one has its second.
-        while (_next < _ready && !batch.IsFull)
+        ReceiveNext();
+        if (batch.Count > 0)
+            return;
+        (_next, _ready) = (0, LibC.EpollWait(_epoll, events, MaximumReady, timeout));
+        ReceiveNext();
+
+        void ReceiveNext()
         {
-            int key = LibC.WatchedKey(events, _next++);
-            if ((key == 0 ? _main : Sources.Find(key) ?? _further?.Find(key)) is { } socket)
-                Receive(socket, key, batch);
+            while (_next < _ready && !batch.IsFull)
+            {
+                int key = LibC.WatchedKey(events, _next++);
+                if ((key == 0 ? _main : Sources.Find(key) ?? _further?.Find(key)) is { } socket)
+                    Receive(socket, key, batch);
+            }
         }
     }
 

@@ -75,8 +75,10 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     /// Opens a socket on this one's port that receives what comes from one source, in place of this one. Others may share the port meanwhile, but no longer afterwards, unless
     /// they may anyway.
     /// </summary>
+    /// <param name="source">Who alone is received from, but for what comes before the socket is connected.</param>
+    /// <param name="bufferSize">Bytes of kernel buffer.</param>
     /// <returns>Null when the system refuses.</returns>
-    public LinuxUdpSocket? TryOpenFor(in UdpEndpoint source)
+    public LinuxUdpSocket? TryOpenFor(in UdpEndpoint source, int bufferSize)
     {
         bool sharesPort = _sharesPort;
         if (!sharesPort && !TrySharePort(true))
@@ -88,7 +90,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         int length = SocketAddressCodec.Write(source, _dualMode, new Span<byte>(name, SocketAddressCodec.MaximumLength));
         if (opened is not null && length > 0 && LibC.Connect(opened.Handle, name, (uint)length) == 0)
         {
-            opened.SetReceiveBuffer(UdpTransportFactory.SourceSocketBufferSize, beyondLimit: true);
+            opened.SetReceiveBuffer(bufferSize, beyondLimit: true);
             if (_receivesTrains)
                 opened.TryReceiveTrains();
             return opened;

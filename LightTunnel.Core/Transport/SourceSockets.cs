@@ -42,12 +42,14 @@ internal sealed class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, T
     private readonly HeavySources _sources = new();
     private readonly Lock _changing = new();
     private bool _isDisposed;
-    private bool _isWeighing;
     private int _receives;
     private long _mayOpen;
 
     /// <summary>Sockets that are open.</summary>
     public int Count { get; private set; }
+
+    /// <summary>True while the main socket's sources are weighed, from one look that found its queue standing to the next.</summary>
+    public bool IsWeighing { get; private set; }
 
     /// <summary>The socket that is waited for under a key; null when it is another's, or closed.</summary>
     public LinuxUdpSocket? Find(int key) => FindOwn(key)?.Socket;
@@ -72,7 +74,7 @@ internal sealed class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, T
     {
         if (key == 0)
         {
-            for (int i = first; i < batch.Count && _isWeighing; i++)
+            for (int i = first; i < batch.Count && IsWeighing; i++)
                 _sources.Add(batch[i].Endpoint, Weight(batch[i]));
         }
         else if (FindOwn(key) is { } own)
@@ -116,10 +118,10 @@ internal sealed class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, T
 
         // A queue that stood at the last look as well is no burst.
         bool stands = main.HasStandingQueue;
-        if (stands && _isWeighing)
+        if (stands && IsWeighing)
             OpenForHeaviest(now);
         _sources.Clear();
-        _isWeighing = stands && now >= _mayOpen;
+        IsWeighing = stands && now >= _mayOpen;
     }
 
     private void OpenForHeaviest(long now)
@@ -135,10 +137,11 @@ internal sealed class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, T
 
     private bool TryOpen(in UdpEndpoint source, long now)
     {
-        // Once the transport is disposed of its port must be free, so no socket may come late.
+        // Once the transport is disposed of its port must be free, so no socket may come late. A single one loses no more than it did before: it may be a transfer
+        // whose window fits. The more there are, the less the next one gets, so that together they take no more than 3.4 times what the main one has.
         lock (_changing)
         {
-            if (_isDisposed || main.TryOpenFor(source) is not { } socket)
+            if (_isDisposed || main.TryOpenFor(source, UdpTransportFactory.SocketBufferSize / (Count + 1)) is not { } socket)
                 return false;
             int place = PlaceForAnother();
             if (!LibC.TryWatch(epoll, socket.Handle, FirstKey + place))

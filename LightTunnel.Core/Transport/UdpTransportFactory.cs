@@ -14,9 +14,6 @@ internal sealed class UdpTransportFactory : IDatagramTransportFactory
     /// <summary>The same for a further socket: there may be hundreds, nearly all of which see a few probes only.</summary>
     internal const int FurtherSocketBufferSize = 256 * 1024;
 
-    /// <summary>The same for a source that has a socket of its own: as it sends more than is worked off, what it buys is waiting time.</summary>
-    internal const int SourceSocketBufferSize = 1024 * 1024;
-
     /// <inheritdoc/>
     public IDatagramTransport Open(int port, DataPathOptions? options = null)
     {

@@ -244,6 +244,36 @@ public abstract partial class UdpTransportTests
         Assert.Equal([0, 1, 2], seen.Order());
     }
 
+    [Fact]
+    public void ReceiveAndTryTake_MainSocketFull_OthersHaveTheirTurn()
+    {
+        using IDatagramTransport sender = Open(0), receiver = Open(0);
+        Assert.True(receiver.TryOpenSocket(1));
+        AssertTurns(batch => receiver.Receive(batch));
+        if (receiver is IPollable pollable)
+            AssertTurns(batch => pollable.TryTake(batch, 0));
+
+        void AssertTurns(Func<PacketBatch, bool> take)
+        {
+            for (int i = 0; i < 200; i++)
+                sender.Send([0], To(receiver, "127.0.0.1"));
+            sender.Send([1], To(receiver, "127.0.0.1", 1));
+            var batch = new PacketBatch(4, 100);
+            var seen = new HashSet<int>();
+            int received = 0;
+            for (; received < 100; received += batch.Count)
+            {
+                Assert.True(take(batch));
+                for (int i = 0; i < batch.Count; i++)
+                    seen.Add(batch[i].Socket);
+            }
+
+            Assert.Equal([0, 1], seen.Order());
+            for (; received < 201; received += batch.Count)
+                Assert.True(take(batch));
+        }
+    }
+
     [Theory]
     [InlineData("127.0.0.1", "127.0.0.2")]
     [InlineData("::1", "127.0.0.1")]
