@@ -129,8 +129,10 @@ internal sealed class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, T
         // Of who has a socket there may be much left in the main one's queue. Who cannot be connected to has forged its address.
         while (_sources.TryTakeHeaviest(out UdpEndpoint source))
         {
+            if (Has(source))
+                continue;
             _mayOpen = now + (long)(BetweenOpenings.TotalSeconds * time.TimestampFrequency);
-            if (!Has(source) && TryOpen(source, now))
+            if (TryOpen(source, now))
                 return;
         }
     }
