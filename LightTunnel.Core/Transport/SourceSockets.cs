@@ -15,7 +15,7 @@ namespace LightTunnel.Transport;
 /// wakes it: when nothing comes, sockets that are no longer needed stay and do no harm. A datagram of somebody else that comes between bind and connect is received as any other.
 /// </remarks>
 [SupportedOSPlatform("linux")]
-internal sealed class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, TimeProvider time) : IDisposable
+internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, TimeProvider time) : IDisposable
 {
     /// <summary>Most sockets at a time.</summary>
     public const int Maximum = 16;
@@ -178,6 +178,7 @@ internal sealed class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, T
     {
         if (_sockets[place] is not { } own)
             return;
+        _ = LibC.EpollControl(epoll, LibC.EPOLL_CTL_DEL, own.Socket.Handle, null);
         own.Socket.Dispose();
         _sockets[place] = null;
         Count--;
