@@ -189,15 +189,19 @@ public sealed class SourceSocketsTests : IDisposable
         LinuxUdpTransport receiver = Open(), first = Open();
         UdpEndpoint address = new(IPAddress.Loopback, receiver.LocalPort);
         Overrun(receiver, first, address);
+        LinuxUdpTransport last = first;
         for (int i = 1; i < SourceSockets.Maximum + 4; i++)
         {
             _time.Advance(BetweenOpenings);
-            // The others are silent from then on.
+            // All others are silent.
             first.Send(Flood(address));
+            last.Send(Flood(address));
             LinuxUdpTransport next = Open();
             Overrun(receiver, next, address);
             Assert.Equal(Math.Min(i + 1, SourceSockets.Maximum), receiver.SourcesOf(0).Count);
             Assert.True(receiver.SourcesOf(0).Has(SourceOf(first, address)));
+            Assert.True(receiver.SourcesOf(0).Has(SourceOf(last, address)));
+            last = next;
         }
     }
 
