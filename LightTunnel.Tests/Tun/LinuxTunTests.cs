@@ -144,7 +144,8 @@ public sealed class LinuxTunTests : IDisposable
             }
         }
 
-        Assert.Contains(" 0% packet loss", await ping.WaitAsync(Patience, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        string output = await ping.WaitAsync(Patience, TestContext.Current.CancellationToken);
+        Assert.True(output.Contains(" 0% packet loss", StringComparison.Ordinal), output);
     }
 
     [Theory]
