@@ -72,14 +72,15 @@ internal sealed class Benchmark
             {
                 LightTunnelTunnel lightTunnel = await LightTunnelTunnel.StartAsync(network, _cancellationToken).ConfigureAwait(false);
                 await WarmUpAsync(network, lightTunnel, wireGuard).ConfigureAwait(false);
-                for (int round = 1; round <= _options.Rounds; round++)
+                await MeasureRoundsAsync(measurements, null, lightTunnel, wireGuard).ConfigureAwait(false);
+                await MeasureMemoryAsync(network, lightTunnel, wireGuard).ConfigureAwait(false);
+                foreach (Variant variant in _options.Variants)
                 {
-                    _output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Round {round} of {_options.Rounds}"));
-                    foreach (Measurement measurement in measurements)
-                        await MeasureAsync(measurement, lightTunnel, wireGuard, isReverse: round % 2 == 0).ConfigureAwait(false);
+                    await lightTunnel.RestartAsync(variant.Arguments, _cancellationToken).ConfigureAwait(false);
+                    await MeasureRoundsAsync([.. measurements.Where(measurement => measurement.AlsoOfVariants)], variant, lightTunnel, wireGuard).ConfigureAwait(false);
                 }
 
-                await MeasureMemoryAsync(network, lightTunnel, wireGuard).ConfigureAwait(false);
+                await lightTunnel.RestartAsync(string.Empty, _cancellationToken).ConfigureAwait(false);
                 for (int round = 1; round <= _options.Rounds && _options.Wants(Joining); round++)
                     Add(Joining, LightTunnel, await lightTunnel.RejoinFirstAsync(_cancellationToken).ConfigureAwait(false));
                 for (int round = 1; round <= _options.Rounds && _options.Wants(Importing); round++)
@@ -100,31 +101,22 @@ internal sealed class Benchmark
         }
     }
 
-    /// <summary>
-    /// Measures one thing of all tunnels, one right after the other. Who goes first changes from round to round, so that what one leaves behind in caches
-    /// and clock speeds does not always meet the same other.
-    /// </summary>
-    private async Task MeasureAsync(Measurement measurement, LightTunnelTunnel lightTunnel, WireGuardTunnel wireGuard, bool isReverse)
+    private async Task MeasureRoundsAsync(Measurement[] measurements, Variant? variant, LightTunnelTunnel lightTunnel, WireGuardTunnel wireGuard)
     {
-        Variant?[] variants = [null, .. measurement.AlsoOfVariants ? _options.Variants : []];
-        if (isReverse)
-            await MeasureWireGuardAsync().ConfigureAwait(false);
-        foreach (Variant? variant in variants)
+        for (int round = 1; round <= _options.Rounds; round++)
         {
-            await lightTunnel.RestartAsync(variant?.Arguments ?? string.Empty, _cancellationToken).ConfigureAwait(false);
-            double[] figures = await measurement.TakeAsync(lightTunnel, _cancellationToken).ConfigureAwait(false);
-            Add(measurement, variant, LightTunnel, figures);
-        }
-
-        await lightTunnel.RestartAsync(string.Empty, _cancellationToken).ConfigureAwait(false);
-        if (!isReverse)
-            await MeasureWireGuardAsync().ConfigureAwait(false);
-
-        async Task MeasureWireGuardAsync()
-        {
-            double[] figures = await measurement.TakeAsync(wireGuard, _cancellationToken).ConfigureAwait(false);
-            foreach (Variant? variant in variants)
-                Add(measurement, variant, wireGuard.Name, figures);
+            _output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Round {round} of {_options.Rounds}{(variant is null ? string.Empty : ", ")}{variant?.Name}"));
+            // Who goes first changes from round to round, so that what one leaves behind in caches and clock speeds does not always meet the same other.
+            IBenchTunnel[] tunnels = round % 2 == 0 ? [wireGuard, lightTunnel] : [lightTunnel, wireGuard];
+            foreach (Measurement measurement in measurements)
+            {
+                foreach (IBenchTunnel tunnel in tunnels)
+                {
+                    double[] figures = await measurement.TakeAsync(tunnel, _cancellationToken).ConfigureAwait(false);
+                    foreach ((Row row, double figure) in measurement.Rows.Zip(figures))
+                        Add(row.Of(variant), tunnel.Name, figure);
+                }
+            }
         }
     }
 
@@ -155,12 +147,6 @@ internal sealed class Benchmark
         }
 
         return times[1] - times[0];
-    }
-
-    private void Add(Measurement measurement, Variant? variant, string column, double[] figures)
-    {
-        foreach ((Row row, double figure) in measurement.Rows.Zip(figures))
-            Add(row.Of(variant), column, figure);
     }
 
     private void Add(Row row, string column, double figure)
