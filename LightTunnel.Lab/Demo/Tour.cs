@@ -281,7 +281,8 @@ internal sealed partial class Tour
         Match received = ReceivedPattern().Match(ping.Output);
         int answers = received.Success ? int.Parse(received.Groups[1].Value, CultureInfo.InvariantCulture) : 0;
         string time = RoundTripPattern().Match(ping.Output) is { Success: true } match ? $", {match.Groups[1].Value} ms on average" : string.Empty;
-        _stage.Find(answers >= count, $"{from.Name} pings {to}: {answers} answered{time}");
+        string reason = answers >= count ? string.Empty : $"\n{ping.Output}{ping.Errors}";
+        _stage.Find(answers >= count, $"{from.Name} pings {to}: {answers} answered{time}{reason}");
     }
 
     [GeneratedRegex(@"(\d+) received")]
