@@ -27,8 +27,11 @@ public sealed class SlowNetworkTests : IDisposable
 
     public void Dispose()
     {
-        if (_namespace is not null)
-            NetworkNamespace.Delete(_namespace);
+        if (_namespace is null)
+            return;
+        // What waits keeps its socket, which keeps the namespace, in which it waits: for minutes, and each datagram that then finds nobody costs an answer by ICMP.
+        NetworkNamespace.Execute(_namespace, "tc", "qdisc", "delete", "dev", "lo", "root");
+        NetworkNamespace.Delete(_namespace);
     }
 
     [Theory]
