@@ -14,6 +14,7 @@ public static class TunnelCatalog
     private static readonly Lock Gate = new();
     private static ITunnelHandle[] _local = [];
     private static ControlSocketServer? _controlSocket;
+    private static EndSignals? _signals;
 
     /// <summary>Time that tunnels get to say goodbye when the process ends; whatever is left then goes with the process anyway.</summary>
     private static readonly TimeSpan ExitGrace = TimeSpan.FromSeconds(2);
@@ -25,6 +26,9 @@ public static class TunnelCatalog
 
     /// <summary>What starts tunnels and reads configuration files. Replaced by tests.</summary>
     internal static ITunnelEngine Engine { get; set; } = new LocalEngine(TunnelEnvironment.System);
+
+    /// <summary>True once a signal has come that ends this process; its tunnels are stopped, and nothing else should begin.</summary>
+    public static bool IsProcessEnding => Volatile.Read(ref _signals) is { HasCome: true };
 
     /// <summary>Starts a server in this process; returns when it listens.</summary>
     /// <exception cref="LightTunnelException">It cannot be started.</exception>
@@ -88,6 +92,8 @@ public static class TunnelCatalog
             }
 
             Volatile.Write(ref _local, [.. _local, tunnel]);
+            if (_signals is null)
+                Volatile.Write(ref _signals, EndSignals.Watch(StopAll));
             if (_controlSocket is not null)
                 return null;
             try
@@ -120,15 +126,16 @@ public static class TunnelCatalog
     /// <summary>Takes a stopped tunnel from the catalog; with the last one the control socket goes too.</summary>
     internal static void Unregister(ITunnelHandle tunnel)
     {
-        ControlSocketServer? unused = null;
         lock (Gate)
         {
             Volatile.Write(ref _local, [.. _local.Where(other => !ReferenceEquals(other, tunnel))]);
-            if (_local.Length == 0)
-                (unused, _controlSocket) = (_controlSocket, null);
-        }
+            if (_local.Length > 0 || _controlSocket is null)
+                return;
 
-        unused?.Dispose();
+            // Inside the gate: the next tunnel's socket has the same name, and would be deleted.
+            _controlSocket.Dispose();
+            _controlSocket = null;
+        }
     }
 }
 

@@ -153,7 +153,17 @@ public abstract class StartCommand : LtCommand
     {
         try
         {
-            await tunnel.WaitForStopAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await tunnel.WaitForStopAsync(cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                // SIGTERM stopped it and ends the process in a moment: what stands behind this command in a script must not begin, and how the process
+                // ends must not depend on who is quicker.
+                if (TunnelCatalog.IsProcessEnding)
+                    await Task.Delay(WaitStopGrace, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -1,0 +1,185 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+using LightTunnel.Lab;
+using Xunit;
+
+namespace LightTunnel.Tests;
+
+/// <summary>What a script in pwsh printed, and how pwsh ended.</summary>
+/// <param name="ExitCode">Its exit status; 128+n after signal n.</param>
+/// <param name="Output">Standard output.</param>
+/// <param name="Errors">Standard error.</param>
+internal sealed record RealShellResult(int ExitCode, string Output, string Errors);
+
+/// <summary>
+/// The real pwsh, of the version in .config/dotnet-tools.json: restored by "dotnet tool restore" when the first test asks for it, and run without the
+/// tool's shim, which would keep signals to itself.
+/// </summary>
+internal static class RealShell
+{
+    private static readonly Lazy<(string? Assembly, string? Failure)> Found = new(Provide);
+
+    /// <summary>pwsh.dll, for "dotnet"; skips the test when it cannot be had.</summary>
+    public static string Assembly
+    {
+        get
+        {
+            Assert.SkipUnless(Found.Value.Assembly is not null, $"needs pwsh: {Found.Value.Failure}");
+            return Found.Value.Assembly!;
+        }
+    }
+
+    /// <summary>Runs a script with the staged module imported until pwsh ends.</summary>
+    /// <param name="script">The script.</param>
+    /// <param name="networkNamespace">Network namespace to run in; null for this process's own.</param>
+    /// <param name="environment">Variables added to the process's environment.</param>
+    /// <param name="timeout">How long it may take; a minute when left out.</param>
+    public static async Task<RealShellResult> RunAsync(
+        string script, string? networkNamespace = null, IReadOnlyDictionary<string, string>? environment = null, TimeSpan? timeout = null)
+    {
+        await using RealShellProcess shell = Start(script, networkNamespace, environment);
+        return await shell.EndAsync(timeout);
+    }
+
+    /// <summary>Starts a script with the staged module imported.</summary>
+    /// <param name="script">The script.</param>
+    /// <param name="networkNamespace">Network namespace to run in; null for this process's own.</param>
+    /// <param name="environment">Variables added to the process's environment.</param>
+    /// <param name="prefix">Program and arguments that start dotnet, such as "nohup" or "setpriv ...".</param>
+    public static RealShellProcess Start(
+        string script, string? networkNamespace = null, IReadOnlyDictionary<string, string>? environment = null, params string[] prefix)
+    {
+        string[] command =
+        [
+            .. networkNamespace is null ? [] : (string[])["ip", "netns", "exec", networkNamespace], .. prefix,
+            LabPaths.DotNet, Assembly, "-NoLogo", "-NoProfile", "-NonInteractive", "-Command",
+            $"$ErrorActionPreference = 'Stop'; Import-Module '{LabPaths.ModuleManifest()}'; {script}",
+        ];
+        var start = new ProcessStartInfo(command[0], command[1..])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["POWERSHELL_TELEMETRY_OPTOUT"] = "1";
+        start.Environment["POWERSHELL_UPDATECHECK"] = "Off";
+        start.Environment["NO_COLOR"] = "1";
+        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
+            start.Environment[name] = value;
+        return new RealShellProcess(Process.Start(start)!);
+    }
+
+    private static (string? Assembly, string? Failure) Provide()
+    {
+        string manifest = Path.Combine(LabPaths.RepositoryRoot, ".config", "dotnet-tools.json");
+        using var tools = JsonDocument.Parse(File.ReadAllText(manifest));
+        string version = tools.RootElement.GetProperty("tools").GetProperty("powershell").GetProperty("version").GetString()!;
+        string packages = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
+            ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+        string assembly = Path.Combine(
+            packages, "powershell", version, "tools", "net10.0", "any", OperatingSystem.IsWindows() ? "win" : "unix", "pwsh.dll");
+        if (File.Exists(assembly))
+            return (assembly, null);
+
+        var start = new ProcessStartInfo(LabPaths.DotNet, ["tool", "restore"])
+        {
+            WorkingDirectory = LabPaths.RepositoryRoot,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using Process restore = Process.Start(start)!;
+        Task<string> errors = restore.StandardError.ReadToEndAsync();
+        string output = restore.StandardOutput.ReadToEnd();
+        restore.WaitForExit();
+        return File.Exists(assembly) ? (assembly, null) : (null, $"'dotnet tool restore' ended with {restore.ExitCode}: {output} {errors.GetAwaiter().GetResult()}");
+    }
+}
+
+/// <summary>A running pwsh. Disposal ends it by force if it still runs.</summary>
+internal sealed partial class RealShellProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _errors = new();
+    private readonly Task _reading;
+    private volatile TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    internal RealShellProcess(Process process)
+    {
+        _process = process;
+        _reading = Task.WhenAll(ReadAsync(process.StandardOutput, _output), ReadAsync(process.StandardError, _errors));
+    }
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public int Id => _process.Id;
+
+    /// <summary>What it printed so far.</summary>
+    public string Output => Text(_output);
+
+    /// <summary>Waits until it has printed the text.</summary>
+    /// <exception cref="InvalidOperationException">It ended without it.</exception>
+    public async Task WaitForOutputAsync(string text, TimeSpan? timeout = null)
+    {
+        DateTime end = DateTime.UtcNow + (timeout ?? TimeSpan.FromMinutes(1));
+        while (true)
+        {
+            Task more = _more.Task;
+            bool isOver = _reading.IsCompleted;
+            if (Text(_output).Contains(text, StringComparison.Ordinal))
+                return;
+            if (isOver)
+                throw new InvalidOperationException($"pwsh ended without printing '{text}': {Text(_output)} {Text(_errors)}");
+            TimeSpan left = end - DateTime.UtcNow;
+            if (left <= TimeSpan.Zero)
+                throw new TimeoutException($"pwsh did not print '{text}': {Text(_output)} {Text(_errors)}");
+            await Task.WhenAny(more, _reading, Task.Delay(left, Token));
+        }
+    }
+
+    /// <summary>Sends a signal.</summary>
+    public void Signal(int number) => Assert.Equal(0, Kill(_process.Id, number));
+
+    /// <summary>Waits until it has ended.</summary>
+    public async Task<RealShellResult> EndAsync(TimeSpan? timeout = null)
+    {
+        await _process.WaitForExitAsync(Token).WaitAsync(timeout ?? TimeSpan.FromMinutes(1), Token);
+        await _reading.WaitAsync(Token);
+        return new RealShellResult(_process.ExitCode, Text(_output), Text(_errors));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+            await _process.WaitForExitAsync(CancellationToken.None);
+        }
+
+        _process.Dispose();
+    }
+
+    private static string Text(StringBuilder builder)
+    {
+        lock (builder)
+            return builder.ToString();
+    }
+
+    private async Task ReadAsync(StreamReader reader, StringBuilder text)
+    {
+        while (await reader.ReadLineAsync(CancellationToken.None) is { } line)
+        {
+            lock (text)
+                text.AppendLine(line);
+            TaskCompletionSource more = _more;
+            _more = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            more.TrySetResult();
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Kill(int process, int signal);
+}
