@@ -234,14 +234,17 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    protected override void OnProbed(Peer peer)
+    protected override void OnAnswered(Peer peer)
     {
-        if (!peer.IsServer)
-            return;
-        if (State == TunnelState.Up && peer.Monitor.IsDead)
-            LoseServer("The server does not answer any more.");
-        else if (State == TunnelState.Reconnecting && peer.Monitor.IsProven && peer.Session is { Registered: true })
+        if (peer.IsServer && State == TunnelState.Reconnecting && peer.Session is { Registered: true })
             FindServer();
+    }
+
+    /// <inheritdoc/>
+    protected override void OnMissed(Peer peer)
+    {
+        if (peer.IsServer && State == TunnelState.Up && peer.Monitor.IsDead)
+            LoseServer("The server does not answer any more.");
     }
 
     /// <inheritdoc/>
@@ -356,6 +359,9 @@ internal sealed partial class ClientNode : Node
                 _lists.OnListing(listing, Timestamp);
                 break;
             case LeaveMessage leave:
+                // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the server any more.
+                _server.Session = null;
+                _server.Monitor.Reset();
                 LoseServer($"The server said goodbye ({leave.Reason}).");
                 break;
         }

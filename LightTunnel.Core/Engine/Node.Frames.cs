@@ -100,7 +100,7 @@ internal abstract partial class Node
                 }
                 else if (!_tests.TryTakePong(frame, now) && peer.Monitor.OnAnswer(frame.Number, now))
                 {
-                    OnProbed(peer);
+                    OnAnswered(peer);
                 }
 
                 break;

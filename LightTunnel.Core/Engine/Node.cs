@@ -310,8 +310,13 @@ internal abstract partial class Node : ILinkHost, IDisposable
     {
     }
 
-    /// <summary>A ping told something about the peer's path.</summary>
-    protected virtual void OnProbed(Peer peer)
+    /// <summary>The peer answered a ping: it is there.</summary>
+    protected virtual void OnAnswered(Peer peer)
+    {
+    }
+
+    /// <summary>The peer did not answer a ping in time.</summary>
+    protected virtual void OnMissed(Peer peer)
     {
     }
 
@@ -340,8 +345,8 @@ internal abstract partial class Node : ILinkHost, IDisposable
         int misses = peer.Monitor.Misses;
         if (peer.Monitor.RunTimers(now, peer.LastTraffic, out uint transaction, out long nextProbe))
             SendFrame(link, ProbeReport.Ping(transaction, peer.Monitor));
-        if (peer.Monitor.Misses != misses)
-            OnProbed(peer);
+        if (peer.Monitor.Misses > misses)
+            OnMissed(peer);
         return Math.Min(next, nextProbe);
     }
 

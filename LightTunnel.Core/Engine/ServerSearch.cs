@@ -22,6 +22,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     private const double Jitter = 0.1;
 
     private readonly CancellationTokenSource _stopping = new();
+    private ServerLocation? _last;
     private bool _locating;
     private int _attempts;
 
@@ -71,8 +72,16 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
         double seconds = Intervals[Math.Min(_attempts++, Intervals.Length - 1)];
         double variation = 1 - Jitter + (jitter.NextDouble() * 2 * Jitter);
         NextAttempt = now + (long)(seconds * variation * time.TimestampFrequency);
-        if (_locating || !lookUp)
+        if (!lookUp)
             return;
+        if (_locating)
+        {
+            // A resolver that hangs does not keep the client from trying where the server was.
+            if (_last is not null)
+                located(_last);
+            return;
+        }
+
         _locating = true;
         _ = LocateAsync();
     }
@@ -99,6 +108,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
         post(() =>
         {
             _locating = false;
+            _last = location;
             if (IsActive)
                 located(location);
         });

@@ -260,6 +260,50 @@ public sealed class ChangingNetworkTests : IDisposable
         Assert.True(_network.RunUntil(() => alice.IsUp, Later));
     }
 
+    [Fact]
+    public void NameThatCannotBeLookedUpAnyMore_IsTriedWhereItWas()
+    {
+        SimulatedNode server = _network.StartServer();
+        _network.Resolver.Names["hub.example.org"] = [System.Net.IPAddress.Parse(SimulatedNetwork.ServerHost)];
+        SimulatedNode alice = _network.AddClient("alice", server: "hub.example.org");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Later));
+
+        _network.Resolver.Failure = new System.Net.Sockets.SocketException((int)System.Net.Sockets.SocketError.TryAgain);
+        _network.Stop(server);
+        Assert.True(_network.RunUntil(() => !alice.IsUp, Later));
+        _network.Run(TimeSpan.FromSeconds(30));
+        _network.StartServer();
+        Assert.True(_network.RunUntil(() => alice.IsUp, Later), alice.Client.LastError);
+    }
+
+    /// <summary>Whenever in a ping's course the goodbye comes, answers and misses of before bring nobody back.</summary>
+    [Fact]
+    public void StoppedServer_IsNeverReportedBack_UntilItIs()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = Join("alice");
+        for (int round = 1; round <= 40; round++)
+        {
+            _network.Run(TimeSpan.FromMilliseconds(137 * round));
+            if (round % 2 == 0)
+                alice.Send(server.Address, "keeps pings coming");
+            _network.Run(TimeSpan.FromMilliseconds(311));
+
+            // The last answers are lost, so that a ping is missed after the goodbye.
+            if (round % 3 == 0)
+                Cut(alice);
+            _network.Run(TimeSpan.FromMilliseconds(round * 23 % 900));
+            Cut();
+            _network.Stop(server);
+            Assert.True(_network.RunUntil(() => alice.Client.State == TunnelState.Reconnecting, Later));
+            Assert.False(_network.RunUntil(() => alice.IsUp, TimeSpan.FromSeconds(15)), $"round {round}");
+
+            server = _network.StartServer();
+            Assert.True(_network.RunUntil(() => alice.IsUp, Later));
+            Assert.Equal(round, alice.LogLines.Count(line => line.StartsWith("The server is back", StringComparison.Ordinal)));
+        }
+    }
+
     private static PrivateKey Copy(PrivateKey key)
     {
         Assert.True(PrivateKey.TryParse(key.Reveal(), out PrivateKey? copy));
