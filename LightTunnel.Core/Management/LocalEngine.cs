@@ -79,7 +79,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var saver = undo.Add(new StateSaver(store, state, services.Log));
         var node = undo.Add(new ServerNode(
             options, identity, networkKey, leases,
-            changed => saver.Save(current => current with { Leases = [.. changed.All], NextMemberId = changed.NextMemberId }), environment.Addresses, services));
+            changed => saver.Save(current => current with { Leases = [.. changed.All], NextMemberId = changed.NextMemberId }),
+            new RememberedAddresses(environment.Addresses, services.Log, environment.Time), services));
         return Publish(options, node, services, networkKey, undo).Handle;
     }
 
@@ -98,7 +99,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
         var node = undo.Add(new ClientNode(
             options, identity, [.. last.Select(address => address.Address)],
-            addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver, environment.Addresses, services)
+            addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver,
+            new RememberedAddresses(environment.Addresses, services.Log, environment.Time), services)
         {
             Policies = new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })),
         });
