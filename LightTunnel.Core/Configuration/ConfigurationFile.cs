@@ -34,6 +34,7 @@ public static class ConfigurationFile
             ["server"] = static (settings, entry) => settings with { Server = entry.Texts() },
             ["serverKey"] = static (settings, entry) => settings with { ServerKey = entry.Text() },
             ["address"] = static (settings, entry) => settings with { Address = entry.Texts() },
+            ["acceptPrefix"] = static (settings, entry) => settings with { AcceptPrefix = entry.Texts() },
             ["advertiseEndpoint"] = static (settings, entry) => settings with { AdvertiseEndpoint = entry.Texts() },
             ["allowRelay"] = static (settings, entry) => settings with { AllowRelay = entry.Flag() },
             ["pathPolicy"] = static (settings, entry) => settings with { PathPolicy = entry.Choice<PathPolicy>() },

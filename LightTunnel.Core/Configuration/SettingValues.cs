@@ -16,10 +16,6 @@ internal static class SettingValues
 
     private const int MaximumWindowsInterfaceNameLength = 63;
 
-    /// <summary>Shortest prefixes that a network may have: shorter ones would swallow the internet.</summary>
-    private const int MinimumIPv4PrefixLength = 8;
-    private const int MinimumIPv6PrefixLength = 16;
-
     /// <summary>The server's own address, "10.0.0.1/24".</summary>
     /// <exception cref="LightTunnelException">InvalidAddress.</exception>
     public static InterfaceAddress ServerAddress(string text)
@@ -32,7 +28,7 @@ internal static class SettingValues
             throw Address(text, "is not an address with a prefix length", Action);
         CheckKind(text, result.Address, Action);
         int hostBits = result.Address.BitLength - result.PrefixLength;
-        if (result.PrefixLength < (result.Address.IsIPv4 ? MinimumIPv4PrefixLength : MinimumIPv6PrefixLength))
+        if (HostAddresses.IsTooShort(result.Prefix))
             throw Address(text, "has too short a prefix: the network would take addresses of the internet", Action);
         if (hostBits == 0)
             throw Address(text, "leaves no room for members: its prefix is this one address", Action);
@@ -57,6 +53,22 @@ internal static class SettingValues
 
         CheckKind(text, address, Action);
         return address;
+    }
+
+    /// <summary>A prefix that a server may give to this machine, "10.0.0.0/24".</summary>
+    /// <exception cref="LightTunnelException">InvalidAddress.</exception>
+    public static IpPrefix AcceptedPrefix(string text)
+    {
+        const string Action = "Give the network's address and prefix length, such as 10.0.0.0/24 or fd00::/64.";
+        string trimmed = text.Trim();
+        if (!trimmed.Contains('/', StringComparison.Ordinal))
+            throw Address(text, "has no prefix length", Action);
+        if (!IpPrefix.TryParse(trimmed, out IpPrefix prefix))
+            throw Address(text, "is not the prefix of a network", Action);
+        CheckKind(text, prefix.Network, Action);
+        return HostAddresses.IsTooShort(prefix)
+            ? throw Address(text, "is too short a prefix: the network would take addresses of the internet", Action)
+            : prefix;
     }
 
     /// <summary>Checks that an address can be had in a network of certain prefixes.</summary>
@@ -193,15 +205,7 @@ internal static class SettingValues
 
     private static void CheckKind(string text, TunnelAddress address, string action)
     {
-        IPAddress ip = address.ToIPAddress();
-        byte first = (byte)(address.Bits >> 120);
-        string? kind = !address.IsSpecified || (address.IsIPv4 && first == 0) ? "is not the address of a host"
-            : IPAddress.IsLoopback(ip) || (address.IsIPv4 && first == 127) ? "is a loopback address"
-            : (address.IsIPv4 && first is >= 224 and < 240) || ip.IsIPv6Multicast ? "is a multicast address"
-            : address.IsIPv4 && first >= 240 ? "is a broadcast or reserved address"
-            : ip.IsIPv6LinkLocal || (address.IsIPv4 && address.Bits >> 112 == 0xA9FE) ? "is a link-local address"
-            : null;
-        if (kind is not null)
+        if (HostAddresses.WhyUnusable(address) is { } kind)
             throw Address(text, kind, action);
     }
 

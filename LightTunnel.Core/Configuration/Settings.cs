@@ -89,6 +89,9 @@ public sealed record ClientSettings : TunnelSettings
     /// <summary>Tunnel addresses to ask for, "10.0.0.20"; at most one of each family.</summary>
     public IReadOnlyList<string>? Address { get; init; }
 
+    /// <summary>Prefixes that the server may give, "10.0.0.0/24", besides those of the invitation.</summary>
+    public IReadOnlyList<string>? AcceptPrefix { get; init; }
+
     /// <summary>"address:port" at which other members reach this one, besides those that are found without being told.</summary>
     public IReadOnlyList<string>? AdvertiseEndpoint { get; init; }
 

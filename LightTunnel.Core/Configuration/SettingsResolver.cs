@@ -36,6 +36,7 @@ internal static class SettingsResolver
             Server = parameters.Server ?? file.Server,
             ServerKey = parameters.ServerKey ?? file.ServerKey,
             Address = parameters.Address ?? file.Address,
+            AcceptPrefix = parameters.AcceptPrefix ?? file.AcceptPrefix,
             AdvertiseEndpoint = parameters.AdvertiseEndpoint ?? file.AdvertiseEndpoint,
             AllowRelay = parameters.AllowRelay ?? file.AllowRelay,
             PathPolicy = parameters.PathPolicy ?? file.PathPolicy,
@@ -134,6 +135,8 @@ internal static class SettingsResolver
             return address;
         });
         CheckFamilies(check, addresses);
+        List<IpPrefix> accepted = check.ReadAll(nameof(settings.AcceptPrefix), settings.AcceptPrefix, SettingValues.AcceptedPrefix);
+        CheckCount(check, nameof(settings.AcceptPrefix), accepted.Count, ControlMessage.MaximumAddresses);
         IReadOnlyList<IpPrefix> inside = invitation?.Prefixes ?? [.. addresses.Select(IpPrefix.Host)];
         List<UdpEndpoint> advertised = check.ReadAll(
             nameof(settings.AdvertiseEndpoint), settings.AdvertiseEndpoint, text => SettingValues.AdvertisedEndpoint(text, inside));
@@ -147,6 +150,7 @@ internal static class SettingsResolver
             ServerKey = serverKey,
             NetworkKey = invitation?.NetworkKey ?? networkKey!,
             RequestedAddresses = addresses,
+            AgreedPrefixes = [.. invitation?.Prefixes ?? [], .. accepted],
             AdvertisedEndpoints = advertised,
             AllowRelay = settings.AllowRelay,
             PathPolicy = settings.PathPolicy ?? default,

@@ -72,6 +72,9 @@ public enum LightTunnelError
     /// <summary>The server refused the client for another reason.</summary>
     ServerRefused,
 
+    /// <summary>The server gives addresses of a network that nobody agreed to.</summary>
+    PrefixNotAgreed,
+
     /// <summary>A tunnel of that name runs already.</summary>
     NameInUse,
 

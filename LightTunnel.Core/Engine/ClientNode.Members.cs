@@ -120,8 +120,10 @@ internal sealed partial class ClientNode : IDirectPathsHost
             link.Path = PathTo(peer);
     }
 
-    private void OnDirectory(DirectoryMessage page)
+    private void OnDirectory(DirectoryMessage told)
     {
+        DirectoryMessage page = _prefixes.Filter(told, outside => Log.Warning(
+            "The server lists {Member} with {Addresses}, outside of the network: such members are ignored", outside.Name, string.Join(", ", outside.Addresses)));
         Take(page);
         OnSearched(page);
         foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())

@@ -32,6 +32,7 @@ internal sealed partial class ClientNode : Node
     private readonly Peer _server;
     private readonly MemberPeers _members;
     private readonly HeldHandshakes _held = new();
+    private readonly NetworkPrefixes _prefixes;
     private IReadOnlyList<TunnelAddress> _requested;
     private Peer? _admitted;
     private PublicKey _stranger;
@@ -41,20 +42,23 @@ internal sealed partial class ClientNode : Node
 
     /// <param name="options">The network to join.</param>
     /// <param name="identity">The client's key pair.</param>
-    /// <param name="lastAddresses">Addresses that the server leased last time; asked for again when nobody wants others.</param>
+    /// <param name="lastAddresses">
+    /// Addresses that the server leased last time; asked for again when nobody wants others. Their prefixes were agreed to.
+    /// </param>
     /// <param name="save">Keeps leased addresses; called on the control loop, must not block it.</param>
     /// <param name="resolver">Looks up names.</param>
     /// <param name="addresses">The machine's own addresses.</param>
     /// <param name="services">What the node stands on.</param>
     public ClientNode(
-        ClientOptions options, PrivateKey identity, IReadOnlyList<TunnelAddress> lastAddresses, Action<IReadOnlyList<InterfaceAddress>>? save,
+        ClientOptions options, PrivateKey identity, IReadOnlyList<InterfaceAddress> lastAddresses, Action<IReadOnlyList<InterfaceAddress>>? save,
         INameResolver resolver, ILocalAddressSource addresses, NodeServices services)
         : base(identity, options.NetworkKey, options.Cipher, services)
     {
         State = TunnelState.Connecting;
         _options = options;
         _save = save;
-        _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : lastAddresses;
+        _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : [.. lastAddresses.Select(last => last.Address)];
+        _prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
         _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, services.Jitter, Post, OnLocated);
         _routeLog = new RouteLog(Log, Time);
         _members = new MemberPeers(Time);
@@ -380,6 +384,12 @@ internal sealed partial class ClientNode : Node
             return;
         }
 
+        if (_prefixes.Take(registered) is { } refusal)
+        {
+            Fail(refusal);
+            return;
+        }
+
         _server.Session.Registered = true;
         _server.Monitor.Reset(); // Probes that the old path swallowed say nothing of the new one.
         int mtu = Math.Min(_options.Mtu ?? registered.Mtu, registered.Mtu);
@@ -497,7 +507,7 @@ internal sealed partial class ClientNode : Node
         }
         else if (exception.Message != LastError)
         {
-            Log.Warning("{Reason} Trying again until it works", exception.Message);
+            Log.Warning("{Reason} {Remedy} Trying again until it works", exception.Message, exception.RecommendedAction);
         }
 
         LastError = exception.Message;

@@ -20,6 +20,7 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time, Func<Peer, 
     private readonly Dictionary<Peer, Known> _known = [];
     private readonly HashSet<Peer> _noted = [];
     private TunnelState _state = TunnelState.Starting;
+    private string? _reason;
 
     /// <summary>The changes.</summary>
     public Journal<TunnelChange> Changes { get; } = new(Capacity);
@@ -58,13 +59,15 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time, Func<Peer, 
         _noted.Clear();
     }
 
-    /// <summary>Records where the tunnel stands, if that is new.</summary>
+    /// <summary>Records where the tunnel stands, if that is new, or if a client that has lost its server is kept out by something else now.</summary>
     public void NoteState(TunnelState state, string? lastError)
     {
-        if (state == _state)
+        string? reason = state == TunnelState.Up ? null : lastError;
+        if (state == _state && (state != TunnelState.Reconnecting || reason == _reason))
             return;
-        var change = new StateChange(_state, state, state == TunnelState.Up ? null : lastError);
+        var change = new StateChange(_state, state, reason);
         _state = state;
+        _reason = reason;
         Changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = time.GetUtcNow(), Tunnel = tunnel, State = change });
     }
 

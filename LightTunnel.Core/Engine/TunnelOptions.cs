@@ -100,6 +100,11 @@ internal sealed record ClientOptions : TunnelOptions
     /// <summary>Addresses to ask for, at most one of each family; none lets the server choose.</summary>
     public IReadOnlyList<TunnelAddress> RequestedAddresses { get; init; } = [];
 
+    /// <summary>
+    /// Prefixes that the server may give to this node: the invitation's, and those that a person named. None: those that the first registration says.
+    /// </summary>
+    public IReadOnlyList<IpPrefix> AgreedPrefixes { get; init; } = [];
+
     /// <summary>Endpoints at which others reach this node, as a person knows them: a forwarded port, a public address. Members are told of them.</summary>
     public IReadOnlyList<UdpEndpoint> AdvertisedEndpoints { get; init; } = [];
 

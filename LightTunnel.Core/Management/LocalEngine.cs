@@ -98,7 +98,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var saver = undo.Add(new StateSaver(store, state, services.Log));
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
         var node = undo.Add(new ClientNode(
-            options, identity, [.. last.Select(address => address.Address)],
+            options, identity, last,
             addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver,
             new RememberedAddresses(environment.Addresses, services.Log, environment.Time), services)
         {

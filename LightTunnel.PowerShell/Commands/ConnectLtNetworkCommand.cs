@@ -67,6 +67,13 @@ public sealed class ConnectLtNetworkCommand : StartCommand
     [ValidateNotNullOrEmpty]
     public string[]? Address { get; set; }
 
+    /// <summary>
+    /// Prefix that the server may give to this machine, such as 10.1.0.0/24; several may be given. An invitation names its network's, so that a server cannot have other networks' traffic sent to it; this says yes when its admin has given the network another prefix. Once accepted, it is remembered. Without an invitation the first one that the server gives is, when this is left out.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? AcceptPrefix { get; set; }
+
     /// <summary>UDP port to listen on. The system chooses one when left out.</summary>
     [Parameter]
     public int ListenPort { get; set; }
@@ -119,6 +126,7 @@ public sealed class ConnectLtNetworkCommand : StartCommand
             ServerKey = ServerKey,
             NetworkKey = SecretText.ToSecret(NetworkKey),
             Address = Address,
+            AcceptPrefix = AcceptPrefix,
             ListenPort = Given(nameof(ListenPort), ListenPort),
             AdvertiseEndpoint = AdvertiseEndpoint,
             AllowRelay = Given(nameof(AllowRelay), AllowRelay),

@@ -32,7 +32,7 @@ internal static class ErrorRecords
         LightTunnelError.NameResolutionFailed or LightTunnelError.NotFound => ErrorCategory.ObjectNotFound,
         LightTunnelError.ServerUnreachable => ErrorCategory.ConnectionError,
         LightTunnelError.AddressPoolExhausted or LightTunnelError.ServerFull => ErrorCategory.LimitsExceeded,
-        LightTunnelError.ServerRefused => ErrorCategory.SecurityError,
+        LightTunnelError.ServerRefused or LightTunnelError.PrefixNotAgreed => ErrorCategory.SecurityError,
         LightTunnelError.TimedOut => ErrorCategory.OperationTimeout,
         LightTunnelError.Stopped => ErrorCategory.InvalidOperation,
         _ => ErrorCategory.InvalidResult,

@@ -69,7 +69,8 @@ public sealed class ConfigurationFileTests : IDisposable
     {
         string serverKey = ControlMessageTests.Key(1).ToString();
         ClientSettings settings = ConfigurationFile.LoadClient(Write($"role: client\nserver: a.example:1\nserverKey: {serverKey}\naddress: 10.0.0.20\nname: 123\n"
-            + "advertiseEndpoint: [203.0.113.4:9000, '[2001:db8::4]:9000']\nallowRelay: false\npathPolicy: relayonly\nportMapping: false\n"));
+            + "advertiseEndpoint: [203.0.113.4:9000, '[2001:db8::4]:9000']\nallowRelay: false\npathPolicy: relayonly\nportMapping: false\nacceptPrefix: 10.1.0.0/24\n"));
+        Assert.Equal(["10.1.0.0/24"], settings.AcceptPrefix);
         Assert.Equal((serverKey, "123"), (settings.ServerKey, settings.Name));
         Assert.Equal(["a.example:1"], settings.Server);
         Assert.Equal(["10.0.0.20"], settings.Address);

@@ -196,6 +196,32 @@ public sealed class SettingsResolverTests
     }
 
     [Fact]
+    public void Resolve_AgreedPrefixes_AreThoseOfTheInvitationAndThoseThatWereAccepted()
+    {
+        var invited = new ClientSettings { Invitation = new Secret(InvitationTests.Sample().Reveal()) };
+        IEnumerable<string> ofInvitation = InvitationTests.Sample().Prefixes.Select(prefix => prefix.ToString());
+        Assert.Equal(ofInvitation, SettingsResolver.Resolve(invited, _time).AgreedPrefixes.Select(prefix => prefix.ToString()));
+        ClientOptions both = SettingsResolver.Resolve(invited with { AcceptPrefix = ["10.1.0.0/24", " fd00:1::/64 "] }, _time);
+        Assert.Equal([.. ofInvitation, "10.1.0.0/24", "fd00:1::/64"], both.AgreedPrefixes.Select(prefix => prefix.ToString()));
+        Assert.Empty(SettingsResolver.Resolve(Client, _time).AgreedPrefixes);
+        Assert.Equal(["10.1.0.0/24"], SettingsResolver.Overlay(Client with { AcceptPrefix = ["10.1.0.0/24"] }, new ClientSettings()).AcceptPrefix);
+    }
+
+    [Theory]
+    [InlineData("10.1.0.0", "has no prefix length")]
+    [InlineData("10.1.0.1/24", "is not the prefix of a network")]
+    [InlineData("10.1.0.0/33", "is not the prefix of a network")]
+    [InlineData("0.0.0.0/0", "is not the address of a host")]
+    [InlineData("10.0.0.0/7", "is too short a prefix")]
+    [InlineData("127.0.0.0/8", "is a loopback address")]
+    [InlineData("2000::/3", "is too short a prefix")]
+    public void Resolve_AcceptedPrefixUnusable_SaysWhy(string prefix, string expected)
+    {
+        LightTunnelException exception = Fails(LightTunnelError.InvalidAddress, Client with { AcceptPrefix = ["10.2.0.0/24", prefix] });
+        Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Resolve_AdvertisedEndpoints_AreAtMostFourAndNeverTheAddressInTheTunnel()
     {
         Fails(LightTunnelError.InvalidOption, Client with { AdvertiseEndpoint = [.. Enumerable.Range(1, 5).Select(port => $"192.0.2.1:{port}")] });

@@ -37,7 +37,7 @@ internal sealed class FakeEngine : ITunnelEngine
     {
         Remember(
             settings, ("Invitation", settings.Invitation?.Reveal()), ("Server", settings.Server), ("ServerKey", settings.ServerKey), ("Address", settings.Address),
-            ("AdvertiseEndpoint", settings.AdvertiseEndpoint), ("AllowRelay", settings.AllowRelay), ("PathPolicy", settings.PathPolicy), ("PortMapping", settings.PortMapping));
+            ("AcceptPrefix", settings.AcceptPrefix), ("AdvertiseEndpoint", settings.AdvertiseEndpoint), ("AllowRelay", settings.AllowRelay), ("PathPolicy", settings.PathPolicy), ("PortMapping", settings.PortMapping));
         return StartAsync(settings, TunnelRole.Client, cancellationToken);
     }
 

@@ -122,10 +122,10 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        await shell.RunAsync("Connect-LtNetwork secret -AdvertiseEndpoint 203.0.113.4:9000, [2001:db8::4]:9000 -AllowRelay $false -PathPolicy RelayOnly -PortMapping $false");
+        await shell.RunAsync("Connect-LtNetwork secret -AcceptPrefix 10.1.0.0/24, fd00:1::/64 -AdvertiseEndpoint 203.0.113.4:9000, [2001:db8::4]:9000 -AllowRelay $false -PathPolicy RelayOnly -PortMapping $false");
 
         Assert.Equal(
-            "Invitation=secret\nAdvertiseEndpoint=203.0.113.4:9000,[2001:db8::4]:9000\nAllowRelay=False\nPathPolicy=RelayOnly\nPortMapping=False", await LastSettingsAsync(shell));
+            "Invitation=secret\nAcceptPrefix=10.1.0.0/24,fd00:1::/64\nAdvertiseEndpoint=203.0.113.4:9000,[2001:db8::4]:9000\nAllowRelay=False\nPathPolicy=RelayOnly\nPortMapping=False", await LastSettingsAsync(shell));
     }
 
     [Fact]

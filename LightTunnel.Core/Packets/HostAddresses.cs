@@ -1,0 +1,30 @@
+namespace LightTunnel.Packets;
+
+/// <summary>Which addresses a machine can have, and which prefixes a private network.</summary>
+internal static class HostAddresses
+{
+    /// <summary>Shortest prefixes that a network may have: shorter ones would swallow the internet.</summary>
+    private const int MinimumIPv4PrefixLength = 8;
+    private const int MinimumIPv6PrefixLength = 16;
+
+    /// <summary>Why no host of a network can have an address, as the end of a sentence ("is a loopback address"); null when one can.</summary>
+    public static string? WhyUnusable(TunnelAddress address)
+    {
+        byte first = (byte)(address.Bits >> 120);
+        return !address.IsSpecified || (address.IsIPv4 && first == 0) ? "is not the address of a host"
+            : address.IsIPv4 ? first switch
+            {
+                127 => "is a loopback address",
+                >= 224 and < 240 => "is a multicast address",
+                >= 240 => "is a broadcast or reserved address",
+                _ => address.Bits >> 112 == 0xA9FE ? "is a link-local address" : null,
+            }
+            : address.Bits == UInt128.One ? "is a loopback address"
+            : first == 0xFF ? "is a multicast address"
+            : address.Bits >> 118 == 0x3FA ? "is a link-local address"
+            : null;
+    }
+
+    /// <summary>True when the prefix is so short that a network of it would take addresses of the internet.</summary>
+    public static bool IsTooShort(IpPrefix prefix) => prefix.Length < (prefix.Network.IsIPv4 ? MinimumIPv4PrefixLength : MinimumIPv6PrefixLength);
+}
