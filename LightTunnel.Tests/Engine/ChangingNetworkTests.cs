@@ -216,8 +216,8 @@ public sealed class ChangingNetworkTests : IDisposable
     public void ReinstalledServer_WithAnotherNetwork_GivesItsAddresses()
     {
         SimulatedNode server = _network.StartServer();
-        SimulatedNode alice = Join("alice");
-        SimulatedNode bob = Join("bob");
+        SimulatedNode alice = JoinEither("alice");
+        SimulatedNode bob = JoinEither("bob");
         Reach(alice, bob);
         _network.Stop(server);
         _network.ForgetSaved();
@@ -236,8 +236,8 @@ public sealed class ChangingNetworkTests : IDisposable
     public void ReinstalledServer_WithAnotherNetwork_ButItsState_GivesItsAddresses()
     {
         SimulatedNode server = _network.StartServer();
-        SimulatedNode alice = Join("alice");
-        SimulatedNode bob = Join("bob");
+        SimulatedNode alice = JoinEither("alice");
+        SimulatedNode bob = JoinEither("bob");
         _network.Stop(server);
         server = _network.StartServer(null, "10.99.0.1/16");
         Assert.True(_network.RunUntil(() => alice.IsUp && bob.IsUp, Later));
@@ -333,6 +333,15 @@ public sealed class ChangingNetworkTests : IDisposable
         _cut.UnionWith(nodes.Select(node => node.Host));
         _network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
             !_cut.Contains(from.Address.ToString()) && !_cut.Contains(to.Address.ToString());
+    }
+
+    /// <summary>Joins as somebody who has agreed to the network's prefix and to the one that it gets.</summary>
+    private SimulatedNode JoinEither(string name)
+    {
+        SimulatedNode node = _network.AddClient(
+            name, change: options => options with { AgreedPrefixes = [new(TunnelAddress.FromIPv4(0x0A00_0000), 24), new(TunnelAddress.FromIPv4(0x0A63_0000), 16)] });
+        Assert.True(_network.RunUntil(() => node.IsUp, Later));
+        return node;
     }
 
     private SimulatedNode Join(string name)
