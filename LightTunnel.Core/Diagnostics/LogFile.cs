@@ -10,12 +10,19 @@ namespace LightTunnel.Diagnostics;
 internal static class LogFile
 {
     private const long MaximumLength = 10_000_000;
+    private const long MaximumSecurityLength = 1_000_000;
     private const int RetainedFiles = 7;
     private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
+    /// <summary>Adds a file that only grows too large, never too old, to a logger.</summary>
+    /// <exception cref="LightTunnelException">FileAccess.</exception>
+    public static void ConfigureSecurity(LoggerConfiguration configuration, string path) => Configure(configuration, path, MaximumSecurityLength, RollingInterval.Infinite);
+
     /// <summary>Adds the file to a logger, after proof that it can be written.</summary>
     /// <exception cref="LightTunnelException">FileAccess.</exception>
-    public static void Configure(LoggerConfiguration configuration, string path)
+    public static void Configure(LoggerConfiguration configuration, string path) => Configure(configuration, path, MaximumLength, RollingInterval.Day);
+
+    private static void Configure(LoggerConfiguration configuration, string path, long maximumLength, RollingInterval interval)
     {
         try
         {
@@ -27,8 +34,8 @@ internal static class LogFile
             configuration.WriteTo.File(
                 new Formatter(),
                 fullPath,
-                fileSizeLimitBytes: MaximumLength,
-                rollingInterval: RollingInterval.Day,
+                fileSizeLimitBytes: maximumLength,
+                rollingInterval: interval,
                 rollOnFileSizeLimit: true,
                 retainedFileCountLimit: RetainedFiles,
                 hooks: new OwnerOnly());

@@ -18,14 +18,17 @@ internal sealed class TunnelLog : IDisposable
     private readonly LoggingLevelSwitch _level;
     private readonly LogRing _ring;
     private readonly Logger _logger;
+    private readonly LogCollapser _collapser;
+    private readonly SecurityLog _security;
 
     /// <param name="tunnel">Name of the tunnel.</param>
     /// <param name="time">Gives each entry its time.</param>
     /// <param name="minimumLevel">Least important level that is logged.</param>
     /// <param name="path">File to log to, rolled daily and at 10 MB, of which 7 are kept; null for none.</param>
     /// <param name="capacity">Entries kept in memory.</param>
+    /// <param name="securityPath">File for what matters for security; null for none.</param>
     /// <exception cref="LightTunnelException">FileAccess: the file cannot be written.</exception>
-    public TunnelLog(string tunnel, TimeProvider time, LogLevel minimumLevel = LogLevel.Information, string? path = null, int capacity = DefaultCapacity)
+    public TunnelLog(string tunnel, TimeProvider time, LogLevel minimumLevel = LogLevel.Information, string? path = null, int capacity = DefaultCapacity, string? securityPath = null)
     {
         ArgumentNullException.ThrowIfNull(time);
         Tunnel = tunnel;
@@ -35,6 +38,8 @@ internal sealed class TunnelLog : IDisposable
         LoggerConfiguration configuration = new LoggerConfiguration().MinimumLevel.ControlledBy(_level).WriteTo.Sink(_ring);
         if (path is not null)
             LogFile.Configure(configuration, path);
+        _security = new SecurityLog(tunnel, time, securityPath);
+        _collapser = new LogCollapser(time);
         _logger = configuration.CreateLogger();
     }
 
@@ -70,17 +75,36 @@ internal sealed class TunnelLog : IDisposable
     /// <param name="values">The template's values in order; never a secret.</param>
     public void Write(LogLevel level, Exception? exception, string template, params ReadOnlySpan<object?> values)
     {
-        if (!IsEnabled(level) || !_logger.BindMessageTemplate(template, values.ToArray(), out MessageTemplate? parsed, out IEnumerable<LogEventProperty>? properties))
+        if (!IsEnabled(level))
             return;
-        _logger.Write(new LogEvent(_time.GetLocalNow(), ToSerilog(level), exception, parsed, properties));
+        WriteCollapsed();
+        object?[] all = values.ToArray();
+        if (_collapser.TryTake(level, template, all))
+            WriteNow(level, exception, template, all);
     }
+
+    /// <summary>Writes a warning that matters for security, also to the log that keeps these apart.</summary>
+    /// <param name="kind">What it tells of.</param>
+    /// <param name="subject">What it is about: a name, a key, an address.</param>
+    /// <param name="message">The line; never a secret.</param>
+    public void Security(SecurityEvent kind, string subject, string message)
+    {
+        _security.Write(kind, subject, message);
+        Warning("{Message}", message);
+    }
+
+    /// <summary>What matters for security, oldest first: entries after <paramref name="afterSequence"/> (0 for all), of those the last <paramref name="tail"/>.</summary>
+    public IReadOnlyList<LogEntry> ReadSecurity(long afterSequence = 0, int tail = int.MaxValue) => _security.Entries.Read(afterSequence, tail: tail);
 
     /// <summary>
     /// Entries in memory, oldest first: those after <paramref name="afterSequence"/> (0 for all), of <paramref name="minimumLevel"/> or above, and of
     /// those the last <paramref name="tail"/>.
     /// </summary>
-    public IReadOnlyList<LogEntry> Read(long afterSequence = 0, LogLevel minimumLevel = LogLevel.Debug, int tail = int.MaxValue) =>
-        _ring.Entries.Read(afterSequence, entry => entry.Level >= minimumLevel, tail);
+    public IReadOnlyList<LogEntry> Read(long afterSequence = 0, LogLevel minimumLevel = LogLevel.Debug, int tail = int.MaxValue)
+    {
+        WriteCollapsed();
+        return _ring.Entries.Read(afterSequence, entry => entry.Level >= minimumLevel, tail);
+    }
 
     /// <summary>Like <see cref="Read"/>, but waits until there is at least one such entry; empty once the log is completed.</summary>
     public Task<IReadOnlyList<LogEntry>> WaitAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
@@ -90,7 +114,24 @@ internal sealed class TunnelLog : IDisposable
     public void Dispose()
     {
         _logger.Dispose();
+        _security.Dispose();
         _ring.Entries.Complete();
+    }
+
+    private void WriteNow(LogLevel level, Exception? exception, string template, object?[] values)
+    {
+        if (_logger.BindMessageTemplate(template, values, out MessageTemplate? parsed, out IEnumerable<LogEventProperty>? properties))
+            _logger.Write(new LogEvent(_time.GetLocalNow(), ToSerilog(level), exception, parsed, properties));
+    }
+
+    private void WriteCollapsed()
+    {
+        foreach ((LogLevel level, string template, string subject, int count) in _collapser.TakeEnded())
+        {
+            WriteNow(
+                level, null, "… {Count} more like this in {Seconds} s: {Kind} ({Subject})",
+                [count.ToString("N0", CultureInfo.InvariantCulture), (int)LogCollapser.Interval.TotalSeconds, template, subject]);
+        }
     }
 
     internal static LogEventLevel ToSerilog(LogLevel level) => level switch

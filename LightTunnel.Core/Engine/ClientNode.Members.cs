@@ -1,3 +1,4 @@
+using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
@@ -8,6 +9,8 @@ namespace LightTunnel.Engine;
 /// <summary>The part of a client that deals with other members: whom it knows, links with them, and the paths that these take.</summary>
 internal sealed partial class ClientNode : IDirectPathsHost
 {
+    private readonly KnownKeys _keys = new();
+
     /// <summary>The path policies of single members.</summary>
     public PeerPolicies Policies { get; init; } = PeerPolicies.Forgotten();
 
@@ -122,8 +125,12 @@ internal sealed partial class ClientNode : IDirectPathsHost
 
     private void OnDirectory(DirectoryMessage told)
     {
-        DirectoryMessage page = _prefixes.Filter(told, outside => Log.Warning(
-            "The server lists {Member} with {Addresses}, outside of the network: such members are ignored", outside.Name, string.Join(", ", outside.Addresses)));
+        DirectoryMessage page = _prefixes.Filter(told, outside => Log.Security(
+            SecurityEvent.PrefixRefused, outside.Name,
+            $"The server lists {outside.Name} with {string.Join(", ", outside.Addresses)}, outside of the network: such members are ignored"));
+        _keys.Look(page, (member, before) => Log.Security(
+            SecurityEvent.KeyChanged, member.Addresses[0].ToString(),
+            $"The key of {member.Name} ({member.Addresses[0]}) is {member.PublicKey} now, and was {before}: another machine, or somebody in between"));
         Take(page);
         OnSearched(page);
         foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())

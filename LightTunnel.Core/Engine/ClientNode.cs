@@ -68,7 +68,7 @@ internal sealed partial class ClientNode : Node
         _paths = new DirectPaths(options, identity, addresses, _members, services, this);
         _addressWatch = addresses.Watch(() => Post(() => OnNetworkChanged(isCertain: false)));
         // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
-        _server = new Peer(options.ServerKey, Time) { IsServer = true, Name = "server", PreferredSuite = CipherSuite.Aegis256 };
+        _server = new Peer(options.ServerKey, Time) { IsServer = true, Frames = FrameIntake.ForServer(Time), Name = "server", PreferredSuite = CipherSuite.Aegis256 };
         Link link = Links.Add(options.ServerKey, options.NetworkKey);
         link.Owner = _server;
         _server.Link = link;
@@ -386,6 +386,7 @@ internal sealed partial class ClientNode : Node
 
         if (_prefixes.Take(registered) is { } refusal)
         {
+            Log.Security(SecurityEvent.PrefixRefused, _server.Key.ToString(), refusal.Message);
             Fail(refusal);
             return;
         }

@@ -25,7 +25,8 @@ internal enum InboxKind
 }
 
 /// <summary>One thing for the control loop to do. The bytes are rented and go back when it is done.</summary>
-internal readonly record struct InboxItem(InboxKind Kind, byte[]? Buffer, int Length, PathAddress Source = default, Link? Link = null, Peer? Peer = null)
+internal readonly record struct InboxItem(InboxKind Kind, byte[]? Buffer, int Length, PathAddress Source = default, Link? Link = null, Peer? Peer = null,
+    FrameIntake? Intake = null)
 {
     /// <summary>The bytes handed over.</summary>
     public ReadOnlySpan<byte> Bytes => Buffer.AsSpan(0, Length);
@@ -41,7 +42,8 @@ internal sealed class Inbox(int capacity, Action wake)
     private int _count;
 
     /// <summary>Copies the bytes and queues them; false when the inbox is full.</summary>
-    public bool TryPost(InboxKind kind, ReadOnlySpan<byte> bytes, PathAddress source = default, Link? link = null, Peer? peer = null)
+    public bool TryPost(InboxKind kind, ReadOnlySpan<byte> bytes, PathAddress source = default, Link? link = null, Peer? peer = null,
+        FrameIntake? intake = null)
     {
         if (Interlocked.Increment(ref _count) > capacity)
         {
@@ -56,7 +58,7 @@ internal sealed class Inbox(int capacity, Action wake)
             bytes.CopyTo(buffer);
         }
 
-        _items.Enqueue(new InboxItem(kind, buffer, bytes.Length, source, link, peer));
+        _items.Enqueue(new InboxItem(kind, buffer, bytes.Length, source, link, peer, intake));
         wake();
         return true;
     }
@@ -68,6 +70,7 @@ internal sealed class Inbox(int capacity, Action wake)
     public void Return(in InboxItem item)
     {
         Interlocked.Decrement(ref _count);
+        item.Intake?.Release();
         if (item.Buffer is { } buffer)
             ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
     }

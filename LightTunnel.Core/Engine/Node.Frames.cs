@@ -1,3 +1,4 @@
+using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
@@ -79,6 +80,13 @@ internal abstract partial class Node
             Links.RunTimers(); // Its first message under new keys: the link tells of itself there.
         if (link.IsRemoved || link.Owner is not Peer peer || !ControlFrame.TryRead(content, out ControlFrame frame))
             return;
+
+        if (peer.Frames.TakeRefused() is > 0 and var refused)
+        {
+            Log.Security(
+                SecurityEvent.Flood, peer.Key.ToString(),
+                $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {link.Path.Endpoint} sends more control messages than are worked off: {refused:N0} were dropped");
+        }
 
         switch (frame.Kind)
         {

@@ -49,6 +49,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
     private static readonly TimeSpan LinkAsleepAfter = TimeSpan.FromSeconds(60);
 
     private readonly Inbox _inbox;
+    private readonly FrameIntake _newcomersFrames;
     private readonly ConcurrentQueue<Action> _commands = new();
     private readonly DeadlineQueue _timers = new();
     private readonly RateLimiter _icmpLimiter;
@@ -67,6 +68,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
         NetworkKey = networkKey;
         PreferredSuite = cipher == CipherPolicy.Auto && services.HasAesInstructions ? CipherSuite.Aegis256 : CipherSuite.WireGuard;
         _inbox = new Inbox(InboxCapacity, Wake);
+        _newcomersFrames = FrameIntake.ForNewcomers(services.Time);
         _icmpLimiter = new RateLimiter(services.Time, TimeSpan.FromMilliseconds(10), burst: 50);
         _ownDestinationLimiter = new RateLimiter(services.Time, TimeSpan.FromSeconds(10));
         _trafficPauseTicks = Ticks(TrafficPause);
@@ -202,8 +204,16 @@ internal abstract partial class Node : ILinkHost, IDisposable
     public bool TryPostProbe(ReadOnlySpan<byte> datagram, in PathAddress source) => _inbox.TryPost(InboxKind.Probe, datagram, source);
 
     /// <summary>Hands a decrypted control frame, without what is only padding, to the control loop; false when it has too much to do.</summary>
-    public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame) =>
-        _inbox.TryPost(InboxKind.ControlFrame, frame[..Math.Min(frame.Length, LongestControlDatagram)], link: link);
+    public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame)
+    {
+        FrameIntake intake = (link.Owner as Peer)?.Frames ?? _newcomersFrames;
+        if (!intake.TryTake(Timestamp))
+            return false;
+        if (_inbox.TryPost(InboxKind.ControlFrame, frame[..Math.Min(frame.Length, LongestControlDatagram)], link: link, intake: intake))
+            return true;
+        intake.Release();
+        return false;
+    }
 
     /// <summary>Hands a packet over until its peer's link is there; false when too many wait already.</summary>
     public bool TryStage(Peer peer, ReadOnlySpan<byte> packet)

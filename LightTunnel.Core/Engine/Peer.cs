@@ -28,6 +28,8 @@ internal sealed class Peer : IScheduled
     public Peer(in PublicKey key, TimeProvider time)
     {
         Key = key;
+        Frames = FrameIntake.ForMember(time);
+        Registrations = new RateLimiter(time, TimeSpan.FromSeconds(2), burst: 8);
         Monitor = new PathMonitor(time);
         PathMtu = new PeerMtu(time, TunnelOptions.DefaultMtu);
         Updated = time.GetUtcNow();
@@ -36,6 +38,12 @@ internal sealed class Peer : IScheduled
 
     /// <summary>The peer's public key.</summary>
     public PublicKey Key { get; }
+
+    /// <summary>What of the peer's control frames is taken; of its own for the network's server. Read by data threads.</summary>
+    public FrameIntake Frames { get; init; }
+
+    /// <summary>Server: when the peer may register: 8 times at once, and once more each 2 s, as each costs all others a look.</summary>
+    public RateLimiter Registrations { get; }
 
     /// <summary>Id that relay headers carry, 0 until the server gave one.</summary>
     public uint MemberId { get; set; }

@@ -187,6 +187,13 @@ internal sealed class ServerNode : Node
                 return;
             }
 
+            // Who registers in a loop is told nothing: its next attempt is in some seconds, as for a frame that was lost.
+            if (!peer.Registrations.TryTake(Timestamp))
+            {
+                NoteRegistrationFlood(peer);
+                return;
+            }
+
             EndSession(peer);
             session = peer.Session = NewSession(peer, frame.Conversation);
         }
@@ -268,6 +275,9 @@ internal sealed class ServerNode : Node
     {
         switch (message)
         {
+            case RegisterMessage when peer.Session!.Registered && !peer.Registrations.TryTake(Timestamp):
+                NoteRegistrationFlood(peer);
+                break;
             case RegisterMessage register:
                 Register(peer, register);
                 break;
@@ -351,9 +361,14 @@ internal sealed class ServerNode : Node
 
     private void Refuse(Peer peer, RegisterMessage register, RefusedMessage refusal)
     {
-        Log.Warning("Client {Client} from {Endpoint} was refused: {Reason}. {Text}", register.Name, peer.Path.Endpoint, refusal.Reason, refusal.Text);
+        Log.Security(
+            SecurityEvent.Refused, peer.Key.ToString(),
+            $"Client {register.Name} from {peer.Path.Endpoint} was refused: {refusal.Reason}. {refusal.Text}");
         peer.Session!.Send(refusal);
     }
+
+    private void NoteRegistrationFlood(Peer peer) => Log.Security(
+        SecurityEvent.Flood, peer.Key.ToString(), $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {peer.Path.Endpoint} registers again and again");
 
     private void SetOnline(Peer peer)
     {

@@ -25,6 +25,8 @@ internal interface IControlService
 
     Task<IReadOnlyList<LogEntry>> ReadLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken);
 
+    Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(string tunnel, int tail, CancellationToken cancellationToken);
+
     Task<IReadOnlyList<LogEntry>> WaitForLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(string tunnel, long afterSequence, int tail, CancellationToken cancellationToken);

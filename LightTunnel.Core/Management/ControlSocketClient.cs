@@ -138,6 +138,10 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
             nameof(IControlService.ReadLogAsync), [afterSequence, minimumLevel, tail], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(int tail, CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<LogEntry>>(nameof(IControlService.ReadSecurityLogAsync), [tail], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
         UntilStoppedAsync<LogEntry>(nameof(IControlService.WaitForLogAsync), [afterSequence, minimumLevel], cancellationToken);
 

@@ -110,6 +110,9 @@ internal sealed class ControlSocketServer : IDisposable
             string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.ReadLogAsync(afterSequence, minimumLevel, tail, cancellationToken));
 
+        public Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(string tunnel, int tail, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.ReadSecurityLogAsync(tail, cancellationToken));
+
         public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(
             string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.WaitForLogAsync(afterSequence, minimumLevel, cancellationToken));

@@ -44,6 +44,9 @@ public interface ITunnelHandle
     /// </summary>
     Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken);
 
+    /// <summary>What matters for security, kept apart so that nothing else pushes it out: the last <paramref name="tail"/> entries, oldest first.</summary>
+    Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(int tail, CancellationToken cancellationToken);
+
     /// <summary>Like <see cref="ReadLogAsync"/>, but waits until there is at least one such entry or the tunnel stops (then empty).</summary>
     Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
 

@@ -132,9 +132,13 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         return Convert.FromBase64String(key.Reveal());
     }
 
+    /// <summary>Beside the log, or in the state folder when there is none.</summary>
+    private static string SecurityPathOf(TunnelOptions options) =>
+        options.LogPath is { } log ? Path.ChangeExtension(log, ".security.log") : Path.Combine(options.StatePath, "security.log");
+
     private NodeServices OpenServices(TunnelOptions options, Undo undo)
     {
-        TunnelLog log = undo.Add(new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath));
+        TunnelLog log = undo.Add(new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath, securityPath: SecurityPathOf(options)));
         IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort, options.DataPath));
         // A queue more than the socket has would bring nothing.
         ITunDevice tun = undo.Add(environment.TunDevices.Create(options.InterfaceName, options.DataPath with { Queues = transport.Queues }));

@@ -67,6 +67,10 @@ internal sealed class LocalTunnel : ITunnelHandle
         Task.FromResult(_tunnel.Services.Log.Read(afterSequence, minimumLevel, tail));
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(int tail, CancellationToken cancellationToken) =>
+        Task.FromResult(_tunnel.Services.Log.ReadSecurity(tail: tail));
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
         _tunnel.Services.Log.WaitAsync(afterSequence, minimumLevel, cancellationToken);
 

@@ -7,6 +7,7 @@ namespace LightTunnel;
 /// <summary>Shows what tunnels of this machine have logged.</summary>
 /// <remarks>
 /// <para>Each tunnel keeps its latest entries in memory, whether or not it also logs to a file (-LogPath of Start-LtServer and Connect-LtNetwork). Entries of several tunnels are shown in the order of their time.</para>
+/// <para>What matters for security - refusals, changed keys, floods, refused prefixes - is kept in a log of its own as well, so little of each kind that no flood erases the rest: -Security shows it. It is also written to a file, security.log beside the log file (name.security.log), or in the state folder when there is none.</para>
 /// <para>With -Follow the command goes on showing new entries until Ctrl+C, or until the tunnels have stopped.</para>
 /// </remarks>
 /// <example>
@@ -23,6 +24,17 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Get-LtLog laptop -Level Warning -Tail 0 -Follow</code>
 /// <para>Waits for new warnings and errors of one tunnel.</para>
+/// </example>
+/// <example>
+/// <code>PS> Get-LtLog -Security -Tail 1
+///
+/// Time         Level       Message
+/// ----         -----       -------
+/// 10:00:00.120 Warning     KeyChanged: The key of nas (10.0.0.20) is mKOqHxc0ggLc
+///                          S6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg= now, and was s+xEZ2ns
+///                          fyaNB1Bb0hLhUC/Kxd6Cm4CZsTDR9lPUV3o=: another machine,
+///                          or somebody in between</code>
+/// <para>Shows the last thing that mattered for security.</para>
 /// </example>
 [Cmdlet(VerbsCommon.Get, "LtLog", DefaultParameterSetName = "Name")]
 [OutputType(typeof(LtLogEntry))]
@@ -55,15 +67,26 @@ public sealed class GetLtLogCommand : LtCommand
     [Alias("Wait")]
     public SwitchParameter Follow { get; set; }
 
+    /// <summary>Shows only what matters for security, which is kept for longer. It cannot be followed: -Follow -Level Warning shows such entries as well.</summary>
+    [Parameter]
+    public SwitchParameter Security { get; set; }
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
+        if (Security && Follow)
+        {
+            ThrowTerminatingError(ErrorRecords.From(
+                new LightTunnelException(LightTunnelError.InvalidOption, "-Security cannot be followed.", "Use -Follow -Level Warning, which shows such entries as well."), null));
+        }
+
+        bool security = Security.IsPresent;
         (string[]? names, LtTunnel? tunnel, int tail, var level, bool follow) = (Name, InputObject, Tail, (LogLevel)Level, Follow.IsPresent);
         Run(async (output, cancellationToken) =>
         {
             IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(output, null, names, tunnel, cancellationToken).ConfigureAwait(false);
             IReadOnlyList<Shown> all = await TunnelFinder.AskAllAsync<Shown>(output, tunnels, async handle =>
-                [await ReadAsync(handle, level, tail, cancellationToken).ConfigureAwait(false)]).ConfigureAwait(false);
+                [await ReadAsync(handle, level, tail, security, cancellationToken).ConfigureAwait(false)]).ConfigureAwait(false);
             IEnumerable<LogEntry> entries = all.SelectMany(shown => shown.Entries).OrderBy(entry => entry.Time).ThenBy(entry => entry.Sequence);
             foreach (LogEntry entry in entries.TakeLast(tail))
                 output.WriteObject(new LtLogEntry(entry));
@@ -72,8 +95,11 @@ public sealed class GetLtLogCommand : LtCommand
         });
     }
 
-    private static async Task<Shown> ReadAsync(ITunnelHandle tunnel, LogLevel level, int tail, CancellationToken cancellationToken)
+    private static async Task<Shown> ReadAsync(ITunnelHandle tunnel, LogLevel level, int tail, bool security, CancellationToken cancellationToken)
     {
+        if (security)
+            return new Shown(tunnel, await tunnel.ReadSecurityLogAsync(tail, cancellationToken).ConfigureAwait(false), 0);
+
         // Where to follow from is asked first, so that no entry falls between.
         IReadOnlyList<LogEntry> newest = await tunnel.ReadLogAsync(0, LogLevel.Debug, 1, cancellationToken).ConfigureAwait(false);
         IReadOnlyList<LogEntry> entries = tail == 0 ? [] : await tunnel.ReadLogAsync(0, level, tail, cancellationToken).ConfigureAwait(false);

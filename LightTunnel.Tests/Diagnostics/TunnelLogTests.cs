@@ -101,7 +101,7 @@ public sealed class TunnelLogTests
             () =>
             {
                 for (int i = 0; i < 1000; i++)
-                    log.Information("{Thread}", thread);
+                    log.Information("{Line}", (thread * 1000) + i);
             },
             TestContext.Current.CancellationToken)));
         Assert.Equal(Enumerable.Range(1, 4000).Select(number => (long)number), log.Read().Select(entry => entry.Sequence));

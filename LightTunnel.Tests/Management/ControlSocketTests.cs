@@ -56,6 +56,9 @@ public sealed class ControlSocketTests : IDisposable
 
         Assert.Equal(["second"], (await remote.ReadLogAsync(0, LogLevel.Warning, 10, Token)).Select(entry => entry.Message));
         Assert.Equal(["second"], (await remote.ReadLogAsync(0, LogLevel.Debug, 1, Token)).Select(entry => entry.Message));
+        tunnel.Log(LogLevel.Warning, "Flood: one");
+        tunnel.Log(LogLevel.Warning, "Flood: two");
+        Assert.Equal(["Flood: two"], (await remote.ReadSecurityLogAsync(1, Token)).Select(entry => entry.Message));
 
         DateTimeOffset expires = DateTimeOffset.UtcNow.AddDays(1);
         InvitationText invitation = await remote.CreateInvitationAsync(["a.example:1"], expires, Token);

@@ -188,6 +188,9 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
         Answer(() => _log.Read(afterSequence, entry => entry.Level >= minimumLevel, tail));
 
+    public Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(int tail, CancellationToken cancellationToken) =>
+        Task.FromResult(_log.Read(0, entry => entry.Message.StartsWith("Flood:", StringComparison.Ordinal), tail));
+
     public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
         _log.WaitAsync(afterSequence, entry => entry.Level >= minimumLevel, cancellationToken);
 

@@ -1,0 +1,88 @@
+using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Tests.Simulation;
+using Xunit;
+
+namespace LightTunnel.Tests.Engine;
+
+/// <summary>A member that sends control messages without end costs the others nothing.</summary>
+public sealed class ControlFloodTests : IDisposable
+{
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
+
+    private readonly SimulatedNetwork _network = new() { IsDirectBlocked = true };
+
+    public void Dispose() => _network.Dispose();
+
+    [Fact]
+    public void RegisteringInALoop_IsCutOff_NamedInTheSecurityLog_AndOthersStayUp()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode mallory = _network.AddClient("mallory");
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp && mallory.IsUp, Soon));
+        int before = server.LogLines.Count(IsJoin);
+
+        for (uint round = 1; round <= 20; round++)
+        {
+            for (uint i = 0; i < 1000; i++)
+                SendRegister(server, mallory, (round * 10_000) + i + 1);
+            server.MarkReady();
+            _network.Run(TimeSpan.FromMilliseconds(100));
+        }
+
+        Assert.InRange(server.LogLines.Count(IsJoin) - before, 1, 16);
+        Assert.Contains(server.Log.ReadSecurity(), entry => entry.Message.StartsWith("Flood: mallory", StringComparison.Ordinal));
+        alice.Send(server.Address, "still here");
+        _network.Settle();
+        Assert.Equal(["still here"], server.TakeReceived());
+        Assert.Equal(TunnelState.Up, alice.Client.State);
+        Assert.Equal(0, alice.Client.Reconnects);
+
+        // Once it stops, it is a member like any other again.
+        Assert.True(_network.RunUntil(() => mallory.IsUp && server.Peer("mallory").Session is { Registered: true }, TimeSpan.FromMinutes(2)));
+
+        static bool IsJoin(string line) => line.StartsWith("Client mallory", StringComparison.Ordinal) && line.Contains("joined", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void FrameIntake_OneMembersFrames_AreASmallPartOfTheInbox()
+    {
+        var time = new VirtualTime();
+        FrameIntake intake = FrameIntake.ForMember(time);
+        long now = time.GetTimestamp();
+        int taken = Enumerable.Range(0, 100_000).Count(_ => intake.TryTake(now));
+        Assert.Equal(128, taken);
+        Assert.Equal(100_000 - 128, intake.TakeRefused());
+        Assert.Equal(0, intake.TakeRefused());
+        for (int i = 0; i < taken; i++)
+            intake.Release();
+        Assert.True(intake.TryTake(now));
+    }
+
+    [Fact]
+    public void ChangedKey_OfAMember_IsAWarningAndInTheSecurityLog()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        SimulatedNode nas = _network.AddClient("nas", "10.0.0.20");
+        Assert.True(_network.RunUntil(() => alice.IsUp && nas.IsUp && alice.Node.Peers.Any(peer => peer.Name == "nas"), Soon));
+        Assert.Empty(alice.Log.ReadSecurity());
+        _network.Kill(nas);
+        _network.Stop(server);
+        _network.ForgetSaved();
+        _network.StartServer();
+        _network.AddClient("nas", "10.0.0.20");
+
+        Assert.True(_network.RunUntil(
+            () => alice.Log.ReadSecurity().Any(entry => entry.Message.StartsWith("KeyChanged: The key of nas (10.0.0.20)", StringComparison.Ordinal)), TimeSpan.FromMinutes(2)));
+    }
+
+    private static void SendRegister(SimulatedNode server, SimulatedNode member, uint conversation)
+    {
+        byte[] message = ControlMessageCodec.Encode(new RegisterMessage { Name = member.Name });
+        byte[] frame = new byte[ControlFrame.MaximumLength];
+        int length = new ControlFrame(ControlFrameKind.Data, conversation, 1, message).Write(frame);
+        server.Node.TryPostControlFrame(server.Peer(member.Name).Link!, frame.AsSpan(0, length));
+    }
+}
