@@ -4,13 +4,24 @@ namespace LightTunnel.Configuration;
 
 /// <summary>
 /// Writes a node's changed state to its folder in the background, so that the control loop never waits for the disk. Changes that come faster than
-/// the disk takes them are written as one. Disposal writes the last change and zeroes the secrets.
+/// the disk takes them are written as one. A write that failed is tried again, more and more rarely, until it succeeds. Disposal writes the last
+/// change and zeroes the secrets.
 /// </summary>
-internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog log) : IDisposable
+/// <param name="store">The folder.</param>
+/// <param name="state">The state as it is there.</param>
+/// <param name="log">Told once when writing fails, and when it works again.</param>
+/// <param name="time">The clock; the system's when null.</param>
+internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog log, TimeProvider? time = null) : IDisposable
 {
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+
     private readonly Lock _gate = new();
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
+    private readonly CancellationTokenSource _stopping = new();
     private NodeState _state = state;
     private bool _changed;
+    private bool _failing;
     private Task _writer = Task.CompletedTask;
 
     /// <summary>Changes the state and has it written; any thread.</summary>
@@ -21,7 +32,7 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
             _state = change(_state);
             _changed = true;
             if (_writer.IsCompleted)
-                _writer = Task.Run(WriteChanges);
+                _writer = Task.Run(WriteChangesAsync);
         }
     }
 
@@ -31,12 +42,15 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
         Task writer;
         lock (_gate)
             writer = _writer;
+        _stopping.Cancel();
         writer.Wait();
         _state.Dispose();
+        _stopping.Dispose();
     }
 
-    private void WriteChanges()
+    private async Task WriteChangesAsync()
     {
+        TimeSpan pause = FirstPause;
         while (true)
         {
             NodeState next;
@@ -53,14 +67,38 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
                 next = _state;
             }
 
-            try
+            bool isLast = _stopping.IsCancellationRequested;
+            if (TrySave(next))
             {
-                store.Save(next);
+                pause = FirstPause;
+                continue;
             }
-            catch (LightTunnelException exception)
-            {
-                log.Error(exception, "The state could not be saved; addresses leased since then are lost at a restart");
-            }
+
+            if (isLast)
+                return; // There is nobody to wait for a disk that may never have room again.
+            lock (_gate)
+                _changed = true;
+            await Task.Delay(pause, _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
+        }
+    }
+
+    private bool TrySave(NodeState next)
+    {
+        try
+        {
+            store.Save(next);
+            if (_failing)
+                log.Information("The state is saved again");
+            _failing = false;
+            return true;
+        }
+        catch (LightTunnelException exception)
+        {
+            if (!_failing)
+                log.Error(exception, "The state could not be saved, which is tried again until it succeeds; what has changed since then is lost at a restart");
+            _failing = true;
+            return false;
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using LightTunnel.Packets;
 using LightTunnel.WireGuard;
 
@@ -127,7 +128,7 @@ internal sealed class Leases
             if (pool is null || !pool.IsUsable(address) || requested.Count(other => pool.Prefix.Contains(other)) > 1)
                 return Refuse(RefusalReason.AddressUnusable, $"{address} is not for members of {string.Join(" and ", _pools.Select(p => p.Prefix))}.");
             if (ByAddress(address) is { } owner && owner.PublicKey != key)
-                return Refuse(RefusalReason.AddressTaken, $"{address} belongs to {owner.Name}.");
+                return Refuse(RefusalReason.AddressTaken, $"{address} belongs to {owner.Name}, {Whereabouts(owner)}.");
         }
 
         Lease? evicted = null;
@@ -213,6 +214,11 @@ internal sealed class Leases
 
         return removed;
     }
+
+    /// <summary>Whether a member is there, for whoever wants its address.</summary>
+    private string Whereabouts(Lease lease) => IsOnline(lease.MemberId)
+        ? "which is online"
+        : string.Create(CultureInfo.InvariantCulture, $"offline since {lease.LastSeen.UtcDateTime:yyyy-MM-dd HH:mm} UTC");
 
     private static TunnelAddress? Wanted(AddressPool pool, Lease? current, IReadOnlyList<TunnelAddress> requested)
     {

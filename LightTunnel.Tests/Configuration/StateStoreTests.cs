@@ -22,6 +22,58 @@ public sealed class StateStoreTests : IDisposable
 
     private sealed class PowerCut : Exception;
 
+    [Fact]
+    public async Task Saver_DiskThatWasFull_IsTriedAgain_AndSaysSoOnce()
+    {
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        using var log = new TunnelLog("hub", time);
+        int attempts = 0;
+        bool isFull = true;
+        using StateStore store = StateStore.Open(_folder.Path, step =>
+        {
+            if (step != AtomicFileStep.Create)
+                return;
+            Interlocked.Increment(ref attempts);
+            if (Volatile.Read(ref isFull))
+                throw new IOException("No space left on device");
+        });
+        using (var saver = new StateSaver(store, ServerState(), log, time))
+        {
+            saver.Save(state => state with { NetworkName = "changed" });
+            for (int expected = 1; expected <= 4; expected++)
+            {
+                while (Volatile.Read(ref attempts) < expected)
+                {
+                    time.Advance(TimeSpan.FromSeconds(1));
+                    await Task.Delay(5, TestContext.Current.CancellationToken);
+                }
+            }
+
+            Volatile.Write(ref isFull, false);
+            while (!log.Read().Any(entry => entry.Message == "The state is saved again"))
+            {
+                time.Advance(TimeSpan.FromSeconds(1));
+                await Task.Delay(5, TestContext.Current.CancellationToken);
+            }
+
+            Assert.Single(log.Read(0, LogLevel.Error));
+            Assert.Equal("changed", store.Load(TunnelRole.Server)!.NetworkName);
+        }
+    }
+
+    [Fact]
+    public void Saver_DisposedWhileTheDiskIsFull_TriesOnceMoreAndEnds()
+    {
+        using var log = new TunnelLog("hub", TimeProvider.System);
+        using StateStore store = StateStore.Open(_folder.Path, step => throw new IOException("No space left on device"));
+        var saver = new StateSaver(store, ServerState(), log);
+        saver.Save(state => state with { NetworkName = "changed" });
+
+        saver.Dispose();
+
+        Assert.Single(log.Read(0, LogLevel.Error));
+    }
+
     private static NodeState ServerState(int seed = 1) => new()
     {
         Role = TunnelRole.Server,

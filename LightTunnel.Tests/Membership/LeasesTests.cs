@@ -141,6 +141,12 @@ public sealed class LeasesTests
         LeaseResult refused = leases.Acquire(Key(2), "b", [Address("10.0.0.20")], Start.AddDays(400));
         Assert.False(refused.Granted);
         Assert.Equal(RefusalReason.AddressTaken, refused.Refusal.Reason);
+        Assert.Contains(
+            string.Create(System.Globalization.CultureInfo.InvariantCulture, $"10.0.0.20 belongs to a, offline since {Start.UtcDateTime:yyyy-MM-dd HH:mm} UTC"),
+            refused.Refusal.Text, StringComparison.Ordinal);
+        leases.SetOnline(leases.ByKey(Key(1))!.MemberId, online: true, Start);
+        Assert.Contains("which is online", leases.Acquire(Key(2), "b", [Address("10.0.0.20")], Start).Refusal!.Text, StringComparison.Ordinal);
+        leases.SetOnline(leases.ByKey(Key(1))!.MemberId, online: false, Start);
         Assert.Null(leases.ByKey(Key(2)));
         Assert.Equal(Key(1), leases.ByAddress(Address("10.0.0.20"))!.PublicKey);
         Assert.Equal(["10.0.0.2"], Texts(leases.Acquire(Key(2), "b", [], Start)));
