@@ -10,6 +10,7 @@
     PowerShellVersion = '7.6'
     CompatiblePSEditions = @('Core')
     FormatsToProcess = @('LightTunnel.Format.ps1xml')
+    TypesToProcess = @('LightTunnel.Types.ps1xml')
     CmdletsToExport = @(
         'Connect-LtNetwork'
         'Disconnect-LtNetwork'

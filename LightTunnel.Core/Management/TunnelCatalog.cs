@@ -49,13 +49,23 @@ public static class TunnelCatalog
 
     /// <summary>What a configuration file says about a server, with the parameters over it.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read, or has an unknown or ill-typed key.</exception>
-    public static ServerSettings ReadServerSettings(string path, ServerSettings parameters) =>
-        SettingsResolver.Overlay(Engine.ReadServerSettings(path), parameters);
+    public static ServerSettings ReadServerSettings(string path, ServerSettings parameters, Action<string> warn)
+    {
+        ServerSettings file = Engine.ReadServerSettings(path);
+        if (file.NetworkKey is not null)
+            SecretFile.CheckMode(path, warn);
+        return SettingsResolver.Overlay(file, parameters);
+    }
 
     /// <summary>What a configuration file says about joining a network, with the parameters over it.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read, or has an unknown or ill-typed key.</exception>
-    public static ClientSettings ReadClientSettings(string path, ClientSettings parameters) =>
-        SettingsResolver.Overlay(Engine.ReadClientSettings(path), parameters);
+    public static ClientSettings ReadClientSettings(string path, ClientSettings parameters, Action<string> warn)
+    {
+        ClientSettings file = Engine.ReadClientSettings(path);
+        if (file.NetworkKey is not null || file.Invitation is not null)
+            SecretFile.CheckMode(path, warn);
+        return SettingsResolver.Overlay(file, parameters);
+    }
 
     /// <summary>Everything that is wrong with a configuration file, in the order of its lines; empty when nothing is.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read at all.</exception>

@@ -10,12 +10,12 @@ namespace LightTunnel;
 /// <summary>Joins this machine to a network.</summary>
 /// <remarks>
 /// <para>Creates a tunnel interface, registers with the server and gets an address in the network. The command returns when the server has admitted this machine, or fails with the reason.</para>
-/// <para>Everything needed is in an invitation, one line of text that the server's admin makes with New-LtInvitation. Without one, give -Server, -ServerKey and -NetworkKey, or a file with -ConfigurationPath.</para>
+/// <para>Everything needed is in an invitation, one line of text that the server's admin makes with New-LtInvitation. A session with a person at it asks for it when nothing is given, and does not show it. A line that is typed with the command stays in the history of the prompt, so answer the question, or use -InvitationPath. Instead of an invitation, give -Server, -ServerKey and -NetworkKey, or a file with -ConfigurationPath.</para>
 /// <para>The connection lives in the background of this PowerShell process until Disconnect-LtNetwork or until the process ends. When the server is lost the client tries again for ever; interface and address stay meanwhile.</para>
 /// <para>Needs root, or an elevated PowerShell on Windows.</para>
 /// </remarks>
 /// <example>
-/// <code>PS> Connect-LtNetwork -Invitation (Get-Content invitation.txt)
+/// <code>PS> Connect-LtNetwork -InvitationPath invitation.txt
 ///
 /// Name         State        Address            Server                Peers Uptime
 /// ----         -----        -------            ------                ----- ------
@@ -31,27 +31,32 @@ namespace LightTunnel;
 /// <code>PS> Connect-LtNetwork $text -ListenPort 9000 -AdvertiseEndpoint 203.0.113.4:9000 -PortMapping $false</code>
 /// <para>Joins from behind a router on which somebody has forwarded UDP port 9000 to this machine.</para>
 /// </example>
-[Cmdlet(VerbsCommunications.Connect, "LtNetwork", DefaultParameterSetName = "Invitation", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
+[Cmdlet(VerbsCommunications.Connect, "LtNetwork", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(LtNetwork))]
 public sealed class ConnectLtNetworkCommand : StartCommand
 {
     /// <summary>The invitation's one line, as text or as a SecureString, or the object that New-LtInvitation returned. It is a secret: who has it may join.</summary>
-    [Parameter(Position = 0, ValueFromPipeline = true, ParameterSetName = "Invitation")]
+    [Parameter(Position = 0, ValueFromPipeline = true)]
     [SecretText]
     public SecureString? Invitation { get; set; }
 
+    /// <summary>File that holds the invitation. One that others than its owner may read gets a warning, one that everybody may write is refused.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? InvitationPath { get; set; }
+
     /// <summary>"host:port" at which the server is reached. Several may be given, the preferred one first; names are resolved anew at each attempt.</summary>
-    [Parameter(ParameterSetName = "Server")]
+    [Parameter]
     [ValidateNotNullOrEmpty]
     public string[]? Server { get; set; }
 
     /// <summary>The server's public key, 44 characters of base64: the PublicKey that Get-LtServer shows there.</summary>
-    [Parameter(ParameterSetName = "Server")]
+    [Parameter]
     [ValidateNotNullOrEmpty]
     public string? ServerKey { get; set; }
 
     /// <summary>The network's key, as text or as a SecureString. It is a secret: who has it may join.</summary>
-    [Parameter(ParameterSetName = "Server")]
+    [Parameter]
     [SecretText]
     public SecureString? NetworkKey { get; set; }
 
@@ -101,6 +106,24 @@ public sealed class ConnectLtNetworkCommand : StartCommand
     [Parameter]
     public bool PortMapping { get; set; }
 
+    /// <summary>Nothing: what stands on the command line without a parameter and is no invitation is refused without being shown.</summary>
+    [Parameter(ValueFromRemainingArguments = true, DontShow = true)]
+    public object[]? Remaining { get; set; }
+
+    /// <inheritdoc/>
+    protected override void BeginProcessing()
+    {
+        // Not left to PowerShell, which repeats such a value in its error: it may be the invitation.
+        if (Remaining is not { Length: > 0 } remaining)
+            return;
+        string? unknown = remaining.OfType<string>().FirstOrDefault(text => text.Length is > 1 and < 40 && text[0] == '-' && text.AsSpan(1).ContainsAnyExceptInRange('0', '9'));
+        ThrowTerminatingError(ErrorRecords.From(
+            unknown is null
+                ? new LightTunnelException(LightTunnelError.InvalidOption, "There is a value too many, which is not shown: it may be a secret.", "Give one invitation, and name all other parameters.")
+                : new LightTunnelException(LightTunnelError.InvalidOption, $"There is no parameter {unknown}.", "Get-Help Connect-LtNetwork -Full tells all parameters."),
+            null));
+    }
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
@@ -109,6 +132,8 @@ public sealed class ConnectLtNetworkCommand : StartCommand
         try
         {
             ClientSettings settings = ReadSettings();
+            WarnOfCommandLine("invitation", settings.Invitation, "Leave it out to be asked for it, or give -InvitationPath.");
+            WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out to be asked for it.");
             Start($"Network '{settings.Name ?? Environment.MachineName}'", token => TunnelCatalog.ConnectAsync(settings, token));
         }
         catch (LightTunnelException exception)
@@ -121,10 +146,10 @@ public sealed class ConnectLtNetworkCommand : StartCommand
     {
         ClientSettings parameters = StartSettings.Fill(this, new ClientSettings
         {
-            Invitation = SecretText.ToSecret(Invitation),
+            Invitation = ReadInvitation(),
             Server = Server,
             ServerKey = ServerKey,
-            NetworkKey = SecretText.ToSecret(NetworkKey),
+            NetworkKey = NetworkKey is null && ServerKey is not null && ConfigurationPath is null ? Ask("network key", "-NetworkKey") : SecretText.ToSecret(NetworkKey),
             Address = Address,
             AcceptPrefix = AcceptPrefix,
             ListenPort = Given(nameof(ListenPort), ListenPort),
@@ -133,6 +158,18 @@ public sealed class ConnectLtNetworkCommand : StartCommand
             PathPolicy = Given(nameof(PathPolicy), (PathPolicy)PathPolicy),
             PortMapping = Given(nameof(PortMapping), PortMapping),
         });
-        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path ? TunnelCatalog.ReadClientSettings(path, parameters) : parameters;
+        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path ? TunnelCatalog.ReadClientSettings(path, parameters, WriteWarning) : parameters;
+    }
+
+    private Secret? ReadInvitation()
+    {
+        if (Invitation is not null && InvitationPath is not null)
+            throw new LightTunnelException(LightTunnelError.InvalidOption, "-InvitationPath contradicts -Invitation.", "Give one of them.");
+        if (ResolvePath(InvitationPath, nameof(InvitationPath)) is { } path)
+            return SecretFile.ReadInvitation(path, WriteWarning);
+        if (Invitation is not null)
+            return SecretText.ToSecret(Invitation);
+        bool saidOtherwise = Server is not null || ServerKey is not null || NetworkKey is not null || ConfigurationPath is not null;
+        return saidOtherwise ? null : Ask("invitation", "-Invitation or -InvitationPath");
     }
 }

@@ -9,7 +9,7 @@ namespace LightTunnel;
 /// <summary>Makes an invitation to a network whose server runs on this machine.</summary>
 /// <remarks>
 /// <para>An invitation is one line of text with everything that Connect-LtNetwork needs: where the server is, its public key and the network's key. Who has it may join, so send it like a password.</para>
-/// <para>The object shows what may be shown. Its text, "$invitation" or Set-Content, is the line itself.</para>
+/// <para>The object shows what may be shown. Its text, "$invitation" or Set-Content, is the line itself. Jobs, Export-Clixml and ConvertTo-Json never carry the secret: a job that makes an invitation returns "$invitation".</para>
 /// </remarks>
 /// <example>
 /// <code>PS> New-LtInvitation -Endpoint vpn.example.org:9000 | Set-Content invitation.txt</code>
@@ -20,7 +20,7 @@ namespace LightTunnel;
 ///
 /// Network          Endpoints                Expires          Text
 /// -------          ---------                -------          ----
-/// office           {vpn.example.org:9000}   2026-05-08 10:00 (hidden, use .Text)</code>
+/// office           {vpn.example.org:9000}   2026-05-08 10:00 (hidden: "$inv")</code>
 /// <para>Makes an invitation that ends in a week. The table hides the secret text.</para>
 /// </example>
 [Cmdlet(VerbsCommon.New, "LtInvitation", DefaultParameterSetName = "Server")]

@@ -81,6 +81,7 @@ public sealed class StartLtServerCommand : StartCommand
         try
         {
             ServerSettings settings = ReadSettings();
+            WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out, or give a SecureString or what New-LtNetworkKey returned.");
             Start($"Server '{settings.Name ?? Environment.MachineName}'", token => TunnelCatalog.StartServerAsync(settings, token));
         }
         catch (LightTunnelException exception)
@@ -101,6 +102,6 @@ public sealed class StartLtServerCommand : StartCommand
             MaxClients = Given(nameof(MaxClients), MaxClients),
             ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent),
         });
-        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path ? TunnelCatalog.ReadServerSettings(path, parameters) : parameters;
+        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning) : parameters;
     }
 }

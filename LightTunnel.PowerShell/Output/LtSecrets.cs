@@ -1,4 +1,3 @@
-using System.Management.Automation;
 using System.Security;
 using LightTunnel.Configuration;
 using LightTunnel.Management;
@@ -6,23 +5,21 @@ using LightTunnel.Management;
 namespace LightTunnel;
 
 /// <summary>
-/// An invitation to a network. Its text, as a string or in a file, is the one line to send; tables and lists never show it.
+/// An invitation to a network. Its text, as a string or in a file, is the one line to send; tables, lists and serialization never show it.
 /// </summary>
 public sealed class LtInvitation
 {
+    private readonly Secret _text;
+
     internal LtInvitation(InvitationText invitation)
     {
-        Text = invitation.Text;
+        _text = new Secret(invitation.Text);
         Network = invitation.Network;
         Prefixes = [.. invitation.Prefixes];
         Endpoints = [.. invitation.Endpoints];
         ServerKey = invitation.ServerKey;
         Expires = invitation.Expires;
     }
-
-    /// <summary>The one line to send: a secret, for who holds it may join. Hidden, so that no view, not even "Format-List *", shows it.</summary>
-    [Hidden]
-    public string Text { get; }
 
     /// <summary>Name of the network.</summary>
     public string Network { get; }
@@ -39,8 +36,8 @@ public sealed class LtInvitation
     /// <summary>When the invitation ends, or null for never.</summary>
     public DateTimeOffset? Expires { get; }
 
-    /// <summary>The one line to send.</summary>
-    public override string ToString() => Text;
+    /// <summary>The one line to send: a secret, for who holds it may join.</summary>
+    public override string ToString() => _text.Reveal();
 }
 
 /// <summary>

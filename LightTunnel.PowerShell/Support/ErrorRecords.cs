@@ -1,14 +1,22 @@
 using System.Management.Automation;
+using System.Text.RegularExpressions;
 using LightTunnel.Diagnostics;
 
 namespace LightTunnel;
 
 /// <summary>Makes every error record of the module: the ErrorId is the name of the <see cref="LightTunnelError"/>.</summary>
-internal static class ErrorRecords
+internal static partial class ErrorRecords
 {
     public static ErrorRecord From(Exception exception, object? target)
     {
         LightTunnelException error = exception as LightTunnelException ?? Unexpected(exception);
+        // A value that was refused is named in its error; an invitation that stood in the wrong place must not be.
+        if (Invitation().IsMatch($"{error.Message} {error.Target} {target}"))
+        {
+            error = new LightTunnelException(error.Error, Invitation().Replace(error.Message, "lt1:(hidden)"), error.RecommendedAction);
+            target = null;
+        }
+
         return new ErrorRecord(error, error.Error.ToString(), CategoryOf(error.Error), error.Target ?? target)
         {
             ErrorDetails = new ErrorDetails(error.Message) { RecommendedAction = error.RecommendedAction },
@@ -37,6 +45,9 @@ internal static class ErrorRecords
         LightTunnelError.Stopped => ErrorCategory.InvalidOperation,
         _ => ErrorCategory.InvalidResult,
     };
+
+    [GeneratedRegex("lt[0-9]+:[A-Za-z0-9_-]{20,}", RegexOptions.IgnoreCase)]
+    private static partial Regex Invitation();
 
     private static LightTunnelException Unexpected(Exception exception) => new(
         LightTunnelError.Internal,

@@ -16,6 +16,8 @@ internal sealed class SecretTextAttribute : ArgumentTransformationAttribute
         return value switch
         {
             SecureString secret when secret.Length > 0 => secret,
+            string text when text.StartsWith(SecretText.NotCarried, StringComparison.Ordinal) => throw new ArgumentTransformationMetadataException(
+                "It came through a job, a remote session or a file, which do not carry secrets. Let the job return its text: \"$(New-LtInvitation)\"."),
             string text when !string.IsNullOrWhiteSpace(text) => SecretText.Protect(text.Trim()),
             LtInvitation or LtNetworkKey => SecretText.Protect(value.ToString()!),
             null or string or SecureString => throw new ArgumentTransformationMetadataException("It is empty. Give the secret as text or as a SecureString."),
@@ -27,6 +29,9 @@ internal sealed class SecretTextAttribute : ArgumentTransformationAttribute
 
 internal static class SecretText
 {
+    /// <summary>Beginning of what serialization keeps of a secret (LightTunnel.Types.ps1xml).</summary>
+    public const string NotCarried = "(secret not carried";
+
     public static SecureString Protect(string text)
     {
         var secret = new SecureString();

@@ -1,4 +1,6 @@
 using System.Management.Automation;
+using System.Management.Automation.Host;
+using System.Security;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Management;
@@ -84,6 +86,36 @@ public abstract class StartCommand : LtCommand
     /// <summary>The value of a parameter if it was given.</summary>
     internal T? Given<T>(string parameter, T value)
         where T : struct => MyInvocation.BoundParameters.ContainsKey(parameter) ? value : null;
+
+    /// <summary>Asks the person at the prompt for a secret, which is not shown.</summary>
+    /// <exception cref="LightTunnelException">InvalidOption: nobody can be asked, or nothing was answered.</exception>
+    private protected Secret Ask(string what, string parameters)
+    {
+        SecureString? answer = null;
+        try
+        {
+            // A console whose input is a file or a pipe would take a line of it, or end.
+            if (Host.Name != "ConsoleHost" || !Console.IsInputRedirected)
+            {
+                Host.UI.Write($"The {what} (not shown): ");
+                answer = Host.UI.ReadLineAsSecureString();
+            }
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or HostException or NotSupportedException or NotImplementedException or IOException)
+        {
+            // Nobody is there to be asked.
+        }
+
+        return answer is { Length: > 0 } ? SecretText.ToSecret(answer)! : throw new LightTunnelException(
+            LightTunnelError.InvalidOption, $"Nothing says which network to join: there is no {what}, and nobody who could be asked for it.", $"Give {parameters}, or -ConfigurationPath.");
+    }
+
+    /// <summary>Warns of a secret that was typed, or given to a process, as part of a command.</summary>
+    private protected void WarnOfCommandLine(string what, Secret? secret, string remedy)
+    {
+        if (secret?.Reveal() is { Length: > 20 } text && string.IsNullOrEmpty(MyInvocation.ScriptName) && MyInvocation.Line.Contains(text, StringComparison.Ordinal))
+            WriteWarning($"The {what} stands in the command itself, where the history and the list of processes keep it. {remedy}");
+    }
 
     /// <summary>Starts a tunnel within the time allowed, writes it, and stays with it if <see cref="Wait"/> says so.</summary>
     private protected void Start(string what, Func<CancellationToken, Task<ITunnelHandle>> start)

@@ -114,7 +114,7 @@ public sealed class WrongInputTests(RunningNetwork network)
     {
         await network.JoinAsync();
         ShellObject invitation = (await network.Server.Shell.InvokeAsync(
-            "New-LtInvitation -Expires ([DateTimeOffset]::UtcNow.AddSeconds(1)) | ForEach-Object { @{ Text = $_.Text; Expires = $_.Expires.ToString('yyyy-MM-dd HH:mm') } }",
+            "New-LtInvitation -Expires ([DateTimeOffset]::UtcNow.AddSeconds(1)) | ForEach-Object { @{ Text = $_.ToString(); Expires = $_.Expires.ToString('yyyy-MM-dd HH:mm') } }",
             cancellationToken: Token)).Single();
 
         // Until it has expired, the interface's name is what is wrong.

@@ -161,7 +161,7 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         ModuleShell shell = await EmptyAsync();
         shell.Serve(server);
 
-        ShellResult texts = await shell.RunAsync("$i = New-LtInvitation -Endpoint a.example:9000 -Expires ([DateTime]::Now.AddDays(7)); \"$i\"; $i.Text; $i.Network");
+        ShellResult texts = await shell.RunAsync("$i = New-LtInvitation -Endpoint a.example:9000 -Expires ([DateTime]::Now.AddDays(7)); \"$i\"; [string]$i; $i.Network");
         Assert.Equal([FakeTunnel.InvitationSecret, FakeTunnel.InvitationSecret, "office"], texts.Output.Select(item => item.ToString()));
         Assert.Equal((string[])["a.example:9000"], server.AskedForInvitation?.Endpoints);
         Assert.InRange(server.AskedForInvitation!.Value.Expires!.Value, DateTimeOffset.UtcNow.AddDays(6.9), DateTimeOffset.UtcNow.AddDays(7.1));
@@ -172,7 +172,7 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         Assert.DoesNotContain(FakeTunnel.InvitationSecret, mixed, StringComparison.Ordinal);
         Assert.Contains("a.example:9000", mixed, StringComparison.Ordinal);
         Assert.DoesNotContain((await shell.RunAsync("$i.psobject.Properties | ForEach-Object { $_.Name }")).Output, item => item.ToString() == "Text");
-        Assert.Contains("(hidden, use .Text)", await shell.ShowAsync("$i"), StringComparison.Ordinal);
+        Assert.Contains("(hidden: \"$inv\")", await shell.ShowAsync("$i"), StringComparison.Ordinal);
         Assert.Equal("office", (await shell.RunAsync("Get-LtServer | New-LtInvitation")).Single().Text("Network"));
     }
 

@@ -113,7 +113,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
     public Task Invitation() => ShowsAsync("New-LtInvitation", """
         Network          Endpoints                Expires          Text
         -------          ---------                -------          ----
-        office           {vpn.example.org:9000}   never            (hidden, use .Text)
+        office           {vpn.example.org:9000}   never            (hidden: "$inv")
         """);
 
     [Fact]

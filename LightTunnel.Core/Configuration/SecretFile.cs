@@ -1,0 +1,60 @@
+using System.Text;
+using LightTunnel.Diagnostics;
+
+namespace LightTunnel.Configuration;
+
+/// <summary>Files that hold a secret: an invitation's text, or settings with a key.</summary>
+public static class SecretFile
+{
+    /// <summary>Longest invitation file that is read, bytes; the text itself is far shorter.</summary>
+    private const int MaximumLength = 1 << 16;
+
+    private const UnixFileMode OthersRead = UnixFileMode.GroupRead | UnixFileMode.OtherRead;
+
+    /// <summary>The text of a file with an invitation. Not checked: who joins with it does that.</summary>
+    /// <exception cref="LightTunnelException">NotFound, or FileAccess: it cannot be read, or everybody may write it.</exception>
+    public static Secret ReadInvitation(string path, Action<string> warn)
+    {
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+            byte[] content = new byte[MaximumLength + 1];
+            int length = stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
+            if (length > MaximumLength)
+                throw new LightTunnelException(LightTunnelError.FileAccess, $"{path} is too long for an invitation.", "Check that it is the right file.") { Target = path };
+            CheckMode(path, warn);
+            using var reader = new StreamReader(new MemoryStream(content, 0, length), Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
+            return new Secret(reader.ReadToEnd().Trim());
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new LightTunnelException(LightTunnelError.NotFound, $"There is no file {path}.", "Check the path.", exception) { Target = path };
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.FileAccess, $"{path} could not be read: {exception.Message}", "Check the path and its permissions.", exception) { Target = path };
+        }
+    }
+
+    /// <summary>Warns when others than the owner may read the secret; refuses a file that everybody may write, as its content is anybody's.</summary>
+    /// <exception cref="LightTunnelException">FileAccess.</exception>
+    public static void CheckMode(string path, Action<string> warn)
+    {
+        if (OperatingSystem.IsWindows())
+            return;
+        UnixFileMode mode = File.GetUnixFileMode(path);
+        // A pipe or a terminal is nobody's file.
+        if (mode.HasFlag(UnixFileMode.OtherWrite) && File.Exists(path) && !IsStream(path))
+        {
+            throw new LightTunnelException(
+                LightTunnelError.FileAccess, $"Everybody on this machine may write {path}, which holds a secret.", $"See that it is what it should be, then chmod 600 {path}")
+            { Target = path };
+        }
+
+        if ((mode & OthersRead) != 0)
+            warn($"Others on this machine can read the secret in {path}. Remedy: chmod 600 {path}");
+    }
+
+    private static bool IsStream(string path) => path.StartsWith("/dev/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal);
+}
