@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using System.Security.AccessControl;
 using System.Security.Principal;
+using LightTunnel.Diagnostics;
 
 namespace LightTunnel.Configuration;
 
@@ -30,6 +31,9 @@ internal static partial class AtomicFile
     private const UnixFileMode OwnerFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const string TemporarySuffix = ".new";
+
+    /// <summary>Owns what Windows itself installed.</summary>
+    private const string TrustedInstaller = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
 
     /// <summary>Where the new content is prepared; a file that is left there by a crash means nothing.</summary>
     public static string TemporaryPath(string path) => path + TemporarySuffix;
@@ -65,11 +69,13 @@ internal static partial class AtomicFile
         FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
-    /// <summary>Opens a file to read and write, readable by its owner only from the moment it exists.</summary>
+    /// <summary>Opens a file to read and write, readable by its owner only from the moment it exists. On Linux a link is not followed.</summary>
     public static FileStream OpenOwned(string path, FileMode mode, FileShare share)
     {
         if (OperatingSystem.IsWindows())
             return OpenOwnedOnWindows(path, mode, share);
+        if (OperatingSystem.IsLinux())
+            return OwnedFile.Open(path, mode, isLocked: share == FileShare.None);
         return new FileStream(path, new FileStreamOptions
         {
             Mode = mode,
@@ -80,10 +86,36 @@ internal static partial class AtomicFile
         });
     }
 
-    /// <summary>Makes the folder, for its owner only. A folder that exists is closed to others if it is empty or has <paramref name="ownFile"/> in it.</summary>
+    /// <summary>Reads a file. On Linux a link is not followed.</summary>
+    /// <exception cref="FileNotFoundException">There is none.</exception>
+    public static byte[] Read(string path, int maximumLength)
+    {
+        using FileStream stream = OperatingSystem.IsLinux() ? OwnedFile.OpenToRead(path) : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        if (stream.Length > maximumLength)
+            throw new InvalidDataException($"{path} is too long.");
+        byte[] content = new byte[stream.Length];
+        stream.ReadExactly(content);
+        return content;
+    }
+
+    /// <summary>
+    /// Makes the folder, for its owner only. A folder that exists is closed to others if it is empty or has <paramref name="ownFile"/> in it; one that others
+    /// could have put something into is refused.
+    /// </summary>
+    /// <exception cref="LightTunnelException">FileAccess: others could have planted something there.</exception>
     public static void CreateOwnedFolder(string path, string ownFile)
     {
-        bool ours = !Directory.Exists(path) || File.Exists(Path.Combine(path, ownFile)) || !Directory.EnumerateFileSystemEntries(path).Any();
+        bool isEmpty = !Directory.Exists(path) || !Directory.EnumerateFileSystemEntries(path).Any();
+        if (!isEmpty)
+            TrustedFolder.Check(path, "state folder");
+        CloseFolder(path, isEmpty || File.Exists(Path.Combine(path, ownFile)));
+        TrustedFolder.Check(path, "state folder");
+        if (isEmpty && Directory.EnumerateFileSystemEntries(path).Any())
+            throw new IOException("somebody put something into it while it was made");
+    }
+
+    private static void CloseFolder(string path, bool ours)
+    {
         if (OperatingSystem.IsWindows())
         {
             CreateOwnedFolderOnWindows(path, ours);
@@ -127,9 +159,28 @@ internal static partial class AtomicFile
                 parent.Create();
             folder.Create(security);
         }
-        else if (ours)
+        else
         {
-            folder.SetAccessControl(security);
+            ThrowIfForeign(folder.Parent);
+            ThrowIfForeign(folder);
+            if (ours)
+                folder.SetAccessControl(security);
+        }
+    }
+
+    /// <summary>The owner of a folder may give everybody the right to write there, whatever its access list says now.</summary>
+    [SupportedOSPlatform("windows")]
+    private static void ThrowIfForeign(DirectoryInfo? folder)
+    {
+        if (folder is null)
+            return;
+        if (folder.GetAccessControl(AccessControlSections.Owner).GetOwner(typeof(SecurityIdentifier)) is SecurityIdentifier owner
+            && !Owners().Contains(owner) && owner.Value != TrustedInstaller)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.FileAccess,
+                $"The folder {folder.FullName} belongs to another user ({owner.Value}), who could put something of theirs in place of the state.",
+                "Choose a folder that belongs to this user or to Administrators.") { Target = folder.FullName };
         }
     }
 

@@ -59,7 +59,10 @@ internal sealed class StateStore : IDisposable
             FileStream lockFile = AtomicFile.OpenOwned(lockPath, FileMode.OpenOrCreate, FileShare.None);
             try
             {
-                using FileStream holder = AtomicFile.OpenOwned(Path.Combine(path, HolderName), FileMode.Create, FileShare.Read);
+                // What lies there under its name goes, whatever it is, and nothing is written through it.
+                string holderPath = Path.Combine(path, HolderName);
+                File.Delete(holderPath);
+                using FileStream holder = AtomicFile.OpenOwned(holderPath, FileMode.CreateNew, FileShare.Read);
                 holder.Write(Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)));
             }
             catch
@@ -91,9 +94,11 @@ internal sealed class StateStore : IDisposable
         byte[] content;
         try
         {
-            if (new FileInfo(FilePath) is { Exists: true, Length: > StateFile.MaximumLength })
-                throw StateFile.Damaged(FilePath, "it is too long", null);
-            content = File.ReadAllBytes(FilePath);
+            content = AtomicFile.Read(FilePath, StateFile.MaximumLength);
+        }
+        catch (InvalidDataException exception)
+        {
+            throw StateFile.Damaged(FilePath, "it is too long", exception);
         }
         catch (FileNotFoundException)
         {
@@ -144,7 +149,7 @@ internal sealed class StateStore : IDisposable
     /// <summary>Lets go of the folder.</summary>
     public void Dispose() => _lock.Dispose();
 
-    private static bool IsFileError(Exception exception) => exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException;
+    private static bool IsFileError(Exception exception) => exception is IOException or InvalidDataException or UnauthorizedAccessException or NotSupportedException or ArgumentException;
 
     /// <summary>EWOULDBLOCK of flock (11 on Linux, 35 on macOS), or ERROR_SHARING_VIOLATION on Windows.</summary>
     private static bool IsLocked(IOException exception) =>
@@ -155,7 +160,8 @@ internal sealed class StateStore : IDisposable
     {
         try
         {
-            string text = File.ReadAllText(Path.Combine(folder, HolderName));
+            const int LongestNumber = 20;
+            string text = Encoding.ASCII.GetString(AtomicFile.Read(Path.Combine(folder, HolderName), LongestNumber));
             return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int process) ? $" (process {process})" : string.Empty;
         }
         catch (Exception exception) when (IsFileError(exception))

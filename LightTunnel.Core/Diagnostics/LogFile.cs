@@ -29,7 +29,10 @@ internal static class LogFile
             string fullPath = Path.GetFullPath(path);
             if (Directory.Exists(fullPath) || Path.GetFileName(fullPath).Length == 0)
                 throw new IOException("it is a folder, not a file.");
-            Directory.CreateDirectory(Path.GetDirectoryName(fullPath)!);
+            string folder = Path.GetDirectoryName(fullPath)!;
+            Directory.CreateDirectory(folder);
+            TrustedFolder.Check(folder, "log folder");
+            ThrowIfLinked(folder, fullPath);
             Probe(fullPath);
             configuration.WriteTo.File(
                 new Formatter(),
@@ -58,13 +61,26 @@ internal static class LogFile
         File.Delete(probe);
     }
 
+    /// <summary>The sink opens by name and would follow a link, which nobody but an owner of the folder can have made; it is not what a log is.</summary>
+    private static void ThrowIfLinked(string folder, string fullPath)
+    {
+        string pattern = $"{Path.GetFileNameWithoutExtension(fullPath)}*{Path.GetExtension(fullPath)}";
+        if (new DirectoryInfo(folder).EnumerateFiles(pattern).FirstOrDefault(file => file.LinkTarget is not null) is { } link)
+            throw new IOException($"{link.FullName} is a symbolic link.");
+    }
+
     private sealed class OwnerOnly : Serilog.Sinks.File.FileLifecycleHooks
     {
         public override Stream OnFileOpened(string path, Stream underlyingStream, Encoding encoding)
         {
-            if (!OperatingSystem.IsWindows())
-                File.SetUnixFileMode(path, OwnerFile);
-            return underlyingStream;
+            if (!OperatingSystem.IsLinux())
+                return underlyingStream;
+
+            // By the file itself, not by its name again: links are not followed, and another user's file is not written.
+            underlyingStream.Dispose();
+            FileStream stream = OwnedFile.OpenToAppend(path);
+            File.SetUnixFileMode(stream.SafeFileHandle, OwnerFile);
+            return stream;
         }
     }
 

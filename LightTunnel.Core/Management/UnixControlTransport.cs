@@ -53,6 +53,9 @@ internal sealed class UnixControlTransport : ControlTransport
         try
         {
             var found = new List<int>();
+            if (!Directory.Exists(_namespaceFolder))
+                return [];
+            TrustedFolder.Check(_namespaceFolder, "folder for control sockets");
             foreach (string file in Directory.EnumerateFiles(_namespaceFolder, "*" + Extension))
             {
                 if (int.TryParse(Path.GetFileNameWithoutExtension(file), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
@@ -67,6 +70,11 @@ internal sealed class UnixControlTransport : ControlTransport
         }
         catch (DirectoryNotFoundException)
         {
+            return [];
+        }
+        catch (LightTunnelException exception)
+        {
+            warnings.Add($"Tunnels of other processes are not shown: {exception.Message}");
             return [];
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -142,7 +150,9 @@ internal sealed class UnixControlTransport : ControlTransport
         try
         {
             Directory.CreateDirectory(_baseFolder, OwnerOnlyFolder);
+            TrustedFolder.Check(_baseFolder, "folder for control sockets");
             Directory.CreateDirectory(_namespaceFolder, OwnerOnlyFolder);
+            TrustedFolder.Check(_namespaceFolder, "folder for control sockets");
             File.Delete(unpublished);
             socket.Bind(new UnixDomainSocketEndPoint(unpublished));
             File.SetUnixFileMode(unpublished, UnixFileMode.UserRead | UnixFileMode.UserWrite);
