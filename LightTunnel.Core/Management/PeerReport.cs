@@ -37,7 +37,11 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     {
         ForwardingTable table = node.Forwarding;
         TunnelAddress[] server = node.Peers.FirstOrDefault(peer => peer.IsServer)?.Addresses ?? [];
-        return [.. table.Routes.Where(route => route.Value.MemberId != 0).Select(route => Route(route.Key, route.Value, node.Via(route.Value)?.Addresses ?? server))];
+        return
+        [
+            .. table.Routes.Where(route => route.Value.MemberId != 0)
+                .Select(route => Route(route.Key, route.Value, node.Via(route.Value)?.Addresses ?? server, IsServerLost(node))),
+        ];
     }
 
     private PeerStatus Peer(Node node, Peer peer)
@@ -72,10 +76,11 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
         };
     }
 
-    private RouteStatus Route(IpPrefix destination, Peer peer, TunnelAddress[] relay)
+    private RouteStatus Route(IpPrefix destination, Peer peer, TunnelAddress[] relay, bool isServerLost)
     {
         RouteType type = peer.PathType switch
         {
+            PathType.Offline => RouteType.Offline,
             PathType.Lan or PathType.Direct => RouteType.Direct,
             PathType.Relay => RouteType.Relay,
             _ when peer.IsServer || relay.Length == 0 => RouteType.Direct,
@@ -86,20 +91,23 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Tunnel = tunnel,
             Destination = destination.ToString(),
             Type = type,
-            NextHop = NextHop(destination, type == RouteType.Direct ? peer.Addresses : relay),
+            NextHop = type == RouteType.Offline ? null : NextHop(destination, type == RouteType.Direct ? peer.Addresses : relay),
             Reason = DirectPaths.ReasonOf(peer),
             Peer = peer.Name,
             Endpoint = EndpointOf(peer),
-            Hops = type == RouteType.Direct ? 0 : 1,
+            Hops = type switch { RouteType.Offline => null, RouteType.Direct => 0, _ => 1 },
             RoundTrip = peer.Online ? peer.RoundTrip : null,
             Loss = peer.Online ? peer.Loss : null,
             Quality = peer.Quality,
-            State = StateOf(peer),
+            State = isServerLost && (peer.IsServer || type == RouteType.Server) ? RouteState.Down : StateOf(peer),
             InterfaceName = tun.Name,
             InterfaceIndex = tun.InterfaceIndex,
             Updated = peer.Updated,
         };
     }
+
+    /// <summary>What a client reaches through its server is not reached while that is lost, whatever was measured before.</summary>
+    private static bool IsServerLost(Node node) => node is ClientNode { State: not TunnelState.Up };
 
     /// <summary>The node's address of the destination's kind; a node that has none of that kind is named by its first.</summary>
     private static IPAddress NextHop(IpPrefix destination, TunnelAddress[] addresses)
@@ -115,7 +123,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
 
     /// <summary>A path is up when its probes are answered, here or, for a server's clients, at the other end.</summary>
     private static RouteState StateOf(Peer peer) =>
-        !peer.Online ? RouteState.Down
+        !peer.Online ? RouteState.Offline
         : peer.UsedPath is not null ? RouteState.Up
         : peer.Monitor.IsDead ? RouteState.Down
         : peer.Monitor.IsProven || peer.ReportedRoundTrip is not null ? RouteState.Up

@@ -204,8 +204,8 @@ public sealed record RouteStatus
     /// <summary>Why it is reached that way.</summary>
     public PathReason Reason { get; init; }
 
-    /// <summary>Tunnel address of the node that packets go to next: the peer itself, or the relay.</summary>
-    public required IPAddress NextHop { get; init; }
+    /// <summary>Tunnel address of the node that packets go to next: the peer itself, or the relay; null when it is not reached.</summary>
+    public IPAddress? NextHop { get; init; }
 
     /// <summary>Name of the peer that owns the destination.</summary>
     public required string Peer { get; init; }
@@ -213,8 +213,8 @@ public sealed record RouteStatus
     /// <summary>Outer endpoint in use, null when none.</summary>
     public IPEndPoint? Endpoint { get; init; }
 
-    /// <summary>Nodes between: 0 direct, 1 relayed.</summary>
-    public int Hops { get; init; }
+    /// <summary>Nodes between: 0 direct, 1 relayed; null when it is not reached.</summary>
+    public int? Hops { get; init; }
 
     /// <summary>Smoothed round trip of probes, null until measured.</summary>
     public TimeSpan? RoundTrip { get; init; }
@@ -222,7 +222,7 @@ public sealed record RouteStatus
     /// <summary>Share of recent probes that were not answered, 0..1, null until measured.</summary>
     public double? Loss { get; init; }
 
-    /// <summary>Quality of the path, 0..150.</summary>
+    /// <summary>Quality of the path, 0..150; 0 when there is none.</summary>
     public int Quality { get; init; }
 
     /// <summary>What the path is known to do.</summary>

@@ -11,6 +11,9 @@ public enum RouteType
 
     /// <summary>Through the server.</summary>
     Server,
+
+    /// <summary>Not at all: the peer is offline, or the path policy allows none of the ways there are.</summary>
+    Offline,
 }
 
 /// <summary>The kind of path that is in use to a peer.</summary>
@@ -41,6 +44,9 @@ public enum RouteState
     /// <summary>Probes are answered.</summary>
     Up,
 
-    /// <summary>The peer is offline, or its path is not answering.</summary>
+    /// <summary>The path does not answer.</summary>
     Down,
+
+    /// <summary>There is no path, as <see cref="RouteType.Offline"/>.</summary>
+    Offline,
 }

@@ -5,16 +5,17 @@ namespace LightTunnel;
 
 /// <summary>Shows the destinations of a network, and how each is reached now.</summary>
 /// <remarks>
-/// <para>Type says how a destination is reached: Direct is straight to the peer, Relay is through another client, Server is through the server. Quality is 0 to 150: 100, less for round trip and loss, more for a direct or a local path.</para>
+/// <para>Type says how a destination is reached: Direct is straight to the peer, Relay is through another client, Server is through the server, Offline is not at all. Quality is 0 to 150: 100, less for round trip and loss, more for a direct or a local path.</para>
 /// <para>An address given as -Destination finds every route that it falls into.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtRoute
 ///
-/// Destination        Type   NextHop         Peer             RTT Quality State
-/// -----------        ----   -------         ----             --- ------- -----
-/// 10.0.0.1/32        Direct 10.0.0.1        office         12 ms     115 Up
-/// 10.0.0.20/32       Server 10.0.0.1        nas            31 ms      55 Up</code>
+/// Destination        Type    NextHop         Peer            RTT Quality State
+/// -----------        ----    -------         ----            --- ------- -----
+/// 10.0.0.1/32        Direct  10.0.0.1        office        12 ms     115 Up
+/// 10.0.0.20/32       Server  10.0.0.1        nas           31 ms      55 Up
+/// 10.0.0.21/32       Offline                 phone             -       - Offline</code>
 /// <para>Shows all routes of all networks.</para>
 /// </example>
 /// <example>
@@ -42,7 +43,7 @@ public sealed class GetLtRouteCommand : LtCommand
     [ArgumentCompleter(typeof(PeerNameCompleter))]
     public string[]? Peer { get; set; }
 
-    /// <summary>Only routes of this type: Direct, Relay or Server.</summary>
+    /// <summary>Only routes of this type: Direct, Relay, Server or Offline.</summary>
     [Parameter]
     public LtRouteType[]? Type { get; set; }
 

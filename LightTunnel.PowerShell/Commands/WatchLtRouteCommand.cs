@@ -55,7 +55,7 @@ public sealed class WatchLtRouteCommand : LtCommand
     [ArgumentCompleter(typeof(PeerNameCompleter))]
     public string[]? Peer { get; set; }
 
-    /// <summary>Only routes that are or were of this type: Direct, Relay or Server.</summary>
+    /// <summary>Only routes that are or were of this type: Direct, Relay, Server or Offline.</summary>
     [Parameter]
     public LtRouteType[]? Type { get; set; }
 

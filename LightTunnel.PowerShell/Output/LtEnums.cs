@@ -77,6 +77,9 @@ public enum LtRouteType
 
     /// <summary>Through the server.</summary>
     Server,
+
+    /// <summary>Not at all: the peer is offline, or the path policy allows none of the ways there are.</summary>
+    Offline,
 }
 
 /// <summary>The kind of path that is in use to a peer.</summary>
@@ -107,8 +110,11 @@ public enum LtRouteState
     /// <summary>Probes are answered.</summary>
     Up,
 
-    /// <summary>The peer is offline, or its path is not answering.</summary>
+    /// <summary>The path does not answer.</summary>
     Down,
+
+    /// <summary>There is no path: the type is Offline.</summary>
+    Offline,
 }
 
 /// <summary>Importance of a log entry, least first.</summary>

@@ -24,7 +24,7 @@ public sealed class LtPeer
         Endpoint = status.Endpoint;
         RTT = status.RoundTrip;
         Loss = status.Loss;
-        Quality = status.Quality;
+        Quality = status.Path == PathType.Offline ? null : status.Quality;
         Rx = status.ReceivedBytes;
         Tx = status.SentBytes;
         Seen = status.LastSeen;
@@ -82,8 +82,8 @@ public sealed class LtPeer
     /// <summary>Share of recent probes that were not answered, 0..1, null until measured.</summary>
     public double? Loss { get; }
 
-    /// <summary>Quality of the path, 0..150.</summary>
-    public int Quality { get; }
+    /// <summary>Quality of the path, 0..150; null while the peer is offline.</summary>
+    public int? Quality { get; }
 
     /// <summary>Bytes received from the peer, inside the tunnel.</summary>
     public long Rx { get; }

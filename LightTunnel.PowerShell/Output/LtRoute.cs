@@ -20,7 +20,7 @@ public sealed class LtRoute
         Hops = status.Hops;
         RTT = status.RoundTrip;
         Loss = status.Loss;
-        Quality = status.Quality;
+        Quality = status.Type == RouteType.Offline ? null : status.Quality;
         State = (LtRouteState)status.State;
         Interface = status.InterfaceName;
         InterfaceIndex = status.InterfaceIndex;
@@ -33,7 +33,7 @@ public sealed class LtRoute
     /// <summary>The prefix, "10.0.0.20/32".</summary>
     public string Destination { get; }
 
-    /// <summary>How it is reached.</summary>
+    /// <summary>How it is reached; Offline when it is not.</summary>
     public LtRouteType Type { get; }
 
     /// <summary>Why it is reached that way.</summary>
@@ -42,8 +42,8 @@ public sealed class LtRoute
     /// <summary>The same as a sentence.</summary>
     public string ReasonText { get; }
 
-    /// <summary>Tunnel address of the node that packets go to next: the peer itself, or the relay.</summary>
-    public IPAddress NextHop { get; }
+    /// <summary>Tunnel address of the node that packets go to next: the peer itself, or the relay; null when it is not reached.</summary>
+    public IPAddress? NextHop { get; }
 
     /// <summary>Name of the peer that owns the destination.</summary>
     public string Peer { get; }
@@ -51,8 +51,8 @@ public sealed class LtRoute
     /// <summary>Outer endpoint in use, null when none.</summary>
     public IPEndPoint? Endpoint { get; }
 
-    /// <summary>Nodes between: 0 direct, 1 relayed.</summary>
-    public int Hops { get; }
+    /// <summary>Nodes between: 0 direct, 1 relayed; null when it is not reached.</summary>
+    public int? Hops { get; }
 
     /// <summary>Smoothed round trip, null until measured.</summary>
     public TimeSpan? RTT { get; }
@@ -60,8 +60,8 @@ public sealed class LtRoute
     /// <summary>Share of recent probes that were not answered, 0..1, null until measured.</summary>
     public double? Loss { get; }
 
-    /// <summary>Quality of the path, 0..150.</summary>
-    public int Quality { get; }
+    /// <summary>Quality of the path, 0..150; null when it is not reached.</summary>
+    public int? Quality { get; }
 
     /// <summary>What the path is known to do.</summary>
     public LtRouteState State { get; }

@@ -50,10 +50,10 @@ public sealed class LtRouteChange
     /// <summary>The kind of path that is in use.</summary>
     public LtPathType Path { get; }
 
-    /// <summary>How the destination was reached, null when it was not.</summary>
+    /// <summary>How the destination was reached, Offline when it was not; null for a new route.</summary>
     public LtRouteType? OldType { get; }
 
-    /// <summary>How the destination is reached, null when it is not.</summary>
+    /// <summary>How the destination is reached, Offline when it is not; null when the route is gone.</summary>
     public LtRouteType? Type { get; }
 
     /// <summary>Outer endpoint that was in use, null when none.</summary>
@@ -77,8 +77,8 @@ public sealed class LtRouteChange
     /// <summary>Share of recent probes that were not answered at that moment, 0..1, null until measured.</summary>
     public double? Loss { get; private init; }
 
-    /// <summary>Quality of the path at that moment, 0..150.</summary>
-    public int Quality { get; private init; }
+    /// <summary>Quality of the path at that moment, 0..150; null when the destination is not reached.</summary>
+    public int? Quality { get; private init; }
 
     /// <summary>Destination, and the kinds of path before and now.</summary>
     public override string ToString() => OldPath is null ? $"{Destination}: {Path}" : $"{Destination}: {OldPath} -> {Path}";
@@ -91,7 +91,7 @@ public sealed class LtRouteChange
             IsServer = route.IsServer,
             RTT = route.RoundTrip,
             Loss = route.Loss,
-            Quality = route.Quality,
+            Quality = route.New is null or { Type: PathType.Offline } ? null : route.Quality,
         });
 
     /// <summary>The routes to a peer as they are.</summary>
@@ -103,7 +103,7 @@ public sealed class LtRouteChange
             IsServer = peer.IsServer,
             RTT = peer.RoundTrip,
             Loss = peer.Loss,
-            Quality = peer.Quality,
+            Quality = peer.Path == PathType.Offline ? null : peer.Quality,
         });
 
     private static LtRouteChangeKind KindOf(RouteChange route) =>
@@ -114,6 +114,7 @@ public sealed class LtRouteChange
         PathType.Lan or PathType.Direct => LtRouteType.Direct,
         PathType.Relay => LtRouteType.Relay,
         PathType.Server => LtRouteType.Server,
+        PathType.Offline => LtRouteType.Offline,
         _ => null,
     };
 }

@@ -82,6 +82,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         [
             Route(name, "10.0.0.20/32", RouteType.Server, "10.0.0.1", "nas", 31.4, 55, RouteState.Up) with { Reason = PathReason.NoAnswer },
             Route(name, "10.0.0.21/32", RouteType.Direct, "10.0.0.21", "laptop", 1.24, 120, RouteState.Up),
+            Route(name, "10.0.0.22/32", RouteType.Offline, null, "phone", null, 0, RouteState.Offline) with { Reason = PathReason.PeerOffline },
             Route(name, "192.168.7.0/24", RouteType.Relay, "10.0.0.21", "nas", null, 0, RouteState.Unproven),
         ],
     };
@@ -313,17 +314,17 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     }
 
     private static RouteStatus Route(
-        string tunnel, string destination, RouteType type, string nextHop, string peer, double? milliseconds, int quality, RouteState state) => new()
+        string tunnel, string destination, RouteType type, string? nextHop, string peer, double? milliseconds, int quality, RouteState state) => new()
     {
         Tunnel = tunnel,
         Destination = destination,
         Type = type,
-        NextHop = IPAddress.Parse(nextHop),
+        NextHop = nextHop is null ? null : IPAddress.Parse(nextHop),
         Peer = peer,
         RoundTrip = milliseconds is null ? null : TimeSpan.FromMilliseconds(milliseconds.Value),
         Quality = quality,
         State = state,
-        Hops = type == RouteType.Direct ? 0 : 1,
+        Hops = type switch { RouteType.Offline => null, RouteType.Direct => 0, _ => 1 },
         InterfaceName = "lt0",
         InterfaceIndex = 7,
         Updated = new DateTimeOffset(2026, 5, 1, 10, 0, 0, TimeSpan.Zero),

@@ -34,6 +34,9 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         Assert.Equal("10.0.0.20/32", (await shell.RunAsync("Get-LtRoute | Where Type -eq Server")).Single().Text("Destination"));
         Assert.Equal("10.0.0.20/32", (await shell.RunAsync("Get-LtRoute | Where-Object Type -eq ([LightTunnel.LtRouteType]::Server)")).Single().Text("Destination"));
         Assert.Equal("10.0.0.21/32", (await shell.RunAsync("Get-LtRoute -Type Direct")).Single().Text("Destination"));
+        ShellObject offline = (await shell.RunAsync("Get-LtRoute | Where Type -eq Offline")).Single();
+        Assert.Equal(("10.0.0.22/32", "Offline"), (offline.Text("Destination"), offline.Text("State")));
+        Assert.Equal((null, null, null), (offline.Text("NextHop"), offline.Text("Hops"), offline.Text("Quality")));
     }
 
     [Theory]

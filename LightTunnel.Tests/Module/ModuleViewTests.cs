@@ -40,11 +40,12 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
 
     [Fact]
     public Task Routes() => ShowsAsync("Get-LtRoute", """
-        Destination        Type   NextHop         Peer             RTT Quality State
-        -----------        ----   -------         ----             --- ------- -----
-        10.0.0.20/32       Server 10.0.0.1        nas            31 ms      55 Up
-        10.0.0.21/32       Direct 10.0.0.21       laptop        1.2 ms     120 Up
-        192.168.7.0/24     Relay  10.0.0.21       nas                -       0 Unproven
+        Destination        Type    NextHop         Peer            RTT Quality State
+        -----------        ----    -------         ----            --- ------- -----
+        10.0.0.20/32       Server  10.0.0.1        nas           31 ms      55 Up
+        10.0.0.21/32       Direct  10.0.0.21       laptop       1.2 ms     120 Up
+        10.0.0.22/32       Offline                 phone             -       - Offline
+        192.168.7.0/24     Relay   10.0.0.21       nas               -       0 Unproven
         """);
 
     [Fact]
