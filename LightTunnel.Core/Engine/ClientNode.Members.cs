@@ -82,7 +82,10 @@ internal sealed partial class ClientNode : IDirectPathsHost
     }
 
     /// <inheritdoc/>
-    void IDirectPathsHost.SendTo(in PathAddress path, ReadOnlySpan<byte> datagram) => SendBy(path, datagram);
+    void IDirectPathsHost.SendTo(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched) => SendBy(path, datagram, isVouched);
+
+    /// <inheritdoc/>
+    void IDirectPathsHost.NoteProven(in PathAddress path) => Unproven.Proven.Add(path.Endpoint);
 
     /// <inheritdoc/>
     void IDirectPathsHost.Hurry(Peer peer) => Schedule(peer, Timestamp);

@@ -4,6 +4,7 @@ using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
+using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
@@ -26,6 +27,7 @@ internal sealed partial class ClientNode : Node
     private readonly ServerSearch _search;
     private readonly RouteLog _routeLog;
     private readonly DirectPaths _paths;
+    private readonly ILocalAddressSource _addresses;
     private readonly IDisposable _addressWatch;
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
     private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -56,6 +58,7 @@ internal sealed partial class ClientNode : Node
     {
         State = TunnelState.Connecting;
         _options = options;
+        _addresses = addresses;
         _save = save;
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : [.. lastAddresses.Select(last => last.Address)];
         _prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
@@ -66,6 +69,7 @@ internal sealed partial class ClientNode : Node
         _lists = new MemberLists(Time);
         LongestPacket = options.Mtu ?? 0;
         _paths = new DirectPaths(options, identity, addresses, _members, services, this);
+        Unproven.Neighbourhood = HostCandidates.Networks(addresses.Read());
         _addressWatch = addresses.Watch(() => Post(() => OnNetworkChanged(isCertain: false)));
         // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
         _server = new Peer(options.ServerKey, Time) { IsServer = true, Frames = FrameIntake.ForServer(Time), Name = "server", PreferredSuite = CipherSuite.Aegis256 };
@@ -134,7 +138,7 @@ internal sealed partial class ClientNode : Node
         }
 
         foreach (UdpEndpoint candidate in _search.Candidates)
-            SendBy(new PathAddress(candidate), datagram);
+            SendBy(new PathAddress(candidate) { IsUnproven = true }, datagram);
     }
 
     /// <inheritdoc/>
@@ -273,6 +277,7 @@ internal sealed partial class ClientNode : Node
     /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
     private void OnNetworkChanged(bool isCertain)
     {
+        Unproven.Neighbourhood = HostCandidates.Networks(_addresses.Read());
         bool isElsewhere = _paths.OnNetworkChanged(isCertain);
         Services.PortMapper.Refresh();
         _server.Monitor.Hurry();

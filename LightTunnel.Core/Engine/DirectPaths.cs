@@ -21,7 +21,13 @@ internal interface IDirectPathsHost
     void Tell(ControlMessage message);
 
     /// <summary>Sends a datagram by a path.</summary>
-    void SendTo(in PathAddress path, ReadOnlySpan<byte> datagram);
+    /// <param name="path">The path.</param>
+    /// <param name="datagram">The datagram.</param>
+    /// <param name="isVouched">True when the server sees a member at that address.</param>
+    void SendTo(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched);
+
+    /// <summary>A member has answered what was sent by that path.</summary>
+    void NoteProven(in PathAddress path);
 
     /// <summary>Has the peer's timers run soon.</summary>
     void Hurry(Peer peer);
@@ -230,9 +236,11 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (outcome == ProbeOutcome.Rejected)
             return;
         if (outcome == ProbeOutcome.Answered)
-            _host.SendTo(from, answer);
+            _host.SendTo(Weighed(traversal, from), answer, traversal.IsVouched(from.Endpoint));
         if (!from.IsRelayed && from.Socket == 0)
             LookAtNat(from.Endpoint, seenFrom, outcome);
+        if (changed && !from.IsRelayed)
+            _host.NoteProven(from);
         if (changed)
             OnPathsChanged(peer);
         else if (outcome == ProbeOutcome.AnswerTaken)
@@ -403,8 +411,11 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         traversal.Seal(probe, datagram);
         if (_sentTo.Count < MaximumSentTo)
             _sentTo.Add(probe.Path.Endpoint.MappedAddress);
-        _host.SendTo(probe.Path, datagram);
+        _host.SendTo(Weighed(traversal, probe.Path), datagram, traversal.IsVouched(probe.Path.Endpoint));
     }
+
+    /// <summary>The path as one to whom may not exist, unless it is known better.</summary>
+    private static PathAddress Weighed(PeerTraversal traversal, in PathAddress path) => path with { IsUnproven = !path.IsRelayed && !traversal.IsPathProven(path) };
 
     /// <summary>Ports are guessed for few members at once; those that data waits for go first.</summary>
     private bool MayGuess(Peer peer, long now)

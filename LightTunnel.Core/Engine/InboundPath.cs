@@ -163,7 +163,7 @@ internal sealed class InboundPath(Node node)
         }
 
         // As they came: neighbours of one flow in one message.
-        forward.AddView(run.Start, run.Bytes.Length, run.Stride, destination.Endpoint, destination.Socket);
+        forward.AddView(run.Start, run.Bytes.Length, run.Stride, destination.Endpoint, destination.SendingSocket);
         Counters.RelayedPackets += count;
         Counters.RelayedBytes += run.Bytes.Length;
         node.NoteRelayed(header);

@@ -30,7 +30,7 @@ internal sealed class SystemLocalAddresses : ILocalAddressSource
             if (each.OperationalStatus == OperationalStatus.Down)
                 flags |= LocalAddressFlags.Down;
             foreach (UnicastIPAddressInformation address in each.GetIPProperties().UnicastAddresses)
-                addresses.Add(new LocalAddressInfo(each.Name, TunnelAddress.FromIPAddress(address.Address), flags));
+                addresses.Add(new LocalAddressInfo(each.Name, TunnelAddress.FromIPAddress(address.Address), flags, address.PrefixLength));
         }
 
         return addresses;

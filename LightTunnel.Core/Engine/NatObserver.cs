@@ -17,6 +17,7 @@ internal sealed class NatObserver : IDisposable
     private readonly PrivateKey _identity;
     private readonly PresharedKey _networkKey;
     private readonly NodeServices _services;
+    private readonly UnprovenBudget _unproven;
     private readonly Dictionary<Peer, ProbeResponder> _responders = [];
     private readonly List<int> _sockets = [];
 
@@ -25,13 +26,16 @@ internal sealed class NatObserver : IDisposable
     /// <param name="port">The second port; null for the one after the first, 0 for none. Another one is taken when it is in use.</param>
     /// <param name="addresses">The server's own addresses.</param>
     /// <param name="tunnel">The network's prefixes.</param>
+    /// <param name="unproven">How much may go to whom may not exist: a member's probe says where it came from, and may lie.</param>
     /// <param name="services">What the node stands on.</param>
     public NatObserver(
-        PrivateKey identity, PresharedKey networkKey, int? port, IReadOnlyList<LocalAddressInfo> addresses, IReadOnlyList<IpPrefix> tunnel, NodeServices services)
+        PrivateKey identity, PresharedKey networkKey, int? port, IReadOnlyList<LocalAddressInfo> addresses, IReadOnlyList<IpPrefix> tunnel, UnprovenBudget unproven,
+        NodeServices services)
     {
         _identity = identity;
         _networkKey = networkKey;
         _services = services;
+        _unproven = unproven;
         if (port != 0)
             Open(port ?? services.Transport.LocalPort + 1, PublicAddresses(addresses, tunnel));
     }
@@ -50,12 +54,16 @@ internal sealed class NatObserver : IDisposable
             return;
         if (!fromElsewhere || _sockets.Count == 0)
         {
-            _services.Transport.Send(answer, source.Endpoint, source.Socket);
+            if (_unproven.TryTake(source.Endpoint))
+                _services.Transport.Send(answer, source.Endpoint, (source with { IsUnproven = true }).SendingSocket);
             return;
         }
 
         foreach (int socket in _sockets)
-            _services.Transport.Send(answer, source.Endpoint, socket);
+        {
+            if (_unproven.TryTake(source.Endpoint))
+                _services.Transport.Send(answer, source.Endpoint, socket);
+        }
     }
 
     /// <summary>Forgets a member that is gone.</summary>

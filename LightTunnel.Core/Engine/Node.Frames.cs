@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
@@ -30,32 +31,47 @@ internal abstract partial class Node
         return link.SealCopy(packet, datagram, packet.Length, out int written) != SealResult.Sealed || TrySendWholeBy(link.Path, datagram.AsSpan(0, written));
     }
 
-    /// <summary>Sends a sealed datagram by a path, behind a relay header if it is relayed.</summary>
-    protected void SendBy(in PathAddress path, ReadOnlySpan<byte> datagram)
+    /// <summary>Sends a sealed datagram by a path, behind a relay header if it is relayed. What goes to whom may not exist has a budget.</summary>
+    /// <param name="path">The path.</param>
+    /// <param name="datagram">The datagram.</param>
+    /// <param name="isVouched">True when the server sees a member at that address.</param>
+    protected void SendBy(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched = false)
     {
-        if (!path.Endpoint.IsSpecified)
+        if (!path.Endpoint.IsSpecified || (path.IsUnproven && !Unproven.TryTake(path.Endpoint, isVouched)))
             return;
         if (!path.IsRelayed)
         {
-            Services.Transport.Send(datagram, path.Endpoint, path.Socket);
+            Services.Transport.Send(datagram, path.Endpoint, path.SendingSocket);
             return;
         }
 
         Span<byte> relayed = stackalloc byte[RelayHeader.Size + datagram.Length];
         new RelayHeader(MemberId, path.RelayedMember).Write(relayed);
         datagram.CopyTo(relayed[RelayHeader.Size..]);
-        Services.Transport.Send(relayed, path.Endpoint, path.Socket);
+        Services.Transport.Send(relayed, path.Endpoint, path.SendingSocket);
+    }
+
+    /// <summary>Sends a ping to where the peer was heard from last: only who receives it there can answer it.</summary>
+    private void AskWhetherThere(Peer peer, Link link)
+    {
+        UdpEndpoint endpoint = link.Path.Endpoint;
+        if (!link.HasSession)
+            return;
+        if (peer.Challenge is not { } challenge || challenge.Endpoint.MappedAddress != endpoint.MappedAddress)
+            challenge = (BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(sizeof(uint))), endpoint);
+        peer.Challenge = challenge;
+        SendFrame(link, ProbeReport.Ping(challenge.Transaction, peer.Monitor));
     }
 
     private bool TrySendWholeBy(in PathAddress path, ReadOnlySpan<byte> datagram)
     {
-        if (!path.Endpoint.IsSpecified)
+        if (!path.Endpoint.IsSpecified || (path.IsUnproven && !Unproven.TryTake(path.Endpoint)))
             return true; // Lost, as any other.
         byte[] whole = new byte[(path.IsRelayed ? RelayHeader.Size : 0) + datagram.Length];
         if (path.IsRelayed)
             new RelayHeader(MemberId, path.RelayedMember).Write(whole);
         datagram.CopyTo(whole.AsSpan(whole.Length - datagram.Length));
-        return Services.Transport.TrySendWhole(whole, path.Endpoint, path.Socket);
+        return Services.Transport.TrySendWhole(whole, path.Endpoint, path.SendingSocket);
     }
 
     /// <summary>Asks by the path in use how long packets may be; returns when to call again.</summary>
@@ -97,11 +113,19 @@ internal abstract partial class Node
                     SendFrame(link, pong);
                 else
                     TrySendWholeFrame(link, pong, pong.Length);
+                if (link.Path.IsUnproven)
+                    AskWhetherThere(peer, link); // The last time it was lost, or was never sent.
                 OnPinged(peer);
                 break;
             case ControlFrameKind.Pong:
                 long now = Time.GetTimestamp();
-                if (PeerMtu.IsTransaction(frame.Number))
+                if (peer.Challenge is { } challenge && challenge.Transaction == frame.Number)
+                {
+                    peer.Challenge = null;
+                    link.Prove(challenge.Endpoint);
+                    Unproven.Proven.Add(challenge.Endpoint);
+                }
+                else if (PeerMtu.IsTransaction(frame.Number))
                 {
                     peer.PathMtu.OnAnswer(frame.Number, ProbeReport.ReadMtu(frame.Body));
                     Schedule(peer, now);

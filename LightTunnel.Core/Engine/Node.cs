@@ -74,6 +74,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
         _trafficPauseTicks = Ticks(TrafficPause);
         _started = services.Time.GetTimestamp();
         _wallAtStart = services.Time.GetUtcNow();
+        Unproven = new UnprovenBudget(services.Time, services.Jitter);
         Journal = new RouteJournal(services.Log.Tunnel, services.Time, Via);
         Links = new LinkTable(identity, services.Time, this, services.Jitter);
     }
@@ -120,6 +121,9 @@ internal abstract partial class Node : ILinkHost, IDisposable
         get => _wake;
         set => _wake = value;
     }
+
+    /// <summary>How much may go to whom may not exist.</summary>
+    protected UnprovenBudget Unproven { get; }
 
     /// <summary>What this node stands on.</summary>
     protected NodeServices Services { get; }
@@ -276,6 +280,16 @@ internal abstract partial class Node : ILinkHost, IDisposable
     public void Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => SendBy(destination, datagram);
 
     /// <inheritdoc/>
+    public bool IsProven(in PathAddress source) => source.IsRelayed || Unproven.Proven.Contains(source.Endpoint);
+
+    /// <inheritdoc/>
+    public void PathDoubted(Link link)
+    {
+        if (link.Owner is Peer peer)
+            AskWhetherThere(peer, link);
+    }
+
+    /// <inheritdoc/>
     public abstract bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey);
 
     /// <inheritdoc/>
@@ -284,6 +298,8 @@ internal abstract partial class Node : ILinkHost, IDisposable
     /// <inheritdoc/>
     public void SessionEstablished(Link link)
     {
+        if (link.ProvenEndpoint is { IsSpecified: true } proven)
+            Unproven.Proven.Add(proven);
         Peer? peer = OnLinkUp(link);
         if (peer is null)
             return;

@@ -223,6 +223,9 @@ internal sealed class Peer : IScheduled
     /// <summary>Outer endpoint that datagrams for the peer are sent to, or would be; unspecified when none is known.</summary>
     public UdpEndpoint Endpoint => UsedPath?.Key.Endpoint ?? Path.Endpoint;
 
+    /// <summary>The ping that is to show whether the peer is at an address that it was suddenly heard from: its number, and where it went.</summary>
+    public (uint Transaction, UdpEndpoint Endpoint)? Challenge { get; set; }
+
     /// <summary>The path that the peer's datagrams take, unspecified without a link.</summary>
     public PathAddress Path => _link?.Path ?? default;
 }

@@ -39,6 +39,7 @@ internal sealed class ServerNode : Node
     private readonly RateLimiter _relayLogLimiter;
     private readonly int _mtu;
     private readonly Action<Peer> _hurry;
+    private readonly IDisposable _addressWatch;
     private bool _leasesChanged;
     private long _nextSave = long.MinValue;
     private long _nextLeaseCheck;
@@ -60,11 +61,15 @@ internal sealed class ServerNode : Node
         _leases = leases;
         _save = save;
         _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
+        Links.DoubtsNewAddresses = true;
+        IReadOnlyList<LocalAddressInfo> own = addresses.Read();
+        Unproven.Neighbourhood = HostCandidates.Networks(own);
+        _addressWatch = addresses.Watch(() => Post(() => Unproven.Neighbourhood = HostCandidates.Networks(addresses.Read())));
         _directory = new DirectoryTeller(options.EagerUpTo);
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
         _hurry = peer => Schedule(peer, Timestamp);
         LongestPacket = _mtu;
-        _observer = new NatObserver(identity, networkKey, options.ObserverPort, addresses.Read(), [.. options.Addresses.Select(own => own.Prefix)], services);
+        _observer = new NatObserver(identity, networkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)], Unproven, services);
         MemberId = Leases.ServerMemberId;
         _nextLeaseCheck = Timestamp + Ticks(LeaseCheckInterval); // Members come back first: it was not they who were away.
         Forwarding = new ForwardingTable(PrefixTable<Peer>.Empty, [.. options.Addresses]);
@@ -130,6 +135,7 @@ internal sealed class ServerNode : Node
     /// <inheritdoc/>
     public override void Dispose()
     {
+        _addressWatch.Dispose();
         _observer.Dispose();
         base.Dispose();
     }

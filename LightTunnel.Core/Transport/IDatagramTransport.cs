@@ -13,6 +13,12 @@ internal interface IDatagramTransport : IDisposable
     /// <summary>Highest number of a further socket.</summary>
     const int MaximumSocket = 1100;
 
+    /// <summary>
+    /// Stands for the node's own socket towards somebody who may not exist. The port is the same, but what waits there, for a neighbour who never answers the system's question who has that
+    /// address for instance, takes no room from anybody else, and what finds none is lost.
+    /// </summary>
+    const int Unproven = int.MinValue;
+
     /// <summary>The UDP port that the socket is bound to.</summary>
     int LocalPort { get; }
 
@@ -61,14 +67,14 @@ internal interface IDatagramTransport : IDisposable
     {
     }
 
-    /// <summary>Sends one datagram; for the control loop.</summary>
+    /// <summary>Sends one datagram without waiting; for the control loop. Room is made for it where data has filled the buffer.</summary>
     void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0);
 
     /// <summary>
     /// Sends one datagram that nobody on its way may cut in pieces, so that its arrival says something of the path; for the control loop. All other
     /// datagrams may be: until a path is known, pieces are better than nothing.
     /// </summary>
-    /// <returns>False when it is too long for this machine's own network; true otherwise, also when it was lost.</returns>
+    /// <returns>False when it is too long for this machine's own network; true otherwise, also when it was lost. It does not wait either.</returns>
     bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
         Send(datagram, destination, socket);

@@ -299,10 +299,11 @@ internal sealed class InMemoryTransport : IDatagramTransport
     /// <inheritdoc/>
     public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
-        UdpEndpoint from = socket == 0 ? Endpoint : default;
+        bool isOwn = socket is 0 or IDatagramTransport.Unproven;
+        UdpEndpoint from = isOwn ? Endpoint : default;
         lock (_waiting)
         {
-            if (socket != 0)
+            if (!isOwn)
                 _sockets.TryGetValue(socket, out from);
         }
 
@@ -343,7 +344,7 @@ internal sealed class InMemoryTransport : IDatagramTransport
     public int PortOf(int socket)
     {
         lock (_waiting)
-            return socket == 0 ? LocalPort : _sockets.TryGetValue(socket, out UdpEndpoint endpoint) ? endpoint.Port : 0;
+            return socket is 0 or IDatagramTransport.Unproven ? LocalPort : _sockets.TryGetValue(socket, out UdpEndpoint endpoint) ? endpoint.Port : 0;
     }
 
     /// <inheritdoc/>

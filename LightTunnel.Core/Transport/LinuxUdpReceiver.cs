@@ -22,11 +22,15 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     // Sockets that one wait tells of. The kernel puts those that it told of behind the others.
     private const int MaximumReady = 64;
 
+    // The key of the socket that only sends: should the kernel give it something nevertheless, that is received as well.
+    private const int UnprovenKey = int.MaxValue;
+
     // Turns that the main socket may have before the others have one.
     private const int MostTurnsOfMain = 8;
 
     private readonly LinuxUdpSocket _main;
     private readonly SocketTable<LinuxUdpSocket>? _further;
+    private readonly LinuxUdpSocket? _unproven;
     private readonly SafeFileHandle _epoll;
     private readonly byte[] _events = GC.AllocateArray<byte>(MaximumReady * LibC.EpollEventSize, pinned: true);
 
@@ -41,10 +45,11 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private bool _expectsMore;
     private int _wanted = FewMessages;
 
-    private LinuxUdpReceiver(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, SafeFileHandle epoll, TimeProvider time)
+    private LinuxUdpReceiver(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, SafeFileHandle epoll, TimeProvider time)
     {
         _main = main;
         _further = further;
+        _unproven = unproven;
         _epoll = epoll;
         Sources = new SourceSockets(main, epoll, time);
     }
@@ -55,12 +60,13 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     /// <summary>Makes a receiver; null when the system refuses, and <see cref="LibC.LastError"/> says why.</summary>
     /// <param name="main">The socket that this receiver alone receives from.</param>
     /// <param name="further">Where further sockets are looked up, for the receiver that receives from them.</param>
+    /// <param name="unproven">The socket that only sends, for one of the receivers.</param>
     /// <param name="time">The clock by which sources lose a socket of their own.</param>
-    public static LinuxUdpReceiver? TryCreate(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, TimeProvider time)
+    public static LinuxUdpReceiver? TryCreate(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, TimeProvider time)
     {
         var epoll = new SafeFileHandle(LibC.EpollCreate(LibC.EPOLL_CLOEXEC), ownsHandle: true);
-        if (!epoll.IsInvalid && LibC.TryWatch(epoll, main.Handle, key: 0))
-            return new LinuxUdpReceiver(main, further, epoll, time);
+        if (!epoll.IsInvalid && LibC.TryWatch(epoll, main.Handle, key: 0) && (unproven is null || LibC.TryWatch(epoll, unproven.Handle, UnprovenKey)))
+            return new LinuxUdpReceiver(main, further, unproven, epoll, time);
         int error = LibC.LastError;
         epoll.Dispose();
         Marshal.SetLastPInvokeError(error);
@@ -159,7 +165,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
             while (_next < _ready && !batch.IsFull)
             {
                 int key = LibC.WatchedKey(events, _next++);
-                if ((key == 0 ? _main : Sources.Find(key) ?? _further?.Find(key)) is { } socket)
+                if ((key == 0 ? _main : key == UnprovenKey ? _unproven : Sources.Find(key) ?? _further?.Find(key)) is { } socket)
                     Receive(socket, key, batch);
             }
         }

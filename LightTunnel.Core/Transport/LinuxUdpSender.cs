@@ -29,8 +29,8 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
     /// <summary>Counts messages that could not be sent.</summary>
     public void AddErrors(int count) => Interlocked.Add(ref _errors, count);
 
-    /// <summary>Sends one datagram.</summary>
-    public void Send(SafeHandle socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    /// <summary>Sends one datagram without waiting.</summary>
+    public void Send(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
     {
         if (SendOne(socket, datagram, destination) != 0)
             AddErrors(1);
@@ -44,15 +44,28 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
     public bool TrySendWhole(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
     {
         socket.SetFragments(destination.IsIPv4, allowed: false);
-        int error = SendOne(socket.Handle, datagram, destination);
+        int error = SendOne(socket, datagram, destination);
         socket.SetFragments(destination.IsIPv4, allowed: true);
         if (error is not (0 or LibC.EMSGSIZE))
             AddErrors(1);
         return error != LibC.EMSGSIZE;
     }
 
-    /// <summary>Returns the errno; 0 when it was sent.</summary>
-    private int SendOne(SafeHandle socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    /// <summary>
+    /// Returns the errno; 0 when it was sent. The control loop must not wait, and what it sends is too little to wait behind data: a full buffer is made longer for the
+    /// length of one call.
+    /// </summary>
+    private int SendOne(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    {
+        int error = SendNow(socket.Handle, datagram, destination);
+        if (error != LibC.EAGAIN || !socket.Lengthen(SendQueueLimit.First))
+            return error;
+        error = SendNow(socket.Handle, datagram, destination);
+        socket.Shorten();
+        return error;
+    }
+
+    private int SendNow(SafeHandle socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
     {
         byte* name = stackalloc byte[SocketAddressCodec.MaximumLength];
         int nameLength = SocketAddressCodec.Write(destination, supportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
@@ -63,7 +76,7 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
             nint sent;
             do
             {
-                sent = LibC.SendTo(socket, data, (nuint)datagram.Length, LibC.MSG_NOSIGNAL, name, (uint)nameLength);
+                sent = LibC.SendTo(socket, data, (nuint)datagram.Length, LibC.MSG_NOSIGNAL | LibC.MSG_DONTWAIT, name, (uint)nameLength);
             }
             while (sent < 0 && LibC.LastError == LibC.EINTR);
             return sent < 0 ? LibC.LastError : 0;

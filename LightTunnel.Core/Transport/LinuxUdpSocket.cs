@@ -4,15 +4,27 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.Transport;
 
-/// <summary>
-/// One bound UDP socket of Linux. It is blocking, for the control loop's single datagrams; who does not want to wait says so in each call.
-/// </summary>
+/// <summary>With whom a socket has its port.</summary>
+internal enum PortUse
+{
+    /// <summary>With nobody.</summary>
+    Alone,
+
+    /// <summary>With one that allows it by <see cref="LinuxUdpSocket.TryAllowBeside"/>, of which it takes over everything that arrives.</summary>
+    Beside,
+
+    /// <summary>With others of this transport that share it (<see cref="LinuxUdpSocket.TrySharePort"/>): the kernel gives each some of the senders.</summary>
+    Shared,
+}
+
+/// <summary>One bound UDP socket of Linux. Who sends says in each call that it does not wait.</summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class LinuxUdpSocket : IDisposable
 {
     private readonly bool _dualMode;
     private bool _sharesPort;
     private bool _receivesTrains;
+    private int _sendBuffer;
 
     private LinuxUdpSocket(SafeFileHandle handle, int port, bool dualMode, bool sharesPort)
     {
@@ -32,10 +44,10 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     /// <param name="address">The one local address to bind; null for all.</param>
     /// <param name="port">The port to bind, 0 for any.</param>
     /// <param name="dualMode">True for both families, false for IPv4 only.</param>
-    /// <param name="sharesPort">True for a port that another socket of this transport has and shares.</param>
+    /// <param name="use">With whom it has the port.</param>
     /// <param name="error">The errno of what failed; 0 on success.</param>
     /// <returns>Null when the system refuses.</returns>
-    public static LinuxUdpSocket? TryOpen(IPAddress? address, int port, bool dualMode, bool sharesPort, out int error)
+    public static LinuxUdpSocket? TryOpen(IPAddress? address, int port, bool dualMode, PortUse use, out int error)
     {
         int descriptor = LibC.Socket(dualMode ? LibC.AF_INET6 : LibC.AF_INET, LibC.SOCK_DGRAM | LibC.SOCK_CLOEXEC, 0);
         if (descriptor < 0)
@@ -53,7 +65,8 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
             error = LibC.EAFNOSUPPORT;
         }
         else if ((dualMode && !LibC.TrySetOption(descriptor, LibC.IPPROTO_IPV6, LibC.IPV6_V6ONLY, 0))
-            || (sharesPort && !LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1))
+            || (use == PortUse.Shared && !LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, LibC.SO_REUSEPORT, 1))
+            || (use != PortUse.Alone && !LibC.TrySetOption(descriptor, LibC.SOL_SOCKET, LibC.SO_REUSEADDR, 1))
             || LibC.Bind(descriptor, name, (uint)length) != 0
             || LibC.GetSocketName(descriptor, name, &nameLength) != 0)
         {
@@ -62,7 +75,8 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         else
         {
             error = 0;
-            var socket = new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port, dualMode, sharesPort);
+            var socket = new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port, dualMode, use == PortUse.Shared);
+            socket.TryAllowBeside(false); // Where it asked for that to be bound: nobody is bound beside this one.
             socket.SetFragments(isIPv4: true, allowed: true);
             return socket;
         }
@@ -83,7 +97,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         bool sharesPort = _sharesPort;
         if (!sharesPort && !TrySharePort(true))
             return null;
-        LinuxUdpSocket? opened = TryOpen(address: null, Port, _dualMode, sharesPort: true, out _);
+        LinuxUdpSocket? opened = TryOpen(address: null, Port, _dualMode, PortUse.Shared, out _);
         if (!sharesPort)
             TrySharePort(false);
         byte* name = stackalloc byte[SocketAddressCodec.MaximumLength];
@@ -123,7 +137,11 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     public void SetReceiveBuffer(int size, bool beyondLimit) => SetBuffer(LibC.SO_RCVBUFFORCE, LibC.SO_RCVBUF, size, beyondLimit);
 
     /// <summary>The same for what is to be sent.</summary>
-    public void SetSendBuffer(int size, bool beyondLimit) => SetBuffer(LibC.SO_SNDBUFFORCE, LibC.SO_SNDBUF, size, beyondLimit);
+    public void SetSendBuffer(int size, bool beyondLimit)
+    {
+        _sendBuffer = size;
+        SetBuffer(LibC.SO_SNDBUFFORCE, LibC.SO_SNDBUF, size, beyondLimit);
+    }
 
     /// <summary>From now on the buffer for what is to be sent is as large as the network makes necessary.</summary>
     public void LimitSendQueue()
@@ -141,16 +159,28 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     }
 
     /// <summary>Lets what is sent until <see cref="Shorten"/> have at least the room that there was at the beginning; false when it has.</summary>
-    public bool Lengthen()
+    public bool LengthenToFirst() => SendQueue is { Bytes: < SendQueueLimit.First } limit && Lengthen(SendQueueLimit.First - limit.Bytes);
+
+    /// <summary>Lets what is sent until <see cref="Shorten"/> have so many bytes of room more; false where what finds none is to be lost.</summary>
+    public bool Lengthen(int bytes)
     {
-        if (SendQueue is not { Bytes: < SendQueueLimit.First })
+        if (IsForUnproven)
             return false;
-        ApplyLimit(SendQueueLimit.First);
+        SetBuffer(LibC.SO_SNDBUFFORCE, LibC.SO_SNDBUF, NormalSendBuffer + (bytes / 2), beyondLimit: true);
         return true;
     }
 
     /// <summary>Ends <see cref="Lengthen"/>.</summary>
-    public void Shorten() => ApplyLimit(SendQueue!.Bytes);
+    public void Shorten() => SetBuffer(LibC.SO_SNDBUFFORCE, LibC.SO_SNDBUF, NormalSendBuffer, beyondLimit: SendQueue is not null);
+
+    /// <summary>True for the socket behind <see cref="IDatagramTransport.Unproven"/>.</summary>
+    public bool IsForUnproven { get; set; }
+
+    /// <summary>
+    /// Lets another socket be bound to the same port (SO_REUSEADDR), or no longer. The kernel gives what arrives to the one that was bound last, so this one is only good for sending then,
+    /// with a buffer of its own.
+    /// </summary>
+    public bool TryAllowBeside(bool allow) => LibC.TrySetOption(Handle, LibC.SOL_SOCKET, LibC.SO_REUSEADDR, allow ? 1 : 0);
 
     /// <summary>True when the kernel splits messages at UDP_SEGMENT (since 4.18); others would send them as one large datagram.</summary>
     public bool KnowsSegmentation => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_UDP, LibC.UDP_SEGMENT, 0);
@@ -181,6 +211,8 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
 
     // The system doubles what it is asked for, as it counts its own memory too: half of what is wanted makes what is wanted.
     private void ApplyLimit(int bytes) => SetSendBuffer(bytes / 2, beyondLimit: true);
+
+    private int NormalSendBuffer => SendQueue is { } limit ? limit.Bytes / 2 : _sendBuffer;
 
     private void SetBuffer(int forced, int ordinary, int size, bool beyondLimit)
     {

@@ -8,13 +8,16 @@ namespace LightTunnel.Transport;
 
 /// <summary>
 /// UDP sockets for both families with the batched system calls and segmentation offloads of Linux: one system call per batch instead of one or
-/// two per datagram. With several queues, several sockets share the port, and the kernel spreads the senders over them (SO_REUSEPORT).
+/// two per datagram. With several queues, several sockets share the port, and the kernel spreads the senders over them (SO_REUSEPORT). One more socket has the
+/// port, from which leaves what goes to somebody who may not exist (<see cref="IDatagramTransport.Unproven"/>): datagrams that wait for a neighbour to tell its hardware address count
+/// against the socket's buffer for seconds.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
 {
     private readonly SocketTable<LinuxUdpSocket> _sockets;
     private readonly LinuxUdpSocket[] _queues;
+    private readonly LinuxUdpSocket? _unproven;
     private readonly LinuxUdpReceiver[] _receivers;
     private readonly LinuxUdpSender _sender;
 
@@ -23,9 +26,11 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     private bool _closed;
 
     private LinuxUdpTransport(
-        LinuxUdpSocket[] queues, LinuxUdpReceiver[] receivers, SocketTable<LinuxUdpSocket> sockets, LinuxUdpSender sender, bool supportsIPv6, bool receivesTrains)
+        LinuxUdpSocket[] queues, LinuxUdpSocket? unproven, LinuxUdpReceiver[] receivers, SocketTable<LinuxUdpSocket> sockets, LinuxUdpSender sender, bool supportsIPv6,
+        bool receivesTrains)
     {
         _queues = queues;
+        _unproven = unproven;
         _full = new LinuxUdpSocket?[queues.Length];
         _receivers = receivers;
         _sockets = sockets;
@@ -72,7 +77,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     internal static LinuxUdpTransport? TryOpen(int port, bool dualMode, DataPathOptions? options = null, TimeProvider? time = null)
     {
         options ??= DataPathOptions.Default;
-        if (LinuxUdpSocket.TryOpen(address: null, port, dualMode, sharesPort: false, out int error) is not { } main)
+        if (LinuxUdpSocket.TryOpen(address: null, port, dualMode, PortUse.Alone, out int error) is not { } first)
         {
             return error switch
             {
@@ -84,6 +89,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             };
         }
 
+        (LinuxUdpSocket main, LinuxUdpSocket? unproven) = OpenMain(first, dualMode);
         List<LinuxUdpSocket> queues = OpenQueues(main, dualMode, options.Queues);
         var sockets = new SocketTable<LinuxUdpSocket>(main);
         var receivers = new List<LinuxUdpReceiver>();
@@ -95,7 +101,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             queue.LimitSendQueue();
             if (receivesTrains)
                 receivesTrains = queue.TryReceiveTrains();
-            if (LinuxUdpReceiver.TryCreate(queue, queue == main ? sockets : null, time ?? TimeProvider.System) is { } receiver)
+            if (LinuxUdpReceiver.TryCreate(queue, queue == main ? sockets : null, queue == main ? unproven : null, time ?? TimeProvider.System) is { } receiver)
             {
                 receivers.Add(receiver);
                 continue;
@@ -104,11 +110,12 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             error = LibC.LastError;
             receivers.ForEach(opened => opened.Dispose());
             queues.ForEach(opened => opened.Dispose());
+            unproven?.Dispose();
             throw UdpErrors.CannotOpen(port, LibC.Describe(error));
         }
 
         var sender = new LinuxUdpSender(dualMode, sendsTrains);
-        return new LinuxUdpTransport([.. queues], [.. receivers], sockets, sender, dualMode, receivesTrains);
+        return new LinuxUdpTransport([.. queues], unproven, [.. receivers], sockets, sender, dualMode, receivesTrains);
     }
 
     /// <inheritdoc/>
@@ -130,7 +137,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
 
         LinuxUdpSocket? Open()
         {
-            LinuxUdpSocket? opened = LinuxUdpSocket.TryOpen(address, port, SupportsIPv6, sharesPort: false, out _);
+            LinuxUdpSocket? opened = LinuxUdpSocket.TryOpen(address, port, SupportsIPv6, PortUse.Alone, out _);
             opened?.SetReceiveBuffer(UdpTransportFactory.FurtherSocketBufferSize, beyondLimit: false);
             opened?.SetSendBuffer(UdpTransportFactory.FurtherSocketBufferSize, beyondLimit: false);
             if (ReceivesTrains)
@@ -146,7 +153,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public void CloseSocket(int socket) => _sockets.Remove(socket, Close);
 
     /// <inheritdoc/>
-    public int PortOf(int socket) => _sockets.Find(socket)?.Port ?? 0;
+    public int PortOf(int socket) => socket == IDatagramTransport.Unproven ? LocalPort : _sockets.Find(socket)?.Port ?? 0;
 
     /// <inheritdoc/>
     public void Send(PacketBatch batch, int queue = 0)
@@ -155,7 +162,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         {
             int end = EndOfSocket(batch, first);
             int sent = Send(batch, first, end, queue, out LinuxUdpSocket? full);
-            if (full is not null && full.Lengthen())
+            if (full is not null && full.LengthenToFirst())
             {
                 sent = Send(batch, sent, end, queue, out _);
                 full.Shorten();
@@ -195,9 +202,9 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     {
         try
         {
-            if (_sockets.Find(socket) is { } from)
+            if (Find(socket, queue: 0) is { } from)
             {
-                _sender.Send(from.Handle, datagram, destination);
+                _sender.Send(from, datagram, destination);
                 return;
             }
         }
@@ -214,7 +221,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     {
         try
         {
-            if (_sockets.Find(socket) is { } from)
+            if (Find(socket, queue: 0) is { } from)
                 return _sender.TrySendWhole(from, datagram, destination);
         }
         catch (ObjectDisposedException)
@@ -255,21 +262,38 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             receiver.Dispose();
         foreach (LinuxUdpSocket queue in _queues)
             queue.Dispose();
+        _unproven?.Dispose();
     }
 
     /// <summary>"UDP port 9000".</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"UDP port {LocalPort}");
 
     /// <summary>
-    /// Opens further sockets on the main one's port. That one was bound alone, so a port that another program has was found out; the kernel checks
-    /// only at each bind whether all who have the port share it.
+    /// Opens the main socket beside the one that was bound alone, so that a port which another program has was found out. The kernel gives what arrives to the one that was bound last;
+    /// the first is left for sending to whom may not exist. Where the system refuses, it is the main one itself.
+    /// </summary>
+    private static (LinuxUdpSocket Main, LinuxUdpSocket? Unproven) OpenMain(LinuxUdpSocket first, bool dualMode)
+    {
+        if (!first.TryAllowBeside(true) || LinuxUdpSocket.TryOpen(address: null, first.Port, dualMode, PortUse.Beside, out _) is not { } main)
+        {
+            first.TryAllowBeside(false);
+            return (first, null);
+        }
+
+        first.IsForUnproven = true;
+        first.SetSendBuffer(UdpTransportFactory.UnprovenBufferSize, beyondLimit: true);
+        return (main, first);
+    }
+
+    /// <summary>
+    /// Opens further sockets on the main one's port. The kernel checks only at each bind whether all who have the port share it.
     /// </summary>
     private static List<LinuxUdpSocket> OpenQueues(LinuxUdpSocket main, bool dualMode, int count)
     {
         var queues = new List<LinuxUdpSocket> { main };
         if (count <= 1 || !main.TrySharePort(true))
             return queues;
-        while (queues.Count < count && LinuxUdpSocket.TryOpen(address: null, main.Port, dualMode, sharesPort: true, out _) is { } queue)
+        while (queues.Count < count && LinuxUdpSocket.TryOpen(address: null, main.Port, dualMode, PortUse.Shared, out _) is { } queue)
             queues.Add(queue);
         return queues;
     }
@@ -284,8 +308,14 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             if (Find(batch[first].Socket, queue) is { } socket)
             {
                 int sent = _sender.Send(socket.Handle, batch, first, end);
-                full = sent < end ? socket : null;
-                return sent;
+                // Nobody waits for whom may not exist.
+                if (sent == end || !socket.IsForUnproven)
+                {
+                    full = sent < end ? socket : null;
+                    return sent;
+                }
+
+                first = sent;
             }
         }
         catch (ObjectDisposedException)
@@ -307,7 +337,12 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         return end;
     }
 
-    private LinuxUdpSocket? Find(int number, int queue) => number == 0 ? _queues[queue] : _sockets.Find(number);
+    private LinuxUdpSocket? Find(int number, int queue) => number switch
+    {
+        0 => _queues[queue],
+        IDatagramTransport.Unproven => _unproven ?? _queues[queue],
+        _ => _sockets.Find(number),
+    };
 
     private void Close(LinuxUdpSocket socket)
     {

@@ -12,6 +12,21 @@ internal readonly record struct PathAddress(UdpEndpoint Endpoint, uint RelayedMe
     /// <summary>True when the datagrams travel through a relay.</summary>
     public bool IsRelayed => RelayedMember != 0;
 
+    /// <summary>
+    /// True while nobody has shown to receive what is sent there: sources can be forged, and candidates made up. Two addresses that differ in nothing else are equal: it is how a path is
+    /// used, not which path it is.
+    /// </summary>
+    public bool IsUnproven { get; init; }
+
+    /// <summary>The socket to send from: <see cref="Socket"/>, or what stands for the node's own towards whom may not exist.</summary>
+    public int SendingSocket => IsUnproven && Socket == 0 ? IDatagramTransport.Unproven : Socket;
+
+    /// <inheritdoc/>
+    public bool Equals(PathAddress other) => Endpoint == other.Endpoint && RelayedMember == other.RelayedMember && Socket == other.Socket;
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Endpoint, RelayedMember, Socket);
+
     /// <summary>"192.0.2.1:9000" or "member 7 by 192.0.2.1:9000".</summary>
     public override string ToString() => IsRelayed ? $"member {RelayedMember} by {Endpoint}" : Endpoint.ToString();
 }

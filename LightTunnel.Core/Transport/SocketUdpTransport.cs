@@ -120,7 +120,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     public void CloseSocket(int socket) => _sockets.Remove(socket, Close);
 
     /// <inheritdoc/>
-    public int PortOf(int socket) => _sockets.Find(socket)?.Port ?? 0;
+    public int PortOf(int socket) => _sockets.Find(Number(socket))?.Port ?? 0;
 
     /// <inheritdoc/>
     public void Send(PacketBatch batch, int queue = 0)
@@ -131,14 +131,16 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             if (slot.SegmentSize != 0 && slot.Length > slot.SegmentSize && SendsTrains && TrySendTrain(batch.Packet(i), slot))
                 continue;
             foreach (Span<byte> datagram in batch.Segments(i))
-                Send(datagram, slot.Endpoint, slot.Socket);
+                Send(datagram, slot.Endpoint, slot.Socket, mayWait: true);
         }
     }
 
     /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0) => Send(datagram, destination, socket, mayWait: false);
+
+    private void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket, bool mayWait)
     {
-        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address))
+        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address) || (!mayWait && !HasRoom(from)))
             return;
         try
         {
@@ -153,7 +155,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     /// <inheritdoc/>
     public bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
-        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address))
+        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address) || !HasRoom(from))
             return true;
         try
         {
@@ -222,7 +224,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     {
         address = _destination ??= new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
         int length = SocketAddressCodec.Write(destination, SupportsIPv6, address.Buffer.Span);
-        from = length == 0 ? null : _sockets.Find(socket);
+        from = length == 0 ? null : _sockets.Find(Number(socket));
         if (from is null)
         {
             Interlocked.Increment(ref _sendErrors);
@@ -248,6 +250,29 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             return true;
         }
     }
+
+    /// <summary>
+    /// Asks before a send that must not wait, as the framework's sockets wait unless they are told at once for everything not to. What a data thread takes of the room in
+    /// between is sent in a moment.
+    /// </summary>
+    private bool HasRoom(UdpSocket socket)
+    {
+        try
+        {
+            if (socket.Poll(0, SelectMode.SelectWrite))
+                return true;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // Closed meanwhile.
+        }
+
+        Interlocked.Increment(ref _sendErrors);
+        return false;
+    }
+
+    /// <summary>One port has one socket here, whoever it is that it sends to.</summary>
+    private static int Number(int socket) => socket == IDatagramTransport.Unproven ? 0 : socket;
 
     private void Wake() => Send([], UdpEndpoint.FromIPv4(0x7F000001, (ushort)LocalPort));
 

@@ -49,6 +49,11 @@ internal readonly struct UdpEndpoint : IEquatable<UdpEndpoint>
     /// <summary>The 128 bits of the address, IPv4 in mapped form.</summary>
     public UInt128 MappedAddress => _address;
 
+    /// <summary>
+    /// The address without what one subscriber chooses freely: of IPv6 the first 64 bits, of IPv4 all. Whoever limits what strangers cost counts by this.
+    /// </summary>
+    public UInt128 Subscriber => IsIPv4 ? _address : _address >> 64 << 64;
+
     /// <summary>UDP port, 0 when unknown.</summary>
     public ushort Port { get; }
 

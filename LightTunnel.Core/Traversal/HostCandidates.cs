@@ -27,7 +27,9 @@ internal enum LocalAddressFlags
 /// <param name="InterfaceName">The interface's name.</param>
 /// <param name="Address">The address.</param>
 /// <param name="Flags">What is special about it.</param>
-internal readonly record struct LocalAddressInfo(string InterfaceName, TunnelAddress Address, LocalAddressFlags Flags = LocalAddressFlags.None);
+/// <param name="PrefixLength">How long its network's prefix is; 0 when that is unknown.</param>
+internal readonly record struct LocalAddressInfo(
+    string InterfaceName, TunnelAddress Address, LocalAddressFlags Flags = LocalAddressFlags.None, int PrefixLength = 0);
 
 /// <summary>Which of a machine's addresses another member may be told.</summary>
 internal static class HostCandidates
@@ -56,6 +58,16 @@ internal static class HostCandidates
                 .Distinct(),
         ];
     }
+
+    /// <summary>The networks that the addresses lie in, in which the system itself asks for its neighbours.</summary>
+    public static IReadOnlyList<IpPrefix> Networks(IReadOnlyList<LocalAddressInfo> addresses) =>
+    [
+        .. addresses
+            .Where(address => (address.Flags & (LocalAddressFlags.Loopback | LocalAddressFlags.Down)) == 0
+                && address.PrefixLength > 0 && address.PrefixLength < address.Address.BitLength)
+            .Select(address => new IpPrefix(address.Address, address.PrefixLength))
+            .Distinct(),
+    ];
 
     /// <summary>True for the interface of another tunnel, as far as its name tells.</summary>
     public static bool IsOverlay(string interfaceName) => StartsWithAny(interfaceName, OverlayPrefixes);

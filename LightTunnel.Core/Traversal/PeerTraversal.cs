@@ -354,6 +354,21 @@ internal sealed class PeerTraversal : IDisposable
         return Math.Max(next, now + 1);
     }
 
+    /// <summary>True while the path is proven.</summary>
+    public bool IsPathProven(in PathAddress path) => _paths.IsProven(path);
+
+    /// <summary>True for an address at which the server sees the peer.</summary>
+    public bool IsVouched(in UdpEndpoint endpoint)
+    {
+        foreach (Candidate candidate in _remote.Candidates)
+        {
+            if (candidate.Kind == CandidateKind.ServerReflexive && candidate.Endpoint.Subscriber == endpoint.Subscriber)
+                return true;
+        }
+
+        return false;
+    }
+
     /// <summary>True for a path within a local network: private addresses, or one of a network of ours.</summary>
     public bool IsLocalNetwork(in PathAddress key) =>
         !key.IsRelayed && (key.Endpoint.IsLocal || PunchPlan.IsNear(key.Endpoint, _local.Candidates));

@@ -1,57 +1,40 @@
+using LightTunnel.Packets;
 using LightTunnel.Transport;
 
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// Says when initiations come faster than this node wants to compute answers, and limits each source address then. Fixed memory, however
+/// Says when initiations come faster than this node wants to compute answers, and limits each subscriber's address then. Fixed memory, however
 /// many sources there are.
 /// </summary>
-internal sealed class HandshakeLoad(LinkClock clock)
+/// <param name="time">The clock.</param>
+/// <param name="salt">Where sources are counted; seeded in simulations.</param>
+internal sealed class HandshakeLoad(TimeProvider time, Random salt)
 {
     /// <summary>Initiations per second that are answered without asking for a cookie.</summary>
     public const int RatePerSecond = 100;
 
-    /// <summary>Initiations per second and source address that are answered under load.</summary>
+    /// <summary>Initiations per second and source that are answered under load; one IPv6 subscriber is one source, whose addresses are countless.</summary>
     public const int SourceRatePerSecond = 20;
 
     private const int SourceBurst = 20;
-    private const int Buckets = 4096;
 
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
-    private readonly TokenBucket[] _sources = new TokenBucket[Buckets];
+    private readonly AddressBuckets _sources = new(time, salt, SourceRatePerSecond, SourceBurst);
     private TokenBucket _all;
     private long _loadedUntil;
 
     /// <summary>Counts one initiation; true while there are too many, and for a second afterwards.</summary>
     public bool IsUnderLoad()
     {
-        long now = clock.Now;
-        if (!_all.TryTake(now, clock.Ticks(TimeSpan.FromSeconds(1)), RatePerSecond, RatePerSecond))
-            _loadedUntil = now + clock.Ticks(Linger);
+        long now = time.GetTimestamp();
+        if (!_all.TryTake(now, time.TimestampFrequency, RatePerSecond, RatePerSecond))
+            _loadedUntil = now + (long)(Linger.TotalSeconds * time.TimestampFrequency);
         return now < _loadedUntil;
     }
 
-    /// <summary>Counts one initiation of a proven source address; false when it sent too many. Addresses that share a bucket share its rate.</summary>
-    public bool TryAdmit(in PathAddress source)
-    {
-        int bucket = HashCode.Combine(source.Endpoint.MappedAddress, source.RelayedMember) & (Buckets - 1);
-        return _sources[bucket].TryTake(clock.Now, clock.Ticks(TimeSpan.FromSeconds(1)), SourceRatePerSecond, SourceBurst);
-    }
-
-    private struct TokenBucket
-    {
-        private double _tokens;
-        private long _filled;
-
-        public bool TryTake(long now, long ticksPerSecond, int rate, int capacity)
-        {
-            _tokens = _filled == 0 ? capacity : Math.Min(capacity, _tokens + ((now - _filled) * (double)rate / ticksPerSecond));
-            _filled = now;
-            if (_tokens < 1)
-                return false;
-            _tokens--;
-            return true;
-        }
-    }
+    /// <summary>Counts one initiation of a source whose address is proven; false when it sent too many.</summary>
+    public bool TryAdmit(in PathAddress source) =>
+        _sources.TryTake(source.Endpoint.Subscriber ^ ((UInt128)source.RelayedMember << 96), time.GetTimestamp());
 }

@@ -8,8 +8,21 @@ internal interface ILinkHost
     /// <summary>Sends an initiation or a keepalive by whatever path the host has for the link.</summary>
     void Send(Link link, ReadOnlySpan<byte> datagram);
 
-    /// <summary>Sends a response or a cookie reply back to where the message came from.</summary>
+    /// <summary>Sends a response or a cookie reply back to where the message came from, or claims to.</summary>
+    /// <param name="destination">Where it goes. <see cref="PathAddress.IsUnproven"/> unless that is where the link's peer is known to be.</param>
+    /// <param name="datagram">The message.</param>
     void Reply(in PathAddress destination, ReadOnlySpan<byte> datagram);
+
+    /// <summary>True when somebody with keys has shown not long ago to receive what is sent to that address: strangers who forge sources do not keep it from agreeing on new ones.</summary>
+    bool IsProven(in PathAddress source) => false;
+
+    /// <summary>
+    /// The link's path leads to another address now, as an authentic message came from there, or claims to have: to be asked whether it is received there, after which
+    /// <see cref="Link.Prove"/> is to be called.
+    /// </summary>
+    void PathDoubted(Link link)
+    {
+    }
 
     /// <summary>An unknown peer has proven its static key: may a link be made for it?</summary>
     /// <param name="initiator">The peer's key.</param>

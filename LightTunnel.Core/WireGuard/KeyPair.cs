@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using LightTunnel.Transport;
 
 namespace LightTunnel.WireGuard;
 
@@ -57,6 +58,9 @@ internal sealed class KeyPair : IDisposable
     public bool IsInitiator { get; }
 
     public long Created { get; }
+
+    /// <summary>As responder: where the response went. Whoever uses the keys has received it there.</summary>
+    public PathAddress RespondedTo { get; set; }
 
     /// <summary>True once the keys are zeroed.</summary>
     public bool IsDestroyed => _destroyed;

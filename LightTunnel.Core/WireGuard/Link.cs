@@ -21,6 +21,7 @@ internal sealed class Link : IScheduled
 {
     private const int EventConfirmed = 1;
     private const int EventRekey = 2;
+    private const int EventDoubted = 4;
 
     private readonly LinkTable _table;
     private readonly LinkClock _clock;
@@ -74,6 +75,22 @@ internal sealed class Link : IScheduled
         get => _roaming;
         set => _roaming = value;
     }
+
+    /// <summary>The peer has shown to receive what is sent to that address: if the path still leads there, it is proven. Any thread.</summary>
+    public void Prove(in UdpEndpoint endpoint)
+    {
+        PathHolder held = _path;
+        while (held.Value.IsUnproven && held.Value.Endpoint.MappedAddress == endpoint.MappedAddress)
+        {
+            PathHolder seen = Interlocked.CompareExchange(ref _path!, new PathHolder(held.Value with { IsUnproven = false }), held);
+            if (seen == held)
+                return;
+            held = seen;
+        }
+    }
+
+    /// <summary>Where the peer showed to be when the keys in use were agreed on; unspecified when this node began.</summary>
+    public UdpEndpoint ProvenEndpoint => Sessions.Current is { RespondedTo: { IsRelayed: false } path } ? path.Endpoint : default;
 
     /// <summary>True when <see cref="SealCopy"/> would succeed now.</summary>
     public bool HasSession => Suite is not null;
@@ -283,6 +300,8 @@ internal sealed class Link : IScheduled
             return;
         if ((events & EventConfirmed) != 0)
             CompleteHandshake();
+        if ((events & EventDoubted) != 0 && !IsRemoved && Path.IsUnproven)
+            _table.Host.PathDoubted(this);
         if ((events & EventRekey) != 0 && !IsRemoved && Volatile.Read(ref _rekeyWanted) != 0)
             Timers.RequestHandshake(force: false);
     }
@@ -406,6 +425,8 @@ internal sealed class Link : IScheduled
     {
         AbandonHandshake();
         _table.Confirmed(this);
+        // Whoever made use of a response has received it.
+        Prove(ProvenEndpoint);
         Timers.HandshakeComplete();
         Volatile.Write(ref _lastHandshake, _clock.UtcNow.UtcTicks);
         _table.Host.SessionEstablished(this);
@@ -413,8 +434,14 @@ internal sealed class Link : IScheduled
 
     private void Roam(in PathAddress source)
     {
-        if (_roaming && _path.Value != source)
-            _path = new PathHolder(source);
+        PathAddress before = _path.Value;
+        if (!_roaming || before == source)
+            return;
+        bool isElsewhere = _table.DoubtsNewAddresses && !source.IsRelayed && before.Endpoint.MappedAddress != source.Endpoint.MappedAddress;
+        bool isUnproven = isElsewhere || (before.IsUnproven && before.Endpoint.MappedAddress == source.Endpoint.MappedAddress);
+        _path = new PathHolder(source with { IsUnproven = isUnproven });
+        if (isElsewhere)
+            Post(EventDoubted);
     }
 
     private void Signal(bool wantsRekey, bool armed)

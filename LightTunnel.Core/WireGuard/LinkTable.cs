@@ -38,7 +38,7 @@ internal sealed class LinkTable : IDisposable
         Clock = new LinkClock(time);
         _jitter = jitter ?? Random.Shared;
         _cookies = new CookieChecker(identity.PublicKey, Clock);
-        _load = new HandshakeLoad(Clock);
+        _load = new HandshakeLoad(time, _jitter);
     }
 
     /// <summary>This node's identity.</summary>
@@ -55,6 +55,12 @@ internal sealed class LinkTable : IDisposable
 
     /// <summary>The suites that initiations are answered in, the likeliest first.</summary>
     internal CipherSuite[] Suites { get; init; } = [CipherSuite.Aegis256, CipherSuite.WireGuard];
+
+    /// <summary>
+    /// True where a peer that is suddenly heard from another address counts as being there only when it has shown to receive something there: sources can be forged, by the peer itself too, and
+    /// what is sent to nobody waits in the same queue as what is sent to all others.
+    /// </summary>
+    public bool DoubtsNewAddresses { get; set; }
 
     internal PrivateKey Identity { get; }
 
@@ -363,20 +369,24 @@ internal sealed class LinkTable : IDisposable
 
         Counters.Increment(LinkEvent.InitiationAccepted);
         link.Cookies.Sign(response);
+        session.RespondedTo = source;
+        bool isKnownThere = source.IsRelayed || (link.HasSession && link.Path is { IsUnproven: false } path && path == source);
         link.InstallResponded(session);
         link.HandshakeSent(response.Length, now);
-        Host.Reply(source, response);
+        Host.Reply(source with { IsUnproven = !isKnownThere }, response);
         Schedule(link);
     }
 
     private bool IsWelcomeUnderLoad(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
+        if (Host.IsProven(source) && _load.TryAdmit(source))
+            return true;
         if (!_cookies.CheckMac2(datagram, source))
         {
             Span<byte> reply = stackalloc byte[Messages.CookieReplySize];
             _cookies.WriteReply(datagram, source, reply);
             Counters.Increment(LinkEvent.CookieSent);
-            Host.Reply(source, reply);
+            Host.Reply(source with { IsUnproven = !source.IsRelayed }, reply);
             return false;
         }
 
@@ -402,7 +412,7 @@ internal sealed class LinkTable : IDisposable
         if (_strangers.Count >= MaximumStrangers)
             RemoveStranger(_strangers.First!.Value);
         Link link = Add(initiator, presharedKey);
-        link.Path = source;
+        link.Path = source with { IsUnproven = !source.IsRelayed };
         link.StrangerNode = _strangers.AddLast(link);
         link.Timers.ExpireAt = now + Clock.RekeyAttempt;
         return link;

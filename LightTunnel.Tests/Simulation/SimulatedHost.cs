@@ -191,7 +191,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
             host.Remove(bound);
     }
 
-    public int PortOf(int socket) => socket == 0 ? port : _ports.GetValueOrDefault(socket);
+    public int PortOf(int socket) => socket is 0 or IDatagramTransport.Unproven ? port : _ports.GetValueOrDefault(socket);
 
     public void Close()
     {

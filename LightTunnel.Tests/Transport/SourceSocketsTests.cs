@@ -166,7 +166,7 @@ public sealed class SourceSocketsTests : IDisposable
         void AssertTaken()
         {
             IPAddress? bound = address is null ? null : IPAddress.Parse(address);
-            using LinuxUdpSocket? another = LinuxUdpSocket.TryOpen(bound, receiver.LocalPort, receiver.SupportsIPv6, sharesPort: true, out int error);
+            using LinuxUdpSocket? another = LinuxUdpSocket.TryOpen(bound, receiver.LocalPort, receiver.SupportsIPv6, PortUse.Shared, out int error);
             Assert.Null(another);
             Assert.Equal(LibC.EADDRINUSE, error);
         }
@@ -175,11 +175,11 @@ public sealed class SourceSocketsTests : IDisposable
     [Fact]
     public void TryOpenFor_WhomItCannotConnectTo_IsNullAndLeavesThePortUnshared()
     {
-        using LinuxUdpSocket socket = LinuxUdpSocket.TryOpen(null, 0, dualMode: false, sharesPort: false, out _)!;
+        using LinuxUdpSocket socket = LinuxUdpSocket.TryOpen(null, 0, dualMode: false, PortUse.Alone, out _)!;
         Assert.Null(socket.TryOpenFor(default, 10_000));
         Assert.Null(socket.TryOpenFor(new UdpEndpoint(IPAddress.IPv6Loopback, 9000), 10_000));
         Assert.Null(socket.TryOpenFor(new UdpEndpoint(IPAddress.Broadcast, 9000), 10_000));
-        Assert.Null(LinuxUdpSocket.TryOpen(null, socket.Port, dualMode: false, sharesPort: true, out int error));
+        Assert.Null(LinuxUdpSocket.TryOpen(null, socket.Port, dualMode: false, PortUse.Shared, out int error));
         Assert.Equal(LibC.EADDRINUSE, error);
     }
 
@@ -303,7 +303,7 @@ public sealed class SourceSocketsTests : IDisposable
         receiver.Dispose();
         // A process that another test just started has the descriptors until it runs its program.
         LinuxUdpSocket? again = null;
-        Assert.True(SpinWait.SpinUntil(() => (again = LinuxUdpSocket.TryOpen(null, port, dualMode: true, sharesPort: false, out _)) is not null, Patience));
+        Assert.True(SpinWait.SpinUntil(() => (again = LinuxUdpSocket.TryOpen(null, port, dualMode: true, PortUse.Alone, out _)) is not null, Patience));
         again?.Dispose();
 
         void ReceiveAll()

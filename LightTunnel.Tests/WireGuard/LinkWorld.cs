@@ -213,6 +213,13 @@ internal sealed class LinkNode : ILinkHost, IDisposable
 
     void ILinkHost.Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => _world.Send(Address, destination, datagram);
 
+    bool ILinkHost.IsProven(in PathAddress source) => false;
+
+    void ILinkHost.PathDoubted(Link link) => Doubted++;
+
+    /// <summary>How often a link's path came to lead to an address at which nobody had shown to be.</summary>
+    public int Doubted { get; private set; }
+
     bool ILinkHost.TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
     {
         presharedKey = Strangers.Key;

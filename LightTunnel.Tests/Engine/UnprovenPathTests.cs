@@ -1,0 +1,51 @@
+using LightTunnel.Engine;
+using LightTunnel.Transport;
+using Xunit;
+
+namespace LightTunnel.Tests.Engine;
+
+/// <summary>What the server believes of where its members are.</summary>
+public sealed class UnprovenPathTests : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly SimulatedNetwork _network = new();
+
+    public void Dispose() => _network.Dispose();
+
+    [Fact]
+    public void Client_JoinsAndMoves_ServerAsksWhetherItIsThere_AndKnows()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Patience));
+        Peer peer = server.Peer("alice");
+        Assert.False(peer.Path.IsUnproven);
+
+        ((InMemoryTransport)alice.Transport).MoveTo("198.51.100.77", 4000);
+        alice.Send(server.Address, "from elsewhere");
+
+        Assert.True(_network.RunUntil(() => peer.Path is { IsUnproven: false } path && path.Endpoint == alice.Endpoint, Patience));
+        Assert.Null(peer.Challenge);
+    }
+
+    [Fact]
+    public void Member_ThatForgesItsAddress_StaysUnprovenThere()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode mallory = _network.AddClient("mallory");
+        Assert.True(_network.RunUntil(() => mallory.IsUp, Patience));
+        Peer peer = server.Peer("mallory");
+
+        // What it sends seems to come from an address where nobody is: nothing that is sent there comes back to it.
+        UdpEndpoint forged = new(System.Net.IPAddress.Parse("198.51.100.77"), 4000);
+        _network.Filter = (in UdpEndpoint _, in UdpEndpoint to, ReadOnlySpan<byte> _) => to != forged;
+        ((InMemoryTransport)mallory.Transport).MoveTo("198.51.100.77", 4000);
+        mallory.Send(server.Address, "forged");
+        Assert.True(_network.RunUntil(() => peer.Path.IsUnproven, Patience));
+        Assert.False(_network.RunUntil(() => !peer.Path.IsUnproven, TimeSpan.FromSeconds(15)));
+
+        Assert.Equal(forged, peer.Path.Endpoint);
+        Assert.Equal(IDatagramTransport.Unproven, peer.Path.SendingSocket);
+    }
+}
