@@ -54,7 +54,8 @@ internal readonly record struct PathCandidate(
 /// <summary>
 /// Chooses the path to a peer: a pure function. What is proven comes before what is not; then local network, direct, through a member
 /// that is faster than the server, server, through another member; within these the shorter round trip, where each per cent of loss counts like
-/// <see cref="CostOfLoss"/>. The current path stays until another of its class is better by a margin, so that jitter moves nothing.
+/// <see cref="CostOfLoss"/>. The current path stays until another of its class is better by a margin, so that jitter moves nothing. A private address is
+/// only a hint that a path is local: one that is clearly slower than another direct path, as a tunnel's are, competes with it like any other.
 /// </summary>
 internal static class PathChoice
 {
@@ -79,13 +80,7 @@ internal static class PathChoice
     /// </returns>
     public static PathCandidate? Choose(in PathCandidate? current, IReadOnlyList<PathCandidate> candidates, PathPolicy policy)
     {
-        TimeSpan? serverCost = null;
-        foreach (PathCandidate candidate in candidates)
-        {
-            if (candidate.Kind == PathKind.Server && candidate.Proven && (serverCost is not { } known || Cost(candidate) < known))
-                serverCost = Cost(candidate);
-        }
-
+        var rivals = new Rivals(current, LeastCost(candidates, PathKind.Server, PathKind.Server), LeastCost(candidates, PathKind.DirectIPv6, PathKind.DirectIPv4));
         PathCandidate? best = null;
         PathCandidate? kept = null;
         foreach (PathCandidate candidate in candidates)
@@ -94,11 +89,11 @@ internal static class PathChoice
                 continue;
             if (current is { } used && used.IsSamePath(candidate))
                 kept = candidate;
-            if (best is not { } leader || Compare(candidate, leader, current, serverCost) < 0)
+            if (best is not { } leader || Compare(candidate, leader, rivals) < 0)
                 best = candidate;
         }
 
-        if (best is { } winner && kept is { } present && Class(winner, current, serverCost) == Class(present, current, serverCost)
+        if (best is { } winner && kept is { } present && Class(winner, rivals) == Class(present, rivals)
             && Cost(present) - Cost(winner) < Margin(Cost(present)))
         {
             return present;
@@ -120,9 +115,9 @@ internal static class PathChoice
     }
 
     /// <summary>A total order of paths: negative when the first is better.</summary>
-    private static int Compare(in PathCandidate first, in PathCandidate second, in PathCandidate? current, TimeSpan? serverCost)
+    private static int Compare(in PathCandidate first, in PathCandidate second, in Rivals rivals)
     {
-        int order = Class(first, current, serverCost).CompareTo(Class(second, current, serverCost));
+        int order = Class(first, rivals).CompareTo(Class(second, rivals));
         if (order == 0)
             order = Cost(first).CompareTo(Cost(second));
         if (order == 0)
@@ -138,28 +133,57 @@ internal static class PathChoice
     }
 
     /// <summary>Smaller is better; cost decides only within a class.</summary>
-    private static int Class(in PathCandidate candidate, in PathCandidate? current, TimeSpan? serverCost)
+    private static int Class(in PathCandidate candidate, in Rivals rivals)
     {
         return candidate.Kind switch
         {
             _ when !candidate.Proven => 5,
-            PathKind.Lan => 0,
+            PathKind.Lan => IsAsGoodAsLocal(candidate, rivals) ? 0 : 1,
             PathKind.DirectIPv6 or PathKind.DirectIPv4 => 1,
-            PathKind.MemberRelay => BeatsServer(candidate, current, serverCost) ? 2 : 4,
+            PathKind.MemberRelay => BeatsServer(candidate, rivals) ? 2 : 4,
             _ => 3,
         };
     }
 
-    /// <summary>A member is asked to carry our datagrams only for a clear gain, and released when nothing is left of it.</summary>
-    private static bool BeatsServer(in PathCandidate relay, in PathCandidate? current, TimeSpan? serverCost)
+    /// <summary>The local network is preferred where it is no slower than the way around, and left when it is twice as much slower.</summary>
+    private static bool IsAsGoodAsLocal(in PathCandidate local, in Rivals rivals)
     {
-        if (serverCost is not { } server)
+        if (rivals.DirectCost is not { } direct)
             return true;
-        bool inUse = current is { } used && used.IsSamePath(relay);
-        return Cost(relay) < (inUse ? server : server - Margin(server));
+        TimeSpan cost = Cost(local);
+        return cost - direct < Margin(cost) * (rivals.IsInUse(local) ? 2 : 1);
+    }
+
+    /// <summary>A member is asked to carry our datagrams only for a clear gain, and released when nothing is left of it.</summary>
+    private static bool BeatsServer(in PathCandidate relay, in Rivals rivals)
+    {
+        if (rivals.ServerCost is not { } server)
+            return true;
+        return Cost(relay) < (rivals.IsInUse(relay) ? server : server - Margin(server));
+    }
+
+    private static TimeSpan? LeastCost(IReadOnlyList<PathCandidate> candidates, PathKind kind, PathKind orKind)
+    {
+        TimeSpan? least = null;
+        foreach (PathCandidate candidate in candidates)
+        {
+            if (candidate.Proven && (candidate.Kind == kind || candidate.Kind == orKind) && (least is not { } known || Cost(candidate) < known))
+                least = Cost(candidate);
+        }
+
+        return least;
     }
 
     private static TimeSpan Cost(in PathCandidate candidate) => (candidate.RoundTrip ?? Unmeasured) + (CostOfLoss * (100 * (candidate.Loss ?? 0)));
 
     private static TimeSpan Margin(TimeSpan cost) => cost / GainDivisor > LeastGain ? cost / GainDivisor : LeastGain;
+
+    /// <summary>What a candidate is compared with.</summary>
+    /// <param name="Current">The path in use, null for none.</param>
+    /// <param name="ServerCost">The least cost of the proven ways through the server, null for none.</param>
+    /// <param name="DirectCost">The least cost of the proven direct paths that are not local, null for none.</param>
+    private readonly record struct Rivals(PathCandidate? Current, TimeSpan? ServerCost, TimeSpan? DirectCost)
+    {
+        public bool IsInUse(in PathCandidate candidate) => Current is { } used && used.IsSamePath(candidate);
+    }
 }

@@ -18,6 +18,9 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Predictions for one peer are no closer together: its own should be fresh when ours is.</summary>
     private static readonly TimeSpan PredictionInterval = TimeSpan.FromSeconds(3);
 
+    /// <summary>What takes longer may be a local network, but other paths may well be faster.</summary>
+    private static readonly TimeSpan LongestLocal = TimeSpan.FromMilliseconds(5);
+
     /// <summary>The peer's probes make us probe back at most this often per path.</summary>
     private static readonly TimeSpan TriggeredInterval = TimeSpan.FromMilliseconds(100);
 
@@ -485,7 +488,7 @@ internal sealed class PeerTraversal : IDisposable
     {
         if (!IsDirectAllowed)
             return;
-        int best = proven ? _paths.All.Where(path => path.IsProven).Min(path => RankOf(path.Key)) : int.MaxValue;
+        int best = proven ? _paths.All.Where(path => path.IsProven).Min(RankOf) : int.MaxValue;
         foreach (Candidate candidate in _remote.Candidates)
         {
             var key = new PathAddress(candidate.Endpoint);
@@ -554,10 +557,13 @@ internal sealed class PeerTraversal : IDisposable
 
     private PathAddress? BestDirect() => _paths.All
         .Where(path => path.IsProven && !path.Key.IsRelayed)
-        .OrderBy(path => RankOf(path.Key))
+        .OrderBy(RankOf)
         .ThenBy(path => path.RoundTrip)
         .Select(path => (PathAddress?)path.Key)
         .FirstOrDefault();
+
+    /// <summary>The same, as far as its round trip bears it out: a tunnel's addresses are private too.</summary>
+    private int RankOf(ProbedPath path) => Math.Max(RankOf(path.Key), path.RoundTrip > LongestLocal ? 1 : 0);
 
     /// <summary>0 local network, 1 public, 2 through another member.</summary>
     private int RankOf(in PathAddress key) => key.IsRelayed ? 2 : IsLocalNetwork(key) ? 0 : 1;

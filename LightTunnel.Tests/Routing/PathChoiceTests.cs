@@ -74,6 +74,27 @@ public sealed class PathChoiceTests
         Assert.Equal(PathKind.Lan, PathChoice.Choose(current, [current, Path(PathKind.Lan, 39)], PathPolicy.Auto)?.Kind);
     }
 
+    [Theory]
+    [InlineData(2, 1, true)]     // A router that hands packets back may seem as fast as the wire.
+    [InlineData(6, 2, true)]
+    [InlineData(8, 2, false)]    // ... but what is clearly slower is no local network, whatever its address is.
+    [InlineData(40, 2, false)]
+    [InlineData(40, 35, true)]
+    public void Choose_Local_OnlyWhenNotClearlySlowerThanDirect(double local, double direct, bool chosen)
+    {
+        PathCandidate[] both = [Path(PathKind.Lan, local), Path(PathKind.DirectIPv4, direct)];
+        Assert.Equal(chosen ? PathKind.Lan : PathKind.DirectIPv4, Kind(PathPolicy.Auto, both));
+        Assert.Equal(chosen ? PathKind.Lan : PathKind.DirectIPv4, PathChoice.Choose(both[1], both, PathPolicy.Auto)?.Kind);
+    }
+
+    [Fact]
+    public void Choose_LocalInUse_IsLeftWhenItIsTwiceTheMarginSlower()
+    {
+        PathCandidate direct = Path(PathKind.DirectIPv4, 2);
+        Assert.Equal(PathKind.Lan, PathChoice.Choose(Path(PathKind.Lan), [Path(PathKind.Lan, 11), direct], PathPolicy.Auto)?.Kind);
+        Assert.Equal(PathKind.DirectIPv4, PathChoice.Choose(Path(PathKind.Lan), [Path(PathKind.Lan, 13), direct], PathPolicy.Auto)?.Kind);
+    }
+
     [Fact]
     public void Choose_Loss_CountsLikeDelay()
     {
@@ -138,7 +159,10 @@ public sealed class PathChoiceTests
             Assert.False(policy == PathPolicy.RelayOnly && !relayed);
             if (!path.Proven)
                 Assert.DoesNotContain(candidates, candidate => candidate.Proven && (policy == PathPolicy.Auto || candidate.Kind == PathKind.MemberRelay));
+            // A local path yields to nothing but a direct one that is clearly faster.
             if (policy == PathPolicy.Auto && candidates.Any(candidate => candidate is { Kind: PathKind.Lan, Proven: true }))
+                Assert.True(path.Kind is PathKind.Lan or PathKind.DirectIPv6 or PathKind.DirectIPv4);
+            if (policy == PathPolicy.Auto && candidates.Any(candidate => candidate is { Kind: PathKind.Lan, Proven: true, Loss: 0 or null, RoundTrip.TotalMilliseconds: < 5 }))
                 Assert.Equal(PathKind.Lan, path.Kind);
         }
     }
