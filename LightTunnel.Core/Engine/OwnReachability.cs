@@ -1,3 +1,4 @@
+using System.Net;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
@@ -49,6 +50,7 @@ internal sealed class OwnReachability : IDisposable
     private readonly List<ObservationProbe> _output = [];
     private readonly HashSet<uint> _wantPrediction = [];
     private UdpEndpoint _seenByServer;
+    private UdpEndpoint _mapping;
     private NatObservers _observers;
     private IReadOnlyList<IpPrefix> _tunnel = [];
     private Reachability? _told;
@@ -91,8 +93,8 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>True when this node passes on datagrams of others: when a person said so or, unless one said no, with a public address.</summary>
     public bool IsRelay => _options.AllowRelay ?? Nat.IsPublic;
 
-    /// <summary>A port that the router forwards to this node's socket; unspecified for none.</summary>
-    public UdpEndpoint PortMapping { get; private set; }
+    /// <summary>A port that the router forwards to this node's socket, as far as that is to be believed; unspecified for none.</summary>
+    public UdpEndpoint PortMapping => IsBelievable(_mapping) ? _mapping : default;
 
     private TimeProvider Time => _services.Time;
 
@@ -158,11 +160,20 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>The router forwards a port to this node, or does so no more.</summary>
     public void OnPortMapped(PortMappingStatus status)
     {
-        if (status.External == PortMapping)
+        if (status.External == _mapping)
             return;
-        PortMapping = status.External;
+        _mapping = status.External;
         if (PortMapping.IsSpecified)
+        {
             _services.Log.Information("The router {Gateway} forwards {Endpoint} to this node ({Protocol})", status.Gateway, PortMapping, status.Protocol);
+        }
+        else if (_mapping.IsSpecified)
+        {
+            _services.Log.Warning(
+                "The router {Gateway} says that it forwards {Endpoint} to this node: others are not told, as the server sees this node at {Seen}",
+                status.Gateway, _mapping, PublicEndpoint.IsSpecified ? PublicEndpoint.Address : null);
+        }
+
         if (_isRegistered)
             Gather();
     }
@@ -306,6 +317,8 @@ internal sealed class OwnReachability : IDisposable
             return;
         }
 
+        if (_detector.IsSilent)
+            LookSoon(now);
         _predicted = now;
         Gather();
         Introduce();
@@ -358,6 +371,19 @@ internal sealed class OwnReachability : IDisposable
             return;
         _told = Now();
         _host.Tell(new ReachabilityMessage { Reachability = _told });
+    }
+
+    /// <summary>
+    /// Whoever is the router may say anything, and others send where it says: an endpoint counts at the address where the server sees this node, or at one of use only to
+    /// those behind the same outer NAT.
+    /// </summary>
+    private bool IsBelievable(in UdpEndpoint mapping)
+    {
+        if (!mapping.IsIPv4 || !Candidate.IsUsable(mapping) || IPAddress.IsLoopback(mapping.Address))
+            return false;
+        var address = TunnelAddress.FromIPAddress(mapping.Address);
+        return !_tunnel.Any(prefix => prefix.Contains(address))
+            && (!PortMappingStatus.IsPublic(mapping) || mapping.MappedAddress == PublicEndpoint.MappedAddress);
     }
 
     private Reachability Now() => new() { Candidates = [.. Candidates], Nat = Nat, IsRelay = IsRelay };

@@ -42,6 +42,9 @@ internal sealed class SimulatedNat : SimulatedElement
     /// <summary>What is behind it, by the 32 bits of its address.</summary>
     internal Dictionary<uint, SimulatedElement> Children { get; } = [];
 
+    /// <summary>The external address that it claims to forward ports at, if it lies; null when it does as it says.</summary>
+    public IPAddress? Claims { get; set; }
+
     /// <summary>Power off and on.</summary>
     public void Reboot() => Nat.Reboot();
 

@@ -43,6 +43,14 @@ internal sealed class SimulatedPortMapper(SimulatedHost host, VirtualTime time) 
 
     private PortMappingStatus Ask()
     {
+        if (host.Parent?.Claims is { } claimed)
+        {
+            return new PortMappingStatus(PortMappingState.Mapped)
+            {
+                Protocol = PortMappingProtocol.UpnpIgd, External = new UdpEndpoint(claimed, _port), LeaseEnd = time.GetUtcNow() + Lifetime,
+            };
+        }
+
         if (host.Parent?.Nat is not { Settings.Forwarding: not PortForwarding.None } nat)
             return new PortMappingStatus(PortMappingState.NotAvailable) { Reason = "The router forwards no ports." };
         return nat.TryForward(time.Now, NatProtocol.Udp, Inside, _port, Lifetime, out UdpEndpoint external)
