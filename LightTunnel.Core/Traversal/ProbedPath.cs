@@ -126,6 +126,8 @@ internal sealed class ProbedPath
             _variation = sample / 2;
         }
 
+        if (!IsProven)
+            ForgetLosses(sent);
         int index = _waiting.FindIndex(waiting => waiting.Transaction == transaction);
         if (index >= 0)
         {
@@ -266,6 +268,14 @@ internal sealed class ProbedPath
         pace == ProbePace.Busy && wait >= TimeSpan.FromMilliseconds(300) ? MissesUntilLostSlow : MissesUntilLost;
 
     private static TimeSpan LeastSilence(ProbePace pace) => pace == ProbePace.Busy ? LeastSilenceBusy : LeastSilenceIdle;
+
+    /// <summary>What was sent before the way was open, to NATs that had yet to be opened or while it was cut, says nothing of how much it loses.</summary>
+    private void ForgetLosses(long before)
+    {
+        _results = 0;
+        _resultCount = 0;
+        _waiting.RemoveAll(waiting => waiting.Sent < before);
+    }
 
     private void Record(bool lost)
     {

@@ -28,6 +28,33 @@ public sealed class PathUpkeepTests
         Assert.InRange(gap, TimeSpan.FromMilliseconds(100), TimeSpan.FromSeconds(1.1));
     });
 
+    [Theory]
+    [InlineData(nameof(NatKind.PortRestrictedCone))]
+    [InlineData(nameof(NatKind.SymmetricSequential))]
+    [InlineData(nameof(NatKind.SymmetricRandom))]
+    public void PathIsProven_ItsQualityIsKnownWithTheFlip(string kind) => Seeds.Run(5, seed =>
+    {
+        using var members = new TwoMembers(seed, Enum.Parse<NatKind>(kind), NatKind.PortRestrictedCone);
+        AssertQualityAtFlip(members);
+
+        // ... and again after it was cut for long: the questions that nobody could answer say nothing of the path that is there now.
+        members.Internet.CutBetween(members.AliceHost, members.BobHost);
+        members.Talk(TimeSpan.FromSeconds(20));
+        Assert.False(members.AreDirect);
+        members.Internet.HealBetween(members.AliceHost, members.BobHost);
+        AssertQualityAtFlip(members);
+    });
+
+    private static void AssertQualityAtFlip(TwoMembers members)
+    {
+        Assert.NotNull(members.Talk(TimeSpan.FromMinutes(3), () => IsDirect(members.Alice, members.Bob)));
+        Peer bob = members.Alice.Peer("bob");
+        Assert.Equal((0.0, 100), (bob.Loss, bob.Quality)); // 120, less 5 for each 10 ms.
+        Assert.NotNull(members.Talk(TimeSpan.FromMinutes(3), () => members.AreDirect));
+        Peer alice = members.Bob.Peer("alice");
+        Assert.InRange(alice.Quality, 100, 120);
+    }
+
     [Fact]
     public void LargeNetwork_MemberComesBack_TheTwoAreIntroducedAgain()
     {
