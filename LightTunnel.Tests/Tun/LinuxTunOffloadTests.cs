@@ -3,7 +3,9 @@ using System.Net.Sockets;
 using System.Runtime.Versioning;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
+using LightTunnel.Transport;
 using LightTunnel.Tun;
+using LightTunnel.WireGuard;
 using Xunit;
 using static LightTunnel.Tests.Packets.TestPackets;
 
@@ -105,8 +107,25 @@ public sealed class LinuxTunOffloadTests : IDisposable
     {
         using LinuxTun tun = Create(Left, Offloads.All, 1, "10.9.0.1/24");
         string shown = NetworkNamespace.Ip("-n", Left, "-d", "link", "show", tun.Name);
-        // 45 segments of 1360 bytes, and what the kernel sets apart for headers.
-        Assert.Contains("gso_max_size 61521 ", shown, StringComparison.Ordinal);
+        // 44 segments of 1360 bytes, and what the kernel sets apart for headers.
+        Assert.Contains("gso_max_size 60161 ", shown, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(576)]
+    [InlineData(1280)]
+    [InlineData(1400)]
+    [InlineData(1420)]
+    [InlineData(1500)]
+    [InlineData(9000)]
+    public void LongestSuperPacket_OfAnyMtu_FitsInOneTrainWithTheLongestHeadersAndTag(int mtu)
+    {
+        const int TcpHeaders = 40, KernelReserve = 321;
+        int segments = (LinuxTun.LongestSuperPacket(mtu) - KernelReserve) / (mtu - TcpHeaders);
+
+        Assert.Equal(RelayHeader.Size + Messages.MaximumTransportOverhead, LinuxTun.DatagramOverhead);
+        Assert.InRange(segments * (mtu + RelayHeader.Size + Messages.MaximumTransportOverhead), 1, PacketBatch.MaximumTrainLength);
+        Assert.InRange(segments, 1, PacketBatch.MaximumSegments);
     }
 
     private static string Own(bool isIPv6, int host) => isIPv6 ? $"fd09::{host}/64" : $"10.9.0.{host}/24";
