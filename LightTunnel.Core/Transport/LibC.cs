@@ -102,7 +102,7 @@ internal static unsafe partial class LibC
     public static partial nint Write(int fileDescriptor, void* buffer, nuint length);
 
     [LibraryImport(Library, EntryPoint = "writev", SetLastError = true)]
-    public static partial nint WriteVector(int fileDescriptor, IoVector* vectors, int count);
+    public static partial nint WriteVector(SafeHandle descriptor, IoVector* vectors, int count);
 
     [LibraryImport(Library, EntryPoint = "poll", SetLastError = true)]
     public static partial int Poll(PollFd* descriptors, nuint count, int timeout);

@@ -101,6 +101,8 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
                 flags |= IFF_VNET_HDR;
             while (queues.Count < options.Queues)
                 queues.Add(new LinuxTunQueue(OpenFurther(given, flags, offloads), closed, offloads));
+            SafeFileHandle[] all = [.. queues.Select(queue => queue.Handle)];
+            queues.ForEach(queue => queue.SpreadOver(all));
             return new LinuxTun([.. queues], closed, netlink, given, index, offloads);
         }
         catch

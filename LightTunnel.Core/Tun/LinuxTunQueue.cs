@@ -20,6 +20,7 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
     private readonly CloseSignal _closed;
     private readonly bool _hasHeader;
     private readonly PacketCoalescer? _coalescer;
+    private SafeFileHandle[] _all;
     private bool _drained;
     private long _writeErrors;
 
@@ -29,6 +30,7 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
     public LinuxTunQueue(SafeFileHandle handle, CloseSignal closed, Offloads offloads)
     {
         Handle = handle;
+        _all = [handle];
         _closed = closed;
         _hasHeader = offloads != Offloads.None;
         if (_hasHeader)
@@ -37,6 +39,12 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
 
     /// <summary>The descriptor.</summary>
     public SafeFileHandle Handle { get; }
+
+    /// <summary>
+    /// Tells of all queues of the interface, this one included. The kernel reads a flow's packets to the queue by which packets of the other direction came in last, so what is received
+    /// by one thread, as everything of one peer may be, must come in by all queues, or one thread has to send all answers. A flow always comes in by the same one.
+    /// </summary>
+    public void SpreadOver(SafeFileHandle[] queues) => _all = queues;
 
     /// <summary>Packets that the system refused to take.</summary>
     public long WriteErrors => Interlocked.Read(ref _writeErrors);
@@ -98,26 +106,10 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
     /// <summary>See <see cref="ITunDevice.Write(PacketBatch, int)"/>.</summary>
     public void Write(PacketBatch batch)
     {
-        bool held = false;
-        try
-        {
-            Handle.DangerousAddRef(ref held);
-            int descriptor = (int)Handle.DangerousGetHandle();
-            if (_coalescer is not null)
-                WriteMerged(descriptor, batch, _coalescer);
-            else
-                WriteEach(descriptor, batch);
-        }
-        catch (ObjectDisposedException)
-        {
-            Interlocked.Add(ref _writeErrors, batch.Count);
-        }
-        finally
-        {
-            if (held)
-                Handle.DangerousRelease();
-        }
-
+        if (_coalescer is not null)
+            WriteMerged(batch, _coalescer);
+        else
+            WriteEach(batch);
         GC.KeepAlive(batch);
     }
 
@@ -125,29 +117,15 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
     public void Write(ReadOnlySpan<byte> packet)
     {
         byte* header = stackalloc byte[VirtioNetHeader.Size];
-        bool held = false;
-        try
+        fixed (byte* data = packet)
         {
-            Handle.DangerousAddRef(ref held);
-            fixed (byte* data = packet)
-            {
-                var vectors = stackalloc LibC.IoVector[2];
-                vectors[0] = new LibC.IoVector { Base = header, Length = VirtioNetHeader.Size };
-                vectors[1] = new LibC.IoVector { Base = data, Length = (nuint)packet.Length };
-                if (_hasHeader)
-                    WriteVector((int)Handle.DangerousGetHandle(), vectors, 2);
-                else
-                    WriteVector((int)Handle.DangerousGetHandle(), vectors + 1, 1);
-            }
-        }
-        catch (ObjectDisposedException)
-        {
-            Interlocked.Increment(ref _writeErrors);
-        }
-        finally
-        {
-            if (held)
-                Handle.DangerousRelease();
+            var vectors = stackalloc LibC.IoVector[2];
+            vectors[0] = new LibC.IoVector { Base = header, Length = VirtioNetHeader.Size };
+            vectors[1] = new LibC.IoVector { Base = data, Length = (nuint)packet.Length };
+            if (_hasHeader)
+                WriteVector(QueueOf(packet), vectors, 2);
+            else
+                WriteVector(QueueOf(packet), vectors + 1, 1);
         }
     }
 
@@ -196,7 +174,7 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
             slot.Length = 0;
     }
 
-    private void WriteEach(int descriptor, PacketBatch batch)
+    private void WriteEach(PacketBatch batch)
     {
         LibC.IoVector vector = default;
         for (int i = 0; i < batch.Count; i++)
@@ -204,12 +182,12 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
             if (batch[i].Length == 0)
                 continue;
             vector = VectorOf(batch.Packet(i));
-            WriteVector(descriptor, &vector, 1);
+            WriteVector(QueueOf(batch.Packet(i)), &vector, 1);
         }
     }
 
     [SkipLocalsInit]
-    private void WriteMerged(int descriptor, PacketBatch batch, PacketCoalescer coalescer)
+    private void WriteMerged(PacketBatch batch, PacketCoalescer coalescer)
     {
         var vectors = stackalloc LibC.IoVector[MaximumVectors];
         coalescer.Run(batch);
@@ -222,7 +200,7 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
             int count = 1;
             for (int slot = coalescer.Next(head); slot >= 0; slot = coalescer.Next(slot))
                 vectors[count++] = VectorOf(batch.Packet(slot)[headerLength..]);
-            WriteVector(descriptor, vectors, count);
+            WriteVector(QueueOf(batch.Packet(head)), vectors, count);
         }
     }
 
@@ -230,14 +208,23 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
     private static LibC.IoVector VectorOf(Span<byte> bytes) =>
         new() { Base = Unsafe.AsPointer(ref MemoryMarshal.GetReference(bytes)), Length = (nuint)bytes.Length };
 
-    private void WriteVector(int descriptor, LibC.IoVector* vectors, int count)
+    private SafeFileHandle QueueOf(ReadOnlySpan<byte> packet) => _all.Length == 1 ? Handle : _all[FlowHash.QueueOf(packet, _all.Length)];
+
+    private void WriteVector(SafeFileHandle queue, LibC.IoVector* vectors, int count)
     {
         nint written;
-        do
+        try
         {
-            written = LibC.WriteVector(descriptor, vectors, count);
+            do
+            {
+                written = LibC.WriteVector(queue, vectors, count);
+            }
+            while (written < 0 && LibC.LastError == LibC.EINTR);
         }
-        while (written < 0 && LibC.LastError == LibC.EINTR);
+        catch (ObjectDisposedException)
+        {
+            written = -1; // Closed meanwhile.
+        }
 
         // EINVAL: no IP packet; EIO: the interface is down.
         if (written < 0)

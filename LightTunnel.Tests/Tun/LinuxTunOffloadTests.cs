@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
@@ -70,6 +72,34 @@ public sealed class LinuxTunOffloadTests : IDisposable
 
         Assert.Equal((left | right) != Offloads.None, cable.SuperPackets > 0);
         Assert.InRange(cable.LongestCarried, 1300, Mtu);
+        Assert.Equal(0, cable.WriteErrors);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Tcp_EverythingWrittenByOneThread_IsReadFromSeveralQueues_AndEachFlowFromOne(bool isIPv6)
+    {
+        const int connections = 24;
+        using var cable = new Cable(Create(Left, Offloads.All, 4, Own(isIPv6, 1)), Create(Right, Offloads.All, 4, Own(isIPv6, 2)), writeQueue: 0);
+        byte[] data = new byte[1 << 20];
+        IPAddress server = Interface(Own(isIPv6, 2)).Address.ToIPAddress();
+        using Socket listener = NetworkNamespace.Run(Right, () => new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
+        listener.Bind(new IPEndPoint(server, 0));
+        listener.Listen(connections);
+        await Task.WhenAll(Enumerable.Range(0, connections).Select(async _ =>
+        {
+            using Socket client = NetworkNamespace.Run(Left, () => new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
+            await client.ConnectAsync(listener.LocalEndPoint!, TestContext.Current.CancellationToken);
+            using Socket accepted = await listener.AcceptAsync(TestContext.Current.CancellationToken);
+            // Which of the connections was accepted does not matter: all get the same.
+            await Task.WhenAll(SendAsync(client, data), ReceiveAsync(accepted, data.Length));
+        })).WaitAsync(Patience, TestContext.Current.CancellationToken);
+
+        // The flow is where it stays from the first answer on, which is before its first super-packet.
+        Assert.InRange(cable.QueuesOfFlows.Values.Distinct().Count(), 3, 4);
+        Assert.Equal(connections, cable.QueuesOfFlows.Count);
+        Assert.Empty(cable.MovedFlows);
         Assert.Equal(0, cable.WriteErrors);
     }
 
@@ -158,16 +188,19 @@ public sealed class LinuxTunOffloadTests : IDisposable
         return data;
     }
 
-    /// <summary>Carries packets between two interfaces, each queue to the same one of the other.</summary>
+    /// <summary>Carries packets between two interfaces, each queue to the same one of the other, or all to one of them.</summary>
     private sealed class Cable : IDisposable
     {
         private readonly LinuxTun[] _ends;
         private readonly Thread[] _threads;
+        private readonly int? _writeQueue;
+        private readonly Lock _writing = new();
         private int _superPackets;
         private int _longest;
 
-        public Cable(LinuxTun left, LinuxTun right)
+        public Cable(LinuxTun left, LinuxTun right, int? writeQueue = null)
         {
+            _writeQueue = writeQueue;
             _ends = [left, right];
             _threads =
             [
@@ -176,6 +209,12 @@ public sealed class LinuxTunOffloadTests : IDisposable
             foreach (Thread thread in _threads)
                 thread.Start();
         }
+
+        /// <summary>The queue from which the left one's super-packets of each flow, known by its ports, were read.</summary>
+        public ConcurrentDictionary<uint, int> QueuesOfFlows { get; } = new();
+
+        /// <summary>Flows whose super-packets were read from more than one.</summary>
+        public ConcurrentBag<uint> MovedFlows { get; } = [];
 
         public int SuperPackets => _superPackets;
 
@@ -209,13 +248,28 @@ public sealed class LinuxTunOffloadTests : IDisposable
                     }
 
                     Interlocked.Increment(ref _superPackets);
+                    NoteFlow(from, read.Packet(i), queue);
                     Assert.True(PacketSegmenter.TryCreate(read.Packet(i), read[i].Offload, out PacketSegmenter segments));
                     while (segments.TryNext(out Span<byte> segment))
                         Take(carried, segment);
                 }
 
-                to.Write(carried, queue);
+                if (_writeQueue is not { } one)
+                {
+                    to.Write(carried, queue);
+                    continue;
+                }
+
+                lock (_writing)
+                    to.Write(carried, one);
             }
+        }
+
+        private void NoteFlow(LinuxTun from, ReadOnlySpan<byte> packet, int queue)
+        {
+            uint ports = BinaryPrimitives.ReadUInt32BigEndian(packet[(packet[0] >> 4 == 4 ? 20 : 40)..]);
+            if (from == _ends[0] && QueuesOfFlows.GetOrAdd(ports, queue) != queue)
+                MovedFlows.Add(ports);
         }
 
         private void Take(PacketBatch carried, ReadOnlySpan<byte> packet)
