@@ -59,6 +59,9 @@ internal sealed class NatBehaviourDetector
     /// <summary>Bursts in a row without an order until ports count as random.</summary>
     private const int BurstsUntilRandom = 3;
 
+    /// <summary>Bursts in a row without answers, which say nothing of the NAT, until this measurement does without.</summary>
+    private const int BurstsUntilSilent = 3;
+
     /// <summary>For so long a NAT may remember that we sent to the other port, which would let its answers in.</summary>
     private static readonly TimeSpan FilterMemory = TimeSpan.FromMinutes(5);
 
@@ -78,6 +81,7 @@ internal sealed class NatBehaviourDetector
     private int[] _burstSockets = [];
     private (PortAssignment Assignment, int Step) _ports;
     private int _randomBursts;
+    private int _silentBursts;
     private UdpEndpoint _filteringOf;
     private IReadOnlyList<UdpEndpoint> _local = [];
     private NatObservers _observers;
@@ -138,7 +142,7 @@ internal sealed class NatBehaviourDetector
         // Our own earlier probes would let the answers in that are to be tested, unless it really is another NAT, which only its address tells.
         _skipFiltering = _othersProbed != long.MinValue && now - _othersProbed < _time.Ticks(FilterMemory);
         _ports = default;
-        _randomBursts = 0;
+        _randomBursts = _silentBursts = 0;
         if (networkChanged)
         {
             Behaviour = default;
@@ -151,7 +155,10 @@ internal sealed class NatBehaviourDetector
     }
 
     /// <summary>True when it is still to be seen how the ports of new mappings follow each other: by a burst from fresh sockets.</summary>
-    public bool WantsBurst => State == NatDetection.Done && Behaviour.HasDependentMapping && _ports.Assignment == PortAssignment.Unknown;
+    public bool WantsBurst => IsOrderUnknown && !IsSilent;
+
+    /// <summary>True when that could not be seen, as the bursts were not answered: worth another measurement.</summary>
+    public bool IsSilent => IsOrderUnknown && _silentBursts >= BurstsUntilSilent;
 
     /// <summary>When the filtering can be tested that could not be now, as the NAT may remember what was sent; <see cref="long.MaxValue"/> for never.</summary>
     public long FilteringTestableAt =>
@@ -179,7 +186,14 @@ internal sealed class NatBehaviourDetector
         (int Order, int Port)[] seen = [.. _burst.Select(entry => (Order: Array.IndexOf(_burstSockets, entry.Socket), (int)entry.Seen.Port)).OrderBy(entry => entry.Order)];
         if (seen.Length > 0)
             _lastMapping = _burst.MaxBy(entry => Array.IndexOf(_burstSockets, entry.Socket)).Seen;
-        (PortAssignment Assignment, int Step) ports = seen.Length < LeastOfBurst ? default : PortsOf(seen);
+        if (seen.Length < LeastOfBurst)
+        {
+            _silentBursts++;
+            return;
+        }
+
+        _silentBursts = 0;
+        (PortAssignment Assignment, int Step) ports = PortsOf(seen);
         if (ports.Assignment == PortAssignment.Sequential)
         {
             _ports = ports;
@@ -187,7 +201,7 @@ internal sealed class NatBehaviourDetector
         }
         else if (++_randomBursts >= BurstsUntilRandom)
         {
-            // A counter that begins anew, a lost answer or a busy moment is not taken for chance; what looks like it each time is.
+            // A counter that begins anew or a busy moment is not taken for chance; what looks like it each time is.
             _ports = (PortAssignment.Random, 0);
         }
 
@@ -312,6 +326,8 @@ internal sealed class NatBehaviourDetector
             return long.MaxValue;
         return _nextShot < shots.Length ? Math.Min(_deadline, _phaseStart + _time.Milliseconds(shots[_nextShot])) : _deadline;
     }
+
+    private bool IsOrderUnknown => State == NatDetection.Done && Behaviour.HasDependentMapping && _ports.Assignment == PortAssignment.Unknown;
 
     private bool HasAllSamples =>
         (!_observers.OtherPort.IsSpecified || HasSample(_observers.OtherPort)) && (!_observers.OtherAddress.IsSpecified || HasSample(_observers.OtherAddress));

@@ -173,6 +173,34 @@ public sealed class NatBehaviourDetectorTests
         Assert.True(_detector.Behaviour.IsRandom);
     }
 
+    [Fact]
+    public void Burst_Unanswered_SaysNothingOfPorts()
+    {
+        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 3);
+        Run(nat, new NatObservers(PortA, PortB));
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.True(_detector.WantsBurst);
+            _detector.BeginBurst([5, 6, 7, 8], []);
+            _detector.EndBurst();
+        }
+
+        Assert.NotEqual(PortAssignment.Random, _detector.Behaviour.Assignment);
+        Assert.True(_detector.IsSilent);
+        Assert.False(_detector.WantsBurst); // Not for ever.
+
+        Run(nat, new NatObservers(PortA, PortB));
+        Assert.True(Burst(nat, others: 0));
+        for (int i = 0; i < 4; i++)
+        {
+            // Predictions that are not answered either: what is known stays.
+            _detector.BeginBurst([5, 6, 7, 8], []);
+            _detector.EndBurst();
+        }
+
+        Assert.Equal((PortAssignment.Sequential, 3), (_detector.Behaviour.Assignment, _detector.Behaviour.Step));
+    }
+
     /// <summary>Fresh sockets ask in turn; somebody else takes ports after the second. True when the detector has seen all answers.</summary>
     private bool Burst(TestNat nat, int others, int lost = -1)
     {
