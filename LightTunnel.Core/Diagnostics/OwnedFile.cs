@@ -14,7 +14,7 @@ internal static partial class OwnedFile
     private const string Library = "libc";
     private const int WriteOnly = 1, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, Append = 0x400, NonBlocking = 0x800, CloseOnExec = 0x80000;
     private const int CurrentFolder = -100, OfDescriptor = 0x1000, OfLinkItself = 0x100, BasicStatistics = 0x7FF;
-    private const int LockExclusive = 2, LockWithoutWaiting = 4;
+    private const int LockExclusive = 2, LockWithoutWaiting = 4, LockRelease = 8;
     private const int NoSuchFile = 2, WouldBlock = 11, TooManyLinks = 40;
     private const uint OwnerOnly = 0x180; // 0600
 
@@ -44,7 +44,7 @@ internal static partial class OwnedFile
             throw new IOException($"{path} could not be locked: {Marshal.GetPInvokeErrorMessage(error)}.", error);
         }
 
-        return new FileStream(handle, FileAccess.ReadWrite, bufferSize: 0);
+        return isLocked ? new LockedFile(handle) : new FileStream(handle, FileAccess.ReadWrite, bufferSize: 0);
     }
 
     /// <summary>Opens a file to write at its end, wherever others have written meanwhile.</summary>
@@ -102,6 +102,19 @@ internal static partial class OwnedFile
 
     [LibraryImport(Library, EntryPoint = "geteuid")]
     private static partial uint GetEffectiveUser();
+
+    /// <summary>
+    /// A file that is unlocked before it is closed: a process that was being started at this moment has the descriptor as well, until it runs its program (flock(2)).
+    /// </summary>
+    private sealed class LockedFile(SafeFileHandle handle) : FileStream(handle, FileAccess.ReadWrite, bufferSize: 0)
+    {
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing && !SafeFileHandle.IsClosed)
+                OwnedFile.Lock(SafeFileHandle, LockRelease);
+            base.Dispose(disposing);
+        }
+    }
 }
 
 /// <summary>What is used of struct statx, which is the same on every processor.</summary>

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using LightTunnel.Configuration;
@@ -8,11 +10,12 @@ using LightTunnel.Packets;
 using LightTunnel.Tests.Membership;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
+using Microsoft.Win32.SafeHandles;
 using Xunit;
 
 namespace LightTunnel.Tests.Configuration;
 
-public sealed class StateStoreTests : IDisposable
+public sealed partial class StateStoreTests : IDisposable
 {
     private const UnixFileMode OwnerFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -21,6 +24,26 @@ public sealed class StateStoreTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     private sealed class PowerCut : Exception;
+
+    [Fact]
+    public void Store_ClosedWhileAProcessIsBeingStarted_IsFreeAtOnce()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "Descriptors are inherited so on Linux.");
+        StateStore store = StateStore.Open(_folder.Path);
+        string lockPath = Path.Combine(store.Folder, "lock");
+        string link = Directory.EnumerateFiles("/proc/self/fd").Single(each => File.ResolveLinkTarget(each, returnFinalTarget: false)?.FullName == lockPath);
+        // Another name for the same open file, as a child has it between fork and exec.
+        using var inherited = new SafeFileHandle(Duplicate(int.Parse(Path.GetFileName(link), CultureInfo.InvariantCulture)), ownsHandle: true);
+        Assert.False(inherited.IsInvalid);
+        Assert.Equal(LightTunnelError.StateInUse, Assert.Throws<LightTunnelException>(() => StateStore.Open(_folder.Path)).Error);
+
+        store.Dispose();
+
+        StateStore.Open(_folder.Path).Dispose();
+    }
+
+    [LibraryImport("libc", EntryPoint = "dup")]
+    private static partial int Duplicate(int descriptor);
 
     [Fact]
     public async Task Saver_DiskThatWasFull_IsTriedAgain_AndSaysSoOnce()
