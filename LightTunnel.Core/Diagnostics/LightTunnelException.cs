@@ -84,6 +84,9 @@ public enum LightTunnelError
     /// <summary>It was not done in the time allowed.</summary>
     TimedOut,
 
+    /// <summary>A process of this machine that has tunnels did not answer in time: what it has is not known.</summary>
+    NotAnswering,
+
     /// <summary>The tunnel is stopped.</summary>
     Stopped,
 }

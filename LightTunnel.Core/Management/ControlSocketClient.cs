@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
@@ -9,11 +10,8 @@ namespace LightTunnel.Management;
 /// <summary>Asks the other processes of this machine about their tunnels. Every question has a time limit: a process that hangs never blocks a prompt.</summary>
 internal sealed class ControlSocketClient(ControlTransport transport, TimeProvider timeProvider)
 {
-    /// <summary>Time for a process to say which tunnels it has.</summary>
-    public static readonly TimeSpan ListTimeout = TimeSpan.FromSeconds(2);
-
-    /// <summary>Time for a process to answer any other question.</summary>
-    public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
+    /// <summary>Time for a process to answer, unless the question says otherwise. A busy machine's may be slow; who is stopped never answers.</summary>
+    public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>The other process asks its server in turn, which has much to tell in a large network.</summary>
     public static readonly TimeSpan FindTimeout = TimeSpan.FromMinutes(2);
@@ -25,15 +23,17 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
     public static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(20);
 
     /// <summary>The tunnels of all other processes, asked at the same time; ordered by process, then as each lists them.</summary>
-    public async Task<TunnelSearch> FindAsync(CancellationToken cancellationToken)
+    /// <param name="limit">Time for each to answer.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    public async Task<TunnelSearch> FindAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
         var warnings = new List<string>();
         IReadOnlyList<int> processes = transport.FindProcesses(warnings);
-        (IReadOnlyList<ITunnelHandle> Tunnels, string? Warning)[] answers =
-            await Task.WhenAll(processes.Select(process => ListAsync(process, cancellationToken))).ConfigureAwait(false);
-        return new TunnelSearch(
-            [.. answers.SelectMany(answer => answer.Tunnels)],
-            [.. warnings, .. answers.Select(answer => answer.Warning).OfType<string>()]);
+        Answer[] answers = await Task.WhenAll(processes.Select(process => ListAsync(process, limit, cancellationToken))).ConfigureAwait(false);
+        return new TunnelSearch([.. answers.SelectMany(answer => answer.Tunnels)], [.. warnings, .. answers.Select(answer => answer.Warning).OfType<string>()])
+        {
+            NotAnswering = [.. answers.Select(answer => answer.NotAnswering).OfType<LightTunnelException>()],
+        };
     }
 
     /// <summary>One question and its answer, over a connection of its own.</summary>
@@ -42,7 +42,7 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
     /// <param name="arguments">Its arguments, without the cancellation token.</param>
     /// <param name="timeout">Time for the answer, <see cref="Timeout.InfiniteTimeSpan"/> for questions that wait.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    /// <exception cref="LightTunnelException">What the other process threw, or <see cref="LightTunnelError.TimedOut"/>.</exception>
+    /// <exception cref="LightTunnelException">What the other process threw, or <see cref="LightTunnelError.NotAnswering"/>.</exception>
     /// <exception cref="ConnectionLostException">The process is not there, or ended before it answered.</exception>
     internal async Task<T> AskAsync<T>(
         int processId, string method, object?[] arguments, TimeSpan timeout, CancellationToken cancellationToken)
@@ -62,9 +62,11 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
         catch (OperationCanceledException exception) when (timer.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             throw new LightTunnelException(
-                LightTunnelError.TimedOut,
-                $"Process {processId} did not answer within {timeout.TotalSeconds:0} s.",
-                "See whether the process hangs; end it if it does.",
+                LightTunnelError.NotAnswering,
+                $"Process {Describe(processId)} did not answer within {timeout.TotalSeconds:0} s.",
+                OperatingSystem.IsWindows()
+                    ? "Ask again if the machine is busy. If the process hangs, end it: its tunnels end with it."
+                    : $"Ask again if the machine is busy. If the process was stopped, 'kill -CONT {processId}' lets it go on; if it hangs, end it: its tunnels end with it.",
                 exception)
             { Target = processId };
         }
@@ -82,22 +84,54 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
         }
     }
 
-    private async Task<(IReadOnlyList<ITunnelHandle> Tunnels, string? Warning)> ListAsync(int processId, CancellationToken cancellationToken)
+    private async Task<Answer> ListAsync(int processId, TimeSpan limit, CancellationToken cancellationToken)
     {
         try
         {
             IReadOnlyList<ControlTunnel> tunnels = await AskAsync<IReadOnlyList<ControlTunnel>>(
-                processId, nameof(IControlService.ListAsync), [], ListTimeout, cancellationToken).ConfigureAwait(false);
-            return ([.. tunnels.Select(tunnel => new RemoteTunnelHandle(this, processId, tunnel.Name, tunnel.Role))], null);
+                processId, nameof(IControlService.ListAsync), [], limit, cancellationToken).ConfigureAwait(false);
+            return new Answer([.. tunnels.Select(tunnel => new RemoteTunnelHandle(this, processId, tunnel.Name, tunnel.Role))]);
         }
         catch (ConnectionLostException)
         {
-            return ([], null);
+            return new Answer([]);
+        }
+        catch (LightTunnelException exception) when (exception.Error == LightTunnelError.NotAnswering)
+        {
+            return new Answer([])
+            {
+                NotAnswering = new LightTunnelException(
+                    exception.Error, $"{exception.Message} The tunnels that it has are not known.", exception.RecommendedAction, exception) { Target = processId },
+            };
         }
         catch (LightTunnelException exception)
         {
-            return ([], $"Tunnels of process {processId} are not shown: {exception.Message} {exception.RecommendedAction}");
+            return new Answer([]) { Warning = $"Tunnels of process {processId} are not shown: {exception.Message} {exception.RecommendedAction}" };
         }
+    }
+
+    /// <summary>The process's id, and its name if it is there.</summary>
+    private static string Describe(int processId)
+    {
+        try
+        {
+            using var process = Process.GetProcessById(processId);
+            return $"{processId} ({process.ProcessName})";
+        }
+        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            return $"{processId}";
+        }
+    }
+
+    /// <summary>What one process said of its tunnels.</summary>
+    private sealed record Answer(IReadOnlyList<ITunnelHandle> Tunnels)
+    {
+        /// <summary>Why they are not known, when it did not answer in time.</summary>
+        public LightTunnelException? NotAnswering { get; init; }
+
+        /// <summary>Why it could not be asked.</summary>
+        public string? Warning { get; init; }
     }
 }
 

@@ -73,16 +73,20 @@ public static class TunnelCatalog
 
     /// <summary>
     /// The tunnels of this process, then those of every other process that this user may ask. A process that does not answer is
-    /// left out and named in a warning.
+    /// left out and named.
     /// </summary>
     /// <param name="role">Only servers or only clients; null for both.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    public static async Task<TunnelSearch> FindAsync(TunnelRole? role, CancellationToken cancellationToken)
+    public static Task<TunnelSearch> FindAsync(TunnelRole? role, CancellationToken cancellationToken) =>
+        FindAsync(role, ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <summary>As <see cref="FindAsync(TunnelRole?, CancellationToken)"/>, with another limit of time for each process.</summary>
+    public static async Task<TunnelSearch> FindAsync(TunnelRole? role, TimeSpan limit, CancellationToken cancellationToken)
     {
         IReadOnlyList<ITunnelHandle> local = Local;
         TunnelSearch remote = await new ControlSocketClient(ControlTransport.ForThisMachine(), TimeProvider.System)
-            .FindAsync(cancellationToken).ConfigureAwait(false);
-        return new TunnelSearch([.. local.Concat(remote.Tunnels).Where(tunnel => role is null || tunnel.Role == role)], remote.Warnings);
+            .FindAsync(limit, cancellationToken).ConfigureAwait(false);
+        return remote with { Tunnels = [.. local.Concat(remote.Tunnels).Where(tunnel => role is null || tunnel.Role == role)] };
     }
 
     /// <summary>Makes a tunnel of this process visible to every session of this machine.</summary>
@@ -152,7 +156,11 @@ public static class TunnelCatalog
 /// <summary>What a search for tunnels found.</summary>
 /// <param name="Tunnels">The tunnels.</param>
 /// <param name="Warnings">One sentence for each process that could not be asked.</param>
-public sealed record TunnelSearch(IReadOnlyList<ITunnelHandle> Tunnels, IReadOnlyList<string> Warnings);
+public sealed record TunnelSearch(IReadOnlyList<ITunnelHandle> Tunnels, IReadOnlyList<string> Warnings)
+{
+    /// <summary>One error for each process that was asked and did not answer in time: what is missing may be there.</summary>
+    public IReadOnlyList<LightTunnelException> NotAnswering { get; init; } = [];
+}
 
 /// <summary>What the catalog needs of the engine.</summary>
 internal interface ITunnelEngine

@@ -20,6 +20,8 @@ internal sealed class UnixControlTransport : ControlTransport
     private const string Extension = ".sock";
     private const UnixFileMode OwnerOnlyFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    private static readonly TimeSpan QueueRetryDelay = TimeSpan.FromMilliseconds(50);
+
     private readonly string? _baseFolder;
     private readonly string _namespaceFolder;
 
@@ -93,7 +95,7 @@ internal sealed class UnixControlTransport : ControlTransport
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+            await ConnectAsync(socket, path, cancellationToken).ConfigureAwait(false);
             if (!IsTrusted(socket))
             {
                 throw new LightTunnelException(
@@ -177,6 +179,25 @@ internal sealed class UnixControlTransport : ControlTransport
     {
         string? link = new FileInfo("/proc/self/ns/net").LinkTarget;
         return link is null ? "unknown" : string.Concat(link.Where(char.IsAsciiDigit));
+    }
+
+    /// <summary>
+    /// Connects; who listens but has not accepted for so long that its queue is full (EAGAIN, unix(7)) is waited for, like one that does not answer.
+    /// </summary>
+    private static async Task ConnectAsync(Socket socket, string path, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+                return;
+            }
+            catch (SocketException exception) when (exception.SocketErrorCode is SocketError.WouldBlock or SocketError.TryAgain)
+            {
+                await Task.Delay(QueueRetryDelay, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+            }
+        }
     }
 
     /// <summary>True when the process at the other end runs as root or as this user (unix(7), SO_PEERCRED).</summary>

@@ -61,10 +61,22 @@ public sealed class NewLtInvitationCommand : LtCommand
                     { Target = expires };
                 }
 
-                IReadOnlyList<ITunnelHandle> found = await TunnelFinder.FindAsync(
-                    output, TunnelRole.Server, name is null ? null : [name], server, cancellationToken).ConfigureAwait(false);
-                if (found.Count == 0 && (name is not null || server is not null))
-                    return;
+                IReadOnlyList<ITunnelHandle> found;
+                if (name is null && server is null)
+                {
+                    TunnelSearch search = await TunnelFinder.SearchAsync(output, TunnelRole.Server, null, cancellationToken).ConfigureAwait(false);
+                    found = search.Tunnels;
+                    // Which server is meant is not known then, and that was said.
+                    if (search.NotAnswering.Count > 0)
+                        return;
+                }
+                else
+                {
+                    found = await TunnelFinder.FindAsync(output, TunnelRole.Server, name is null ? null : [name], server, cancellationToken).ConfigureAwait(false);
+                    if (found.Count == 0)
+                        return;
+                }
+
                 ITunnelHandle tunnel = Only(found);
                 output.WriteObject(new LtInvitation(
                     await tunnel.CreateInvitationAsync(endpoints ?? [], expires, cancellationToken).ConfigureAwait(false)));

@@ -41,7 +41,7 @@ internal static partial class ErrorRecords
         LightTunnelError.ServerUnreachable => ErrorCategory.ConnectionError,
         LightTunnelError.AddressPoolExhausted or LightTunnelError.ServerFull => ErrorCategory.LimitsExceeded,
         LightTunnelError.ServerRefused or LightTunnelError.PrefixNotAgreed => ErrorCategory.SecurityError,
-        LightTunnelError.TimedOut => ErrorCategory.OperationTimeout,
+        LightTunnelError.TimedOut or LightTunnelError.NotAnswering => ErrorCategory.OperationTimeout,
         LightTunnelError.Stopped => ErrorCategory.InvalidOperation,
         _ => ErrorCategory.InvalidResult,
     };

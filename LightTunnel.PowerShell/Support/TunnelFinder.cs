@@ -18,37 +18,34 @@ internal static class TunnelFinder
 {
     private const string Remedy = "Get-LtServer and Get-LtNetwork show what runs.";
 
-    /// <summary>Tunnels by name; no names means all. Each name without wildcards that is not there becomes an error.</summary>
+    /// <summary>How long a search goes on before the person at the prompt is told.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    /// <summary>
+    /// Tunnels by name; no names means all. Each name without wildcards that is not there becomes an error; while a process does not answer that is the
+    /// error, for what is missing may be there.
+    /// </summary>
     public static async Task<IReadOnlyList<ITunnelHandle>> ByNameAsync(
-        CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken)
-    {
-        IReadOnlyList<ITunnelHandle> all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
-        if (names is null)
-            return all;
-        var filter = new NameFilter(names);
-        ITunnelHandle[] found = [.. all.Where(tunnel => filter.Accepts(tunnel.Name))];
-        foreach (string missing in filter.Unmatched)
-            output.WriteError(ErrorRecords.NotFound(WordFor(role), missing, Remedy), missing);
-        return found;
-    }
+        CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken) =>
+        (await SearchAsync(output, role, names, cancellationToken).ConfigureAwait(false)).Tunnels;
 
     /// <summary>As <see cref="ByNameAsync"/>, for commands that have nothing to do without a tunnel: that there is none at all is an error.</summary>
     public static async Task<IReadOnlyList<ITunnelHandle>> AnyByNameAsync(
         CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken)
     {
-        IReadOnlyList<ITunnelHandle> found = await ByNameAsync(output, role, names, cancellationToken).ConfigureAwait(false);
-        if (found.Count == 0 && names is null)
+        TunnelSearch search = await SearchAsync(output, role, names, cancellationToken).ConfigureAwait(false);
+        if (search is { Tunnels.Count: 0, NotAnswering.Count: 0 } && names is null)
             output.WriteError(None(role), null);
-        return found;
+        return search.Tunnels;
     }
 
     /// <summary>The tunnel that an object was made from; an error when it has stopped since.</summary>
     public static async Task<IReadOnlyList<ITunnelHandle>> ByObjectAsync(CommandOutput output, LtTunnel tunnel, CancellationToken cancellationToken)
     {
         TunnelRole role = tunnel is LtServer ? TunnelRole.Server : TunnelRole.Client;
-        IReadOnlyList<ITunnelHandle> all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
-        ITunnelHandle[] found = [.. all.Where(handle => handle.ProcessId == tunnel.ProcessId && NameFilter.Same(handle.Name, tunnel.Name))];
-        if (found.Length == 0)
+        TunnelSearch all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
+        ITunnelHandle[] found = [.. all.Tunnels.Where(handle => handle.ProcessId == tunnel.ProcessId && NameFilter.Same(handle.Name, tunnel.Name))];
+        if (found.Length == 0 && !all.NotAnswering.Any(error => Equals(error.Target, tunnel.ProcessId)))
             output.WriteError(ErrorRecords.NotFound(WordFor(role), tunnel.Name, "It was stopped meanwhile. " + Remedy), tunnel);
         return found;
     }
@@ -89,13 +86,50 @@ internal static class TunnelFinder
         AskAllAsync<FoundTunnel>(output, tunnels, async tunnel =>
             [new FoundTunnel(tunnel, await tunnel.GetStatusAsync(cancellationToken).ConfigureAwait(false))]);
 
-    private static async Task<IReadOnlyList<ITunnelHandle>> AllAsync(CommandOutput output, TunnelRole? role, CancellationToken cancellationToken)
+    /// <summary>As <see cref="ByNameAsync"/>, with who did not answer.</summary>
+    public static async Task<TunnelSearch> SearchAsync(CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken)
     {
-        TunnelSearch search = await TunnelCatalog.FindAsync(role, cancellationToken).ConfigureAwait(false);
+        TunnelSearch all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
+        if (names is null)
+            return all;
+        var filter = new NameFilter(names);
+        ITunnelHandle[] found = [.. all.Tunnels.Where(tunnel => filter.Accepts(tunnel.Name))];
+        if (all.NotAnswering.Count == 0)
+        {
+            foreach (string missing in filter.Unmatched)
+                output.WriteError(ErrorRecords.NotFound(WordFor(role), missing, Remedy), missing);
+        }
+
+        return all with { Tunnels = found };
+    }
+
+    private static async Task<TunnelSearch> AllAsync(CommandOutput output, TunnelRole? role, CancellationToken cancellationToken)
+    {
+        Task<TunnelSearch> searching = TunnelCatalog.FindAsync(role, cancellationToken);
+        TunnelSearch search = await WithProgressAsync(output, searching).ConfigureAwait(false);
         foreach (string warning in search.Warnings)
             output.WriteWarning(warning);
+        foreach (LightTunnelException error in search.NotAnswering)
+            output.WriteError(error, error.Target);
         KnownNames.RememberTunnels(search.Tunnels);
-        return search.Tunnels;
+        return search;
+    }
+
+    /// <summary>A process that is slow to answer is waited for in view.</summary>
+    private static async Task<TunnelSearch> WithProgressAsync(CommandOutput output, Task<TunnelSearch> searching)
+    {
+        if (await Task.WhenAny(searching, Task.Delay(Patience, CancellationToken.None)).ConfigureAwait(false) == searching)
+            return await searching.ConfigureAwait(false);
+        const string Activity = "Looking for tunnels";
+        output.WriteProgress(new ProgressRecord(1, Activity, "A process of this machine is slow to answer."));
+        try
+        {
+            return await searching.ConfigureAwait(false);
+        }
+        finally
+        {
+            output.WriteProgress(new ProgressRecord(1, Activity, "Done") { RecordType = ProgressRecordType.Completed });
+        }
     }
 
     private static LightTunnelException None(TunnelRole? role) => new(

@@ -203,7 +203,7 @@ public sealed class ControlSocketTests : IDisposable
             File.Move(dead + ".bound", dead);
         }
 
-        TunnelSearch search = await new ControlSocketClient(_transport, TimeProvider.System).FindAsync(Token);
+        TunnelSearch search = await new ControlSocketClient(_transport, TimeProvider.System).FindAsync(ControlSocketClient.CallTimeout, Token);
 
         Assert.Empty(search.Tunnels);
         Assert.Empty(search.Warnings);
@@ -211,22 +211,61 @@ public sealed class ControlSocketTests : IDisposable
     }
 
     [Fact]
-    public async Task FindAsync_ProcessThatDoesNotAnswer_IsSkippedWithAWarning()
+    public async Task FindAsync_ProcessThatDoesNotAnswer_IsNamed()
     {
         Directory.CreateDirectory(SocketFolder);
         using var hung = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         hung.Bind(new UnixDomainSocketEndPoint(Path.Combine(SocketFolder, "4194302.sock")));
         hung.Listen();
         var time = new FakeTimeProvider();
-        Task<TunnelSearch> finding = new ControlSocketClient(_transport, time).FindAsync(Token);
+        Task<TunnelSearch> finding = new ControlSocketClient(_transport, time).FindAsync(ControlSocketClient.CallTimeout, Token);
         using Socket connection = await hung.AcceptAsync(Token);
         Assert.False(finding.IsCompleted);
 
-        time.Advance(ControlSocketClient.ListTimeout);
+        time.Advance(ControlSocketClient.CallTimeout);
         TunnelSearch search = await finding;
 
         Assert.Empty(search.Tunnels);
-        Assert.Contains("4194302", Assert.Single(search.Warnings), StringComparison.Ordinal);
+        Assert.Empty(search.Warnings);
+        LightTunnelException error = Assert.Single(search.NotAnswering);
+        Assert.Equal((LightTunnelError.NotAnswering, 4194302), (error.Error, error.Target));
+        Assert.Contains("4194302", error.Message, StringComparison.Ordinal);
+        Assert.Contains("10 s", error.Message, StringComparison.Ordinal);
+        Assert.NotEmpty(error.RecommendedAction);
+    }
+
+    [Fact]
+    public async Task Connect_ListenerWhoseQueueIsFull_IsWaitedForLikeOneThatDoesNotAnswer()
+    {
+        Directory.CreateDirectory(SocketFolder);
+        string path = Path.Combine(SocketFolder, "4194303.sock");
+        using var hung = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        hung.Bind(new UnixDomainSocketEndPoint(path));
+        hung.Listen(0);
+        var waiting = new List<Socket>();
+        for (bool isFull = false; !isFull;)
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+            waiting.Add(socket);
+            try
+            {
+                socket.Connect(new UnixDomainSocketEndPoint(path));
+            }
+            catch (SocketException exception)
+            {
+                Assert.Equal(SocketError.WouldBlock, exception.SocketErrorCode);
+                isFull = true;
+            }
+        }
+
+        Task<Stream?> connecting = _transport.ConnectAsync(4194303, Token);
+        Assert.False(connecting.IsCompleted);
+        while (!connecting.IsCompleted)
+            (await hung.AcceptAsync(Token)).Dispose();
+
+        using Stream? connection = await connecting;
+        Assert.NotNull(connection);
+        waiting.ForEach(socket => socket.Dispose());
     }
 
     [Fact]
@@ -236,7 +275,7 @@ public sealed class ControlSocketTests : IDisposable
         using var other = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         other.Bind(new UnixDomainSocketEndPoint(Path.Combine(SocketFolder, "4194301.sock")));
         other.Listen();
-        Task<TunnelSearch> finding = new ControlSocketClient(_transport, TimeProvider.System).FindAsync(Token);
+        Task<TunnelSearch> finding = new ControlSocketClient(_transport, TimeProvider.System).FindAsync(ControlSocketClient.CallTimeout, Token);
         using (Socket connection = await other.AcceptAsync(Token))
             await connection.SendAsync("HTTP/1.1 400 Bad Request\r\n\r\n\0\u0001garbage"u8.ToArray(), Token);
 

@@ -72,7 +72,7 @@ internal sealed class ModuleShell : IAsyncDisposable
     }
 
     /// <summary>The shell's tunnels as another process sees them.</summary>
-    public Task<TunnelSearch> FindFromOutsideAsync() => new ControlSocketClient(Transport(), TimeProvider.System).FindAsync(Token);
+    public Task<TunnelSearch> FindFromOutsideAsync() => new ControlSocketClient(Transport(), TimeProvider.System).FindAsync(ControlSocketClient.CallTimeout, Token);
 
     /// <summary>Runs a script that must succeed.</summary>
     public Task<ShellResult> RunAsync(string script, object? arguments = null) => _session.InvokeAsync(script, arguments, cancellationToken: Token);
