@@ -237,6 +237,25 @@ public sealed class DataPathTests : IDisposable
         Assert.Equal(0, server.Inbound.Dropped(DropReason.Malformed));
     }
 
+    [Theory]
+    [InlineData("10.0.0.255")]
+    [InlineData("255.255.255.255")]
+    [InlineData("224.0.0.251")]
+    [InlineData("ff02::fb")]
+    public void BroadcastAndMulticast_AreDroppedAndCounted_AndNobodyIsToldByIcmp(string destination)
+    {
+        (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
+
+        Assert.True(TunnelAddress.TryParse(destination, out TunnelAddress everybody));
+        Assert.True(TunnelAddress.TryParse("fe80::1", out TunnelAddress linkLocal));
+
+        alice.Send(everybody, "who is there?", everybody.IsIPv4 ? alice.Address : linkLocal);
+        _network.Settle();
+
+        Assert.Equal((1, 0), (alice.Outbound.Dropped(DropReason.Multicast), alice.Outbound.Dropped(DropReason.NoRoute)));
+        Assert.Empty(new[] { alice, server, bob }.SelectMany(node => node.TakeReceived()));
+    }
+
     [Fact]
     public void StagedPackets_AreBounded()
     {
