@@ -37,6 +37,7 @@ internal sealed partial class ClientNode : Node
     private readonly NetworkPrefixes _prefixes;
     private IReadOnlyList<TunnelAddress> _requested;
     private Peer? _admitted;
+    private LightTunnelException? _unset;
     private PublicKey _stranger;
     private bool _refusedStranger;
     private bool _mapsPort;
@@ -404,7 +405,7 @@ internal sealed partial class ClientNode : Node
         try
         {
             if (!Forwarding.OwnAddresses.SequenceEqual(registered.Addresses) || Services.Tun.Mtu != mtu)
-                Services.Tun.Configure(registered.Addresses, mtu);
+                _unset = Services.Tun.Configure(registered.Addresses, mtu);
         }
         catch (LightTunnelException exception)
         {
@@ -437,6 +438,8 @@ internal sealed partial class ClientNode : Node
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
             NetworkName, _options.Name, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
         FindServer();
+        if (_unset is not null)
+            Notice(_unset);
         if (_server.Link!.Suite is { } suite && suite != SuiteFor(_server.Link))
             _server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
         MapPort();

@@ -91,6 +91,13 @@ internal abstract partial class Node : ILinkHost, IDisposable
     /// <summary>The last thing that went wrong, or null.</summary>
     public string? LastError { get; protected set; }
 
+    /// <summary>Takes note of something that the node copes with and its admin should know.</summary>
+    public void Notice(LightTunnelException notice)
+    {
+        LastError = notice.Message;
+        Log.Warning("{Reason} {Remedy}", notice.Message, notice.RecommendedAction);
+    }
+
     /// <summary>All links, and the way to open what they carry.</summary>
     public LinkTable Links { get; }
 

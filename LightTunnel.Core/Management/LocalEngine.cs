@@ -75,12 +75,14 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
         NodeServices services = OpenServices(options, undo);
         int mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
-        services.Tun.Configure(options.Addresses, mtu);
+        LightTunnelException? unset = services.Tun.Configure(options.Addresses, mtu);
         var saver = undo.Add(new StateSaver(store, state, services.Log));
         var node = undo.Add(new ServerNode(
             options, identity, networkKey, leases,
             changed => saver.Save(current => current with { Leases = [.. changed.All], NextMemberId = changed.NextMemberId }),
             new RememberedAddresses(environment.Addresses, services.Log, environment.Time), services));
+        if (unset is not null)
+            node.Notice(unset);
         return Publish(options, node, services, networkKey, undo).Handle;
     }
 

@@ -45,8 +45,11 @@ internal interface ITunDevice : IDisposable
     /// Sets the addresses of the interface (replacing those it has), its MTU, and brings it up. The networks' prefixes are
     /// routed to it by the system.
     /// </summary>
+    /// <returns>
+    /// Null; or, where this machine has IPv6 switched off and there is an IPv4 address to go on with, what could not be set and how to change that.
+    /// </returns>
     /// <exception cref="Diagnostics.LightTunnelException">An address belongs to another interface, or the system refused.</exception>
-    void Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu);
+    Diagnostics.LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu);
 
     /// <summary>Packets that the system refused to take.</summary>
     long WriteErrors { get; }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using LightTunnel.Diagnostics;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Tun;
@@ -28,7 +29,10 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     /// <inheritdoc/>
     public int Mtu { get; private set; } = 1500;
 
-    /// <summary>What <see cref="Configure"/> was last given.</summary>
+    /// <summary>The machine that it stands for has IPv6 switched off.</summary>
+    public bool IsIPv6Disabled { get; set; }
+
+    /// <summary>What <see cref="Configure"/> was last given and took.</summary>
     public IReadOnlyList<InterfaceAddress> Addresses { get; private set; } = [];
 
     /// <inheritdoc/>
@@ -143,10 +147,16 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     }
 
     /// <inheritdoc/>
-    public void Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
+    public LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
     {
-        Addresses = [.. addresses];
+        InterfaceAddress[] possible = [.. addresses.Where(address => address.Address.IsIPv4 || !IsIPv6Disabled)];
+        LightTunnelException? missing = possible.Length == addresses.Count
+            ? null : TunErrors.IPv6Disabled(addresses.First(address => !address.Address.IsIPv4), "Switch it on");
+        if (missing is not null && possible.Length == 0)
+            throw missing;
+        Addresses = possible;
         Mtu = mtu;
+        return missing;
     }
 
     /// <inheritdoc/>

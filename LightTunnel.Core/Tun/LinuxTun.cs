@@ -133,7 +133,7 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
     public void Write(ReadOnlySpan<byte> packet) => _queues[0].Write(packet);
 
     /// <inheritdoc/>
-    public void Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
+    public Diagnostics.LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
     {
         LocalAddresses.ThrowIfInUse(LocalAddresses.All(_netlink, exceptInterface: InterfaceIndex), addresses);
         ThrowIfFailed(_netlink.SetMtu(InterfaceIndex, mtu), "set the MTU of");
@@ -151,17 +151,26 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
                 ThrowIfFailed(_netlink.RemoveAddress(InterfaceIndex, assigned.Address), "take an address from");
         }
 
+        InterfaceAddress[] withoutIPv6 = [.. addresses.Where(address => address.Address.IsIPv4)];
+        Diagnostics.LightTunnelException? missing = null;
         foreach (InterfaceAddress address in addresses)
         {
             int error = _netlink.AddAddress(InterfaceIndex, address);
             if (!address.Address.IsIPv4 && error is LibC.EACCES or LibC.EAFNOSUPPORT or LibC.EOPNOTSUPP)
-                throw TunErrors.IPv6Disabled(address);
+            {
+                missing = TunErrors.IPv6Disabled(address, HowToSwitchIPv6On(error));
+                if (withoutIPv6.Length == 0)
+                    throw missing;
+                continue;
+            }
+
             ThrowIfFailed(error, $"give {address} to");
         }
 
         ThrowIfFailed(_netlink.SetUp(InterfaceIndex, up: true), "bring up");
-        foreach (InterfaceAddress address in addresses)
+        foreach (InterfaceAddress address in missing is null ? addresses : withoutIPv6)
             _netlink.WaitUntilDelivered(address.Address);
+        return missing;
     }
 
     /// <summary>Routes a prefix into the interface, which must be up.</summary>
@@ -189,6 +198,11 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
         int segments = Math.Clamp(PacketBatch.MaximumTrainLength / (mtu + DatagramOverhead), 1, PacketBatch.MaximumSegments);
         return (segments * (mtu - LeastTcpHeaders)) + KernelHeaderReserve;
     }
+
+    /// <summary>The kernel knows no IPv6 at all (EAFNOSUPPORT), or was told to keep it off its interfaces.</summary>
+    private static string HowToSwitchIPv6On(int error) => error is LibC.EAFNOSUPPORT or LibC.EOPNOTSUPP
+        ? "Start the kernel without ipv6.disable=1, with its module ipv6"
+        : "Run 'sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0' (see also /etc/sysctl.d) and start the tunnel again";
 
     private static void CheckName(string name)
     {

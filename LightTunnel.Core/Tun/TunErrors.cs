@@ -29,10 +29,10 @@ internal static class TunErrors
         "Choose an address in another network, or take it away from that interface.")
     { Target = wanted.ToString() };
 
-    public static LightTunnelException IPv6Disabled(InterfaceAddress address) => new(
+    public static LightTunnelException IPv6Disabled(InterfaceAddress address, string howToSwitchOn) => new(
         LightTunnelError.InvalidAddress,
         $"Address {address} cannot be set: IPv6 is switched off on this machine.",
-        "Switch IPv6 on (Linux: sysctl net.ipv6.conf.default.disable_ipv6=0), or use IPv4 addresses only.")
+        $"{howToSwitchOn}, or use IPv4 addresses only.")
     { Target = address.ToString() };
 
     public static LightTunnelException Refused(string what, string interfaceName, string reason) => new(

@@ -178,11 +178,14 @@ internal sealed unsafe class WintunDevice : ITunDevice
     }
 
     /// <inheritdoc/>
-    public void Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
+    public LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
     {
         LocalAddresses.ThrowIfInUse(_system.GetOtherAddresses(InterfaceIndex), addresses);
-        SetMtu(isIPv4: true, mtu, required: addresses.Any(address => address.Address.IsIPv4));
-        SetMtu(isIPv4: false, mtu, required: addresses.Any(address => !address.Address.IsIPv4));
+        bool hasIPv4 = addresses.Any(address => address.Address.IsIPv4);
+        int error = SetMtu(isIPv4: true, mtu, hasIPv4);
+        if (hasIPv4)
+            ThrowIfFailed(error, "set the MTU of");
+        LightTunnelException? missing = SetMtuIPv6(addresses, mtu);
         Mtu = mtu;
         IReadOnlyList<InterfaceAddress> present = _system.GetAddresses(_luid);
         foreach (InterfaceAddress address in present)
@@ -194,9 +197,11 @@ internal sealed unsafe class WintunDevice : ITunDevice
 
         foreach (InterfaceAddress address in addresses)
         {
-            if (!present.Contains(address))
+            if (!present.Contains(address) && (missing is null || address.Address.IsIPv4))
                 ThrowIfFailed(_system.AddAddress(_luid, address), $"give {address} to");
         }
+
+        return missing;
     }
 
     /// <inheritdoc/>
@@ -254,7 +259,20 @@ internal sealed unsafe class WintunDevice : ITunDevice
         return true;
     }
 
-    private void SetMtu(bool isIPv4, int mtu, bool required)
+    /// <summary>An adapter from which IPv6 was taken has no IP interface of that family.</summary>
+    private LightTunnelException? SetMtuIPv6(IReadOnlyList<InterfaceAddress> addresses, int mtu)
+    {
+        InterfaceAddress[] asked = [.. addresses.Where(address => !address.Address.IsIPv4)];
+        int error = SetMtu(isIPv4: false, mtu, required: asked.Length > 0);
+        if (asked.Length == 0 || error == 0)
+            return null;
+        if (asked.Length == addresses.Count || error == ErrorAccessDenied)
+            ThrowIfFailed(error, "set the MTU of");
+        return TunErrors.IPv6Disabled(
+            asked[0], $"Run 'Enable-NetAdapterBinding -Name {Name} -ComponentID ms_tcpip6', set DisabledComponents in HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters to 0");
+    }
+
+    private int SetMtu(bool isIPv4, int mtu, bool required)
     {
         // A new adapter gets its IP interfaces a moment after it was created.
         const int Attempts = 50;
@@ -267,8 +285,7 @@ internal sealed unsafe class WintunDevice : ITunDevice
             error = _system.SetMtu(_luid, isIPv4, mtu);
         }
 
-        if (required)
-            ThrowIfFailed(error, "set the MTU of");
+        return error;
     }
 
     private void ThrowIfFailed(int error, string what)

@@ -128,6 +128,8 @@ public abstract class StartCommand : LtCommand
                 ITunnelHandle tunnel = await UpWithinAsync(limit, what, start, cancellationToken).ConfigureAwait(false);
                 KnownNames.RememberTunnels([tunnel]);
                 TunnelStatus status = await tunnel.GetStatusAsync(cancellationToken).ConfigureAwait(false);
+                if (status.LastError is { } notice)
+                    output.WriteWarning(notice);
                 output.WriteObject(new FoundTunnel(tunnel, status).ToObject());
                 if (wait)
                     await StayAsync(tunnel, cancellationToken).ConfigureAwait(false);

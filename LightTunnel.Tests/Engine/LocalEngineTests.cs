@@ -298,7 +298,7 @@ public sealed class LocalEngineTests : IDisposable
 
         public void Write(ReadOnlySpan<byte> packet) => device.Write(packet);
 
-        public void Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu) => device.Configure(addresses, mtu);
+        public LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu) => device.Configure(addresses, mtu);
 
         public void Close() => device.Close();
 

@@ -243,12 +243,17 @@ public sealed class LinuxTunTests : IDisposable
     }
 
     [Fact]
-    public void Configure_IPv6SwitchedOff_FailsOnlyIfAskedFor()
+    public void Configure_IPv6SwitchedOff_GoesOnWithIPv4_AndFailsWithoutIt()
     {
         NetworkNamespace.Execute(_namespace, "sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1");
-        using LinuxTun tun = Create(null);
-        tun.Configure([Interface("10.0.0.1/24")], 1400);
-        AssertFails(LightTunnelError.InvalidAddress, "fd00::1/64", () => tun.Configure([Interface("10.0.0.1/24"), Interface("fd00::1/64")], 1400));
+        using LinuxTun tun = Create("ltx5");
+        Assert.Null(tun.Configure([Interface("10.0.0.1/24")], 1400));
+        LightTunnelException? missing = tun.Configure([Interface("fd00::1/64"), Interface("10.0.0.2/24")], 1380);
+        Assert.Equal(("fd00::1/64", LightTunnelError.InvalidAddress), (missing!.Target, missing.Error));
+        Assert.Contains("net.ipv6.conf.all.disable_ipv6=0", missing.RecommendedAction, StringComparison.Ordinal);
+        Assert.Equal(["10.0.0.2/24"], AddressesOf("ltx5"));
+        Assert.Contains("UP", Ip("-br", "link", "show", "ltx5"), StringComparison.Ordinal);
+        AssertFails(LightTunnelError.InvalidAddress, "fd00::1/64", () => tun.Configure([Interface("fd00::1/64")], 1400));
     }
 
     [Fact]

@@ -201,12 +201,16 @@ public sealed class WintunDeviceTests : IDisposable
     }
 
     [Fact]
-    public void Configure_FamilySwitchedOff_MattersOnlyIfAskedFor()
+    public void Configure_IPv6SwitchedOff_GoesOnWithIPv4_AndFailsWithoutIt()
     {
         _system.MtuErrorIPv6 = 87;
         using WintunDevice device = WintunDevice.Create(null, _driver, _system);
-        device.Configure([Interface("10.0.0.1/24")], 1380);
+        Assert.Null(device.Configure([Interface("10.0.0.1/24")], 1380));
         Assert.Contains("+10.0.0.1/24", _system.Calls);
+        LightTunnelException? missing = device.Configure([Interface("10.0.0.2/24"), Interface("fd00::1/64")], 1380);
+        Assert.Contains("ms_tcpip6", missing!.RecommendedAction, StringComparison.Ordinal);
+        Assert.Contains("+10.0.0.2/24", _system.Calls);
+        Assert.DoesNotContain("+fd00::1/64", _system.Calls);
         AssertFails(LightTunnelError.Internal, () => device.Configure([Interface("fd00::1/64")], 1380));
     }
 
