@@ -1,4 +1,3 @@
-using System.Net;
 using LightTunnel.Engine;
 
 namespace LightTunnel;
@@ -9,7 +8,7 @@ public sealed class LtNetworkTest
     internal LtNetworkTest(string name, NetworkTestReport report)
     {
         Name = name;
-        Server = report.Server;
+        Server = report.Server?.ToString();
         ServerReachable = report.IsServerReachable;
         RTTMin = report.Pings.Minimum;
         RTTAvg = report.Pings.Average;
@@ -19,23 +18,23 @@ public sealed class LtNetworkTest
         NatMapping = (LtEndpointDependence)report.Mapping;
         NatFiltering = (LtEndpointDependence)report.Filtering;
         PortAssignment = (LtPortAssignment)report.PortAssignment;
-        PublicEndpoint = report.PublicEndpoint;
+        PublicEndpoint = report.PublicEndpoint?.ToString();
         PortMappingProtocol = report.PortMappingProtocol;
-        PortMappingEndpoint = report.PortMappingEndpoint;
+        PortMappingEndpoint = report.PortMappingEndpoint?.ToString();
         PortMappingFailure = report.PortMappingFailure;
-        IPv6Address = report.IPv6Address;
+        IPv6Address = report.IPv6Address?.ToString();
         ServerReachableIPv6 = report.IsServerReachableByIPv6;
         Mtu = report.Mtu;
         LargestPacket = report.LargestPacket;
         ClockOffset = report.ClockOffset;
-        Problems = [.. report.Problems.Select(problem => new LtNetworkProblem(problem))];
+        Problems = new(report.Problems.Select(problem => new LtNetworkProblem(problem)));
     }
 
     /// <summary>Name under which the network was joined.</summary>
     public string Name { get; }
 
     /// <summary>Endpoint of the server in use, null when none is known.</summary>
-    public IPEndPoint? Server { get; }
+    public string? Server { get; }
 
     /// <summary>True when the server answers over UDP.</summary>
     public bool ServerReachable { get; }
@@ -65,19 +64,19 @@ public sealed class LtNetworkTest
     public LtPortAssignment PortAssignment { get; }
 
     /// <summary>Own endpoint as the server sees it.</summary>
-    public IPEndPoint? PublicEndpoint { get; }
+    public string? PublicEndpoint { get; }
 
     /// <summary>Protocol by which the router forwards a port to this machine; null when it does not.</summary>
     public string? PortMappingProtocol { get; }
 
     /// <summary>The router's endpoint that is forwarded to this machine; null when there is none.</summary>
-    public IPEndPoint? PortMappingEndpoint { get; }
+    public string? PortMappingEndpoint { get; }
 
     /// <summary>Why the router forwards no port; null when it does.</summary>
     public string? PortMappingFailure { get; }
 
     /// <summary>A global IPv6 address of this machine; null when it has none.</summary>
-    public IPAddress? IPv6Address { get; }
+    public string? IPv6Address { get; }
 
     /// <summary>True when the server is reached over IPv6; null when that was not tried.</summary>
     public bool? ServerReachableIPv6 { get; }
@@ -92,7 +91,7 @@ public sealed class LtNetworkTest
     public TimeSpan? ClockOffset { get; }
 
     /// <summary>What is wrong, the worst first; empty when all is well.</summary>
-    public LtNetworkProblem[] Problems { get; }
+    public LtList<LtNetworkProblem> Problems { get; }
 
     /// <summary>The network's name.</summary>
     public override string ToString() => Name;

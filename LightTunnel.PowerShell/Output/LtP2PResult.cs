@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using LightTunnel.Engine;
 using LightTunnel.Routing;
 
@@ -12,10 +11,10 @@ public sealed class LtP2PResult
     {
         Network = network;
         Peer = report.Peer;
-        Address = report.Address;
+        Address = report.Address.ToString();
         P2P = report.IsDirect;
         Type = (LtPathType)report.Path;
-        Endpoint = report.Endpoint;
+        Endpoint = report.Endpoint?.ToString();
         RTTMin = report.Pings.Minimum;
         RTTAvg = report.Pings.Average;
         RTTMax = report.Pings.Maximum;
@@ -23,11 +22,8 @@ public sealed class LtP2PResult
         ServerRTT = report.ServerRoundTrip;
         LocalNat = LtUnits.NatTypeOf(report.LocalNat);
         PeerNat = LtUnits.NatTypeOf(report.PeerNat);
-        Candidates =
-        [
-            .. report.Candidates.OrderByDescending(candidate => candidate.InUse).ThenBy(candidate => candidate.Relay is not null)
-                .ThenByDescending(candidate => candidate.Result).Select(candidate => new LtP2PCandidate(candidate)),
-        ];
+        Candidates = new(report.Candidates.OrderByDescending(candidate => candidate.InUse).ThenBy(candidate => candidate.Relay is not null)
+            .ThenByDescending(candidate => candidate.Result).Select(candidate => new LtP2PCandidate(candidate)));
         Reason = (LtPathReason)report.Reason;
         ReasonText = report.Reason.Sentence();
         RecommendedAction = report.IsDirect ? null : report.Reason.RecommendedAction();
@@ -41,7 +37,7 @@ public sealed class LtP2PResult
     public string Peer { get; }
 
     /// <summary>The peer's tunnel address.</summary>
-    public IPAddress Address { get; }
+    public string Address { get; }
 
     /// <summary>True when datagrams travel straight between the two.</summary>
     public bool P2P { get; }
@@ -50,7 +46,7 @@ public sealed class LtP2PResult
     public LtPathType Type { get; }
 
     /// <summary>Outer endpoint that datagrams for the peer are sent to; the relay's when relayed; null when none.</summary>
-    public IPEndPoint? Endpoint { get; }
+    public string? Endpoint { get; }
 
     /// <summary>Shortest round trip over the path in use, null when no ping was answered.</summary>
     public TimeSpan? RTTMin { get; }
@@ -74,7 +70,7 @@ public sealed class LtP2PResult
     public LtNatType PeerNat { get; }
 
     /// <summary>Every endpoint that was tried, and what came of it: the one in use first, then what answered, relays last.</summary>
-    public LtP2PCandidate[] Candidates { get; }
+    public LtList<LtP2PCandidate> Candidates { get; }
 
     /// <summary>Why the peer is reached the way it is.</summary>
     public LtPathReason Reason { get; }
@@ -98,7 +94,8 @@ public sealed class LtP2PCandidate
     internal LtP2PCandidate(CandidateReport report)
     {
         Kind = (LtCandidateKind?)report.Kind;
-        Endpoint = report.Endpoint;
+        Endpoint = report.Endpoint.ToString();
+        Way = WayOf(report);
         LocalPort = report.LocalPort;
         Relay = report.Relay;
         Result = (LtProbeResult)report.Result;
@@ -112,7 +109,7 @@ public sealed class LtP2PCandidate
     public LtCandidateKind? Kind { get; }
 
     /// <summary>The peer's endpoint, or the relay's; with port 0 it stands for all ports that were guessed at that address.</summary>
-    public IPEndPoint Endpoint { get; }
+    public string Endpoint { get; }
 
     /// <summary>Local UDP port that the probes left from.</summary>
     public int LocalPort { get; }
@@ -138,12 +135,7 @@ public sealed class LtP2PCandidate
     /// <summary>"Host 192.0.2.1:9000: answered in 1.2 ms, in use".</summary>
     public override string ToString() => $"{Way}: {Outcome}{(InUse ? ", in use" : string.Empty)}";
 
-    private string Way => (Kind, Endpoint.Port) switch
-    {
-        (null, _) => $"through {Relay ?? "a member"} at {Endpoint}",
-        (_, 0) => $"guessed ports of {Endpoint.Address}",
-        _ => $"{Kind} {Endpoint}",
-    };
+    private string Way { get; }
 
     private string Outcome => Result switch
     {
@@ -151,6 +143,13 @@ public sealed class LtP2PCandidate
         LtProbeResult.OneWay => $"its probes arrive, {Count()} of ours not answered",
         LtProbeResult.NoAnswer => $"no answer to {Count()}",
         _ => "not tried",
+    };
+
+    private static string WayOf(CandidateReport report) => (report.Kind, report.Endpoint.Port) switch
+    {
+        (null, _) => $"through {report.Relay ?? "a member"} at {report.Endpoint}",
+        (_, 0) => $"guessed ports of {report.Endpoint.Address}",
+        _ => $"{report.Kind} {report.Endpoint}",
     };
 
     private string Count() => Sent == 1 ? "1 probe" : string.Create(CultureInfo.InvariantCulture, $"{Sent} probes");

@@ -1,4 +1,3 @@
-using System.Net;
 using LightTunnel.Management;
 using LightTunnel.Routing;
 
@@ -11,8 +10,8 @@ public sealed class LtPeer
     {
         Network = status.Tunnel;
         Name = status.Name;
-        Address = status.Addresses.Count == 0 ? null : status.Addresses[0];
-        Addresses = [.. status.Addresses];
+        Address = status.Addresses.Count == 0 ? null : status.Addresses[0].ToString();
+        Addresses = new(status.Addresses.Select(address => address.ToString()));
         IsServer = status.IsServer;
         Path = (LtPathType)status.Path;
         PathReason = (LtPathReason)status.PathReason;
@@ -21,7 +20,7 @@ public sealed class LtPeer
         Via = status.Via;
         NatType = LtUnits.NatTypeOf(status.NatType);
         RelaysForOthers = status.RelaysForOthers;
-        Endpoint = status.Endpoint;
+        Endpoint = status.Endpoint?.ToString();
         RTT = status.RoundTrip;
         Loss = status.Loss;
         Quality = status.Path == PathType.Offline ? null : status.Quality;
@@ -32,7 +31,7 @@ public sealed class LtPeer
         Cipher = (LtCipherSuite?)status.Cipher;
         Mtu = status.Mtu;
         PublicKey = status.PublicKey;
-        Routes = [.. status.Routes];
+        Routes = new(status.Routes);
         Version = status.Version;
         WrongSourcePackets = status.WrongSourcePackets;
     }
@@ -44,10 +43,10 @@ public sealed class LtPeer
     public string Name { get; }
 
     /// <summary>The peer's tunnel address.</summary>
-    public IPAddress? Address { get; }
+    public string? Address { get; }
 
     /// <summary>All its tunnel addresses, IPv4 and IPv6.</summary>
-    public IPAddress[] Addresses { get; }
+    public LtList<string> Addresses { get; }
 
     /// <summary>True for the network's server.</summary>
     public bool IsServer { get; }
@@ -74,7 +73,7 @@ public sealed class LtPeer
     public bool RelaysForOthers { get; }
 
     /// <summary>Outer endpoint that datagrams for the peer are sent to; the relay's when relayed; null when none.</summary>
-    public IPEndPoint? Endpoint { get; }
+    public string? Endpoint { get; }
 
     /// <summary>Smoothed round trip, null until measured.</summary>
     public TimeSpan? RTT { get; }
@@ -107,7 +106,7 @@ public sealed class LtPeer
     public string PublicKey { get; }
 
     /// <summary>Prefixes that are routed to the peer.</summary>
-    public string[] Routes { get; }
+    public LtList<string> Routes { get; }
 
     /// <summary>LightTunnel version of the peer, null when unknown.</summary>
     public string? Version { get; }

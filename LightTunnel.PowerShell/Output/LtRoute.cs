@@ -1,4 +1,3 @@
-using System.Net;
 using LightTunnel.Management;
 using LightTunnel.Routing;
 
@@ -14,9 +13,9 @@ public sealed class LtRoute
         Type = (LtRouteType)status.Type;
         Reason = (LtPathReason)status.Reason;
         ReasonText = status.Reason.Sentence();
-        NextHop = status.NextHop;
+        NextHop = status.NextHop?.ToString();
         Peer = status.Peer;
-        Endpoint = status.Endpoint;
+        Endpoint = status.Endpoint?.ToString();
         Hops = status.Hops;
         RTT = status.RoundTrip;
         Loss = status.Loss;
@@ -43,13 +42,13 @@ public sealed class LtRoute
     public string ReasonText { get; }
 
     /// <summary>Tunnel address of the node that packets go to next: the peer itself, or the relay; null when it is not reached.</summary>
-    public IPAddress? NextHop { get; }
+    public string? NextHop { get; }
 
     /// <summary>Name of the peer that owns the destination.</summary>
     public string Peer { get; }
 
     /// <summary>Outer endpoint in use, null when none.</summary>
-    public IPEndPoint? Endpoint { get; }
+    public string? Endpoint { get; }
 
     /// <summary>Nodes between: 0 direct, 1 relayed; null when it is not reached.</summary>
     public int? Hops { get; }

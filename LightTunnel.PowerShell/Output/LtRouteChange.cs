@@ -1,4 +1,3 @@
-using System.Net;
 using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Routing;
@@ -16,10 +15,10 @@ public sealed class LtRouteChange
         Kind = kind;
         OldPath = (LtPathType?)old?.Type;
         OldType = TypeOf(old);
-        OldEndpoint = old?.Endpoint;
+        OldEndpoint = old?.Endpoint?.ToString();
         Path = (LtPathType)(now?.Type ?? PathType.Offline);
         Type = TypeOf(now);
-        Endpoint = now?.Endpoint;
+        Endpoint = now?.Endpoint?.ToString();
         Via = now?.Via;
         PathReason reason = now?.Reason ?? PathReason.PeerOffline;
         Reason = (LtPathReason)reason;
@@ -57,10 +56,10 @@ public sealed class LtRouteChange
     public LtRouteType? Type { get; }
 
     /// <summary>Outer endpoint that was in use, null when none.</summary>
-    public IPEndPoint? OldEndpoint { get; }
+    public string? OldEndpoint { get; }
 
     /// <summary>Outer endpoint in use; the relay's when relayed; null when none.</summary>
-    public IPEndPoint? Endpoint { get; }
+    public string? Endpoint { get; }
 
     /// <summary>Name of the member that passes datagrams on, or null.</summary>
     public string? Via { get; }

@@ -15,8 +15,8 @@ public sealed class LtInvitation
     {
         _text = new Secret(invitation.Text);
         Network = invitation.Network;
-        Prefixes = [.. invitation.Prefixes];
-        Endpoints = [.. invitation.Endpoints];
+        Prefixes = new(invitation.Prefixes);
+        Endpoints = new(invitation.Endpoints);
         ServerKey = invitation.ServerKey;
         Expires = invitation.Expires;
     }
@@ -25,10 +25,10 @@ public sealed class LtInvitation
     public string Network { get; }
 
     /// <summary>The network's prefixes.</summary>
-    public string[] Prefixes { get; }
+    public LtList<string> Prefixes { get; }
 
     /// <summary>"host:port" at which the server is reached.</summary>
-    public string[] Endpoints { get; }
+    public LtList<string> Endpoints { get; }
 
     /// <summary>The server's public key, base64.</summary>
     public string ServerKey { get; }

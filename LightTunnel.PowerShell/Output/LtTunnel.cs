@@ -1,4 +1,3 @@
-using System.Net;
 using LightTunnel.Management;
 
 namespace LightTunnel;
@@ -16,7 +15,7 @@ public abstract class LtTunnel
         Name = status.Name;
         State = (LtTunnelState)status.State;
         Address = status.Addresses.Count == 0 ? null : status.Addresses[0];
-        Addresses = [.. status.Addresses];
+        Addresses = new(status.Addresses);
         PublicKey = status.PublicKey;
         Interface = status.InterfaceName;
         InterfaceIndex = status.InterfaceIndex;
@@ -29,7 +28,7 @@ public abstract class LtTunnel
         Tx = status.Counters.SentBytes;
         RxPackets = status.Counters.ReceivedPackets;
         TxPackets = status.Counters.SentPackets;
-        Dropped = new Dictionary<string, long>(status.Counters.Dropped);
+        Dropped = new LtCounters(status.Counters.Dropped);
         Started = status.Started;
         Uptime = now > status.Started ? now - status.Started : TimeSpan.Zero;
         LastError = status.LastError;
@@ -61,7 +60,7 @@ public abstract class LtTunnel
     public string? Address { get; }
 
     /// <summary>All own addresses, IPv4 and IPv6.</summary>
-    public string[] Addresses { get; }
+    public LtList<string> Addresses { get; }
 
     /// <summary>Own public key, base64.</summary>
     public string PublicKey { get; }
@@ -100,7 +99,7 @@ public abstract class LtTunnel
     public long TxPackets { get; }
 
     /// <summary>Why packets were dropped, and how often.</summary>
-    public IReadOnlyDictionary<string, long> Dropped { get; }
+    public LtCounters Dropped { get; }
 
     /// <summary>When the tunnel was started.</summary>
     public DateTimeOffset Started { get; }
@@ -126,7 +125,7 @@ public sealed class LtServer : LtTunnel
     {
         Relayed = status.Counters.RelayedBytes;
         RelayedPackets = status.Counters.RelayedPackets;
-        Endpoints = [.. status.Endpoints];
+        Endpoints = new(status.Endpoints);
         MaxClients = status.MaxClients;
         ClientIsolation = status.ClientIsolation;
     }
@@ -138,7 +137,7 @@ public sealed class LtServer : LtTunnel
     public long RelayedPackets { get; }
 
     /// <summary>"host:port" that go into invitations.</summary>
-    public string[] Endpoints { get; }
+    public LtList<string> Endpoints { get; }
 
     /// <summary>Most clients that may be online at once.</summary>
     public int MaxClients { get; }
@@ -155,7 +154,7 @@ public sealed class LtNetwork : LtTunnel
     {
         Server = status.Server;
         ServerKey = status.ServerKey;
-        PublicEndpoint = status.PublicEndpoint;
+        PublicEndpoint = status.PublicEndpoint?.ToString();
         NatType = LtUnits.NatTypeOf(status.NatType);
         PortMapping = status.PortMapping;
         Connected = status.Connected;
@@ -169,7 +168,7 @@ public sealed class LtNetwork : LtTunnel
     public string? ServerKey { get; }
 
     /// <summary>Own endpoint as the server sees it.</summary>
-    public IPEndPoint? PublicEndpoint { get; }
+    public string? PublicEndpoint { get; }
 
     /// <summary>What kind of NAT stands before this machine.</summary>
     public LtNatType NatType { get; }

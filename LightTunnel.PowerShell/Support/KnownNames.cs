@@ -37,9 +37,9 @@ internal static class KnownNames
 
     public static void Remember(LtPeer peer)
     {
-        Remember(Kind.Peer, peer.Name, peer.Address?.ToString());
-        foreach (System.Net.IPAddress address in peer.Addresses)
-            Remember(Kind.Address, address.ToString(), peer.Name);
+        Remember(Kind.Peer, peer.Name, peer.Address);
+        foreach (string address in peer.Addresses)
+            Remember(Kind.Address, address, peer.Name);
     }
 
     public static void RememberRoute(string destination, string peer)

@@ -19,7 +19,7 @@ internal sealed class PeerTextAttribute : ArgumentTransformationAttribute
     /// <inheritdoc/>
     public override object? Transform(EngineIntrinsics engineIntrinsics, object? inputData) => inputData switch
     {
-        PSObject { BaseObject: LtPeer peer } => peer.Address?.ToString() ?? peer.Name,
+        PSObject { BaseObject: LtPeer peer } => peer.Address ?? peer.Name,
         PSObject { BaseObject: PSCustomObject } made => Properties.Select(name => made.Properties[name]?.Value?.ToString()).FirstOrDefault(text => text is not null) ?? inputData,
         _ => inputData,
     };

@@ -148,7 +148,7 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
             """);
         Assert.Equal(
             [
-                "IPEndPoint", "TimeSpan", "LightTunnel.LtEndpointDependence", "1352", "-0.31",
+                "String", "TimeSpan", "LightTunnel.LtEndpointDependence", "1352", "-0.31",
                 "Packets longer than 1352 bytes are lost, while the tunnel's MTU is 1400.", "Join with Connect-LtNetwork -Mtu 1352.",
             ],
             values.Output.Select(item => item.ToString()));

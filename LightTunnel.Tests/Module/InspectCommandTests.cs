@@ -79,7 +79,7 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
             """);
 
         Assert.Equal(
-            ["TimeSpan", "Int64", "IPAddress", "DateTimeOffset", "LtPathType", "1.24", "String", "LightTunnel.LtRouteType", "IPAddress", "TimeSpan"],
+            ["TimeSpan", "Int64", "String", "DateTimeOffset", "LtPathType", "1.24", "String", "LightTunnel.LtRouteType", "String", "TimeSpan"],
             types.Output.Select(item => item.ToString()));
     }
 
