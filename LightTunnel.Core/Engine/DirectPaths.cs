@@ -176,7 +176,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (TraversalOf(peer) is not { } traversal)
             return;
         long now = Time.GetTimestamp();
-        var candidates = CandidateList.Create(introduction.Reachability.Candidates.Where(candidate => !IsInTunnel(candidate.Endpoint)));
+        var candidates = CandidateList.Create(introduction.Reachability.Candidates.Where(candidate => IsElsewhere(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(peer, candidates);
         Begin(traversal, now + Time.Ticks(introduction.Delay), now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
@@ -479,6 +479,10 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
 
         return false;
     }
+
+    /// <summary>False for this very machine, unless all are on one, and within the tunnel.</summary>
+    private bool IsElsewhere(in UdpEndpoint endpoint) =>
+        !IsInTunnel(endpoint) && (!System.Net.IPAddress.IsLoopback(endpoint.Address) || System.Net.IPAddress.IsLoopback(_server.Address));
 
     private void LogChoice(Peer peer)
     {

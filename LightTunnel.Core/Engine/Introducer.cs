@@ -1,5 +1,4 @@
 using LightTunnel.Membership;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Engine;
 
@@ -7,7 +6,8 @@ namespace LightTunnel.Engine;
 /// The server introduces members to each other, so that both try to reach each other directly at the same time: in small networks all of them as
 /// soon as they have told how they may be reached, otherwise a pair when one of them asks. Owned by the control loop.
 /// </summary>
-internal static class Introducer
+/// <param name="screen">What of a member's candidates is passed on.</param>
+internal sealed class Introducer(CandidateScreen screen)
 {
     /// <summary>Networks of up to this many members online are introduced at once.</summary>
     public const int EagerUpTo = 32;
@@ -19,7 +19,7 @@ internal static class Introducer
     /// <param name="member">The member.</param>
     /// <param name="reachability">What it told.</param>
     /// <param name="others">Whom it is introduced to.</param>
-    public static void OnReachability(Peer member, Reachability reachability, IReadOnlyCollection<Peer> others)
+    public void OnReachability(Peer member, Reachability reachability, IReadOnlyCollection<Peer> others)
     {
         ControlSession session = member.Session!;
         if (reachability.Equals(session.Reachability))
@@ -35,7 +35,7 @@ internal static class Introducer
     }
 
     /// <summary>A member asks to be introduced to another, and may tell how it is reached at this very moment; false when it may not ask now.</summary>
-    public static bool OnAsked(Peer member, Peer other, IntroduceMessage request)
+    public bool OnAsked(Peer member, Peer other, IntroduceMessage request)
     {
         if (other == member || !member.Session!.MayAskForIntroduction())
             return false;
@@ -45,7 +45,7 @@ internal static class Introducer
         return true;
     }
 
-    private static void Introduce(Peer first, Peer second, bool withGuesses)
+    private void Introduce(Peer first, Peer second, bool withGuesses)
     {
         if (first.Session is not { Reachability: { } ofFirst, Registered: true } || second.Session is not { Reachability: { } ofSecond, Registered: true })
             return;
@@ -59,26 +59,15 @@ internal static class Introducer
 
     private static bool CanBeGuessed(ControlSession session) => !session.Reachability!.Nat.IsPredictable || session.ReachabilityAge < PredictionLifetime;
 
-    private static void Tell(Peer member, Peer other, Reachability told, TimeSpan delay, Guessing guessing)
+    private void Tell(Peer member, Peer other, Reachability told, TimeSpan delay, Guessing guessing)
     {
         member.Session!.IntroducedTo.Add(other.MemberId);
         member.Session.Send(new IntroductionMessage
         {
             MemberId = other.MemberId,
-            Reachability = AsSeenFromHere(other, told),
+            Reachability = screen.Pass(told, other.Path),
             Guessing = guessing,
             Delay = delay < TimeSpan.Zero ? TimeSpan.Zero : delay > IntroductionMessage.MaximumDelay ? IntroductionMessage.MaximumDelay : delay,
         });
-    }
-
-    /// <summary>What a member told of itself, and where the server sees its socket.</summary>
-    private static Reachability AsSeenFromHere(Peer member, Reachability told)
-    {
-        UdpEndpoint seen = member.Path.Endpoint;
-        if (!Candidate.IsUsable(seen) || told.Candidates.Any(candidate => candidate.Endpoint == seen))
-            return told;
-        // Where it was seen when it told is where it was before its NAT was started again.
-        IEnumerable<Candidate> others = told.Candidates.Where(candidate => candidate.Kind != CandidateKind.ServerReflexive || candidate.Endpoint.IsIPv4 != seen.IsIPv4);
-        return told with { Candidates = [.. others.Take(Reachability.MaximumCandidates - 1), new Candidate(CandidateKind.ServerReflexive, seen)] };
     }
 }

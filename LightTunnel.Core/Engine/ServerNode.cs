@@ -36,6 +36,7 @@ internal sealed class ServerNode : Node
     private readonly MemberTable _members = new();
     private readonly Dictionary<PublicKey, Peer> _peers = [];
     private readonly NatObserver _observer;
+    private readonly Introducer _introducer;
     private readonly RateLimiter _relayLogLimiter;
     private readonly int _mtu;
     private readonly Action<Peer> _hurry;
@@ -70,6 +71,7 @@ internal sealed class ServerNode : Node
         _hurry = peer => Schedule(peer, Timestamp);
         LongestPacket = _mtu;
         _observer = new NatObserver(identity, networkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)], Unproven, services);
+        _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
         MemberId = Leases.ServerMemberId;
         _nextLeaseCheck = Timestamp + Ticks(LeaseCheckInterval); // Members come back first: it was not they who were away.
         Forwarding = new ForwardingTable(PrefixTable<Peer>.Empty, [.. options.Addresses]);
@@ -288,10 +290,10 @@ internal sealed class ServerNode : Node
                 Register(peer, register);
                 break;
             case ReachabilityMessage reachability when peer.Session!.Registered && !_options.ClientIsolation:
-                Introducer.OnReachability(peer, reachability.Reachability, Acquaintances(peer));
+                _introducer.OnReachability(peer, reachability.Reachability, Acquaintances(peer));
                 break;
             case IntroduceMessage introduce when peer.Session!.Registered && !_options.ClientIsolation:
-                if (_members.Find(introduce.MemberId) is { } other && Introducer.OnAsked(peer, other, introduce))
+                if (_members.Find(introduce.MemberId) is { } other && _introducer.OnAsked(peer, other, introduce))
                     _directory.Acquaint(peer, other);
                 break;
             case FindMessage find:

@@ -1,0 +1,149 @@
+using System.Net;
+using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Tests.Simulation;
+using LightTunnel.Transport;
+using Xunit;
+
+namespace LightTunnel.Tests.Engine;
+
+/// <summary>Members cannot be made to send much to somebody who has nothing to do with the network, and whose address another member names.</summary>
+public sealed class AmplificationTests : IDisposable
+{
+    private const int Identities = 5;
+
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
+    private static readonly IPAddress Victim = IPAddress.Parse("192.0.2.66");
+    private static readonly UdpEndpoint AtVictim = new(Victim, 443);
+    private static readonly UdpEndpoint Seen = new(IPAddress.Parse("198.51.100.9"), 4000);
+
+    private readonly SimulatedNetwork _network = new();
+
+    public void Dispose() => _network.Dispose();
+
+    [Fact]
+    public void MemberThatNamesAVictim_UnderManyIdentities_WithEveryKindOfCandidate_HasLittleSentThere()
+    {
+        SimulatedNode server = _network.StartServer();
+        _network.AddClient("alice");
+        _network.AddClient("bob");
+        SimulatedNode[] mallories = [.. Enumerable.Range(0, Identities).Select(number => _network.AddClient($"mallory-{number}"))];
+        Assert.True(_network.RunUntil(() => _network.Nodes.All(node => node.IsUp), Soon));
+        _network.Run(Soon);
+        uint[] others = [server.Peer("alice").MemberId, server.Peer("bob").MemberId];
+
+        long sent = 0, received = 0;
+        _network.Filter = (in UdpEndpoint _, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
+        {
+            if (to.MappedAddress == AtVictim.MappedAddress)
+                received += datagram.Length;
+            return true;
+        };
+        foreach (SimulatedNode mallory in mallories)
+            _network.Kill(mallory);
+        var sessions = mallories.Select((mallory, number) => new HandMadeSession(server, mallory.Name, (uint)number + 1)).ToArray();
+        foreach (HandMadeSession session in sessions)
+            sent += session.Send(new RegisterMessage { Name = session.Name }) + session.Send(new ReachabilityMessage { Reachability = Hostile });
+        for (int round = 0; round < 100; round++)
+        {
+            foreach (HandMadeSession session in sessions)
+                sent += session.Send(new IntroduceMessage { MemberId = others[round % 2], Reachability = Hostile, WithGuesses = true });
+            server.MarkReady();
+            _network.Run(TimeSpan.FromMilliseconds(100));
+        }
+
+        _network.Run(TimeSpan.FromSeconds(60));
+        TestContext.Current.SendDiagnosticMessage($"{sent:N0} bytes to the server, {received:N0} to the victim");
+        Assert.InRange(sent, 10_000, 200_000);
+        Assert.InRange(received, 1, 3 * sent); // Somebody may be there, and is asked.
+    }
+
+    [Fact]
+    public void Screen_PassesWhatTheServerSees_AndWithholdsWhatNobodyCanBeAt()
+    {
+        var screen = new CandidateScreen(new VirtualTime(), new Random(1), [Prefix("10.0.0.0/24")]);
+        Reachability told = Told(
+            (CandidateKind.Host, "192.168.1.7"), (CandidateKind.Host, "127.0.0.1"), (CandidateKind.Host, "::1"), (CandidateKind.Host, "10.0.0.77"),
+            (CandidateKind.Manual, "192.0.2.66"), (CandidateKind.PortMapped, "192.0.2.67"), (CandidateKind.PortMapped, "100.64.0.1"), (CandidateKind.PortMapped, "198.51.100.9"),
+            (CandidateKind.ServerReflexive, "192.0.2.68"), (CandidateKind.PeerReflexive, "192.0.2.69"), (CandidateKind.Predicted, "192.0.2.70"),
+            (CandidateKind.Predicted, "198.51.100.9"));
+
+        string[] passed = [.. screen.Pass(told, new PathAddress(Seen)).Candidates.Select(candidate => candidate.ToString())];
+
+        Assert.Equal(
+            ["Host 192.168.1.7:443", "Manual 192.0.2.66:443", "PortMapped 100.64.0.1:443", "PortMapped 198.51.100.9:443", "Predicted 198.51.100.9:443", "ServerReflexive 198.51.100.9:4000"], passed);
+        Assert.Equal(7, screen.Withheld);
+    }
+
+    [Fact]
+    public void Screen_MemberWhoseAddressMayBeForged_IsNotVouchedFor()
+    {
+        var screen = new CandidateScreen(new VirtualTime(), new Random(1), []);
+        Reachability told = Told((CandidateKind.ServerReflexive, "198.51.100.9"));
+
+        Assert.Equal(
+            [new Candidate(CandidateKind.PeerReflexive, Seen)], screen.Pass(told, new PathAddress(Seen) { IsUnproven = true }).Candidates);
+        Assert.Empty(screen.Pass(told, default).Candidates);
+    }
+
+    [Fact]
+    public void Screen_OneAddress_IsNamedSoOften_WhoeverNamesIt()
+    {
+        var time = new VirtualTime();
+        var screen = new CandidateScreen(time, new Random(1), []);
+        Reachability told = Told((CandidateKind.Manual, "192.0.2.66"));
+
+        int passed = Enumerable.Range(0, 10_000).Sum(number => screen.Pass(told, new PathAddress(new UdpEndpoint(Seen.Address, (ushort)(number + 1)))).Candidates.Count - 1);
+        Assert.Equal(CandidateScreen.Burst, passed);
+        time.AdvanceTo(time.GetTimestamp() + (10 * time.TimestampFrequency));
+        passed = Enumerable.Range(0, 10_000).Sum(_ => screen.Pass(told, new PathAddress(Seen)).Candidates.Count - 1);
+        Assert.InRange(passed, 1, CandidateScreen.Burst / 4);
+    }
+
+    [Fact]
+    public void Screen_OneMember_NamesFewPublicAddresses()
+    {
+        var screen = new CandidateScreen(new VirtualTime(), new Random(1), []);
+        Reachability told = Told([.. Enumerable.Range(1, 12).Select(number => (CandidateKind.Host, $"192.0.2.{number}"))]);
+        Assert.Equal(CandidateScreen.MostUnseen, screen.Pass(told, default).Candidates.Count);
+
+        // Addresses of one home are one.
+        told = Told([.. Enumerable.Range(1, 12).Select(number => (CandidateKind.Host, $"2001:db8:1:1::{number}"))]);
+        Assert.Equal(12, screen.Pass(told, default).Candidates.Count);
+    }
+
+    private static Reachability Hostile => new()
+    {
+        Candidates = [.. Enum.GetValues<CandidateKind>().Select((kind, number) => new Candidate(kind, new UdpEndpoint(Victim, (ushort)(443 + number))))],
+        Nat = new NatBehaviour(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 1, NatPresence.Translated, Victim),
+    };
+
+    private static Reachability Told(params (CandidateKind Kind, string Address)[] candidates) => new()
+    {
+        Candidates = [.. candidates.Select(one => new Candidate(one.Kind, new UdpEndpoint(IPAddress.Parse(one.Address), 443)))],
+    };
+
+    private static IpPrefix Prefix(string text)
+    {
+        Assert.True(IpPrefix.TryParse(text, out IpPrefix prefix));
+        return prefix;
+    }
+}
+
+/// <summary>A member's messages to the server, made by hand and put in the server's inbox as if they had come through the member's link.</summary>
+file sealed class HandMadeSession(SimulatedNode server, string name, uint conversation)
+{
+    private uint _number;
+
+    public string Name => name;
+
+    /// <summary>Sends a message; how many bytes it takes.</summary>
+    public int Send(ControlMessage message)
+    {
+        byte[] frame = new byte[ControlFrame.MaximumLength];
+        int length = new ControlFrame(ControlFrameKind.Data, conversation, ++_number, ControlMessageCodec.Encode(message)).Write(frame);
+        server.Node.TryPostControlFrame(server.Peer(name).Link!, frame.AsSpan(0, length));
+        return length + 32;
+    }
+}
