@@ -22,11 +22,13 @@ internal sealed class StateStore : IDisposable
     private const string HolderName = "process";
 
     private readonly FileStream _lock;
+    private readonly long _taken = TimeProvider.System.GetTimestamp();
     private readonly Action<AtomicFileStep>? _beforeStep;
 
-    private StateStore(string folder, FileStream lockFile, Action<AtomicFileStep>? beforeStep)
+    private StateStore(string folder, FileStream lockFile, DateTimeOffset? lastUsed, Action<AtomicFileStep>? beforeStep)
     {
         Folder = folder;
+        LastUsed = lastUsed;
         _lock = lockFile;
         _beforeStep = beforeStep;
     }
@@ -36,6 +38,11 @@ internal sealed class StateStore : IDisposable
 
     /// <summary>The file with the state, as a full path.</summary>
     public string FilePath => Path.Combine(Folder, FileName);
+
+    /// <summary>
+    /// When somebody held the folder before, by the clock of that time: until it was let go, or when it was taken or its state last saved by a process that was ended in between. Null for never.
+    /// </summary>
+    public DateTimeOffset? LastUsed { get; }
 
     /// <summary>Takes hold of a folder, which is made if need be.</summary>
     /// <param name="folder">The folder.</param>
@@ -57,8 +64,10 @@ internal sealed class StateStore : IDisposable
         try
         {
             FileStream lockFile = AtomicFile.OpenOwned(lockPath, FileMode.OpenOrCreate, FileShare.None);
+            DateTimeOffset? lastUsed;
             try
             {
+                lastUsed = Later(TimeOf(Path.Combine(path, HolderName)), TimeOf(Path.Combine(path, FileName)));
                 // What lies there under its name goes, whatever it is, and nothing is written through it.
                 string holderPath = Path.Combine(path, HolderName);
                 File.Delete(holderPath);
@@ -71,7 +80,9 @@ internal sealed class StateStore : IDisposable
                 throw;
             }
 
-            return new StateStore(path, lockFile, beforeStep);
+            var store = new StateStore(path, lockFile, lastUsed, beforeStep);
+            store.NoteUse();
+            return store;
         }
         catch (IOException exception) when (IsLocked(exception))
         {
@@ -146,8 +157,37 @@ internal sealed class StateStore : IDisposable
         }
     }
 
-    /// <summary>Lets go of the folder.</summary>
-    public void Dispose() => _lock.Dispose();
+    /// <summary>Lets go of the folder, and notes until when it was held.</summary>
+    public void Dispose()
+    {
+        if (_lock.SafeFileHandle.IsClosed)
+            return;
+        NoteUse();
+        _lock.Dispose();
+    }
+
+    /// <summary>Where the clock was set back, the time goes on from the one that was known before.</summary>
+    private void NoteUse()
+    {
+        DateTimeOffset now = DateTimeOffset.UtcNow;
+        try
+        {
+            DateTimeOffset? rising = LastUsed + TimeProvider.System.GetElapsedTime(_taken);
+            File.SetLastWriteTimeUtc(Path.Combine(Folder, HolderName), (Later(now, rising) ?? now).UtcDateTime);
+        }
+        catch (Exception exception) when (IsFileError(exception))
+        {
+            // The next tunnel then knows only when this one began.
+        }
+    }
+
+    private static DateTimeOffset? TimeOf(string path)
+    {
+        var file = new FileInfo(path);
+        return file.Exists && file.LinkTarget is null ? file.LastWriteTimeUtc : null;
+    }
+
+    private static DateTimeOffset? Later(DateTimeOffset? one, DateTimeOffset? other) => one is null || other > one ? other : one;
 
     private static bool IsFileError(Exception exception) => exception is IOException or InvalidDataException or UnauthorizedAccessException or NotSupportedException or ArgumentException;
 

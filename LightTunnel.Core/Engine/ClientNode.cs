@@ -117,7 +117,16 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <summary>A sentence for the person who waited too long for the server.</summary>
-    public LightTunnelException Unreachable() => _search.Unreachable(isForged: Links.Counters[LinkEvent.ResponseForged] > 0, LastError);
+    public LightTunnelException Unreachable()
+    {
+        LightTunnelException reason = _search.Unreachable(isForged: Links.Counters[LinkEvent.ResponseForged] > 0, LastError);
+        return reason.Error != LightTunnelError.ServerUnreachable || !Services.IsClockBehind
+            ? reason
+            : new LightTunnelException(
+                LightTunnelError.ServerUnreachable,
+                $"{reason.Message} This machine's clock says {Time.GetUtcNow():u}, but this tunnel ran at {Services.LastUsed:u} already: a server takes no handshake older than those it had.",
+                "Set this machine's clock (Linux: timedatectl set-ntp true, Windows: w32tm /resync), and try again.");
+    }
 
     /// <inheritdoc/>
     public override void Dispose()

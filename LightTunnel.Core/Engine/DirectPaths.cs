@@ -455,7 +455,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             return known;
         if (_memberId == 0 || !ProbeKey.TryDerive(_identity, peer.Key, _options.NetworkKey, out ProbeKey? key))
             return null;
-        peer.Channel = new ProbeChannel(key, _memberId, Time);
+        peer.Channel = new ProbeChannel(key, _memberId, _services.RisingNow);
         peer.Traversal = new PeerTraversal(Time, peer.Channel, leads: _memberId < peer.MemberId, _services.Jitter)
         {
             FindRelays = () => Relays.Find(peer, _host.ServerRoundTrip),

@@ -123,7 +123,7 @@ internal sealed class NatObserver : IDisposable
             return known;
         if (!ProbeKey.TryDerive(_identity, member.Key, _networkKey, out ProbeKey? key))
             return null;
-        var responder = new ProbeResponder(new ProbeChannel(key, Membership.Leases.ServerMemberId, _services.Time), _services.Time);
+        var responder = new ProbeResponder(new ProbeChannel(key, Membership.Leases.ServerMemberId, _services.RisingNow), _services.Time);
         _responders.Add(member, responder);
         return responder;
     }

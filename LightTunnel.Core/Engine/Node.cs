@@ -16,11 +16,34 @@ namespace LightTunnel.Engine;
 /// <param name="Log">The tunnel's log.</param>
 internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagramTransport Transport, TunnelLog Log)
 {
+    /// <summary>Clocks of files may be a little ahead.</summary>
+    private static readonly TimeSpan ClockTolerance = TimeSpan.FromSeconds(2);
+
+    private readonly long _made = Time.GetTimestamp();
+    private readonly DateTimeOffset _wallWhenMade = Time.GetUtcNow();
+
     /// <summary>What the jitter of waiting times comes from, never a secret; the control loop's alone when it is not the shared one.</summary>
     public Random Jitter { get; init; } = Random.Shared;
 
     /// <summary>Has the router forward a port to the node; a client's.</summary>
     public IPortMapper PortMapper { get; init; } = new NoPortMapper();
+
+    /// <summary>When the node's identity was in use before, by the clock of that time; null when it was not, or nobody knows.</summary>
+    public DateTimeOffset? LastUsed { get; init; }
+
+    /// <summary>The time, but never earlier than before, wherever the clock is set: what tells others that something is new.</summary>
+    public DateTimeOffset RisingNow
+    {
+        get
+        {
+            DateTimeOffset now = Time.GetUtcNow();
+            DateTimeOffset rising = (LastUsed > _wallWhenMade ? LastUsed.Value : _wallWhenMade) + Time.GetElapsedTime(_made);
+            return now > rising ? now : rising;
+        }
+    }
+
+    /// <summary>True when the clock is behind the time at which the identity was in use already: it was set back, and others may take handshakes for old ones.</summary>
+    public bool IsClockBehind => LastUsed - Time.GetUtcNow() > ClockTolerance;
 
     /// <summary>True when this machine's processor is fast at AEGIS-256.</summary>
     public bool HasAesInstructions { get; init; } = Sodium.HasAesInstructions;
@@ -76,7 +99,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
         _wallAtStart = services.Time.GetUtcNow();
         Unproven = new UnprovenBudget(services.Time, services.Jitter);
         Journal = new RouteJournal(services.Log.Tunnel, services.Time, Via);
-        Links = new LinkTable(identity, services.Time, this, services.Jitter);
+        Links = new LinkTable(identity, services.Time, this, services.Jitter) { LastUsed = services.LastUsed is { } used ? Tai64n.Next(used, default) : default };
     }
 
     /// <summary>The present, for a data thread's whole batch.</summary>

@@ -75,7 +75,7 @@ internal sealed class OwnReachability : IDisposable
         _host = host;
         _detector = new NatBehaviourDetector(services.Time, services.Jitter);
         if (ProbeKey.TryDerive(identity, options.ServerKey, options.NetworkKey, out ProbeKey? key))
-            _server = new ProbeChannel(key, 0, services.Time);
+            _server = new ProbeChannel(key, 0, services.RisingNow);
     }
 
     /// <summary>Endpoints at which others may reach this node.</summary>

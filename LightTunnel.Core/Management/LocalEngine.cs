@@ -73,7 +73,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var leases = new Leases(options.Addresses);
         leases.Restore(state.Leases, state.NextMemberId);
 
-        NodeServices services = OpenServices(options, undo);
+        NodeServices services = OpenServices(options, store, undo);
         int mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         LightTunnelException? unset = services.Tun.Configure(options.Addresses, mtu);
         var saver = undo.Add(new StateSaver(store, state, services.Log));
@@ -96,7 +96,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
             store.Save(state);
         PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
 
-        NodeServices services = OpenServices(options, undo);
+        NodeServices services = OpenServices(options, store, undo);
         var saver = undo.Add(new StateSaver(store, state, services.Log));
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
         var node = undo.Add(new ClientNode(
@@ -138,17 +138,26 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     private static string SecurityPathOf(TunnelOptions options) =>
         options.LogPath is { } log ? Path.ChangeExtension(log, ".security.log") : Path.Combine(options.StatePath, "security.log");
 
-    private NodeServices OpenServices(TunnelOptions options, Undo undo)
+    private NodeServices OpenServices(TunnelOptions options, StateStore store, Undo undo)
     {
         TunnelLog log = undo.Add(new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath, securityPath: SecurityPathOf(options)));
         IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort, options.DataPath));
         // A queue more than the socket has would bring nothing.
         ITunDevice tun = undo.Add(environment.TunDevices.Create(options.InterfaceName, options.DataPath with { Queues = transport.Queues }));
         bool mapsPort = options is ClientOptions { PortMapping: true };
-        return new NodeServices(environment.Time, tun, transport, log)
+        var services = new NodeServices(environment.Time, tun, transport, log)
         {
+            LastUsed = store.LastUsed,
             PortMapper = undo.Add(mapsPort && environment.PortMappers is { } make ? make(log) : new NoPortMapper()),
         };
+        if (services.IsClockBehind)
+        {
+            log.Warning(
+                "This machine's clock says {Now:u}, but this tunnel ran at {Used:u} already: it was set back. Handshakes go on from the later time, so that others take them",
+                environment.Time.GetUtcNow(), services.LastUsed);
+        }
+
+        return services;
     }
 
     private static (LocalTunnel Handle, Tunnel Tunnel) Publish(

@@ -35,7 +35,7 @@ internal readonly record struct LocalAddressInfo(
 internal static class HostCandidates
 {
     /// <summary>How overlays name their interfaces: a tunnel inside a tunnel would be the result.</summary>
-    private static readonly string[] OverlayPrefixes = ["wg", "tailscale", "lt", "tun", "tap", "zt", "nebula", "utun", "ham", "ppp", "edge", "n2n", "LightTunnel", "WireGuard", "Tailscale", "ZeroTier", "OpenVPN"];
+    private static readonly string[] OverlayPrefixes = ["wg", "tailscale", "lt", "tun", "tap", "zt", "nebula", "utun", "ham", "edge", "n2n", "LightTunnel", "WireGuard", "Tailscale", "ZeroTier", "OpenVPN"];
 
     /// <summary>Bridges of containers and virtual machines: reachable for what runs on this machine, so last.</summary>
     private static readonly string[] InnerPrefixes = ["docker", "br-", "virbr", "veth", "cni", "flannel", "podman", "lxc", "lxd", "vEthernet", "vmnet", "vboxnet"];

@@ -15,15 +15,15 @@ internal sealed class ProbeChannel : IDisposable
 
     /// <param name="key">The pair's key; the channel disposes of it.</param>
     /// <param name="ownMemberId">What this node is called in its probes.</param>
-    /// <param name="time">
-    /// Microseconds since 1970 are the first sequence number: after a restart it is above all earlier ones, as nobody sends a million
-    /// probes per second. A node whose clock went back is in the position that WireGuard's own timestamps put it in.
+    /// <param name="now">
+    /// Its microseconds since 1970 are the first sequence number: after a restart it is above all earlier ones, as nobody sends a million
+    /// probes per second. Never earlier than one that was given before, also where the clock was set back.
     /// </param>
-    public ProbeChannel(ProbeKey key, uint ownMemberId, TimeProvider time)
+    public ProbeChannel(ProbeKey key, uint ownMemberId, DateTimeOffset now)
     {
         _key = key;
         OwnMemberId = ownMemberId;
-        _sequence = (ulong)Math.Max(0, (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond);
+        _sequence = (ulong)Math.Max(0, (now - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond);
     }
 
     /// <summary>What this node is called in its probes; changes when the server gives another id.</summary>

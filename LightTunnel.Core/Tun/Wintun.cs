@@ -1,14 +1,18 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using LightTunnel.Diagnostics;
 using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.Tun;
 
-/// <summary>wintun.dll, which is not part of Windows: beside the engine's assembly, or where the environment says.</summary>
+/// <summary>
+/// wintun.dll, which is not part of Windows: beside the engine's assembly and nowhere else. Who may create adapters is elevated, and what names a library in the environment, or leaves one in the
+/// current folder, need not be.
+/// </summary>
 [SupportedOSPlatform("windows")]
 internal sealed unsafe partial class Wintun : IWintunApi
 {
-    /// <summary>The environment variable that names the library's file when it is elsewhere.</summary>
+    /// <summary>The environment variable that named the library's file once; whoever still sets it is told that it counts no more.</summary>
     public const string PathVariable = "LIGHTTUNNEL_WINTUN";
 
     private const string Library = "wintun.dll";
@@ -20,7 +24,7 @@ internal sealed unsafe partial class Wintun : IWintunApi
     }
 
     /// <summary>The library, loaded at first use; a failure is not kept, so that a person may put the file there and try again.</summary>
-    /// <exception cref="Diagnostics.LightTunnelException">It is not there, or not for this processor.</exception>
+    /// <exception cref="LightTunnelException">It is not there, or not for this processor.</exception>
     public static Wintun Instance
     {
         get
@@ -84,36 +88,23 @@ internal sealed unsafe partial class Wintun : IWintunApi
     /// <inheritdoc/>
     public void SendPacket(nint session, byte* packet) => WintunSendPacket(session, packet);
 
-    /// <summary>Where the library is looked for, in this order.</summary>
-    internal static IEnumerable<string> Candidates(string? variable, string assemblyFolder)
-    {
-        yield return Path.Combine(assemblyFolder, Library);
-        if (!string.IsNullOrWhiteSpace(variable))
-            yield return Directory.Exists(variable) ? Path.Combine(variable, Library) : variable;
-    }
+    /// <summary>What a person is told who has no library, or one that cannot be used.</summary>
+    /// <param name="path">Where it is looked for.</param>
+    /// <param name="isPresent">True when something is there.</param>
+    /// <param name="variable">The environment variable's value.</param>
+    internal static LightTunnelException Missing(string path, bool isPresent, string? variable) => TunErrors.Unavailable(
+        (isPresent ? $"{path} could not be loaded: it is damaged or for another processor." : $"{Library} was not found.")
+            + (string.IsNullOrWhiteSpace(variable) ? string.Empty : $" {PathVariable} is not looked at, as programs without rights could set it."),
+        $"Download Wintun from https://www.wintun.net and copy the {Library} for this processor to '{path}'.");
 
     private static Wintun Load()
     {
         string folder = Path.GetDirectoryName(typeof(Wintun).Assembly.Location) is { Length: > 0 } known ? known : AppContext.BaseDirectory;
-        string[] candidates = [.. Candidates(Environment.GetEnvironmentVariable(PathVariable), folder)];
+        string path = Path.Combine(folder, Library);
+        bool isPresent = File.Exists(path);
         nint handle = 0;
-        string? present = null;
-        foreach (string candidate in candidates)
-        {
-            if (!File.Exists(candidate))
-                continue;
-            present ??= candidate;
-            if (NativeLibrary.TryLoad(candidate, out handle))
-                break;
-        }
-
-        if (handle == 0)
-        {
-            throw TunErrors.Unavailable(
-                present is null ? $"{Library} was not found." : $"{present} could not be loaded: it is damaged or for another processor.",
-                $"Download Wintun from https://www.wintun.net and copy the {Library} for this processor to '{candidates[0]}', or name the file in {PathVariable}.");
-        }
-
+        if (!isPresent || !NativeLibrary.TryLoad(path, out handle))
+            throw Missing(path, isPresent, Environment.GetEnvironmentVariable(PathVariable));
         NativeLibrary.SetDllImportResolver(typeof(Wintun).Assembly, (name, _, _) => name == Library ? handle : 0);
         return new Wintun();
     }

@@ -48,6 +48,7 @@ internal sealed class Link : IScheduled
         _clock = table.Clock;
         _peer = peer;
         PresharedKey = presharedKey;
+        _lastTimestamp = table.LastUsed;
         Sessions = new LinkSessions(table.Indexes);
         Timers = new LinkTimers(this, _clock, jitter);
         Cookies = new CookieJar(peer, _clock);
@@ -347,6 +348,8 @@ internal sealed class Link : IScheduled
         Span<byte> message = stackalloc byte[Messages.InitiationSize];
         _handshakeIndex = _table.Indexes.NextFree();
         _lastTimestamp = Tai64n.Next(_clock.UtcNow, _lastTimestamp);
+        if (_lastTimestamp.CompareTo(_table.LastUsed) > 0)
+            _table.LastUsed = _lastTimestamp;
         _handshakeSuite = _table.Host.SuiteFor(this);
         _handshake = Handshake.TryCreateInitiation(_table.Identity, _peer, _handshakeSuite, _handshakeIndex, _lastTimestamp, message);
         if (_handshake is null)

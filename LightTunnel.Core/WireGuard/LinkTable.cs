@@ -62,6 +62,11 @@ internal sealed class LinkTable : IDisposable
     /// </summary>
     public bool DoubtsNewAddresses { get; set; }
 
+    /// <summary>
+    /// The latest time that earlier initiations of this identity may have told: whoever got one takes no earlier one, so that each of these is later, wherever the clock was set meanwhile.
+    /// </summary>
+    public Tai64n LastUsed { get; set; }
+
     internal PrivateKey Identity { get; }
 
     internal ILinkHost Host { get; }

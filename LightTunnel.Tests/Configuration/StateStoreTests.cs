@@ -42,6 +42,26 @@ public sealed partial class StateStoreTests : IDisposable
         StateStore.Open(_folder.Path).Dispose();
     }
 
+    [Fact]
+    public void LastUsed_IsWhenTheFolderWasLetGo_OrWhenItWasLastWritten_WhateverTheClockSaysNow()
+    {
+        using (StateStore first = StateStore.Open(_folder.Path))
+            Assert.Null(first.LastUsed);
+        DateTimeOffset until;
+        using (StateStore second = StateStore.Open(_folder.Path))
+            until = Assert.NotNull(second.LastUsed);
+        Assert.InRange(until, DateTimeOffset.UtcNow - TimeSpan.FromHours(1), DateTimeOffset.UtcNow + TimeSpan.FromSeconds(2));
+
+        // Then the clock was set back by a day.
+        File.SetLastWriteTimeUtc(Path.Combine(_folder.Path, "process"), until.UtcDateTime + TimeSpan.FromDays(1));
+        using (StateStore third = StateStore.Open(_folder.Path))
+            Assert.Equal(until + TimeSpan.FromDays(1), third.LastUsed);
+
+        // What was known is not forgotten, though the clock is still a day behind.
+        using StateStore fourth = StateStore.Open(_folder.Path);
+        Assert.InRange(fourth.LastUsed!.Value, until + TimeSpan.FromDays(1), until + TimeSpan.FromDays(1.5));
+    }
+
     [LibraryImport("libc", EntryPoint = "dup")]
     private static partial int Duplicate(int descriptor);
 

@@ -117,7 +117,7 @@ internal sealed class SimulatedNetwork : IDisposable
 
     public SimulatedNode AddClient(
         string name, string? address = null, string server = "203.0.113.1", PrivateKey? identity = null, PresharedKey? networkKey = null,
-        PublicKey? serverKey = null, string? host = null, Func<ClientOptions, ClientOptions>? change = null)
+        PublicKey? serverKey = null, string? host = null, Func<ClientOptions, ClientOptions>? change = null, DateTimeOffset? lastUsed = null)
     {
         var options = new ClientOptions
         {
@@ -132,7 +132,7 @@ internal sealed class SimulatedNetwork : IDisposable
         FakeAddresses? addresses = null;
         SimulatedNode made = Add(
             name, host ?? $"198.51.{100 + (_hosts / 250)}.{1 + (_hosts++ % 250)}", 0,
-            services => new ClientNode(options, identity ?? NewKey(), [], null, Resolver, addresses = new FakeAddresses(services), services));
+            services => new ClientNode(options, identity ?? NewKey(), [], null, Resolver, addresses = new FakeAddresses(services), services with { LastUsed = lastUsed }));
         made.Addresses = addresses!;
         made.Client.Post(made.Client.Connect);
         return made;

@@ -38,11 +38,12 @@ public sealed class CandidateTests
             Address("lt0", "10.2.0.1"),
             Address("tun3", "10.3.0.1"),
             Address("ztabc", "10.4.0.1"),
+            Address("ppp0", "198.51.100.8"),
         ];
         Assert.True(IpPrefix.TryParse("10.9.0.0/24", out IpPrefix own));
         IReadOnlyList<Candidate> found = HostCandidates.Filter(all, 9000, [own]);
         Assert.Equal(
-            ["192.168.1.10:9000", "[2001:db8::10]:9000", "172.17.0.1:9000"],
+            ["192.168.1.10:9000", "[2001:db8::10]:9000", "198.51.100.8:9000", "172.17.0.1:9000"],
             found.Select(candidate => candidate.Endpoint.ToString()));
         Assert.All(found, candidate => Assert.Equal(CandidateKind.Host, candidate.Kind));
     }

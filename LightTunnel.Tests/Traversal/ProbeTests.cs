@@ -28,7 +28,7 @@ public sealed class ProbeTests : IDisposable
         return key;
     }
 
-    private ProbeChannel Channel(bool first) => new(first ? Derive(_first, _second, _network) : Derive(_second, _first, _network), first ? 7u : 8u, _time);
+    private ProbeChannel Channel(bool first) => new(first ? Derive(_first, _second, _network) : Derive(_second, _first, _network), first ? 7u : 8u, _time.GetUtcNow());
 
     [Fact]
     public void Derive_BothSides_GetTheSameTwoKeysCrossed()

@@ -224,7 +224,7 @@ internal sealed class TestInternet : IDisposable
     private TestNode Make(string name, PrivateKey own, in PublicKey other, uint id, uint address, NatBehaviour? nat, uint publicAddress)
     {
         Assert.True(ProbeKey.TryDerive(own, other, _network, out ProbeKey? key));
-        var traversal = new PeerTraversal(Time, new ProbeChannel(key, id, Time), id == 1, new Random(_random.Next()));
+        var traversal = new PeerTraversal(Time, new ProbeChannel(key, id, Time.GetUtcNow()), id == 1, new Random(_random.Next()));
         return new TestNode(name, address, nat is { } behaviour ? new TestNat(behaviour, publicAddress, _random) : null, traversal);
     }
 

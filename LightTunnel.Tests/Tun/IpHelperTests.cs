@@ -84,12 +84,13 @@ public sealed class IpHelperTests
 
     [Fact]
     [SupportedOSPlatform("windows")]
-    public void WintunCandidates_AssemblyFolderFirst_ThenTheVariable()
+    public void WintunMissing_NamesItsPlace_AndThatTheVariableCountsNoMore()
     {
-        string folder = Path.Combine(Path.GetTempPath(), "engine");
-        Assert.Equal([Path.Combine(folder, "wintun.dll")], Wintun.Candidates(null, folder));
-        Assert.Equal([Path.Combine(folder, "wintun.dll"), "/elsewhere/wintun.dll"], Wintun.Candidates("/elsewhere/wintun.dll", folder));
-        Assert.Equal(Path.Combine(Path.GetTempPath(), "wintun.dll"), Wintun.Candidates(Path.GetTempPath(), folder).Last());
+        LightTunnel.Diagnostics.LightTunnelException plain = Wintun.Missing("/engine/wintun.dll", isPresent: false, variable: null);
+        Assert.DoesNotContain(Wintun.PathVariable, plain.Message + plain.RecommendedAction, StringComparison.Ordinal);
+        Assert.Contains("'/engine/wintun.dll'", plain.RecommendedAction, StringComparison.Ordinal);
+        Assert.Contains(
+            "LIGHTTUNNEL_WINTUN is not looked at", Wintun.Missing("/engine/wintun.dll", isPresent: false, "C:\\Users\\me\\wintun.dll").Message, StringComparison.Ordinal);
     }
 
     [Fact]
