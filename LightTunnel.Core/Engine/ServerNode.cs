@@ -37,6 +37,7 @@ internal sealed class ServerNode : Node
     private readonly Dictionary<PublicKey, Peer> _peers = [];
     private readonly NatObserver _observer;
     private readonly Introducer _introducer;
+    private readonly RefusedHandshakes _refusedHandshakes;
     private readonly RateLimiter _relayLogLimiter;
     private readonly int _mtu;
     private readonly Action<Peer> _hurry;
@@ -71,6 +72,7 @@ internal sealed class ServerNode : Node
         _hurry = peer => Schedule(peer, Timestamp);
         LongestPacket = _mtu;
         _observer = new NatObserver(identity, networkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)], Unproven, services);
+        _refusedHandshakes = new RefusedHandshakes(Links.Counters, Time, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
         MemberId = Leases.ServerMemberId;
         _nextLeaseCheck = Timestamp + Ticks(LeaseCheckInterval); // Members come back first: it was not they who were away.
@@ -260,6 +262,7 @@ internal sealed class ServerNode : Node
         }
 
         _directory.Tell(_hurry);
+        _refusedHandshakes.Look(now);
         if (!_leasesChanged || _save is null)
             return _nextLeaseCheck;
         if (now < _nextSave)

@@ -67,19 +67,13 @@ public sealed class GetLtLogCommand : LtCommand
     [Alias("Wait")]
     public SwitchParameter Follow { get; set; }
 
-    /// <summary>Shows only what matters for security, which is kept for longer. It cannot be followed: -Follow -Level Warning shows such entries as well.</summary>
+    /// <summary>Shows only what matters for security, which is kept for longer.</summary>
     [Parameter]
     public SwitchParameter Security { get; set; }
 
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        if (Security && Follow)
-        {
-            ThrowTerminatingError(ErrorRecords.From(
-                new LightTunnelException(LightTunnelError.InvalidOption, "-Security cannot be followed.", "Use -Follow -Level Warning, which shows such entries as well."), null));
-        }
-
         bool security = Security.IsPresent;
         (string[]? names, LtTunnel? tunnel, int tail, var level, bool follow) = (Name, InputObject, Tail, (LogLevel)Level, Follow.IsPresent);
         Run(async (output, cancellationToken) =>
@@ -91,17 +85,20 @@ public sealed class GetLtLogCommand : LtCommand
             foreach (LogEntry entry in entries.TakeLast(tail))
                 output.WriteObject(new LtLogEntry(entry));
             if (follow)
-                await Task.WhenAll(all.Select(shown => FollowAsync(output, shown, level, cancellationToken))).ConfigureAwait(false);
+                await Task.WhenAll(all.Select(shown => security ? FollowSecurityAsync(output, shown, cancellationToken) : FollowAsync(output, shown, level, cancellationToken))).ConfigureAwait(false);
         });
     }
 
     private static async Task<Shown> ReadAsync(ITunnelHandle tunnel, LogLevel level, int tail, bool security, CancellationToken cancellationToken)
     {
-        if (security)
-            return new Shown(tunnel, await tunnel.ReadSecurityLogAsync(tail, cancellationToken).ConfigureAwait(false), 0);
-
         // Where to follow from is asked first, so that no entry falls between.
         IReadOnlyList<LogEntry> newest = await tunnel.ReadLogAsync(0, LogLevel.Debug, 1, cancellationToken).ConfigureAwait(false);
+        if (security)
+        {
+            IReadOnlyList<LogEntry> kept = await tunnel.ReadSecurityLogAsync(Math.Max(tail, 1), cancellationToken).ConfigureAwait(false);
+            return new Shown(tunnel, tail == 0 ? [] : kept, newest.Count == 0 ? 0 : newest[^1].Sequence, kept.Count == 0 ? 0 : kept[^1].Sequence);
+        }
+
         IReadOnlyList<LogEntry> entries = tail == 0 ? [] : await tunnel.ReadLogAsync(0, level, tail, cancellationToken).ConfigureAwait(false);
         long last = Math.Max(newest.Count == 0 ? 0 : newest[^1].Sequence, entries.Count == 0 ? 0 : entries[^1].Sequence);
         return new Shown(tunnel, entries, last);
@@ -121,6 +118,26 @@ public sealed class GetLtLogCommand : LtCommand
         }
     }
 
-    /// <summary>What was read of one tunnel, and the sequence number to follow from.</summary>
-    private sealed record Shown(ITunnelHandle Tunnel, IReadOnlyList<LogEntry> Entries, long Last);
+    /// <summary>Each entry is a warning in the tunnel's log as well, and there a moment later: that is what is waited for.</summary>
+    private static async Task FollowSecurityAsync(CommandOutput output, Shown shown, CancellationToken cancellationToken)
+    {
+        (long last, long seen) = (shown.Last, shown.LastOfSecurity);
+        while (true)
+        {
+            IReadOnlyList<LogEntry> entries = await shown.Tunnel.WaitForLogAsync(last, LogLevel.Warning, cancellationToken).ConfigureAwait(false);
+            if (entries.Count == 0)
+                return;
+            last = entries[^1].Sequence;
+            foreach (LogEntry entry in await shown.Tunnel.ReadSecurityLogAsync(int.MaxValue, cancellationToken).ConfigureAwait(false))
+            {
+                if (entry.Sequence <= seen)
+                    continue;
+                output.WriteObject(new LtLogEntry(entry));
+                seen = entry.Sequence;
+            }
+        }
+    }
+
+    /// <summary>What was read of one tunnel, and the sequence numbers to follow from.</summary>
+    private sealed record Shown(ITunnelHandle Tunnel, IReadOnlyList<LogEntry> Entries, long Last, long LastOfSecurity = 0);
 }

@@ -78,6 +78,25 @@ public sealed class ControlFloodTests : IDisposable
             () => alice.Log.ReadSecurity().Any(entry => entry.Message.StartsWith("KeyChanged: The key of nas (10.0.0.20)", StringComparison.Ordinal)), TimeSpan.FromMinutes(2)));
     }
 
+    [Fact]
+    public void HandshakesOfAStranger_WhoHasNotTheNetworksKey_AreALineInTheSecurityLog_AndNoMore()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
+        _network.Run(TimeSpan.FromMinutes(5));
+        Assert.Empty(server.Log.ReadSecurity());
+
+        using var wrong = LightTunnel.WireGuard.PresharedKey.Generate();
+        _network.AddClient("mallory", networkKey: wrong);
+
+        Assert.True(_network.RunUntil(() => server.Log.ReadSecurity().Count > 0, TimeSpan.FromMinutes(5)));
+        Assert.Equal(
+            "Refused: Handshakes were refused: 1 whose sender did not show to have the network's key", Assert.Single(server.Log.ReadSecurity()).Message);
+        _network.Run(TimeSpan.FromMinutes(5));
+        Assert.Single(server.Log.ReadSecurity());
+    }
+
     private static void SendRegister(SimulatedNode server, SimulatedNode member, uint conversation)
     {
         byte[] message = ControlMessageCodec.Encode(new RegisterMessage { Name = member.Name });

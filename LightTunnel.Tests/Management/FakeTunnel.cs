@@ -19,6 +19,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Journal<LogEntry> _log = new(100);
+    private readonly TaskCompletionSource _logFollowed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Journal<TunnelChange> _changes = new(100);
     private readonly Channel<bool> _watched = Channel.CreateUnbounded<bool>();
     private readonly Channel<bool> _unwatched = Channel.CreateUnbounded<bool>();
@@ -192,8 +193,14 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(int tail, CancellationToken cancellationToken) =>
         Task.FromResult(_log.Read(0, entry => entry.Message.StartsWith("Flood:", StringComparison.Ordinal), tail));
 
-    public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
-        _log.WaitAsync(afterSequence, entry => entry.Level >= minimumLevel, cancellationToken);
+    public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken)
+    {
+        _logFollowed.TrySetResult();
+        return _log.WaitAsync(afterSequence, entry => entry.Level >= minimumLevel, cancellationToken);
+    }
+
+    /// <summary>Completes when somebody has begun to wait for log entries.</summary>
+    public Task WaitUntilLogIsFollowedAsync() => _logFollowed.Task;
 
     public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
         Answer(() => _changes.Read(afterSequence, tail: tail));

@@ -233,6 +233,33 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         Assert.Equal(["old", "new", "newer"], Messages(await following));
     }
 
+    [Theory]
+    [InlineData(1, "Flood: new", "Flood: old", "Flood: new")]
+    [InlineData(0, "Flood: new", "Flood: new")]
+    public async Task GetLtLog_SecurityFollow_ShowsNewEntriesOfThatKindAlone(int tail, string awaited, params string[] expected)
+    {
+        FakeTunnel server = FakeTunnel.SampleServer();
+        server.Log(LogLevel.Warning, "Flood: older");
+        server.Log(LogLevel.Warning, "Flood: old");
+        server.Log(LogLevel.Warning, "another warning");
+        ModuleShell shell = await EmptyAsync();
+        shell.Serve(server);
+        TaskCompletionSource seen = new();
+
+        Task<ShellResult> following = shell.Session.TryInvokeAsync(
+            $"Get-LtLog -Security -Follow -Tail {tail}",
+            onOutput: item => (item.Text("Message") == awaited ? seen : new()).TrySetResult(),
+            cancellationToken: Token);
+        await server.WaitUntilLogIsFollowedAsync().WaitAsync(TimeSpan.FromMinutes(1), Token);
+        server.Log(LogLevel.Warning, "and another");
+        server.Log(LogLevel.Warning, "Flood: new");
+        await seen.Task.WaitAsync(TimeSpan.FromMinutes(1), Token);
+
+        await server.StopAsync(Token);
+
+        Assert.Equal(expected, Messages(await following.WaitAsync(TimeSpan.FromMinutes(1), Token)));
+    }
+
     [Fact]
     public async Task GetLtLog_FollowUntilCtrlC_Returns()
     {
