@@ -54,6 +54,11 @@ internal readonly struct UdpEndpoint : IEquatable<UdpEndpoint>
     /// </summary>
     public UInt128 Subscriber => IsIPv4 ? _address : _address >> 64 << 64;
 
+    /// <summary>
+    /// What one site is given (RFC 6177): of IPv6 the first 48 bits, in which there are 65,536 subscribers' networks, of IPv4 the whole address. Several subscribers may share one.
+    /// </summary>
+    public UInt128 Site => IsIPv4 ? _address : _address >> 80 << 80;
+
     /// <summary>UDP port, 0 when unknown.</summary>
     public ushort Port { get; }
 

@@ -17,11 +17,15 @@ internal sealed class HandshakeLoad(TimeProvider time, Random salt)
     /// <summary>Initiations per second and source that are answered under load; one IPv6 subscriber is one source, whose addresses are countless.</summary>
     public const int SourceRatePerSecond = 20;
 
+    /// <summary>The same for all networks of one IPv6 site: one attacker may have all of them.</summary>
+    public const int SiteRatePerSecond = 10 * SourceRatePerSecond;
+
     private const int SourceBurst = 20;
 
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
     private readonly AddressBuckets _sources = new(time, salt, SourceRatePerSecond, SourceBurst);
+    private readonly AddressBuckets _sites = new(time, salt, SiteRatePerSecond, SiteRatePerSecond);
     private TokenBucket _all;
     private long _loadedUntil;
 
@@ -35,6 +39,10 @@ internal sealed class HandshakeLoad(TimeProvider time, Random salt)
     }
 
     /// <summary>Counts one initiation of a source whose address is proven; false when it sent too many.</summary>
-    public bool TryAdmit(in PathAddress source) =>
-        _sources.TryTake(source.Endpoint.Subscriber ^ ((UInt128)source.RelayedMember << 96), time.GetTimestamp());
+    public bool TryAdmit(in PathAddress source)
+    {
+        long now = time.GetTimestamp();
+        return _sources.TryTake(source.Endpoint.Subscriber ^ ((UInt128)source.RelayedMember << 96), now)
+            && (source.Endpoint.IsIPv4 || _sites.TryTake(source.Endpoint.Site, now));
+    }
 }

@@ -58,6 +58,18 @@ public sealed class LinkPathTests : IDisposable
     }
 
     [Fact]
+    public void Load_CountsAnIPv6Site_HoweverManyNetworksItHas()
+    {
+        var load = new HandshakeLoad(_world.Time, new Random(1));
+        int admitted = Enumerable.Range(0, 10_000).Count(i => load.TryAdmit(new PathAddress(new UdpEndpoint(IPAddress.Parse($"2001:db8:1:{i:x}::1"), 1))));
+        Assert.Equal(HandshakeLoad.SiteRatePerSecond, admitted);
+        Assert.True(load.TryAdmit(new PathAddress(new UdpEndpoint(IPAddress.Parse("2001:db8:2::1"), 1))));
+        // Subscribers of IPv4 have nothing in common.
+        Assert.InRange(
+            Enumerable.Range(1, 250).Count(i => load.TryAdmit(new PathAddress(new UdpEndpoint(IPAddress.Parse($"192.0.2.{i}"), 1)))), 249, 250);
+    }
+
+    [Fact]
     public void Load_CountsAnIPv6SubscriberOnce_HoweverManyAddressesItHas()
     {
         var load = new HandshakeLoad(_world.Time, new Random(1));
