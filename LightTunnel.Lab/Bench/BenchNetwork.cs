@@ -16,6 +16,8 @@ internal sealed class BenchNetwork : IAsyncDisposable
     /// <summary>The server's address as the second client sees it.</summary>
     public const string ServerForSecond = "198.51.100.1";
 
+    private const string AddressOfFirst = "192.0.2.2";
+
     private readonly string _prefix = LeftOvers.NextPrefix();
     private readonly string _folder;
 
@@ -54,7 +56,7 @@ internal sealed class BenchNetwork : IAsyncDisposable
                 NetworkNamespace.Create(host.Namespace);
             }
 
-            network.Connect(network.First, "eth0", ServerForFirst, "192.0.2.2");
+            network.Connect(network.First, "eth0", ServerForFirst, AddressOfFirst);
             network.Connect(network.Second, "eth1", ServerForSecond, "198.51.100.2");
             return network;
         }
@@ -84,11 +86,18 @@ internal sealed class BenchNetwork : IAsyncDisposable
     /// <param name="rate">As tc writes it, "20mbit"; null for the plain cable.</param>
     public void LimitUplink(string? rate)
     {
-        string[] change = rate is null
-            ? ["qdisc", "delete", "dev", "eth0", "root"]
-            : ["qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", rate, "burst", "128k", "limit", "20m"];
-        NetworkNamespace.Execute(First.Namespace, "tc", change);
+        if (rate is null)
+            NetworkNamespace.Execute(First.Namespace, "tc", "qdisc", "delete", "dev", "eth0", "root");
+        else
+            Limit(First, "eth0", rate);
     }
+
+    /// <summary>Has an interface send no more than so much; some 20 MB wait.</summary>
+    public static void Limit(LabHost host, string name, string rate) => NetworkNamespace.Execute(
+        host.Namespace, "tc", "qdisc", "replace", "dev", name, "root", "tbf", "rate", rate, "burst", "128k", "limit", "20m");
+
+    /// <summary>Makes the cable of the first client so long, until what is returned is disposed.</summary>
+    public LongCable LengthenFirst(TimeSpan roundTrip) => LongCable.Lay((First, AddressOfFirst), (Server, ServerForFirst), roundTrip);
 
     public async ValueTask DisposeAsync()
     {

@@ -31,6 +31,7 @@ internal sealed class Benchmark
     private static readonly Row OwnMemory = new("above a PowerShell host without the module", "MB", Better.Less);
     private static readonly Row Joining = new("Connect-LtNetwork to first pong", "ms", Better.Less);
     private static readonly Row Importing = new("Import-Module", "ms", Better.Less);
+    private static readonly Row ImportingCpu = new("Import-Module: CPU", "ms", Better.Less);
 
     private readonly BenchmarkOptions _options;
     private readonly TextWriter _output;
@@ -83,8 +84,12 @@ internal sealed class Benchmark
                 await lightTunnel.RestartAsync(string.Empty, _cancellationToken).ConfigureAwait(false);
                 for (int round = 1; round <= _options.Rounds && _options.Wants(Joining); round++)
                     Add(Joining, LightTunnel, await lightTunnel.RejoinFirstAsync(_cancellationToken).ConfigureAwait(false));
-                for (int round = 1; round <= _options.Rounds && _options.Wants(Importing); round++)
-                    Add(Importing, LightTunnel, await MeasureImportAsync().ConfigureAwait(false));
+                for (int round = 1; round <= _options.Rounds && (_options.Wants(Importing) || _options.Wants(ImportingCpu)); round++)
+                {
+                    (double time, double cpu) = await ImportCost.MeasureAsync(_cancellationToken).ConfigureAwait(false);
+                    Add(Importing, LightTunnel, time);
+                    Add(ImportingCpu, LightTunnel, cpu);
+                }
             }
 
             Report(wireGuard.Name);
@@ -132,21 +137,6 @@ internal sealed class Benchmark
             Add(OwnMemory, LightTunnel,
                 ProcessFigures.ResidentMegabytes(lightTunnel.ProcessOn(network.First)) - ProcessFigures.ResidentMegabytes(bare.ProcessId));
         }
-    }
-
-    /// <summary>Starts a shell without and one with the module; milliseconds that the second took longer.</summary>
-    private async Task<double> MeasureImportAsync()
-    {
-        double[] times = [0, 0];
-        string[][] imports = [[], [LabPaths.ModuleManifest()]];
-        for (int i = 0; i < imports.Length; i++)
-        {
-            ShellSession shell = await ShellSession.StartAsync(new ShellOptions { Imports = imports[i] }, _cancellationToken).ConfigureAwait(false);
-            await using (shell.ConfigureAwait(false))
-                times[i] = shell.OpenTime.TotalMilliseconds;
-        }
-
-        return times[1] - times[0];
     }
 
     private void Add(Row row, string column, double figure)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace LightTunnel.Lab.Bench;
@@ -14,6 +15,9 @@ internal sealed class TunnelMeasurements
 
     // What a stream needs to find out how much the path holds.
     private static readonly TimeSpan QueueFills = TimeSpan.FromSeconds(3);
+
+    private static readonly TimeSpan FarAway = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan InTheCountry = TimeSpan.FromMilliseconds(20);
 
     private readonly BenchNetwork _network;
     private readonly int _seconds;
@@ -45,6 +49,9 @@ internal sealed class TunnelMeasurements
         PingUnderLoad("TCP in both directions", "--bidir"),
         SlowUplink("20mbit", "20 Mbit/s"),
         SlowUplink("100mbit", "100 Mbit/s"),
+        LongAndNarrow("200mbit", "200 Mbit/s", FarAway),
+        Paced(50),
+        Paced(200),
     ];
 
     private static Row[] RelayRows =>
@@ -88,6 +95,40 @@ internal sealed class TunnelMeasurements
                 _network.LimitUplink(null);
             }
         });
+
+    /// <summary>The same at the end of a long cable, where a sender learns late that it is too fast; what streams need to find their rate is left out.</summary>
+    private Measurement LongAndNarrow(string rate, string name, TimeSpan roundTrip)
+    {
+        string where = string.Create(CultureInfo.InvariantCulture, $"{name}, {roundTrip.TotalMilliseconds} ms away");
+        string omitted = QueueFills.TotalSeconds.ToString(CultureInfo.InvariantCulture);
+        return new(
+            [new($"ping under four TCP streams, {where}: median", "ms", Better.Less), new($"TCP, four streams, {where}", "Mbit/s", Better.More)],
+            async (tunnel, token) =>
+            {
+                using LongCable cable = _network.LengthenFirst(roundTrip);
+                LongCable.Limit(_network.First, rate);
+                (RoundTrips found, StreamResult stream) = await UnderLoadAsync(
+                    tunnel, QueueFills, ["-P", "4", "-C", "cubic", "-O", omitted], token).ConfigureAwait(false);
+                return [found.Median / 1000, stream.Gigabits * 1000];
+            });
+    }
+
+    /// <summary>A stream that takes its time, as most do: what each end spends on it.</summary>
+    private Measurement Paced(int megabits)
+    {
+        string load = string.Create(CultureInfo.InvariantCulture, $"TCP, paced at {megabits} Mbit/s, {InTheCountry.TotalMilliseconds} ms away");
+        return new(
+            [new($"{load}: receiver's CPU", "% of a core", Better.Less), new($"{load}: sender's CPU", "% of a core", Better.Less)],
+            async (tunnel, token) =>
+            {
+                using LongCable cable = _network.LengthenFirst(InTheCountry);
+                double atReceiver = ProcessorSeconds(tunnel, _network.Server), atSender = ProcessorSeconds(tunnel, _network.First);
+                var watch = Stopwatch.StartNew();
+                await DirectAsync(tunnel, ["--fq-rate", string.Create(CultureInfo.InvariantCulture, $"{megabits}M")], null, token).ConfigureAwait(false);
+                double part = 100 / watch.Elapsed.TotalSeconds;
+                return [(ProcessorSeconds(tunnel, _network.Server) - atReceiver) * part, (ProcessorSeconds(tunnel, _network.First) - atSender) * part];
+            });
+    }
 
     /// <summary>Pings while a stream runs in the same direction.</summary>
     private async Task<(RoundTrips Pings, StreamResult Stream)> UnderLoadAsync(

@@ -77,6 +77,10 @@ public sealed class BenchmarkTests
     public void Parse_ListOfProcessors_GivesEach() => Assert.Equal([0, 1, 2, 8], Processors.Parse("0-2,8"));
 
     [Fact]
+    public void Difference_OneSlowStart_DoesNotMatter() =>
+        Assert.Equal(20, ImportCost.Difference([120, 900, 121, 119, 120], [100, 100, 700, 99, 101], start => start));
+
+    [Fact]
     public void Parse_Variant_SplitsAtTheFirstEqualSign() => Assert.Equal(new Variant("small", "-Name a=b"), Variant.Parse("small = -Name a=b"));
 
     [Fact]
@@ -88,6 +92,24 @@ public sealed class BenchmarkTests
             5.0,
             await PacketFlow.MeasureAsync(
                 network.First, network.Server, BenchNetwork.ServerForFirst, packetsPerSecond: 5000, seconds: 1, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task LengthenFirst_PingsTakeTheLongWay_UntilItIsTakenAway()
+    {
+        Prerequisites.SkipUnlessLaboratory();
+        CancellationToken token = TestContext.Current.CancellationToken;
+        await using BenchNetwork network = await BenchNetwork.CreateAsync();
+        TimeSpan roundTrip = TimeSpan.FromMilliseconds(200);
+        using (LongCable cable = network.LengthenFirst(roundTrip))
+        {
+            LongCable.Limit(network.First, "10mbit");
+            RoundTrips found = await RoundTrips.MeasureAsync(network.First, BenchNetwork.ServerForFirst, 5, token);
+            Assert.True(found.Median >= roundTrip.TotalMicroseconds, $"{found}");
+        }
+
+        Assert.Equal(0, (await network.First.PingAsync(BenchNetwork.ServerForFirst, 1, TimeSpan.FromSeconds(1), token)).ExitCode);
+        Assert.DoesNotContain("long0", (await network.First.ExecuteAsync("ip", ["link"], token)).Output, StringComparison.Ordinal);
     }
 
     [Fact]
