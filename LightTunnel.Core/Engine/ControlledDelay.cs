@@ -9,22 +9,36 @@ namespace LightTunnel.Engine;
 /// </summary>
 internal sealed class ControlledDelay(TimeProvider time)
 {
-    /// <summary>What may always wait: RFC 8289 section 4.3.</summary>
+    /// <summary>What may always wait where round trips are not longer than usual, and a twentieth of the interval elsewhere: RFC 8289 section 4.3.</summary>
     public static readonly TimeSpan Target = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>How long a queue must stand until something is dropped: a long round trip through the Internet, section 4.4.</summary>
+    /// <summary>How long a queue must stand until something is dropped, at least: a long round trip through the Internet, section 4.4.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>The same, at most: whoever answers pings late does not get a longer queue by it.</summary>
+    public static readonly TimeSpan LongestInterval = TimeSpan.FromSeconds(1);
+
+    // A drop shows its effect one round trip later, behind what waits already: who drops again before that, drops for nothing, and the link stands empty afterwards.
+    private const int RoundTripsPerInterval = 2;
+
+    private const int TargetsPerInterval = 20;
 
     // Batches that were sent at once, until the network is no longer held to be what limits.
     private const int Doubtful = 8;
 
-    private readonly long _target = time.Ticks(Target);
-    private readonly long _interval = time.Ticks(Interval);
+    private long _interval = time.Ticks(Interval);
     private long? _standingSince;
     private int _unhindered;
     private bool _dropping;
     private long _nextDrop;
     private int _drops;
+
+    /// <summary>Learns how far away those are that packets go to: the farthest of them, or zero when that is not known.</summary>
+    public void NoteRoundTrip(TimeSpan roundTrip)
+    {
+        TimeSpan wanted = TimeSpan.FromTicks(Math.Clamp(RoundTripsPerInterval * roundTrip.Ticks, Interval.Ticks, LongestInterval.Ticks));
+        _interval = time.Ticks(wanted);
+    }
 
     /// <summary>Learns how a batch fared.</summary>
     /// <param name="waited">The network did not take it at once.</param>
@@ -34,7 +48,7 @@ internal sealed class ControlledDelay(TimeProvider time)
     public void Note(bool waited, bool emptied, long read, long sent)
     {
         _unhindered = waited ? 0 : _unhindered + 1;
-        bool stands = waited ? !emptied || sent - read > _target : !emptied && _standingSince is not null && _unhindered < Doubtful;
+        bool stands = waited ? !emptied || sent - read > _interval / TargetsPerInterval : !emptied && _standingSince is not null && _unhindered < Doubtful;
         if (stands)
         {
             _standingSince ??= sent;

@@ -389,6 +389,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
     /// <summary>Everything of one peer that is due; returns when to call again.</summary>
     protected virtual long RunTimers(Peer peer, long now)
     {
+        peer.PublishRoundTrip();
         long next = long.MaxValue;
         if (peer.Session is { } session)
             next = session.RunTimers(now);

@@ -19,6 +19,9 @@ internal sealed class OutboundPath(Node node)
     /// <summary>What this path counted.</summary>
     public PacketCounters Counters { get; } = new();
 
+    /// <summary>The longest round trip among the peers that the last batch went to, ticks of a <see cref="TimeSpan"/>; 0 when none is known.</summary>
+    public long LongestRoundTrip { get; private set; }
+
     /// <summary>Seals the packets of a batch into datagrams, which join into trains.</summary>
     /// <param name="packets">What the system sends; its memory is used up.</param>
     /// <param name="first">The packet to begin with.</param>
@@ -31,6 +34,8 @@ internal sealed class OutboundPath(Node node)
         replies.Clear();
         ForwardingTable table = node.Forwarding;
         long now = node.Timestamp;
+        if (first == 0)
+            LongestRoundTrip = 0;
         for (int i = first; i < packets.Count; i++)
         {
             ref PacketSlot slot = ref packets[i];
@@ -143,6 +148,7 @@ internal sealed class OutboundPath(Node node)
 
         Counters.Packets += count;
         Counters.Bytes += bytes;
+        LongestRoundTrip = Math.Max(LongestRoundTrip, peer.PublishedRoundTrip);
         node.NoteTraffic(peer, now);
     }
 

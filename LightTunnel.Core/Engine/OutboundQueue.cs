@@ -23,6 +23,9 @@ internal sealed class OutboundQueue(Node node, ITunDevice tun, IDatagramTranspor
     /// <summary>What this queue counted.</summary>
     public PacketCounters Counters => _path.Counters;
 
+    /// <summary>See <see cref="OutboundPath.LongestRoundTrip"/>.</summary>
+    public long LongestRoundTrip => _path.LongestRoundTrip;
+
     /// <summary>The queue of the transport that datagrams leave by.</summary>
     public int TransportQueue { get; } = queue % transport.Queues;
 
@@ -68,6 +71,7 @@ internal sealed class OutboundQueue(Node node, ITunDevice tun, IDatagramTranspor
             }
         }
 
+        _delay.NoteRoundTrip(new TimeSpan(_path.LongestRoundTrip));
         _delay.Note(_waited, _emptied, _read, _waited ? node.Timestamp : _read);
         // A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.
         if (_buffers.LongestPacket < node.LongestPacket)

@@ -22,6 +22,7 @@ internal sealed class Peer : IScheduled
     private int _staged;
     private long _lastReceivedTimestamp;
     private long _lastTraffic = long.MinValue;
+    private long _publishedRoundTrip;
 
     /// <param name="key">The peer's public key: what it is known by.</param>
     /// <param name="time">The clock.</param>
@@ -119,6 +120,9 @@ internal sealed class Peer : IScheduled
     /// <summary>Smoothed round trip, measured by whichever side probes.</summary>
     public TimeSpan? RoundTrip => UsedPath?.RoundTrip ?? Monitor.RoundTrip ?? ReportedRoundTrip;
 
+    /// <summary><see cref="RoundTrip"/> as of the last <see cref="PublishRoundTrip"/>, ticks of a <see cref="TimeSpan"/>, 0 when unknown. Read by data threads.</summary>
+    public long PublishedRoundTrip => Volatile.Read(ref _publishedRoundTrip);
+
     /// <summary>Share of probes lost, 0..1, measured by whichever side probes.</summary>
     public double? Loss => UsedPath is { } path ? path.Loss : Monitor.Loss ?? ReportedLoss;
 
@@ -179,6 +183,9 @@ internal sealed class Peer : IScheduled
 
     /// <summary>Packets that wait for the link; control loop only.</summary>
     public Queue<byte[]> Staged { get; } = new();
+
+    /// <summary>Tells data threads of <see cref="RoundTrip"/>.</summary>
+    public void PublishRoundTrip() => Volatile.Write(ref _publishedRoundTrip, RoundTrip?.Ticks ?? 0);
 
     /// <summary>Notes a data packet; true when it is the first after a pause. Any thread.</summary>
     public bool Touch(long now, long pause)

@@ -28,6 +28,37 @@ public sealed class ControlledDelayTests
         Assert.All(gaps.Zip(gaps.Skip(1)), pair => Assert.True(pair.Second <= pair.First + 1));
     }
 
+    [Theory]
+    [InlineData(20, 100)]
+    [InlineData(100, 200)]
+    [InlineData(300, 600)]
+    [InlineData(5000, 1000)]
+    public void FarPeers_AreGivenTwoRoundTripsToNotice_ButNoMoreThanASecond(int roundTrip, int interval)
+    {
+        _delay.NoteRoundTrip(TimeSpan.FromMilliseconds(roundTrip));
+
+        List<int> drops = [.. Enumerable.Range(0, 400).Where(_ => StandFor(Step) > 0)];
+
+        Assert.Equal((interval / 10) + 1, drops[0]);
+        Assert.Equal(interval / 10, drops[1] - drops[0]);
+    }
+
+    [Fact]
+    public void FarPeers_MayHaveMoreWaiting()
+    {
+        _delay.NoteRoundTrip(TimeSpan.FromMilliseconds(200));
+        int drops = 0;
+        for (int i = 0; i < 300; i++)
+        {
+            long read = Now;
+            drops += _delay.TakeDrop(read) ? 1 : 0;
+            _time.Advance(TimeSpan.FromMilliseconds(20));
+            _delay.Note(waited: true, emptied: true, read, Now);
+        }
+
+        Assert.Equal(0, drops);
+    }
+
     [Fact]
     public void SlowBatches_DropAllThatIsDue()
     {

@@ -60,6 +60,24 @@ public sealed class OutboundQueueTests : IDisposable
     }
 
     [Fact]
+    public void TrySend_KnowsHowFarAwayThePeersAre()
+    {
+        (SimulatedNode alice, SimulatedNode bob, OutboundQueue queue) = Start();
+        Assert.True(alice.Node.Forwarding.Routes.TryLookup(bob.Address, out Peer? peer));
+        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(20) };
+        Assert.True(_network.RunUntil(() => peer.PublishedRoundTrip > 0, TimeSpan.FromSeconds(20)));
+        Assert.Equal(peer.RoundTrip!.Value.Ticks, peer.PublishedRoundTrip);
+        Assert.Equal(0, queue.LongestRoundTrip);
+
+        Add(queue, [TestPackets.Udp(alice.Address, bob.Address, new byte[1000])]);
+        queue.Begin();
+        _narrow.Room = int.MaxValue;
+        Assert.True(queue.TrySend());
+
+        Assert.Equal(peer.PublishedRoundTrip, queue.LongestRoundTrip);
+    }
+
+    [Fact]
     public void Steps_AllocateNothing_WhetherTheNetworkTakesThemOrNot()
     {
         (SimulatedNode alice, SimulatedNode bob, OutboundQueue queue) = Start();
