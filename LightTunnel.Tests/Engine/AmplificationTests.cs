@@ -44,11 +44,11 @@ public sealed class AmplificationTests : IDisposable
             _network.Kill(mallory);
         var sessions = mallories.Select((mallory, number) => new HandMadeSession(server, mallory.Name, (uint)number + 1)).ToArray();
         foreach (HandMadeSession session in sessions)
-            sent += session.Send(new RegisterMessage { Name = session.Name }) + session.Send(new ReachabilityMessage { Reachability = Hostile });
+            sent += session.Send(new RegisterMessage { Name = session.Name }) + session.Send(new ReachabilityMessage { Reachability = Hostile(session.Endpoint, 0) });
         for (int round = 0; round < 100; round++)
         {
             foreach (HandMadeSession session in sessions)
-                sent += session.Send(new IntroduceMessage { MemberId = others[round % 2], Reachability = Hostile, WithGuesses = true });
+                sent += session.Send(new IntroduceMessage { MemberId = others[round % 2], Reachability = Hostile(session.Endpoint, round), WithGuesses = true });
             server.MarkReady();
             _network.Run(TimeSpan.FromMilliseconds(100));
         }
@@ -113,11 +113,18 @@ public sealed class AmplificationTests : IDisposable
         Assert.Equal(12, screen.Pass(told, default).Candidates.Count);
     }
 
-    private static Reachability Hostile => new()
+    /// <summary>Where the member is, which the server sees is true, and where it is not; behind a NAT whose ports others are to guess.</summary>
+    private static Reachability Hostile(UdpEndpoint own, int round)
     {
-        Candidates = [.. Enum.GetValues<CandidateKind>().Select((kind, number) => new Candidate(kind, new UdpEndpoint(Victim, (ushort)(443 + number))))],
-        Nat = new NatBehaviour(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 1, NatPresence.Translated, Victim),
-    };
+        IEnumerable<Candidate> victim = Enum.GetValues<CandidateKind>().Select((kind, number) => new Candidate(kind, new UdpEndpoint(Victim, (ushort)(443 + number))));
+        (PortAssignment ports, int step) = round % 4 < 2 ? (PortAssignment.Random, 0) : (PortAssignment.Sequential, 1);
+        return new Reachability
+        {
+            Candidates = [new Candidate(CandidateKind.Host, own), .. victim],
+            Nat = new NatBehaviour(
+                EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, ports, step, NatPresence.Translated, Victim),
+        };
+    }
 
     private static Reachability Told(params (CandidateKind Kind, string Address)[] candidates) => new()
     {
@@ -137,6 +144,8 @@ file sealed class HandMadeSession(SimulatedNode server, string name, uint conver
     private uint _number;
 
     public string Name => name;
+
+    public UdpEndpoint Endpoint { get; } = server.Peer(name).Path.Endpoint;
 
     /// <summary>Sends a message; how many bytes it takes.</summary>
     public int Send(ControlMessage message)
