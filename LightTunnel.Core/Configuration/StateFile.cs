@@ -154,6 +154,8 @@ internal static class StateFile
         writer.WriteEndArray();
         writer.WriteString("created", lease.Created.ToString("O", CultureInfo.InvariantCulture));
         writer.WriteString("lastSeen", lease.LastSeen.ToString("O", CultureInfo.InvariantCulture));
+        if (!lease.Used)
+            writer.WriteBoolean("used", false);
         writer.WriteEndObject();
     }
 
@@ -223,6 +225,7 @@ internal static class StateFile
             Addresses = [.. element.GetProperty("addresses").EnumerateArray().Select(ReadAddress)],
             Created = element.GetProperty("created").GetDateTimeOffset(),
             LastSeen = element.GetProperty("lastSeen").GetDateTimeOffset(),
+            Used = !element.TryGetProperty("used", out JsonElement used) || used.GetBoolean(), // Older versions kept none that they would not keep.
         };
     }
 

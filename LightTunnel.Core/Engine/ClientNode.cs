@@ -59,12 +59,14 @@ internal sealed partial class ClientNode : Node
     {
         State = TunnelState.Connecting;
         _options = options;
+        MemberName = options.Name;
         _addresses = addresses;
         _save = save;
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : [.. lastAddresses.Select(last => last.Address)];
         _prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
         _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, services.Jitter, Post, OnLocated);
         _routeLog = new RouteLog(Log, Time);
+        _noticeLimiter = new RateLimiter(Time, NoticeInterval, burst: 4);
         _members = new MemberPeers(Time);
         _memberSearch = new MemberSearch(Time);
         _lists = new MemberLists(Time);
@@ -96,6 +98,9 @@ internal sealed partial class ClientNode : Node
 
     /// <summary>The NAT before this node, as far as it was measured.</summary>
     public NatBehaviour Nat => _paths.Own.Nat;
+
+    /// <summary>This node's name in the network: the one that it asked for, unless that is another member's.</summary>
+    public string MemberName { get; private set; }
 
     /// <summary>The network's name, null until registered.</summary>
     public string? NetworkName { get; private set; }
@@ -377,6 +382,9 @@ internal sealed partial class ClientNode : Node
             case ListingMessage listing:
                 _lists.OnListing(listing, Timestamp);
                 break;
+            case NoticeMessage notice:
+                OnNotice(notice);
+                break;
             case LeaveMessage leave:
                 // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the server any more.
                 _server.Session = null;
@@ -395,14 +403,14 @@ internal sealed partial class ClientNode : Node
             Fail(new LightTunnelException(
                 LightTunnelError.InvalidAddress,
                 $"The server is reached at {_server.Path.Endpoint}, which lies inside the tunnel's own network {around.Prefix}: the tunnel would have to carry itself.",
-                "Give the network another prefix (Start-LtServer -Address), or the server another endpoint."));
+                "Give the network another prefix (Start-LtServer -Address), or the server another endpoint."), LeaveReason.Unusable);
             return;
         }
 
         if (_prefixes.Take(registered) is { } refusal)
         {
             Log.Security(SecurityEvent.PrefixRefused, _server.Key.ToString(), refusal.Message);
-            Fail(refusal);
+            Fail(refusal, LeaveReason.Unusable);
             return;
         }
 
@@ -418,7 +426,7 @@ internal sealed partial class ClientNode : Node
         }
         catch (LightTunnelException exception)
         {
-            Fail(exception);
+            Fail(exception, LeaveReason.Unusable);
             return;
         }
 
@@ -443,9 +451,10 @@ internal sealed partial class ClientNode : Node
         _requested = [.. registered.Addresses.Select(own => own.Address)];
         _save?.Invoke(registered.Addresses);
 
+        TakeName(registered);
         Log.Information(
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
-            NetworkName, _options.Name, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
+            NetworkName, MemberName, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
         FindServer();
         if (_unset is not null)
             Notice(_unset);
@@ -511,10 +520,10 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <summary>Not admitted. Whoever waits to join is told; a node that was in the network goes on trying, and says so once.</summary>
-    private void Fail(LightTunnelException exception)
+    private void Fail(LightTunnelException exception, LeaveReason reason = LeaveReason.Stopped)
     {
-        // A server that has admitted this node would list it as online until it misses it.
-        _server.Session?.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
+        // A server that has admitted this node would list it as online until it misses it, and keep addresses for it that it cannot use.
+        _server.Session?.Send(new LeaveMessage { Reason = reason });
         _server.Session = null;
         if (State == TunnelState.Connecting)
         {

@@ -27,6 +27,8 @@ internal sealed class ServerNode : Node
 
     private static readonly TimeSpan LeaseCheckInterval = TimeSpan.FromHours(1);
 
+    private static readonly TimeSpan UnusedCheckInterval = TimeSpan.FromMinutes(1);
+
     private static readonly TimeSpan RelayLogInterval = TimeSpan.FromSeconds(1);
 
     private readonly ServerOptions _options;
@@ -44,7 +46,9 @@ internal sealed class ServerNode : Node
     private readonly IDisposable _addressWatch;
     private bool _leasesChanged;
     private long _nextSave = long.MinValue;
+    private readonly NewcomerQuota _newcomers;
     private long _nextLeaseCheck;
+    private long _nextUnusedCheck;
     private int _online;
 
     /// <param name="options">What the server is to be.</param>
@@ -75,7 +79,9 @@ internal sealed class ServerNode : Node
         _refusedHandshakes = new RefusedHandshakes(Links.Counters, Time, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
         MemberId = Leases.ServerMemberId;
+        _newcomers = new NewcomerQuota(services.Time);
         _nextLeaseCheck = Timestamp + Ticks(LeaseCheckInterval); // Members come back first: it was not they who were away.
+        _nextUnusedCheck = Timestamp + Ticks(UnusedCheckInterval);
         Forwarding = new ForwardingTable(PrefixTable<Peer>.Empty, [.. options.Addresses]);
         foreach (Lease lease in leases.All)
             Remember(lease);
@@ -258,20 +264,30 @@ internal sealed class ServerNode : Node
             _nextLeaseCheck = now + Ticks(LeaseCheckInterval);
             _leasesChanged |= _leases.SeeOnline(Time.GetUtcNow());
             foreach (Lease lease in _leases.RemoveOfflineSince(Time.GetUtcNow() - LeaseTime))
-                Forget(lease);
+                Forget(lease, "it was away for too long");
+        }
+
+        if (now >= _nextUnusedCheck)
+        {
+            _nextUnusedCheck = now + Ticks(UnusedCheckInterval);
+            foreach (Lease lease in _leases.RemoveUnused(Time.GetUtcNow(), member => _members.Find(member) is { } peer && HasTraffic(peer)))
+                Forget(lease, "it never used its address");
         }
 
         _directory.Tell(_hurry);
         _refusedHandshakes.Look(now);
+        long nextCheck = Math.Min(_nextLeaseCheck, _nextUnusedCheck);
         if (!_leasesChanged || _save is null)
-            return _nextLeaseCheck;
+            return nextCheck;
         if (now < _nextSave)
             return _nextSave;
         _leasesChanged = false;
         _nextSave = now + Ticks(SaveInterval);
         _save(_leases);
-        return _nextLeaseCheck;
+        return nextCheck;
     }
+
+    private static bool HasTraffic(Peer peer) => peer.LastTraffic != long.MinValue;
 
     private void EndSession(Peer peer)
     {
@@ -308,9 +324,11 @@ internal sealed class ServerNode : Node
             case ListMessage list:
                 _directory.List(peer, list);
                 break;
-            case LeaveMessage when peer.Online:
-                SetOffline(peer, "left");
+            case LeaveMessage leave when peer.Online:
+                SetOffline(peer, leave.Reason == LeaveReason.Unusable ? "cannot use its address, and left" : "left");
                 peer.Session!.Registered = false;
+                if (leave.Reason == LeaveReason.Unusable && _leases.ById(peer.MemberId) is { Used: false } unused && _leases.Remove(peer.MemberId))
+                    Forget(unused, "it never used its address");
                 break;
         }
     }
@@ -324,9 +342,19 @@ internal sealed class ServerNode : Node
             return;
         }
 
+        if (_leases.ByKey(peer.Key) is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, _leases))
+        {
+            Refuse(peer, register, new RefusedMessage
+            {
+                Reason = RefusalReason.AddressPoolExhausted,
+                Text = $"More than half of the addresses are taken, and many by new members from {peer.Path.Endpoint.Address} within an hour: try later.",
+            });
+            return;
+        }
+
         LeaseResult result = _leases.Acquire(peer.Key, register.Name, register.RequestedAddresses, Time.GetUtcNow());
         if (result.Evicted is { } evicted)
-            Forget(evicted);
+            Forget(evicted, "its address is needed");
         if (result.Lease is not { } lease)
         {
             Refuse(peer, register, result.Refusal!);
@@ -334,6 +362,9 @@ internal sealed class ServerNode : Node
         }
 
         bool isNew = peer.MemberId == 0;
+        bool isRenamed = lease.Name != register.Name;
+        if (isRenamed && lease.Name != peer.Name)
+            TellOfName(lease, register.Name);
         RemoveRoutes(peer);
         peer.MemberId = lease.MemberId;
         peer.Name = lease.Name;
@@ -360,11 +391,23 @@ internal sealed class ServerNode : Node
             PreferredSuite = PreferredSuite,
             ObserverPort = _observer.Port,
             ObserverAddresses = _observer.Addresses,
+            GivenName = isRenamed ? lease.Name : string.Empty,
         });
         if (!_options.ClientIsolation)
             _directory.Begin(peer, register.AsksForMembers);
         Log.Information(
             "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0], isNew ? "joined for the first time" : "joined", peer.Path.Endpoint);
+    }
+
+    /// <summary>A member asked for a name that is another's: whoever has it should know of both.</summary>
+    private void TellOfName(Lease lease, string asked)
+    {
+        Peer? owner = _leases.ByName(asked) is { } other ? _members.Find(other.MemberId) : null;
+        Log.Warning(
+            "A member with the address {Address} asked for the name {Asked}, which is {Owner}'s: it is known as {Name}",
+            lease.Addresses[0], asked, owner?.Addresses[0].ToString() ?? "another", lease.Name);
+        if (owner?.Session is { Registered: true, IsIdle: true } session)
+            session.Send(new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = lease.Name });
     }
 
     private InterfaceAddress WithPrefixLength(TunnelAddress address) =>
@@ -402,6 +445,8 @@ internal sealed class ServerNode : Node
     {
         peer.Online = false;
         peer.Updated = Time.GetUtcNow();
+        if (HasTraffic(peer))
+            _leases.NoteUsed(peer.MemberId);
         _online--;
         Journal.Note(peer);
         _members.Set(peer.MemberId, null);
@@ -441,7 +486,7 @@ internal sealed class ServerNode : Node
     }
 
     /// <summary>A member whose lease has ended.</summary>
-    private void Forget(Lease lease)
+    private void Forget(Lease lease, string why)
     {
         if (!_peers.Remove(lease.PublicKey, out Peer? peer))
             return;
@@ -450,7 +495,7 @@ internal sealed class ServerNode : Node
         RemoveRoutes(peer);
         _directory.Remove(lease.MemberId);
         _leasesChanged = true;
-        Log.Information("Client {Client} ({Address}) is forgotten: it was away for too long", lease.Name, string.Join(", ", lease.Addresses));
+        Log.Information("Client {Client} ({Address}) is forgotten: {Reason}", lease.Name, string.Join(", ", lease.Addresses), why);
     }
 
     private void UpdateDirectory(Peer peer) => _directory.Update(new DirectoryEntry

@@ -70,7 +70,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         NodeState state = OpenServerState(store, options);
         PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
         PresharedKey networkKey = undo.Add(new PresharedKey(state.NetworkKey));
-        var leases = new Leases(options.Addresses);
+        var leases = new Leases(options.Addresses, serverName: options.Name);
         leases.Restore(state.Leases, state.NextMemberId);
 
         NodeServices services = OpenServices(options, store, undo);

@@ -36,6 +36,9 @@ internal sealed class AddressPool
     /// <summary>The prefix that the addresses are of.</summary>
     public IpPrefix Prefix { get; }
 
+    /// <summary>Addresses that members can have, as far as an integer counts.</summary>
+    public int Capacity => (int)UInt128.Min(int.MaxValue, _last - _first + (HostOf(_own) >= _first && HostOf(_own) <= _last ? UInt128.Zero : UInt128.One));
+
     /// <summary>True when the address could be a member's: in the prefix, and neither the server's, the network's nor the broadcast address.</summary>
     public bool IsUsable(TunnelAddress address) =>
         Prefix.Contains(address) && address != _own && HostOf(address) >= _first && HostOf(address) <= _last;

@@ -47,6 +47,7 @@ internal static class ControlMessageCodec
         Forget = 10,
         List = 11,
         Listing = 12,
+        Notice = 13,
     }
 
     /// <summary>Encodes a message; it always fits in the body of a control frame.</summary>
@@ -69,6 +70,7 @@ internal static class ControlMessageCodec
             case ForgetMessage forget: DirectoryCodec.Write(writer, (int)MessageType.Forget, forget); break;
             case ListMessage list: DirectoryCodec.Write(writer, (int)MessageType.List, list); break;
             case ListingMessage listing: DirectoryCodec.Write(writer, listing); break;
+            case NoticeMessage notice: Write(writer, notice); break;
             default: throw new ArgumentException($"{message.GetType().Name} has no encoding.", nameof(message));
         }
 
@@ -102,6 +104,7 @@ internal static class ControlMessageCodec
             MessageType.Forget => Take(DirectoryCodec.TryRead(map, out ForgetMessage? forget), forget, out message),
             MessageType.List => Take(DirectoryCodec.TryRead(map, out ListMessage? list), list, out message),
             MessageType.Listing => Take(DirectoryCodec.TryRead(map, out ListingMessage? listing), listing, out message),
+            MessageType.Notice => Take(TryReadNotice(map, out NoticeMessage? notice), notice, out message),
             _ => false,
         };
         if (valid)
@@ -199,7 +202,7 @@ internal static class ControlMessageCodec
         bool hasAddresses = hasObserver && message.ObserverAddresses.Count > 0;
         writer.WriteStartMap(
             8 + (hasEndpoint ? 1 : 0) + (message.ClientIsolation ? 1 : 0) + (hasVersion ? 1 : 0) + (hasObserver ? 1 : 0) + (hasAddresses ? 1 : 0)
-            + SuiteCount(message.PreferredSuite));
+            + SuiteCount(message.PreferredSuite) + (message.GivenName.Length > 0 ? 1 : 0));
         WriteType(writer, MessageType.Registered);
         writer.WriteInt32(1);
         writer.WriteInt32(message.Protocol);
@@ -241,6 +244,12 @@ internal static class ControlMessageCodec
         }
 
         WriteSuite(writer, 13, message.PreferredSuite);
+        if (message.GivenName.Length > 0)
+        {
+            writer.WriteInt32(14);
+            WriteName(writer, message.GivenName);
+        }
+
         writer.WriteEndMap();
     }
 
@@ -260,9 +269,11 @@ internal static class ControlMessageCodec
         }
 
         int observerPort = 0;
+        string? given = string.Empty;
         IReadOnlyList<TunnelAddress>? observers = [];
         if ((map.Contains(11) && !map.TryGetInt(11, 1, ushort.MaxValue, out observerPort))
-            || (map.Contains(12) && !map.TryGetAddresses(12, 1, ControlMessage.MaximumAddresses, out observers)))
+            || (map.Contains(12) && !map.TryGetAddresses(12, 1, ControlMessage.MaximumAddresses, out observers))
+            || (map.Contains(14) && !(map.TryGetText(14, NodeName.MaximumLength, out given) && NodeName.IsValid(given))))
         {
             return false;
         }
@@ -282,6 +293,7 @@ internal static class ControlMessageCodec
             PreferredSuite = suite,
             ObserverPort = observerPort,
             ObserverAddresses = observers,
+            GivenName = given,
         };
         return true;
     }
@@ -358,6 +370,35 @@ internal static class ControlMessageCodec
         if (!map.TryGetInt(1, 0, int.MaxValue, out int reason))
             return false;
         message = new LeaveMessage { Reason = Enum.IsDefined((LeaveReason)reason) ? (LeaveReason)reason : LeaveReason.Other };
+        return true;
+    }
+
+    private static void Write(CborWriter writer, NoticeMessage message)
+    {
+        writer.WriteStartMap(message.Subject.Length > 0 ? 3 : 2);
+        WriteType(writer, MessageType.Notice);
+        writer.WriteInt32(1);
+        writer.WriteInt32((int)message.Kind);
+        if (message.Subject.Length > 0)
+        {
+            writer.WriteInt32(2);
+            writer.WriteTextString(CborValues.Printable(message.Subject, MaximumTextLength));
+        }
+
+        writer.WriteEndMap();
+    }
+
+    private static bool TryReadNotice(CborMap map, [NotNullWhen(true)] out NoticeMessage? message)
+    {
+        message = null;
+        string? subject = string.Empty;
+        if (!map.TryGetInt(1, 0, int.MaxValue, out int kind) || (map.Contains(2) && !map.TryGetText(2, MaximumTextLength, out subject)))
+            return false;
+        message = new NoticeMessage
+        {
+            Kind = Enum.IsDefined((NoticeKind)kind) ? (NoticeKind)kind : NoticeKind.Other,
+            Subject = CborValues.Printable(subject, MaximumTextLength),
+        };
         return true;
     }
 

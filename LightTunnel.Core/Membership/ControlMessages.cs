@@ -78,6 +78,9 @@ internal sealed record RegisteredMessage : ControlMessage
 
     /// <summary>The server's addresses at which it does, when it has several; otherwise the one that the client knows.</summary>
     public IReadOnlyList<TunnelAddress> ObserverAddresses { get; init; } = [];
+
+    /// <summary>The client's name in the network, when it is not the one that it asked for, which is another's; empty otherwise.</summary>
+    public string GivenName { get; init; } = string.Empty;
 }
 
 /// <summary>Why a server does not admit a client; the values are those on the wire.</summary>
@@ -189,10 +192,32 @@ internal enum LeaveReason
 
     /// <summary>Server to client: another node registered with the same key.</summary>
     Replaced = 3,
+
+    /// <summary>Client to server: it cannot use the addresses that it was given.</summary>
+    Unusable = 4,
 }
 
 /// <summary>The sender is about to stop.</summary>
 internal sealed record LeaveMessage : ControlMessage
 {
     public required LeaveReason Reason { get; init; }
+}
+
+/// <summary>What a server has to tell the person at a client; the values are those on the wire.</summary>
+internal enum NoticeKind
+{
+    /// <summary>Something newer than this version.</summary>
+    Other = 0,
+
+    /// <summary>Another member asked for this one's name, and is known by that of the notice.</summary>
+    NameAskedFor = 1,
+}
+
+/// <summary>Something that a person should know; lost when the client has much else to take.</summary>
+internal sealed record NoticeMessage : ControlMessage
+{
+    public required NoticeKind Kind { get; init; }
+
+    /// <summary>What it is about, for a person, at most <see cref="ControlMessageCodec.MaximumTextLength"/> characters.</summary>
+    public string Subject { get; init; } = string.Empty;
 }

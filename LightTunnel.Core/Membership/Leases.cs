@@ -13,7 +13,7 @@ internal sealed record Lease
 
     public required PublicKey PublicKey { get; init; }
 
-    /// <summary>The name that the member last registered with.</summary>
+    /// <summary>The member's name, nobody else's: the one that it last registered with, or the nearest that was free.</summary>
     public required string Name { get; init; }
 
     /// <summary>One address of each of the network's prefixes.</summary>
@@ -24,6 +24,9 @@ internal sealed record Lease
 
     /// <summary>When the member was last known to be online.</summary>
     public required DateTimeOffset LastSeen { get; init; }
+
+    /// <summary>False for a member that was never there for longer than a moment, and carried nothing: its lease is soon given up.</summary>
+    public bool Used { get; init; }
 }
 
 /// <summary>What became of a request for addresses.</summary>
@@ -39,7 +42,7 @@ internal readonly record struct LeaseResult(Lease? Lease, RefusedMessage? Refusa
 
 /// <summary>
 /// Tunnel addresses and member ids by public key. The same key gets the same ones again; an address belongs to one key. When nothing is left, the
-/// member offline for the longest time makes room, if it has been so for long enough. Owned by the control loop.
+/// member offline for the longest time makes room, if it has been so for long enough, or never used its lease. Owned by the control loop.
 /// </summary>
 internal sealed class Leases
 {
@@ -52,7 +55,14 @@ internal sealed class Leases
     /// <summary>Members remembered when nobody says otherwise.</summary>
     public const int DefaultMaximumCount = 65_536;
 
+    /// <summary>Who was online for this long uses its lease, whether or not its traffic is seen here.</summary>
+    private static readonly TimeSpan UsedAfter = TimeSpan.FromMinutes(2);
+
+    /// <summary>A lease that was not used is given up when its member was silent for this long.</summary>
+    private static readonly TimeSpan KeepUnused = TimeSpan.FromMinutes(5);
+
     private readonly AddressPool[] _pools;
+    private readonly MemberNames _names;
     private readonly TimeSpan _keepOffline;
     private readonly int _maximumCount;
     private readonly Dictionary<PublicKey, Lease> _byKey = [];
@@ -60,12 +70,16 @@ internal sealed class Leases
     private readonly Dictionary<TunnelAddress, Lease> _byAddress = [];
     private readonly HashSet<uint> _online = [];
     private readonly SortedSet<(DateTimeOffset LastSeen, uint MemberId)> _offline = [];
+    private readonly HashSet<uint> _unused = [];
 
     /// <param name="serverAddresses">The server's own addresses; their prefixes are what is leased from.</param>
     /// <param name="keepOffline">How long an offline member's address is safe when there is no other left; 7 days when null.</param>
     /// <param name="maximumCount">Most leases, so that keys made up by the thousand fill neither memory nor the state file.</param>
-    public Leases(IReadOnlyList<InterfaceAddress> serverAddresses, TimeSpan? keepOffline = null, int maximumCount = DefaultMaximumCount)
+    /// <param name="serverName">The server's own name, which no member gets.</param>
+    public Leases(
+        IReadOnlyList<InterfaceAddress> serverAddresses, TimeSpan? keepOffline = null, int maximumCount = DefaultMaximumCount, string? serverName = null)
     {
+        _names = new MemberNames(serverName);
         _pools = [.. serverAddresses.Select(address => new AddressPool(address))];
         _keepOffline = keepOffline ?? TimeSpan.FromDays(7);
         _maximumCount = maximumCount;
@@ -77,6 +91,9 @@ internal sealed class Leases
     /// <summary>Number of leases.</summary>
     public int Count => _byId.Count;
 
+    /// <summary>Most leases that there can be.</summary>
+    public int Capacity => _pools.Min(pool => pool.Capacity) is var addresses && addresses < _maximumCount ? addresses : _maximumCount;
+
     /// <summary>Every lease, for the state file.</summary>
     public IReadOnlyCollection<Lease> All => _byId.Values;
 
@@ -85,6 +102,8 @@ internal sealed class Leases
     public Lease? ByKey(PublicKey key) => _byKey.GetValueOrDefault(key);
 
     public Lease? ByAddress(TunnelAddress address) => _byAddress.GetValueOrDefault(address);
+
+    public Lease? ByName(string name) => ById(_names.OwnerOf(name));
 
     public bool IsOnline(uint memberId) => _online.Contains(memberId);
 
@@ -110,7 +129,7 @@ internal sealed class Leases
                 }
             }
 
-            Put(lease with { Addresses = kept });
+            Put(lease with { Addresses = kept, Name = _names.Give(lease.MemberId, lease.Name, current: null) });
             _offline.Add((lease.LastSeen, lease.MemberId));
             NextMemberId = Math.Max(NextMemberId, lease.MemberId + 1);
         }
@@ -163,7 +182,8 @@ internal sealed class Leases
 
         Lease lease = current is null
             ? new Lease { MemberId = NextMemberId++, PublicKey = key, Name = name, Addresses = addresses, Created = now, LastSeen = now }
-            : current with { Name = name, Addresses = addresses };
+            : current with { Addresses = addresses };
+        lease = lease with { Name = _names.Give(lease.MemberId, name, current?.Name) };
         if (current is null)
             _offline.Add((now, lease.MemberId));
         else
@@ -178,7 +198,7 @@ internal sealed class Leases
         if (ById(memberId) is not { } lease)
             return null;
         _offline.Remove((lease.LastSeen, memberId));
-        lease = lease with { LastSeen = now };
+        lease = lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) };
         Put(lease);
         if (online)
         {
@@ -197,8 +217,47 @@ internal sealed class Leases
     public bool SeeOnline(DateTimeOffset now)
     {
         foreach (uint memberId in _online)
-            Put(_byId[memberId] with { LastSeen = now });
+        {
+            Lease lease = _byId[memberId];
+            Put(lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) });
+        }
+
         return _online.Count > 0;
+    }
+
+    /// <summary>The member's traffic was seen: its lease is kept when it goes.</summary>
+    public void NoteUsed(uint memberId)
+    {
+        if (ById(memberId) is { Used: false } lease)
+            Put(lease with { Used = true });
+    }
+
+    /// <summary>Forgets members that came for a moment only and carried nothing, some minutes after they went, and returns them.</summary>
+    /// <param name="now">The current time.</param>
+    /// <param name="hasTraffic">Whether a member's traffic was seen.</param>
+    public IReadOnlyList<Lease> RemoveUnused(DateTimeOffset now, Func<uint, bool> hasTraffic)
+    {
+        var removed = new List<Lease>();
+        foreach (uint memberId in _unused.ToArray())
+        {
+            Lease lease = _byId[memberId];
+            if (IsUsed(lease, now) || hasTraffic(memberId))
+                NoteUsed(memberId);
+            else if (!IsOnline(memberId) && now - lease.LastSeen >= KeepUnused)
+                removed.Add(lease);
+        }
+
+        removed.ForEach(Remove);
+        return removed;
+    }
+
+    /// <summary>Forgets a member; false when there is none of that id.</summary>
+    public bool Remove(uint memberId)
+    {
+        if (ById(memberId) is not { } lease)
+            return false;
+        Remove(lease);
+        return true;
     }
 
     /// <summary>Forgets members that have been offline since before a time, and returns them.</summary>
@@ -237,9 +296,19 @@ internal sealed class Leases
         return null;
     }
 
+    /// <summary>True for a member that has been here for a while now.</summary>
+    private bool IsUsed(Lease lease, DateTimeOffset now) => IsOnline(lease.MemberId) && now - lease.LastSeen >= UsedAfter;
+
     private bool TryEvict(PublicKey except, DateTimeOffset now, [NotNullWhen(true)] out Lease? evicted)
     {
-        evicted = null;
+        evicted = _unused.Where(memberId => !IsOnline(memberId)).Select(memberId => _byId[memberId])
+            .Where(lease => lease.PublicKey != except).MinBy(lease => lease.LastSeen);
+        if (evicted is not null)
+        {
+            Remove(evicted);
+            return true;
+        }
+
         foreach ((DateTimeOffset lastSeen, uint memberId) in _offline)
         {
             if (now - lastSeen <= _keepOffline)
@@ -261,6 +330,8 @@ internal sealed class Leases
         _byKey.Remove(lease.PublicKey);
         _online.Remove(lease.MemberId);
         _offline.Remove((lease.LastSeen, lease.MemberId));
+        _unused.Remove(lease.MemberId);
+        _names.Release(lease.Name, lease.MemberId);
     }
 
     private void GiveBack(Lease lease, IReadOnlyList<TunnelAddress> except)
@@ -278,6 +349,10 @@ internal sealed class Leases
     {
         _byId[lease.MemberId] = lease;
         _byKey[lease.PublicKey] = lease;
+        if (lease.Used)
+            _unused.Remove(lease.MemberId);
+        else
+            _unused.Add(lease.MemberId);
         foreach (TunnelAddress address in lease.Addresses)
             _byAddress[address] = lease;
     }

@@ -35,6 +35,9 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     /// <summary>What <see cref="Configure"/> was last given and took.</summary>
     public IReadOnlyList<InterfaceAddress> Addresses { get; private set; } = [];
 
+    /// <summary>Looks at what the device is to be given, and may refuse it as a system would.</summary>
+    public Action<IReadOnlyList<InterfaceAddress>>? Configuring { get; set; }
+
     /// <inheritdoc/>
     public long WriteErrors { get; private set; }
 
@@ -149,6 +152,7 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     /// <inheritdoc/>
     public LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
     {
+        Configuring?.Invoke(addresses);
         InterfaceAddress[] possible = [.. addresses.Where(address => address.Address.IsIPv4 || !IsIPv6Disabled)];
         LightTunnelException? missing = possible.Length == addresses.Count
             ? null : TunErrors.IPv6Disabled(addresses.First(address => !address.Address.IsIPv4), "Switch it on");

@@ -107,7 +107,7 @@ internal sealed class SimulatedNetwork : IDisposable
         SimulatedNode made = Add("hub", host, ServerPort, services =>
         {
             services.Tun.Configure(options.Addresses, options.Mtu ?? TunnelOptions.DefaultMtu);
-            var leases = new Leases(options.Addresses);
+            var leases = new Leases(options.Addresses, serverName: options.Name);
             leases.Restore(Saved.Leases, Saved.NextMemberId);
             return new ServerNode(options, Copy(_serverKey), _networkKey, leases, all => Saved = ([.. all.All], all.NextMemberId), new FakeAddresses(services), services);
         });

@@ -149,6 +149,8 @@ public sealed class ControlMessageTests
         RegisteredMessage plain = RoundTrip(Registered with { ObserverPort = 0, ObservedEndpoint = default, ClientIsolation = false, SoftwareVersion = string.Empty });
         Assert.False(plain.ObservedEndpoint.IsSpecified);
         Assert.False(plain.ClientIsolation);
+        Assert.Equal("laptop-1", RoundTrip(Registered with { GivenName = "laptop-1" }).GivenName);
+        Assert.Empty(plain.GivenName);
         var v6 = new UdpEndpoint(IPAddress.Parse("2001:db8::7"), 1);
         Assert.Equal(v6, RoundTrip(Registered with { ObservedEndpoint = v6 }).ObservedEndpoint);
     }
@@ -257,6 +259,15 @@ public sealed class ControlMessageTests
     }
 
     [Fact]
+    public void Decode_Notice_GivesItBack_AndUnknownKindsAreOther()
+    {
+        var notice = new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "laptop-1" };
+        Assert.Equal(notice, RoundTrip(notice));
+        Assert.Equal(NoticeKind.Other, RoundTrip(notice with { Kind = (NoticeKind)77 }).Kind);
+        Assert.Equal("a?b", RoundTrip(notice with { Subject = "a\nb" }).Subject.Replace(' ', '?'));
+    }
+
+    [Fact]
     public void Decode_DeeplyNestedUnknownKey_IsMalformed()
     {
         byte[] fine = [0xA3, 0x00, 0x05, 0x01, 0x01, 0x09, .. Enumerable.Repeat((byte)0x81, 6), 0x00];
@@ -274,6 +285,8 @@ public sealed class ControlMessageTests
             ControlMessageCodec.Encode(Find), ControlMessageCodec.Encode(Forget), ControlMessageCodec.Encode(List), ControlMessageCodec.Encode(Listing),
             ControlMessageCodec.Encode(new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "full" }),
             ControlMessageCodec.Encode(new LeaveMessage { Reason = LeaveReason.Stopped }),
+            ControlMessageCodec.Encode(Registered with { GivenName = "laptop-1" }),
+            ControlMessageCodec.Encode(new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "laptop-1" }),
         ];
         var mutator = new ByteMutator(3);
         int[] results = new int[3];

@@ -213,7 +213,7 @@ public sealed class LeasesTests
     {
         var leases = new Leases([Interface("fd00::1/64")], TimeSpan.FromDays(1), maximumCount: 3);
         for (int i = 0; i < 3; i++)
-            Assert.True(leases.Acquire(Key(i), "x", [], Start.AddHours(i)).Granted);
+            leases.NoteUsed(leases.Acquire(Key(i), "x", [], Start.AddHours(i)).Lease!.MemberId);
         Assert.Equal(RefusalReason.AddressPoolExhausted, leases.Acquire(Key(8), "x", [], Start.AddHours(24)).Refusal!.Reason);
         LeaseResult granted = leases.Acquire(Key(8), "x", [], Start.AddHours(24.5));
         Assert.Equal(Key(0), granted.Evicted!.PublicKey);
@@ -263,6 +263,92 @@ public sealed class LeasesTests
         Assert.Null(leases.SetOnline(3, true, Start));
     }
 
+    [Fact]
+    public void Acquire_NameOfAnother_GetsANumber_AndKeepsIt()
+    {
+        var leases = new Leases([Interface("10.0.0.1/24")], serverName: "hub");
+        Assert.Equal("laptop", NameOf(1, "laptop"));
+        Assert.Equal("LAPTOP-1", NameOf(2, "LAPTOP"));
+        Assert.Equal("laptop-2", NameOf(3, "laptop"));
+        Assert.Equal("laptop-2", NameOf(3, "laptop"));
+        Assert.Equal("Hub-1", NameOf(4, "Hub"));
+        Assert.Equal("laptop-2-1", NameOf(5, "laptop-2"));
+        Assert.Equal("desk", NameOf(1, "desk"));
+        Assert.Equal("laptop", NameOf(3, "laptop"));
+        Assert.Equal("laptop-2", NameOf(5, "laptop-2"));
+        Assert.Equal(leases.ByKey(Key(3)), leases.ByName("Laptop"));
+        Assert.Null(leases.ByName("hub"));
+        string longest = new('n', NodeName.MaximumLength);
+        Assert.Equal(longest, NameOf(6, longest));
+        Assert.Equal(longest[..^2] + "-1", NameOf(7, longest));
+
+        string NameOf(int key, string asked) => leases.Acquire(Key(key), asked, [], Start).Lease!.Name;
+    }
+
+    [Fact]
+    public void Acquire_ThousandsOfOneName_AreAllUnique()
+    {
+        Leases leases = Create("fd00::1/64");
+        for (int i = 0; i < 5000; i++)
+            leases.Acquire(Key(i), "x", [], Start);
+        Assert.Equal(5000, leases.All.Select(lease => lease.Name).Distinct(StringComparer.OrdinalIgnoreCase).Count());
+        Assert.All(leases.All, lease => Assert.True(NodeName.IsValid(lease.Name)));
+    }
+
+    [Fact]
+    public void Restore_TwoOfOneName_AreToldApart()
+    {
+        Lease lease = new() { MemberId = 5, PublicKey = Key(1), Name = "a", Addresses = [Address("10.0.0.7")], Created = Start, LastSeen = Start, Used = true };
+        var leases = new Leases([Interface("10.0.0.1/24")], serverName: "hub");
+        leases.Restore([lease, lease with { MemberId = 6, PublicKey = Key(2) }, lease with { MemberId = 7, PublicKey = Key(3), Name = "hub" }], 8);
+        Assert.Equal(["a", "a-1", "hub-1"], leases.All.Select(each => each.Name));
+    }
+
+    [Fact]
+    public void RemoveUnused_WhoCameForAMomentOnly_LosesItsLeaseAfterMinutes()
+    {
+        Leases leases = Create("10.0.0.1/24");
+        for (int i = 0; i < 5; i++)
+            leases.SetOnline(leases.Acquire(Key(i), "x", [], Start).Lease!.MemberId, true, Start);
+        leases.SetOnline(2, false, Start.AddSeconds(30)); // A ghost.
+        leases.SetOnline(3, false, Start.AddMinutes(2)); // Was here long enough.
+        leases.NoteUsed(4);
+        leases.SetOnline(4, false, Start.AddSeconds(30));
+        leases.SetOnline(5, false, Start.AddSeconds(30));
+
+        Assert.Empty(leases.RemoveUnused(Start.AddMinutes(5), _ => false));
+        Assert.Equal([2u], leases.RemoveUnused(Start.AddMinutes(6), memberId => memberId == 5).Select(lease => lease.MemberId));
+        Assert.Empty(leases.RemoveUnused(Start.AddDays(1), _ => false));
+        Assert.Null(leases.ByAddress(Address("10.0.0.2")));
+        Assert.Null(leases.ByName("x"));
+        Assert.All(leases.All, lease => Assert.True(lease.Used));
+        Assert.Equal(4, leases.Count);
+    }
+
+    [Fact]
+    public void Acquire_PoolExhausted_UnusedLeasesGoFirst()
+    {
+        Leases leases = Create("10.0.0.1/29");
+        for (int i = 0; i < 5; i++)
+        {
+            leases.SetOnline(leases.Acquire(Key(i), "x", [], Start).Lease!.MemberId, true, Start);
+            leases.SetOnline(2 + (uint)i, false, Start.AddSeconds(60 - i));
+        }
+
+        leases.NoteUsed(6);
+        LeaseResult granted = leases.Acquire(Key(9), "new", [], Start.AddSeconds(61));
+        Assert.Equal(Key(3), granted.Evicted!.PublicKey);
+        Assert.Equal(["10.0.0.5"], Texts(granted));
+    }
+
+    [Theory]
+    [InlineData("10.0.0.1/24", 253)]
+    [InlineData("10.0.0.0/31", 1)]
+    [InlineData("10.0.0.1/32", 0)]
+    [InlineData("fd00::1/64", Leases.DefaultMaximumCount)]
+    [InlineData("::1/0", Leases.DefaultMaximumCount)]
+    public void Capacity_OfAPrefix_IsWhatMembersCanHave(string own, int expected) => Assert.Equal(expected, Create(own).Capacity);
+
     [Property(MaxTest = 60)]
     public void Leases_AnyHistory_AddressesBelongToOneKeyAndIdsAreStable(int seed)
     {
@@ -290,6 +376,8 @@ public sealed class LeasesTests
 
             List<TunnelAddress> all = [.. leases.All.SelectMany(each => each.Addresses)];
             Assert.Equal(all.Count, all.Distinct().Count());
+            Assert.Equal(leases.Count, leases.All.Select(each => each.Name).Distinct(StringComparer.OrdinalIgnoreCase).Count());
+            Assert.All(leases.All, each => Assert.Equal(each, leases.ByName(each.Name)));
             Assert.All(leases.All, each => Assert.All(each.Addresses, address => Assert.Equal(each, leases.ByAddress(address))));
         }
     }

@@ -1,0 +1,65 @@
+using System.Globalization;
+
+namespace LightTunnel.Membership;
+
+/// <summary>
+/// Who has which name: nobody has another's, nor the server's own, in whatever case, as commands take members by name. Who asks for one that is taken gets it
+/// with a number behind it. Owned by the control loop.
+/// </summary>
+/// <param name="serverName">The server's own name, or null for none.</param>
+internal sealed class MemberNames(string? serverName)
+{
+    /// <summary>Numbers that are tried from 1; then the member's own id is, which hardly anybody has in a name, however many ask for one.</summary>
+    private const uint LastSmallNumber = 99;
+
+    private readonly Dictionary<string, uint> _owners = new(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>The member that has a name; 0 for none, and for the server.</summary>
+    public uint OwnerOf(string name) => _owners.GetValueOrDefault(name);
+
+    /// <summary>Gives a member the name that it asks for, or the nearest one, and takes its present one back.</summary>
+    /// <param name="memberId">The member.</param>
+    /// <param name="asked">The name asked for.</param>
+    /// <param name="current">The name that the member has, or null.</param>
+    public string Give(uint memberId, string asked, string? current)
+    {
+        string given = IsFree(asked, memberId) ? asked : current is not null && IsNumbered(current, asked) ? current : Numbered(asked, memberId);
+        if (current is not null)
+            Release(current, memberId);
+        _owners[given] = memberId;
+        return given;
+    }
+
+    /// <summary>Takes a member's name back.</summary>
+    public void Release(string name, uint memberId)
+    {
+        if (OwnerOf(name) == memberId)
+            _owners.Remove(name);
+    }
+
+    private bool IsFree(string name, uint memberId) =>
+        !string.Equals(name, serverName, StringComparison.OrdinalIgnoreCase) && (!_owners.TryGetValue(name, out uint owner) || owner == memberId);
+
+    private static bool IsNumbered(string name, string asked)
+    {
+        int dash = name.LastIndexOf('-');
+        return dash > 0 && uint.TryParse(name.AsSpan(dash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out uint number)
+            && string.Equals(name, WithNumber(asked, number), StringComparison.OrdinalIgnoreCase);
+    }
+
+    private string Numbered(string asked, uint memberId)
+    {
+        for (uint number = 1; ; number = number == LastSmallNumber ? Math.Max(memberId, number + 1) : number + 1)
+        {
+            string name = WithNumber(asked, number);
+            if (IsFree(name, memberId))
+                return name;
+        }
+    }
+
+    private static string WithNumber(string asked, uint number)
+    {
+        string end = string.Create(CultureInfo.InvariantCulture, $"-{number}");
+        return string.Concat(asked.AsSpan(0, Math.Min(asked.Length, NodeName.MaximumLength - end.Length)), end);
+    }
+}
