@@ -75,6 +75,9 @@ public enum LightTunnelError
     /// <summary>The server gives addresses of a network that nobody agreed to.</summary>
     PrefixNotAgreed,
 
+    /// <summary>Another machine uses this node's identity.</summary>
+    IdentityInUse,
+
     /// <summary>A tunnel of that name runs already.</summary>
     NameInUse,
 

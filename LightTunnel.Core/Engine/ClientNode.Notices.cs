@@ -1,3 +1,4 @@
+using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 
 namespace LightTunnel.Engine;
@@ -20,7 +21,39 @@ internal sealed partial class ClientNode
 
     private void OnNotice(NoticeMessage notice)
     {
-        if (notice.Kind == NoticeKind.NameAskedFor && _noticeLimiter.TryTake(Timestamp))
+        if (notice.Kind == NoticeKind.Other || !_noticeLimiter.TryTake(Timestamp))
+            return;
+        if (notice.Kind == NoticeKind.NameAskedFor)
             Log.Warning("Another member asked for this node's name {Name}; it is known as {Other}", MemberName, notice.Subject);
+        else
+            Log.Security(SecurityEvent.IdentityReplaced, Links.PublicKey.ToString(), "Another machine used this node's identity, and was sent away by the server");
+    }
+
+    /// <summary>
+    /// Another machine with this node's key was there first. Each of the two took what was meant for the other, with the server and with all members: so this
+    /// one keeps still for a while, and lets go of everybody.
+    /// </summary>
+    private void OnReplaced()
+    {
+        var reason = new LightTunnelException(
+            LightTunnelError.IdentityInUse,
+            $"Another machine uses this node's identity in the network: the state in {_options.StatePath}, or the disk that it is on, was copied.",
+            "Stop this tunnel, remove that folder, and connect again: the node gets an identity of its own.") { Target = _options.StatePath };
+        Log.Security(SecurityEvent.IdentityReplaced, Links.PublicKey.ToString(), reason.Message);
+        _server.Session = null;
+        _server.Monitor.Reset();
+        if (State == TunnelState.Connecting)
+        {
+            Fail(reason);
+            return;
+        }
+
+        if (State == TunnelState.Up)
+            LoseServer("Another machine uses this node's identity.");
+        LastError = $"{reason.Message} {reason.RecommendedAction}";
+        _search.Rest(IdentityWatch.Wait);
+        _server.Link!.Path = default;
+        Take(new DirectoryMessage { Revision = _members.Revision, Removed = [.. _members.All.Select(peer => peer.MemberId)], Partial = true });
+        Schedule(_server, Timestamp);
     }
 }

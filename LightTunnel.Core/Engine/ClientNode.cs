@@ -35,6 +35,7 @@ internal sealed partial class ClientNode : Node
     private readonly MemberPeers _members;
     private readonly HeldHandshakes _held = new();
     private readonly NetworkPrefixes _prefixes;
+    private readonly ulong _instance = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)) | 1;
     private IReadOnlyList<TunnelAddress> _requested;
     private Peer? _admitted;
     private LightTunnelException? _unset;
@@ -300,7 +301,7 @@ internal sealed partial class ClientNode : Node
         if (!isElsewhere)
             return;
         _server.PathMtu.Forget();
-        if (isCertain)
+        if (isCertain && !_search.IsResting)
             _server.Link!.RequestHandshake(force: true);
         if (_search.IsActive)
             BeginSearch();
@@ -357,6 +358,7 @@ internal sealed partial class ClientNode : Node
             SoftwareVersion = SoftwareVersion.Text,
             PreferredSuite = PreferredSuite,
             AsksForMembers = true,
+            Instance = _instance,
         });
         Schedule(_server, _registeredSince);
     }
@@ -384,6 +386,9 @@ internal sealed partial class ClientNode : Node
                 break;
             case NoticeMessage notice:
                 OnNotice(notice);
+                break;
+            case LeaveMessage { Reason: LeaveReason.Replaced }:
+                OnReplaced();
                 break;
             case LeaveMessage leave:
                 // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the server any more.

@@ -72,6 +72,9 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
     /// <summary>True when the other side has taken everything that was sent.</summary>
     public bool IsIdle => Channel.Pending == 0;
 
+    /// <summary>True once the other side has taken anything of what was sent.</summary>
+    public bool IsAnswered => _channel is { IsAnswered: true };
+
     private ControlChannel Channel => _channel ??= new ControlChannel(Conversation, this, time);
 
     /// <summary>Sends a message, again and again until it is acknowledged. What no longer fits in the queue is lost: the other side is gone.</summary>

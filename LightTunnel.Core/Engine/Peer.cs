@@ -1,3 +1,4 @@
+using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
@@ -165,6 +166,12 @@ internal sealed class Peer : IScheduled
 
     /// <summary>The reliable control channel, on links between client and server only.</summary>
     public ControlSession? Session { get; set; }
+
+    /// <summary>Server: whether two machines have the peer's key pair, null before it registered.</summary>
+    public IdentityWatch? Identity { get; set; }
+
+    /// <summary>Server: whether the peer took part in its last conversation that is over.</summary>
+    public bool WasAnswered { get; set; }
 
     /// <summary>Timestamp at which the peer's link came up first.</summary>
     public long LinkedAt { get; set; }

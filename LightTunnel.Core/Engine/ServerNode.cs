@@ -291,6 +291,7 @@ internal sealed class ServerNode : Node
 
     private void EndSession(Peer peer)
     {
+        peer.WasAnswered = peer.Session is { Registered: true, IsAnswered: true };
         _directory.End(peer);
         peer.Session = null;
     }
@@ -336,6 +337,8 @@ internal sealed class ServerNode : Node
     private void Register(Peer peer, RegisterMessage register)
     {
         ControlSession session = peer.Session!;
+        if (!session.Registered && !IsOnlyOne(peer, register))
+            return;
         if (!peer.Online && _online >= _options.MaxClients)
         {
             Refuse(peer, register, new RefusedMessage { Reason = RefusalReason.ServerFull, Text = $"{_options.MaxClients} clients are online." });
@@ -393,10 +396,30 @@ internal sealed class ServerNode : Node
             ObserverAddresses = _observer.Addresses,
             GivenName = isRenamed ? lease.Name : string.Empty,
         });
+        if (peer.Identity!.TakeNews())
+            session.Send(new NoticeMessage { Kind = NoticeKind.IdentityShared });
         if (!_options.ClientIsolation)
             _directory.Begin(peer, register.AsksForMembers);
         Log.Information(
             "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0], isNew ? "joined for the first time" : "joined", peer.Path.Endpoint);
+    }
+
+    /// <summary>False for the later one of two machines that have one key: it is told, and waits.</summary>
+    private bool IsOnlyOne(Peer peer, RegisterMessage register)
+    {
+        peer.Identity ??= new IdentityWatch(Time);
+        IdentityVerdict verdict = peer.Identity.OnRegister(register.Instance, peer.WasAnswered);
+        if (verdict == IdentityVerdict.Admit)
+            return true;
+        if (verdict == IdentityVerdict.Replace)
+        {
+            Log.Security(
+                SecurityEvent.IdentityReplaced, peer.Key.ToString(),
+                $"Two machines use the identity of {peer.Name} ({string.Join(", ", peer.Addresses)}): the later one, at {peer.Path.Endpoint}, was sent away");
+        }
+
+        peer.Session!.Send(new LeaveMessage { Reason = LeaveReason.Replaced });
+        return false;
     }
 
     /// <summary>A member asked for a name that is another's: whoever has it should know of both.</summary>

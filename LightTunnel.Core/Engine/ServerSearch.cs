@@ -25,6 +25,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     private ServerLocation? _last;
     private bool _locating;
     private int _attempts;
+    private long _restsUntil = long.MinValue;
 
     /// <summary>When the next attempt is due, <see cref="long.MaxValue"/> while nobody searches.</summary>
     public long NextAttempt { get; private set; } = long.MaxValue;
@@ -35,11 +36,22 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     /// <summary>True from <see cref="Begin"/> to <see cref="End"/>.</summary>
     public bool IsActive => NextAttempt != long.MaxValue;
 
-    /// <summary>Begins to search, with the first attempt now.</summary>
+    /// <summary>True while nobody is asked, whatever happens.</summary>
+    public bool IsResting => time.GetTimestamp() < _restsUntil;
+
+    /// <summary>Begins to search, with the first attempt now, or when the rest is over.</summary>
     public void Begin()
     {
         _attempts = 0;
-        NextAttempt = time.GetTimestamp();
+        NextAttempt = Math.Max(_restsUntil, time.GetTimestamp());
+    }
+
+    /// <summary>Goes on with the search after a rest, until which nobody is asked.</summary>
+    public void Rest(TimeSpan duration)
+    {
+        _restsUntil = time.GetTimestamp() + (long)(duration.TotalSeconds * time.TimestampFrequency);
+        Candidates = [];
+        Begin();
     }
 
     /// <summary>The server is found, or no longer wanted.</summary>
@@ -109,7 +121,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
         {
             _locating = false;
             _last = location;
-            if (IsActive)
+            if (IsActive && !IsResting)
                 located(location);
         });
     }

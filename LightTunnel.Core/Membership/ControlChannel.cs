@@ -70,6 +70,9 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
     /// <summary>Messages that the peer has not acknowledged yet.</summary>
     public int Pending => _unacknowledged.Count + _waiting.Count;
 
+    /// <summary>True once the peer has acknowledged anything: it is there, and takes part in this conversation.</summary>
+    public bool IsAnswered { get; private set; }
+
     /// <summary>Frames that were sent again.</summary>
     public long Resends { get; private set; }
 
@@ -180,6 +183,7 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
             return;
         }
 
+        IsAnswered = true;
         _repeatedAcknowledgements = 0;
         _backoff = 0;
         for (uint i = 0; i < acknowledged; i++)

@@ -152,7 +152,7 @@ internal static class ControlMessageCodec
     private static void Write(CborWriter writer, RegisterMessage message)
     {
         bool hasVersion = message.SoftwareVersion.Length > 0;
-        writer.WriteStartMap(4 + (hasVersion ? 1 : 0) + SuiteCount(message.PreferredSuite) + (message.AsksForMembers ? 1 : 0));
+        writer.WriteStartMap(4 + (hasVersion ? 1 : 0) + SuiteCount(message.PreferredSuite) + (message.AsksForMembers ? 1 : 0) + (message.Instance != 0 ? 1 : 0));
         WriteType(writer, MessageType.Register);
         writer.WriteInt32(1);
         writer.WriteInt32(message.Protocol);
@@ -168,6 +168,12 @@ internal static class ControlMessageCodec
 
         WriteSuite(writer, 5, message.PreferredSuite);
         WriteFlag(writer, 6, message.AsksForMembers);
+        if (message.Instance != 0)
+        {
+            writer.WriteInt32(7);
+            writer.WriteUInt64(message.Instance);
+        }
+
         writer.WriteEndMap();
     }
 
@@ -181,6 +187,9 @@ internal static class ControlMessageCodec
             return false;
         }
 
+        ulong instance = 0;
+        if (map.Contains(7) && !map.TryGetUInt64(7, out instance))
+            return false;
         message = new RegisterMessage
         {
             Protocol = protocol,
@@ -189,6 +198,7 @@ internal static class ControlMessageCodec
             SoftwareVersion = version,
             PreferredSuite = suite,
             AsksForMembers = asks,
+            Instance = instance,
         };
         return true;
     }

@@ -35,6 +35,9 @@ internal sealed record RegisterMessage : ControlMessage
 
     /// <summary>True when the client can ask for members: in a large network it is told of no others.</summary>
     public bool AsksForMembers { get; init; }
+
+    /// <summary>A random number of the client's process, by which two machines with one key are told apart; 0 for none.</summary>
+    public ulong Instance { get; init; }
 }
 
 /// <summary>The server admits a client.</summary>
@@ -211,6 +214,9 @@ internal enum NoticeKind
 
     /// <summary>Another member asked for this one's name, and is known by that of the notice.</summary>
     NameAskedFor = 1,
+
+    /// <summary>Another machine, at the endpoint of the notice, has this one's key, and was sent away.</summary>
+    IdentityShared = 2,
 }
 
 /// <summary>Something that a person should know; lost when the client has much else to take.</summary>

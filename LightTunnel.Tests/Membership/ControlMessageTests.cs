@@ -285,7 +285,7 @@ public sealed class ControlMessageTests
             ControlMessageCodec.Encode(Find), ControlMessageCodec.Encode(Forget), ControlMessageCodec.Encode(List), ControlMessageCodec.Encode(Listing),
             ControlMessageCodec.Encode(new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "full" }),
             ControlMessageCodec.Encode(new LeaveMessage { Reason = LeaveReason.Stopped }),
-            ControlMessageCodec.Encode(Registered with { GivenName = "laptop-1" }),
+            ControlMessageCodec.Encode(Registered with { GivenName = "laptop-1" }), ControlMessageCodec.Encode(Register with { Instance = ulong.MaxValue }),
             ControlMessageCodec.Encode(new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "laptop-1" }),
         ];
         var mutator = new ByteMutator(3);
