@@ -278,6 +278,12 @@ internal sealed partial class ClientNode : Node
             return Math.Min(base.RunTimers(peer, now), _paths.RunTimers(peer, now));
         if (State == TunnelState.Connecting && Links.Counters[LinkEvent.ResponseForged] >= AnswersUntilKeyIsWrong)
             Fail(Unreachable());
+        if (_server.Session is { IsBroken: true })
+        {
+            LoseServer("The server takes nothing of what it is told.");
+            Register();
+        }
+
         if (now >= _search.NextAttempt)
         {
             bool registering = _server.Session is { Registered: false } && now - _registeredSince < Ticks(RegistrationTimeout);

@@ -77,11 +77,26 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
 
     private ControlChannel Channel => _channel ??= new ControlChannel(Conversation, this, time);
 
-    /// <summary>Sends a message, again and again until it is acknowledged. What no longer fits in the queue is lost: the other side is gone.</summary>
-    public void Send(ControlMessage message) => SendEncoded(ControlMessageCodec.Encode(message));
+    /// <summary>
+    /// True once a message was lost because the other side takes nothing: it does not know any more what it was told. The owner ends the session, and the
+    /// client begins a new one.
+    /// </summary>
+    public bool IsBroken { get; private set; }
 
-    /// <summary>Like <see cref="Send"/>, for a message that is encoded already.</summary>
-    public void SendEncoded(ReadOnlySpan<byte> message) => Channel.TrySend(message, time.GetTimestamp());
+    /// <summary>
+    /// Sends a message, again and again until it is acknowledged. What no longer fits in the queue is lost: introductions and notices without harm, as they are
+    /// asked for again, or for people; with anything else the session is broken.
+    /// </summary>
+    public void Send(ControlMessage message)
+    {
+        if (!TrySend(ControlMessageCodec.Encode(message)) && message is not (IntroduceMessage or IntroductionMessage or NoticeMessage))
+            IsBroken = true;
+    }
+
+    /// <summary>Like <see cref="Send"/>, for a message that is encoded already, and must not be lost.</summary>
+    public void SendEncoded(ReadOnlySpan<byte> message) => IsBroken |= !TrySend(message);
+
+    private bool TrySend(ReadOnlySpan<byte> message) => !IsBroken && Channel.TrySend(message, time.GetTimestamp());
 
     /// <summary>Takes a data or acknowledgement frame of this conversation.</summary>
     public void OnFrame(in ControlFrame frame) => Channel.OnFrame(frame, time.GetTimestamp());

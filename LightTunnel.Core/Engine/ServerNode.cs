@@ -11,7 +11,7 @@ namespace LightTunnel.Engine;
 /// The server's side of a network: admits whoever proves to hold the network's key, leases addresses by public key, tells members of each
 /// other, and passes on what they cannot send each other directly, without being able to read it.
 /// </summary>
-internal sealed class ServerNode : Node
+internal sealed partial class ServerNode : Node
 {
     /// <summary>A client that says nothing for this long is offline; it pings at least every 10 s.</summary>
     private static readonly TimeSpan OfflineAfter = TimeSpan.FromSeconds(35);
@@ -237,6 +237,8 @@ internal sealed class ServerNode : Node
     {
         if (peer.Link is not { } link)
             return long.MaxValue;
+        if (peer.Session is { IsBroken: true } broken)
+            Reset(peer, link, broken);
 
         if (peer.Online)
         {
@@ -289,6 +291,16 @@ internal sealed class ServerNode : Node
 
     private static bool HasTraffic(Peer peer) => peer.LastTraffic != long.MinValue;
 
+    /// <summary>What the member should have been told is lost: it has to begin anew, if it is there.</summary>
+    private void Reset(Peer peer, Link link, ControlSession broken)
+    {
+        if (peer.Online)
+            SetOffline(peer, "takes nothing of what it is told, and has to register again");
+        SendReset(link, broken.Conversation);
+        EndSession(peer);
+        peer.LinkedAt = Timestamp;
+    }
+
     private void EndSession(Peer peer)
     {
         peer.WasAnswered = peer.Session is { Registered: true, IsAnswered: true };
@@ -333,119 +345,6 @@ internal sealed class ServerNode : Node
                 break;
         }
     }
-
-    private void Register(Peer peer, RegisterMessage register)
-    {
-        ControlSession session = peer.Session!;
-        if (!session.Registered && !IsOnlyOne(peer, register))
-            return;
-        if (!peer.Online && _online >= _options.MaxClients)
-        {
-            Refuse(peer, register, new RefusedMessage { Reason = RefusalReason.ServerFull, Text = $"{_options.MaxClients} clients are online." });
-            return;
-        }
-
-        if (_leases.ByKey(peer.Key) is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, _leases))
-        {
-            Refuse(peer, register, new RefusedMessage
-            {
-                Reason = RefusalReason.AddressPoolExhausted,
-                Text = $"More than half of the addresses are taken, and many by new members from {peer.Path.Endpoint.Address} within an hour: try later.",
-            });
-            return;
-        }
-
-        LeaseResult result = _leases.Acquire(peer.Key, register.Name, register.RequestedAddresses, Time.GetUtcNow());
-        if (result.Evicted is { } evicted)
-            Forget(evicted, "its address is needed");
-        if (result.Lease is not { } lease)
-        {
-            Refuse(peer, register, result.Refusal!);
-            return;
-        }
-
-        bool isNew = peer.MemberId == 0;
-        bool isRenamed = lease.Name != register.Name;
-        if (isRenamed && lease.Name != peer.Name)
-            TellOfName(lease, register.Name);
-        RemoveRoutes(peer);
-        peer.MemberId = lease.MemberId;
-        peer.Name = lease.Name;
-        peer.Version = register.SoftwareVersion;
-        peer.PreferredSuite = register.PreferredSuite;
-        peer.Addresses = [.. lease.Addresses];
-        peer.NetworkMtu = _mtu;
-        session.Registered = true;
-        _leasesChanged = true;
-        AddRoutes(peer);
-        SetOnline(peer);
-
-        session.Send(new RegisteredMessage
-        {
-            MemberId = lease.MemberId,
-            NetworkName = _options.Name,
-            ServerName = _options.Name,
-            Addresses = [.. lease.Addresses.Select(WithPrefixLength)],
-            ServerAddresses = [.. _options.Addresses.Select(own => own.Address)],
-            Mtu = _mtu,
-            ObservedEndpoint = peer.Path.Endpoint,
-            ClientIsolation = _options.ClientIsolation,
-            SoftwareVersion = SoftwareVersion.Text,
-            PreferredSuite = PreferredSuite,
-            ObserverPort = _observer.Port,
-            ObserverAddresses = _observer.Addresses,
-            GivenName = isRenamed ? lease.Name : string.Empty,
-        });
-        if (peer.Identity!.TakeNews())
-            session.Send(new NoticeMessage { Kind = NoticeKind.IdentityShared });
-        if (!_options.ClientIsolation)
-            _directory.Begin(peer, register.AsksForMembers);
-        Log.Information(
-            "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0], isNew ? "joined for the first time" : "joined", peer.Path.Endpoint);
-    }
-
-    /// <summary>False for the later one of two machines that have one key: it is told, and waits.</summary>
-    private bool IsOnlyOne(Peer peer, RegisterMessage register)
-    {
-        peer.Identity ??= new IdentityWatch(Time);
-        IdentityVerdict verdict = peer.Identity.OnRegister(register.Instance, peer.WasAnswered);
-        if (verdict == IdentityVerdict.Admit)
-            return true;
-        if (verdict == IdentityVerdict.Replace)
-        {
-            Log.Security(
-                SecurityEvent.IdentityReplaced, peer.Key.ToString(),
-                $"Two machines use the identity of {peer.Name} ({string.Join(", ", peer.Addresses)}): the later one, at {peer.Path.Endpoint}, was sent away");
-        }
-
-        peer.Session!.Send(new LeaveMessage { Reason = LeaveReason.Replaced });
-        return false;
-    }
-
-    /// <summary>A member asked for a name that is another's: whoever has it should know of both.</summary>
-    private void TellOfName(Lease lease, string asked)
-    {
-        Peer? owner = _leases.ByName(asked) is { } other ? _members.Find(other.MemberId) : null;
-        Log.Warning(
-            "A member with the address {Address} asked for the name {Asked}, which is {Owner}'s: it is known as {Name}",
-            lease.Addresses[0], asked, owner?.Addresses[0].ToString() ?? "another", lease.Name);
-        if (owner?.Session is { Registered: true, IsIdle: true } session)
-            session.Send(new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = lease.Name });
-    }
-
-    private InterfaceAddress WithPrefixLength(TunnelAddress address) =>
-        new(address, _options.Addresses.First(own => own.Address.IsIPv4 == address.IsIPv4).PrefixLength);
-
-    private void Refuse(Peer peer, RegisterMessage register, RefusedMessage refusal)
-    {
-        Log.Security(
-            SecurityEvent.Refused, peer.Key.ToString(),
-            $"Client {register.Name} from {peer.Path.Endpoint} was refused: {refusal.Reason}. {refusal.Text}");
-        peer.Session!.Send(refusal);
-    }
-
-    private void NoteRegistrationFlood(Peer peer) => Log.Security(
-        SecurityEvent.Flood, peer.Key.ToString(), $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {peer.Path.Endpoint} registers again and again");
 
     private void SetOnline(Peer peer)
     {

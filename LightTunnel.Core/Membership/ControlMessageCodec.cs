@@ -157,7 +157,8 @@ internal static class ControlMessageCodec
         writer.WriteInt32(1);
         writer.WriteInt32(message.Protocol);
         writer.WriteInt32(2);
-        WriteName(writer, message.Name);
+        Require(message.Name.Length <= MaximumTextLength, "A name is not longer than other text.");
+        writer.WriteTextString(message.Name);
         writer.WriteInt32(3);
         CborValues.Write(writer, RequireFew(message.RequestedAddresses));
         if (hasVersion)
@@ -179,9 +180,10 @@ internal static class ControlMessageCodec
 
     private static bool TryReadRegister(CborMap map, [NotNullWhen(true)] out RegisterMessage? message)
     {
+        // Version and name may be any: the server refuses them with a reason, whereas something malformed gets no answer at all.
         message = null;
-        if (!map.TryGetInt(1, 1, int.MaxValue, out int protocol) || !map.TryGetText(2, NodeName.MaximumLength, out string? name)
-            || !NodeName.IsValid(name) || !map.TryGetAddresses(3, 0, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? addresses)
+        if (!map.TryGetInt(1, 0, int.MaxValue, out int protocol) || !map.TryGetText(2, MaximumTextLength, out string? name)
+            || !map.TryGetAddresses(3, 0, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? addresses)
             || !TryGetVersion(map, 4, out string? version) || !TryGetSuite(map, 5, out CipherSuite suite) || !map.TryGetFlag(6, out bool asks))
         {
             return false;
@@ -193,7 +195,7 @@ internal static class ControlMessageCodec
         message = new RegisterMessage
         {
             Protocol = protocol,
-            Name = name,
+            Name = CborValues.Printable(name, MaximumTextLength),
             RequestedAddresses = addresses,
             SoftwareVersion = version,
             PreferredSuite = suite,

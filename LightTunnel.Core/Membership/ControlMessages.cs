@@ -11,6 +11,9 @@ internal abstract record ControlMessage
     /// <summary>The protocol that this version speaks.</summary>
     public const int ProtocolVersion = 1;
 
+    /// <summary>The oldest protocol that this version understands.</summary>
+    public const int OldestProtocol = 1;
+
     /// <summary>Most addresses of one node in one message.</summary>
     public const int MaximumAddresses = 4;
 }
@@ -21,7 +24,7 @@ internal sealed record RegisterMessage : ControlMessage
     /// <summary>Highest protocol version that the client speaks.</summary>
     public int Protocol { get; init; } = ProtocolVersion;
 
-    /// <summary>The client's name; see <see cref="NodeName"/>.</summary>
+    /// <summary>The client's name, on its way to the server any printable text: <see cref="CheckFormat"/> says whether it is a <see cref="NodeName"/>.</summary>
     public required string Name { get; init; }
 
     /// <summary>Addresses asked for; empty lets the server choose.</summary>
@@ -38,6 +41,21 @@ internal sealed record RegisterMessage : ControlMessage
 
     /// <summary>A random number of the client's process, by which two machines with one key are told apart; 0 for none.</summary>
     public ulong Instance { get; init; }
+
+    /// <summary>The refusal of a registration that this version does not understand, or null.</summary>
+    public RefusedMessage? CheckFormat()
+    {
+        if (Protocol < OldestProtocol)
+        {
+            return new RefusedMessage
+            {
+                Reason = RefusalReason.VersionUnsupported,
+                Text = $"The client speaks protocol {Protocol}, the server {OldestProtocol} to {ProtocolVersion}: the client is older.",
+            };
+        }
+
+        return NodeName.IsValid(Name) ? null : new RefusedMessage { Reason = RefusalReason.InvalidName, Text = $"'{Name}' is no name." };
+    }
 }
 
 /// <summary>The server admits a client.</summary>

@@ -193,7 +193,23 @@ public sealed class ControlMessageTests
     [InlineData("-x")]
     [InlineData("a*")]
     public void Encode_BadName_IsTheCallersFault(string name) =>
-        Assert.Throws<ArgumentException>(() => ControlMessageCodec.Encode(new RegisterMessage { Name = name }));
+        Assert.Throws<ArgumentException>(() => ControlMessageCodec.Encode(Registered with { ServerName = name }));
+
+    [Theory]
+    [InlineData("", 1, RefusalReason.InvalidName)]
+    [InlineData("two words", 1, RefusalReason.InvalidName)]
+    [InlineData("-x", 99, RefusalReason.InvalidName)]
+    [InlineData("a*", 1, RefusalReason.InvalidName)]
+    [InlineData("a", 0, RefusalReason.VersionUnsupported)]
+    [InlineData("a*", 0, RefusalReason.VersionUnsupported)]
+    [InlineData("a", 1, null)]
+    [InlineData("a", 99, null)]
+    public void CheckFormat_OfWhatWasRead_SaysWhatIsWrong(string name, int protocol, object? expected) =>
+        Assert.Equal((RefusalReason?)expected, RoundTrip(Register with { Name = name, Protocol = protocol }).CheckFormat()?.Reason);
+
+    [Fact]
+    public void Decode_NameWithControlCharacters_IsCleanedAndStillRefused() =>
+        Assert.Equal("'a b' is no name.", RoundTrip(Register with { Name = "a\nb" }).CheckFormat()!.Text);
 
     [Fact]
     public void Encode_PageTooLong_IsTheCallersFault() =>

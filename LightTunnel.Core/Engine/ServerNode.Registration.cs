@@ -1,0 +1,128 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+
+namespace LightTunnel.Engine;
+
+/// <summary>The part of a server that admits clients: who may come in, and what they get.</summary>
+internal sealed partial class ServerNode
+{
+    private void Register(Peer peer, RegisterMessage register)
+    {
+        ControlSession session = peer.Session!;
+        if (register.CheckFormat() is { } malformed)
+        {
+            Refuse(peer, register, malformed);
+            return;
+        }
+
+        if (!session.Registered && !IsOnlyOne(peer, register))
+            return;
+        if (!peer.Online && _online >= _options.MaxClients)
+        {
+            Refuse(peer, register, new RefusedMessage { Reason = RefusalReason.ServerFull, Text = $"{_options.MaxClients} clients are online." });
+            return;
+        }
+
+        if (_leases.ByKey(peer.Key) is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, _leases))
+        {
+            Refuse(peer, register, new RefusedMessage
+            {
+                Reason = RefusalReason.AddressPoolExhausted,
+                Text = $"More than half of the addresses are taken, and many by new members from {peer.Path.Endpoint.Address} within an hour: try later.",
+            });
+            return;
+        }
+
+        LeaseResult result = _leases.Acquire(peer.Key, register.Name, register.RequestedAddresses, Time.GetUtcNow());
+        if (result.Evicted is { } evicted)
+            Forget(evicted, "its address is needed");
+        if (result.Lease is not { } lease)
+        {
+            Refuse(peer, register, result.Refusal!);
+            return;
+        }
+
+        bool isNew = peer.MemberId == 0;
+        bool isRenamed = lease.Name != register.Name;
+        if (isRenamed && lease.Name != peer.Name)
+            TellOfName(lease, register.Name);
+        RemoveRoutes(peer);
+        peer.MemberId = lease.MemberId;
+        peer.Name = lease.Name;
+        peer.Version = register.SoftwareVersion;
+        peer.PreferredSuite = register.PreferredSuite;
+        peer.Addresses = [.. lease.Addresses];
+        peer.NetworkMtu = _mtu;
+        session.Registered = true;
+        _leasesChanged = true;
+        AddRoutes(peer);
+        SetOnline(peer);
+
+        session.Send(new RegisteredMessage
+        {
+            MemberId = lease.MemberId,
+            NetworkName = _options.Name,
+            ServerName = _options.Name,
+            Addresses = [.. lease.Addresses.Select(WithPrefixLength)],
+            ServerAddresses = [.. _options.Addresses.Select(own => own.Address)],
+            Mtu = _mtu,
+            ObservedEndpoint = peer.Path.Endpoint,
+            ClientIsolation = _options.ClientIsolation,
+            SoftwareVersion = SoftwareVersion.Text,
+            PreferredSuite = PreferredSuite,
+            ObserverPort = _observer.Port,
+            ObserverAddresses = _observer.Addresses,
+            GivenName = isRenamed ? lease.Name : string.Empty,
+        });
+        if (peer.Identity!.TakeNews())
+            session.Send(new NoticeMessage { Kind = NoticeKind.IdentityShared });
+        if (!_options.ClientIsolation)
+            _directory.Begin(peer, register.AsksForMembers);
+        Log.Information(
+            "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0], isNew ? "joined for the first time" : "joined", peer.Path.Endpoint);
+    }
+
+    /// <summary>False for the later one of two machines that have one key: it is told, and waits.</summary>
+    private bool IsOnlyOne(Peer peer, RegisterMessage register)
+    {
+        peer.Identity ??= new IdentityWatch(Time);
+        IdentityVerdict verdict = peer.Identity.OnRegister(register.Instance, peer.WasAnswered);
+        if (verdict == IdentityVerdict.Admit)
+            return true;
+        if (verdict == IdentityVerdict.Replace)
+        {
+            Log.Security(
+                SecurityEvent.IdentityReplaced, peer.Key.ToString(),
+                $"Two machines use the identity of {peer.Name} ({string.Join(", ", peer.Addresses)}): the later one, at {peer.Path.Endpoint}, was sent away");
+        }
+
+        peer.Session!.Send(new LeaveMessage { Reason = LeaveReason.Replaced });
+        return false;
+    }
+
+    /// <summary>A member asked for a name that is another's: whoever has it should know of both.</summary>
+    private void TellOfName(Lease lease, string asked)
+    {
+        Peer? owner = _leases.ByName(asked) is { } other ? _members.Find(other.MemberId) : null;
+        Log.Warning(
+            "A member with the address {Address} asked for the name {Asked}, which is {Owner}'s: it is known as {Name}",
+            lease.Addresses[0], asked, owner?.Addresses[0].ToString() ?? "another", lease.Name);
+        if (owner?.Session is { Registered: true, IsIdle: true } session)
+            session.Send(new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = lease.Name });
+    }
+
+    private InterfaceAddress WithPrefixLength(TunnelAddress address) =>
+        new(address, _options.Addresses.First(own => own.Address.IsIPv4 == address.IsIPv4).PrefixLength);
+
+    private void Refuse(Peer peer, RegisterMessage register, RefusedMessage refusal)
+    {
+        Log.Security(
+            SecurityEvent.Refused, peer.Key.ToString(),
+            $"Client {register.Name} from {peer.Path.Endpoint} was refused: {refusal.Reason}. {refusal.Text}");
+        peer.Session!.Send(refusal);
+    }
+
+    private void NoteRegistrationFlood(Peer peer) => Log.Security(
+        SecurityEvent.Flood, peer.Key.ToString(), $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {peer.Path.Endpoint} registers again and again");
+}

@@ -1,0 +1,93 @@
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine;
+using LightTunnel.Membership;
+using LightTunnel.Tests.Simulation;
+using Xunit;
+
+namespace LightTunnel.Tests.Engine;
+
+/// <summary>Registrations that a server refuses, and conversations that lost something.</summary>
+public sealed class RegistrationTests : IDisposable
+{
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(5);
+
+    private readonly SimulatedNetwork _network = new() { IsDirectBlocked = true };
+
+    public void Dispose() => _network.Dispose();
+
+    [Fact]
+    public void NameThatTheServerDoesNotTake_IsRefusedWithAReason()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode odd = _network.AddClient("odd", change: options => options with { Name = "two words" });
+        Assert.True(_network.RunUntil(() => odd.Client.Connected.IsFaulted, Soon));
+
+        Assert.Equal(LightTunnelError.InvalidName, Assert.IsType<LightTunnelException>(odd.Client.Connected.Exception!.InnerException).Error);
+        Assert.Contains(server.Log.ReadSecurity(), entry => entry.Message.Contains("InvalidName. 'two words' is no name.", StringComparison.Ordinal));
+        Assert.Empty(server.Node.Peers);
+    }
+
+    [Fact]
+    public void ProtocolThatIsTooOld_IsRefusedWithAReason()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
+        byte[] message = ControlMessageCodec.Encode(new RegisterMessage { Name = "alice", Protocol = 0 });
+        byte[] frame = new byte[ControlFrame.MaximumLength];
+        int length = new ControlFrame(ControlFrameKind.Data, 77, 1, message).Write(frame);
+        server.Node.TryPostControlFrame(server.Peer("alice").Link!, frame.AsSpan(0, length));
+        server.MarkReady();
+        _network.Settle();
+
+        Assert.Contains(server.Log.ReadSecurity(), entry => entry.Message.Contains("VersionUnsupported. The client speaks protocol 0", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Session_FullQueue_IsBrokenByWhatMustNotBeLostOnly()
+    {
+        var sent = 0;
+        var session = new ControlSession(1, new VirtualTime(), _ => sent++, _ => { });
+        for (int i = 0; i < ControlChannel.DefaultQueueLimit; i++)
+            session.Send(new LeaveMessage { Reason = LeaveReason.Other });
+        Assert.False(session.IsBroken);
+        session.Send(new NoticeMessage { Kind = NoticeKind.NameAskedFor });
+        session.Send(new IntroduceMessage { MemberId = 2 });
+        Assert.False(session.IsBroken);
+        session.Send(new LeaveMessage { Reason = LeaveReason.Other });
+        Assert.True(session.IsBroken);
+        Assert.Equal(ControlChannel.WindowSize, sent);
+    }
+
+    [Fact]
+    public void MemberThatTakesNothing_UntilItsQueueIsFull_HasToRegisterAgain_AndKnowsEverythingThen()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
+        ControlSession session = server.Peer("alice").Session!;
+        while (!session.IsBroken)
+            session.Send(new ListingMessage { Question = 99 }); // Answers to a question that nobody asked: they do nothing but take room.
+        SimulatedNode bob = _network.AddClient("bob");
+
+        Assert.True(_network.RunUntil(() => bob.IsUp && server.Peer("alice").Session is { Registered: true } next && next != session, TimeSpan.FromMinutes(1)));
+        Assert.True(_network.RunUntil(() => alice.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob" && peer.Online), TimeSpan.FromMinutes(1)));
+        Assert.True(server.Peer("alice").Online);
+    }
+
+    [Fact]
+    public void ServerThatTakesNothing_IsAskedAnew()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
+        ControlSession session = alice.Client.Server.Session!;
+        while (!session.IsBroken)
+            session.Send(new FindMessage { Subjects = [MemberSubject.Of(alice.Address)] });
+        alice.MarkReady();
+
+        Assert.True(_network.RunUntil(() => alice.IsUp && alice.Client.Server.Session is { Registered: true } next && next != session, TimeSpan.FromMinutes(1)));
+        Assert.True(server.Peer("alice").Online);
+        Assert.Equal(1, alice.Client.Reconnects);
+    }
+}
