@@ -21,11 +21,15 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
     private readonly CancellationTokenSource _stopping = new();
     private NodeState _state = state;
     private bool _changed;
+    private long _number;
     private bool _failing;
     private Task _writer = Task.CompletedTask;
 
-    /// <summary>Changes the state and has it written; any thread.</summary>
-    public void Save(Func<NodeState, NodeState> change)
+    /// <summary>Told of each write: the number of the newest change in it, and why it failed, null when it did not. On the writer's thread.</summary>
+    public Action<long, string?>? Written { get; set; }
+
+    /// <summary>Changes the state and has it written; any thread. Returns the change's number, from 1.</summary>
+    public long Save(Func<NodeState, NodeState> change)
     {
         lock (_gate)
         {
@@ -33,6 +37,7 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
             _changed = true;
             if (_writer.IsCompleted)
                 _writer = Task.Run(WriteChangesAsync);
+            return ++_number;
         }
     }
 
@@ -54,6 +59,7 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
         while (true)
         {
             NodeState next;
+            long number;
             lock (_gate)
             {
                 if (!_changed)
@@ -65,10 +71,13 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
 
                 _changed = false;
                 next = _state;
+                number = _number;
             }
 
             bool isLast = _stopping.IsCancellationRequested;
-            if (TrySave(next))
+            string? failure = TrySave(next);
+            Written?.Invoke(number, failure);
+            if (failure is null)
             {
                 pause = FirstPause;
                 continue;
@@ -83,7 +92,8 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
         }
     }
 
-    private bool TrySave(NodeState next)
+    /// <summary>Null, or why it failed.</summary>
+    private string? TrySave(NodeState next)
     {
         try
         {
@@ -91,14 +101,14 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
             if (_failing)
                 log.Information("The state is saved again");
             _failing = false;
-            return true;
+            return null;
         }
         catch (LightTunnelException exception)
         {
             if (!_failing)
                 log.Error(exception, "The state could not be saved, which is tried again until it succeeds; what has changed since then is lost at a restart");
             _failing = true;
-            return false;
+            return exception.Message;
         }
     }
 }

@@ -7,6 +7,31 @@ namespace LightTunnel.Engine;
 /// <summary>The part of a server that admits clients: who may come in, and what they get.</summary>
 internal sealed partial class ServerNode
 {
+    private readonly HeldRegistrations _held = new();
+    private string? _saveFailure;
+    private string? _otherError;
+
+    /// <summary>A save has come to an end; any thread.</summary>
+    /// <param name="number">Its number: all before it are as far.</param>
+    /// <param name="failure">Why it failed, null when it is on the disk.</param>
+    public void OnSaved(long number, string? failure) => Post(() =>
+    {
+        if (failure is null && _saveFailure is not null)
+            LastError = _otherError;
+        else if (failure is not null && _saveFailure is null)
+            _otherError = LastError;
+        _saveFailure = failure;
+        if (failure is not null)
+        {
+            LastError = $"The state cannot be saved, so that no new members are admitted: {failure}";
+            RefuseHeld(number, failure);
+        }
+        else
+        {
+            AdmitHeld(number);
+        }
+    });
+
     private void Register(Peer peer, RegisterMessage register)
     {
         ControlSession session = peer.Session!;
@@ -18,13 +43,21 @@ internal sealed partial class ServerNode
 
         if (!session.Registered && !IsOnlyOne(peer, register))
             return;
-        if (!peer.Online && _online >= _options.MaxClients)
+        if (IsFullFor(peer))
         {
-            Refuse(peer, register, new RefusedMessage { Reason = RefusalReason.ServerFull, Text = $"{_options.MaxClients} clients are online." });
+            Refuse(peer, register, Full());
             return;
         }
 
-        if (_leases.ByKey(peer.Key) is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, _leases))
+        Lease? before = _leases.ByKey(peer.Key);
+        bool isKept = _save is null || (before is not null && !_held.Contains(peer) && register.RequestedAddresses.All(before.Addresses.Contains));
+        if (!isKept && _saveFailure is { } failure)
+        {
+            Refuse(peer, register, CannotSave(failure));
+            return;
+        }
+
+        if (before is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, _leases))
         {
             Refuse(peer, register, new RefusedMessage
             {
@@ -43,6 +76,52 @@ internal sealed partial class ServerNode
             return;
         }
 
+        _leasesChanged = true;
+        if (isKept)
+            Admit(peer, register, lease);
+        else
+            _held.Add(new HeldRegistration(peer, session, register, lease, before));
+    }
+
+    private void AdmitHeld(long number)
+    {
+        foreach (HeldRegistration held in _held.Take(number))
+        {
+            // Who has begun anew meanwhile waits again; a lease that somebody else got meanwhile is nobody's promise yet.
+            if (held.Peer.Session != held.Session || _leases.ById(held.Lease.MemberId) is not { } lease || !lease.Addresses.SequenceEqual(held.Lease.Addresses))
+                continue;
+            if (IsFullFor(held.Peer))
+                Refuse(held.Peer, held.Register, Full());
+            else
+                Admit(held.Peer, held.Register, lease);
+        }
+    }
+
+    /// <summary>Nothing is promised that a restart would forget: it is as if they had not asked.</summary>
+    private void RefuseHeld(long number, string failure)
+    {
+        foreach (HeldRegistration held in _held.Take(number))
+        {
+            _leasesChanged = true;
+            if (held.Before is { } before)
+                _leases.Acquire(before.PublicKey, before.Name, before.Addresses, Time.GetUtcNow());
+            else
+                _leases.Remove(held.Lease.MemberId);
+            if (held.Peer.Session == held.Session)
+                Refuse(held.Peer, held.Register, CannotSave(failure));
+        }
+    }
+
+    private bool IsFullFor(Peer peer) => !peer.Online && _online >= _options.MaxClients;
+
+    private RefusedMessage Full() => new() { Reason = RefusalReason.ServerFull, Text = $"{_options.MaxClients} clients are online." };
+
+    private static RefusedMessage CannotSave(string failure) =>
+        new() { Reason = RefusalReason.Other, Text = $"It cannot save whom it gives an address, and admits nobody new until it can. {failure}" };
+
+    private void Admit(Peer peer, RegisterMessage register, Lease lease)
+    {
+        ControlSession session = peer.Session!;
         bool isNew = peer.MemberId == 0;
         bool isRenamed = lease.Name != register.Name;
         if (isRenamed && lease.Name != peer.Name)
@@ -55,7 +134,6 @@ internal sealed partial class ServerNode
         peer.Addresses = [.. lease.Addresses];
         peer.NetworkMtu = _mtu;
         session.Registered = true;
-        _leasesChanged = true;
         AddRoutes(peer);
         SetOnline(peer);
 

@@ -33,7 +33,7 @@ internal sealed partial class ServerNode : Node
 
     private readonly ServerOptions _options;
     private readonly Leases _leases;
-    private readonly Action<Leases>? _save;
+    private readonly Func<Leases, long>? _save;
     private readonly DirectoryTeller _directory;
     private readonly MemberTable _members = new();
     private readonly Dictionary<PublicKey, Peer> _peers = [];
@@ -55,11 +55,13 @@ internal sealed partial class ServerNode : Node
     /// <param name="identity">The server's key pair.</param>
     /// <param name="networkKey">The network's key.</param>
     /// <param name="leases">Addresses leased so far.</param>
-    /// <param name="save">Keeps changed leases; called on the control loop, must not block it.</param>
+    /// <param name="save">
+    /// Keeps changed leases; called on the control loop, must not block it. Returns a rising number, of which <see cref="OnSaved"/> is told, or 0 when they are kept already.
+    /// </param>
     /// <param name="addresses">The machine's own addresses.</param>
     /// <param name="services">What the node stands on.</param>
     public ServerNode(
-        ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, Action<Leases>? save, ILocalAddressSource addresses,
+        ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, Func<Leases, long>? save, ILocalAddressSource addresses,
         NodeServices services)
         : base(identity, networkKey, options.Cipher, services)
     {
@@ -223,7 +225,7 @@ internal sealed partial class ServerNode : Node
     protected override void OnPinged(Peer peer)
     {
         // Who was away for a while may find its place taken, which only a new registration can tell it.
-        if (peer.Session is not { Registered: true } || (!peer.Online && _online >= _options.MaxClients))
+        if (peer.Session is not { Registered: true } || IsFullFor(peer))
             SendReset(peer.Link!, 0);
         else if (!peer.Online)
             SetOnline(peer);
@@ -276,17 +278,20 @@ internal sealed partial class ServerNode : Node
                 Forget(lease, "it never used its address");
         }
 
+        if (_save is not null && (_held.IsSaveNeeded || (_leasesChanged && now >= _nextSave)))
+        {
+            _leasesChanged = false;
+            _nextSave = now + Ticks(SaveInterval);
+            long number = _save(_leases);
+            _held.OnSaving(number);
+            if (number == 0)
+                AdmitHeld(0);
+        }
+
         _directory.Tell(_hurry);
         _refusedHandshakes.Look(now);
         long nextCheck = Math.Min(_nextLeaseCheck, _nextUnusedCheck);
-        if (!_leasesChanged || _save is null)
-            return nextCheck;
-        if (now < _nextSave)
-            return _nextSave;
-        _leasesChanged = false;
-        _nextSave = now + Ticks(SaveInterval);
-        _save(_leases);
-        return nextCheck;
+        return _leasesChanged && _save is not null ? Math.Min(nextCheck, _nextSave) : nextCheck;
     }
 
     private static bool HasTraffic(Peer peer) => peer.LastTraffic != long.MinValue;

@@ -83,6 +83,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
             new RememberedAddresses(environment.Addresses, services.Log, environment.Time), services));
         if (unset is not null)
             node.Notice(unset);
+        saver.Written = node.OnSaved;
         return Publish(options, node, services, networkKey, undo).Handle;
     }
 

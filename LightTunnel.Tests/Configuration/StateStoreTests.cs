@@ -80,9 +80,11 @@ public sealed partial class StateStoreTests : IDisposable
             if (Volatile.Read(ref isFull))
                 throw new IOException("No space left on device");
         });
-        using (var saver = new StateSaver(store, ServerState(), log, time))
+        var written = new System.Collections.Concurrent.ConcurrentQueue<(long Number, string? Failure)>();
+        using (var saver = new StateSaver(store, ServerState(), log, time) { Written = (number, failure) => written.Enqueue((number, failure)) })
         {
-            saver.Save(state => state with { NetworkName = "changed" });
+            Assert.Equal(1, saver.Save(state => state));
+            Assert.Equal(2, saver.Save(state => state with { NetworkName = "changed" }));
             for (int expected = 1; expected <= 4; expected++)
             {
                 while (Volatile.Read(ref attempts) < expected)
@@ -102,6 +104,9 @@ public sealed partial class StateStoreTests : IDisposable
             Assert.Single(log.Read(0, LogLevel.Error));
             Assert.Equal("changed", store.Load(TunnelRole.Server)!.NetworkName);
         }
+
+        Assert.Equal((2L, null), written.Last());
+        Assert.All(written.SkipLast(1), each => Assert.Contains("No space left on device", each.Failure, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -88,6 +88,9 @@ internal sealed class SimulatedNetwork : IDisposable
     /// <summary>What the server saved last, to be restored by a restart.</summary>
     public (IReadOnlyList<Lease> Leases, uint NextMemberId) Saved { get; private set; } = ([], 0);
 
+    /// <summary>Where the server's state goes, in place of a disk that is as fast as none: returns the number of the save.</summary>
+    public Func<Leases, long>? Disk { get; set; }
+
     public IReadOnlyList<SimulatedNode> Nodes => _pump.Nodes;
 
     public SimulatedNode StartServer(Func<ServerOptions, ServerOptions>? change = null, params string[] addresses) =>
@@ -109,7 +112,7 @@ internal sealed class SimulatedNetwork : IDisposable
             services.Tun.Configure(options.Addresses, options.Mtu ?? TunnelOptions.DefaultMtu);
             var leases = new Leases(options.Addresses, serverName: options.Name);
             leases.Restore(Saved.Leases, Saved.NextMemberId);
-            return new ServerNode(options, Copy(_serverKey), _networkKey, leases, all => Saved = ([.. all.All], all.NextMemberId), new FakeAddresses(services), services);
+            return new ServerNode(options, Copy(_serverKey), _networkKey, leases, Save, new FakeAddresses(services), services);
         });
         Server = made;
         return made;
@@ -155,6 +158,14 @@ internal sealed class SimulatedNetwork : IDisposable
         node.Step();
         node.Node.FinishState();
         Kill(node);
+    }
+
+    private long Save(Leases leases)
+    {
+        if (Disk is { } disk)
+            return disk(leases);
+        Saved = ([.. leases.All], leases.NextMemberId);
+        return 0;
     }
 
     /// <summary>The server's state is lost, but for its key.</summary>
