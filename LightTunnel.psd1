@@ -21,6 +21,7 @@
         'Get-LtServer'
         'New-LtInvitation'
         'New-LtNetworkKey'
+        'Remove-LtPeer'
         'Set-LtPeer'
         'Start-LtServer'
         'Stop-LtServer'

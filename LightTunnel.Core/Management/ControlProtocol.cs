@@ -41,6 +41,8 @@ internal interface IControlService
 
     Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
+    Task RemovePeerAsync(string tunnel, string publicKey, CancellationToken cancellationToken);
+
     Task StopAsync(string tunnel, CancellationToken cancellationToken);
 
     Task WaitForStopAsync(string tunnel, CancellationToken cancellationToken);

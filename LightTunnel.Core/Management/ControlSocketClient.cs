@@ -208,6 +208,10 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
         AskAsync<object?>(nameof(IControlService.SetPeerPolicyAsync), [publicKey, policy], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
+    public Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken) =>
+        AskAsync<object?>(nameof(IControlService.RemovePeerAsync), [publicKey], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) =>
         UntilGoneAsync(nameof(IControlService.StopAsync), ControlSocketClient.StopTimeout, cancellationToken);
 

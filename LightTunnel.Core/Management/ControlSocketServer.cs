@@ -138,6 +138,9 @@ internal sealed class ControlSocketServer : IDisposable
         public Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.SetPeerPolicyAsync(publicKey, policy, cancellationToken)));
 
+        public Task RemovePeerAsync(string tunnel, string publicKey, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.RemovePeerAsync(publicKey, cancellationToken)));
+
         public Task StopAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.StopAsync(cancellationToken)));
 

@@ -87,6 +87,12 @@ public interface ITunnelHandle
     /// <exception cref="LightTunnelException">There is no such peer, or its path is no matter of choice.</exception>
     Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
+    /// <summary>Removes a member that is offline, whose address and name are free then; only a server can.</summary>
+    /// <param name="publicKey">The member's public key, base64.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <exception cref="LightTunnelException">There is no such member, it is online, or the tunnel is a client.</exception>
+    Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken);
+
     /// <summary>Says goodbye to the peers and takes the tunnel down; returns when interface and socket are gone. Idempotent.</summary>
     Task StopAsync(CancellationToken cancellationToken);
 

@@ -151,6 +151,21 @@ internal sealed class LocalTunnel : ITunnelHandle
     }
 
     /// <inheritdoc/>
+    public Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken) => AskAsync(
+        () =>
+        {
+            if (_tunnel.Node is not ServerNode server)
+            {
+                throw new LightTunnelException(
+                    LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server can remove members.", "Remove the member on the server.") { Target = Name };
+            }
+
+            server.Remove(Find(publicKey));
+            return true;
+        },
+        cancellationToken);
+
+    /// <inheritdoc/>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await _tunnel.StopAsync().WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -134,7 +134,12 @@ internal static class TunnelFinder
 
     private static LightTunnelException None(TunnelRole? role) => new(
         LightTunnelError.NotFound,
-        role == TunnelRole.Client ? "This machine has joined no network." : "No tunnel runs on this machine.",
+        role switch
+        {
+            TunnelRole.Client => "This machine has joined no network.",
+            TunnelRole.Server => "No server runs on this machine.",
+            _ => "No tunnel runs on this machine.",
+        },
         role == TunnelRole.Client ? "Run the command on a member of the network, or join one with Connect-LtNetwork." : "Connect-LtNetwork joins a network, Start-LtServer makes one.");
 
     private static string WordFor(TunnelRole? role) => role switch

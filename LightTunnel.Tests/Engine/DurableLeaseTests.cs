@@ -1,6 +1,6 @@
-using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
+using LightTunnel.WireGuard;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
@@ -12,6 +12,7 @@ public sealed class DurableLeaseTests : IDisposable
 
     private readonly SimulatedNetwork _network = new() { IsDirectBlocked = true };
     private readonly List<IReadOnlyList<Lease>> _saves = [];
+    private string _aliceKey = string.Empty;
 
     private ServerNode Server => (ServerNode)_network.Server.Node;
 
@@ -39,7 +40,7 @@ public sealed class DurableLeaseTests : IDisposable
     {
         SimulatedNode alice = StartWithAlice();
         _network.Stop(alice);
-        SimulatedNode again = _network.AddClient("alice", identity: WireGuard.PrivateKey.TryParse(_aliceKey, out WireGuard.PrivateKey? key) ? key : null);
+        SimulatedNode again = _network.AddClient("alice", identity: AliceKey());
         Assert.True(_network.RunUntil(() => again.IsUp, Soon));
         Assert.Equal("10.0.0.2", again.Address.ToString());
     }
@@ -76,7 +77,7 @@ public sealed class DurableLeaseTests : IDisposable
     {
         SimulatedNode alice = StartWithAlice();
         _network.Stop(alice);
-        SimulatedNode again = _network.AddClient("alice", "10.0.0.77", identity: WireGuard.PrivateKey.TryParse(_aliceKey, out WireGuard.PrivateKey? key) ? key : null);
+        SimulatedNode again = _network.AddClient("alice", "10.0.0.77", identity: AliceKey());
         Assert.True(_network.RunUntil(() => _saves[^1][0].Addresses[0].ToString() == "10.0.0.77", Soon));
         Written(_saves.Count, "No space left on device");
         Assert.True(_network.RunUntil(() => again.Client.Connected.IsFaulted, Soon));
@@ -84,12 +85,16 @@ public sealed class DurableLeaseTests : IDisposable
         Assert.Equal("10.0.0.2", _saves[^1][0].Addresses[0].ToString());
     }
 
-    private string _aliceKey = string.Empty;
+    private PrivateKey AliceKey()
+    {
+        Assert.True(PrivateKey.TryParse(_aliceKey, out PrivateKey? key));
+        return key;
+    }
 
     private SimulatedNode StartWithAlice()
     {
         _network.StartServer();
-        WireGuard.PrivateKey key = _network.NewKey();
+        PrivateKey key = _network.NewKey();
         _aliceKey = key.Reveal();
         SimulatedNode alice = _network.AddClient("alice", identity: key);
         Assert.True(_network.RunUntil(() => alice.IsUp, Soon));

@@ -100,6 +100,33 @@ public sealed class MemberLeaseTests : IDisposable
     }
 
     [Fact]
+    public void RemovedMember_WhenOffline_GivesUpNameAndAddress()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode nas = _network.AddClient("nas", "10.0.0.20");
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => nas.IsUp && alice.IsUp && alice.Node.Peers.Any(peer => peer.Name == "nas"), Soon));
+        _network.Run(TimeSpan.FromMinutes(4));
+        LightTunnelException refused = Assert.Throws<LightTunnelException>(() => ((ServerNode)server.Node).Remove(server.Peer("nas")));
+        Assert.Equal((LightTunnelError.InvalidOption, "nas"), (refused.Error, refused.Target));
+
+        _network.Stop(nas);
+        SimulatedNode early = _network.AddClient("nas", "10.0.0.20");
+        Assert.True(_network.RunUntil(() => early.Client.Connected.IsFaulted, Soon));
+        var taken = Assert.IsType<LightTunnelException>(early.Client.Connected.Exception!.InnerException);
+        Assert.Equal(LightTunnelError.AddressTaken, taken.Error);
+        Assert.Contains("Remove-LtPeer", taken.RecommendedAction, StringComparison.Ordinal);
+
+        server.Node.Post(() => ((ServerNode)server.Node).Remove(server.Peer("nas")));
+        server.MarkReady();
+        SimulatedNode reinstalled = _network.AddClient("nas", "10.0.0.20");
+        Assert.True(_network.RunUntil(() => reinstalled.IsUp, Soon));
+        Assert.Equal("nas", reinstalled.Client.MemberName);
+        Assert.Contains(server.Log.ReadSecurity(), entry => entry.Message.StartsWith("Removed: nas (10.0.0.20) with the key", StringComparison.Ordinal));
+        Assert.True(_network.RunUntil(() => alice.Node.Peers.Count(peer => peer.Name == "nas") == 1 && alice.Peer("nas").Online, Soon));
+    }
+
+    [Fact]
     public void KeysMadeUpByTheHundred_FromOneSource_LeaveRoomForOthers()
     {
         SimulatedNode server = _network.StartServer();

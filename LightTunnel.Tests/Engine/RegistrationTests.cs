@@ -46,7 +46,7 @@ public sealed class RegistrationTests : IDisposable
     [Fact]
     public void Session_FullQueue_IsBrokenByWhatMustNotBeLostOnly()
     {
-        var sent = 0;
+        int sent = 0;
         var session = new ControlSession(1, new VirtualTime(), _ => sent++, _ => { });
         for (int i = 0; i < ControlChannel.DefaultQueueLimit; i++)
             session.Send(new LeaveMessage { Reason = LeaveReason.Other });

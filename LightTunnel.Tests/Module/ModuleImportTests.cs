@@ -14,7 +14,8 @@ public sealed class ModuleImportTests
     private static readonly string[] Expected =
     [
         "Connect-LtNetwork", "Disconnect-LtNetwork", "Get-LtLog", "Get-LtNetwork", "Get-LtPeer", "Get-LtRoute", "Get-LtServer",
-        "New-LtInvitation", "New-LtNetworkKey", "Set-LtPeer", "Start-LtServer", "Stop-LtServer", "Test-LtConfiguration", "Test-LtNetwork", "Test-LtP2P", "Watch-LtRoute",
+        "New-LtInvitation", "New-LtNetworkKey", "Remove-LtPeer", "Set-LtPeer", "Start-LtServer", "Stop-LtServer", "Test-LtConfiguration", "Test-LtNetwork", "Test-LtP2P",
+        "Watch-LtRoute",
     ];
 
     [Fact]
