@@ -176,7 +176,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (TraversalOf(peer) is not { } traversal)
             return;
         long now = Time.GetTimestamp();
-        var candidates = CandidateList.Create(introduction.Reachability.Candidates.Where(candidate => IsElsewhere(candidate.Endpoint)));
+        var candidates = CandidateList.Create(
+            introduction.Reachability.Candidates.Where(candidate => IsElsewhere(candidate.Endpoint) && !Own.IsTunnelled(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(peer, candidates);
         Begin(traversal, now + Time.Ticks(introduction.Delay), now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
@@ -235,7 +236,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         ProbeOutcome outcome = traversal.OnDatagram(datagram, from, now, answer, out UdpEndpoint seenFrom, out bool changed);
         if (outcome == ProbeOutcome.Rejected)
             return;
-        if (outcome == ProbeOutcome.Answered)
+        if (outcome == ProbeOutcome.Answered && !IsTunnelled(from))
             _host.SendTo(Weighed(traversal, from), answer, traversal.IsVouched(from.Endpoint));
         if (!from.IsRelayed && from.Socket == 0)
             LookAtNat(from.Endpoint, seenFrom, outcome);
@@ -411,11 +412,16 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         traversal.Seal(probe, datagram);
         if (_sentTo.Count < MaximumSentTo)
             _sentTo.Add(probe.Path.Endpoint.MappedAddress);
-        _host.SendTo(Weighed(traversal, probe.Path), datagram, traversal.IsVouched(probe.Path.Endpoint));
+        // What is not asked is not proven, and not used.
+        if (!IsTunnelled(probe.Path))
+            _host.SendTo(Weighed(traversal, probe.Path), datagram, traversal.IsVouched(probe.Path.Endpoint));
     }
 
     /// <summary>The path as one to whom may not exist, unless it is known better.</summary>
     private static PathAddress Weighed(PeerTraversal traversal, in PathAddress path) => path with { IsUnproven = !path.IsRelayed && !traversal.IsPathProven(path) };
+
+    /// <summary>The tunnel never carries itself: neither what it carries, as another overlay, nor what may be such is a path.</summary>
+    private bool IsTunnelled(in PathAddress path) => !path.IsRelayed && Own.IsTunnelled(path.Endpoint);
 
     /// <summary>Ports are guessed for few members at once; those that data waits for go first.</summary>
     private bool MayGuess(Peer peer, long now)

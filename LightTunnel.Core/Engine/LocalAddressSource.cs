@@ -2,6 +2,7 @@ using System.Net.NetworkInformation;
 using LightTunnel.Diagnostics;
 using LightTunnel.Packets;
 using LightTunnel.Traversal;
+using LightTunnel.Tun;
 
 namespace LightTunnel.Engine;
 
@@ -10,6 +11,12 @@ internal interface ILocalAddressSource
 {
     /// <summary>Every address of every interface, now.</summary>
     IReadOnlyList<LocalAddressInfo> Read();
+
+    /// <summary>The interface that packets to an address leave by; 0 when it is not known.</summary>
+    int InterfaceTowards(TunnelAddress destination) => 0;
+
+    /// <summary>True when an interface is a tunnel, this one's own or another; false when it is not known.</summary>
+    bool IsTunnel(int index) => false;
 
     /// <summary>Calls back, on any thread, after addresses have changed, until the result is disposed.</summary>
     IDisposable Watch(Action changed);
@@ -22,18 +29,35 @@ internal sealed class SystemLocalAddresses : ILocalAddressSource
     public IReadOnlyList<LocalAddressInfo> Read()
     {
         var addresses = new List<LocalAddressInfo>();
+        Dictionary<string, (int Index, InterfaceKind Kind)> links = ReadKinds();
         foreach (NetworkInterface each in NetworkInterface.GetAllNetworkInterfaces())
         {
+            (int index, InterfaceKind kind) = links.GetValueOrDefault(each.Name);
             LocalAddressFlags flags = LocalAddressFlags.None;
             if (each.NetworkInterfaceType == NetworkInterfaceType.Loopback)
                 flags |= LocalAddressFlags.Loopback;
             if (each.OperationalStatus == OperationalStatus.Down)
                 flags |= LocalAddressFlags.Down;
             foreach (UnicastIPAddressInformation address in each.GetIPProperties().UnicastAddresses)
-                addresses.Add(new LocalAddressInfo(each.Name, TunnelAddress.FromIPAddress(address.Address), flags, address.PrefixLength));
+                addresses.Add(new LocalAddressInfo(each.Name, TunnelAddress.FromIPAddress(address.Address), flags, address.PrefixLength, kind, index));
         }
 
         return addresses;
+    }
+
+    /// <inheritdoc/>
+    public int InterfaceTowards(TunnelAddress destination) => InterfaceKinds.Towards(destination);
+
+    /// <inheritdoc/>
+    public bool IsTunnel(int index) => ReadKinds().Values.Any(link => link.Index == index && link.Kind == InterfaceKind.Tunnel);
+
+    private static Dictionary<string, (int Index, InterfaceKind Kind)> ReadKinds()
+    {
+        if (OperatingSystem.IsLinux())
+            return InterfaceKinds.ReadLinux().ToDictionary(link => link.Value.Name, link => (link.Key, link.Value.Kind));
+        return NetworkInterface.GetAllNetworkInterfaces()
+            .DistinctBy(each => each.Name)
+            .ToDictionary(each => each.Name, each => (LocalAddresses.IndexOf(each), InterfaceKinds.OfWindows(each)));
     }
 
     /// <inheritdoc/>
@@ -80,6 +104,26 @@ internal sealed class RememberedAddresses(ILocalAddressSource source, TunnelLog 
             else
                 _runLater?.Invoke();
             return _last;
+        }
+    }
+
+    /// <inheritdoc/>
+    public int InterfaceTowards(TunnelAddress destination) => Ask(() => source.InterfaceTowards(destination)) ?? 0;
+
+    /// <inheritdoc/>
+    public bool IsTunnel(int index) => Ask(() => source.IsTunnel(index)) ?? false;
+
+    /// <summary>What is not to be had is not known: the next question will show it.</summary>
+    private static T? Ask<T>(Func<T> question)
+        where T : struct
+    {
+        try
+        {
+            return question();
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            return null;
         }
     }
 

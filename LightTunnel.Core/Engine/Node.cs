@@ -88,6 +88,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
     protected Node(PrivateKey identity, PresharedKey networkKey, CipherPolicy cipher, NodeServices services)
     {
         Services = services;
+        OuterPort = services.Transport.LocalPort;
         NetworkKey = networkKey;
         PreferredSuite = cipher == CipherPolicy.Auto && services.HasAesInstructions ? CipherSuite.Aegis256 : CipherSuite.WireGuard;
         _inbox = new Inbox(InboxCapacity, Wake);
@@ -137,6 +138,9 @@ internal abstract partial class Node : ILinkHost, IDisposable
         get => _memberId;
         protected set => _memberId = value;
     }
+
+    /// <summary>The UDP port of this node's datagrams outside.</summary>
+    public int OuterPort { get; }
 
     /// <summary>Longest inner packet that the network carries, bytes; data threads make their buffers large enough for it.</summary>
     public int LongestPacket
@@ -277,6 +281,16 @@ internal abstract partial class Node : ILinkHost, IDisposable
     {
         if (_ownDestinationLimiter.TryTake(Time.GetTimestamp()))
             Log.PacketForServerItself(destination.ToIPAddress());
+    }
+
+    /// <summary>The system routes what this node sends into its own tunnel; any thread.</summary>
+    public void NoteOwnDatagram(TunnelAddress destination)
+    {
+        if (!_ownDestinationLimiter.TryTake(Time.GetTimestamp()))
+            return;
+        Log.Warning(
+            "The system routes this tunnel's own datagrams to {Destination} into the tunnel: they are dropped. A route or another overlay leads there",
+            destination.ToIPAddress());
     }
 
     /// <summary>True when datagrams from the endpoint may carry a relay header for this node; any thread.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
@@ -76,6 +77,8 @@ internal sealed class OutboundPath(Node node)
             DropUnrouted(packet, info, table, replies);
         else if (!table.IsOwn(info.Source))
             Counters.Drop(DropReason.WrongSource);
+        else if (IsOwnDatagram(packet, info))
+            DropOwnDatagram(info);
         else if (!peer.Online)
             Refuse(DropReason.PeerOffline, packet, info, replies);
         else if (IsTooBig(segments.Count == 0 ? info.TotalLength : segments.LongestSegment, info, peer, out int mtu))
@@ -83,6 +86,17 @@ internal sealed class OutboundPath(Node node)
         else
             return peer;
         return null;
+    }
+
+    /// <summary>True for what this node's own socket sent: nobody else on this machine has its port.</summary>
+    private bool IsOwnDatagram(ReadOnlySpan<byte> packet, in IpPacketInfo info) =>
+        info.Protocol == IpPacket.ProtocolUdp && info.FragmentOffset == 0 && packet.Length >= info.HeaderLength + sizeof(ushort)
+        && BinaryPrimitives.ReadUInt16BigEndian(packet[info.HeaderLength..]) == node.OuterPort;
+
+    private void DropOwnDatagram(in IpPacketInfo info)
+    {
+        Counters.Drop(DropReason.OwnDatagram);
+        node.NoteOwnDatagram(info.Destination);
     }
 
     /// <summary>

@@ -43,6 +43,7 @@ internal sealed class OwnReachability : IDisposable
 
     private readonly ClientOptions _options;
     private readonly ILocalAddressSource _addresses;
+    private readonly OuterWays _ways;
     private readonly NodeServices _services;
     private readonly IReachabilityHost _host;
     private readonly NatBehaviourDetector _detector;
@@ -71,6 +72,7 @@ internal sealed class OwnReachability : IDisposable
     {
         _options = options;
         _addresses = addresses;
+        _ways = new OuterWays(addresses, services.Time);
         _services = services;
         _host = host;
         _detector = new NatBehaviourDetector(services.Time, services.Jitter);
@@ -98,12 +100,16 @@ internal sealed class OwnReachability : IDisposable
 
     private TimeProvider Time => _services.Time;
 
+    /// <summary>True when what is sent there would leave by a tunnel, which this one may carry in turn.</summary>
+    public bool IsTunnelled(in UdpEndpoint endpoint) => _ways.IsTunnelled(endpoint);
+
     /// <summary>The server has admitted this node, and says where it sees it and from where else it can look.</summary>
     public void OnRegistered(RegisteredMessage registered, in UdpEndpoint server, IReadOnlyList<IpPrefix> tunnel)
     {
         long now = Time.GetTimestamp();
         _server?.OwnMemberId = registered.MemberId;
         _tunnel = tunnel;
+        _ways.Server = server;
         _told = null;
         bool isElsewhere = !_isRegistered || registered.ObservedEndpoint != PublicEndpoint;
         _isRegistered = true;
@@ -121,6 +127,7 @@ internal sealed class OwnReachability : IDisposable
         CandidateList before = Candidates;
         if (!_isRegistered)
             return false;
+        _ways.Forget();
         Gather();
         if (!isCertain && Candidates.EqualsButPredictions(before))
         {
@@ -344,7 +351,7 @@ internal sealed class OwnReachability : IDisposable
         _wantPrediction.Clear();
     }
 
-    private IReadOnlyList<Candidate> Hosts() => HostCandidates.Filter(_addresses.Read(), (ushort)_services.Transport.LocalPort, _tunnel);
+    private IReadOnlyList<Candidate> Hosts() => HostCandidates.Filter(_addresses.Read(), (ushort)_services.Transport.LocalPort, _tunnel, _ways.Uplink);
 
     /// <summary>Puts together what is known, and tells the server what is new.</summary>
     private void Gather()

@@ -15,6 +15,9 @@ internal enum DropReason
     /// <summary>Read from the TUN device, though it is for this node itself.</summary>
     OwnDestination,
 
+    /// <summary>Read from the TUN device, though this node itself had sent it to another one's endpoint: the tunnel would carry itself.</summary>
+    OwnDatagram,
+
     /// <summary>Multicast and broadcast are not carried.</summary>
     Multicast,
 

@@ -1,7 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
-using LightTunnel.Traversal;
 using LightTunnel.Tun;
 
 namespace LightTunnel.Engine;
@@ -20,7 +19,7 @@ internal sealed record TunnelEnvironment(
     /// <summary>This machine.</summary>
     public static TunnelEnvironment System { get; } = new(
         TimeProvider.System, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
-        log => new SystemPortMapper(new SystemGatewayFinder(HostCandidates.IsOverlay), TimeProvider.System, log));
+        log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.IsTunnel), TimeProvider.System, log));
 }
 
 /// <summary>

@@ -18,8 +18,8 @@ internal interface IGatewayFinder
 }
 
 /// <summary>Finds the next hop of the system's default route.</summary>
-/// <param name="isOverlay">True for names of interfaces that lead into a tunnel: a router behind one is of no use.</param>
-internal sealed class SystemGatewayFinder(Func<string, bool> isOverlay) : IGatewayFinder
+/// <param name="isTunnel">True for interfaces that lead into a tunnel: a router behind one is asked only where there is no other.</param>
+internal sealed class SystemGatewayFinder(Func<NetworkInterface, bool> isTunnel) : IGatewayFinder
 {
     // Nothing is sent there: the address that is set aside for "the nearest PCP server" (RFC 7723) asks for the default route like any other.
     private static readonly IPEndPoint Somewhere = new(new IPAddress([192, 0, 0, 9]), 5351);
@@ -31,13 +31,14 @@ internal sealed class SystemGatewayFinder(Func<string, bool> isOverlay) : IGatew
         {
             IPAddress? preferred = AddressTowardsInternet();
             return NetworkInterface.GetAllNetworkInterfaces()
-                .Where(each => each.OperationalStatus != OperationalStatus.Down && each.NetworkInterfaceType != NetworkInterfaceType.Loopback && !isOverlay(each.Name))
-                .Select(each => GatewayOf(each.GetIPProperties(), preferred))
-                .OfType<Gateway>()
-                .OrderBy(gateway => gateway.LocalAddress.Equals(preferred) ? 0 : 1)
-                .FirstOrDefault();
+                .Where(each => each.OperationalStatus != OperationalStatus.Down && each.NetworkInterfaceType != NetworkInterfaceType.Loopback)
+                .Select(each => (Gateway: GatewayOf(each.GetIPProperties(), preferred), IsTunnel: isTunnel(each)))
+                .Where(each => each.Gateway is not null)
+                .OrderBy(each => each.IsTunnel)
+                .ThenBy(each => each.Gateway!.LocalAddress.Equals(preferred) ? 0 : 1)
+                .FirstOrDefault().Gateway;
         }
-        catch (NetworkInformationException)
+        catch (Exception exception) when (exception is NetworkInformationException or IOException)
         {
             return null;
         }

@@ -1,5 +1,6 @@
 using LightTunnel.Packets;
 using LightTunnel.Transport;
+using LightTunnel.Tun;
 
 namespace LightTunnel.Traversal;
 
@@ -28,32 +29,34 @@ internal enum LocalAddressFlags
 /// <param name="Address">The address.</param>
 /// <param name="Flags">What is special about it.</param>
 /// <param name="PrefixLength">How long its network's prefix is; 0 when that is unknown.</param>
+/// <param name="Kind">What the interface is.</param>
+/// <param name="Interface">The interface's index, 0 when it is not known.</param>
 internal readonly record struct LocalAddressInfo(
-    string InterfaceName, TunnelAddress Address, LocalAddressFlags Flags = LocalAddressFlags.None, int PrefixLength = 0);
+    string InterfaceName, TunnelAddress Address, LocalAddressFlags Flags = LocalAddressFlags.None, int PrefixLength = 0,
+    InterfaceKind Kind = InterfaceKind.Ordinary, int Interface = 0);
 
 /// <summary>Which of a machine's addresses another member may be told.</summary>
 internal static class HostCandidates
 {
-    /// <summary>How overlays name their interfaces: a tunnel inside a tunnel would be the result.</summary>
-    private static readonly string[] OverlayPrefixes = ["wg", "tailscale", "lt", "tun", "tap", "zt", "nebula", "utun", "ham", "edge", "n2n", "LightTunnel", "WireGuard", "Tailscale", "ZeroTier", "OpenVPN"];
-
-    /// <summary>Bridges of containers and virtual machines: reachable for what runs on this machine, so last.</summary>
+    /// <summary>Bridges of containers and virtual machines, where the system does not tell: reachable for what runs on this machine, so last.</summary>
     private static readonly string[] InnerPrefixes = ["docker", "br-", "virbr", "veth", "cni", "flannel", "podman", "lxc", "lxd", "vEthernet", "vmnet", "vboxnet"];
 
     /// <summary>
     /// The usable addresses with the node's port: neither loopback, unspecified, multicast, link-local, tentative nor deprecated, not on an
-    /// interface that is down or of an overlay, not in one of the excluded prefixes (the tunnel's own). Addresses of containers' bridges come last.
+    /// interface that is down, not in one of the excluded prefixes (the tunnel's own). Private addresses of tunnels are left out, as a tunnel inside
+    /// a tunnel would be the result; one by which the server is reached is as good as a network. Addresses of containers' bridges come last.
     /// </summary>
     /// <param name="addresses">All addresses of the machine.</param>
     /// <param name="port">The UDP port that the node listens on.</param>
     /// <param name="exclude">The prefixes of the tunnel.</param>
-    public static IReadOnlyList<Candidate> Filter(IReadOnlyList<LocalAddressInfo> addresses, ushort port, IReadOnlyList<IpPrefix> exclude)
+    /// <param name="uplink">The interface that packets to the server leave by, 0 when it is not known.</param>
+    public static IReadOnlyList<Candidate> Filter(IReadOnlyList<LocalAddressInfo> addresses, ushort port, IReadOnlyList<IpPrefix> exclude, int uplink = 0)
     {
         return
         [
             .. addresses
-                .Where(address => IsUsable(address, port, exclude))
-                .OrderBy(address => StartsWithAny(address.InterfaceName, InnerPrefixes))
+                .Where(address => IsUsable(address, port, exclude, uplink))
+                .OrderBy(address => address.Kind == InterfaceKind.Inner || StartsWithAny(address.InterfaceName, InnerPrefixes))
                 .Select(address => new Candidate(CandidateKind.Host, EndpointOf(address, port)))
                 .Distinct(),
         ];
@@ -69,19 +72,19 @@ internal static class HostCandidates
             .Distinct(),
     ];
 
-    /// <summary>True for the interface of another tunnel, as far as its name tells.</summary>
-    public static bool IsOverlay(string interfaceName) => StartsWithAny(interfaceName, OverlayPrefixes);
-
-    private static bool IsUsable(LocalAddressInfo info, ushort port, IReadOnlyList<IpPrefix> exclude)
+    private static bool IsUsable(LocalAddressInfo info, ushort port, IReadOnlyList<IpPrefix> exclude, int uplink)
     {
-        // Interfaces of several overlays can have any name a person gave; their addresses are then still no worse than useless.
         return info.Flags == LocalAddressFlags.None
-            && !IsOverlay(info.InterfaceName)
+            && (info.Kind != InterfaceKind.Tunnel || (uplink != 0 && info.Interface == uplink) || IsPublic(info.Address))
             && Candidate.IsUsable(EndpointOf(info, port))
             && !info.Address.ToIPAddress().Equals(System.Net.IPAddress.IPv6Loopback)
             && !(info.Address.IsIPv4 && (uint)(info.Address.Bits >> 120) == 127)
             && !exclude.Any(prefix => prefix.Contains(info.Address));
     }
+
+    /// <summary>Who has a public address by a tunnel is reached there by everybody; overlays like to use the providers' shared ones (RFC 6598).</summary>
+    private static bool IsPublic(TunnelAddress address) =>
+        new UdpEndpoint(address.ToIPAddress(), 1) is { IsLocal: false } && !(address.IsIPv4 && (uint)(address.Bits >> 96) >> 22 == 0x6440_0000 >> 22);
 
     private static UdpEndpoint EndpointOf(LocalAddressInfo info, ushort port) => new(info.Address.ToIPAddress(), port);
 

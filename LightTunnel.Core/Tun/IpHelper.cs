@@ -112,6 +112,15 @@ internal sealed unsafe partial class IpHelper : IIpHelper
         return SetIpInterfaceEntry(&row);
     }
 
+    /// <summary>The interface that packets to the address leave by; 0 when there is no route.</summary>
+    public static int FindInterface(TunnelAddress destination)
+    {
+        // As a sockaddr: SOCKADDR_INET begins like sockaddr_in and sockaddr_in6.
+        var address = SocketAddressInet.From(destination);
+        uint index;
+        return GetBestInterfaceEx(&address, &index) == 0 ? (int)index : 0;
+    }
+
     /// <inheritdoc/>
     public IReadOnlyList<LocalAddress> GetOtherAddresses(int exceptInterface) => LocalAddresses.All(exceptInterface);
 
@@ -138,6 +147,9 @@ internal sealed unsafe partial class IpHelper : IIpHelper
 
     [LibraryImport(Library)]
     private static partial int ConvertInterfaceLuidToIndex(ulong* luid, uint* index);
+
+    [LibraryImport(Library)]
+    private static partial int GetBestInterfaceEx(SocketAddressInet* destination, uint* index);
 
     [LibraryImport(Library)]
     private static partial int GetUnicastIpAddressTable(ushort family, void** table);

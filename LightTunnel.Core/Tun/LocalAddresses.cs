@@ -88,7 +88,8 @@ internal static class LocalAddresses
         return result;
     }
 
-    private static int IndexOf(NetworkInterface one)
+    /// <summary>The interface's index, -1 when it has none.</summary>
+    internal static int IndexOf(NetworkInterface one)
     {
         try
         {

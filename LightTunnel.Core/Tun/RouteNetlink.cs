@@ -21,7 +21,10 @@ internal sealed unsafe class RouteNetlink : IDisposable
     private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_DELROUTE = 25,
         RTM_GETROUTE = 26;
     private const ushort NLM_F_REQUEST = 1, NLM_F_ACK = 4, NLM_F_REPLACE = 0x100, NLM_F_CREATE = 0x400, NLM_F_DUMP = 0x300;
-    private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_AF_SPEC = 26, IFLA_GSO_MAX_SIZE = 41, IFLA_INET6_ADDR_GEN_MODE = 8;
+    private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_LINKINFO = 18, IFLA_AF_SPEC = 26, IFLA_LINK_NETNSID = 37,
+        IFLA_GSO_MAX_SIZE = 41, IFLA_INET6_ADDR_GEN_MODE = 8;
+    private const ushort IFLA_INFO_KIND = 1, IFLA_INFO_DATA = 2, IFLA_TUN_TYPE = 3, IFLA_TUN_VNET_HDR = 5;
+    private const byte IFF_TAP = 2;
     private const ushort IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8;
     private const ushort RTA_DST = 1, RTA_OIF = 4, RTA_PRIORITY = 6;
     private const byte RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1, RTN_LOCAL = 2;
@@ -68,6 +71,20 @@ internal sealed unsafe class RouteNetlink : IDisposable
         {
             if (type == RTM_NEWLINK && TryReadLink(body, out int index, out string? name))
                 result[index] = name;
+        });
+        return error == 0 ? result : throw new IOException($"netlink: {LibC.Describe(error)}");
+    }
+
+    /// <summary>What all interfaces are.</summary>
+    public IReadOnlyList<LinkDetails> GetLinks()
+    {
+        var result = new List<LinkDetails>();
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_GETLINK, NLM_F_REQUEST | NLM_F_DUMP, ++_sequence);
+        request.Append(default(LinkHeader));
+        int error = Exchange(request.Finish(), (type, body) =>
+        {
+            if (type == RTM_NEWLINK && TryReadDetails(body, out LinkDetails link))
+                result.Add(link);
         });
         return error == 0 ? result : throw new IOException($"netlink: {LibC.Describe(error)}");
     }
@@ -119,15 +136,38 @@ internal sealed unsafe class RouteNetlink : IDisposable
     /// <summary>True when packets to the address are delivered to this machine.</summary>
     public bool IsDelivered(TunnelAddress address)
     {
+        bool isLocal = false;
+        AskRoute(address, (type, body) =>
+            isLocal |= type == RTM_NEWROUTE && MemoryMarshal.TryRead(body, out RouteHeader route) && route.Type == RTN_LOCAL);
+        return isLocal;
+    }
+
+    /// <summary>The interface that packets to the address leave by; 0 when there is no route.</summary>
+    public int FindInterface(TunnelAddress address)
+    {
+        int index = 0;
+        AskRoute(address, (type, body) =>
+        {
+            if (type != RTM_NEWROUTE || body.Length < Marshal.SizeOf<RouteHeader>())
+                return;
+            var attributes = new NetlinkAttributes(body[Marshal.SizeOf<RouteHeader>()..]);
+            while (attributes.MoveNext())
+            {
+                if (attributes.Type == RTA_OIF && attributes.Value.Length == sizeof(int))
+                    index = MemoryMarshal.Read<int>(attributes.Value);
+            }
+        });
+        return index;
+    }
+
+    private void AskRoute(TunnelAddress address, MessageHandler handler)
+    {
         Span<byte> bytes = stackalloc byte[16];
         bytes = bytes[..address.WriteTo(bytes)];
         var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_GETROUTE, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
         request.Append(new RouteHeader { Family = FamilyOf(address), DestinationLength = (byte)address.BitLength });
         request.Attribute(RTA_DST, bytes);
-        bool isLocal = false;
-        Exchange(request.Finish(), (type, body) =>
-            isLocal |= type == RTM_NEWROUTE && MemoryMarshal.TryRead(body, out RouteHeader route) && route.Type == RTN_LOCAL);
-        return isLocal;
+        Exchange(request.Finish(), handler);
     }
 
     /// <summary>
@@ -181,6 +221,54 @@ internal sealed unsafe class RouteNetlink : IDisposable
         }
 
         return name.Length > 0;
+    }
+
+    /// <summary>Reads the body of an RTM_NEWLINK; false for malformed bytes.</summary>
+    internal static bool TryReadDetails(ReadOnlySpan<byte> body, out LinkDetails link)
+    {
+        link = default;
+        if (!TryReadLink(body, out int index, out string name))
+            return false;
+        (string? kind, int lower, int master, bool isElsewhere, bool isMachine) = (null, 0, 0, false, false);
+        var attributes = new NetlinkAttributes(body[Marshal.SizeOf<LinkHeader>()..]);
+        while (attributes.MoveNext())
+        {
+            if (attributes.Type == IFLA_LINK && attributes.Value.Length == sizeof(int))
+                lower = MemoryMarshal.Read<int>(attributes.Value);
+            else if (attributes.Type == IFLA_MASTER && attributes.Value.Length == sizeof(int))
+                master = MemoryMarshal.Read<int>(attributes.Value);
+            else if (attributes.Type == IFLA_LINK_NETNSID)
+                isElsewhere = true;
+            else if (attributes.Type == IFLA_LINKINFO)
+                ReadInfo(attributes.Value, out kind, out isMachine);
+        }
+
+        link = new LinkDetails(index, name, kind, isElsewhere ? 0 : lower, master, isMachine);
+        return true;
+    }
+
+    private static void ReadInfo(ReadOnlySpan<byte> info, out string? kind, out bool isMachine)
+    {
+        kind = null;
+        ReadOnlySpan<byte> data = [];
+        var attributes = new NetlinkAttributes(info);
+        while (attributes.MoveNext())
+        {
+            if (attributes.Type == IFLA_INFO_KIND)
+                kind = attributes.Text;
+            else if (attributes.Type == IFLA_INFO_DATA)
+                data = attributes.Value;
+        }
+
+        (bool isTap, bool hasHeader) = (false, false);
+        attributes = new NetlinkAttributes(kind == "tun" ? data : []);
+        while (attributes.MoveNext())
+        {
+            isTap |= attributes.Type == IFLA_TUN_TYPE && attributes.Value is [IFF_TAP];
+            hasHeader |= attributes.Type == IFLA_TUN_VNET_HDR && attributes.Value is [1];
+        }
+
+        isMachine = isTap && hasHeader;
     }
 
     private int ChangeLink(int interfaceIndex, ushort attribute, uint value)

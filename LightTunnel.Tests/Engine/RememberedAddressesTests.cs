@@ -44,6 +44,14 @@ public sealed class RememberedAddressesTests : IDisposable
     }
 
     [Fact]
+    public void Route_ThatCannotBeAsked_IsNotKnown()
+    {
+        Assert.Equal((7, true), (_addresses.InterfaceTowards(default), _addresses.IsTunnel(7)));
+        _source.Failure = new IOException("Too many open files");
+        Assert.Equal((0, false), (_addresses.InterfaceTowards(default), _addresses.IsTunnel(7)));
+    }
+
+    [Fact]
     public void Watch_ThatFails_IsTriedAgain_AndEndsWithItsResult()
     {
         _source.Failure = new IOException("Too many open files");
@@ -74,6 +82,10 @@ public sealed class RememberedAddressesTests : IDisposable
         public IReadOnlyList<LocalAddressInfo> Read() => Failure is null
             ? [new LocalAddressInfo("eth0", TunnelAddress.FromIPAddress(System.Net.IPAddress.Loopback), LocalAddressFlags.None)]
             : throw Failure;
+
+        public int InterfaceTowards(TunnelAddress destination) => Failure is null ? 7 : throw Failure;
+
+        public bool IsTunnel(int index) => Failure is null ? index == 7 : throw Failure;
 
         public IDisposable Watch(Action changed)
         {

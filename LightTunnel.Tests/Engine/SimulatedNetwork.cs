@@ -393,6 +393,15 @@ internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
     /// <summary>An address besides the host's own, or null.</summary>
     public IPAddress? Another { get; set; }
 
+    /// <summary>Destinations that the system routes into another overlay's interface.</summary>
+    public List<IPAddress> Tunnelled { get; } = [];
+
+    /// <inheritdoc/>
+    public int InterfaceTowards(TunnelAddress destination) => Tunnelled.Contains(destination.ToIPAddress()) ? 2 : 1;
+
+    /// <inheritdoc/>
+    public bool IsTunnel(int index) => index == 2;
+
     /// <summary>What a node does when it is told of a change.</summary>
     public Action Changed { get; private set; } = () => { };
 

@@ -3,6 +3,7 @@ using FsCheck.Xunit;
 using LightTunnel.Packets;
 using LightTunnel.Traversal;
 using LightTunnel.Transport;
+using LightTunnel.Tun;
 using Xunit;
 
 namespace LightTunnel.Tests.Traversal;
@@ -33,17 +34,18 @@ public sealed class CandidateTests
             Address("eth2", "224.0.0.1"),
             Address("eth2", "0.0.0.0"),
             Address("eth2", "10.9.0.5"),
-            Address("wg0", "10.1.0.1"),
-            Address("tailscale0", "100.64.0.1"),
-            Address("lt0", "10.2.0.1"),
-            Address("tun3", "10.3.0.1"),
-            Address("ztabc", "10.4.0.1"),
-            Address("ppp0", "198.51.100.8"),
+            Address("ppp0", "192.0.2.8"),
+            Address("lte0", "100.70.1.2"),
+            Address("corp0", "10.1.0.1") with { Kind = InterfaceKind.Tunnel, Interface = 7 },
+            Address("corp1", "100.64.0.1") with { Kind = InterfaceKind.Tunnel, Interface = 8 },
+            Address("vx0", "10.3.0.1") with { Kind = InterfaceKind.Tunnel, Interface = 9 },
+            Address("rented", "192.0.2.77") with { Kind = InterfaceKind.Tunnel, Interface = 10 },
+            Address("machines", "192.168.122.1") with { Kind = InterfaceKind.Inner },
         ];
         Assert.True(IpPrefix.TryParse("10.9.0.0/24", out IpPrefix own));
-        IReadOnlyList<Candidate> found = HostCandidates.Filter(all, 9000, [own]);
+        IReadOnlyList<Candidate> found = HostCandidates.Filter(all, 9000, [own], uplink: 7);
         Assert.Equal(
-            ["192.168.1.10:9000", "[2001:db8::10]:9000", "198.51.100.8:9000", "172.17.0.1:9000"],
+            ["192.168.1.10:9000", "[2001:db8::10]:9000", "192.0.2.8:9000", "100.70.1.2:9000", "10.1.0.1:9000", "192.0.2.77:9000", "172.17.0.1:9000", "192.168.122.1:9000"],
             found.Select(candidate => candidate.Endpoint.ToString()));
         Assert.All(found, candidate => Assert.Equal(CandidateKind.Host, candidate.Kind));
     }
