@@ -250,6 +250,7 @@ internal sealed class LocalTunnel : ITunnelHandle
         return new TunnelStatus
         {
             Name = Name,
+            NetworkName = client is null ? Name : client.NetworkName,
             Role = Role,
             State = _tunnel.IsStopping ? TunnelState.Stopping : _tunnel.Node.State,
             Addresses = [.. _tunnel.Node.Forwarding.OwnAddresses.Select(address => address.ToString())],

@@ -12,6 +12,9 @@ public sealed record TunnelStatus
     /// <summary>The tunnel's name on this machine.</summary>
     public required string Name { get; init; }
 
+    /// <summary>The network's name, which its server gave it; null until a client is registered.</summary>
+    public string? NetworkName { get; init; }
+
     /// <summary>Server or client.</summary>
     public required TunnelRole Role { get; init; }
 

@@ -5,6 +5,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Formats.Cbor;
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text;
 using LightTunnel.Diagnostics;
 using LightTunnel.Packets;
 using LightTunnel.WireGuard;
@@ -66,7 +67,10 @@ internal sealed record Invitation
         return text;
     }
 
-    /// <summary>Reads an invitation; line breaks, spaces and quotes that mail programs and shells add do not matter.</summary>
+    /// <summary>
+    /// Reads an invitation; line breaks, spaces, quotes and marks of quotation that mail programs and shells add do not matter, nor do lines of comment,
+    /// which begin with "#".
+    /// </summary>
     /// <param name="text">What was received.</param>
     /// <param name="now">The current time, for the expiry.</param>
     /// <param name="invitation">The invitation when true.</param>
@@ -140,7 +144,9 @@ internal sealed record Invitation
             return "The invitation is empty.";
         if (text.Length > MaximumTextLength)
             return "The text is too long to be an invitation.";
-        string line = string.Concat(text.Where(c => !char.IsWhiteSpace(c) && !IsInvisible(c))).Trim('"', '\'', '<', '>', '`');
+        string line = OneLine(text);
+        if (line.Length == 0)
+            return "The invitation is empty.";
         int colon = line.IndexOf(':', StringComparison.Ordinal);
         if (!line.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) || colon < 0)
         {
@@ -171,6 +177,20 @@ internal sealed record Invitation
             problem = "The invitation is mistyped: its last character is wrong.";
         CryptographicOperations.ZeroMemory(bytes);
         return problem;
+    }
+
+    /// <summary>All lines but comments, without what was added.</summary>
+    private static string OneLine(string text)
+    {
+        var result = new StringBuilder(text.Length);
+        foreach (string each in text.Split('\n', '\r'))
+        {
+            string line = string.Concat(each.Where(character => !char.IsWhiteSpace(character) && !IsInvisible(character))).TrimStart('>');
+            if (!line.StartsWith('#'))
+                result.Append(line);
+        }
+
+        return result.ToString().Trim('"', '\'', '<', '>', '`');
     }
 
     private static string? ReadBytes(ReadOnlyMemory<byte> bytes, out Invitation? invitation)

@@ -35,9 +35,11 @@ namespace LightTunnel;
 [OutputType(typeof(LtNetwork))]
 public sealed class ConnectLtNetworkCommand : StartCommand
 {
-    /// <summary>The invitation's one line, as text or as a SecureString, or the object that New-LtInvitation returned. It is a secret: who has it may join.</summary>
+    private readonly InvitationLines _lines = new();
+
+    /// <summary>The invitation's one line, as text or as a SecureString, or the object that New-LtInvitation returned. It is a secret: who has it may join. Line breaks, lines that begin with # and marks of quotation, as mail leaves them, do not matter.</summary>
     [Parameter(Position = 0, ValueFromPipeline = true)]
-    [SecretText]
+    [SecretText(AllowEmpty = true)]
     public SecureString? Invitation { get; set; }
 
     /// <summary>File that holds the invitation. One that others than its owner may read gets a warning, one that everybody may write is refused.</summary>
@@ -127,6 +129,27 @@ public sealed class ConnectLtNetworkCommand : StartCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
+        if (MyInvocation.ExpectingInput && Invitation is { } line)
+            _lines.Add(SecretText.ToSecret(line)!.Reveal());
+        else
+            Connect();
+    }
+
+    /// <inheritdoc/>
+    protected override void EndProcessing()
+    {
+        if (!MyInvocation.ExpectingInput || Invitation is null)
+            return;
+        string[] invitations = [.. _lines.Texts];
+        foreach (string text in invitations.Length == 0 ? [string.Empty] : invitations)
+        {
+            Invitation = SecretText.Protect(text);
+            Connect();
+        }
+    }
+
+    private void Connect()
+    {
         if (!ShouldProcess(Name ?? Server?[0] ?? ConfigurationPath ?? "the invitation's network", "Join network"))
             return;
         try
@@ -167,6 +190,8 @@ public sealed class ConnectLtNetworkCommand : StartCommand
             throw new LightTunnelException(LightTunnelError.InvalidOption, "-InvitationPath contradicts -Invitation.", "Give one of them.");
         if (ResolvePath(InvitationPath, nameof(InvitationPath)) is { } path)
             return SecretFile.ReadInvitation(path, WriteWarning);
+        if (Invitation is { Length: 0 })
+            throw new LightTunnelException(LightTunnelError.InvalidInvitation, "The invitation is empty.", "Leave it out to be asked for it, or give -InvitationPath.");
         if (Invitation is not null)
             return SecretText.ToSecret(Invitation);
         bool saidOtherwise = Server is not null || ServerKey is not null || NetworkKey is not null || ConfigurationPath is not null;

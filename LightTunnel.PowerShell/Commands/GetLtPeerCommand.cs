@@ -34,11 +34,12 @@ namespace LightTunnel;
 public sealed class GetLtPeerCommand : LtCommand
 {
     /// <summary>Name of the peer; wildcards are allowed. All when left out.</summary>
-    [Parameter(Position = 0, ParameterSetName = "Name", ValueFromPipelineByPropertyName = true)]
+    [Parameter(Position = 0, ParameterSetName = "Name", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [Parameter(Position = 0, ParameterSetName = "InputObject")]
     [Alias("Peer")]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
+    [ObjectText("Peer", "Name")]
     [ArgumentCompleter(typeof(PeerNameCompleter))]
     public string[]? Name { get; set; }
 

@@ -22,16 +22,21 @@ namespace LightTunnel;
 /// <code>PS> Get-LtRoute | Where-Object Type -eq Server</code>
 /// <para>Shows who is still reached through the server.</para>
 /// </example>
+/// <example>
+/// <code>PS> Get-LtPeer web* | Get-LtRoute</code>
+/// <para>Shows the routes to some peers.</para>
+/// </example>
 [Cmdlet(VerbsCommon.Get, "LtRoute", DefaultParameterSetName = "Destination")]
 [OutputType(typeof(LtRoute))]
 public sealed class GetLtRouteCommand : LtCommand
 {
-    /// <summary>Prefix such as 10.0.0.20/32, with wildcards if wanted, or an address. All when left out.</summary>
+    /// <summary>Prefix such as 10.0.0.20/32, with wildcards if wanted, or an address; a peer through the pipeline means all that is routed to it. All when left out.</summary>
     [Parameter(Position = 0, ParameterSetName = "Destination", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [Parameter(Position = 0, ParameterSetName = "InputObject")]
     [Alias("Address")]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
+    [ObjectText("Destination", "Routes", "Address")]
     [ArgumentCompleter(typeof(DestinationCompleter))]
     public string[]? Destination { get; set; }
 

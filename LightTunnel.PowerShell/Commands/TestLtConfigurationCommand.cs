@@ -14,10 +14,10 @@ namespace LightTunnel;
 ///
 ///    Path: /etc/lighttunnel/server.yaml
 ///
-/// Line Column Key               Message
-/// ---- ------ ---               -------
-///    3      1 listenPrt         'listenPrt' is not a key of this file. Did you
-///                               mean 'listenPort'?</code>
+/// Line Column Severity Key               Message
+/// ---- ------ -------- ---               -------
+///    3      1 Error    listenPrt         'listenPrt' is not a key of this file.
+///                                        Did you mean 'listenPort'?</code>
 /// <para>Shows what is wrong with a file.</para>
 /// </example>
 /// <example>

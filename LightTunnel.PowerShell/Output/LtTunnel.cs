@@ -13,6 +13,7 @@ public abstract class LtTunnel
     internal LtTunnel(ITunnelHandle tunnel, TunnelStatus status, DateTimeOffset now)
     {
         Name = status.Name;
+        NetworkName = status.NetworkName;
         State = (LtTunnelState)status.State;
         Address = status.Addresses.Count == 0 ? null : status.Addresses[0];
         Addresses = new(status.Addresses);
@@ -52,6 +53,9 @@ public abstract class LtTunnel
 
     /// <summary>The tunnel's name on this machine.</summary>
     public string Name { get; }
+
+    /// <summary>The network's name, which its server gave it; null until known. A member's tunnel has a name of its own.</summary>
+    public string? NetworkName { get; }
 
     /// <summary>Where the tunnel stands.</summary>
     public LtTunnelState State { get; }

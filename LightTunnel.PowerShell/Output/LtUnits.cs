@@ -101,6 +101,25 @@ public static class LtUnits
         return result.ToString();
     }
 
+    /// <summary>An address, prefix or endpoint, broken behind colons into lines of at most so many characters, for tables: IPv6 is longer than a column.</summary>
+    public static string Address(string? text, int width)
+    {
+        if (text is null || text.Length <= width)
+            return text ?? string.Empty;
+        var result = new StringBuilder(text.Length + 4);
+        int start = 0;
+        while (text.Length - start > width)
+        {
+            int colon = text.LastIndexOf(':', start + width - 1, width);
+            if (colon < 0)
+                break;
+            result.Append(text, start, colon + 1 - start).Append('\n');
+            start = colon + 1;
+        }
+
+        return result.Append(text, start, text.Length - start).ToString();
+    }
+
     /// <summary>The name people know: "None (Public IP)", "Port-Restricted Cone".</summary>
     public static string NatType(LtNatType type) => NatNames[(int)type];
 

@@ -1,21 +1,33 @@
 using System.Collections;
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Management.Automation;
 using System.Management.Automation.Language;
+using LightTunnel.Diagnostics;
 using LightTunnel.Management;
 using LightTunnel.Membership;
 
 namespace LightTunnel;
 
 /// <summary>
-/// Names that commands have shown in this session, for tab completion, which must answer at once and so asks no other process.
+/// Names for tab completion: what commands have shown in this session, and what the tunnels of this machine say within a second. What comes later is
+/// there when Tab is pressed again.
 /// </summary>
 internal static class KnownNames
 {
     /// <summary>Names kept of a kind; a session that has seen more starts anew.</summary>
     private const int Limit = 20_000;
 
+    /// <summary>How long a person who has pressed Tab waits.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long what the tunnels said is new enough.</summary>
+    private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(3);
+
     private static readonly ConcurrentDictionary<(Kind Kind, string Name), string?> Names = new();
+    private static readonly Lock Gate = new();
+    private static Task _asking = Task.CompletedTask;
+    private static long _asked;
 
     /// <summary>What a name names.</summary>
     internal enum Kind
@@ -48,10 +60,11 @@ internal static class KnownNames
         Remember(Kind.Peer, peer, null);
     }
 
-    /// <summary>Names of the given kinds that begin with what was typed, tunnels of this process included.</summary>
+    /// <summary>Names of the given kinds that begin with what was typed.</summary>
     public static IEnumerable<CompletionResult> Complete(string typed, params Kind[] kinds)
     {
         RememberTunnels(TunnelCatalog.Local);
+        Ask().Wait(Patience);
         string start = typed.Trim('\'', '"');
         return Names
             .Where(entry => kinds.Contains(entry.Key.Kind) && entry.Key.Name.StartsWith(start, StringComparison.OrdinalIgnoreCase))
@@ -59,6 +72,53 @@ internal static class KnownNames
             .OrderBy(entry => entry.Key.Name, StringComparer.OrdinalIgnoreCase)
             .Select(entry => new CompletionResult(
                 Quote(entry.Key.Name), entry.Key.Name, CompletionResultType.ParameterValue, entry.Value ?? entry.Key.Name));
+    }
+
+    /// <summary>Asks all tunnels, unless that was done just now. The task ends without an exception.</summary>
+    private static Task Ask()
+    {
+        lock (Gate)
+        {
+            if (_asking.IsCompleted && (_asked == 0 || Stopwatch.GetElapsedTime(_asked) > Fresh))
+            {
+                _asking = Task.Run(AskAsync);
+                _asked = Stopwatch.GetTimestamp();
+            }
+
+            return _asking;
+        }
+    }
+
+    private static async Task AskAsync()
+    {
+        try
+        {
+            TunnelSearch search = await TunnelCatalog.FindAsync(role: null, CancellationToken.None).ConfigureAwait(false);
+            RememberTunnels(search.Tunnels);
+            await Task.WhenAll(search.Tunnels.Select(AskAsync)).ConfigureAwait(false);
+        }
+        catch (LightTunnelException)
+        {
+            // Completion has nowhere to tell of it; the command that is being typed will.
+        }
+    }
+
+    private static async Task AskAsync(ITunnelHandle tunnel)
+    {
+        try
+        {
+            foreach (PeerStatus status in await tunnel.GetPeersAsync(CancellationToken.None).ConfigureAwait(false))
+            {
+                var peer = new LtPeer(status);
+                Remember(peer);
+                foreach (string destination in peer.Routes)
+                    Remember(Kind.Destination, destination, peer.Name);
+            }
+        }
+        catch (LightTunnelException)
+        {
+            // It has stopped, or does not answer.
+        }
     }
 
     private static Kind KindOf(ITunnelHandle tunnel) => tunnel.Role == TunnelRole.Server ? Kind.Server : Kind.Network;

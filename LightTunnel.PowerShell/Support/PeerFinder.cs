@@ -1,4 +1,3 @@
-using System.Management.Automation;
 using LightTunnel.Diagnostics;
 using LightTunnel.Management;
 using LightTunnel.Membership;
@@ -7,23 +6,6 @@ namespace LightTunnel;
 
 /// <summary>A peer and the tunnel that sees it.</summary>
 internal sealed record FoundPeer(ITunnelHandle Tunnel, PeerStatus Status);
-
-/// <summary>
-/// Takes a peer as text, or as an object: what Get-LtPeer and Get-LtRoute return, and objects made of them with a property Address, Peer or Name.
-/// </summary>
-[AttributeUsage(AttributeTargets.Property)]
-internal sealed class PeerTextAttribute : ArgumentTransformationAttribute
-{
-    private static readonly string[] Properties = ["Address", "Peer", "Name"];
-
-    /// <inheritdoc/>
-    public override object? Transform(EngineIntrinsics engineIntrinsics, object? inputData) => inputData switch
-    {
-        PSObject { BaseObject: LtPeer peer } => peer.Address ?? peer.Name,
-        PSObject { BaseObject: PSCustomObject } made => Properties.Select(name => made.Properties[name]?.Value?.ToString()).FirstOrDefault(text => text is not null) ?? inputData,
-        _ => inputData,
-    };
-}
 
 /// <summary>From what a person wrote to peers: by name or tunnel address, wildcards allowed, or by a destination that is routed to them.</summary>
 internal static class PeerFinder

@@ -5,26 +5,34 @@ using LightTunnel.Configuration;
 
 namespace LightTunnel;
 
-/// <summary>Takes a secret as a SecureString, as text, or as the object that a command made.</summary>
+/// <summary>Takes a secret as a SecureString, as text, as the lines that Get-Content made of a file, or as the object that a command made.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class SecretTextAttribute : ArgumentTransformationAttribute
 {
+    /// <summary>Takes empty text as well, for lines that come one by one; the command looks at the whole.</summary>
+    public bool AllowEmpty { get; init; }
+
     /// <summary>Never names the value: it may be the secret.</summary>
     public override object Transform(EngineIntrinsics engineIntrinsics, object? inputData)
     {
-        object? value = inputData is PSObject wrapped ? wrapped.BaseObject : inputData;
+        object? value = Plain(inputData);
+        if (value is object[] { Length: > 0 } several && Array.ConvertAll(several, Plain) is var lines && Array.TrueForAll(lines, line => line is string))
+            value = string.Join('\n', lines);
         return value switch
         {
             SecureString secret when secret.Length > 0 => secret,
+            SecureString secret when AllowEmpty => secret,
             string text when text.StartsWith(SecretText.NotCarried, StringComparison.Ordinal) => throw new ArgumentTransformationMetadataException(
                 "It came through a job, a remote session or a file, which do not carry secrets. Let the job return its text: \"$(New-LtInvitation)\"."),
-            string text when !string.IsNullOrWhiteSpace(text) => SecretText.Protect(text.Trim()),
+            string text when AllowEmpty || !string.IsNullOrWhiteSpace(text) => SecretText.Protect(text.Trim()),
             LtInvitation or LtNetworkKey => SecretText.Protect(value.ToString()!),
             null or string or SecureString => throw new ArgumentTransformationMetadataException("It is empty. Give the secret as text or as a SecureString."),
             _ => throw new ArgumentTransformationMetadataException(
                 $"A value of type {value.GetType().Name} is no secret. Give the secret as text or as a SecureString."),
         };
     }
+
+    private static object? Plain(object? value) => value is PSObject wrapped ? wrapped.BaseObject : value;
 }
 
 internal static class SecretText

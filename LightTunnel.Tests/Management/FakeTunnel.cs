@@ -88,6 +88,13 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         ],
     };
 
+    /// <summary>A server with one member.</summary>
+    public static FakeTunnel Sample(string name, string peer, string address) => new(name, TunnelRole.Server)
+    {
+        Peers = [Peer(name, peer, address, PathType.Direct, 12, 0, 0, TimeSpan.FromHours(2.5))],
+        Routes = [Route(name, new IPNetwork(IPAddress.Parse(address), IPAddress.Parse(address).GetAddressBytes().Length * 8).ToString(), RouteType.Direct, address, peer, 12, 115, RouteState.Up)],
+    };
+
     public static FakeTunnel SampleClient(string name = "home") => new(name, TunnelRole.Client);
 
     /// <summary>A member of a large network, which has dealt with one other so far.</summary>
@@ -152,6 +159,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) => Answer(() => new TunnelStatus
     {
         Name = name,
+        NetworkName = role == TunnelRole.Server ? name : "office",
         Role = role,
         State = IsStopped ? TunnelState.Stopped : TunnelState.Up,
         Addresses = role == TunnelRole.Server ? ["10.0.0.1/24"] : ["10.0.0.2/24"],

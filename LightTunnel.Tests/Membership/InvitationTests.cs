@@ -52,9 +52,11 @@ public sealed class InvitationTests
     {
         string text = Sample().Reveal();
         string wrapped = string.Join("\r\n  ", text.Chunk(60).Select(chars => new string(chars)));
-        foreach (string variant in new[] { $"  {text}\n", $"\"{text}\"", $"'{text}'", wrapped, text.Insert(50, "\u200B"), text + "==", "\uFEFF" + text, "LT" + text[2..] })
+        foreach (string variant in new[] { $"  {text}\n", $"\"{text}\"", $"'{text}'", wrapped, text.Insert(50, "\u200B"), text + "==", "\uFEFF" + text, "LT" + text[2..], Quoted(wrapped), $"# from bob\n\n{wrapped}\n# {text}\n" })
             Assert.Equal("home", Invitation.Parse(variant, Now).NetworkName);
     }
+
+    private static string Quoted(string text) => "> # so it came\r\n>> " + text.Replace("\r\n", "\r\n> > ", StringComparison.Ordinal);
 
     [Fact]
     public void Parse_CutShortAnywhere_SaysSo()
@@ -90,6 +92,7 @@ public sealed class InvitationTests
     [Theory]
     [InlineData(null, "empty")]
     [InlineData(" ", "empty")]
+    [InlineData("# nothing\n\n> # but comments", "empty")]
     [InlineData("hello", "does not begin with lt1:")]
     [InlineData("https://example.org/lt1:abc", "does not begin with lt1:")]
     [InlineData("lt2:AAAA", "newer version")]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Shells;
@@ -88,11 +89,29 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
     [InlineData("Get-LtServer | Get-LtPeer -Name lap*", "laptop")]
     [InlineData("Get-LtPeer -Address 10.0.0.2[0] -Network office", "nas")]
     [InlineData("Get-LtServer | Get-LtRoute 10.0.0.21 | Get-LtPeer", "laptop")]
+    [InlineData("'nas' | Get-LtPeer", "nas")]
+    [InlineData("Get-LtPeer nas | Get-LtPeer", "nas")]
+    [InlineData("[pscustomobject]@{ Name = 'nas'; Network = 'office' } | Get-LtPeer", "nas")]
+    [InlineData("Get-LtPeer nas | Get-LtRoute | Get-LtPeer", "nas")]
     public async Task Pipeline_FindsThePeer(string script, string peer)
     {
         ModuleShell shell = await SampleAsync();
 
         Assert.Equal(peer, (await shell.RunAsync(script)).Single().Text("Name"));
+    }
+
+    [Theory]
+    [InlineData("Get-LtPeer nas | Get-LtRoute", "10.0.0.20/32")]
+    [InlineData("Get-LtRoute -Destination (Get-LtPeer nas, laptop)", "10.0.0.20/32 10.0.0.21/32")]
+    [InlineData("Get-LtPeer | Get-LtRoute", "10.0.0.20/32 10.0.0.21/32 10.0.0.22/32")]
+    [InlineData("Get-LtRoute 10.0.0.21 | Get-LtRoute", "10.0.0.21/32")]
+    [InlineData("[pscustomobject]@{ Name = 'nas'; Routes = '10.0.0.20/32, 192.168.7.0/24' } | Get-LtRoute", "10.0.0.20/32 192.168.7.0/24")]
+    [InlineData("'10.0.0.20', '10.0.0.21' | Get-LtRoute", "10.0.0.20/32 10.0.0.21/32")]
+    public async Task Pipeline_FindsTheRoutes(string script, string destinations)
+    {
+        ModuleShell shell = await SampleAsync();
+
+        Assert.Equal(destinations.Split(' '), (await shell.RunAsync(script)).Output.Select(route => route.Text("Destination")));
     }
 
     [Theory]
@@ -285,6 +304,29 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         await shell.RunAsync("Get-LtServer; Get-LtNetwork; Get-LtPeer; Get-LtRoute");
 
         ShellResult result = await shell.RunAsync("param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, $null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
+
+        Assert.Equal([completion], result.Output.Select(item => item.ToString()));
+    }
+
+    [Theory]
+    [InlineData("Get-LtServer -Name unsh", "unshown-server")]
+    [InlineData("Get-LtPeer -Name unsh", "unshown-peer")]
+    [InlineData("Test-LtP2P 10.77.", "10.77.0.30")]
+    [InlineData("Get-LtRoute 10.77.", "10.77.0.30/32")]
+    public async Task Completion_AsksTheTunnels_WhenNothingWasShown(string line, string completion)
+    {
+        ModuleShell shell = await EmptyAsync();
+        shell.Serve(FakeTunnel.Sample("unshown-server", "unshown-peer", "10.77.0.30"));
+
+        // On a busy machine the first Tab does not wait for the answer, and for some seconds the last answer counts.
+        ShellResult result;
+        var limit = Stopwatch.StartNew();
+        do
+        {
+            await Task.Delay(200, Token);
+            result = await shell.RunAsync("param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, $null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
+        }
+        while (!result.Output.Any(item => item.ToString() == completion) && limit.Elapsed < TimeSpan.FromMinutes(2));
 
         Assert.Equal([completion], result.Output.Select(item => item.ToString()));
     }

@@ -48,6 +48,46 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         192.168.7.0/24     Relay   10.0.0.21       nas               -       0 Unproven
         """);
 
+    [Theory]
+    [InlineData("Get-LtPeer", """
+        Name                  Address         Path        RTT       Rx       Tx   Seen
+        ----                  -------         ----        ---       --       --   ----
+        a-name-longer-than-it fd00:1234:5678: Direct    12 ms      0 B      0 B    2 h
+        s-column              9abc:def0:1234:
+                              5678:9abc
+        """)]
+    [InlineData("Get-LtRoute", """
+        Destination        Type    NextHop         Peer            RTT Quality State
+        -----------        ----    -------         ----            --- ------- -----
+        fd00:1234:5678:    Direct  fd00:1234:5678: a-name-longe  12 ms     115 Up
+        9abc:def0:1234:            9abc:def0:1234: r-than-its-c
+        5678:9abc/128              5678:9abc       olumn
+        """)]
+    public async Task LongAddress_IsWhole(string script, string expected)
+    {
+        await shared.Shell.ResetAsync();
+        shared.Shell.Serve(FakeTunnel.Sample("office", "a-name-longer-than-its-column", "fd00:1234:5678:9abc:def0:1234:5678:9abc"));
+
+        Assert.Equal(expected, await shared.Shell.ShowAsync(script));
+    }
+
+    [Fact]
+    public async Task ObjectsOfTwoTypes_AreShownWithWhatMatters()
+    {
+        await shared.Shell.ResetAsync();
+        shared.Shell.Serve(FakeTunnel.SampleServer());
+
+        string[] lines = (await shared.Shell.ShowAsync("Get-LtServer; Get-LtPeer laptop; Get-LtRoute 10.0.0.21")).Split('\n');
+
+        Assert.StartsWith("office           Up ", lines[2], StringComparison.Ordinal);
+        Assert.Equal(
+            [
+                "Network", "Name", "Address", "Path", "RTT", "Rx", "Tx", "Seen",
+                "Network", "Destination", "Type", "NextHop", "Peer", "RTT", "Quality", "State",
+            ],
+            lines[3..].Select(line => line.Split(':')[0].TrimEnd()));
+    }
+
     [Fact]
     public Task PeerTest() => ShowsAsync("Test-LtP2P nas -Network home", """
         Peer              : nas (10.0.0.20)
@@ -154,11 +194,14 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
             ----         -----------        ----      ---     ----       --- ------
             10:00:00.120 10.0.0.20/32       nas               Server   31 ms BothNatsRandom
             10:00:01.120 10.0.0.20/32       nas       Server  Direct   31 ms DirectUp
-            10:00:02.120 192.168.100.200/32 workstat… Direct  Offline      - PeerOffline
+            10:00:02.120 192.168.100.200/32 workstati Direct  Offline      - PeerOffline
+                                            on
             """, await shown);
     }
 
     [Theory]
+    [InlineData("Get-LtNetwork", "NetworkName", "office")]
+    [InlineData("Get-LtServer", "NetworkName", "office")]
     [InlineData("Get-LtNetwork", "NatType", "Port-Restricted Cone")]
     [InlineData("Get-LtNetwork", "PortMapping", "198.51.100.4:9000")]
     [InlineData("Get-LtPeer laptop", "NatType", "Full Cone")]
@@ -206,8 +249,8 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         string[] lines = (await shell.ShowAsync("Test-LtConfiguration bad.yaml")).Split('\n');
 
         Assert.Contains(lines, line => line.StartsWith("   Path: ", StringComparison.Ordinal));
-        Assert.Contains("Line Column Key               Message", lines);
-        Assert.Contains(lines, line => line.StartsWith("   3      1 listenPrt        ", StringComparison.Ordinal));
+        Assert.Contains("Line Column Severity Key               Message", lines);
+        Assert.Contains(lines, line => line.StartsWith("   3      1 Error    listenPrt        ", StringComparison.Ordinal));
         Assert.All(lines, line => Assert.InRange(line.Length, 0, 80));
     }
 

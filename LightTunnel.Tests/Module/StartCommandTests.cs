@@ -94,15 +94,17 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     }
 
     [Theory]
-    [InlineData("''", "is empty")]
-    [InlineData("42", "Int32")]
-    public async Task Secret_SomethingElse_IsRefusedWithoutBeingShown(string value, string message)
+    [InlineData("-Invitation ''", "InvalidInvitation", "is empty")]
+    [InlineData("-NetworkKey ''", "ParameterArgumentTransformationError", "is empty")]
+    [InlineData("-Invitation 42", "ParameterArgumentTransformationError", "Int32")]
+    [InlineData("-Invitation ('lt1:AAAA', 42)", "ParameterArgumentTransformationError", "Object[]")]
+    public async Task Secret_SomethingElse_IsRefusedWithoutBeingShown(string value, string errorId, string message)
     {
         ModuleShell shell = await StartAsync();
 
-        ShellError error = await shell.FailAsync($"Connect-LtNetwork -Invitation {value}");
+        ShellError error = await shell.FailAsync($"Connect-LtNetwork {value}");
 
-        Assert.Equal("ParameterArgumentTransformationError,LightTunnel.ConnectLtNetworkCommand", error.ErrorId);
+        Assert.Equal($"{errorId},LightTunnel.ConnectLtNetworkCommand", error.ErrorId);
         Assert.Contains(message, error.Message, StringComparison.Ordinal);
     }
 
@@ -115,6 +117,19 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
         Assert.Equal("LightTunnel.LtNetwork", network.Types[0]);
         Assert.Equal("Name=home\nListenPort=0\nInvitation=lt1-secret\nAddress=10.0.0.20", await LastSettingsAsync(shell));
+    }
+
+    [Theory]
+    [InlineData("'# from bob', '', 'lt1:AAAA', 'BBBB', '' | Connect-LtNetwork -Name home", "lt1:AAAA\nBBBB")]
+    [InlineData("'lt1:AAAA', 'lt1:BBBB' | Connect-LtNetwork -Name home", "lt1:BBBB")]
+    [InlineData("Connect-LtNetwork ('# from bob', 'lt1:AAAA', 'BBBB') -Name home", "# from bob\nlt1:AAAA\nBBBB")]
+    public async Task ConnectLtNetwork_LinesOfAFile_AreOneInvitation(string script, string invitation)
+    {
+        ModuleShell shell = await StartAsync();
+
+        await shell.TryAsync(script);
+
+        Assert.EndsWith($"Invitation={invitation}", await LastSettingsAsync(shell), StringComparison.Ordinal);
     }
 
     [Theory]
