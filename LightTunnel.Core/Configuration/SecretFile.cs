@@ -6,14 +6,17 @@ namespace LightTunnel.Configuration;
 /// <summary>Files that hold a secret: an invitation's text, or settings with a key.</summary>
 public static class SecretFile
 {
-    /// <summary>Longest invitation file that is read, bytes; the text itself is far shorter.</summary>
+    /// <summary>Longest file that is read, bytes; a secret is far shorter.</summary>
     private const int MaximumLength = 1 << 16;
 
     private const UnixFileMode OthersRead = UnixFileMode.GroupRead | UnixFileMode.OtherRead;
 
-    /// <summary>The text of a file with an invitation. Not checked: who joins with it does that.</summary>
+    /// <summary>The text of a file with an invitation or a key. Not checked: who uses it does that.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="what">What it should hold, "invitation".</param>
+    /// <param name="warn">Told when others may read it.</param>
     /// <exception cref="LightTunnelException">NotFound, or FileAccess: it cannot be read, or everybody may write it.</exception>
-    public static Secret ReadInvitation(string path, Action<string> warn)
+    public static Secret Read(string path, string what, Action<string> warn)
     {
         try
         {
@@ -21,7 +24,7 @@ public static class SecretFile
             byte[] content = new byte[MaximumLength + 1];
             int length = stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
             if (length > MaximumLength)
-                throw new LightTunnelException(LightTunnelError.FileAccess, $"{path} is too long for an invitation.", "Check that it is the right file.") { Target = path };
+                throw new LightTunnelException(LightTunnelError.FileAccess, $"{path} is too long for a file with the {what}.", "Check that it is the right file.") { Target = path };
             CheckMode(path, warn);
             using var reader = new StreamReader(new MemoryStream(content, 0, length), Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
             return new Secret(reader.ReadToEnd().Trim());

@@ -10,7 +10,7 @@ namespace LightTunnel;
 /// <summary>Joins this machine to a network.</summary>
 /// <remarks>
 /// <para>Creates a tunnel interface, registers with the server and gets an address in the network. The command returns when the server has admitted this machine, or fails with the reason.</para>
-/// <para>Everything needed is in an invitation, one line of text that the server's admin makes with New-LtInvitation. A session with a person at it asks for it when nothing is given, and does not show it. A line that is typed with the command stays in the history of the prompt, so answer the question, or use -InvitationPath. Instead of an invitation, give -Server, -ServerKey and -NetworkKey, or a file with -ConfigurationPath.</para>
+/// <para>Everything needed is in an invitation, one line of text that the server's admin makes with New-LtInvitation. A session with a person at it asks for it when nothing is given, and does not show it. A line that is typed with the command stays in the history of the prompt, so answer the question, or use -InvitationPath. Instead of an invitation, give -Server, -ServerKey and -NetworkKey or -NetworkKeyPath, or a file with -ConfigurationPath.</para>
 /// <para>The connection lives in the background of this PowerShell process until Disconnect-LtNetwork or until the process ends. When the server is lost the client tries again for ever; interface and address stay meanwhile.</para>
 /// <para>Needs root, or an elevated PowerShell on Windows.</para>
 /// </remarks>
@@ -62,6 +62,11 @@ public sealed class ConnectLtNetworkCommand : StartCommand
     [SecretText]
     public SecureString? NetworkKey { get; set; }
 
+    /// <summary>File that holds the network's key. One that others than its owner may read gets a warning, one that everybody may write is refused.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? NetworkKeyPath { get; set; }
+
     /// <summary>
     /// YAML file with the same settings as the parameters; parameters that are given win over the file. Test-LtConfiguration checks such a file.
     /// </summary>
@@ -83,6 +88,7 @@ public sealed class ConnectLtNetworkCommand : StartCommand
 
     /// <summary>UDP port to listen on. The system chooses one when left out.</summary>
     [Parameter]
+    [NotSecret]
     public int ListenPort { get; set; }
 
     /// <summary>
@@ -96,16 +102,19 @@ public sealed class ConnectLtNetworkCommand : StartCommand
     /// $true lets this machine pass on what two other members cannot send each other directly; it cannot read it. $false forbids it. When left out, a machine with a public address does, and others do not.
     /// </summary>
     [Parameter]
+    [NotSecret]
     public bool AllowRelay { get; set; }
 
     /// <summary>
     /// Which paths to other members may be used: Auto takes the best there is, DirectOnly never goes through another node, so that a member without a direct path is not reached, RelayOnly never goes direct. Auto when left out.
     /// </summary>
     [Parameter]
+    [NotSecret]
     public LtPathPolicy PathPolicy { get; set; }
 
     /// <summary>$false does not ask the router to forward a port to this machine (PCP, NAT-PMP, UPnP). $true when left out.</summary>
     [Parameter]
+    [NotSecret]
     public bool PortMapping { get; set; }
 
     /// <summary>Nothing: what stands on the command line without a parameter and is no invitation is refused without being shown.</summary>
@@ -156,7 +165,7 @@ public sealed class ConnectLtNetworkCommand : StartCommand
         {
             ClientSettings settings = ReadSettings();
             WarnOfCommandLine("invitation", settings.Invitation, "Leave it out to be asked for it, or give -InvitationPath.");
-            WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out to be asked for it.");
+            WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out to be asked for it, or give -NetworkKeyPath.");
             Start($"Network '{settings.Name ?? Environment.MachineName}'", token => TunnelCatalog.ConnectAsync(settings, token));
         }
         catch (LightTunnelException exception)
@@ -172,7 +181,8 @@ public sealed class ConnectLtNetworkCommand : StartCommand
             Invitation = ReadInvitation(),
             Server = Server,
             ServerKey = ServerKey,
-            NetworkKey = NetworkKey is null && ServerKey is not null && ConfigurationPath is null ? Ask("network key", "-NetworkKey") : SecretText.ToSecret(NetworkKey),
+            NetworkKey = ReadNetworkKey(NetworkKey, NetworkKeyPath)
+                ?? (ServerKey is not null && ConfigurationPath is null ? Ask("network key", "-NetworkKey or -NetworkKeyPath") : null),
             Address = Address,
             AcceptPrefix = AcceptPrefix,
             ListenPort = Given(nameof(ListenPort), ListenPort),
@@ -189,12 +199,12 @@ public sealed class ConnectLtNetworkCommand : StartCommand
         if (Invitation is not null && InvitationPath is not null)
             throw new LightTunnelException(LightTunnelError.InvalidOption, "-InvitationPath contradicts -Invitation.", "Give one of them.");
         if (ResolvePath(InvitationPath, nameof(InvitationPath)) is { } path)
-            return SecretFile.ReadInvitation(path, WriteWarning);
+            return SecretFile.Read(path, "invitation", WriteWarning);
         if (Invitation is { Length: 0 })
             throw new LightTunnelException(LightTunnelError.InvalidInvitation, "The invitation is empty.", "Leave it out to be asked for it, or give -InvitationPath.");
         if (Invitation is not null)
             return SecretText.ToSecret(Invitation);
-        bool saidOtherwise = Server is not null || ServerKey is not null || NetworkKey is not null || ConfigurationPath is not null;
+        bool saidOtherwise = Server is not null || ServerKey is not null || NetworkKey is not null || NetworkKeyPath is not null || ConfigurationPath is not null;
         return saidOtherwise ? null : Ask("invitation", "-Invitation or -InvitationPath");
     }
 }

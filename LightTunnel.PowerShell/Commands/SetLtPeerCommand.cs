@@ -35,7 +35,7 @@ public sealed class SetLtPeerCommand : LtCommand
     [Alias("Peer", "Address")]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
-    [ObjectText("Address", "Destination", "Peer", "Name")]
+    [ObjectText("Address", "Peer", "Name")]
     [ArgumentCompleter(typeof(PeerCompleter))]
     public string[] Name { get; set; } = [];
 

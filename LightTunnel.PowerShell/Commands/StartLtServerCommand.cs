@@ -45,6 +45,7 @@ public sealed class StartLtServerCommand : StartCommand
 
     /// <summary>UDP port to listen on; 0 lets the system choose one. 9000 when left out.</summary>
     [Parameter]
+    [NotSecret]
     public int ListenPort { get; set; }
 
     /// <summary>"host:port" at which clients reach this server; goes into invitations. Several may be given, the preferred one first.</summary>
@@ -59,18 +60,26 @@ public sealed class StartLtServerCommand : StartCommand
     [SecretText]
     public SecureString? NetworkKey { get; set; }
 
+    /// <summary>File that holds the network's key. One that others than its owner may read gets a warning, one that everybody may write is refused.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? NetworkKeyPath { get; set; }
+
     /// <summary>
     /// A second UDP port, at which the server sees how its clients' NATs choose ports, so that they find direct paths sooner; open it in the firewall like -ListenPort. 0 for none. The port after -ListenPort when left out, or a free one if that is taken.
     /// </summary>
     [Parameter]
+    [NotSecret]
     public int ObserverPort { get; set; }
 
     /// <summary>Most clients that may be online at once.</summary>
     [Parameter]
+    [NotSecret]
     public int MaxClients { get; set; }
 
     /// <summary>Lets clients talk to the server only, not to each other.</summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter ClientIsolation { get; set; }
 
     /// <inheritdoc/>
@@ -81,7 +90,7 @@ public sealed class StartLtServerCommand : StartCommand
         try
         {
             ServerSettings settings = ReadSettings();
-            WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out, or give a SecureString or what New-LtNetworkKey returned.");
+            WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out, or give -NetworkKeyPath, a SecureString or what New-LtNetworkKey returned.");
             Start($"Server '{settings.Name ?? Environment.MachineName}'", token => TunnelCatalog.StartServerAsync(settings, token));
         }
         catch (LightTunnelException exception)
@@ -97,7 +106,7 @@ public sealed class StartLtServerCommand : StartCommand
             Address = Address,
             ListenPort = Given(nameof(ListenPort), ListenPort),
             Endpoint = Endpoint,
-            NetworkKey = SecretText.ToSecret(NetworkKey),
+            NetworkKey = ReadNetworkKey(NetworkKey, NetworkKeyPath),
             ObserverPort = Given(nameof(ObserverPort), ObserverPort),
             MaxClients = Given(nameof(MaxClients), MaxClients),
             ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent),

@@ -54,7 +54,7 @@ public sealed class TestLtP2PCommand : LtCommand
     [Alias("Peer", "Name")]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
-    [ObjectText("Address", "Destination", "Peer", "Name")]
+    [ObjectText("Address", "Peer", "Name")]
     [ArgumentCompleter(typeof(PeerCompleter))]
     public string[] Address { get; set; } = [];
 

@@ -1,19 +1,19 @@
 using System.Management.Automation;
-using System.Text.RegularExpressions;
 using LightTunnel.Diagnostics;
 
 namespace LightTunnel;
 
 /// <summary>Makes every error record of the module: the ErrorId is the name of the <see cref="LightTunnelError"/>.</summary>
-internal static partial class ErrorRecords
+internal static class ErrorRecords
 {
     public static ErrorRecord From(Exception exception, object? target)
     {
         LightTunnelException error = exception as LightTunnelException ?? Unexpected(exception);
-        // A value that was refused is named in its error; an invitation that stood in the wrong place must not be.
-        if (Invitation().IsMatch($"{error.Message} {error.Target} {target}"))
+        // A value that was refused is named in its error; a secret that stood in the wrong place must not be.
+        string named = $"{error.Message} {error.RecommendedAction} {error.Target} {target}";
+        if (SecretText.Hide(named) != named)
         {
-            error = new LightTunnelException(error.Error, Invitation().Replace(error.Message, "lt1:(hidden)"), error.RecommendedAction);
+            error = new LightTunnelException(error.Error, SecretText.Hide(error.Message), SecretText.Hide(error.RecommendedAction));
             target = null;
         }
 
@@ -45,9 +45,6 @@ internal static partial class ErrorRecords
         LightTunnelError.Stopped => ErrorCategory.InvalidOperation,
         _ => ErrorCategory.InvalidResult,
     };
-
-    [GeneratedRegex("lt[0-9]+:[A-Za-z0-9_-]{20,}", RegexOptions.IgnoreCase)]
-    private static partial Regex Invitation();
 
     private static LightTunnelException Unexpected(Exception exception) => new(
         LightTunnelError.Internal,

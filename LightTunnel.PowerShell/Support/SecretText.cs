@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using System.Net;
 using System.Security;
+using System.Text.RegularExpressions;
 using LightTunnel.Configuration;
 
 namespace LightTunnel;
@@ -35,7 +36,25 @@ internal sealed class SecretTextAttribute : ArgumentTransformationAttribute
     private static object? Plain(object? value) => value is PSObject wrapped ? wrapped.BaseObject : value;
 }
 
-internal static class SecretText
+/// <summary>
+/// Of what is no text: refuses a secret that stands in the wrong place, before PowerShell tries to make a number of it and repeats it in its error.
+/// </summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class NotSecretAttribute : ArgumentTransformationAttribute
+{
+    /// <inheritdoc/>
+    public override object? Transform(EngineIntrinsics engineIntrinsics, object? inputData) => (inputData is PSObject wrapped ? wrapped.BaseObject : inputData) switch
+    {
+        LtInvitation or LtNetworkKey => throw Misplaced(),
+        string text when SecretText.Hide(text) != text => throw Misplaced(),
+        _ => inputData,
+    };
+
+    private static ArgumentTransformationMetadataException Misplaced() =>
+        new("It is an invitation or a key, which is not shown. Give it to the parameter that it is for: -Invitation or -NetworkKey.");
+}
+
+internal static partial class SecretText
 {
     /// <summary>Beginning of what serialization keeps of a secret (LightTunnel.Types.ps1xml).</summary>
     public const string NotCarried = "(secret not carried";
@@ -49,6 +68,16 @@ internal static class SecretText
         return secret;
     }
 
+    /// <summary>The text without what looks like an invitation or a key: a value that was refused is named in its error, which secrets must not be.</summary>
+    public static string Hide(string text) => Key().Replace(Invitation().Replace(text, "lt1:(hidden)"), "(hidden: a key)");
+
     /// <summary>The secret as the engine takes it; null stays null.</summary>
     public static Secret? ToSecret(SecureString? secret) => secret is null ? null : new Secret(new NetworkCredential(string.Empty, secret).Password);
+
+    [GeneratedRegex("lt[0-9]+:[A-Za-z0-9_-]{20,}", RegexOptions.IgnoreCase)]
+    private static partial Regex Invitation();
+
+    /// <summary>32 bytes in base64.</summary>
+    [GeneratedRegex("(?<![A-Za-z0-9+])[A-Za-z0-9+/]{43}=")]
+    private static partial Regex Key();
 }

@@ -33,24 +33,28 @@ public abstract class StartCommand : LtCommand
     /// MTU of the tunnel interface in bytes, 1280 to 65400. When left out, 1400, which fits through nearly every network; a client takes the server's.
     /// </summary>
     [Parameter]
+    [NotSecret]
     public int Mtu { get; set; }
 
     /// <summary>
     /// Which cipher suites are used: Auto takes AEGIS-256 with members that want it too, if this machine's processor has AES instructions, and WireGuard's ChaCha20-Poly1305 with all others; WireGuard takes the latter with everybody. Auto when left out.
     /// </summary>
     [Parameter]
+    [NotSecret]
     public LtCipherPolicy Cipher { get; set; }
 
     /// <summary>
     /// How many queues work on packets side by side, each with threads of its own, 1 to 16. When left out, one up to four processors, then one for every two, at most 8.
     /// </summary>
     [Parameter]
+    [NotSecret]
     public int Queues { get; set; }
 
     /// <summary>
     /// Hands every packet to the system by itself instead of many at a time: slower, for finding out whether a driver does not get on with segmentation offloads.
     /// </summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter DisableOffload { get; set; }
 
     /// <summary>
@@ -67,17 +71,20 @@ public abstract class StartCommand : LtCommand
 
     /// <summary>Least important level that is logged: Debug, Information, Warning or Error. Information when left out.</summary>
     [Parameter]
+    [NotSecret]
     public LtLogLevel LogLevel { get; set; }
 
     /// <summary>Seconds that the tunnel may take to come up before the command gives up and says why. 15 when left out.</summary>
     [Parameter]
     [ValidateRange(1, 3600)]
+    [NotSecret]
     public int TimeoutSec { get; set; } = 15;
 
     /// <summary>
     /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. Ctrl+C stops the tunnel in order.
     /// </summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter Wait { get; set; }
 
     /// <inheritdoc/>
@@ -108,6 +115,15 @@ public abstract class StartCommand : LtCommand
 
         return answer is { Length: > 0 } ? SecretText.ToSecret(answer)! : throw new LightTunnelException(
             LightTunnelError.InvalidOption, $"Nothing says which network to join: there is no {what}, and nobody who could be asked for it.", $"Give {parameters}, or -ConfigurationPath.");
+    }
+
+    /// <summary>The network's key, from the parameter or from a file.</summary>
+    /// <exception cref="LightTunnelException">Both are given, or the file cannot be read.</exception>
+    private protected Secret? ReadNetworkKey(SecureString? key, string? path)
+    {
+        if (key is not null && path is not null)
+            throw new LightTunnelException(LightTunnelError.InvalidOption, "-NetworkKeyPath contradicts -NetworkKey.", "Give one of them.");
+        return ResolvePath(path, "NetworkKeyPath") is { } file ? SecretFile.Read(file, "network key", WriteWarning) : SecretText.ToSecret(key);
     }
 
     /// <summary>Warns of a secret that was typed, or given to a process, as part of a command.</summary>

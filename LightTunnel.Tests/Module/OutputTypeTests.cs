@@ -72,7 +72,7 @@ public sealed class OutputTypeTests
     [Theory]
     [InlineData(null, "")]
     [InlineData("10.0.0.20/32", "10.0.0.20/32")]
-    [InlineData("[2001:db8::7]:9000", "[2001:db8::\n7]:9000")]
+    [InlineData("[2001:db8::7]:9000", "[2001:db8::7]:\n9000")]
     [InlineData("fd00:1234:5678:9abc:def0:1234:5678:9abc", "fd00:1234:5678:\n9abc:def0:1234:\n5678:9abc")]
     [InlineData("a-name-without-colons.example.org", "a-name-without-colons.example.org")]
     public void Address_LongerThanItsColumn_IsBrokenBehindColons(string? address, string text) => Assert.Equal(text, LtUnits.Address(address, 15));

@@ -136,6 +136,11 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     [InlineData("Connect-LtNetwork home $text")]
     [InlineData("Connect-LtNetwork $text $text -Server a.example:9000")]
     [InlineData("Connect-LtNetwork -Name fail-InvalidName -Invitation $text -ConfigurationPath $text")]
+    [InlineData("Connect-LtNetwork -ListenPort $text")]
+    [InlineData("Connect-LtNetwork -PathPolicy $text")]
+    [InlineData("Connect-LtNetwork -AllowRelay $text")]
+    [InlineData("Connect-LtNetwork -Wait:$text")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -TimeoutSec $text")]
     [InlineData("Get-LtLog $text")]
     [InlineData("Disconnect-LtNetwork $text")]
     [InlineData("Test-LtP2P $text")]
@@ -149,6 +154,55 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
         Assert.NotEmpty(shown.Output);
         Assert.DoesNotContain(shown.Output, item => item.ToString().Contains("SSSSS", StringComparison.OrdinalIgnoreCase));
+    }
+
+    [Theory]
+    [InlineData("Get-LtNetwork $text")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -ListenPort $text")]
+    [InlineData("Connect-LtNetwork -InvitationPath $text")]
+    [InlineData("Test-LtP2P $text")]
+    public async Task NetworkKey_InTheWrongPlace_IsInNoError(string script)
+    {
+        ModuleShell shell = await StartAsync();
+        shell.Serve(Management.FakeTunnel.SampleServer());
+
+        ShellResult shown = await shell.TryAsync($"$text = '{Key}'; $Error.Clear(); try {{ {script} 2>$null }} catch {{ }}; $Error | ForEach-Object {{ \"$_ $($_.TargetObject) $($_.CategoryInfo) $($_.Exception)\" }}");
+
+        Assert.NotEmpty(shown.Output);
+        Assert.DoesNotContain(shown.Output, item => item.ToString().Contains(Key[..43], StringComparison.OrdinalIgnoreCase));
+    }
+
+    [Fact]
+    public async Task Parameters_ThatAreNoText_RepeatNoSecret()
+    {
+        ModuleShell shell = await StartAsync();
+
+        ShellResult open = await shell.RunAsync("""
+            $common = [Management.Automation.PSCmdlet]::CommonParameters + [Management.Automation.PSCmdlet]::OptionalCommonParameters
+            Get-Command Connect-LtNetwork, Start-LtServer | ForEach-Object { $_.Parameters.Values } | Where-Object {
+                $_.Name -notin $common -and $_.ParameterType -notin [string], [string[]], [object[]] -and
+                -not ($_.Attributes | Where-Object { $_.GetType().Name -in 'NotSecretAttribute', 'SecretTextAttribute' })
+            } | ForEach-Object { $_.Name }
+            """);
+
+        Assert.Empty(open.Output);
+    }
+
+    [Fact]
+    public async Task NetworkKeyPath_HoldsTheKey()
+    {
+        ModuleShell shell = await StartAsync();
+        string path = Path.Combine(shell.Folder, "key.txt");
+        await File.WriteAllTextAsync(path, Key + "\n", Token);
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+
+        await shell.RunAsync("Start-LtServer 10.0.0.1/24 -Name keyed -NetworkKeyPath key.txt");
+        Assert.Contains($"NetworkKey={Key}\n", await LastSettingsAsync(shell), StringComparison.Ordinal);
+        await shell.RunAsync("Connect-LtNetwork -Name keyless -Server a.example:9000 -ServerKey k -NetworkKeyPath key.txt");
+        Assert.Contains($"NetworkKey={Key}\n", await LastSettingsAsync(shell), StringComparison.Ordinal);
+        Assert.Equal(
+            "InvalidOption,LightTunnel.StartLtServerCommand",
+            (await shell.FailAsync($"Start-LtServer 10.0.0.1/24 -NetworkKeyPath key.txt -NetworkKey {Key}")).ErrorId);
     }
 
     [Fact]
