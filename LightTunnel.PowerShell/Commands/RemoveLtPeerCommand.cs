@@ -25,7 +25,7 @@ public sealed class RemoveLtPeerCommand : LtCommand
     [Alias("Peer", "Address")]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
-    [PeerText]
+    [ObjectText("Address", "Peer", "Name")]
     [ArgumentCompleter(typeof(PeerCompleter))]
     public string[] Name { get; set; } = [];
 
