@@ -233,7 +233,9 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             return;
         Span<byte> answer = stackalloc byte[ProbeCodec.Size];
         traversal.HasSession = peer.Link is { HasSession: true };
-        ProbeOutcome outcome = traversal.OnDatagram(datagram, from, now, answer, out UdpEndpoint seenFrom, out bool changed);
+        // Answered from the address that was asked; asked by whatever way there is then.
+        PathAddress path = from;
+        ProbeOutcome outcome = traversal.OnDatagram(datagram, path with { Asked = 0 }, now, answer, out UdpEndpoint seenFrom, out bool changed);
         if (outcome == ProbeOutcome.Rejected)
             return;
         if (outcome == ProbeOutcome.Answered && !IsTunnelled(from))

@@ -40,7 +40,7 @@ internal sealed class InboundPath(Node node)
             slot.Length = Math.Min(slot.Length, count * stride);
             if (i > first && (packets.Capacity - packets.Count < count || forward.Capacity - forward.Count < count))
                 return i;
-            var train = new Train(datagrams.Packet(i), slot.Start, stride, new PathAddress(slot.Endpoint, Socket: slot.Socket));
+            var train = new Train(datagrams.Packet(i), slot.Start, stride, new PathAddress(slot.Endpoint, Socket: slot.Socket) { Asked = slot.Asked });
             for (int start = 0; start < slot.Length;)
                 start += ProcessRun(train.From(start), packets, forward, table, now) * stride;
         }

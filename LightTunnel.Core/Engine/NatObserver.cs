@@ -62,7 +62,7 @@ internal sealed class NatObserver : IDisposable
         foreach (int socket in _sockets)
         {
             if (_unproven.TryTake(source.Endpoint))
-                _services.Transport.Send(answer, source.Endpoint, socket);
+                _services.Transport.Send(answer, source.Endpoint, (source with { Socket = socket }).SendingSocket);
         }
     }
 

@@ -70,6 +70,7 @@ internal sealed partial class ServerNode : Node
         _save = save;
         _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         Links.DoubtsNewAddresses = true;
+        Links.IsAsked = true;
         IReadOnlyList<LocalAddressInfo> own = addresses.Read();
         Unproven.Neighbourhood = HostCandidates.Networks(own);
         _addressWatch = addresses.Watch(() => Post(() => Unproven.Neighbourhood = HostCandidates.Networks(addresses.Read())));

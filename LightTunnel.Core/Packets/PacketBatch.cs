@@ -20,8 +20,13 @@ internal struct PacketSlot
     /// <summary>What is left to do for an IP packet that the system sent: it may stand for many. Unused for datagrams.</summary>
     public PacketOffload Offload;
 
-    /// <summary>The local socket that the datagram came to or leaves from, 0 for the node's own; unused towards the TUN device.</summary>
+    /// <summary>
+    /// The local socket that the datagram came to or leaves from, 0 for the node's own, with the address that it leaves from (AskedAddresses); unused towards the TUN device.
+    /// </summary>
     public int Socket;
+
+    /// <summary>After a receive the number of the local address that the datagram was sent to, 0 when it is not known.</summary>
+    public byte Asked;
 
     /// <summary>UDP sender after a receive, destination before a send; unused towards the TUN device.</summary>
     public UdpEndpoint Endpoint;
@@ -155,9 +160,9 @@ internal sealed class PacketBatch
     }
 
     /// <summary>Takes what was written to the first <see cref="FreePlace"/> as the next packet.</summary>
-    public void CommitPlace(int length, int segmentSize, in UdpEndpoint endpoint, int socket)
+    public void CommitPlace(int length, int segmentSize, in UdpEndpoint endpoint, int socket, byte asked = 0)
     {
-        Add(_used + Headroom, length, segmentSize, endpoint, socket);
+        Add(_used + Headroom, length, segmentSize, endpoint, socket).Asked = asked;
         _used += _stride;
     }
 
@@ -223,6 +228,7 @@ internal sealed class PacketBatch
         slot.SegmentSize = segmentSize;
         slot.Offload = default;
         slot.Socket = socket;
+        slot.Asked = 0;
         slot.Endpoint = endpoint;
         return ref slot;
     }

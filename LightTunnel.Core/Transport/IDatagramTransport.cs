@@ -34,7 +34,7 @@ internal interface IDatagramTransport : IDisposable
     /// <summary>
     /// Blocks until at least one datagram is there, then takes what is waiting without blocking again, up to the batch's capacity.
     /// The batch is cleared first. Each slot's <see cref="PacketSlot.Endpoint"/> is the sender, its <see cref="PacketSlot.Socket"/> the socket that
-    /// it came to; a slot with a <see cref="PacketSlot.SegmentSize"/> is a train of several. A datagram too long for a slot is dropped.
+    /// it came to, its <see cref="PacketSlot.Asked"/> the local address where the system tells; a slot with a <see cref="PacketSlot.SegmentSize"/> is a train of several. A datagram too long for a slot is dropped.
     /// </summary>
     /// <returns>False once the transport is closed; true otherwise, also when the batch stayed empty.</returns>
     bool Receive(PacketBatch batch, int queue = 0);

@@ -24,6 +24,7 @@ internal static unsafe partial class LibC
     public const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_REUSEPORT = 15, SO_RCVTIMEO = 20, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33, SO_MEMINFO = 55;
     public const int IPPROTO_IP = 0, IP_MTU_DISCOVER = 10, IPPROTO_IPV6 = 41, IPV6_MTU_DISCOVER = 23, IPV6_V6ONLY = 26;
     public const int PMTUDISC_DONT = 0, PMTUDISC_WANT = 1, PMTUDISC_PROBE = 3, PMTUDISC_OMIT = 5;
+    public const int IP_PKTINFO = 8, IPV6_RECVPKTINFO = 49, IPV6_PKTINFO = 50;
     public const int SOL_UDP = 17, UDP_SEGMENT = 103, UDP_GRO = 104;
     public const int MSG_TRUNC = 0x20, MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000;
     public const int SHUT_RD = 0;
@@ -72,7 +73,7 @@ internal static unsafe partial class LibC
 
     /// <summary>
     /// struct cmsghdr with the one number that UDP_SEGMENT sends and UDP_GRO receives: a 16-bit and a 32-bit one. Aligned as the kernel wants it, 24 bytes
-    /// on 64-bit systems.
+    /// on 64-bit systems. Of other controls it is the beginning.
     /// </summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct SegmentControl

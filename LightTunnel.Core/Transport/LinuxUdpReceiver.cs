@@ -19,6 +19,9 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private const int FewMessages = 8;
     private const int LongMessage = 8192;
 
+    // Bytes of what the kernel tells of a message: the length of a train's datagrams, and where it was sent to.
+    private const int ControlSize = 24 + PacketInfoControl.Size;
+
     // Sockets that one wait tells of. The kernel puts those that it told of behind the others.
     private const int MaximumReady = 64;
 
@@ -31,6 +34,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private readonly LinuxUdpSocket _main;
     private readonly SocketTable<LinuxUdpSocket>? _further;
     private readonly LinuxUdpSocket? _unproven;
+    private readonly AskedAddresses _asked;
     private readonly SafeFileHandle _epoll;
     private readonly byte[] _events = GC.AllocateArray<byte>(MaximumReady * LibC.EpollEventSize, pinned: true);
 
@@ -41,12 +45,18 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     // How often only the main socket was asked.
     private int _turnsOfMain;
 
+    // The address that a datagram came to last, and its number.
+    private UInt128 _lastLocal;
+    private byte _lastAsked;
+
     // What the last call says about the next.
     private bool _expectsMore;
     private int _wanted = FewMessages;
 
-    private LinuxUdpReceiver(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, SafeFileHandle epoll, TimeProvider time)
+    private LinuxUdpReceiver(
+        LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, AskedAddresses asked, SafeFileHandle epoll, TimeProvider time)
     {
+        _asked = asked;
         _main = main;
         _further = further;
         _unproven = unproven;
@@ -61,12 +71,14 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     /// <param name="main">The socket that this receiver alone receives from.</param>
     /// <param name="further">Where further sockets are looked up, for the receiver that receives from them.</param>
     /// <param name="unproven">The socket that only sends, for one of the receivers.</param>
+    /// <param name="asked">Numbers the addresses that are sent to.</param>
     /// <param name="time">The clock by which sources lose a socket of their own.</param>
-    public static LinuxUdpReceiver? TryCreate(LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, TimeProvider time)
+    public static LinuxUdpReceiver? TryCreate(
+        LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, AskedAddresses asked, TimeProvider time)
     {
         var epoll = new SafeFileHandle(LibC.EpollCreate(LibC.EPOLL_CLOEXEC), ownsHandle: true);
         if (!epoll.IsInvalid && LibC.TryWatch(epoll, main.Handle, key: 0) && (unproven is null || LibC.TryWatch(epoll, unproven.Handle, UnprovenKey)))
-            return new LinuxUdpReceiver(main, further, unproven, epoll, time);
+            return new LinuxUdpReceiver(main, further, unproven, asked, epoll, time);
         int error = LibC.LastError;
         epoll.Dispose();
         Marshal.SetLastPInvokeError(error);
@@ -187,7 +199,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     {
         var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
         var vectors = stackalloc LibC.IoVector[MaximumMessages];
-        var controls = stackalloc LibC.SegmentControl[MaximumMessages];
+        byte* controls = stackalloc byte[MaximumMessages * ControlSize];
         byte* names = stackalloc byte[MaximumMessages * SocketAddressCodec.MaximumLength];
         int wanted = Math.Min(batch.FreePlaces, _wanted);
         for (int i = 0; i < wanted; i++)
@@ -203,8 +215,8 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
                 NameLength = SocketAddressCodec.MaximumLength,
                 Vectors = vectors + i,
                 VectorCount = 1,
-                Control = controls + i,
-                ControlLength = (nuint)sizeof(LibC.SegmentControl),
+                Control = controls + (i * ControlSize),
+                ControlLength = ControlSize,
             };
         }
 
@@ -226,7 +238,8 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
             int length = (message.Header.Flags & LibC.MSG_TRUNC) != 0 ? 0 : (int)message.Length;
             var name = new ReadOnlySpan<byte>(message.Header.Name, (int)message.Header.NameLength);
             // Slots stand where the kernel wrote them: a datagram that is dropped leaves an empty one.
-            batch.CommitPlace(length, SegmentSize(message.Header, length), SocketAddressCodec.Read(name), number);
+            int segmentSize = ReadControls(message.Header, out UInt128 local);
+            batch.CommitPlace(length, segmentSize < length ? segmentSize : 0, SocketAddressCodec.Read(name), number, NumberOf(local));
             longest = Math.Max(longest, length);
         }
 
@@ -239,13 +252,38 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         GC.KeepAlive(batch);
     }
 
-    /// <summary>Bytes of each datagram when the message is a train of several, else 0.</summary>
-    private static int SegmentSize(in LibC.MessageHeader header, int length)
+    /// <summary>Reads what the kernel tells besides.</summary>
+    /// <param name="header">The message.</param>
+    /// <param name="local">The address that it was sent to in mapped form, 0 when that is not known.</param>
+    /// <returns>Bytes of each datagram when the message is a train of several, else 0.</returns>
+    private static int ReadControls(in LibC.MessageHeader header, out UInt128 local)
     {
-        var control = (LibC.SegmentControl*)header.Control;
-        if (header.ControlLength < LibC.SegmentControl.LengthWith(sizeof(int)) || control->Level != LibC.SOL_UDP || control->Type != LibC.UDP_GRO)
+        int segmentSize = 0;
+        local = UInt128.Zero;
+        int least = (int)LibC.SegmentControl.LengthWith(0);
+        for (int start = 0; start + least <= (int)header.ControlLength;)
+        {
+            byte* at = (byte*)header.Control + start;
+            var control = (LibC.SegmentControl*)at;
+            if (control->Length < (nuint)least || control->Length > header.ControlLength - (nuint)start)
+                break;
+            if (control->Level == LibC.SOL_UDP && control->Type == LibC.UDP_GRO && control->Length >= LibC.SegmentControl.LengthWith(sizeof(int)))
+                segmentSize = Math.Max(*(int*)&control->Value, 0);
+            else if (PacketInfoControl.TryRead(at, out UInt128 address))
+                local = address;
+            start += PacketInfoControl.Align((int)control->Length);
+        }
+
+        return segmentSize;
+    }
+
+    /// <summary>Most of what comes is for the same address as what came before.</summary>
+    private byte NumberOf(UInt128 local)
+    {
+        if (local == UInt128.Zero)
             return 0;
-        int size = *(int*)&control->Value;
-        return size > 0 && size < length ? size : 0;
+        if (local != _lastLocal || _lastAsked == 0)
+            (_lastLocal, _lastAsked) = (local, _asked.NumberOf(local));
+        return _lastAsked;
     }
 }

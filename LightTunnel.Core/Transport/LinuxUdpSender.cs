@@ -11,11 +11,15 @@ namespace LightTunnel.Transport;
 /// </summary>
 /// <param name="supportsIPv6">True when the sockets speak both families.</param>
 /// <param name="segments">True when the kernel knows UDP_SEGMENT.</param>
+/// <param name="asked">The addresses that datagrams may be told to leave from.</param>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
+internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, AskedAddresses asked)
 {
     // Messages per system call: their headers are kept on the stack (132 bytes each).
     private const int MaximumMessages = 64;
+
+    // Bytes of what the kernel is told of a message: the address that it leaves from, and the length of a train's datagrams.
+    private const int ControlSize = PacketInfoControl.Size + 24;
 
     private volatile bool _segments = segments;
     private long _errors;
@@ -30,9 +34,9 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
     public void AddErrors(int count) => Interlocked.Add(ref _errors, count);
 
     /// <summary>Sends one datagram without waiting.</summary>
-    public void Send(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    public void Send(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
     {
-        if (SendOne(socket, datagram, destination) != 0)
+        if (SendOne(socket, datagram, destination, from) != 0)
             AddErrors(1);
     }
 
@@ -41,10 +45,10 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
     /// no harm but to one that is longer than the path, and of those there are none once the path is known.
     /// </summary>
     /// <returns>False when it is too long for this machine's own network.</returns>
-    public bool TrySendWhole(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    public bool TrySendWhole(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
     {
         socket.SetFragments(destination.IsIPv4, allowed: false);
-        int error = SendOne(socket, datagram, destination);
+        int error = SendOne(socket, datagram, destination, from);
         socket.SetFragments(destination.IsIPv4, allowed: true);
         if (error is not (0 or LibC.EMSGSIZE))
             AddErrors(1);
@@ -55,17 +59,17 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
     /// Returns the errno; 0 when it was sent. The control loop must not wait, and what it sends is too little to wait behind data: a full buffer is made longer for the
     /// length of one call.
     /// </summary>
-    private int SendOne(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    private int SendOne(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
     {
-        int error = SendNow(socket.Handle, datagram, destination);
+        int error = SendNow(socket.Handle, datagram, destination, from);
         if (error != LibC.EAGAIN || !socket.Lengthen(SendQueueLimit.First))
             return error;
-        error = SendNow(socket.Handle, datagram, destination);
+        error = SendNow(socket.Handle, datagram, destination, from);
         socket.Shorten();
         return error;
     }
 
-    private int SendNow(SafeHandle socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination)
+    private int SendNow(SafeHandle socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
     {
         byte* name = stackalloc byte[SocketAddressCodec.MaximumLength];
         int nameLength = SocketAddressCodec.Write(destination, supportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
@@ -73,19 +77,37 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
             return LibC.EAFNOSUPPORT;
         fixed (byte* data = datagram)
         {
-            nint sent;
-            do
+            var vector = new LibC.IoVector { Base = data, Length = (nuint)datagram.Length };
+            byte* control = stackalloc byte[PacketInfoControl.Size];
+            var message = default(LibC.MultiMessageHeader);
+            message.Header = new LibC.MessageHeader { Name = name, NameLength = (uint)nameLength, Vectors = &vector, VectorCount = 1 };
+            UInt128 address = asked[from];
+            if (address != UInt128.Zero)
             {
-                sent = LibC.SendTo(socket, data, (nuint)datagram.Length, LibC.MSG_NOSIGNAL | LibC.MSG_DONTWAIT, name, (uint)nameLength);
+                message.Header.Control = control;
+                message.Header.ControlLength = (nuint)PacketInfoControl.Write(address, supportsIPv6, control);
             }
-            while (sent < 0 && LibC.LastError == LibC.EINTR);
-            return sent < 0 ? LibC.LastError : 0;
+
+            while (LibC.SendMessages(socket, &message, 1, LibC.MSG_NOSIGNAL | LibC.MSG_DONTWAIT) != 1)
+            {
+                int error = LibC.LastError;
+                if (error == LibC.EINTR)
+                    continue;
+                if (message.Header.ControlLength == 0 || !MayBeOfAddress(error))
+                    return error;
+                message.Header.ControlLength = 0;
+            }
+
+            return 0;
         }
     }
 
+    /// <summary>True for what the system says when a datagram cannot leave from an address, as that is gone for instance: then it leaves from another.</summary>
+    private static bool MayBeOfAddress(int error) => error is not (LibC.EAGAIN or LibC.EMSGSIZE);
+
     /// <summary>Sends slots that all leave from this socket, until its buffer is full. A slot that was sent in part is shortened to what is left of it.</summary>
     /// <param name="socket">The socket.</param>
-    /// <param name="batch">Where they are.</param>
+    /// <param name="batch">Where they are; all leave from the same address too.</param>
     /// <param name="first">The first of them.</param>
     /// <param name="end">The one behind the last of them.</param>
     /// <returns>The slot to go on with once there is room; <paramref name="end"/> when nothing is left.</returns>
@@ -94,7 +116,8 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
     {
         var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
         var vectors = stackalloc LibC.IoVector[MaximumMessages];
-        var controls = stackalloc LibC.SegmentControl[MaximumMessages];
+        byte* controls = stackalloc byte[MaximumMessages * ControlSize];
+        UInt128 address = first < end ? asked[AskedAddresses.AskedOf(batch[first].Socket)] : UInt128.Zero;
         byte* names = stackalloc byte[MaximumMessages * SocketAddressCodec.MaximumLength];
         int* slots = stackalloc int[MaximumMessages];
         int prepared = 0;
@@ -127,16 +150,18 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
                 vectors[prepared] = new LibC.IoVector { Base = data + start, Length = (nuint)Math.Min(step, slot.Length - start) };
                 ref LibC.MessageHeader header = ref headers[prepared].Header;
                 header = new LibC.MessageHeader { Name = name, NameLength = (uint)nameLength, Vectors = vectors + prepared, VectorCount = 1 };
+                byte* control = controls + (prepared * ControlSize);
+                int length = address == UInt128.Zero ? 0 : PacketInfoControl.Write(address, supportsIPv6, control);
                 if (step > slot.SegmentSize && isTrain)
                 {
-                    controls[prepared] = new LibC.SegmentControl
-                    {
-                        Length = LibC.SegmentControl.LengthWith(sizeof(ushort)), Level = LibC.SOL_UDP, Type = LibC.UDP_SEGMENT,
-                    };
-                    *(ushort*)&controls[prepared].Value = (ushort)slot.SegmentSize;
-                    header.Control = controls + prepared;
-                    header.ControlLength = (nuint)sizeof(LibC.SegmentControl);
+                    var segment = (LibC.SegmentControl*)(control + length);
+                    *segment = new LibC.SegmentControl { Length = LibC.SegmentControl.LengthWith(sizeof(ushort)), Level = LibC.SOL_UDP, Type = LibC.UDP_SEGMENT };
+                    *(ushort*)&segment->Value = (ushort)slot.SegmentSize;
+                    length += sizeof(LibC.SegmentControl);
                 }
+
+                header.Control = control;
+                header.ControlLength = (nuint)length;
 
                 slots[prepared++] = i;
             }
@@ -178,26 +203,50 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
                 continue;
             if (error == LibC.EAGAIN)
                 return done;
-            // The error belongs to the first message that was not sent: leave that one out and go on.
-            if (headers[done].Header.ControlLength != 0)
-                SendApart(socket, headers[done].Header, error);
+            // The error belongs to the first message that was not sent: it goes in pieces, or from another address, or is left out.
+            ref LibC.MessageHeader header = ref headers[done].Header;
+            LibC.SegmentControl* segment = SegmentOf(header);
+            if (segment != null)
+            {
+                SendApart(socket, header, segment, error);
+            }
+            else if (header.ControlLength != 0 && MayBeOfAddress(error))
+            {
+                header.ControlLength = 0;
+                continue;
+            }
             else
+            {
                 AddErrors(1);
+            }
+
             done++;
         }
 
         return done;
     }
 
+    /// <summary>The control message that makes a train of it; null when it is none.</summary>
+    private static LibC.SegmentControl* SegmentOf(in LibC.MessageHeader header)
+    {
+        if (header.ControlLength == 0)
+            return null;
+        var first = (LibC.SegmentControl*)header.Control;
+        if (first->Level == LibC.SOL_UDP)
+            return first;
+        int length = PacketInfoControl.Align((int)first->Length);
+        return header.ControlLength > (nuint)length ? (LibC.SegmentControl*)((byte*)first + length) : null;
+    }
+
     /// <summary>Sends the datagrams of a train that was refused one by one.</summary>
     [SkipLocalsInit]
-    private void SendApart(SafeHandle socket, in LibC.MessageHeader train, int error)
+    private void SendApart(SafeHandle socket, in LibC.MessageHeader train, LibC.SegmentControl* segment, int error)
     {
         // EIO: a network card that computes no checksums, and so it will be with the next train. Else (EINVAL, EMSGSIZE) the datagrams are too long
         // for this one route, which may be fragmented one by one.
         if (error == LibC.EIO)
             _segments = false;
-        int size = *(ushort*)&((LibC.SegmentControl*)train.Control)->Value;
+        int size = *(ushort*)&segment->Value;
         byte* data = (byte*)train.Vectors[0].Base;
         int length = (int)train.Vectors[0].Length;
         var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
@@ -206,7 +255,7 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments)
         for (int start = 0; start < length; start += size)
         {
             vectors[prepared] = new LibC.IoVector { Base = data + start, Length = (nuint)Math.Min(size, length - start) };
-            headers[prepared].Header = train with { Vectors = vectors + prepared, Control = null, ControlLength = 0 };
+            headers[prepared].Header = train with { Vectors = vectors + prepared, ControlLength = (nuint)((byte*)segment - (byte*)train.Control) };
             if (++prepared == MaximumMessages || start + size >= length)
             {
                 AddErrors(prepared - SendPrepared(socket, headers, prepared));

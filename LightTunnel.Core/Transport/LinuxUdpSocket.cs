@@ -78,6 +78,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
             var socket = new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port, dualMode, use == PortUse.Shared);
             socket.TryAllowBeside(false); // Where it asked for that to be bound: nobody is bound beside this one.
             socket.SetFragments(isIPv4: true, allowed: true);
+            PacketInfoControl.TryReceive(handle, dualMode);
             return socket;
         }
 

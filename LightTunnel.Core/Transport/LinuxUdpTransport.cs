@@ -93,6 +93,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         List<LinuxUdpSocket> queues = OpenQueues(main, dualMode, options.Queues);
         var sockets = new SocketTable<LinuxUdpSocket>(main);
         var receivers = new List<LinuxUdpReceiver>();
+        var asked = new AskedAddresses();
         bool receivesTrains = options.Offloads.HasFlag(Offloads.UdpReceive);
         bool sendsTrains = options.Offloads.HasFlag(Offloads.UdpSend) && main.KnowsSegmentation;
         foreach (LinuxUdpSocket queue in queues)
@@ -101,7 +102,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             queue.LimitSendQueue();
             if (receivesTrains)
                 receivesTrains = queue.TryReceiveTrains();
-            if (LinuxUdpReceiver.TryCreate(queue, queue == main ? sockets : null, queue == main ? unproven : null, time ?? TimeProvider.System) is { } receiver)
+            if (LinuxUdpReceiver.TryCreate(
+                queue, queue == main ? sockets : null, queue == main ? unproven : null, asked, time ?? TimeProvider.System) is { } receiver)
             {
                 receivers.Add(receiver);
                 continue;
@@ -114,7 +116,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             throw UdpErrors.CannotOpen(port, LibC.Describe(error));
         }
 
-        var sender = new LinuxUdpSender(dualMode, sendsTrains);
+        var sender = new LinuxUdpSender(dualMode, sendsTrains, asked);
         return new LinuxUdpTransport([.. queues], unproven, [.. receivers], sockets, sender, dualMode, receivesTrains);
     }
 
@@ -153,7 +155,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public void CloseSocket(int socket) => _sockets.Remove(socket, Close);
 
     /// <inheritdoc/>
-    public int PortOf(int socket) => socket == IDatagramTransport.Unproven ? LocalPort : _sockets.Find(socket)?.Port ?? 0;
+    public int PortOf(int socket) => Find(socket, queue: 0)?.Port ?? 0;
 
     /// <inheritdoc/>
     public void Send(PacketBatch batch, int queue = 0)
@@ -204,7 +206,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         {
             if (Find(socket, queue: 0) is { } from)
             {
-                _sender.Send(from, datagram, destination);
+                _sender.Send(from, datagram, destination, AskedAddresses.AskedOf(socket));
                 return;
             }
         }
@@ -222,7 +224,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         try
         {
             if (Find(socket, queue: 0) is { } from)
-                return _sender.TrySendWhole(from, datagram, destination);
+                return _sender.TrySendWhole(from, datagram, destination, AskedAddresses.AskedOf(socket));
         }
         catch (ObjectDisposedException)
         {
@@ -327,7 +329,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         return end;
     }
 
-    /// <summary>The slot behind those that leave from the same socket as this one.</summary>
+    /// <summary>The slot behind those that leave from the same socket and address as this one.</summary>
     private static int EndOfSocket(PacketBatch batch, int first)
     {
         int number = batch[first].Socket;
@@ -337,11 +339,11 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         return end;
     }
 
-    private LinuxUdpSocket? Find(int number, int queue) => number switch
+    private LinuxUdpSocket? Find(int socket, int queue) => AskedAddresses.SocketOf(socket) switch
     {
         0 => _queues[queue],
         IDatagramTransport.Unproven => _unproven ?? _queues[queue],
-        _ => _sockets.Find(number),
+        int number => _sockets.Find(number),
     };
 
     private void Close(LinuxUdpSocket socket)

@@ -18,8 +18,14 @@ internal readonly record struct PathAddress(UdpEndpoint Endpoint, uint RelayedMe
     /// </summary>
     public bool IsUnproven { get; init; }
 
-    /// <summary>The socket to send from: <see cref="Socket"/>, or what stands for the node's own towards whom may not exist.</summary>
-    public int SendingSocket => IsUnproven && Socket == 0 ? IDatagramTransport.Unproven : Socket;
+    /// <summary>
+    /// The number of the local address that the other one sent to, and is answered from (<see cref="AskedAddresses"/>); 0 for the system's choice. It is no part of which path it is
+    /// either.
+    /// </summary>
+    public byte Asked { get; init; }
+
+    /// <summary>The socket to send from: <see cref="Socket"/>, or what stands for the node's own towards whom may not exist, and the address.</summary>
+    public int SendingSocket => AskedAddresses.Combine(IsUnproven && Socket == 0 ? IDatagramTransport.Unproven : Socket, Asked);
 
     /// <inheritdoc/>
     public bool Equals(PathAddress other) => Endpoint == other.Endpoint && RelayedMember == other.RelayedMember && Socket == other.Socket;

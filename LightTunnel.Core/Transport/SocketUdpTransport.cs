@@ -271,8 +271,12 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         return false;
     }
 
-    /// <summary>One port has one socket here, whoever it is that it sends to.</summary>
-    private static int Number(int socket) => socket == IDatagramTransport.Unproven ? 0 : socket;
+    /// <summary>One port has one socket here, whoever it is that it sends to, and the system chooses the address.</summary>
+    private static int Number(int socket)
+    {
+        int number = AskedAddresses.SocketOf(socket);
+        return number == IDatagramTransport.Unproven ? 0 : number;
+    }
 
     private void Wake() => Send([], UdpEndpoint.FromIPv4(0x7F000001, (ushort)LocalPort));
 

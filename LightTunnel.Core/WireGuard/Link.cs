@@ -438,11 +438,13 @@ internal sealed class Link : IScheduled
     private void Roam(in PathAddress source)
     {
         PathAddress before = _path.Value;
-        if (!_roaming || before == source)
+        // Who is asked stays with the address. Who asks leaves by what way there is now: its addresses come and go.
+        byte asked = _table.IsAsked ? source.Asked : (byte)0;
+        if (!_roaming || (before == source && before.Asked == asked))
             return;
         bool isElsewhere = _table.DoubtsNewAddresses && !source.IsRelayed && before.Endpoint.MappedAddress != source.Endpoint.MappedAddress;
         bool isUnproven = isElsewhere || (before.IsUnproven && before.Endpoint.MappedAddress == source.Endpoint.MappedAddress);
-        _path = new PathHolder(source with { IsUnproven = isUnproven });
+        _path = new PathHolder(source with { IsUnproven = isUnproven, Asked = asked });
         if (isElsewhere)
             Post(EventDoubted);
     }

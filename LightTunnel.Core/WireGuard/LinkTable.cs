@@ -67,6 +67,9 @@ internal sealed class LinkTable : IDisposable
     /// </summary>
     public Tai64n LastUsed { get; set; }
 
+    /// <summary>True where peers ask and this side answers: links then leave from the local address that the peer sends to.</summary>
+    public bool IsAsked { get; set; }
+
     internal PrivateKey Identity { get; }
 
     internal ILinkHost Host { get; }

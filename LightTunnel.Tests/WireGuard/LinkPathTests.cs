@@ -36,6 +36,23 @@ public sealed class LinkPathTests : IDisposable
         Assert.False(link.Path.IsUnproven);
     }
 
+    [Theory]
+    [InlineData(true, 2)]
+    [InlineData(false, 0)]
+    public void AskedAtAnotherAddressOfThisMachine_WhoIsAskedAnswersFromThere(bool isAsked, int expected)
+    {
+        (LinkNode a, LinkNode b) = _world.AddPair();
+        b.Table.IsAsked = isAsked;
+        a.Send(b, 1);
+        _world.Deliver();
+        Assert.Equal(0, b.LinkTo(a).Path.Asked);
+
+        a.Address = a.Address with { Asked = 2 };
+        a.Send(b, 2);
+        _world.Deliver();
+        Assert.Equal(expected, b.LinkTo(a).Path.Asked);
+    }
+
     [Fact]
     public void Stranger_IsUnprovenUntilItUsesTheKeys_ThatWereSentToItsAddress()
     {

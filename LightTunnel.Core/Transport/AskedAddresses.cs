@@ -1,0 +1,53 @@
+namespace LightTunnel.Transport;
+
+/// <summary>
+/// The addresses of this machine that datagrams came to, each by a small number: answers leave from there, as who asked may be behind a firewall
+/// that takes them from nowhere else. The system would choose by the routing table. Numbers stay for the transport's life; any thread.
+/// </summary>
+internal sealed class AskedAddresses
+{
+    /// <summary>Addresses that get a number. There are more only where whole networks are routed to this machine.</summary>
+    internal const int Maximum = byte.MaxValue;
+
+    private const int Shift = 12;
+
+    private readonly UInt128[] _addresses = new UInt128[Maximum + 1];
+    private readonly Lock _adding = new();
+    private volatile int _count;
+
+    /// <summary>The number of a socket by which something leaves from an address: of a slot that is sent and of a transport's calls.</summary>
+    /// <param name="socket">The socket's own number.</param>
+    /// <param name="asked">The address's number, 0 for the system's choice.</param>
+    public static int Combine(int socket, byte asked) => socket | (asked << Shift);
+
+    /// <summary>The socket's own number.</summary>
+    public static int SocketOf(int combined) => combined & ~(Maximum << Shift);
+
+    /// <summary>The address's number.</summary>
+    public static byte AskedOf(int combined) => (byte)(combined >> Shift);
+
+    /// <summary>The address of a number in mapped form; 0 for the system's choice.</summary>
+    public UInt128 this[byte number] => number <= _count ? _addresses[number] : UInt128.Zero;
+
+    /// <summary>The number of an address in mapped form; 0 when there is none left for it.</summary>
+    public byte NumberOf(UInt128 address)
+    {
+        int count = _count;
+        int index = Array.IndexOf(_addresses, address, 1, count);
+        return index > 0 ? (byte)index : count < Maximum ? Add(address) : (byte)0;
+    }
+
+    private byte Add(UInt128 address)
+    {
+        lock (_adding)
+        {
+            int index = Array.IndexOf(_addresses, address, 1, _count);
+            if (index > 0)
+                return (byte)index;
+            if (_count == Maximum)
+                return 0;
+            _addresses[_count + 1] = address; // Before the count, by which others find it.
+            return (byte)++_count;
+        }
+    }
+}
