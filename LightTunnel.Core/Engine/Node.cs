@@ -45,6 +45,9 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
     /// <summary>True when the clock is behind the time at which the identity was in use already: it was set back, and others may take handshakes for old ones.</summary>
     public bool IsClockBehind => LastUsed - Time.GetUtcNow() > ClockTolerance;
 
+    /// <summary>Runs what may wait for the system, beside the control loop.</summary>
+    public Action<Action> Background { get; init; } = work => ThreadPool.UnsafeQueueUserWorkItem(static work => work(), work, preferLocal: false);
+
     /// <summary>True when this machine's processor is fast at AEGIS-256.</summary>
     public bool HasAesInstructions { get; init; } = Sodium.HasAesInstructions;
 }
@@ -77,6 +80,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
     private readonly DeadlineQueue _timers = new();
     private readonly RateLimiter _icmpLimiter;
     private readonly RateLimiter _ownDestinationLimiter;
+    private readonly InterfaceUpkeep _interface;
     private readonly long _trafficPauseTicks;
     private readonly long _started;
     private DateTimeOffset _wallAtStart;
@@ -101,6 +105,8 @@ internal abstract partial class Node : ILinkHost, IDisposable
         Unproven = new UnprovenBudget(services.Time, services.Jitter);
         Journal = new RouteJournal(services.Log.Tunnel, services.Time, Via);
         Links = new LinkTable(identity, services.Time, this, services.Jitter) { LastUsed = services.LastUsed is { } used ? Tai64n.Next(used, default) : default };
+        _interface = new InterfaceUpkeep(services, Post);
+        _interface.Begin();
     }
 
     /// <summary>The present, for a data thread's whole batch.</summary>
@@ -109,11 +115,17 @@ internal abstract partial class Node : ILinkHost, IDisposable
     /// <summary>What changed, for whoever watches.</summary>
     public RouteJournal Journal { get; }
 
-    /// <summary>Where the node stands.</summary>
+    /// <summary>Where the node stands in its network.</summary>
     public TunnelState State { get; protected set; } = TunnelState.Up;
 
-    /// <summary>The last thing that went wrong, or null.</summary>
+    /// <summary>Where the node stands, for people: what the system does with its interface included.</summary>
+    public TunnelState ShownState => State == TunnelState.Up && _interface.Problem is not null ? TunnelState.Impaired : State;
+
+    /// <summary>The last thing that went wrong in the network, or null.</summary>
     public string? LastError { get; protected set; }
+
+    /// <summary>The last thing that went wrong, for people, or null.</summary>
+    public string? ShownError => State == TunnelState.Up ? _interface.Problem ?? LastError : LastError ?? _interface.Problem;
 
     /// <summary>Takes note of something that the node copes with and its admin should know.</summary>
     public void Notice(LightTunnelException notice)
@@ -229,7 +241,8 @@ internal abstract partial class Node : ILinkHost, IDisposable
 
         next = Math.Min(next, _tests.Run(now));
         next = Math.Min(next, FinishTurn(now));
-        Journal.FinishTurn(State, LastError);
+        next = Math.Min(next, _interface.Run(now));
+        Journal.FinishTurn(ShownState, ShownError);
         next = Math.Min(next, _timers.Earliest);
         return _commands.IsEmpty ? next : now;
     }

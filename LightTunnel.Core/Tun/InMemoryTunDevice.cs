@@ -8,10 +8,12 @@ namespace LightTunnel.Tun;
 /// A TUN device without a system behind it, for tests: <see cref="Inject"/> plays the system sending, <see cref="TryCollect"/> the
 /// system receiving. <see cref="TryRead"/> drives a node without threads.
 /// </summary>
-internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex = 1) : ITunDevice
+internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex = 1) : ITunDevice, IConfiguredInterface
 {
     private readonly Queue<byte[]> _injected = new();
     private readonly Queue<byte[]> _written = new();
+    private IReadOnlyList<InterfaceAddress> _configured = [];
+    private Action? _changed;
     private bool _closed;
 
     /// <inheritdoc/>
@@ -32,7 +34,10 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     /// <summary>The machine that it stands for has IPv6 switched off.</summary>
     public bool IsIPv6Disabled { get; set; }
 
-    /// <summary>What <see cref="Configure"/> was last given and took.</summary>
+    /// <summary>Why addresses that were taken cannot be given back, or null.</summary>
+    public string? Refusal { get; set; }
+
+    /// <summary>What <see cref="Configure"/> was last given and took, less what others took.</summary>
     public IReadOnlyList<InterfaceAddress> Addresses { get; private set; } = [];
 
     /// <summary>Looks at what the device is to be given, and may refuse it as a system would.</summary>
@@ -158,9 +163,28 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
             ? null : TunErrors.IPv6Disabled(addresses.First(address => !address.Address.IsIPv4), "Switch it on");
         if (missing is not null && possible.Length == 0)
             throw missing;
-        Addresses = possible;
+        Addresses = _configured = possible;
         Mtu = mtu;
         return missing;
+    }
+
+    /// <summary>Somebody takes all addresses from the interface.</summary>
+    public void Flush()
+    {
+        Addresses = [];
+        _changed?.Invoke();
+    }
+
+    /// <inheritdoc/>
+    public void Watch(Action changed) => _changed = changed;
+
+    /// <inheritdoc/>
+    public InterfaceCheck Check(bool restore)
+    {
+        string[] gone = [.. _configured.Except(Addresses).Select(address => $"address {address} is gone")];
+        if (restore && Refusal is null)
+            Addresses = _configured;
+        return gone.Length == 0 ? InterfaceCheck.Right : new InterfaceCheck(gone, restore ? Refusal : null);
     }
 
     /// <inheritdoc/>

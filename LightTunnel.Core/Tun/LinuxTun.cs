@@ -13,7 +13,7 @@ namespace LightTunnel.Tun;
 /// The interface may be moved to another namespace by others; reading and writing go on.
 /// </summary>
 [SupportedOSPlatform("linux")]
-internal sealed unsafe class LinuxTun : ITunDevice, IPollable
+internal sealed unsafe class LinuxTun : ITunDevice, IPollable, IConfiguredInterface
 {
     /// <summary>Longest name, characters (IFNAMSIZ less the zero).</summary>
     public const int MaximumNameLength = 15;
@@ -36,12 +36,17 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
     /// <summary>What the kernel sets apart for headers in each super-packet (MAX_TCP_HEADER and one byte).</summary>
     private const int KernelHeaderReserve = 321;
 
+    private readonly Lock _gate = new(); // The netlink socket is for one thread at a time.
     private readonly RouteNetlink _netlink;
+    private readonly LinuxInterfaceSettings _settings;
+    private readonly LinuxInterfaceWatch _watch;
     private readonly CloseSignal _closed;
     private readonly LinuxTunQueue[] _queues;
 
     private LinuxTun(LinuxTunQueue[] queues, CloseSignal closed, RouteNetlink netlink, string name, int interfaceIndex, Offloads offloads)
     {
+        _settings = new LinuxInterfaceSettings(netlink, interfaceIndex);
+        _watch = new LinuxInterfaceWatch(interfaceIndex, closed);
         _queues = queues;
         _closed = closed;
         _netlink = netlink;
@@ -135,6 +140,8 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
     /// <inheritdoc/>
     public Diagnostics.LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
     {
+        using Lock.Scope held = _gate.EnterScope();
+        _settings.Remember([], mtu);
         LocalAddresses.ThrowIfInUse(LocalAddresses.All(_netlink, exceptInterface: InterfaceIndex), addresses);
         ThrowIfFailed(_netlink.SetMtu(InterfaceIndex, mtu), "set the MTU of");
         Mtu = mtu;
@@ -156,7 +163,7 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
         foreach (InterfaceAddress address in addresses)
         {
             int error = _netlink.AddAddress(InterfaceIndex, address);
-            if (!address.Address.IsIPv4 && error is LibC.EACCES or LibC.EAFNOSUPPORT or LibC.EOPNOTSUPP)
+            if (!address.Address.IsIPv4 && TunErrors.IsIPv6Off(error))
             {
                 missing = TunErrors.IPv6Disabled(address, HowToSwitchIPv6On(error));
                 if (withoutIPv6.Length == 0)
@@ -170,14 +177,44 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
         ThrowIfFailed(_netlink.SetUp(InterfaceIndex, up: true), "bring up");
         foreach (InterfaceAddress address in missing is null ? addresses : withoutIPv6)
             _netlink.WaitUntilDelivered(address.Address);
+        _settings.Remember(missing is null ? addresses : withoutIPv6, mtu);
         return missing;
     }
 
+    /// <inheritdoc/>
+    public void Watch(Action changed) => _watch.Start(Name, () => _settings.Addresses, changed);
+
+    /// <inheritdoc/>
+    public InterfaceCheck Check(bool restore)
+    {
+        lock (_gate)
+        {
+            IReadOnlyList<string> differences = _settings.Differences();
+            string? suspect = _watch.TakeSuspect();
+            if (differences.Count == 0)
+                return InterfaceCheck.Right;
+            if (!restore)
+                return new InterfaceCheck(differences, Suspect: suspect);
+            string? failure = _settings.Restore();
+            if (failure is null && _settings.Differences() is { Count: > 0 } left)
+                failure = string.Join(", ", left);
+            return new InterfaceCheck(differences, failure, suspect);
+        }
+    }
+
     /// <summary>Routes a prefix into the interface, which must be up.</summary>
-    public void AddRoute(IpPrefix prefix) => ThrowIfFailed(_netlink.AddRoute(InterfaceIndex, prefix), $"route {prefix} into");
+    public void AddRoute(IpPrefix prefix)
+    {
+        lock (_gate)
+            ThrowIfFailed(_netlink.AddRoute(InterfaceIndex, prefix), $"route {prefix} into");
+    }
 
     /// <summary>Removes a route into the interface; no error when it is gone already.</summary>
-    public void RemoveRoute(IpPrefix prefix) => _ = _netlink.RemoveRoute(InterfaceIndex, prefix);
+    public void RemoveRoute(IpPrefix prefix)
+    {
+        lock (_gate)
+            _ = _netlink.RemoveRoute(InterfaceIndex, prefix);
+    }
 
     /// <inheritdoc/>
     public void Close() => _closed.Set();
@@ -189,6 +226,7 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable
         foreach (LinuxTunQueue queue in _queues)
             queue.Dispose();
         _closed.Dispose();
+        _watch.Dispose();
         _netlink.Dispose();
     }
 

@@ -98,6 +98,9 @@ internal ref struct NetlinkReader
     /// <summary>The number of the request that this answers.</summary>
     public uint Sequence { get; private set; }
 
+    /// <summary>The socket that asked for what this tells of; 0 is the kernel's own.</summary>
+    public uint Port { get; private set; }
+
     /// <summary>What follows the header.</summary>
     public ReadOnlySpan<byte> Body { get; private set; }
 
@@ -114,6 +117,7 @@ internal ref struct NetlinkReader
             return false;
         Type = MemoryMarshal.Read<ushort>(_rest[4..]);
         Sequence = MemoryMarshal.Read<uint>(_rest[8..]);
+        Port = MemoryMarshal.Read<uint>(_rest[12..]);
         Body = _rest[NetlinkRequest.HeaderLength..(int)length];
         _rest = _rest[Math.Min(_rest.Length, ((int)length + 3) & ~3)..];
         return true;

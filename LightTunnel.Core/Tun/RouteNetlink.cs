@@ -11,6 +11,12 @@ namespace LightTunnel.Tun;
 /// <param name="Address">Its address and prefix length.</param>
 internal readonly record struct AssignedAddress(int InterfaceIndex, InterfaceAddress Address);
 
+/// <summary>How an interface stands.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="IsUp">True when it was brought up.</param>
+/// <param name="Mtu">Its longest packet, bytes.</param>
+internal readonly record struct LinkStatus(string Name, bool IsUp, int Mtu);
+
 /// <summary>
 /// What is asked of the kernel about interfaces, addresses and routes, over rtnetlink (RFC 3549) and without an external program. Works in
 /// the network namespace in which it was opened. Calls answer the kernel's errno, 0 for success. One thread at a time.
@@ -18,17 +24,18 @@ internal readonly record struct AssignedAddress(int InterfaceIndex, InterfaceAdd
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class RouteNetlink : IDisposable
 {
-    private const ushort RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_DELROUTE = 25,
+    private const ushort RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24, RTM_DELROUTE = 25,
         RTM_GETROUTE = 26;
-    private const ushort NLM_F_REQUEST = 1, NLM_F_ACK = 4, NLM_F_REPLACE = 0x100, NLM_F_CREATE = 0x400, NLM_F_DUMP = 0x300;
+    private const ushort NLM_F_REQUEST = 1, NLM_F_ACK = 4, NLM_F_REPLACE = 0x100, NLM_F_EXCL = 0x200, NLM_F_CREATE = 0x400, NLM_F_DUMP = 0x300;
     private const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_LINKINFO = 18, IFLA_AF_SPEC = 26, IFLA_LINK_NETNSID = 37,
         IFLA_GSO_MAX_SIZE = 41, IFLA_INET6_ADDR_GEN_MODE = 8;
     private const ushort IFLA_INFO_KIND = 1, IFLA_INFO_DATA = 2, IFLA_TUN_TYPE = 3, IFLA_TUN_VNET_HDR = 5;
     private const byte IFF_TAP = 2;
     private const ushort IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8;
-    private const ushort RTA_DST = 1, RTA_OIF = 4, RTA_PRIORITY = 6;
-    private const byte RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1, RTN_LOCAL = 2;
-    private const uint IFF_UP = 1, IFA_F_NODAD = 2;
+    private const ushort RTA_DST = 1, RTA_OIF = 4, RTA_PRIORITY = 6, RTA_PREFSRC = 7;
+    private const byte RT_TABLE_MAIN = 254, RTPROT_KERNEL = 2, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1, RTN_LOCAL = 2;
+    private const uint IFF_UP = 1, IFA_F_NODAD = 2, RTM_F_FIB_MATCH = 0x2000;
+    private const int NetworkMetricIPv6 = 256; // IP6_RT_PRIO_ADDRCONF: what the kernel gives the routes of its own addresses.
     private const byte AddressGenerationNone = 1;
     private const int RequestSize = 256;
 
@@ -69,10 +76,24 @@ internal sealed unsafe class RouteNetlink : IDisposable
         request.Append(default(LinkHeader));
         int error = Exchange(request.Finish(), (type, body) =>
         {
-            if (type == RTM_NEWLINK && TryReadLink(body, out int index, out string? name))
-                result[index] = name;
+            if (type == RTM_NEWLINK && TryReadLink(body, out int index, out LinkStatus link))
+                result[index] = link.Name;
         });
         return error == 0 ? result : throw new IOException($"netlink: {LibC.Describe(error)}");
+    }
+
+    /// <summary>How an interface stands; null when there is none of that index here.</summary>
+    public LinkStatus? GetLink(int interfaceIndex)
+    {
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
+        request.Append(new LinkHeader { Index = interfaceIndex });
+        LinkStatus? result = null;
+        int error = Exchange(request.Finish(), (type, body) =>
+        {
+            if (type == RTM_NEWLINK && TryReadLink(body, out int index, out LinkStatus link) && index == interfaceIndex)
+                result = link;
+        });
+        return error is 0 or LibC.ENODEV ? result : throw new IOException($"netlink: {LibC.Describe(error)}");
     }
 
     /// <summary>What all interfaces are.</summary>
@@ -129,6 +150,32 @@ internal sealed unsafe class RouteNetlink : IDisposable
     /// <param name="metric">Lower wins; 0 takes the system's default.</param>
     public int AddRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) =>
         ChangeRoute(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, interfaceIndex, prefix, metric);
+
+    /// <summary>Routes the network of one of an interface's addresses into it as the kernel does; an equal route of another interface stays.</summary>
+    public int AddNetworkRoute(int interfaceIndex, InterfaceAddress address) => ChangeRoute(
+        RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, interfaceIndex, address.Prefix, address.Address.IsIPv4 ? 0 : NetworkMetricIPv6, RTPROT_KERNEL,
+        address.Address.IsIPv4 ? address.Address : null);
+
+    /// <summary>Which route packets to an address take.</summary>
+    /// <param name="destination">The address.</param>
+    /// <param name="interfaceIndex">The interface that they leave by, 0 when there is more than one.</param>
+    /// <param name="prefixLength">How much of the address the route names. Kernels before 4.13 say all of it.</param>
+    public int FindRoute(TunnelAddress destination, out int interfaceIndex, out int prefixLength)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes = bytes[..destination.WriteTo(bytes)];
+        var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_GETROUTE, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
+        request.Append(new RouteHeader { Family = FamilyOf(destination), DestinationLength = (byte)destination.BitLength, Flags = RTM_F_FIB_MATCH });
+        request.Attribute(RTA_DST, bytes);
+        int outgoing = 0, length = 0;
+        int error = Exchange(request.Finish(), (type, body) =>
+        {
+            if (type == RTM_NEWROUTE && TryReadRoute(body, out Route route))
+                (outgoing, length) = (route.InterfaceIndex, route.PrefixLength);
+        });
+        (interfaceIndex, prefixLength) = (outgoing, length);
+        return error;
+    }
 
     /// <summary>Removes a route.</summary>
     public int RemoveRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) => ChangeRoute(RTM_DELROUTE, 0, interfaceIndex, prefix, metric);
@@ -205,11 +252,63 @@ internal sealed unsafe class RouteNetlink : IDisposable
         return true;
     }
 
+    /// <summary>True when what the kernel tells may be about an interface, or about where one of its networks is routed.</summary>
+    /// <param name="type">The message's type.</param>
+    /// <param name="body">What follows its header.</param>
+    /// <param name="interfaceIndex">The interface.</param>
+    /// <param name="networks">The interface's networks.</param>
+    internal static bool IsAbout(ushort type, ReadOnlySpan<byte> body, int interfaceIndex, IReadOnlyList<InterfaceAddress> networks)
+    {
+        switch (type)
+        {
+            case RTM_NEWLINK or RTM_DELLINK:
+                return MemoryMarshal.TryRead(body, out LinkHeader link) && link.Index == interfaceIndex;
+            case RTM_NEWADDR or RTM_DELADDR:
+                return MemoryMarshal.TryRead(body, out AddressHeader address) && address.Index == (uint)interfaceIndex;
+            case RTM_NEWROUTE or RTM_DELROUTE when TryReadRoute(body, out Route route):
+                if (route.InterfaceIndex == interfaceIndex)
+                    return true;
+                foreach (InterfaceAddress network in networks)
+                {
+                    if (network.PrefixLength == route.PrefixLength && network.Address.IsIPv4 == route.IsIPv4 && network.Prefix.Network == route.Destination)
+                        return true;
+                }
+
+                return false;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>Reads the body of an RTM_NEWROUTE or RTM_DELROUTE; false for other families and malformed bytes.</summary>
+    internal static bool TryReadRoute(ReadOnlySpan<byte> body, out Route result)
+    {
+        result = default;
+        if (!MemoryMarshal.TryRead(body, out RouteHeader header) || header.Family is not (LibC.AF_INET or LibC.AF_INET6))
+            return false;
+        bool isIPv4 = header.Family == LibC.AF_INET;
+        var destination = TunnelAddress.FromBits(UInt128.Zero, isIPv4);
+        int outgoing = 0;
+        var attributes = new NetlinkAttributes(body[Marshal.SizeOf<RouteHeader>()..]);
+        while (attributes.MoveNext())
+        {
+            if (attributes.Type == RTA_DST && attributes.Value.Length == (isIPv4 ? 4 : 16))
+                destination = TunnelAddress.FromBytes(attributes.Value);
+            else if (attributes.Type == RTA_OIF && attributes.Value.Length == sizeof(int))
+                outgoing = MemoryMarshal.Read<int>(attributes.Value);
+        }
+
+        result = new Route(destination, header.DestinationLength, outgoing);
+        return true;
+    }
+
     /// <summary>Reads the body of an RTM_NEWLINK; false for malformed bytes.</summary>
-    internal static bool TryReadLink(ReadOnlySpan<byte> body, out int index, out string name)
+    internal static bool TryReadLink(ReadOnlySpan<byte> body, out int index, out LinkStatus link)
     {
         index = 0;
-        name = string.Empty;
+        link = default;
+        string name = string.Empty;
+        int mtu = 0;
         if (!MemoryMarshal.TryRead(body, out LinkHeader header))
             return false;
         index = header.Index;
@@ -218,8 +317,11 @@ internal sealed unsafe class RouteNetlink : IDisposable
         {
             if (attributes.Type == IFLA_IFNAME)
                 name = attributes.Text;
+            else if (attributes.Type == IFLA_MTU && attributes.Value.Length == sizeof(int))
+                mtu = MemoryMarshal.Read<int>(attributes.Value);
         }
 
+        link = new LinkStatus(name, (header.Flags & IFF_UP) != 0, mtu);
         return name.Length > 0;
     }
 
@@ -227,7 +329,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
     internal static bool TryReadDetails(ReadOnlySpan<byte> body, out LinkDetails link)
     {
         link = default;
-        if (!TryReadLink(body, out int index, out string name))
+        if (!TryReadLink(body, out int index, out LinkStatus status))
             return false;
         (string? kind, int lower, int master, bool isElsewhere, bool isMachine) = (null, 0, 0, false, false);
         var attributes = new NetlinkAttributes(body[Marshal.SizeOf<LinkHeader>()..]);
@@ -243,7 +345,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
                 ReadInfo(attributes.Value, out kind, out isMachine);
         }
 
-        link = new LinkDetails(index, name, kind, isElsewhere ? 0 : lower, master, isMachine);
+        link = new LinkDetails(index, status.Name, kind, isElsewhere ? 0 : lower, master, isMachine);
         return true;
     }
 
@@ -297,7 +399,8 @@ internal sealed unsafe class RouteNetlink : IDisposable
         return Exchange(request.Finish(), null);
     }
 
-    private int ChangeRoute(ushort type, ushort flags, int interfaceIndex, IpPrefix prefix, int metric)
+    private int ChangeRoute(
+        ushort type, ushort flags, int interfaceIndex, IpPrefix prefix, int metric, byte protocol = RTPROT_STATIC, TunnelAddress? source = null)
     {
         Span<byte> bytes = stackalloc byte[16];
         bytes = bytes[..prefix.Network.WriteTo(bytes)];
@@ -307,7 +410,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
             Family = FamilyOf(prefix.Network),
             DestinationLength = (byte)prefix.Length,
             Table = RT_TABLE_MAIN,
-            Protocol = RTPROT_STATIC,
+            Protocol = protocol,
             Scope = prefix.Network.IsIPv4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
             Type = RTN_UNICAST,
         });
@@ -315,6 +418,8 @@ internal sealed unsafe class RouteNetlink : IDisposable
         request.Attribute(RTA_OIF, (uint)interfaceIndex);
         if (metric != 0)
             request.Attribute(RTA_PRIORITY, (uint)metric);
+        if (source is { } preferred)
+            request.Attribute(RTA_PREFSRC, bytes[..preferred.WriteTo(bytes)]);
         return Exchange(request.Finish(), null);
     }
 
@@ -363,6 +468,16 @@ internal sealed unsafe class RouteNetlink : IDisposable
     private static byte FamilyOf(TunnelAddress address) => (byte)(address.IsIPv4 ? LibC.AF_INET : LibC.AF_INET6);
 
     private delegate void MessageHandler(ushort type, ReadOnlySpan<byte> body);
+
+    /// <summary>A route, as far as it is looked at here.</summary>
+    /// <param name="Destination">Its prefix's first address.</param>
+    /// <param name="PrefixLength">Its prefix's length.</param>
+    /// <param name="InterfaceIndex">Where packets leave, 0 when there are several ways.</param>
+    internal readonly record struct Route(TunnelAddress Destination, int PrefixLength, int InterfaceIndex)
+    {
+        /// <summary>The family.</summary>
+        public bool IsIPv4 => Destination.IsIPv4;
+    }
 
     /// <summary>struct ifinfomsg.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -1,5 +1,7 @@
+using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
 using LightTunnel.Packets;
+using LightTunnel.Transport;
 
 namespace LightTunnel.Tun;
 
@@ -34,6 +36,10 @@ internal static class TunErrors
         $"Address {address} cannot be set: IPv6 is switched off on this machine.",
         $"{howToSwitchOn}, or use IPv4 addresses only.")
     { Target = address.ToString() };
+
+    /// <summary>True when this is how Linux refuses an IPv6 address because IPv6 is switched off.</summary>
+    [SupportedOSPlatform("linux")]
+    public static bool IsIPv6Off(int error) => error is LibC.EACCES or LibC.EAFNOSUPPORT or LibC.EOPNOTSUPP;
 
     public static LightTunnelException Refused(string what, string interfaceName, string reason) => new(
         LightTunnelError.Internal,

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.NetworkInformation;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
@@ -10,7 +11,7 @@ namespace LightTunnel.Tun;
 /// A TUN interface of Windows by Wintun: two rings of packets shared with the driver. The adapter goes with the process that created it,
 /// so a crash leaves nothing behind.
 /// </summary>
-internal sealed unsafe class WintunDevice : ITunDevice
+internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
 {
     /// <summary>Bytes of each ring; Wintun takes 128 KiB to 64 MiB.</summary>
     internal const uint RingCapacity = 8 * 1024 * 1024;
@@ -31,6 +32,9 @@ internal sealed unsafe class WintunDevice : ITunDevice
     private readonly ulong _luid;
     private readonly ManualResetEvent _closeEvent = new(initialState: false);
     private readonly WaitHandle[] _waited;
+    private readonly Lock _gate = new();
+    private IReadOnlyList<InterfaceAddress> _addresses = [];
+    private NetworkAddressChangedEventHandler? _onChanged;
     private int _closed;
     private long _writeErrors;
 
@@ -180,6 +184,8 @@ internal sealed unsafe class WintunDevice : ITunDevice
     /// <inheritdoc/>
     public LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
     {
+        using Lock.Scope held = _gate.EnterScope();
+        _addresses = [];
         LocalAddresses.ThrowIfInUse(_system.GetOtherAddresses(InterfaceIndex), addresses);
         bool hasIPv4 = addresses.Any(address => address.Address.IsIPv4);
         int error = SetMtu(isIPv4: true, mtu, hasIPv4);
@@ -201,14 +207,47 @@ internal sealed unsafe class WintunDevice : ITunDevice
                 ThrowIfFailed(_system.AddAddress(_luid, address), $"give {address} to");
         }
 
+        _addresses = [.. addresses.Where(address => missing is null || address.Address.IsIPv4)];
         return missing;
+    }
+
+    /// <inheritdoc/>
+    public void Watch(Action changed)
+    {
+        _onChanged = (_, _) => changed();
+        NetworkChange.NetworkAddressChanged += _onChanged;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Addresses, and with them the routes of their networks.</remarks>
+    public InterfaceCheck Check(bool restore)
+    {
+        using Lock.Scope held = _gate.EnterScope();
+        IReadOnlyList<InterfaceAddress> present = _system.GetAddresses(_luid);
+        InterfaceAddress[] missing = [.. _addresses.Where(address => !present.Contains(address))];
+        if (missing.Length == 0 || _system.IndexOf(_luid) == 0)
+            return InterfaceCheck.Right;
+        string? failure = null;
+        foreach (InterfaceAddress address in restore ? missing : [])
+        {
+            int error = _system.SetMtu(_luid, address.Address.IsIPv4, Mtu);
+            if (error == 0)
+                error = _system.AddAddress(_luid, address);
+            if (error != 0)
+                failure ??= $"the system refuses address {address}: {Marshal.GetPInvokeErrorMessage(error)} (error {error})";
+        }
+
+        return new InterfaceCheck([.. missing.Select(address => $"address {address} is gone")], failure);
     }
 
     /// <inheritdoc/>
     public void Close()
     {
-        if (Interlocked.Exchange(ref _closed, 1) == 0)
-            _closeEvent.Set();
+        if (Interlocked.Exchange(ref _closed, 1) != 0)
+            return;
+        _closeEvent.Set();
+        if (_onChanged is { } handler)
+            NetworkChange.NetworkAddressChanged -= handler;
     }
 
     /// <summary>Ends the session and removes the adapter as soon as no thread is inside a call any more.</summary>

@@ -64,6 +64,9 @@ public enum LtTunnelState
 
     /// <summary>Given up; LastError says why.</summary>
     Failed,
+
+    /// <summary>In the network, but the system's interface is not as it should be, and cannot be put right; LastError says what is wrong.</summary>
+    Impaired,
 }
 
 /// <summary>How a destination is reached.</summary>

@@ -238,6 +238,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         Node = make(new NodeServices(clock, tun, Transport, Log)
         {
             Jitter = jitter,
+            Background = work => work(),
             PortMapper = Transport is SimulatedSocket simulated ? new SimulatedPortMapper(simulated.Host, clock.Common) : new NoPortMapper(),
         });
         Node.Woken = MarkReady;

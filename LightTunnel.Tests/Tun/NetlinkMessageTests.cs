@@ -98,4 +98,19 @@ public sealed class NetlinkMessageTests
         Assert.InRange(messages, Fuzz.Count(30_000), Fuzz.Count(150_000));
         Assert.InRange(addresses, Fuzz.Count(5_000), Fuzz.Count(100_000));
     }
+
+    [Theory]
+    [InlineData(16, true, "00 00 01 00 07 00 00 00 01 00 00 00 00 00 00 00")]
+    [InlineData(17, false, "00 00 01 00 08 00 00 00 01 00 00 00 00 00 00 00")]
+    [InlineData(21, true, "02 18 00 00 07 00 00 00")]
+    [InlineData(20, false, "02 18 00 00 08 00 00 00")]
+    [InlineData(25, true, "02 18 00 00 FE 02 FD 01 00 00 00 00 08 00 04 00 07 00 00 00")] // By the interface.
+    [InlineData(24, true, "02 18 00 00 FE 02 FD 01 00 00 00 00 08 00 01 00 0A 00 00 00 08 00 04 00 08 00 00 00")] // 10.0.0.0/24 by another one.
+    [InlineData(24, false, "02 19 00 00 FE 02 FD 01 00 00 00 00 08 00 01 00 0A 00 00 00 08 00 04 00 08 00 00 00")] // 10.0.0.0/25.
+    [InlineData(24, false, "02 18 00 00 FE 02 FD 01 00 00 00 00 08 00 01 00 0A 00 01 00 08 00 04 00 08 00 00 00")] // 10.0.1.0/24.
+    [InlineData(24, false, "02 18 00 00")]
+    [InlineData(99, false, "02 18 00 00 07 00 00 00")]
+    public void IsAbout_Message_TellsWhetherItConcernsTheInterface(int type, bool expected, string body) => Assert.Equal(
+        expected,
+        RouteNetlink.IsAbout((ushort)type, Convert.FromHexString(body.Replace(" ", string.Empty, StringComparison.Ordinal)), 7, [Interface("10.0.0.1/24")]));
 }
