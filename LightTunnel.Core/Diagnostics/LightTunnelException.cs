@@ -92,6 +92,9 @@ public enum LightTunnelError
 
     /// <summary>The tunnel is stopped.</summary>
     Stopped,
+
+    /// <summary>This machine itself cannot send to the server: it is in no network, has no route there, or a firewall of its own refuses.</summary>
+    NetworkUnavailable,
 }
 
 /// <summary>An error that a person can act on: what happened, which input is the culprit, and what to do about it.</summary>

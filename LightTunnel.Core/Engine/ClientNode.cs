@@ -36,12 +36,15 @@ internal sealed partial class ClientNode : Node
     private readonly HeldHandshakes _held = new();
     private readonly NetworkPrefixes _prefixes;
     private readonly ulong _instance = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)) | 1;
+    private readonly LocalObstacles _obstacles;
     private IReadOnlyList<TunnelAddress> _requested;
     private Peer? _admitted;
     private LightTunnelException? _unset;
     private PublicKey _stranger;
     private bool _refusedStranger;
     private bool _mapsPort;
+    private string? _locationFailure;
+    private string? _obstacle;
     private long _registeredSince;
 
     /// <param name="options">The network to join.</param>
@@ -62,6 +65,7 @@ internal sealed partial class ClientNode : Node
         _options = options;
         MemberName = options.Name;
         _addresses = addresses;
+        _obstacles = new LocalObstacles(addresses, services.Tun.Name);
         _save = save;
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : [.. lastAddresses.Select(last => last.Address)];
         _prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
@@ -125,7 +129,8 @@ internal sealed partial class ClientNode : Node
     /// <summary>A sentence for the person who waited too long for the server.</summary>
     public LightTunnelException Unreachable()
     {
-        LightTunnelException reason = _search.Unreachable(isForged: Links.Counters[LinkEvent.ResponseForged] > 0, LastError);
+        LightTunnelException reason = _search.Unreachable(
+            isForged: Links.Counters[LinkEvent.ResponseForged] > 0, _obstacles.Explain(_search.Candidates), LastError);
         return reason.Error != LightTunnelError.ServerUnreachable || !Services.IsClockBehind
             ? reason
             : new LightTunnelException(
@@ -154,7 +159,8 @@ internal sealed partial class ClientNode : Node
         }
 
         foreach (UdpEndpoint candidate in _search.Candidates)
-            SendBy(new PathAddress(candidate) { IsUnproven = true }, datagram);
+            _obstacles.Note(candidate, SendBy(new PathAddress(candidate) { IsUnproven = true }, datagram));
+        NoteObstacle();
     }
 
     /// <inheritdoc/>
@@ -321,21 +327,42 @@ internal sealed partial class ClientNode : Node
 
     private void OnLocated(ServerLocation location)
     {
-        if (location.Failure is { } failure && failure != LastError)
+        if (location.Failure is { } failure && failure != _locationFailure)
         {
             LastError = failure;
             Log.Warning("{Failure}", failure);
         }
 
+        _locationFailure = location.Failure;
+
         _search.Candidates = [.. location.Endpoints.Where(endpoint => FindAround(endpoint, Forwarding.OwnAddresses) is null)];
+        _obstacles.Keep(_search.Candidates);
         if (_search.Candidates.Count < location.Endpoints.Count && _search.Candidates.Count == 0)
             LastError = "Every endpoint of the server lies inside the tunnel's own network.";
         if (_search.Candidates.Count == 0)
+        {
+            if (location.Failure is not null)
+                NoteObstacle(); // Without a network nobody looks names up either.
             return;
+        }
+
         if (!_server.Path.Endpoint.IsSpecified)
             _server.Link!.Path = new PathAddress(_search.Candidates[0]);
         _server.Link!.RequestHandshake(force: true);
         Wake();
+    }
+
+    /// <summary>What keeps this machine from sending at all is said once, until it is something else.</summary>
+    private void NoteObstacle()
+    {
+        LightTunnelException? found = _obstacles.Explain(_search.Candidates);
+        if (found is not null && found.Message != _obstacle)
+        {
+            LastError = found.Message;
+            Log.Warning("{Reason} {Remedy} Trying again until it works", found.Message, found.RecommendedAction);
+        }
+
+        _obstacle = found?.Message;
     }
 
     /// <summary>The tunnel never carries itself: an endpoint inside the network's prefix cannot be a way to the server.</summary>
@@ -509,7 +536,7 @@ internal sealed partial class ClientNode : Node
         }
 
         State = TunnelState.Up;
-        LastError = null;
+        LastError = _locationFailure = _obstacle = null;
         _search.End();
         _server.Updated = Time.GetUtcNow();
         foreach (Peer peer in _members.All)

@@ -35,20 +35,18 @@ internal abstract partial class Node
     /// <param name="path">The path.</param>
     /// <param name="datagram">The datagram.</param>
     /// <param name="isVouched">True when the server sees a member at that address.</param>
-    protected void SendBy(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched = false)
+    /// <returns>What of this machine's own was in the way; null when nothing was sent.</returns>
+    protected SendObstacle? SendBy(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched = false)
     {
         if (!path.Endpoint.IsSpecified || (path.IsUnproven && !Unproven.TryTake(path.Endpoint, isVouched)))
-            return;
+            return null;
         if (!path.IsRelayed)
-        {
-            Services.Transport.Send(datagram, path.Endpoint, path.SendingSocket);
-            return;
-        }
+            return Services.Transport.SendOrTell(datagram, path.Endpoint, path.SendingSocket);
 
         Span<byte> relayed = stackalloc byte[RelayHeader.Size + datagram.Length];
         new RelayHeader(MemberId, path.RelayedMember).Write(relayed);
         datagram.CopyTo(relayed[RelayHeader.Size..]);
-        Services.Transport.Send(relayed, path.Endpoint, path.SendingSocket);
+        return Services.Transport.SendOrTell(relayed, path.Endpoint, path.SendingSocket);
     }
 
     /// <summary>Sends a ping to where the peer was heard from last: only who receives it there can answer it.</summary>

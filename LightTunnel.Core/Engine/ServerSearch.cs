@@ -59,8 +59,9 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
 
     /// <summary>A sentence for the person who waited too long.</summary>
     /// <param name="isForged">True when the server answered under another network key.</param>
+    /// <param name="local">What of this machine's own is in the way, or null.</param>
     /// <param name="lastError">The last thing that went wrong, or null.</param>
-    public LightTunnelException Unreachable(bool isForged, string? lastError)
+    public LightTunnelException Unreachable(bool isForged, LightTunnelException? local, string? lastError)
     {
         if (isForged)
         {
@@ -70,6 +71,8 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
                 "Check the network key: it must be the server's own (New-LtInvitation on the server gives a fresh invitation with it).");
         }
 
+        if (local is not null)
+            return local;
         return Candidates.Count == 0 && lastError is not null
             ? new LightTunnelException(LightTunnelError.NameResolutionFailed, lastError, "Check the server's name and this machine's name resolution.")
             : new LightTunnelException(

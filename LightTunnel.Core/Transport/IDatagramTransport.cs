@@ -70,6 +70,13 @@ internal interface IDatagramTransport : IDisposable
     /// <summary>Sends one datagram without waiting; for the control loop. Room is made for it where data has filled the buffer.</summary>
     void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0);
 
+    /// <summary>Sends like <see cref="Send(ReadOnlySpan{byte}, in UdpEndpoint, int)"/>, and tells what of this machine's own was in the way.</summary>
+    SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    {
+        Send(datagram, destination, socket);
+        return SendObstacle.None;
+    }
+
     /// <summary>
     /// Sends one datagram that nobody on its way may cut in pieces, so that its arrival says something of the path; for the control loop. All other
     /// datagrams may be: until a path is known, pieces are better than nothing.

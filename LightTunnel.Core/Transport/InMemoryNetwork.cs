@@ -313,6 +313,17 @@ internal sealed class InMemoryTransport : IDatagramTransport
             _network.Send(from, destination, datagram);
     }
 
+    /// <summary>What of this machine's own is in the way of all that it sends.</summary>
+    public SendObstacle Obstacle { get; set; }
+
+    /// <inheritdoc/>
+    public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    {
+        if (Obstacle == SendObstacle.None)
+            Send(datagram, destination, socket);
+        return Obstacle;
+    }
+
     /// <inheritdoc/>
     public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
     {

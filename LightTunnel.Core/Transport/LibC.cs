@@ -15,7 +15,8 @@ internal static unsafe partial class LibC
 
     // errno, the same numbers on every processor that .NET runs on.
     public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, ENXIO = 6, EAGAIN = 11, EACCES = 13, EBUSY = 16, EEXIST = 17, ENODEV = 19,
-        EINVAL = 22, ERANGE = 34, EBADFD = 77, EMSGSIZE = 90, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, EADDRINUSE = 98, EADDRNOTAVAIL = 99;
+        EINVAL = 22, ERANGE = 34, EBADFD = 77, EMSGSIZE = 90, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, EADDRINUSE = 98, EADDRNOTAVAIL = 99, ENETDOWN = 100,
+        ENETUNREACH = 101, ENOBUFS = 105, EHOSTUNREACH = 113;
 
     public const int O_RDWR = 2, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
     public const int EFD_NONBLOCK = 0x800, EFD_CLOEXEC = 0x80000;

@@ -33,11 +33,19 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
     /// <summary>Counts messages that could not be sent.</summary>
     public void AddErrors(int count) => Interlocked.Add(ref _errors, count);
 
-    /// <summary>Sends one datagram without waiting.</summary>
-    public void Send(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
+    /// <summary>Sends one datagram without waiting, and tells what of this machine's own was in the way.</summary>
+    public SendObstacle Send(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
     {
-        if (SendOne(socket, datagram, destination, from) != 0)
+        int error = SendOne(socket, datagram, destination, from);
+        if (error != 0)
             AddErrors(1);
+        return error switch
+        {
+            LibC.EPERM or LibC.EACCES => SendObstacle.Refused,
+            LibC.ENETDOWN or LibC.ENETUNREACH or LibC.EHOSTUNREACH or LibC.EADDRNOTAVAIL => SendObstacle.NoRoute,
+            LibC.EAFNOSUPPORT => SendObstacle.NoFamily,
+            _ => SendObstacle.None,
+        };
     }
 
     /// <summary>

@@ -200,15 +200,15 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     }
 
     /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0) => SendOrTell(datagram, destination, socket);
+
+    /// <inheritdoc/>
+    public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
         try
         {
             if (Find(socket, queue: 0) is { } from)
-            {
-                _sender.Send(from, datagram, destination, AskedAddresses.AskedOf(socket));
-                return;
-            }
+                return _sender.Send(from, datagram, destination, AskedAddresses.AskedOf(socket));
         }
         catch (ObjectDisposedException)
         {
@@ -216,6 +216,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         }
 
         _sender.AddErrors(1);
+        return SendObstacle.None;
     }
 
     /// <inheritdoc/>

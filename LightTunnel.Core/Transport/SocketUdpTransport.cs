@@ -138,17 +138,36 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     /// <inheritdoc/>
     public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0) => Send(datagram, destination, socket, mayWait: false);
 
-    private void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket, bool mayWait)
+    /// <inheritdoc/>
+    public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0) =>
+        Send(datagram, destination, socket, mayWait: false);
+
+    private SendObstacle Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket, bool mayWait)
     {
-        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address) || (!mayWait && !HasRoom(from)))
-            return;
+        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address))
+            return SupportsIPv6 || destination.IsIPv4 ? SendObstacle.None : SendObstacle.NoFamily;
+        if (!mayWait && !HasRoom(from))
+            return SendObstacle.None;
         try
         {
             from.SendTo(datagram, SocketFlags.None, address);
+            return SendObstacle.None;
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        catch (SocketException e)
         {
             Interlocked.Increment(ref _sendErrors);
+            return e.SocketErrorCode switch
+            {
+                SocketError.AccessDenied => SendObstacle.Refused,
+                SocketError.NetworkDown or SocketError.NetworkUnreachable or SocketError.HostUnreachable or SocketError.AddressNotAvailable => SendObstacle.NoRoute,
+                SocketError.AddressFamilyNotSupported => SendObstacle.NoFamily,
+                _ => SendObstacle.None,
+            };
+        }
+        catch (ObjectDisposedException)
+        {
+            Interlocked.Increment(ref _sendErrors);
+            return SendObstacle.None;
         }
     }
 

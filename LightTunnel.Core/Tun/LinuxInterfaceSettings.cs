@@ -13,8 +13,6 @@ namespace LightTunnel.Tun;
 [SupportedOSPlatform("linux")]
 internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interfaceIndex)
 {
-    private const int EnetUnreachable = 101, EhostUnreachable = 113;
-
     private IReadOnlyList<InterfaceAddress> _addresses = [];
     private int _mtu;
 
@@ -94,7 +92,7 @@ internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interface
     private bool IsRoutedHere(TunnelAddress destination, IpPrefix network)
     {
         int error = netlink.FindRoute(destination, out int outgoing, out int length);
-        return error == 0 ? outgoing == interfaceIndex || length > network.Length : error is not (EnetUnreachable or EhostUnreachable);
+        return error == 0 ? outgoing == interfaceIndex || length > network.Length : error is not (LibC.ENETUNREACH or LibC.EHOSTUNREACH);
     }
 
     /// <summary>Another address of the same network; null where there is hardly one.</summary>

@@ -14,7 +14,6 @@ namespace LightTunnel.Tun;
 internal sealed unsafe class LinuxInterfaceWatch : IDisposable
 {
     private const uint RTMGRP_LINK = 0x1, RTMGRP_IPV4_IFADDR = 0x10, RTMGRP_IPV4_ROUTE = 0x40, RTMGRP_IPV6_IFADDR = 0x100, RTMGRP_IPV6_ROUTE = 0x400;
-    private const int EnoBuffers = 105;
     private const int StackSize = 256 * 1024;
 
     private readonly SafeFileHandle _socket;
@@ -72,7 +71,7 @@ internal sealed unsafe class LinuxInterfaceWatch : IDisposable
                     length = LibC.Receive(descriptor, buffer, (nuint)_buffer.Length, LibC.MSG_DONTWAIT);
                 int error = length < 0 ? LibC.LastError : 0;
                 // What did not fit into the socket's buffer is lost: it may have been about this interface.
-                if (error == EnoBuffers || (length > 0 && Concerns(_buffer.AsSpan(0, (int)length), networks())))
+                if (error == LibC.ENOBUFS || (length > 0 && Concerns(_buffer.AsSpan(0, (int)length), networks())))
                     changed();
                 else if (error is not (0 or LibC.EAGAIN or LibC.EINTR))
                     return;

@@ -38,7 +38,7 @@ internal static class ErrorRecords
         LightTunnelError.PrivilegeRequired => ErrorCategory.PermissionDenied,
         LightTunnelError.TunUnavailable => ErrorCategory.NotInstalled,
         LightTunnelError.NameResolutionFailed or LightTunnelError.NotFound => ErrorCategory.ObjectNotFound,
-        LightTunnelError.ServerUnreachable => ErrorCategory.ConnectionError,
+        LightTunnelError.ServerUnreachable or LightTunnelError.NetworkUnavailable => ErrorCategory.ConnectionError,
         LightTunnelError.AddressPoolExhausted or LightTunnelError.ServerFull => ErrorCategory.LimitsExceeded,
         LightTunnelError.ServerRefused or LightTunnelError.PrefixNotAgreed => ErrorCategory.SecurityError,
         LightTunnelError.TimedOut or LightTunnelError.NotAnswering => ErrorCategory.OperationTimeout,

@@ -1,0 +1,54 @@
+using System.Net;
+using System.Runtime.Versioning;
+using LightTunnel.Lab.Namespaces;
+using LightTunnel.Transport;
+using Xunit;
+
+namespace LightTunnel.Tests.Transport;
+
+/// <summary>What of the machine's own is in the way of a datagram is told, by each way of sending, in a network namespace of the test's own.</summary>
+[SupportedOSPlatform("linux")]
+public sealed class SendObstacleTests : IDisposable
+{
+    private static int _counter;
+
+    private readonly string _namespace = $"ltxobs{Environment.ProcessId}x{Interlocked.Increment(ref _counter)}";
+
+    public SendObstacleTests()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "needs root");
+        NetworkNamespace.Create(_namespace);
+    }
+
+    public void Dispose() => NetworkNamespace.Delete(_namespace);
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void SendOrTell_NoRouteProhibitedOrSent_TellsWhich(bool native)
+    {
+        using IDatagramTransport transport = NetworkNamespace.Run<IDatagramTransport>(
+            _namespace, () => native ? new UdpTransportFactory().Open(0) : SocketUdpTransport.Open(0));
+        foreach (int socket in new[] { 0, IDatagramTransport.Unproven })
+        {
+            Assert.Equal(SendObstacle.NoRoute, Send(transport, "203.0.113.1", socket));
+            Assert.Equal(SendObstacle.NoRoute, Send(transport, "2001:db8::1", socket));
+        }
+
+        Ip("link", "add", "up", "type", "dummy");
+        Ip("address", "add", "192.0.2.1/24", "dev", "up");
+        Ip("link", "set", "up", "up");
+        Ip("route", "add", "default", "dev", "up");
+        Ip("route", "add", "prohibit", "198.51.100.0/24");
+        foreach (int socket in new[] { 0, IDatagramTransport.Unproven })
+        {
+            Assert.Equal(SendObstacle.None, Send(transport, "203.0.113.1", socket));
+            Assert.Equal(SendObstacle.Refused, Send(transport, "198.51.100.1", socket));
+        }
+    }
+
+    private static SendObstacle Send(IDatagramTransport transport, string address, int socket) =>
+        transport.SendOrTell([1, 2, 3], new UdpEndpoint(IPAddress.Parse(address), 9000), socket);
+
+    private void Ip(params string[] arguments) => NetworkNamespace.Ip(["-n", _namespace, .. arguments]);
+}
