@@ -158,6 +158,8 @@ internal sealed partial class ClientNode : Node
             return;
         }
 
+        if (_search.IsSilent)
+            return;
         foreach (UdpEndpoint candidate in _search.Candidates)
             _obstacles.Note(candidate, SendBy(new PathAddress(candidate) { IsUnproven = true }, datagram));
         NoteObstacle();
@@ -294,6 +296,8 @@ internal sealed partial class ClientNode : Node
         {
             bool registering = _server.Session is { Registered: false } && now - _registeredSince < Ticks(RegistrationTimeout);
             _search.Attempt(now, lookUp: !registering);
+            if (_search.IsSilent)
+                FallSilent();
         }
 
         return Math.Min(base.RunTimers(peer, now), _search.NextAttempt);
@@ -323,6 +327,15 @@ internal sealed partial class ClientNode : Node
     {
         _search.Begin();
         Schedule(_server, Timestamp);
+    }
+
+    /// <summary>Whatever would go to the server, data for members behind it included, goes nowhere until the next attempt gives its link an endpoint again.</summary>
+    private void FallSilent()
+    {
+        Log.Debug("Nothing is sent to the server for {Silence}, so that routers forget what they know of the way there", ServerSearch.Silence);
+        _server.Link!.Path = default;
+        foreach (Peer peer in _members.All)
+            RenewPath(peer);
     }
 
     private void OnLocated(ServerLocation location)

@@ -21,11 +21,25 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     /// <summary>Each waiting time is varied by a tenth up or down, so that clients of a restarted server do not come all at once.</summary>
     private const double Jitter = 0.1;
 
+    /// <summary>
+    /// Nothing is sent to the server for this long. A router that forwarded before it was ready, untranslated for instance, keeps that in its connection table for as long as datagrams of
+    /// the same addresses and ports come, and for 30 s after the last (Linux: nf_conntrack_udp_timeout): who tries again and again stays cut off.
+    /// </summary>
+    internal static readonly TimeSpan Silence = TimeSpan.FromSeconds(35);
+
+    /// <summary>Attempts until the first silence, about 50 s.</summary>
+    private const int AttemptsBeforeSilence = 8;
+
+    /// <summary>Attempts between two silences, about five minutes: mostly it is the server that is away.</summary>
+    private const int AttemptsBetweenSilences = 20;
+
     private readonly CancellationTokenSource _stopping = new();
     private ServerLocation? _last;
     private bool _locating;
     private int _attempts;
     private long _restsUntil = long.MinValue;
+    private int _attemptsToSilence;
+    private long _silentUntil;
 
     /// <summary>When the next attempt is due, <see cref="long.MaxValue"/> while nobody searches.</summary>
     public long NextAttempt { get; private set; } = long.MaxValue;
@@ -39,11 +53,15 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     /// <summary>True while nobody is asked, whatever happens.</summary>
     public bool IsResting => time.GetTimestamp() < _restsUntil;
 
+    /// <summary>True while nothing may be sent to the server.</summary>
+    public bool IsSilent => IsActive && time.GetTimestamp() < Math.Max(_silentUntil, _restsUntil);
+
     /// <summary>Begins to search, with the first attempt now, or when the rest is over.</summary>
     public void Begin()
     {
         _attempts = 0;
-        NextAttempt = Math.Max(_restsUntil, time.GetTimestamp());
+        _attemptsToSilence = AttemptsBeforeSilence;
+        NextAttempt = _silentUntil = Math.Max(_restsUntil, time.GetTimestamp());
     }
 
     /// <summary>Goes on with the search after a rest, until which nobody is asked.</summary>
@@ -81,12 +99,19 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
                 "Check that the server runs, that its UDP port is open on the way, and that ServerKey is the server's public key: it does not answer others.");
     }
 
-    /// <summary>Plans the next attempt and, unless told to wait or still at it, looks the server up.</summary>
+    /// <summary>Plans the next attempt and, unless told to wait or still at it, looks the server up. After some failures it is a silence instead.</summary>
+    /// <param name="now">The present.</param>
+    /// <param name="lookUp">False while the server is answering.</param>
     public void Attempt(long now, bool lookUp)
     {
-        double seconds = Intervals[Math.Min(_attempts++, Intervals.Length - 1)];
-        double variation = 1 - Jitter + (jitter.NextDouble() * 2 * Jitter);
-        NextAttempt = now + (long)(seconds * variation * time.TimestampFrequency);
+        if (lookUp && _attemptsToSilence-- == 0)
+        {
+            _attemptsToSilence = AttemptsBetweenSilences;
+            NextAttempt = _silentUntil = now + Vary(Silence.TotalSeconds * (1 + Jitter));
+            return;
+        }
+
+        NextAttempt = now + Vary(Intervals[Math.Min(_attempts++, Intervals.Length - 1)]);
         if (!lookUp)
             return;
         if (_locating)
@@ -108,6 +133,8 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
         _stopping.Dispose();
     }
 
+    private long Vary(double seconds) => (long)(seconds * (1 - Jitter + (jitter.NextDouble() * 2 * Jitter)) * time.TimestampFrequency);
+
     private async Task LocateAsync()
     {
         ServerLocation location;
@@ -124,7 +151,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
         {
             _locating = false;
             _last = location;
-            if (IsActive && !IsResting)
+            if (IsActive && !IsSilent)
                 located(location);
         });
     }
