@@ -13,12 +13,14 @@
     TypesToProcess = @('LightTunnel.Types.ps1xml')
     CmdletsToExport = @(
         'Connect-LtNetwork'
+        'ConvertFrom-LtInvitation'
         'Disconnect-LtNetwork'
         'Get-LtLog'
         'Get-LtNetwork'
         'Get-LtPeer'
         'Get-LtRoute'
         'Get-LtServer'
+        'Get-LtStatus'
         'New-LtInvitation'
         'New-LtNetworkKey'
         'Remove-LtPeer'
@@ -28,6 +30,8 @@
         'Test-LtConfiguration'
         'Test-LtNetwork'
         'Test-LtP2P'
+        'Wait-LtNetwork'
+        'Wait-LtPeer'
         'Watch-LtRoute'
     )
     FunctionsToExport = @()

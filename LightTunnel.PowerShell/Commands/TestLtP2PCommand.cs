@@ -6,13 +6,14 @@ namespace LightTunnel;
 /// <summary>Tries to reach a peer directly, and explains how it is reached and why not better.</summary>
 /// <remarks>
 /// <para>Both sides try all endpoints of each other anew, for as long as that may help or until -TimeoutSec is over. Then pings measure the path that is in use. A connection that runs meanwhile is not disturbed.</para>
-/// <para>A peer that is not reached directly is no error: P2P is False then, Reason says why, and RecommendedAction what can be done about it. With -Quiet the command returns True for a peer that is reached directly, otherwise False.</para>
+/// <para>A peer that is not reached directly is no error: Result is Relayed then, or Unreachable when it is offline or no ping came back; Reason says why, and RecommendedAction what can be done about it. P2P is True for a direct path, of whatever use it is. With -Quiet the command returns True for a peer that is reached directly, otherwise False.</para>
 /// <para>Candidates has every endpoint that was tried: how it came to be known, how many probes were sent to it and answered, and what that means. OneWay says that the peer's probes arrive but ours do not.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Test-LtP2P nas
 ///
 /// Peer              : nas (10.0.0.20)
+/// Result            : Relayed
 /// P2P               : False
 /// Type              : Server
 /// Endpoint          : 203.0.113.7:9000
@@ -32,10 +33,10 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Get-LtRoute | Where-Object Type -eq Server | Test-LtP2P | Format-Table
 ///
-/// Peer             P2P   Type    RTT     ServerRTT Loss  Reason
-/// ----             ---   ----    ---     --------- ----  ------
-/// nas              False Server    31 ms     31 ms   0 % BothNatsRandom
-/// phone            True  Direct    12 ms     41 ms   0 % DirectUp</code>
+/// Peer             Result      Type        RTT ServerRTT   Loss Reason
+/// ----             ------      ----        --- ---------   ---- ------
+/// nas              Relayed     Server    31 ms     31 ms    0 % BothNatsRandom
+/// phone            Direct      Direct    12 ms     41 ms    0 % DirectUp</code>
 /// <para>Tests everybody who is relayed.</para>
 /// </example>
 /// <example>

@@ -104,6 +104,19 @@ public enum LtPathType
     Server,
 }
 
+/// <summary>What a test of a peer came to.</summary>
+public enum LtReachability
+{
+    /// <summary>No ping came back, or the peer is offline.</summary>
+    Unreachable,
+
+    /// <summary>Reached through another node.</summary>
+    Relayed,
+
+    /// <summary>Reached straight.</summary>
+    Direct,
+}
+
 /// <summary>What is known of the path that a route uses.</summary>
 public enum LtRouteState
 {

@@ -13,6 +13,9 @@ public sealed class LtP2PResult
         Peer = report.Peer;
         Address = report.Address.ToString();
         P2P = report.IsDirect;
+        Result = report.Path == PathType.Offline || report.Pings is { Sent: > 0, Answered: 0 } ? LtReachability.Unreachable
+            : report.IsDirect ? LtReachability.Direct
+            : LtReachability.Relayed;
         Type = (LtPathType)report.Path;
         Endpoint = report.Endpoint?.ToString();
         RTTMin = report.Pings.Minimum;
@@ -41,6 +44,9 @@ public sealed class LtP2PResult
 
     /// <summary>True when datagrams travel straight between the two.</summary>
     public bool P2P { get; }
+
+    /// <summary>Direct, Relayed, or Unreachable: the peer is offline, or no ping came back by whatever path is in use.</summary>
+    public LtReachability Result { get; }
 
     /// <summary>The kind of path in use.</summary>
     public LtPathType Type { get; }

@@ -60,7 +60,8 @@ internal static class PeerFinder
         return set < 0 ? text : text[..set] + '*';
     }
 
-    private static IEnumerable<string> NamesOf(PeerStatus peer) => peer.Addresses.Select(address => address.ToString()).Concat(peer.Routes).Append(peer.Name);
+    /// <summary>Everything by which a person may mean a peer.</summary>
+    public static IEnumerable<string> NamesOf(PeerStatus peer) => peer.Addresses.Select(address => address.ToString()).Concat(peer.Routes).Append(peer.Name);
 
     private static LightTunnelException Itself(string text) => new(
         LightTunnelError.InvalidOption, $"'{text}' is this machine itself.", "Name another member. " + Remedy) { Target = text };

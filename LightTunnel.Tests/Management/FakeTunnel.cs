@@ -42,6 +42,12 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     /// <summary>Thrown instead of any answer.</summary>
     public Exception? Failure { get; init; }
 
+    /// <summary>Where it says that it stands while it runs.</summary>
+    public TunnelState State { get; set; } = TunnelState.Up;
+
+    /// <summary>What it says went wrong.</summary>
+    public string? LastError { get; init; }
+
     public bool IsStopped => _stopped.Task.IsCompleted;
 
     public (IReadOnlyList<string> Endpoints, DateTimeOffset? Expires)? AskedForInvitation { get; private set; }
@@ -150,6 +156,13 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Quality = 55,
     });
 
+    /// <summary>A peer is reached another way, and says so when it is asked for.</summary>
+    public void Reach(string peer, PathType path)
+    {
+        Peers = [.. Peers.Select(each => each.Name == peer ? each with { Path = path } : each)];
+        Change(peer, "10.0.0.20/32", null, new RoutePath(path, null, PathReason.DirectUp));
+    }
+
     public void Change(RouteChange change) =>
         _changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = TimeOf(sequence), Tunnel = name, Route = change });
 
@@ -161,7 +174,8 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Name = name,
         NetworkName = role == TunnelRole.Server ? name : "office",
         Role = role,
-        State = IsStopped ? TunnelState.Stopped : TunnelState.Up,
+        State = IsStopped ? TunnelState.Stopped : State,
+        LastError = LastError,
         Addresses = role == TunnelRole.Server ? ["10.0.0.1/24"] : ["10.0.0.2/24"],
         PublicKey = "mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg=",
         InterfaceName = "lt0",

@@ -42,6 +42,7 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         ShellResult results = await shell.RunAsync("Test-LtP2P nas, laptop, phone -Count 3 -TimeoutSec 4");
 
         Assert.Equal(["False", "True", "False"], results.Output.Select(result => result.Text("P2P")));
+        Assert.Equal(["Relayed", "Direct", "Unreachable"], results.Output.Select(result => result.Text("Result")));
         Assert.Equal(["BothNatsRandom", "DirectUp", "PeerOffline"], results.Output.Select(result => result.Text("Reason")));
         Assert.Equal([false, true, false], results.Output.Select(result => result.Text("RecommendedAction") is null));
         Assert.Equal((3, TimeSpan.FromSeconds(4)), (server.AskedForTest!.Count, server.AskedForTest.Timeout));

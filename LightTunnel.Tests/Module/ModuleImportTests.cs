@@ -13,9 +13,9 @@ public sealed class ModuleImportTests
 
     private static readonly string[] Expected =
     [
-        "Connect-LtNetwork", "Disconnect-LtNetwork", "Get-LtLog", "Get-LtNetwork", "Get-LtPeer", "Get-LtRoute", "Get-LtServer",
+        "Connect-LtNetwork", "ConvertFrom-LtInvitation", "Disconnect-LtNetwork", "Get-LtLog", "Get-LtNetwork", "Get-LtPeer", "Get-LtRoute", "Get-LtServer", "Get-LtStatus",
         "New-LtInvitation", "New-LtNetworkKey", "Remove-LtPeer", "Set-LtPeer", "Start-LtServer", "Stop-LtServer", "Test-LtConfiguration", "Test-LtNetwork", "Test-LtP2P",
-        "Watch-LtRoute",
+        "Wait-LtNetwork", "Wait-LtPeer", "Watch-LtRoute",
     ];
 
     [Fact]

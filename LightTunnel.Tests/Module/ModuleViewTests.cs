@@ -92,6 +92,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
     public Task PeerTest() => ShowsAsync("Test-LtP2P nas -Network home", """
         Peer              : nas (10.0.0.20)
         Network           : home
+        Result            : Relayed
         P2P               : False
         Type              : Server
         Endpoint          : [2001:db8::7]:9000
@@ -236,8 +237,8 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         }
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
-        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
-        Assert.Equal(types.SelectMany(type => (string[])[type + ".List", type + ".Table"]), names);
+        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
+        Assert.Equal(types.SelectMany(type => (string[])[type + ".List", type + ".Table"]).Append("LtStatus.Screen").Order(StringComparer.Ordinal), names);
     }
 
     [Fact]
