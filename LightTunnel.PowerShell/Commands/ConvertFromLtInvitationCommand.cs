@@ -42,7 +42,7 @@ public sealed class ConvertFromLtInvitationCommand : LtCommand
         try
         {
             Secret text = ResolvePath(InvitationPath, nameof(InvitationPath)) is { } path
-                ? SecretFile.ReadInvitation(path, WriteWarning)
+                ? SecretFile.Read(path, "invitation", WriteWarning)
                 : SecretText.ToSecret(Invitation)!;
             WriteObject(new LtInvitationContent(InvitationContent.Read(text), DateTimeOffset.UtcNow));
         }

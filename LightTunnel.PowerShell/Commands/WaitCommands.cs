@@ -138,7 +138,7 @@ public sealed class WaitLtPeerCommand : LtCommand
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [Alias("Peer", "Name")]
     [ValidateNotNullOrEmpty]
-    [PeerText]
+    [ObjectText("Address", "Destination", "Peer", "Name")]
     [ArgumentCompleter(typeof(PeerCompleter))]
     public string[] Address { get; set; } = [];
 

@@ -1,4 +1,3 @@
-using System.Net;
 using LightTunnel.Lab;
 using LightTunnel.Lab.Shells;
 using Xunit;

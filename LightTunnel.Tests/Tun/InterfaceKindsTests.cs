@@ -11,6 +11,8 @@ namespace LightTunnel.Tests.Tun;
 [SupportedOSPlatform("linux")]
 public sealed class InterfaceKindsTests
 {
+    private static readonly string[] Destinations = ["192.168.7.9", "10.77.0.9", "203.0.113.5"];
+
     private static readonly LinkDetails[] Links =
     [
         new(1, "lo", null),
@@ -92,8 +94,7 @@ public sealed class InterfaceKindsTests
             (Dictionary<string, InterfaceKind> kinds, string?[] towards) = NetworkNamespace.Run(name, () =>
             {
                 IReadOnlyDictionary<int, (string Name, InterfaceKind Kind)> links = InterfaceKinds.ReadLinux();
-                string?[] ways = [.. new[] { "192.168.7.9", "10.77.0.9", "203.0.113.5" }
-                    .Select(text => links.GetValueOrDefault(InterfaceKinds.Towards(TunnelAddress.FromIPAddress(IPAddress.Parse(text)))).Name)];
+                string?[] ways = [.. Destinations.Select(text => links.GetValueOrDefault(InterfaceKinds.Towards(TunnelAddress.FromIPAddress(IPAddress.Parse(text)))).Name)];
                 return (links.Values.ToDictionary(link => link.Name, link => link.Kind), ways);
             });
 
