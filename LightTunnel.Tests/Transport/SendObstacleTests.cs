@@ -35,7 +35,8 @@ public sealed class SendObstacleTests : IDisposable
             Assert.Equal(SendObstacle.NoRoute, Send(transport, "2001:db8::1", socket));
         }
 
-        Ip("link", "add", "up", "type", "dummy");
+        Ip("link", "add", "up", "type", "veth", "peer", "name", "far");
+        Ip("link", "set", "far", "up");
         Ip("address", "add", "192.0.2.1/24", "dev", "up");
         Ip("link", "set", "up", "up");
         Ip("route", "add", "default", "dev", "up");
