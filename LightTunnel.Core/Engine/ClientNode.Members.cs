@@ -34,6 +34,8 @@ internal sealed partial class ClientNode : IDirectPathsHost
     /// <inheritdoc/>
     protected override void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
+        if (IsSilentTowards(source.Endpoint))
+            return; // The answer would end the silence.
         _refusedStranger = false;
         _admitted = null;
         base.HandleHandshake(datagram, source);
@@ -82,12 +84,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
     }
 
     /// <inheritdoc/>
-    void IDirectPathsHost.SendTo(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched)
-    {
-        // A probe for a member behind the server is a datagram to the server.
-        if (!_search.IsSilent || !_search.Candidates.Contains(path.Endpoint))
-            SendBy(path, datagram, isVouched);
-    }
+    void IDirectPathsHost.SendTo(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched) => SendBy(path, datagram, isVouched);
 
     /// <inheritdoc/>
     void IDirectPathsHost.NoteProven(in PathAddress path) => Unproven.Proven.Add(path.Endpoint);

@@ -158,12 +158,13 @@ internal sealed partial class ClientNode : Node
             return;
         }
 
-        if (_search.IsSilent)
-            return;
         foreach (UdpEndpoint candidate in _search.Candidates)
             _obstacles.Note(candidate, SendBy(new PathAddress(candidate) { IsUnproven = true }, datagram));
         NoteObstacle();
     }
+
+    /// <summary>In a silence nothing goes to the server, nor through it: no answer, no probe for a member behind it.</summary>
+    protected override bool IsSilentTowards(in UdpEndpoint endpoint) => _search.IsSilent && _search.Candidates.Contains(endpoint);
 
     /// <inheritdoc/>
     public override bool IsRelay(in PathAddress sender) => _server.Path.Endpoint == sender.Endpoint || _paths.Relays.IsMember(sender);
@@ -300,6 +301,9 @@ internal sealed partial class ClientNode : Node
                 FallSilent();
         }
 
+        // Whatever was heard of the server meanwhile: data threads, too, send nothing to where it is.
+        if (_search.IsSilent)
+            _server.Link!.Path = default;
         return Math.Min(base.RunTimers(peer, now), _search.NextAttempt);
     }
 

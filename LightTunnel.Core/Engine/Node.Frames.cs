@@ -38,7 +38,7 @@ internal abstract partial class Node
     /// <returns>What of this machine's own was in the way; null when nothing was sent.</returns>
     protected SendObstacle? SendBy(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched = false)
     {
-        if (!path.Endpoint.IsSpecified || (path.IsUnproven && !Unproven.TryTake(path.Endpoint, isVouched)))
+        if (!path.Endpoint.IsSpecified || IsSilentTowards(path.Endpoint) || (path.IsUnproven && !Unproven.TryTake(path.Endpoint, isVouched)))
             return null;
         if (!path.IsRelayed)
             return Services.Transport.SendOrTell(datagram, path.Endpoint, path.SendingSocket);
@@ -48,6 +48,9 @@ internal abstract partial class Node
         datagram.CopyTo(relayed[RelayHeader.Size..]);
         return Services.Transport.SendOrTell(relayed, path.Endpoint, path.SendingSocket);
     }
+
+    /// <summary>True for endpoints that nothing may be sent to at present.</summary>
+    protected virtual bool IsSilentTowards(in UdpEndpoint endpoint) => false;
 
     /// <summary>Sends a ping to where the peer was heard from last: only who receives it there can answer it.</summary>
     private void AskWhetherThere(Peer peer, Link link)
@@ -63,7 +66,7 @@ internal abstract partial class Node
 
     private bool TrySendWholeBy(in PathAddress path, ReadOnlySpan<byte> datagram)
     {
-        if (!path.Endpoint.IsSpecified || (path.IsUnproven && !Unproven.TryTake(path.Endpoint)))
+        if (!path.Endpoint.IsSpecified || IsSilentTowards(path.Endpoint) || (path.IsUnproven && !Unproven.TryTake(path.Endpoint)))
             return true; // Lost, as any other.
         byte[] whole = new byte[(path.IsRelayed ? RelayHeader.Size : 0) + datagram.Length];
         if (path.IsRelayed)

@@ -48,7 +48,6 @@ internal sealed class Link : IScheduled
         _clock = table.Clock;
         _peer = peer;
         PresharedKey = presharedKey;
-        _lastTimestamp = table.LastUsed;
         Sessions = new LinkSessions(table.Indexes);
         Timers = new LinkTimers(this, _clock, jitter);
         Cookies = new CookieJar(peer, _clock);
@@ -347,7 +346,10 @@ internal sealed class Link : IScheduled
         AbandonHandshake();
         Span<byte> message = stackalloc byte[Messages.InitiationSize];
         _handshakeIndex = _table.Indexes.NextFree();
-        _lastTimestamp = Tai64n.Next(_clock.UtcNow, _lastTimestamp);
+        // Only after the clock was set back do the others' time stamps matter: initiations to many peers at once would run ahead of it otherwise.
+        Tai64n floor = _table.LastUsed.CompareTo(Tai64n.Next(_clock.UtcNow, default)) > 0 && _table.LastUsed.CompareTo(_lastTimestamp) > 0
+            ? _table.LastUsed : _lastTimestamp;
+        _lastTimestamp = Tai64n.Next(_clock.UtcNow, floor);
         if (_lastTimestamp.CompareTo(_table.LastUsed) > 0)
             _table.LastUsed = _lastTimestamp;
         _handshakeSuite = _table.Host.SuiteFor(this);

@@ -35,11 +35,11 @@ public sealed class SendObstacleTests : IDisposable
             Assert.Equal(SendObstacle.NoRoute, Send(transport, "2001:db8::1", socket));
         }
 
-        Ip("link", "add", "up", "type", "veth", "peer", "name", "far");
+        Ip("link", "add", "name", "uplink", "type", "veth", "peer", "name", "far");
         Ip("link", "set", "far", "up");
-        Ip("address", "add", "192.0.2.1/24", "dev", "up");
-        Ip("link", "set", "up", "up");
-        Ip("route", "add", "default", "dev", "up");
+        Ip("address", "add", "192.0.2.1/24", "dev", "uplink");
+        Ip("link", "set", "uplink", "up");
+        Ip("route", "add", "default", "dev", "uplink");
         Ip("route", "add", "prohibit", "198.51.100.0/24");
         foreach (int socket in new[] { 0, IDatagramTransport.Unproven })
         {
