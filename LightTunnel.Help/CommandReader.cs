@@ -21,8 +21,9 @@ internal sealed record Command(
 /// <param name="Property">The property; its declaring class has the documentation.</param>
 /// <param name="Aliases">Other names.</param>
 /// <param name="Wildcards">Whether it takes wildcards.</param>
+/// <param name="Range">The numbers that it takes, "1 to 3600", or null.</param>
 /// <param name="Uses">One entry for each parameter set it belongs to; the set's name is null for all sets.</param>
-internal sealed record Parameter(PropertyInfo Property, IReadOnlyList<string> Aliases, bool Wildcards, IReadOnlyList<ParameterUse> Uses);
+internal sealed record Parameter(PropertyInfo Property, IReadOnlyList<string> Aliases, bool Wildcards, string? Range, IReadOnlyList<ParameterUse> Uses);
 
 /// <summary>How a parameter belongs to a parameter set.</summary>
 internal sealed record ParameterUse(string? Set, bool Mandatory, int? Position, bool FromPipeline, bool FromPipelineByName);
@@ -78,6 +79,7 @@ internal sealed class CommandReader : IDisposable
             [.. Attributes(property, "AliasAttribute").SelectMany(alias =>
                 ((IEnumerable<CustomAttributeTypedArgument>)alias.ConstructorArguments[0].Value!).Select(name => (string)name.Value!))],
             Attributes(property, "SupportsWildcardsAttribute").Any(),
+            Attributes(property, "ValidateRangeAttribute").Select(range => $"{range.ConstructorArguments[0].Value} to {range.ConstructorArguments[1].Value}").FirstOrDefault(),
             uses);
     }
 

@@ -1,15 +1,19 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using System.Xml.Linq;
 
 namespace LightTunnel.Help;
 
 /// <summary>Writes command help in MAML, the XML that Get-Help reads.</summary>
-internal static class MamlWriter
+internal static partial class MamlWriter
 {
     private static readonly XNamespace Items = "http://msh";
     private static readonly XNamespace Maml = "http://schemas.microsoft.com/maml/2004/10";
     private static readonly XNamespace Cmd = "http://schemas.microsoft.com/maml/dev/command/2004/10";
     private static readonly XNamespace Dev = "http://schemas.microsoft.com/maml/dev/2004/10";
+
+    /// <summary>Columns that an example may have: Get-Help indents it by 4, and breaks what is longer than 80 in the middle of words.</summary>
+    private const int ExampleWidth = 76;
 
     /// <summary>Writes the help of all commands; returns what their documentation lacks.</summary>
     public static IEnumerable<string> Write(IReadOnlyList<Command> commands, DocumentationComments comments, string path)
@@ -27,6 +31,8 @@ internal static class MamlWriter
             yield return $"{command.Name} has no remarks.";
         if (comments.Examples(command.Class) is not { Count: > 0 } examples || examples.Any(example => example.Code.Length == 0 || example.Remarks.Length == 0))
             yield return $"{command.Name} has no example with code and explanation.";
+        foreach (string line in comments.Examples(command.Class).SelectMany(example => Squeeze(example.Code).Split('\n')).Where(line => line.Length > ExampleWidth))
+            yield return $"An example of {command.Name} has a line of more than {ExampleWidth} columns: {line}";
         foreach (Parameter parameter in command.Parameters.Where(parameter => comments.Summary(parameter.Property).Length == 0))
             yield return $"-{parameter.Property.Name} of {command.Name} has no summary.";
     }
@@ -99,16 +105,73 @@ internal static class MamlWriter
             new XAttribute("position", use.Position?.ToString(CultureInfo.InvariantCulture) ?? "named"),
             new XAttribute("aliases", parameter.Aliases.Count == 0 ? "none" : string.Join(", ", parameter.Aliases)),
             new XElement(Maml + "name", parameter.Property.Name),
-            Paragraphs("description", [comments.Summary(parameter.Property)]),
+            Paragraphs("description", [comments.Summary(parameter.Property), .. Accepted(parameter)]),
             isSwitch ? null : new XElement(Cmd + "parameterValue", new XAttribute("required", "true"), new XAttribute("variableLength", type.IsArray ? "true" : "false"), typeName),
-            new XElement(Dev + "type", new XElement(Maml + "name", typeName), new XElement(Maml + "uri")));
+            new XElement(Dev + "type", new XElement(Maml + "name", typeName), new XElement(Maml + "uri")),
+            new XElement(Dev + "defaultValue", isSwitch ? "False" : Default(comments.Summary(parameter.Property)) ?? "none"));
     }
+
+    private static IEnumerable<string> Accepted(Parameter parameter)
+    {
+        Type type = parameter.Property.PropertyType;
+        type = type.GetElementType() ?? Nullable.GetUnderlyingType(type) ?? type;
+        if (type.IsEnum)
+            yield return $"Accepted values: {string.Join(", ", Enum.GetNames(type))}.";
+        if (parameter.Range is { } range)
+            yield return $"Accepted values: {range}.";
+    }
+
+    /// <summary>The one word before "when left out.", which is how the documentation comments tell a default; null when they tell it otherwise.</summary>
+    private static string? Default(string summary) => WhenLeftOut().Match(summary) is { Success: true } match ? match.Groups[1].Value : null;
+
+    [GeneratedRegex(@"(?:^|\. )(\S+) when left out\.")]
+    private static partial Regex WhenLeftOut();
 
     private static XElement Describe(Example example, int index) => new(
         Cmd + "example",
         new XElement(Maml + "title", $"Example {index + 1}"),
-        new XElement(Dev + "code", example.Code),
+        new XElement(Dev + "code", Squeeze(example.Code)),
         Paragraphs(Dev + "remarks", [example.Remarks]));
+
+    /// <summary>Takes columns out of tables that are too wide, where all their lines have spaces.</summary>
+    private static string Squeeze(string code)
+    {
+        string[] lines = code.Split('\n');
+        for (int start = 0; start < lines.Length;)
+        {
+            int end = start;
+            while (end < lines.Length && lines[end].Length > 0 && !lines[end].StartsWith("PS>", StringComparison.Ordinal))
+                end++;
+            while (end > start && lines[start..end].Max(line => line.Length) > ExampleWidth && TryNarrow(lines.AsSpan(start, end - start)))
+            {
+                // One column less.
+            }
+
+            start = Math.Max(end, start + 1);
+        }
+
+        return string.Join('\n', lines);
+    }
+
+    private static bool TryNarrow(Span<string> table)
+    {
+        int width = 0;
+        foreach (string line in table)
+            width = Math.Max(width, line.Length);
+        for (int column = 0; column + 1 < width; column++)
+        {
+            bool isFree = true;
+            foreach (string line in table)
+                isFree &= line.Length <= column || (line[column] == ' ' && (column + 1 >= line.Length || line[column + 1] == ' '));
+            if (!isFree)
+                continue;
+            foreach (ref string line in table)
+                line = line.Length > column ? line.Remove(column, 1) : line;
+            return true;
+        }
+
+        return false;
+    }
 
     private static XElement TypeEntry(string name, Type type) => new(
         Cmd + name, new XElement(Dev + "type", new XElement(Maml + "name", type.FullName), new XElement(Maml + "uri")));

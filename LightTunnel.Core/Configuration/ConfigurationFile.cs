@@ -44,7 +44,7 @@ public static class ConfigurationFile
     private static readonly HashSet<string> SecretKeys = ["networkKey", "invitation"];
 
     /// <summary>Reads a server's file. What it leaves out may still come as parameters.</summary>
-    /// <exception cref="LightTunnelException">InvalidConfiguration: the first problem, with file, line and column.</exception>
+    /// <exception cref="LightTunnelException">NotFound, or InvalidConfiguration: the first problem, with file, line and column.</exception>
     public static ServerSettings LoadServer(string path)
     {
         var file = new OpenFile(path, TunnelRole.Server);
@@ -53,7 +53,7 @@ public static class ConfigurationFile
     }
 
     /// <summary>Reads a client's file. What it leaves out may still come as parameters.</summary>
-    /// <exception cref="LightTunnelException">InvalidConfiguration: the first problem, with file, line and column.</exception>
+    /// <exception cref="LightTunnelException">NotFound, or InvalidConfiguration: the first problem, with file, line and column.</exception>
     public static ClientSettings LoadClient(string path)
     {
         var file = new OpenFile(path, TunnelRole.Client);
@@ -106,6 +106,14 @@ public static class ConfigurationFile
             catch (DecoderFallbackException)
             {
                 Add(default, null, "The file is not UTF-8 text.", "Save it as UTF-8.");
+            }
+            catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+            {
+                const string Message = "There is no such file.";
+                const string Remedy = "Check the path.";
+                _problems.Add((
+                    new ConfigurationProblem(_path, 0, 0, ConfigurationSeverity.Error, null, Message, Remedy),
+                    new LightTunnelException(LightTunnelError.NotFound, Message, Remedy, exception)));
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
             {

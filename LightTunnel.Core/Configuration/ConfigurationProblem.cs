@@ -34,6 +34,7 @@ public sealed record ConfigurationProblem(
     internal LightTunnelException ToException(Exception? cause = null)
     {
         string place = Line == 0 ? File : string.Create(CultureInfo.InvariantCulture, $"{File}, line {Line}, column {Column}");
-        return new LightTunnelException(LightTunnelError.InvalidConfiguration, $"{place}: {Message}", RecommendedAction, cause) { Target = this };
+        LightTunnelError error = cause is LightTunnelException { Error: LightTunnelError.NotFound } ? LightTunnelError.NotFound : LightTunnelError.InvalidConfiguration;
+        return new LightTunnelException(error, $"{place}: {Message}", RecommendedAction, cause) { Target = this };
     }
 }

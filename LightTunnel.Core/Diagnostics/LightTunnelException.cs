@@ -39,6 +39,9 @@ public enum LightTunnelError
     /// <summary>The state file is in use by another running tunnel.</summary>
     StateInUse,
 
+    /// <summary>This machine is a member of that network already.</summary>
+    AlreadyJoined,
+
     /// <summary>The operating system asks for more privilege.</summary>
     PrivilegeRequired,
 

@@ -13,6 +13,9 @@ namespace LightTunnel.Management;
 /// <summary>Starts tunnels in this process: settings checked, state opened, socket and device made, node and threads started, in this order.</summary>
 internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 {
+    /// <summary>How long other processes are asked whether they have joined the same network.</summary>
+    private static readonly TimeSpan JoinedAlreadyPatience = TimeSpan.FromSeconds(3);
+
     /// <inheritdoc/>
     public async Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken)
     {
@@ -24,7 +27,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     public async Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken)
     {
         ClientOptions options = SettingsResolver.Resolve(settings, environment.Time);
-        (LocalTunnel handle, Tunnel tunnel, ClientNode node) = await Task.Run(() => StartClient(options), cancellationToken).ConfigureAwait(false);
+        (LocalTunnel handle, Tunnel tunnel, ClientNode node) = await StartClientAsync(options, cancellationToken).ConfigureAwait(false);
         try
         {
             Task first = await Task.WhenAny(node.Connected, tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -56,6 +59,44 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
     /// <inheritdoc/>
     public IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => ConfigurationFile.Check(path);
+
+    private async Task<(LocalTunnel Handle, Tunnel Tunnel, ClientNode Node)> StartClientAsync(ClientOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Task.Run(() => StartClient(options), cancellationToken).ConfigureAwait(false);
+        }
+        catch (LightTunnelException exception) when (exception.Error == LightTunnelError.StateInUse)
+        {
+            throw await JoinedAlreadyAsync(options.ServerKey.ToString(), cancellationToken).ConfigureAwait(false) ?? exception;
+        }
+    }
+
+    /// <summary>What is most often behind a state that is in use: the network is joined already, in this process or another. Null when it is not.</summary>
+    private static async Task<LightTunnelException?> JoinedAlreadyAsync(string serverKey, CancellationToken cancellationToken)
+    {
+        TunnelSearch search = await TunnelCatalog.FindAsync(TunnelRole.Client, JoinedAlreadyPatience, cancellationToken).ConfigureAwait(false);
+        foreach (ITunnelHandle tunnel in search.Tunnels)
+        {
+            try
+            {
+                TunnelStatus status = await tunnel.GetStatusAsync(cancellationToken).WaitAsync(JoinedAlreadyPatience, cancellationToken).ConfigureAwait(false);
+                if (status.ServerKey != serverKey)
+                    continue;
+                return new LightTunnelException(
+                    LightTunnelError.AlreadyJoined,
+                    $"This machine has joined the network already, as '{status.Name}' ({status.State}, process {status.ProcessId}).",
+                    $"Get-LtNetwork {status.Name} shows it, Disconnect-LtNetwork {status.Name} leaves it.")
+                { Target = status.Name };
+            }
+            catch (Exception exception) when (exception is LightTunnelException or TimeoutException)
+            {
+                // It has stopped, or does not answer: then the state that is in use is all there is to say.
+            }
+        }
+
+        return null;
+    }
 
     private static LightTunnelException Ended(Tunnel tunnel) => new(
         LightTunnelError.Stopped,

@@ -20,6 +20,8 @@ internal sealed class UnixControlTransport : ControlTransport
     private const string Extension = ".sock";
     private const UnixFileMode OwnerOnlyFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
+    private const int ListenAttempts = 5;
+
     private static readonly TimeSpan QueueRetryDelay = TimeSpan.FromMilliseconds(50);
 
     private readonly string? _baseFolder;
@@ -146,13 +148,29 @@ internal sealed class UnixControlTransport : ControlTransport
                 $"Run as root, or set {FolderVariable} to a folder that only this user may enter.");
         }
 
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return Listen(_baseFolder);
+            }
+            catch (LightTunnelException exception) when (exception.Error == LightTunnelError.FileAccess && attempt < ListenAttempts
+                && exception.InnerException is not null && !Directory.Exists(_namespaceFolder))
+            {
+                // The last tunnel of another process took the folder with it just now.
+            }
+        }
+    }
+
+    private Listener Listen(string baseFolder)
+    {
         string path = PathOf(Environment.ProcessId);
         string unpublished = Path.ChangeExtension(path, ".new");
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            Directory.CreateDirectory(_baseFolder, OwnerOnlyFolder);
-            TrustedFolder.Check(_baseFolder, "folder for control sockets");
+            Directory.CreateDirectory(baseFolder, OwnerOnlyFolder);
+            TrustedFolder.Check(baseFolder, "folder for control sockets");
             Directory.CreateDirectory(_namespaceFolder, OwnerOnlyFolder);
             TrustedFolder.Check(_namespaceFolder, "folder for control sockets");
             File.Delete(unpublished);
@@ -160,7 +178,7 @@ internal sealed class UnixControlTransport : ControlTransport
             File.SetUnixFileMode(unpublished, UnixFileMode.UserRead | UnixFileMode.UserWrite);
             socket.Listen(MaximumConnections);
             File.Move(unpublished, path, overwrite: true);
-            return new Listener(socket, path);
+            return new Listener(socket, path, baseFolder == SystemFolder);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or SocketException or ArgumentException)
         {
@@ -228,7 +246,10 @@ internal sealed class UnixControlTransport : ControlTransport
 
     private string PathOf(int processId) => Path.Combine(_namespaceFolder, processId.ToString(CultureInfo.InvariantCulture) + Extension);
 
-    private sealed class Listener(Socket socket, string path) : ControlListener
+    /// <param name="socket">The socket.</param>
+    /// <param name="path">Its file.</param>
+    /// <param name="ownsFolders">Whether the folders go with the last socket in them: that they are there tells other users that root's tunnels run.</param>
+    private sealed class Listener(Socket socket, string path, bool ownsFolders) : ControlListener
     {
         public override async Task<Stream?> AcceptAsync(CancellationToken cancellationToken)
         {
@@ -243,6 +264,21 @@ internal sealed class UnixControlTransport : ControlTransport
         {
             TryDelete(path);
             socket.Dispose();
+            if (ownsFolders)
+                TryDeleteEmpty(Path.GetDirectoryName(path)!);
+        }
+
+        private static void TryDeleteEmpty(string namespaceFolder)
+        {
+            try
+            {
+                Directory.Delete(namespaceFolder);
+                Directory.Delete(Path.GetDirectoryName(namespaceFolder)!);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                // Others are in it.
+            }
         }
     }
 }

@@ -24,11 +24,14 @@ namespace LightTunnel;
 /// </example>
 /// <example>
 /// <code>PS> $key = Read-Host -AsSecureString
-/// PS> Connect-LtNetwork -Server vpn.example.org:9000 -ServerKey mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg= -NetworkKey $key -Address 10.0.0.20</code>
+/// PS> $serverKey = 'mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg='
+/// PS> Connect-LtNetwork -Server vpn.example.org:9000 -ServerKey $serverKey `
+///         -NetworkKey $key -Address 10.0.0.20</code>
 /// <para>Joins without an invitation and asks for a certain address.</para>
 /// </example>
 /// <example>
-/// <code>PS> Connect-LtNetwork $text -ListenPort 9000 -AdvertiseEndpoint 203.0.113.4:9000 -PortMapping $false</code>
+/// <code>PS> $forwarded = '203.0.113.4:9000'
+/// PS> Connect-LtNetwork $text -ListenPort 9000 -AdvertiseEndpoint $forwarded</code>
 /// <para>Joins from behind a router on which somebody has forwarded UDP port 9000 to this machine.</para>
 /// </example>
 [Cmdlet(VerbsCommunications.Connect, "LtNetwork", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
@@ -166,7 +169,7 @@ public sealed class ConnectLtNetworkCommand : StartCommand
             ClientSettings settings = ReadSettings();
             WarnOfCommandLine("invitation", settings.Invitation, "Leave it out to be asked for it, or give -InvitationPath.");
             WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out to be asked for it, or give -NetworkKeyPath.");
-            Start($"Network '{settings.Name ?? Environment.MachineName}'", token => TunnelCatalog.ConnectAsync(settings, token));
+            Start("Network", settings.Name ?? Environment.MachineName, token => TunnelCatalog.ConnectAsync(settings, token));
         }
         catch (LightTunnelException exception)
         {

@@ -19,7 +19,8 @@ namespace LightTunnel;
 /// <para>Looks into a file before the network is joined.</para>
 /// </example>
 /// <example>
-/// <code>PS> if ((ConvertFrom-LtInvitation -InvitationPath invitation.txt).IsExpired) { 'ask for a new one' }</code>
+/// <code>PS> $content = ConvertFrom-LtInvitation -InvitationPath invitation.txt
+/// PS> if ($content.IsExpired) { 'ask for a new one' }</code>
 /// <para>Lets a script find out whether an invitation has ended.</para>
 /// </example>
 [Cmdlet(VerbsData.ConvertFrom, "LtInvitation", DefaultParameterSetName = "Invitation")]

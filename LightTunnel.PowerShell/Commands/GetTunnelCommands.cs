@@ -6,7 +6,7 @@ namespace LightTunnel;
 
 /// <summary>Shows the servers that run on this machine.</summary>
 /// <remarks>
-/// <para>Shows servers of this PowerShell process and of every other one on this machine, also those that a service or a scheduled task has started. Each object is how things stood at that moment.</para>
+/// <para>Shows servers of this PowerShell process and of every other one on this machine, also those that a service or a scheduled task has started. Each object is how things stood at that moment. The column Peers counts the clients that are online.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtServer

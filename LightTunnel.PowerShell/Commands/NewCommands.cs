@@ -12,7 +12,7 @@ namespace LightTunnel;
 /// <para>The object shows what may be shown. Its text, "$invitation" or Set-Content, is the line itself. Jobs, Export-Clixml and ConvertTo-Json never carry the secret: a job that makes an invitation returns "$invitation".</para>
 /// </remarks>
 /// <example>
-/// <code>PS> New-LtInvitation -Endpoint vpn.example.org:9000 | Set-Content invitation.txt</code>
+/// <code>PS> New-LtInvitation -Endpoint vpn.example.org | Set-Content invitation.txt</code>
 /// <para>Writes an invitation to a file, to be sent to a member.</para>
 /// </example>
 /// <example>

@@ -14,7 +14,8 @@ namespace LightTunnel;
 /// <para>Needs root, or an elevated PowerShell on Windows.</para>
 /// </remarks>
 /// <example>
-/// <code>PS> Start-LtServer -Address 10.0.0.1/24 -Endpoint vpn.example.org:9000 -Name office
+/// <code>PS> Start-LtServer -Address 10.0.0.1/24 -Name office `
+///         -Endpoint vpn.example.org:9000
 ///
 /// Name             State        Address            Listen Peers  Relayed  Uptime
 /// ----             -----        -------            ------ -----  -------  ------
@@ -91,7 +92,7 @@ public sealed class StartLtServerCommand : StartCommand
         {
             ServerSettings settings = ReadSettings();
             WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out, or give -NetworkKeyPath, a SecureString or what New-LtNetworkKey returned.");
-            Start($"Server '{settings.Name ?? Environment.MachineName}'", token => TunnelCatalog.StartServerAsync(settings, token));
+            Start("Server", settings.Name ?? Environment.MachineName, token => TunnelCatalog.StartServerAsync(settings, token));
         }
         catch (LightTunnelException exception)
         {

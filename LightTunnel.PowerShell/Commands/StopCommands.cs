@@ -49,7 +49,7 @@ public sealed class StopLtServerCommand : StopCommand
 /// <para>Leaves the network that was joined under the name laptop.</para>
 /// </example>
 /// <example>
-/// <code>PS> Get-LtNetwork | Where-Object State -eq Reconnecting | Disconnect-LtNetwork</code>
+/// <code>PS> Get-LtNetwork | Where State -eq Reconnecting | Disconnect-LtNetwork</code>
 /// <para>Leaves all networks whose server is lost.</para>
 /// </example>
 [Cmdlet(VerbsCommunications.Disconnect, "LtNetwork", DefaultParameterSetName = "Name", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]

@@ -21,7 +21,7 @@ namespace LightTunnel;
 /// <para>Shows what is wrong with a file.</para>
 /// </example>
 /// <example>
-/// <code>PS> Get-ChildItem /etc/lighttunnel -Filter *.yaml | Test-LtConfiguration -Quiet
+/// <code>PS> Get-ChildItem /etc/lighttunnel/*.yaml | Test-LtConfiguration -Quiet
 /// True
 /// True</code>
 /// <para>Checks all files of a folder.</para>

@@ -34,7 +34,7 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> (Test-LtNetwork laptop).Problems | Format-List
 ///
-/// Message           : This machine's clock is 12.3 minutes behind the server's.
+/// Message           : This machine's clock is 12 minutes behind the server's.
 /// RecommendedAction : Set the clock that is wrong, best by NTP: handshakes and
 ///                     the end of invitations depend on it.</code>
 /// <para>Shows only what is wrong.</para>

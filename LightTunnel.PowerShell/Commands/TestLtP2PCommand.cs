@@ -23,7 +23,7 @@ namespace LightTunnel;
 /// LocalNat          : Symmetric
 /// PeerNat           : Symmetric
 /// Candidates        : Host 192.168.7.20:9000: no answer to 7 probes
-///                     ServerReflexive 198.51.100.4:40000: no answer to 7 probes
+///                     ServerReflexive 198.51.100.4:4000: no answer to 7 probes
 /// Reason            : Both NATs choose ports that cannot be predicted.
 /// RecommendedAction : Let one of the two routers forward a UDP port to its
 ///                     machine, by UPnP or PCP, or by hand together with

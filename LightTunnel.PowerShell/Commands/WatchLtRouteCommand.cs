@@ -20,15 +20,19 @@ namespace LightTunnel;
 /// <para>Shows all routes, and then the peer nas becoming direct.</para>
 /// </example>
 /// <example>
-/// <code>PS> Watch-LtRoute -Type Server -ChangesOnly | ForEach-Object { "$($_.Peer): $($_.ReasonText)" }
-/// nas: The direct path stopped answering; attempts go on.
-/// nas: The peer is reached directly.</code>
+/// <code>PS> Watch-LtRoute -Type Server -ChangesOnly | ForEach-Object ReasonText
+/// The direct path stopped answering; attempts go on.
+/// The peer is reached directly.</code>
 /// <para>Says why, each time when the path to a peer begins or ends to go through the server.</para>
 /// </example>
 /// <example>
 /// <code>PS> $network = Get-LtNetwork laptop
-/// PS> Register-ObjectEvent $network RouteChanged -Action { $EventArgs.Change | Out-File routes.log -Append }
-/// PS> Register-ObjectEvent $network StateChanged -Action { "$($EventArgs.State) $($EventArgs.Reason)" | Out-File routes.log -Append }</code>
+/// PS> Register-ObjectEvent $network RouteChanged -Action {
+///         $EventArgs.Change | Out-File routes.log -Append
+///     }
+/// PS> Register-ObjectEvent $network StateChanged -Action {
+///         "$($EventArgs.State) $($EventArgs.Reason)" >> routes.log
+///     }</code>
 /// <para>Writes down what happens to a network while the session does other things. Unregister-Event ends it.</para>
 /// </example>
 [Cmdlet(VerbsCommon.Watch, "LtRoute", DefaultParameterSetName = "Destination")]

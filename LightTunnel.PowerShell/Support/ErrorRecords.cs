@@ -34,7 +34,8 @@ internal static class ErrorRecords
         LightTunnelError.InvitationExpired => ErrorCategory.AuthenticationError,
         LightTunnelError.FileAccess => ErrorCategory.OpenError,
         LightTunnelError.StateInUse or LightTunnelError.PortInUse or LightTunnelError.AddressInUse => ErrorCategory.ResourceBusy,
-        LightTunnelError.InterfaceNameInUse or LightTunnelError.NameInUse or LightTunnelError.AddressTaken or LightTunnelError.IdentityInUse => ErrorCategory.ResourceExists,
+        LightTunnelError.InterfaceNameInUse or LightTunnelError.NameInUse or LightTunnelError.AddressTaken or LightTunnelError.IdentityInUse
+            or LightTunnelError.AlreadyJoined => ErrorCategory.ResourceExists,
         LightTunnelError.PrivilegeRequired => ErrorCategory.PermissionDenied,
         LightTunnelError.TunUnavailable => ErrorCategory.NotInstalled,
         LightTunnelError.NameResolutionFailed or LightTunnelError.NotFound => ErrorCategory.ObjectNotFound,

@@ -120,6 +120,9 @@ internal sealed class CommandOutput(BlockingCollection<Action<Cmdlet>> queue)
 
     public void WriteVerbose(string text) => Post(command => command.WriteVerbose(text));
 
+    /// <summary>As Write-Host: to be seen, and not among the objects.</summary>
+    public void WriteHost(string text) => Post(command => command.WriteInformation(new HostInformationMessage { Message = text }, ["PSHOST"]));
+
     public void WriteProgress(ProgressRecord record) => Post(command => command.WriteProgress(record));
 
     public void WriteError(Exception exception, object? target) => Post(command => command.WriteError(ErrorRecords.From(exception, target)));

@@ -14,6 +14,9 @@ public abstract class StartCommand : LtCommand
     /// <summary>Time that the engine gets, after the time allowed is over, to say what it was waiting for.</summary>
     private static readonly TimeSpan ReasonGrace = TimeSpan.FromSeconds(2);
 
+    /// <summary>Time for what a tunnel logged at its end to be told.</summary>
+    private static readonly TimeSpan LastWords = TimeSpan.FromMilliseconds(500);
+
     /// <summary>Time for a tunnel to be taken down after Ctrl+C.</summary>
     private static readonly TimeSpan WaitStopGrace = TimeSpan.FromSeconds(5);
 
@@ -81,7 +84,7 @@ public abstract class StartCommand : LtCommand
     public int TimeoutSec { get; set; } = 15;
 
     /// <summary>
-    /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. Ctrl+C stops the tunnel in order.
+    /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. What the tunnel logs meanwhile is shown, as Write-Host shows it. Ctrl+C stops the tunnel in order.
     /// </summary>
     [Parameter]
     [NotSecret]
@@ -134,35 +137,45 @@ public abstract class StartCommand : LtCommand
     }
 
     /// <summary>Starts a tunnel within the time allowed, writes it, and stays with it if <see cref="Wait"/> says so.</summary>
-    private protected void Start(string what, Func<CancellationToken, Task<ITunnelHandle>> start)
+    /// <param name="kind">"Server" or "Network".</param>
+    /// <param name="name">The tunnel's name.</param>
+    /// <param name="start">Starts it.</param>
+    private protected void Start(string kind, string name, Func<CancellationToken, Task<ITunnelHandle>> start)
     {
         bool wait = Wait;
         var limit = TimeSpan.FromSeconds(TimeoutSec);
         Run(
             async (output, cancellationToken) =>
             {
-                ITunnelHandle tunnel = await UpWithinAsync(limit, what, start, cancellationToken).ConfigureAwait(false);
+                ITunnelHandle tunnel = await UpWithinAsync(output, limit, kind, name, start, cancellationToken).ConfigureAwait(false);
                 KnownNames.RememberTunnels([tunnel]);
                 TunnelStatus status = await tunnel.GetStatusAsync(cancellationToken).ConfigureAwait(false);
                 if (status.LastError is { } notice)
                     output.WriteWarning(notice);
                 output.WriteObject(new FoundTunnel(tunnel, status).ToObject());
                 if (wait)
+                {
+                    Task telling = HostLog.FollowAsync(output, tunnel, cancellationToken);
                     await StayAsync(tunnel, cancellationToken).ConfigureAwait(false);
+                    await Task.WhenAny(telling, Task.Delay(LastWords, CancellationToken.None)).ConfigureAwait(false);
+                }
             },
             Name,
             terminating: true);
     }
 
     private static async Task<ITunnelHandle> UpWithinAsync(
-        TimeSpan limit, string what, Func<CancellationToken, Task<ITunnelHandle>> start, CancellationToken cancellationToken)
+        CommandOutput output, TimeSpan limit, string kind, string name, Func<CancellationToken, Task<ITunnelHandle>> start, CancellationToken cancellationToken)
     {
+        string what = $"{kind} '{name}'";
+        var watch = new StartWatch(output, name, $"{what} comes up", limit);
         using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timer.CancelAfter(limit);
         Task<ITunnelHandle> starting = Task.Run(() => start(timer.Token), CancellationToken.None);
         try
         {
-            ITunnelHandle tunnel = await starting.WaitAsync(limit + ReasonGrace, CancellationToken.None).ConfigureAwait(false);
+            await watch.UntilAsync(starting.WaitAsync(limit + ReasonGrace, CancellationToken.None)).ConfigureAwait(false);
+            ITunnelHandle tunnel = await starting.WaitAsync(TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
             if (!cancellationToken.IsCancellationRequested)
                 return tunnel;
             await tunnel.StopAsync(CancellationToken.None).ConfigureAwait(false);

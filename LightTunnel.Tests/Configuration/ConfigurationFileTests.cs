@@ -213,7 +213,7 @@ public sealed class ConfigurationFileTests : IDisposable
     public void Load_FileMissingTooLongOrNoText_SaysSo()
     {
         LightTunnelException missing = Assert.Throws<LightTunnelException>(() => ConfigurationFile.LoadServer(_folder.File("none.yaml")));
-        Assert.Equal(LightTunnelError.InvalidConfiguration, missing.Error);
+        Assert.Equal(LightTunnelError.NotFound, missing.Error);
         Assert.Contains("none.yaml", missing.Message, StringComparison.Ordinal);
         Assert.Contains("could not be read", Assert.Single(ConfigurationFile.Check(_folder.Path)).Message, StringComparison.Ordinal);
         Assert.Contains("1 MB", Problem(new string('#', (1 << 20) + 1)).Message, StringComparison.Ordinal);

@@ -69,7 +69,7 @@ public sealed class WrongInputTests(RunningNetwork network)
     [InlineData(Twin + " -Invitation $text -Address 10.0.0.30/24", "InvalidAddress", "10.0.0.30/24")]
     [InlineData(Twin + " -Invitation $text", "AddressInUse", "lt0")]
     [InlineData("Connect-LtNetwork -Name alice -StatePath twin -Invitation $text", "NameInUse", "alice")]
-    [InlineData("Connect-LtNetwork -Name twin -StatePath state -Invitation $text", "StateInUse", "/alice/state")]
+    [InlineData("Connect-LtNetwork -Name twin -StatePath state -Invitation $text", "AlreadyJoined", "as 'alice' (Up")]
     [InlineData(Twin + " -Invitation $text.Substring(0, 60)", "InvalidInvitation", "cut short")]
     [InlineData(Twin + " -Invitation ($text.Substring(0, $text.Length - 3) + 'xyz')", "InvalidInvitation", "mistyped")]
     [InlineData(Twin + " -Invitation ('lt9:' + $text.Substring(4))", "InvalidInvitation", "newer version")]

@@ -9,7 +9,8 @@ namespace LightTunnel.Tests.PowerShellModule;
 /// <summary>
 /// An engine for the commands' own tests, put into the process that hosts PowerShell: the name of the tunnel says how starting ends.
 /// "fail-(LightTunnelError)", "crash", "unreachable" (gives its reason when time is over), "hang" (gives none), "deaf" (ignores
-/// cancellation); any other name starts a <see cref="FakeTunnel"/>.
+/// cancellation); "talks" logs something for two seconds and stops; any other name starts a
+/// <see cref="FakeTunnel"/>.
 /// </summary>
 internal sealed class FakeEngine : ITunnelEngine
 {
@@ -80,7 +81,21 @@ internal sealed class FakeEngine : ITunnelEngine
         var tunnel = new FakeTunnel(name, role) { OnStop = TunnelCatalog.Unregister };
         tunnel.Log(LogLevel.Information, $"{name} is up");
         TunnelCatalog.Register(tunnel);
+        if (name == "talks")
+            _ = TalkAsync(tunnel);
         return tunnel;
+    }
+
+    private static async Task TalkAsync(FakeTunnel tunnel)
+    {
+        // Only what is logged after -Wait has begun to listen is told: so some of it comes late enough on any machine.
+        for (int i = 0; i < 100; i++)
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, CancellationToken.None);
+            tunnel.Log(LogLevel.Warning, "something happened");
+        }
+
+        await tunnel.StopAsync(CancellationToken.None);
     }
 
     private static void Remember(TunnelSettings settings, params (string Name, object? Value)[] more)

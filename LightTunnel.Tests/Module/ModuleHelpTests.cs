@@ -41,7 +41,10 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
             Assert.NotEmpty(examples);
             Assert.All(examples, example =>
             {
-                Assert.Contains("PS> ", example.Element(Dev + "code")!.Value, StringComparison.Ordinal);
+                string code = example.Element(Dev + "code")!.Value;
+                Assert.Contains("PS> ", code, StringComparison.Ordinal);
+                // Get-Help indents by 4, and breaks what is longer than 80 in the middle of words.
+                Assert.All(code.Split('\n'), line => Assert.InRange(line.Length, 0, 76));
                 Assert.NotEmpty(Text(example.Element(Dev + "remarks")));
             });
             Assert.Contains(examples, example => example.Element(Dev + "code")!.Value.Contains(name, StringComparison.Ordinal));
@@ -58,6 +61,10 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
     [InlineData("Get-LtRoute", "Shows the destinations of a network, and how each is reached now.")]
     [InlineData("Get-LtRoute -Examples", "Shows who is still reached through the server.")]
     [InlineData("Connect-LtNetwork -Parameter Invitation", "The invitation's one line")]
+    [InlineData("Start-LtServer -Parameter TimeoutSec", "Accepted values: 1 to 3600.")]
+    [InlineData("Start-LtServer -Parameter TimeoutSec", "Default value 15")]
+    [InlineData("Connect-LtNetwork -Parameter PathPolicy", "Accepted values: Auto, DirectOnly, RelayOnly.")]
+    [InlineData("Connect-LtNetwork -Parameter PathPolicy", "Default value Auto")]
     [InlineData("Start-LtServer -Full", "LightTunnel.LtServer")]
     [InlineData("about_LightTunnel", "Connect-LtNetwork")]
     public async Task GetHelp_ShowsIt(string topic, string text)

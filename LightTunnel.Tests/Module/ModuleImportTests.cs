@@ -29,6 +29,20 @@ public sealed class ModuleImportTests
     }
 
     [Fact]
+    public void Staged_HasWhatPeopleRead_AndNamesEveryPackageInTheNotices()
+    {
+        string folder = Path.GetDirectoryName(LabPaths.ModuleManifest())!;
+        Assert.All(
+            (string[])["README.md", "CHANGELOG.md", "LICENSE", "THIRD-PARTY-NOTICES.txt", "docs/services.md", "configs/server.yaml", "en-US/about_LightTunnel.help.txt"],
+            file => Assert.True(File.Exists(Path.Combine(folder, file)), file));
+
+        string notices = File.ReadAllText(Path.Combine(folder, "THIRD-PARTY-NOTICES.txt"));
+        Assert.All(
+            Directory.EnumerateFiles(Path.Combine(folder, "Engine"), "*.dll").Select(Path.GetFileNameWithoutExtension).Where(name => name != "LightTunnel.Core"),
+            name => Assert.Contains(name!, notices, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Import_TwiceByForce_KeepsCommandsAndViews()
     {
         await using ModuleShell shell = await ModuleShell.StartAsync();

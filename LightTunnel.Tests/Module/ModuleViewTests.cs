@@ -19,7 +19,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
     public Task Server() => ShowsAsync("Get-LtServer", """
         Name             State        Address            Listen Peers  Relayed  Uptime
         ----             -----        -------            ------ -----  -------  ------
-        office           Up           10.0.0.1/24          9000     3   1.2 MB     2 h
+        office           Up           10.0.0.1/24          9000     2   1.2 MB     2 h
         """);
 
     [Fact]

@@ -284,8 +284,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     }
 
     [Theory]
-    [InlineData("Start-LtServer -ConfigurationPath nothing.yaml", "InvalidConfiguration,LightTunnel.StartLtServerCommand")]
-    [InlineData("Connect-LtNetwork -ConfigurationPath nothing.yaml", "InvalidConfiguration,LightTunnel.ConnectLtNetworkCommand")]
+    [InlineData("Start-LtServer -ConfigurationPath nothing.yaml", "NotFound,LightTunnel.StartLtServerCommand")]
+    [InlineData("Connect-LtNetwork -ConfigurationPath nothing.yaml", "NotFound,LightTunnel.ConnectLtNetworkCommand")]
     [InlineData("Start-LtServer 10.0.0.1/24 -StatePath Env:somewhere", "FileAccess,LightTunnel.StartLtServerCommand")]
     [InlineData("Start-LtServer 10.0.0.1/24 -LogPath nodrive:/x", "FileAccess,LightTunnel.StartLtServerCommand")]
     public async Task Path_NotThereOrNoFile_SaysSo(string script, string errorId)
@@ -349,6 +349,27 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
         Assert.Equal(ShellState.Stopped, result.State);
         Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(1.5));
+    }
+
+    [Fact]
+    public async Task Wait_WhatIsLogged_IsShownByTheHostAndIsNoObject()
+    {
+        ModuleShell shell = await StartAsync();
+
+        ShellResult shown = await shell.RunAsync("Start-LtServer 10.0.0.1/24 -Name talks -Wait 6>&1 | ForEach-Object { \"$($_.GetType().Name) $_\" }");
+
+        string[] lines = [.. shown.Output.Select(item => item.ToString()).Distinct()];
+        Assert.Equal(["LtServer talks", "InformationRecord talks: Warning: something happened"], lines);
+    }
+
+    [Fact]
+    public async Task Verbose_WhileStarting_TellsTheLog()
+    {
+        ModuleShell shell = await StartAsync();
+
+        ShellResult shown = await shell.RunAsync("Connect-LtNetwork secret -Name chatty -Verbose 4>&1 | ForEach-Object { \"$_\" }");
+
+        Assert.Contains("chatty is up", shown.Output.Select(item => item.ToString()));
     }
 
     [Fact]
