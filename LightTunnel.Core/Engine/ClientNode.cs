@@ -300,10 +300,12 @@ internal sealed partial class ClientNode : Node
             if (_search.IsSilent)
                 FallSilent();
         }
-
-        // Whatever was heard of the server meanwhile: data threads, too, send nothing to where it is.
-        if (_search.IsSilent)
+        else if (_search.IsSilent)
+        {
+            // Whatever was heard of the server meanwhile: data threads, too, send nothing to where it is.
             _server.Link!.Path = default;
+        }
+
         return Math.Min(base.RunTimers(peer, now), _search.NextAttempt);
     }
 

@@ -370,6 +370,10 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     void IReachabilityHost.Tell(ControlMessage message) => _host.Tell(message);
 
     /// <inheritdoc/>
+    void IReachabilityHost.SendToServer(in UdpEndpoint destination, ReadOnlySpan<byte> datagram, int socket) =>
+        _host.SendTo(new PathAddress(destination, Socket: socket), datagram, isVouched: true);
+
+    /// <inheritdoc/>
     void IReachabilityHost.OnReachabilityChanged()
     {
         long now = Time.GetTimestamp();

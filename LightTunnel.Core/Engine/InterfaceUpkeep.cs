@@ -1,3 +1,4 @@
+using LightTunnel.Traversal;
 using LightTunnel.Tun;
 
 namespace LightTunnel.Engine;
@@ -80,11 +81,11 @@ internal sealed class InterfaceUpkeep
 
     private void OnChanged() => PlanIn(Settle);
 
-    private void PlanIn(TimeSpan delay) => _due = Math.Min(_due, _services.Time.GetTimestamp() + Ticks(delay));
+    private void PlanIn(TimeSpan delay) => _due = Math.Min(_due, _services.Time.GetTimestamp() + _services.Time.Ticks(delay));
 
     private bool MayRestore(long now)
     {
-        while (_repairs.TryPeek(out long oldest) && now - oldest > Ticks(Window))
+        while (_repairs.TryPeek(out long oldest) && now - oldest > _services.Time.Ticks(Window))
             _repairs.Dequeue();
         return now >= _leftAloneUntil && _repairs.Count < MostRepairs;
     }
@@ -104,7 +105,7 @@ internal sealed class InterfaceUpkeep
         {
             long now = _services.Time.GetTimestamp();
             if (now >= _leftAloneUntil)
-                _leftAloneUntil = now + Ticks(Truce);
+                _leftAloneUntil = now + _services.Time.Ticks(Truce);
             PlanIn(TimeSpan.FromSeconds((_leftAloneUntil - now) / (double)_services.Time.TimestampFrequency));
             string who = found.Suspect is { } suspect ? $"Somebody, perhaps {suspect}," : "Somebody";
             Report($"{who} changes interface {name} again and again ({differences}): it was put right {MostRepairs} times within a minute, and is left alone now. "
@@ -131,6 +132,4 @@ internal sealed class InterfaceUpkeep
         Problem = problem;
         _services.Log.Warning("{Problem}", problem);
     }
-
-    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _services.Time.TimestampFrequency);
 }

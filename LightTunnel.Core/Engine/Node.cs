@@ -130,7 +130,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
     /// <summary>Takes note of something that the node copes with and its admin should know.</summary>
     public void Notice(LightTunnelException notice)
     {
-        LastError = notice.Message;
+        LastError = $"{notice.Message} {notice.RecommendedAction}";
         Log.Warning("{Reason} {Remedy}", notice.Message, notice.RecommendedAction);
     }
 

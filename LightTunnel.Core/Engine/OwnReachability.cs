@@ -14,6 +14,12 @@ internal interface IReachabilityHost
     /// <summary>Sends a control message to the server.</summary>
     void Tell(ControlMessage message);
 
+    /// <summary>Sends a datagram to the server, or to where it observes from.</summary>
+    /// <param name="destination">Where to.</param>
+    /// <param name="datagram">The datagram.</param>
+    /// <param name="socket">The socket that it leaves from.</param>
+    void SendToServer(in UdpEndpoint destination, ReadOnlySpan<byte> datagram, int socket);
+
     /// <summary>Candidates or NAT are others now.</summary>
     void OnReachabilityChanged();
 }
@@ -341,7 +347,7 @@ internal sealed class OwnReachability : IDisposable
     {
         Span<byte> datagram = stackalloc byte[ProbeCodec.Size];
         _server!.SealProbe(probe.Transaction, probe.Flags, datagram);
-        _services.Transport.Send(datagram, probe.Destination, probe.Socket);
+        _host.SendToServer(probe.Destination, datagram, probe.Socket);
     }
 
     private void Introduce()

@@ -1,4 +1,5 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
@@ -43,7 +44,7 @@ internal sealed class RefusedHandshakes(LinkCounters counters, TimeProvider time
 
         if (news is null)
             return;
-        _next = now + (long)(Interval.TotalSeconds * time.TimestampFrequency);
+        _next = now + time.Ticks(Interval);
         log.Security(SecurityEvent.Refused, "handshakes", $"Handshakes were refused: {string.Join(", ", news)}");
     }
 }

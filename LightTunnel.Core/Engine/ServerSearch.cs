@@ -1,5 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Transport;
+using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine;
 
@@ -67,7 +68,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     /// <summary>Goes on with the search after a rest, until which nobody is asked.</summary>
     public void Rest(TimeSpan duration)
     {
-        _restsUntil = time.GetTimestamp() + (long)(duration.TotalSeconds * time.TimestampFrequency);
+        _restsUntil = time.GetTimestamp() + time.Ticks(duration);
         Candidates = [];
         Begin();
     }

@@ -233,7 +233,7 @@ internal enum NoticeKind
     /// <summary>Another member asked for this one's name, and is known by that of the notice.</summary>
     NameAskedFor = 1,
 
-    /// <summary>Another machine, at the endpoint of the notice, has this one's key, and was sent away.</summary>
+    /// <summary>Another machine has this one's key, and was sent away.</summary>
     IdentityShared = 2,
 }
 

@@ -92,7 +92,7 @@ internal sealed class Leases
     public int Count => _byId.Count;
 
     /// <summary>Most leases that there can be.</summary>
-    public int Capacity => _pools.Min(pool => pool.Capacity) is var addresses && addresses < _maximumCount ? addresses : _maximumCount;
+    public int Capacity => Math.Min(_maximumCount, _pools.Min(pool => pool.Capacity));
 
     /// <summary>Every lease, for the state file.</summary>
     public IReadOnlyCollection<Lease> All => _byId.Values;

@@ -145,9 +145,6 @@ internal static unsafe partial class LibC
     [LibraryImport(Library, EntryPoint = "recv", SetLastError = true)]
     public static partial nint Receive(int fileDescriptor, void* buffer, nuint length, int flags);
 
-    [LibraryImport(Library, EntryPoint = "sendto", SetLastError = true)]
-    public static partial nint SendTo(SafeHandle socket, void* buffer, nuint length, int flags, void* address, uint addressLength);
-
     [LibraryImport(Library, EntryPoint = "recvmmsg", SetLastError = true)]
     public static partial int ReceiveMessages(SafeHandle socket, MultiMessageHeader* messages, uint count, int flags, void* timeout);
 

@@ -94,7 +94,7 @@ internal sealed unsafe class LinuxInterfaceWatch : IDisposable
         var messages = new NetlinkReader(datagram);
         while (messages.MoveNext())
         {
-            if (!RouteNetlink.IsAbout(messages.Type, messages.Body, _interfaceIndex, networks))
+            if (!RouteMessage.IsAbout(messages.Type, messages.Body, _interfaceIndex, networks))
                 continue;
             any = true;
             NoteSuspect(messages.Port);

@@ -75,7 +75,7 @@ internal static class LocalAddresses
     [System.Runtime.Versioning.SupportedOSPlatform("linux")]
     internal static IReadOnlyList<LocalAddress> All(RouteNetlink netlink, int exceptInterface)
     {
-        IReadOnlyDictionary<int, string> names = netlink.GetInterfaceNames();
+        Dictionary<int, string> names = netlink.GetLinks().ToDictionary(link => link.Index, link => link.Name);
         var result = new List<LocalAddress>();
         foreach (AssignedAddress assigned in netlink.GetAddresses())
         {

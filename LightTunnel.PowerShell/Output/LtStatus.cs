@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
@@ -101,7 +100,7 @@ public sealed class LtStatus
 
         public IEnumerable<(string Label, string Value)> Lines()
         {
-            if (Status.State != TunnelState.Up && Status.LastError is { } error)
+            if (Status.LastError is { } error)
                 yield return ("Problem", error);
             string addresses = Status.Addresses.Count == 0 ? "none yet" : string.Join(", ", Status.Addresses);
             yield return ("Address", $"{addresses} on {Status.InterfaceName ?? "no interface yet"}, UDP port {Status.ListenPort}");

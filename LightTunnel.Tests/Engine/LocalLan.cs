@@ -204,10 +204,6 @@ internal sealed class LanAddresses(string[] addresses) : ILocalAddressSource
     public IReadOnlyList<LocalAddressInfo> Read() =>
         [.. _all.Select(one => new LocalAddressInfo("lan", TunnelAddress.FromIPAddress(IPAddress.Parse(one)), PrefixLength: 24))];
 
-    public int InterfaceTowards(TunnelAddress destination) => 0;
-
-    public bool IsTunnel(int index) => false;
-
     /// <summary>The machine has others now.</summary>
     public void Replace(IEnumerable<string> all)
     {

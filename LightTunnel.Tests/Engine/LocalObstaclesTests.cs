@@ -1,7 +1,6 @@
 using System.Net;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
-using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using Xunit;
@@ -122,10 +121,6 @@ public sealed class LocalObstaclesTests
     {
         public IReadOnlyList<LocalAddressInfo> Read() =>
             [.. addresses.Select(address => new LocalAddressInfo("eth0", Address(address))), new LocalAddressInfo("lt0", Address("10.0.0.5"))];
-
-        public int InterfaceTowards(TunnelAddress destination) => 0;
-
-        public bool IsTunnel(int index) => false;
 
         public IDisposable Watch(Action changed) => new MemoryStream();
     }

@@ -39,7 +39,7 @@ public sealed class NetlinkMessageTests
         var reader = new NetlinkReader(AddressAnswer);
         Assert.True(reader.MoveNext());
         Assert.Equal((20, 7u), (reader.Type, reader.Sequence));
-        Assert.True(RouteNetlink.TryReadAddress(reader.Body, out AssignedAddress address));
+        Assert.True(RouteMessage.TryReadAddress(reader.Body, out AssignedAddress address));
         Assert.Equal(new AssignedAddress(1, Interface("127.0.0.1/8")), address);
         Assert.False(reader.MoveNext());
     }
@@ -49,7 +49,7 @@ public sealed class NetlinkMessageTests
     {
         byte[] answer = (byte[])AddressAnswer.Clone();
         answer[31] = 99; // IFA_ADDRESS: the other end.
-        Assert.True(RouteNetlink.TryReadAddress(answer.AsSpan(16), out AssignedAddress address));
+        Assert.True(RouteMessage.TryReadAddress(answer.AsSpan(16), out AssignedAddress address));
         Assert.Equal("127.0.0.1/8", address.Address.ToString());
     }
 
@@ -85,13 +85,15 @@ public sealed class NetlinkMessageTests
             {
                 messages++;
                 _ = reader.Error;
-                if (RouteNetlink.TryReadAddress(reader.Body, out AssignedAddress address))
+                if (RouteMessage.TryReadAddress(reader.Body, out AssignedAddress address))
                 {
                     addresses++;
                     Assert.InRange(address.Address.PrefixLength, 0, address.Address.Address.BitLength);
                 }
 
-                RouteNetlink.TryReadLink(reader.Body, out _, out _);
+                RouteMessage.TryReadLink(reader.Body, out _, out _);
+                RouteMessage.TryReadDetails(reader.Body, out _);
+                RouteMessage.TryReadRoute(reader.Body, out _);
             }
         }
 
@@ -112,5 +114,5 @@ public sealed class NetlinkMessageTests
     [InlineData(99, false, "02 18 00 00 07 00 00 00")]
     public void IsAbout_Message_TellsWhetherItConcernsTheInterface(int type, bool expected, string body) => Assert.Equal(
         expected,
-        RouteNetlink.IsAbout((ushort)type, Convert.FromHexString(body.Replace(" ", string.Empty, StringComparison.Ordinal)), 7, [Interface("10.0.0.1/24")]));
+        RouteMessage.IsAbout((ushort)type, Convert.FromHexString(body.Replace(" ", string.Empty, StringComparison.Ordinal)), 7, [Interface("10.0.0.1/24")]));
 }
