@@ -35,6 +35,7 @@ public sealed class LinuxTunTests : IDisposable
         Assert.Equal(("lt0", "lt1"), (first.Name, second.Name));
         Assert.Contains($"{second.InterfaceIndex}: lt1:", Ip("link", "show"), StringComparison.Ordinal);
         first.Dispose();
+        WaitUntilGone("lt0");
         using LinuxTun third = Create(null);
         Assert.Equal("lt0", third.Name);
     }
@@ -239,6 +240,7 @@ public sealed class LinuxTunTests : IDisposable
         Assert.Contains(words, error.Message, StringComparison.Ordinal);
         Assert.Empty(AddressesOf("ltx5"));
         other.Dispose();
+        WaitUntilGone("ltxother");
         tun.Configure([Interface(wanted)], 1400);
     }
 
@@ -278,6 +280,7 @@ public sealed class LinuxTunTests : IDisposable
         tun.Configure([Interface("10.0.0.1/24"), Interface("fd00::1/64")], 1400);
         tun.Dispose();
         tun.Dispose();
+        WaitUntilGone("ltx5");
         Assert.DoesNotContain("ltx5", Ip("link") + Ip("route") + Ip("-6", "route"), StringComparison.Ordinal);
         tun.Write(Udp("10.0.0.20", "10.0.0.1", 1, 2, [1]));
         Assert.Equal(1, tun.WriteErrors);
@@ -416,6 +419,12 @@ public sealed class LinuxTunTests : IDisposable
     private T InNamespace<T>(Func<T> body) => NetworkNamespace.Run(_namespace, body);
 
     private string Ip(params string[] arguments) => NetworkNamespace.Ip(["-n", _namespace, .. arguments]);
+
+    /// <summary>
+    /// The kernel removes an interface with its last descriptor, and a process that another test starts at this moment has them all until it runs its program.
+    /// </summary>
+    private void WaitUntilGone(string name) => Assert.True(
+        SpinWait.SpinUntil(() => !Ip("link").Contains($" {name}:", StringComparison.Ordinal), TimeSpan.FromMinutes(1)), $"{name} is still there.");
 
     private string[] AddressesOf(string name) => InNamespace(() => NetworkInterface.GetAllNetworkInterfaces()
         .Single(one => one.Name == name).GetIPProperties().UnicastAddresses.Select(a => $"{a.Address}/{a.PrefixLength}").ToArray());
