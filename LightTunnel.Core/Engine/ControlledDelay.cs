@@ -33,11 +33,16 @@ internal sealed class ControlledDelay(TimeProvider time)
     private long _nextDrop;
     private int _drops;
 
-    /// <summary>Learns how far away those are that packets go to: the farthest of them, or zero when that is not known.</summary>
+    /// <summary>
+    /// Learns how far away those are that packets go to: the farthest of them, or zero when that is not known. Nobody gets farther away while a queue stands: whoever seems to,
+    /// was measured through it.
+    /// </summary>
     public void NoteRoundTrip(TimeSpan roundTrip)
     {
         TimeSpan wanted = TimeSpan.FromTicks(Math.Clamp(RoundTripsPerInterval * roundTrip.Ticks, Interval.Ticks, LongestInterval.Ticks));
-        _interval = time.Ticks(wanted);
+        long interval = time.Ticks(wanted);
+        if (_standingSince is null || interval < _interval)
+            _interval = interval;
     }
 
     /// <summary>Learns how a batch fared.</summary>

@@ -24,6 +24,7 @@ internal sealed class Peer : IScheduled
     private long _lastReceivedTimestamp;
     private long _lastTraffic = long.MinValue;
     private long _publishedRoundTrip;
+    private PathAddress _measuredPath;
 
     /// <param name="key">The peer's public key: what it is known by.</param>
     /// <param name="time">The clock.</param>
@@ -121,7 +122,10 @@ internal sealed class Peer : IScheduled
     /// <summary>Smoothed round trip, measured by whichever side probes.</summary>
     public TimeSpan? RoundTrip => UsedPath?.RoundTrip ?? Monitor.RoundTrip ?? ReportedRoundTrip;
 
-    /// <summary><see cref="RoundTrip"/> as of the last <see cref="PublishRoundTrip"/>, ticks of a <see cref="TimeSpan"/>, 0 when unknown. Read by data threads.</summary>
+    /// <summary>
+    /// How far away the peer is: the shortest <see cref="RoundTrip"/> of the path in use, as those behind a queue tell of the queue. Ticks of a <see cref="TimeSpan"/>, 0 when unknown,
+    /// as of the last <see cref="PublishRoundTrip"/>. Read by data threads.
+    /// </summary>
     public long PublishedRoundTrip => Volatile.Read(ref _publishedRoundTrip);
 
     /// <summary>Share of probes lost, 0..1, measured by whichever side probes.</summary>
@@ -191,8 +195,14 @@ internal sealed class Peer : IScheduled
     /// <summary>Packets that wait for the link; control loop only.</summary>
     public Queue<byte[]> Staged { get; } = new();
 
-    /// <summary>Tells data threads of <see cref="RoundTrip"/>.</summary>
-    public void PublishRoundTrip() => Volatile.Write(ref _publishedRoundTrip, RoundTrip?.Ticks ?? 0);
+    /// <summary>Tells data threads how far away the peer is. Control loop only.</summary>
+    public void PublishRoundTrip()
+    {
+        PathAddress path = Path;
+        long known = path == _measuredPath ? PublishedRoundTrip : 0, measured = RoundTrip?.Ticks ?? 0;
+        _measuredPath = path;
+        Volatile.Write(ref _publishedRoundTrip, known == 0 ? measured : measured == 0 ? known : Math.Min(known, measured));
+    }
 
     /// <summary>Notes a data packet; true when it is the first after a pause. Any thread.</summary>
     public bool Touch(long now, long pause)

@@ -44,6 +44,17 @@ public sealed class ControlledDelayTests
     }
 
     [Fact]
+    public void PeerThatGetsFarther_WhileAQueueStands_IsNotBelieved()
+    {
+        StandFor(Step);
+        _delay.NoteRoundTrip(TimeSpan.FromMilliseconds(400));
+
+        List<int> drops = [.. Enumerable.Range(0, 40).Where(_ => StandFor(Step) > 0)];
+
+        Assert.Equal(10, drops[0]);
+    }
+
+    [Fact]
     public void FarPeers_MayHaveMoreWaiting()
     {
         _delay.NoteRoundTrip(TimeSpan.FromMilliseconds(200));

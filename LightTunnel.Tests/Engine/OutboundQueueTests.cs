@@ -78,6 +78,25 @@ public sealed class OutboundQueueTests : IDisposable
     }
 
     [Fact]
+    public void PublishedRoundTrip_BehindAQueue_StaysHowFarAwayThePeerIs()
+    {
+        (SimulatedNode alice, SimulatedNode bob, _) = Start();
+        Assert.True(alice.Node.Forwarding.Routes.TryLookup(bob.Address, out Peer? peer));
+        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(20) };
+        Assert.True(_network.RunUntil(() => peer.PublishedRoundTrip > 0, TimeSpan.FromSeconds(20)));
+        long near = peer.PublishedRoundTrip;
+
+        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(60) };
+        Assert.True(_network.RunUntil(() => peer.RoundTrip > TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(5)));
+        peer.PublishRoundTrip();
+        Assert.InRange(peer.PublishedRoundTrip, 1, near);
+
+        peer.Link!.Path = new PathAddress(new UdpEndpoint(peer.Path.Endpoint.MappedAddress, 1));
+        peer.PublishRoundTrip();
+        Assert.Equal(peer.RoundTrip!.Value.Ticks, peer.PublishedRoundTrip);
+    }
+
+    [Fact]
     public void Steps_AllocateNothing_WhetherTheNetworkTakesThemOrNot()
     {
         (SimulatedNode alice, SimulatedNode bob, OutboundQueue queue) = Start();
