@@ -12,9 +12,9 @@ internal static class LabPaths
     public static string DotNet { get; } =
         Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
 
-    /// <summary>LightTunnel.Shell, of the same build configuration as this assembly.</summary>
-    public static string ShellAssembly { get; } =
-        Path.Combine(RepositoryRoot, "LightTunnel.Shell", "bin", Configuration, "net10.0", "LightTunnel.Shell.dll");
+    /// <summary>LightTunnel.ShellServer, of the same build configuration as this assembly.</summary>
+    public static string ShellServerAssembly { get; } =
+        Path.Combine(RepositoryRoot, "LightTunnel.ShellServer", "bin", Configuration, "net10.0", "LightTunnel.ShellServer.dll");
 
     private static string Configuration =>
         AppContext.BaseDirectory.Split(Path.DirectorySeparatorChar).Contains("Release", StringComparer.OrdinalIgnoreCase) ? "Release" : "Debug";

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LightTunnel.Lab.Shells;
 
 namespace LightTunnel.Lab;
 
@@ -44,17 +45,17 @@ internal static class PromptOnNode
     {
         output.WriteLine($"This is {node.Name}. Try: Get-LtPeer, Get-LtRoute, Get-LtLog -Tail 5, ping 10.0.0.1. \"exit\" ends it all.");
         // The tunnel runs in the host's other PowerShell; this one asks it, as any session on a machine can.
-        string preset = Path.Combine(node.Folder, "preset.psm1");
-        await File.WriteAllTextAsync(preset, node.PresetScript.Replace("$PSDefaultParameterValues", "$global:PSDefaultParameterValues", StringComparison.Ordinal), cancellationToken)
-            .ConfigureAwait(false);
-        var start = new ProcessStartInfo("ip",
-        [
-            "netns", "exec", node.Namespace, LabPaths.DotNet, LabPaths.ShellAssembly,
-            "--import", LabPaths.ModuleManifest(), "--import", preset, "--prompt", node.Name,
-        ])
+        string script = $$"""
+            Import-Module {{RealPowerShell.Quote(LabPaths.ModuleManifest())}}
+            {{node.PresetScript}}
+            function prompt { '{{node.Name}} PS> ' }
+            """;
+        var start = new ProcessStartInfo("ip", ["netns", "exec", node.Namespace, .. RealPowerShell.Command, "-NoExit", "-Command", script])
         {
             WorkingDirectory = node.Folder,
         };
+        foreach ((string name, string value) in RealPowerShell.Environment)
+            start.Environment[name] = value;
         start.Environment["LIGHTTUNNEL_RUNTIME_DIRECTORY"] = node.RuntimeFolder;
         s_isOpen = true;
         try

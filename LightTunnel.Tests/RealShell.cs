@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
-using System.Text.Json;
 using LightTunnel.Lab;
+using LightTunnel.Lab.Shells;
 using Xunit;
 
 namespace LightTunnel.Tests;
@@ -13,24 +13,9 @@ namespace LightTunnel.Tests;
 /// <param name="Errors">Standard error.</param>
 internal sealed record RealShellResult(int ExitCode, string Output, string Errors);
 
-/// <summary>
-/// The real pwsh, of the version in .config/dotnet-tools.json: restored by "dotnet tool restore" when the first test asks for it, and run without the
-/// tool's shim, which would keep signals to itself.
-/// </summary>
+/// <summary>A pwsh whose command line is a script, as services and scheduled tasks start it.</summary>
 internal static class RealShell
 {
-    private static readonly Lazy<(string? Assembly, string? Failure)> Found = new(Provide);
-
-    /// <summary>pwsh.dll, for "dotnet"; skips the test when it cannot be had.</summary>
-    public static string Assembly
-    {
-        get
-        {
-            Assert.SkipUnless(Found.Value.Assembly is not null, $"needs pwsh: {Found.Value.Failure}");
-            return Found.Value.Assembly!;
-        }
-    }
-
     /// <summary>Runs a script with the staged module imported until pwsh ends.</summary>
     /// <param name="script">The script.</param>
     /// <param name="networkNamespace">Network namespace to run in; null for this process's own.</param>
@@ -51,10 +36,11 @@ internal static class RealShell
     public static RealShellProcess Start(
         string script, string? networkNamespace = null, IReadOnlyDictionary<string, string>? environment = null, params string[] prefix)
     {
+        Assert.SkipUnless(RealPowerShell.Failure is null, $"needs pwsh: {RealPowerShell.Failure}");
         string[] command =
         [
             .. networkNamespace is null ? [] : (string[])["ip", "netns", "exec", networkNamespace], .. prefix,
-            LabPaths.DotNet, Assembly, "-NoLogo", "-NoProfile", "-NonInteractive", "-Command",
+            .. RealPowerShell.Command, "-NonInteractive", "-Command",
             $"$ErrorActionPreference = 'Stop'; Import-Module '{LabPaths.ModuleManifest()}'; {script}",
         ];
         var start = new ProcessStartInfo(command[0], command[1..])
@@ -63,37 +49,12 @@ internal static class RealShell
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["POWERSHELL_TELEMETRY_OPTOUT"] = "1";
-        start.Environment["POWERSHELL_UPDATECHECK"] = "Off";
+        foreach ((string name, string value) in RealPowerShell.Environment)
+            start.Environment[name] = value;
         start.Environment["NO_COLOR"] = "1";
         foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
             start.Environment[name] = value;
         return new RealShellProcess(Process.Start(start)!);
-    }
-
-    private static (string? Assembly, string? Failure) Provide()
-    {
-        string manifest = Path.Combine(LabPaths.RepositoryRoot, ".config", "dotnet-tools.json");
-        using var tools = JsonDocument.Parse(File.ReadAllText(manifest));
-        string version = tools.RootElement.GetProperty("tools").GetProperty("powershell").GetProperty("version").GetString()!;
-        string packages = Environment.GetEnvironmentVariable("NUGET_PACKAGES")
-            ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
-        string assembly = Path.Combine(
-            packages, "powershell", version, "tools", "net10.0", "any", OperatingSystem.IsWindows() ? "win" : "unix", "pwsh.dll");
-        if (File.Exists(assembly))
-            return (assembly, null);
-
-        var start = new ProcessStartInfo(LabPaths.DotNet, ["tool", "restore"])
-        {
-            WorkingDirectory = LabPaths.RepositoryRoot,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using Process restore = Process.Start(start)!;
-        Task<string> errors = restore.StandardError.ReadToEndAsync();
-        string output = restore.StandardOutput.ReadToEnd();
-        restore.WaitForExit();
-        return File.Exists(assembly) ? (assembly, null) : (null, $"'dotnet tool restore' ended with {restore.ExitCode}: {output} {errors.GetAwaiter().GetResult()}");
     }
 }
 

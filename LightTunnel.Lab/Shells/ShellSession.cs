@@ -32,7 +32,7 @@ internal sealed record ShellOptions
 }
 
 /// <summary>
-/// The real PowerShell engine in a process of its own, driven by scripts. Scripts of one runspace run one after the other and see each
+/// A real pwsh in a process of its own, driven by scripts. Scripts of one runspace run one after the other and see each
 /// other's variables; give another runspace's name to run beside them. All members may be called from any thread.
 /// </summary>
 internal sealed class ShellSession : IAsyncDisposable
@@ -201,11 +201,18 @@ internal sealed class ShellSession : IAsyncDisposable
 
     private static Process StartProcess(ShellOptions options)
     {
-        if (!File.Exists(LabPaths.ShellAssembly))
-            throw new LabException($"There is no {LabPaths.ShellAssembly}.", "Build it with: dotnet build");
-        var start = new ProcessStartInfo
+        if (!File.Exists(LabPaths.ShellServerAssembly))
+            throw new LabException($"There is no {LabPaths.ShellServerAssembly}.", "Build it with: dotnet build");
+        string imports = string.Join(", ", options.Imports.Select(RealPowerShell.Quote));
+        // "ip netns exec" replaces itself by the program, so the process id is pwsh's. Without an input format pwsh leaves the input to the script.
+        string[] command =
+        [
+            .. options.Namespace is null ? [] : (string[])["ip", "netns", "exec", options.Namespace],
+            .. RealPowerShell.Command, "-NonInteractive", "-InputFormat", "None", "-Command",
+            $"Add-Type -Path {RealPowerShell.Quote(LabPaths.ShellServerAssembly)}; exit [LightTunnel.ShellServer.ServeLoop]::Run({options.Width}, @({imports}))",
+        ];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
-            FileName = options.Namespace is null ? LabPaths.DotNet : "ip",
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -213,23 +220,8 @@ internal sealed class ShellSession : IAsyncDisposable
             StandardOutputEncoding = Encoding.UTF8,
             WorkingDirectory = options.WorkingDirectory ?? string.Empty,
         };
-        if (options.Namespace is not null)
-        {
-            // "ip netns exec" replaces itself by the program, so the process id is the shell's.
-            foreach (string argument in (string[])["netns", "exec", options.Namespace, LabPaths.DotNet])
-                start.ArgumentList.Add(argument);
-        }
-
-        start.ArgumentList.Add(LabPaths.ShellAssembly);
-        start.ArgumentList.Add("--serve");
-        start.ArgumentList.Add("--width");
-        start.ArgumentList.Add(options.Width.ToString(CultureInfo.InvariantCulture));
-        foreach (string module in options.Imports)
-        {
-            start.ArgumentList.Add("--import");
-            start.ArgumentList.Add(module);
-        }
-
+        foreach ((string name, string value) in RealPowerShell.Environment)
+            start.Environment[name] = value;
         foreach ((string name, string value) in options.Environment)
             start.Environment[name] = value;
         return Process.Start(start) ?? throw new LabException("The shell's process did not start.", "Try again.");

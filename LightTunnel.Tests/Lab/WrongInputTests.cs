@@ -159,11 +159,12 @@ public sealed class WrongInputTests(RunningNetwork network)
         foreach (string script in new[] { "Start-LtServer -Address 10.1.0.1/24 -Name second -StatePath second -ListenPort 9010", $"{Twin} -Invitation '{network.Invitation}'" })
         {
             CommandResult result = await bob.ExecuteAsync(
-                program, [.. before, LabPaths.DotNet, LabPaths.ShellAssembly, "--import", LabPaths.ModuleManifest(), "-Command", script], Token);
+                program, [.. before, .. RealPowerShell.Command, "-NonInteractive", "-Command",
+                    $"Import-Module {RealPowerShell.Quote(LabPaths.ModuleManifest())}; try {{ {script} }} catch {{ \"[$($_.FullyQualifiedErrorId)] $_ $($_.ErrorDetails.RecommendedAction)\"; exit 1 }}"], Token);
 
             Assert.Equal(1, result.ExitCode);
-            Assert.Contains($"[{errorId},LightTunnel.{script.Split(' ')[0].Replace("-", string.Empty, StringComparison.Ordinal)}Command", result.Errors, StringComparison.Ordinal);
-            Assert.Contains(culprit, result.Errors, StringComparison.Ordinal);
+            Assert.Contains($"[{errorId},LightTunnel.{script.Split(' ')[0].Replace("-", string.Empty, StringComparison.Ordinal)}Command", result.Output, StringComparison.Ordinal);
+            Assert.Contains(culprit, result.Output, StringComparison.Ordinal);
         }
 
         Assert.Equal(traces, await TracesAsync(bob));

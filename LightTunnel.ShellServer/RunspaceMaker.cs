@@ -2,7 +2,7 @@ using System.Management.Automation;
 using System.Management.Automation.Host;
 using System.Management.Automation.Runspaces;
 
-namespace LightTunnel.Shell;
+namespace LightTunnel.ShellServer;
 
 /// <summary>Opens runspaces that all look the same: the engine's core commands and the modules asked for.</summary>
 internal static class RunspaceMaker

@@ -5,7 +5,7 @@ using System.Net;
 using System.Security;
 using System.Text.Json;
 
-namespace LightTunnel.Shell;
+namespace LightTunnel.ShellServer;
 
 /// <summary>Objects of the pipeline as JSON that a script or test reads easily, and JSON as arguments of a script.</summary>
 internal static class ObjectJson

@@ -6,10 +6,10 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
-namespace LightTunnel.Shell;
+namespace LightTunnel.ShellServer;
 
 /// <summary>
-/// Requests and answers, one JSON object per line. The first line out is <c>{"ready":true,"pid":...,"importMilliseconds":...}</c>, or
+/// Has a pwsh do what another program asks of it: requests and answers, one JSON object per line. The first line out is <c>{"ready":true,"pid":...,"importMilliseconds":...}</c>, or
 /// <c>{"ready":false,...}</c> with the error of a failed import. Then, in:
 /// <code>
 /// {"id":"1","script":"...","arguments":[...] or {...},"session":"main","render":true,"clixml":true}
@@ -23,40 +23,44 @@ namespace LightTunnel.Shell;
 /// End of input and SIGTERM stop what runs and end the process. Ctrl+C reaches every program on a terminal, so it is left to the program that
 /// drives this one: its end is the end of input.
 /// </summary>
-internal sealed class ServeLoop
+public sealed class ServeLoop
 {
     private static readonly TimeSpan StopAllowance = TimeSpan.FromSeconds(10);
 
     // The reader is a program of this project, not a web page: text stays readable.
     private static readonly JsonWriterOptions JsonOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private readonly ShellOptions _options;
     private readonly Stream _output;
     private readonly Lock _outputLock = new();
     private readonly Dictionary<string, ServeSession> _sessions = new(StringComparer.Ordinal);
 
-    private ServeLoop(ShellOptions options, Stream output)
+    private ServeLoop(int width, IReadOnlyList<string> imports, Stream output)
     {
-        _options = options;
+        Width = width;
+        Imports = imports;
         _output = output;
     }
 
     /// <summary>Columns that views may use.</summary>
-    public int Width => _options.Width ?? 80;
+    internal int Width { get; }
 
-    /// <summary>Modules that every session imports.</summary>
-    public IReadOnlyList<string> Imports => _options.Imports;
+    /// <summary>Modules that every session imports, in order.</summary>
+    internal IReadOnlyList<string> Imports { get; }
 
-    public static int Run(ShellOptions options)
+    /// <summary>Takes requests until the input ends.</summary>
+    /// <param name="width">Columns that views may use.</param>
+    /// <param name="imports">Names or paths of modules that every session imports, in order.</param>
+    /// <returns>The process's exit status.</returns>
+    public static int Run(int width, string[] imports)
     {
         Stream output = Console.OpenStandardOutput();
         // Whatever else writes to the console must not get between the answers.
         Console.SetOut(Console.Error);
-        return new ServeLoop(options, output).Run();
+        return new ServeLoop(width, imports, output).Run();
     }
 
     /// <summary>Writes one line. Once nobody reads any more, answers are dropped.</summary>
-    public void Emit(Action<Utf8JsonWriter> content)
+    internal void Emit(Action<Utf8JsonWriter> content)
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(buffer, JsonOptions))
@@ -82,7 +86,7 @@ internal sealed class ServeLoop
     }
 
     /// <summary>Writes the fields of an error.</summary>
-    public static void WriteError(Utf8JsonWriter writer, ErrorRecord error, bool terminating)
+    internal static void WriteError(Utf8JsonWriter writer, ErrorRecord error, bool terminating)
     {
         writer.WriteString("errorId", error.FullyQualifiedErrorId);
         writer.WriteString("category", error.CategoryInfo.Category.ToString());

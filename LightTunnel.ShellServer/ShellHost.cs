@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Management.Automation.Host;
 
-namespace LightTunnel.Shell;
+namespace LightTunnel.ShellServer;
 
-/// <summary>The engine's view of this program.</summary>
+/// <summary>What stands in for a console where the scripts of another program run.</summary>
 internal sealed class ShellHost(PSHostUserInterface userInterface) : PSHost
 {
     /// <summary>Set when a script said "exit".</summary>
@@ -15,7 +15,7 @@ internal sealed class ShellHost(PSHostUserInterface userInterface) : PSHost
 
     public override Guid InstanceId { get; } = Guid.NewGuid();
 
-    public override string Name => "LightTunnel.Shell";
+    public override string Name => "LightTunnel.ShellServer";
 
     public override PSHostUserInterface UI => userInterface;
 

@@ -1,6 +1,6 @@
 using System.Management.Automation;
 
-namespace LightTunnel.Shell;
+namespace LightTunnel.ShellServer;
 
 /// <summary>Errors in the form that people read.</summary>
 internal static class ErrorText

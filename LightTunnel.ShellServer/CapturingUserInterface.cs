@@ -3,7 +3,7 @@ using System.Management.Automation;
 using System.Management.Automation.Host;
 using System.Security;
 
-namespace LightTunnel.Shell;
+namespace LightTunnel.ShellServer;
 
 /// <summary>
 /// Hands rendered text to a callback. Warnings, verbose lines and progress are taken from the pipeline's streams instead, and

@@ -4,7 +4,7 @@ using System.Management.Automation;
 using System.Management.Automation.Runspaces;
 using System.Text.Json;
 
-namespace LightTunnel.Shell;
+namespace LightTunnel.ShellServer;
 
 /// <summary>One request of <see cref="ServeLoop"/>, and whether it was cancelled.</summary>
 internal sealed class ServeRequest
