@@ -4,7 +4,6 @@ using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
-using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
@@ -77,7 +76,7 @@ internal sealed partial class ClientNode : Node
         _lists = new MemberLists(Time);
         LongestPacket = options.Mtu ?? 0;
         _paths = new DirectPaths(options, identity, addresses, _members, services, this);
-        Unproven.Neighbourhood = HostCandidates.Networks(addresses.Read());
+        TakeOwnAddresses(addresses.Read());
         _addressWatch = addresses.Watch(() => Post(() => OnNetworkChanged(isCertain: false)));
         // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
         _server = new Peer(options.ServerKey, Time) { IsServer = true, Frames = FrameIntake.ForServer(Time), Name = "server", PreferredSuite = CipherSuite.Aegis256 };
@@ -315,7 +314,7 @@ internal sealed partial class ClientNode : Node
     /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
     private void OnNetworkChanged(bool isCertain)
     {
-        Unproven.Neighbourhood = HostCandidates.Networks(_addresses.Read());
+        TakeOwnAddresses(_addresses.Read());
         bool isElsewhere = _paths.OnNetworkChanged(isCertain);
         Services.PortMapper.Refresh();
         _server.Monitor.Hurry();

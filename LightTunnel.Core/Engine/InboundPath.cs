@@ -92,7 +92,7 @@ internal sealed class InboundPath(Node node)
             Span<byte> packet = train.Bytes.Slice(message.Offset, message.Length);
             if (packet[0] >> 4 == FirstControlNibble)
             {
-                if (!node.TryPostControlFrame(link!, packet))
+                if (!node.TryPostControlFrame(link!, packet, source))
                     Counters.Drop(DropReason.Overload);
                 continue;
             }

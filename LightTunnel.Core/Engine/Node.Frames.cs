@@ -91,7 +91,7 @@ internal abstract partial class Node
         return next;
     }
 
-    private void HandleFrame(Link link, ReadOnlySpan<byte> content)
+    private void HandleFrame(Link link, ReadOnlySpan<byte> content, in PathAddress source)
     {
         if (link.Owner is null)
             Links.RunTimers(); // Its first message under new keys: the link tells of itself there.
@@ -136,6 +136,12 @@ internal abstract partial class Node
                     OnAnswered(peer);
                 }
 
+                break;
+            case ControlFrameKind.Ports:
+                TakePorts(link, frame, source);
+                break;
+            case ControlFrameKind.PortsTaken:
+                OnPortsTaken(peer, link, frame);
                 break;
             default:
                 OnFrame(peer, frame);

@@ -255,12 +255,12 @@ internal abstract partial class Node : ILinkHost, IDisposable
     public bool TryPostProbe(ReadOnlySpan<byte> datagram, in PathAddress source) => _inbox.TryPost(InboxKind.Probe, datagram, source);
 
     /// <summary>Hands a decrypted control frame, without what is only padding, to the control loop; false when it has too much to do.</summary>
-    public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame)
+    public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame, in PathAddress source = default)
     {
         FrameIntake intake = (link.Owner as Peer)?.Frames ?? _newcomersFrames;
         if (!intake.TryTake(Timestamp))
             return false;
-        if (_inbox.TryPost(InboxKind.ControlFrame, frame[..Math.Min(frame.Length, LongestControlDatagram)], link: link, intake: intake))
+        if (_inbox.TryPost(InboxKind.ControlFrame, frame[..Math.Min(frame.Length, LongestControlDatagram)], source, link, intake: intake))
             return true;
         intake.Release();
         return false;
@@ -361,6 +361,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
         if (peer is null)
             return;
         FlushStaged(peer, link);
+        peer.Stripes?.TellAgain();
         Schedule(peer, Time.GetTimestamp());
     }
 
@@ -422,7 +423,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
             next = session.RunTimers(now);
         if (peer.Link is not { HasSession: true } link)
             return next;
-        next = Math.Min(next, MeasureMtu(peer, link, now));
+        next = Math.Min(Math.Min(next, MeasureMtu(peer, link, now)), RunStripes(peer, link, now));
         if (!IsProbed(peer, now))
             return next;
 
@@ -484,7 +485,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
                 OnProbe(item.Bytes, item.Source);
                 break;
             case InboxKind.ControlFrame:
-                HandleFrame(item.Link!, item.Bytes);
+                HandleFrame(item.Link!, item.Bytes, item.Source);
                 break;
             case InboxKind.Staged:
                 Stage(item.Peer!, item.Bytes);

@@ -10,7 +10,9 @@ namespace LightTunnel.Engine;
 /// have a link; the first packets to a peer are handed to the control loop until its link is there. What is the same for all segments of
 /// a super-packet is found out once.
 /// </summary>
-internal sealed class OutboundPath(Node node)
+/// <param name="node">The node.</param>
+/// <param name="queue">The queue of the transport that the thread sends by.</param>
+internal sealed class OutboundPath(Node node, int queue = 0)
 {
     /// <summary>Bytes that a datagram is longer than its packet at most: relay header, transport header, padding and tag.</summary>
     private const int MaximumOverhead = RelayHeader.Size + Messages.MaximumTransportOverhead + Messages.PaddingMultiple;
@@ -88,10 +90,10 @@ internal sealed class OutboundPath(Node node)
         return null;
     }
 
-    /// <summary>True for what this node's own socket sent: nobody else on this machine has its port.</summary>
+    /// <summary>True for what this node's own sockets sent: nobody else on this machine has their ports.</summary>
     private bool IsOwnDatagram(ReadOnlySpan<byte> packet, in IpPacketInfo info) =>
         info.Protocol == IpPacket.ProtocolUdp && info.FragmentOffset == 0 && packet.Length >= info.HeaderLength + sizeof(ushort)
-        && BinaryPrimitives.ReadUInt16BigEndian(packet[info.HeaderLength..]) == node.OuterPort;
+        && node.IsOuterPort(BinaryPrimitives.ReadUInt16BigEndian(packet[info.HeaderLength..]));
 
     private void DropOwnDatagram(in IpPacketInfo info)
     {
@@ -125,7 +127,7 @@ internal sealed class OutboundPath(Node node)
         }
 
         (int, int, int) mark = datagrams.Mark();
-        PathAddress path = link.Path;
+        PathAddress path = link.PathOf(queue);
         int mtu = peer.Mtu;
         int bytes = 0;
         if (segments.Count == 0)

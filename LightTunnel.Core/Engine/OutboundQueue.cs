@@ -9,7 +9,7 @@ namespace LightTunnel.Engine;
 /// </summary>
 internal sealed class OutboundQueue(Node node, ITunDevice tun, IDatagramTransport transport, int queue)
 {
-    private readonly OutboundPath _path = new(node);
+    private readonly OutboundPath _path = new(node, queue % transport.Queues);
     private readonly ControlledDelay _delay = new(node.Time);
     private OutboundBuffers _buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
 

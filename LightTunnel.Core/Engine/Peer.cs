@@ -250,6 +250,9 @@ internal sealed class Peer : IScheduled
     /// <summary>The ping that is to show whether the peer is at an address that it was suddenly heard from: its number, and where it went.</summary>
     public (uint Transaction, UdpEndpoint Endpoint)? Challenge { get; set; }
 
+    /// <summary>Which stripes data to the peer may leave by; null until so much does that it is worth a thought.</summary>
+    public PeerStripes? Stripes { get; set; }
+
     /// <summary>The path that the peer's datagrams take, unspecified without a link.</summary>
     public PathAddress Path => _link?.Path ?? default;
 }

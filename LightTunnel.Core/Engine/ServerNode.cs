@@ -72,8 +72,8 @@ internal sealed partial class ServerNode : Node
         Links.DoubtsNewAddresses = true;
         Links.IsAsked = true;
         IReadOnlyList<LocalAddressInfo> own = addresses.Read();
-        Unproven.Neighbourhood = HostCandidates.Networks(own);
-        _addressWatch = addresses.Watch(() => Post(() => Unproven.Neighbourhood = HostCandidates.Networks(addresses.Read())));
+        TakeOwnAddresses(own);
+        _addressWatch = addresses.Watch(() => Post(() => TakeOwnAddresses(addresses.Read())));
         _directory = new DirectoryTeller(options.EagerUpTo);
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
         _hurry = peer => Schedule(peer, Timestamp);

@@ -19,6 +19,12 @@ internal enum ControlFrameKind : byte
 
     /// <summary>The conversation is unknown here.</summary>
     Reset = 4,
+
+    /// <summary>The sender's datagrams come from further ports too; asks whether this one came, and from where.</summary>
+    Ports = 5,
+
+    /// <summary>Answers that.</summary>
+    PortsTaken = 6,
 }
 
 /// <summary>
@@ -52,10 +58,10 @@ internal readonly ref struct ControlFrame
 
     public ControlFrameKind Kind { get; }
 
-    /// <summary>Chosen by the client at each registration; 0 for ping and pong.</summary>
+    /// <summary>Chosen by the client at each registration; 0 for what belongs to no conversation.</summary>
     public uint Conversation { get; }
 
-    /// <summary>Data: sequence number from 1. Acknowledgement: highest sequence received without a gap. Ping, pong: transaction id.</summary>
+    /// <summary>Data: sequence number from 1. Acknowledgement: highest sequence received without a gap. All others: transaction id.</summary>
     public uint Number { get; }
 
     /// <summary>Data: one CBOR message. Lies in the buffer that the frame was read from.</summary>
@@ -68,7 +74,7 @@ internal readonly ref struct ControlFrame
     public static bool TryRead(ReadOnlySpan<byte> content, out ControlFrame frame)
     {
         frame = default;
-        if (content.Length < HeaderLength || content[0] != VersionOne || content[1] > (byte)ControlFrameKind.Reset)
+        if (content.Length < HeaderLength || content[0] != VersionOne || content[1] > (byte)ControlFrameKind.PortsTaken)
             return false;
         var kind = (ControlFrameKind)content[1];
         int length = BinaryPrimitives.ReadUInt16BigEndian(content[2..]);

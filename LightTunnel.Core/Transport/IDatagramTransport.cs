@@ -5,7 +5,7 @@ namespace LightTunnel.Transport;
 
 /// <summary>
 /// The UDP socket of a node, number 0, and a few further ones while a NAT makes them necessary. Socket 0 may have several queues, each with a share of the
-/// senders; the first queue receives from the further sockets as well. <see cref="Receive"/> belongs to one thread per queue; everything else may be called
+/// senders, and then with a stripe to send from; the first queue receives from the further sockets as well. <see cref="Receive"/> belongs to one thread per queue; everything else may be called
 /// from any.
 /// </summary>
 internal interface IDatagramTransport : IDisposable
@@ -18,6 +18,9 @@ internal interface IDatagramTransport : IDisposable
     /// address for instance, takes no room from anybody else, and what finds none is lost.
     /// </summary>
     const int Unproven = int.MinValue;
+
+    /// <summary>The number of the first stripe (<see cref="OpenStripes"/>): that of a queue is so many more.</summary>
+    const int FirstStripe = 2048;
 
     /// <summary>The UDP port that the socket is bound to.</summary>
     int LocalPort { get; }
@@ -87,6 +90,14 @@ internal interface IDatagramTransport : IDisposable
         Send(datagram, destination, socket);
         return true;
     }
+
+    /// <summary>
+    /// Opens, if they are not open yet, the stripes: for each queue but the first one more socket, by which its thread sends from a port of its own, so that a receiver with several queues can
+    /// take a share of a pair's datagrams in each. What comes to them, though nobody is told to send there, is received as if it had come to socket 0. They stay until the transport ends. For the
+    /// control loop.
+    /// </summary>
+    /// <returns>The port of each queue's stripe; 0 for the first queue, and where the system refuses. Empty where there is one queue.</returns>
+    IReadOnlyList<int> OpenStripes() => [];
 
     /// <summary>Opens a further socket under a number that is free.</summary>
     /// <param name="socket">1 to <see cref="MaximumSocket"/>.</param>

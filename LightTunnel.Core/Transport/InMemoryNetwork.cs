@@ -219,6 +219,7 @@ internal sealed class InMemoryTransport : IDatagramTransport
     private readonly InMemoryNetwork _network;
     private readonly Queue<(byte[] Data, UdpEndpoint From, int Socket)> _waiting = new();
     private readonly Dictionary<int, UdpEndpoint> _sockets = [];
+    private readonly List<UdpEndpoint> _stripes = [];
     private bool _closed;
     private long _sendErrors;
 
@@ -240,8 +241,8 @@ internal sealed class InMemoryTransport : IDatagramTransport
     /// <inheritdoc/>
     public bool SupportsIPv6 => true;
 
-    /// <inheritdoc/>
-    public int Queues => 1;
+    /// <summary>As many as a test wants, of which the first receives everything.</summary>
+    public int Queues { get; set; } = 1;
 
     /// <inheritdoc/>
     public bool ReceivesTrains => false;
@@ -303,7 +304,9 @@ internal sealed class InMemoryTransport : IDatagramTransport
         UdpEndpoint from = isOwn ? Endpoint : default;
         lock (_waiting)
         {
-            if (!isOwn)
+            if (socket >= IDatagramTransport.FirstStripe)
+                from = _stripes.ElementAtOrDefault(socket - IDatagramTransport.FirstStripe);
+            else if (!isOwn)
                 _sockets.TryGetValue(socket, out from);
         }
 
@@ -336,6 +339,21 @@ internal sealed class InMemoryTransport : IDatagramTransport
         lock (_waiting)
             _sockets.Add(socket, bound);
         return true;
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> OpenStripes()
+    {
+        while (Queues > 1 && _stripes.Count < Queues)
+        {
+            UdpEndpoint bound = default;
+            if (_stripes.Count > 0 && !_network.TryAdd(this, new UdpEndpoint(Endpoint.Address, 0), out bound))
+                break;
+            lock (_waiting)
+                _stripes.Add(bound);
+        }
+
+        return [.. _stripes.Select(stripe => (int)stripe.Port)];
     }
 
     /// <inheritdoc/>
@@ -372,6 +390,8 @@ internal sealed class InMemoryTransport : IDatagramTransport
         _network.Remove(Endpoint);
         foreach (int socket in _sockets.Keys.ToArray())
             CloseSocket(socket);
+        foreach (UdpEndpoint stripe in _stripes)
+            _network.Remove(stripe);
     }
 
     /// <inheritdoc/>

@@ -28,12 +28,16 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     // The key of the socket that only sends: should the kernel give it something nevertheless, that is received as well.
     private const int UnprovenKey = int.MaxValue;
 
+    // The key of the queue's stripe.
+    private const int StripeKey = int.MaxValue - 1;
+
     // Turns that the main socket may have before the others have one.
     private const int MostTurnsOfMain = 8;
 
     private readonly LinuxUdpSocket _main;
     private readonly SocketTable<LinuxUdpSocket>? _further;
     private readonly LinuxUdpSocket? _unproven;
+    private volatile LinuxUdpSocket? _stripe;
     private readonly AskedAddresses _asked;
     private readonly SafeFileHandle _epoll;
     private readonly byte[] _events = GC.AllocateArray<byte>(MaximumReady * LibC.EpollEventSize, pinned: true);
@@ -136,6 +140,13 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     /// <summary>Waits for a further socket as well; false when the system refuses.</summary>
     public bool TryWatch(LinuxUdpSocket socket, int number) => LibC.TryWatch(_epoll, socket.Handle, number);
 
+    /// <summary>Waits for the queue's stripe as well, what comes to which is received like the main socket's; false when the system refuses.</summary>
+    public bool TryWatchStripe(LinuxUdpSocket stripe)
+    {
+        _stripe = stripe;
+        return LibC.TryWatch(_epoll, stripe.Handle, StripeKey);
+    }
+
     /// <summary>Waits no longer for a further socket.</summary>
     public void Unwatch(LinuxUdpSocket socket) => _ = LibC.EpollControl(_epoll, LibC.EPOLL_CTL_DEL, socket.Handle, null);
 
@@ -149,7 +160,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     /// <summary>The descriptor that is readable when one of the sockets is.</summary>
     public SafeHandle ReadyHandle => _epoll;
 
-    private bool HasOthers => Sources.Count > 0 || _further is { HasFurther: true };
+    private bool HasOthers => Sources.Count > 0 || _stripe is not null || _further is { HasFurther: true };
 
     /// <summary>
     /// Adds to the batch what is there for the main socket, without asking the kernel first which sockets have something; nothing when the others have not had a turn for long.
@@ -177,7 +188,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
             while (_next < _ready && !batch.IsFull)
             {
                 int key = LibC.WatchedKey(events, _next++);
-                if ((key == 0 ? _main : key == UnprovenKey ? _unproven : Sources.Find(key) ?? _further?.Find(key)) is { } socket)
+                if ((key == 0 ? _main : key == UnprovenKey ? _unproven : key == StripeKey ? _stripe : Sources.Find(key) ?? _further?.Find(key)) is { } socket)
                     Receive(socket, key, batch);
             }
         }
@@ -187,7 +198,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private void Receive(LinuxUdpSocket socket, int key, PacketBatch batch)
     {
         int first = batch.Count;
-        // A source's own socket has the main one's number: nobody sees it.
+        // A source's own socket has the main one's number, as the stripe has: nobody sees it.
         ReceiveWaiting(socket, key > IDatagramTransport.MaximumSocket ? 0 : key, batch);
         if (batch.Count > first)
             Sources.CountReceive(batch, first, key);

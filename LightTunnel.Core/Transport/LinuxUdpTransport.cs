@@ -8,7 +8,7 @@ namespace LightTunnel.Transport;
 
 /// <summary>
 /// UDP sockets for both families with the batched system calls and segmentation offloads of Linux: one system call per batch instead of one or
-/// two per datagram. With several queues, several sockets share the port, and the kernel spreads the senders over them (SO_REUSEPORT). One more socket has the
+/// two per datagram. With several queues, several sockets share the port, and the senders are spread over them (SO_REUSEPORT, <see cref="SourceSpread"/>). One more socket has the
 /// port, from which leaves what goes to somebody who may not exist (<see cref="IDatagramTransport.Unproven"/>): datagrams that wait for a neighbour to tell its hardware address count
 /// against the socket's buffer for seconds.
 /// </summary>
@@ -21,6 +21,9 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     private readonly LinuxUdpReceiver[] _receivers;
     private readonly LinuxUdpSender _sender;
 
+    // The stripe of each queue; locked while one is opened.
+    private readonly LinuxUdpSocket?[] _stripes;
+
     // For each queue the socket that TrySend found full.
     private readonly LinuxUdpSocket?[] _full;
     private bool _closed;
@@ -32,6 +35,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         _queues = queues;
         _unproven = unproven;
         _full = new LinuxUdpSocket?[queues.Length];
+        _stripes = new LinuxUdpSocket?[queues.Length];
         _receivers = receivers;
         _sockets = sockets;
         _sender = sender;
@@ -155,6 +159,32 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public void CloseSocket(int socket) => _sockets.Remove(socket, Close);
 
     /// <inheritdoc/>
+    public IReadOnlyList<int> OpenStripes()
+    {
+        if (_queues.Length == 1)
+            return [];
+        lock (_stripes)
+        {
+            for (int queue = 1; queue < _stripes.Length && !Volatile.Read(ref _closed); queue++)
+                _stripes[queue] ??= OpenStripe(queue);
+        }
+
+        return [.. _stripes.Select(stripe => stripe?.Port ?? 0)];
+    }
+
+    private LinuxUdpSocket? OpenStripe(int queue)
+    {
+        if (StripePorts.Open(LocalPort, queue, SupportsIPv6) is not { } stripe)
+            return null;
+        if (ReceivesTrains)
+            stripe.TryReceiveTrains();
+        if (_receivers[queue].TryWatchStripe(stripe))
+            return stripe;
+        stripe.Dispose();
+        return null;
+    }
+
+    /// <inheritdoc/>
     public int PortOf(int socket) => Find(socket, queue: 0)?.Port ?? 0;
 
     /// <inheritdoc/>
@@ -244,11 +274,14 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     {
         Volatile.Write(ref _closed, true);
         _sockets.Close(Close);
-        foreach (LinuxUdpSocket queue in _queues)
+        LinuxUdpSocket[] stripes;
+        lock (_stripes)
+            stripes = [.. _stripes.OfType<LinuxUdpSocket>()];
+        foreach (LinuxUdpSocket socket in _queues.Concat(stripes))
         {
             try
             {
-                _ = LibC.Shutdown(queue.Handle, LibC.SHUT_RD);
+                _ = LibC.Shutdown(socket.Handle, LibC.SHUT_RD);
             }
             catch (ObjectDisposedException)
             {
@@ -265,6 +298,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             receiver.Dispose();
         foreach (LinuxUdpSocket queue in _queues)
             queue.Dispose();
+        foreach (LinuxUdpSocket? stripe in _stripes)
+            stripe?.Dispose();
         _unproven?.Dispose();
     }
 
@@ -298,6 +333,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
             return queues;
         while (queues.Count < count && LinuxUdpSocket.TryOpen(address: null, main.Port, dualMode, PortUse.Shared, out _) is { } queue)
             queues.Add(queue);
+        if (queues.Count > 1)
+            SourceSpread.TryAttach(main.Handle, queues.Count);
         return queues;
     }
 
@@ -344,6 +381,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     {
         0 => _queues[queue],
         IDatagramTransport.Unproven => _unproven ?? _queues[queue],
+        >= IDatagramTransport.FirstStripe and int number => number - IDatagramTransport.FirstStripe < _stripes.Length
+            ? Volatile.Read(ref _stripes[number - IDatagramTransport.FirstStripe]) : null,
         int number => _sockets.Find(number),
     };
 

@@ -132,6 +132,9 @@ internal sealed class KeyPair : IDisposable
     /// <summary>Turns the packets among the messages whose counters were seen before into replays.</summary>
     public void Accept(Span<OpenedMessage> opened) => _window.Accept(opened);
 
+    /// <summary>Messages may come by several ways from now on, of which one may be far behind the others.</summary>
+    public void WidenWindow() => _window.Widen();
+
     /// <summary>False when the keys were zeroed before or while they were used. To be asked after use, once for any number of messages.</summary>
     public bool IsIntact()
     {

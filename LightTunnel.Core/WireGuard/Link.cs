@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard.Noise;
 
@@ -26,7 +27,7 @@ internal sealed class Link : IScheduled
     private readonly LinkTable _table;
     private readonly LinkClock _clock;
     private readonly PublicKey _peer;
-    private volatile PathHolder _path = new(default);
+    private volatile PathHolder _path = new(default, [], 0);
     private volatile bool _roaming = true;
     private long _deadline = long.MaxValue;
     private int _events;
@@ -66,8 +67,54 @@ internal sealed class Link : IScheduled
     public PathAddress Path
     {
         get => _path.Value;
-        set => _path = new PathHolder(value);
+        set => _path = _path.LeadingTo(value);
     }
+
+    /// <summary>Where the thread of a queue sends: <see cref="Path"/>, from the queue's stripe if that is in use.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public PathAddress PathOf(int queue)
+    {
+        PathHolder held = _path;
+        return (held.Stripes & (1u << queue)) == 0 ? held.Value : held.Value with { Socket = IDatagramTransport.FirstStripe + queue };
+    }
+
+    /// <summary>The queues whose stripes are in use, a bit each. Whatever changes the path ends that.</summary>
+    public uint Stripes => _path.Stripes;
+
+    /// <summary>Has the stripes of these queues used as long as the path is this one.</summary>
+    public void UseStripes(in PathAddress path, uint stripes)
+    {
+        PathHolder held = _path;
+        while (held.Value == path && held.Stripes != stripes)
+        {
+            PathHolder seen = Interlocked.CompareExchange(ref _path!, new PathHolder(held.Value, held.PeerPorts, held.Value.IsUnproven ? 0 : stripes), held);
+            if (seen == held)
+                return;
+            held = seen;
+        }
+    }
+
+    /// <summary>
+    /// The peer sends from these ports too, by several ways, of which one may be far behind the others: authentic messages from there say nothing of where it is. Until it tells others, or
+    /// begins a session elsewhere.
+    /// </summary>
+    public void TakePeerPorts(ushort[] ports)
+    {
+        PathHolder held = _path;
+        while (!held.PeerPorts.AsSpan().SequenceEqual(ports))
+        {
+            PathHolder seen = Interlocked.CompareExchange(ref _path!, new PathHolder(held.Value, ports, held.Stripes), held);
+            if (seen == held)
+                break;
+            held = seen;
+        }
+
+        if (ports.Length > 0)
+            Sessions.WidenWindows();
+    }
+
+    /// <summary>The ports that the peer told of last, beside that of its path.</summary>
+    public IReadOnlyList<ushort> PeerPorts => _path.PeerPorts;
 
     /// <summary>Whether <see cref="Path"/> follows the peer; turned off where paths are chosen by other means.</summary>
     public bool RoamingEnabled
@@ -82,7 +129,7 @@ internal sealed class Link : IScheduled
         PathHolder held = _path;
         while (held.Value.IsUnproven && held.Value.Endpoint.MappedAddress == endpoint.MappedAddress)
         {
-            PathHolder seen = Interlocked.CompareExchange(ref _path!, new PathHolder(held.Value with { IsUnproven = false }), held);
+            PathHolder seen = Interlocked.CompareExchange(ref _path!, new PathHolder(held.Value with { IsUnproven = false }, held.PeerPorts, held.Stripes), held);
             if (seen == held)
                 return;
             held = seen;
@@ -311,7 +358,7 @@ internal sealed class Link : IScheduled
     {
         Interlocked.Add(ref _receivedBytes, bytes);
         Timers.Received(now, isData: false);
-        Roam(source);
+        Roam(source, isHandshake: true);
     }
 
     /// <summary>Notes a handshake message that goes out.</summary>
@@ -325,6 +372,7 @@ internal sealed class Link : IScheduled
     internal void InstallInitiated(KeyPair session)
     {
         AbandonHandshake();
+        PrepareWindow(session);
         Sessions.InstallInitiated(session);
         Volatile.Write(ref _rekeyWanted, 0);
         Timers.SessionDerived(session.Created);
@@ -337,6 +385,7 @@ internal sealed class Link : IScheduled
     /// <summary>As responder: the peer has yet to show that it has the new keys.</summary>
     internal void InstallResponded(KeyPair session)
     {
+        PrepareWindow(session);
         Sessions.InstallResponded(session);
         Timers.SessionDerived(session.Created);
     }
@@ -416,7 +465,7 @@ internal sealed class Link : IScheduled
             Post(EventConfirmed);
         }
 
-        Roam(source);
+        Roam(source, isHandshake: false);
         Interlocked.Add(ref _receivedBytes, bytes);
         if (packets != 0)
             Interlocked.Add(ref _receivedPackets, packets);
@@ -437,16 +486,24 @@ internal sealed class Link : IScheduled
         _table.Host.SessionEstablished(this);
     }
 
-    private void Roam(in PathAddress source)
+    private void PrepareWindow(KeyPair session)
     {
-        PathAddress before = _path.Value;
+        if (_path.PeerPorts.Length > 0)
+            session.WidenWindow();
+    }
+
+    private void Roam(in PathAddress source, bool isHandshake)
+    {
+        PathHolder held = _path;
+        PathAddress before = held.Value;
         // Who is asked stays with the address. Who asks leaves by what way there is now: its addresses come and go.
         byte asked = _table.IsAsked ? source.Asked : (byte)0;
-        if (!_roaming || (before == source && before.Asked == asked))
+        if (!_roaming || (before == source && before.Asked == asked) || (!isHandshake && held.IsPeerPort(source)))
             return;
         bool isElsewhere = _table.DoubtsNewAddresses && !source.IsRelayed && before.Endpoint.MappedAddress != source.Endpoint.MappedAddress;
         bool isUnproven = isElsewhere || (before.IsUnproven && before.Endpoint.MappedAddress == source.Endpoint.MappedAddress);
-        _path = new PathHolder(source with { IsUnproven = isUnproven, Asked = asked });
+        PathAddress path = source with { IsUnproven = isUnproven, Asked = asked };
+        _path = isHandshake && before != source ? new PathHolder(path, [], 0) : held.LeadingTo(path);
         if (isElsewhere)
             Post(EventDoubted);
     }
@@ -467,8 +524,15 @@ internal sealed class Link : IScheduled
             _table.Post(this);
     }
 
-    private sealed class PathHolder(PathAddress value)
+    /// <summary>The path, with what is true of it alone: one reference, so that whoever changes the path leaves nothing of the one before.</summary>
+    private sealed class PathHolder(PathAddress value, ushort[] peerPorts, uint stripes)
     {
         public readonly PathAddress Value = value;
+        public readonly ushort[] PeerPorts = peerPorts;
+        public readonly uint Stripes = stripes;
+
+        public PathHolder LeadingTo(in PathAddress path) => new(path, PeerPorts, path == Value && !path.IsUnproven ? Stripes : 0);
+
+        public bool IsPeerPort(in PathAddress source) => PeerPorts.Length > 0 && !source.IsRelayed && PeerPorts.AsSpan().Contains(source.Endpoint.Port);
     }
 }

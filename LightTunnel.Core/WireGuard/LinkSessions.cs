@@ -71,6 +71,17 @@ internal sealed class LinkSessions(SessionIndexTable indexes)
         }
     }
 
+    /// <summary>Widens the windows of all.</summary>
+    public void WidenWindows()
+    {
+        lock (_lock)
+        {
+            _previous?.WidenWindow();
+            _current?.WidenWindow();
+            _next?.WidenWindow();
+        }
+    }
+
     /// <summary>Zeroes and forgets all.</summary>
     public void Clear()
     {

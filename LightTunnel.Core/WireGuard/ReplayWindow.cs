@@ -1,20 +1,25 @@
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// Remembers which of the last 8192 message counters were seen (the algorithm of RFC 6479: a ring of words, cleared as the window moves,
-/// with one word to spare so that no bit is ever shifted). Several receive threads may use one.
+/// Remembers which of the last 8192 message counters were seen, or of the last 65,536 once <see cref="Widen"/> was called (the algorithm of RFC 6479: a ring of words, cleared as the
+/// window moves, with one word to spare so that no bit is ever shifted). Several receive threads may use one.
 /// </summary>
 internal sealed class ReplayWindow
 {
     /// <summary>A counter this far behind the highest one seen is refused.</summary>
     public const int Size = 8192;
 
-    private const int WordBits = 64;
-    private const int Words = (Size / WordBits) + 1;
+    /// <summary>The same when messages come by several ways, of which one may be far behind the others.</summary>
+    public const int WideSize = 65536;
 
-    private readonly ulong[] _ring = new ulong[Words];
+    private const int WordBits = 64;
+
     private readonly Lock _lock = new();
+    private ulong[] _ring = NewRing(Size);
     private ulong _highest;
+
+    // What is below was forgotten before the window was widened.
+    private ulong _lowest;
 
     /// <summary>True, once, for each counter that is new and not too old. Call it only for authenticated messages.</summary>
     public bool TryAccept(ulong counter)
@@ -36,23 +41,45 @@ internal sealed class ReplayWindow
         }
     }
 
+    /// <summary>From now on <see cref="WideSize"/> counters are remembered; those that are forgotten by now stay so.</summary>
+    public void Widen()
+    {
+        if (Volatile.Read(ref _ring).Length > (Size / WordBits) + 1)
+            return;
+        lock (_lock)
+        {
+            if (_ring.Length > (Size / WordBits) + 1)
+                return;
+            ulong[] wide = NewRing(WideSize);
+            ulong newest = _highest / WordBits;
+            for (ulong age = 0; age < (ulong)_ring.Length && age <= newest; age++)
+                wide[(newest - age) % (ulong)wide.Length] = _ring[(newest - age) % (ulong)_ring.Length];
+            _lowest = _highest < Size ? 0 : _highest - Size + 1;
+            _ring = wide;
+        }
+    }
+
+    private static ulong[] NewRing(int size) => new ulong[(size / WordBits) + 1];
+
     private bool TryAcceptLocked(ulong counter)
     {
+        ulong[] ring = _ring;
+        ulong words = (ulong)ring.Length;
         ulong word = counter / WordBits;
         if (counter > _highest)
         {
             ulong current = _highest / WordBits;
-            ulong cleared = Math.Min(word - current, Words);
+            ulong cleared = Math.Min(word - current, words);
             for (ulong i = 1; i <= cleared; i++)
-                _ring[(current + i) % Words] = 0;
+                ring[(current + i) % words] = 0;
             _highest = counter;
         }
-        else if (_highest - counter >= Size)
+        else if (_highest - counter >= (words - 1) * WordBits || counter < _lowest)
         {
             return false;
         }
 
-        ref ulong bits = ref _ring[word % Words];
+        ref ulong bits = ref ring[word % words];
         ulong bit = 1UL << (int)(counter % WordBits);
         bool isNew = (bits & bit) == 0;
         bits |= bit;

@@ -72,6 +72,9 @@ internal sealed class SimulatedNetwork : IDisposable
     /// </summary>
     public HashSet<string> WithoutAes { get; } = ["bob"];
 
+    /// <summary>Queues of the nodes that are added from now on; on an internet without NATs.</summary>
+    public int Queues { get; set; } = 1;
+
     public VirtualTime Time { get; }
 
     /// <summary>The internet without NATs that this network is on.</summary>
@@ -210,6 +213,8 @@ internal sealed class SimulatedNetwork : IDisposable
     {
         SimulatedNode? node = null;
         PolledSocket socket = _internet.Open(host, port, () => node?.MarkReady());
+        if (socket.Transport is InMemoryTransport transport)
+            transport.Queues = Queues;
         node = new SimulatedNode(name, host, new InMemoryTunDevice(name, Nodes.Count + 1), socket, new NodeClock(Time), new Random(_random.Next()),
             services => make(services with { HasAesInstructions = !WithoutAes.Contains(name) }));
         _pump.Add(node);
@@ -221,7 +226,7 @@ internal sealed class SimulatedNetwork : IDisposable
 internal sealed class SimulatedNode : IScheduled, IDisposable
 {
     private readonly Func<PacketBatch, bool> _tryReceive;
-    private readonly OutboundPath _outbound;
+    private readonly OutboundPath[] _outbound;
     private readonly InboundPath _inbound;
     private bool _isReady;
 
@@ -242,7 +247,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
             PortMapper = Transport is SimulatedSocket simulated ? new SimulatedPortMapper(simulated.Host, clock.Common) : new NoPortMapper(),
         });
         Node.Woken = MarkReady;
-        _outbound = new OutboundPath(Node);
+        _outbound = [.. Enumerable.Range(0, Transport.Queues).Select(queue => new OutboundPath(Node, queue))];
         _inbound = new InboundPath(Node);
     }
 
@@ -284,7 +289,10 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
     /// <summary>Real time that its steps took: what it costs.</summary>
     public TimeSpan Busy { get; private set; }
 
-    public PacketCounters Outbound => _outbound.Counters;
+    public PacketCounters Outbound => PacketCounters.Sum(_outbound.Select(path => path.Counters));
+
+    /// <summary>The queue that the system sends by.</summary>
+    public int Queue { get; set; }
 
     public PacketCounters Inbound => _inbound.Counters;
 
@@ -324,7 +332,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         {
             for (int next = 0; next < outbound.Packets.Count;)
             {
-                next = _outbound.Process(outbound.Packets, next, outbound.Datagrams, outbound.Replies);
+                next = _outbound[Queue].Process(outbound.Packets, next, outbound.Datagrams, outbound.Replies);
                 Transport.Send(outbound.Datagrams);
                 Tun.Write(outbound.Replies);
             }
@@ -387,9 +395,12 @@ internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
             SimulatedSocket socket => socket.Host.Address,
             _ => throw new InvalidOperationException("This transport has no address."),
         };
-        IPAddress?[] all = [address.Equals(IPAddress.None) ? null : address, (services.Transport as SimulatedSocket)?.Host.AddressV6, Another];
+        IPAddress?[] all = [Instead ?? (address.Equals(IPAddress.None) ? null : address), (services.Transport as SimulatedSocket)?.Host.AddressV6, Another];
         return [.. all.OfType<IPAddress>().Select((own, index) => new LocalAddressInfo($"eth{index}", TunnelAddress.FromIPAddress(own)))];
     }
+
+    /// <summary>What the machine takes for its address, as a router translates it; null for the host's own.</summary>
+    public IPAddress? Instead { get; set; }
 
     /// <summary>An address besides the host's own, or null.</summary>
     public IPAddress? Another { get; set; }

@@ -40,7 +40,7 @@ public sealed class ControlFrameTests
     [InlineData("C1")]
     [InlineData("C1000001000000010000000", 1)]
     [InlineData("C200000100000001000000016A")]
-    [InlineData("C105000000000001000000016A")]
+    [InlineData("C107000000000001000000016A")]
     [InlineData("C100000200000001000000016A")]
     [InlineData("C1000000000000010000000100")]
     [InlineData("4500000100000001000000016A")]

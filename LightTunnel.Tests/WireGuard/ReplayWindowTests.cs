@@ -36,6 +36,43 @@ public sealed class ReplayWindowTests
         }
     }
 
+    [Property(Arbitrary = [typeof(ReplayWindowTests)], MaxTest = 300)]
+    public void Widen_AtAnyTime_RefusesWhatWasForgottenBefore_AndForgetsLaterFromThenOn(long[] steps)
+    {
+        var window = new ReplayWindow();
+        var seen = new HashSet<ulong>();
+        ulong highest = 0, lowest = 0, size = ReplayWindow.Size;
+        long position = 10_000;
+        for (int i = 0; i < steps.Length; i++)
+        {
+            if (i == steps.Length / 3)
+            {
+                window.Widen();
+                (lowest, size) = (highest < ReplayWindow.Size ? 0 : highest - ReplayWindow.Size + 1, ReplayWindow.WideSize);
+            }
+
+            position = Math.Max(0, position + steps[i]);
+            ulong counter = (ulong)position;
+            bool expected = counter + size > highest && counter >= lowest && seen.Add(counter);
+            highest = Math.Max(highest, counter);
+            Assert.Equal(expected, window.TryAccept(counter));
+        }
+    }
+
+    [Fact]
+    public void Widen_Twice_ForgetsNothing_AndItsEdgeIsExact()
+    {
+        var window = new ReplayWindow();
+        window.Widen();
+        Assert.True(window.TryAccept(0));
+        Assert.True(window.TryAccept(ReplayWindow.WideSize));
+        window.Widen();
+        Assert.False(window.TryAccept(0));
+        Assert.True(window.TryAccept(1));
+        Assert.False(window.TryAccept(1));
+        Assert.False(window.TryAccept(ReplayWindow.WideSize));
+    }
+
     [Fact]
     public void TryAccept_CounterZero_IsAcceptedOnce()
     {
