@@ -31,6 +31,8 @@ internal sealed class InboundPath(Node node)
         forward.Clear();
         ForwardingTable table = node.Forwarding;
         long now = node.Timestamp;
+        if (first == 0)
+            Drop(DropReason.FullQueue, datagrams.LeftOut);
         for (int i = first; i < datagrams.Count; i++)
         {
             ref PacketSlot slot = ref datagrams[i];

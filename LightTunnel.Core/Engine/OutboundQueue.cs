@@ -71,7 +71,9 @@ internal sealed class OutboundQueue(Node node, ITunDevice tun, IDatagramTranspor
             }
         }
 
-        _delay.NoteRoundTrip(new TimeSpan(_path.LongestRoundTrip));
+        var roundTrip = new TimeSpan(_path.LongestRoundTrip);
+        _delay.NoteRoundTrip(roundTrip);
+        transport.NoteRoundTrip(roundTrip, TransportQueue);
         _delay.Note(_waited, _emptied, _read, _waited ? node.Timestamp : _read);
         // A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.
         if (_buffers.LongestPacket < node.LongestPacket)

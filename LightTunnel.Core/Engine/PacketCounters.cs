@@ -51,6 +51,9 @@ internal enum DropReason
     /// <summary>The network takes less than is sent, and the queue in front of it stood for too long (<see cref="ControlledDelay"/>).</summary>
     SlowNetwork,
 
+    /// <summary>More comes in than is worked off, and the queue fills up (<see cref="Transport.ReceiveQueue"/>). What the system loses of a queue that is full is not counted.</summary>
+    FullQueue,
+
     /// <summary>More handshakes and control messages than could be worked on.</summary>
     Overload,
 }

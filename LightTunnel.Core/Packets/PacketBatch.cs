@@ -96,6 +96,9 @@ internal sealed class PacketBatch
     /// <summary>Slots in use, from the first.</summary>
     public int Count { get; private set; }
 
+    /// <summary>Datagrams that were left out of what was received, as the queue that they waited in filled up.</summary>
+    public int LeftOut { get; set; }
+
     /// <summary>Longest packet that a slot takes, bytes.</summary>
     public int MaxPacketLength { get; }
 
@@ -138,6 +141,7 @@ internal sealed class PacketBatch
     public void Clear()
     {
         Count = 0;
+        LeftOut = 0;
         if (!IsView)
             _used = 0;
     }

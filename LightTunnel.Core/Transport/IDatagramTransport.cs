@@ -42,6 +42,13 @@ internal interface IDatagramTransport : IDisposable
     /// <returns>False once the transport is closed; true otherwise, also when the batch stayed empty.</returns>
     bool Receive(PacketBatch batch, int queue = 0);
 
+    /// <summary>Learns how far away those are with whom datagrams are exchanged: the farther, the more of theirs may be under way and wait here.</summary>
+    /// <param name="roundTrip">The farthest of them; zero when that is not known.</param>
+    /// <param name="queue">The queue.</param>
+    void NoteRoundTrip(TimeSpan roundTrip, int queue = 0)
+    {
+    }
+
     /// <summary>
     /// Sends every slot of non-zero length, a datagram or a train of them, to its <see cref="PacketSlot.Endpoint"/> from its
     /// <see cref="PacketSlot.Socket"/>, and loses what the system has no room for. Like the network itself it never reports a lost datagram; unusable destinations and

@@ -40,6 +40,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private volatile LinuxUdpSocket? _stripe;
     private readonly AskedAddresses _asked;
     private readonly SafeFileHandle _epoll;
+    private readonly TimeProvider _time;
     private readonly byte[] _events = GC.AllocateArray<byte>(MaximumReady * LibC.EpollEventSize, pinned: true);
 
     // Which of the sockets that the last wait told of have not had their turn.
@@ -56,6 +57,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     // What the last call says about the next.
     private bool _expectsMore;
     private int _wanted = FewMessages;
+    private long _roundTrip;
 
     private LinuxUdpReceiver(
         LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, AskedAddresses asked, SafeFileHandle epoll, TimeProvider time)
@@ -65,11 +67,19 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         _further = further;
         _unproven = unproven;
         _epoll = epoll;
+        _time = time;
         Sources = new SourceSockets(main, epoll, time);
     }
 
     /// <summary>The sources that have a socket of their own.</summary>
     public SourceSockets Sources { get; }
+
+    /// <summary>How far away those are that send here, ticks of a <see cref="TimeSpan"/>; 0 when that is not known. Any thread.</summary>
+    public long RoundTrip
+    {
+        get => Volatile.Read(ref _roundTrip);
+        set => Volatile.Write(ref _roundTrip, value);
+    }
 
     /// <summary>Makes a receiver; null when the system refuses, and <see cref="LibC.LastError"/> says why.</summary>
     /// <param name="main">The socket that this receiver alone receives from.</param>
@@ -194,14 +204,18 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         }
     }
 
-    /// <summary>Adds to the batch what is there for a socket, and has the sources weighed.</summary>
+    /// <summary>Adds to the batch what is there for a socket, has the sources weighed, and leaves out what makes room where the queue fills up.</summary>
     private void Receive(LinuxUdpSocket socket, int key, PacketBatch batch)
     {
         int first = batch.Count;
         // A source's own socket has the main one's number, as the stripe has: nobody sees it.
         ReceiveWaiting(socket, key > IDatagramTransport.MaximumSocket ? 0 : key, batch);
-        if (batch.Count > first)
-            Sources.CountReceive(batch, first, key);
+        if (batch.Count == first)
+            return;
+        if (socket.Received.Count(batch, first))
+            socket.LookAtQueue(_time.GetElapsedTime(0), new TimeSpan(RoundTrip));
+        Sources.CountReceive(batch, first, key);
+        socket.Received.Thin(batch, first);
     }
 
     /// <summary>Adds to the batch what is there for a socket, without waiting.</summary>

@@ -116,16 +116,39 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     }
 
     /// <summary>
-    /// True when much waits to be received: above three eighths of the buffer (SO_MEMINFO, since Linux 4.12), of which a quarter may have been received already, as
-    /// the kernel settles that only now and then.
+    /// True when much waits to be received: above three eighths of the buffer, of which a quarter may have been received already, as the kernel settles that only now and then.
     /// </summary>
     public bool HasStandingQueue
     {
         get
         {
-            uint* memory = stackalloc uint[2]; // SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF.
-            uint length = 2 * sizeof(uint);
-            return LibC.GetSocketOption(Handle, LibC.SOL_SOCKET, LibC.SO_MEMINFO, memory, &length) == 0 && memory[0] > memory[1] / 8 * 3;
+            uint* memory = stackalloc uint[2];
+            return TryReadQueue(memory) && ReceiveQueue.IsStanding(memory[0], memory[1]);
+        }
+    }
+
+    /// <summary>What becomes of the queue for what was received when it fills up; belongs to the receiving thread.</summary>
+    public ReceiveQueue Received { get; } = new();
+
+    /// <summary>Most bytes that the queue may grow to by itself.</summary>
+    public int LongestQueue { get; set; } = UdpTransportFactory.SocketBufferSize;
+
+    /// <summary>Has <see cref="Received"/> learn how full the queue is, and makes it longer where it asks for that.</summary>
+    /// <param name="now">The time of a clock that never goes back.</param>
+    /// <param name="roundTrip">How far away those are that send here; zero when that is not known.</param>
+    public void LookAtQueue(TimeSpan now, TimeSpan roundTrip)
+    {
+        uint* memory = stackalloc uint[2];
+        try
+        {
+            bool isKnown = TryReadQueue(memory);
+            int wanted = Received.Note(isKnown ? memory[0] : 0, isKnown ? memory[1] : 0, now, roundTrip);
+            if (wanted > 0)
+                SetReceiveBuffer(Math.Min(wanted, LongestQueue), beyondLimit: true);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Closed meanwhile.
         }
     }
 
@@ -208,6 +231,13 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         int wanted = !allowed ? LibC.PMTUDISC_PROBE : isIPv4 ? LibC.PMTUDISC_OMIT : LibC.PMTUDISC_WANT;
         if (!LibC.TrySetOption(Handle, level, name, wanted) && allowed)
             LibC.TrySetOption(Handle, level, name, LibC.PMTUDISC_DONT); // Before Linux 3.14.
+    }
+
+    /// <summary>How much of the buffer for what was received is used, and its size (SO_MEMINFO, since Linux 4.12: SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF).</summary>
+    private bool TryReadQueue(uint* memory)
+    {
+        uint length = 2 * sizeof(uint);
+        return LibC.GetSocketOption(Handle, LibC.SOL_SOCKET, LibC.SO_MEMINFO, memory, &length) == 0;
     }
 
     // The system doubles what it is asked for, as it counts its own memory too: half of what is wanted makes what is wanted.

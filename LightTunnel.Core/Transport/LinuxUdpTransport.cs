@@ -103,6 +103,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         foreach (LinuxUdpSocket queue in queues)
         {
             queue.SetReceiveBuffer(UdpTransportFactory.SocketBufferSize, beyondLimit: true);
+            queue.LongestQueue = ReceiveQueue.Largest;
             queue.LimitSendQueue();
             if (receivesTrains)
                 receivesTrains = queue.TryReceiveTrains();
@@ -126,6 +127,9 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
 
     /// <inheritdoc/>
     public bool Receive(PacketBatch batch, int queue = 0) => _receivers[queue].Receive(batch, ref _closed);
+
+    /// <inheritdoc/>
+    public void NoteRoundTrip(TimeSpan roundTrip, int queue = 0) => _receivers[queue].RoundTrip = roundTrip.Ticks;
 
     /// <inheritdoc/>
     public bool TryTake(PacketBatch batch, int queue) => _receivers[queue].TryTake(batch, ref _closed);

@@ -29,20 +29,21 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
     /// </summary>
     public static readonly TimeSpan BetweenOpenings = TimeSpan.FromSeconds(0.25);
 
-    /// <summary>Receives that brought something from one look at the main socket's queue to the next.</summary>
+    /// <summary>Receives that brought something from one look at the main socket's queue to the next, at most.</summary>
     public const int ReceivesPerLook = 64;
+
+    // The same, bytes: as many as the queue holds, so that what waited at the last look is gone. Trains are that much with fewer receives.
+    private const int BytesPerLook = 2 * UdpTransportFactory.SocketBufferSize;
 
     // The numbers under which they are waited for, behind those of the further sockets.
     private const int FirstKey = IDatagramTransport.MaximumSocket + 1;
-
-    // What a datagram costs whatever its length, as bytes.
-    private const int DatagramWeight = 512;
 
     private readonly OwnSocket?[] _sockets = new OwnSocket?[Maximum];
     private readonly HeavySources _sources = new();
     private readonly Lock _changing = new();
     private bool _isDisposed;
     private int _receives;
+    private long _received;
     private long _mayOpen;
 
     /// <summary>Sockets that are open.</summary>
@@ -72,19 +73,20 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
     /// <param name="key">The key of the socket that it came from, 0 for the main one.</param>
     public void CountReceive(PacketBatch batch, int first, int key)
     {
-        if (key == 0)
+        OwnSocket? own = FindOwn(key);
+        own?.LastUsed = time.GetTimestamp();
+        for (int i = first; i < batch.Count; i++)
         {
-            for (int i = first; i < batch.Count && IsWeighing; i++)
-                _sources.Add(batch[i].Endpoint, Weight(batch[i]));
-        }
-        else if (FindOwn(key) is { } own)
-        {
-            own.LastUsed = time.GetTimestamp();
-            for (int i = first; i < batch.Count; i++)
-                own.Weight += Weight(batch[i]);
+            int weight = ReceiveQueue.WeightOf(batch[i]);
+            own?.Weight += weight;
+            if (key != 0)
+                continue;
+            _received += weight;
+            if (IsWeighing)
+                _sources.Add(batch[i].Endpoint, weight);
         }
 
-        if (++_receives % ReceivesPerLook == 0)
+        if (++_receives >= ReceivesPerLook || _received >= BytesPerLook)
             Look();
     }
 
@@ -99,16 +101,11 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
         }
     }
 
-    private static int Weight(in PacketSlot slot)
-    {
-        int datagrams = slot.SegmentSize == 0 ? 1 : 1 + ((slot.Length - 1) / slot.SegmentSize);
-        return slot.Length + (datagrams * DatagramWeight);
-    }
-
     private OwnSocket? FindOwn(int key) => (uint)(key - FirstKey) < Maximum ? _sockets[key - FirstKey] : null;
 
     private void Look()
     {
+        (_receives, _received) = (0, 0);
         long now = time.GetTimestamp();
         for (int i = 0; i < Maximum; i++)
         {
@@ -145,6 +142,7 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
         {
             if (_isDisposed || main.TryOpenFor(source, UdpTransportFactory.SocketBufferSize / (Count + 1)) is not { } socket)
                 return false;
+            socket.LongestQueue = ReceiveQueue.Largest / (Count + 1);
             int place = PlaceForAnother();
             if (!LibC.TryWatch(epoll, socket.Handle, FirstKey + place))
             {
