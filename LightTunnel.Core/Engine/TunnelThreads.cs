@@ -148,31 +148,39 @@ internal sealed class TunnelThreads(
 
     /// <summary>
     /// Both directions by turns, so that neither waits for more than one batch of the other. While the network takes nothing more, nothing more is taken from the
-    /// device, but what is received goes on.
+    /// device, but what is received goes on. Asked is who has something: an answer that there is nothing costs a system call too.
     /// </summary>
     private void DuplexLoop(IPollable device, IPollable socket, OutboundQueue outbound, int queue)
     {
         InboundBuffers inbound = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
         LightTunnelException? gone = null;
+        (bool asksDevice, bool asksSocket) = (true, true);
         while (gone is null)
         {
-            if (!socket.TryTake(inbound.Datagrams, queue))
-                gone = SocketGone();
-            bool isIdle = inbound.Datagrams.Count == 0;
-            Deliver(ref inbound, queue);
-            if (outbound.IsDone)
+            if (asksSocket)
+            {
+                if (!socket.TryTake(inbound.Datagrams, queue))
+                    gone = SocketGone();
+                // The system answers some of what it is given at once.
+                asksDevice |= inbound.Datagrams.Count > 0;
+                Deliver(ref inbound, queue);
+            }
+
+            bool readsDevice = asksDevice && outbound.IsDone;
+            if (readsDevice)
             {
                 if (!device.TryTake(outbound.Packets, queue))
                     gone = DeviceGone();
-                isIdle &= outbound.Packets.Count == 0;
                 outbound.Begin();
             }
 
-            bool hasRoom = outbound.TrySend();
-            if (!isIdle || gone is not null)
+            bool hasRoom = (outbound.IsDone && !readsDevice) || outbound.TrySend();
+            bool expectsMore = (asksSocket && socket.ExpectsMore(queue)) || (readsDevice && device.ExpectsMore(queue));
+            (asksDevice, asksSocket) = (true, true);
+            if (expectsMore || gone is not null)
                 continue;
             if (hasRoom)
-                device.WaitWith(socket, queue);
+                (asksDevice, asksSocket) = device.WaitWith(socket, queue);
             else
                 transport.WaitForRoom(queue, orDatagrams: true);
         }

@@ -17,9 +17,13 @@ internal interface IPollable
     /// <summary>A descriptor that is readable when there is something to take, or nothing will ever come again.</summary>
     SafeHandle ReadyHandle(int queue);
 
+    /// <summary>True when the last <see cref="TryTake"/> left something, or took so much that more has come meanwhile: to ask again costs less than to wait first.</summary>
+    bool ExpectsMore(int queue);
+
     /// <summary>Blocks until there is something to take here or there, or nothing will ever come again.</summary>
+    /// <returns>Where.</returns>
     /// <exception cref="ObjectDisposedException">One of the two is closed.</exception>
-    void WaitWith(IPollable other, int queue);
+    (bool Here, bool There) WaitWith(IPollable other, int queue);
 }
 
 /// <summary>Waits for descriptors of Linux.</summary>
@@ -31,8 +35,9 @@ internal static unsafe class Poll
     /// <param name="firstEvents">What is waited for there (POLLIN and so on).</param>
     /// <param name="second">Another; null for none.</param>
     /// <param name="secondEvents">What is waited for there.</param>
+    /// <returns>Of which; of both when that is not known.</returns>
     /// <exception cref="ObjectDisposedException">One of them is closed.</exception>
-    public static void Wait(SafeHandle first, short firstEvents, SafeHandle? second, short secondEvents)
+    public static (bool First, bool Second) Wait(SafeHandle first, short firstEvents, SafeHandle? second, short secondEvents)
     {
         bool firstHeld = false, secondHeld = false;
         try
@@ -42,9 +47,13 @@ internal static unsafe class Poll
             LibC.PollFd* waited = stackalloc LibC.PollFd[2];
             waited[0] = new LibC.PollFd { FileDescriptor = (int)first.DangerousGetHandle(), Events = firstEvents };
             waited[1] = new LibC.PollFd { FileDescriptor = (int)(second?.DangerousGetHandle() ?? -1), Events = secondEvents };
-            while (LibC.Poll(waited, 2, -1) < 0 && LibC.LastError == LibC.EINTR)
+            int ready;
+            do
             {
+                ready = LibC.Poll(waited, 2, -1);
             }
+            while (ready < 0 && LibC.LastError == LibC.EINTR);
+            return (ready < 0 || waited[0].ReturnedEvents != 0, ready < 0 || waited[1].ReturnedEvents != 0);
         }
         finally
         {

@@ -55,7 +55,6 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private byte _lastAsked;
 
     // What the last call says about the next.
-    private bool _expectsMore;
     private int _wanted = FewMessages;
     private long _roundTrip;
 
@@ -80,6 +79,9 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         get => Volatile.Read(ref _roundTrip);
         set => Volatile.Write(ref _roundTrip, value);
     }
+
+    /// <summary>See <see cref="IPollable.ExpectsMore"/>: where that much was there that some was left, or trains were, which take long to work off.</summary>
+    public bool ExpectsMore { get; private set; }
 
     /// <summary>Makes a receiver; null when the system refuses, and <see cref="LibC.LastError"/> says why.</summary>
     /// <param name="main">The socket that this receiver alone receives from.</param>
@@ -110,13 +112,11 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         {
             // What wakes the wait at the end is the main socket (see LinuxUdpTransport.Close), so its descriptor must not leave the epoll set before.
             _main.Handle.DangerousAddRef(ref held);
-            // Where several datagrams came at once, more have come meanwhile: to look costs less than to wait first.
-            if (_expectsMore)
+            if (ExpectsMore)
                 ReceiveMain(batch);
             while (batch.Count == 0 && !Volatile.Read(in isClosed))
                 ReceiveReady(batch, timeout: -1);
 
-            _expectsMore = batch.Count > 1 || (batch.Count == 1 && batch[0].SegmentSize != 0);
             return !Volatile.Read(in isClosed);
         }
         catch (ObjectDisposedException)
@@ -268,6 +268,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
             longest = Math.Max(longest, length);
         }
 
+        ExpectsMore = received == wanted || longest > LongMessage;
         if (longest > LongMessage)
             _wanted = FewMessages;
         else if (received == wanted)

@@ -138,7 +138,10 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public SafeHandle ReadyHandle(int queue) => _receivers[queue].ReadyHandle;
 
     /// <inheritdoc/>
-    public void WaitWith(IPollable other, int queue) => Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
+    public bool ExpectsMore(int queue) => _receivers[queue].ExpectsMore;
+
+    /// <inheritdoc/>
+    public (bool Here, bool There) WaitWith(IPollable other, int queue) => Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
 
     /// <inheritdoc/>
     public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)

@@ -129,7 +129,10 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable, IConfiguredInterf
     public SafeHandle ReadyHandle(int queue) => _queues[queue].Handle;
 
     /// <inheritdoc/>
-    public void WaitWith(IPollable other, int queue) => Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
+    public bool ExpectsMore(int queue) => _queues[queue].ExpectsMore;
+
+    /// <inheritdoc/>
+    public (bool Here, bool There) WaitWith(IPollable other, int queue) => Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
 
     /// <inheritdoc/>
     public void Write(PacketBatch batch, int queue = 0) => _queues[queue].Write(batch);

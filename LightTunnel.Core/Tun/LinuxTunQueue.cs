@@ -103,6 +103,9 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
         }
     }
 
+    /// <summary>See <see cref="IPollable.ExpectsMore"/>.</summary>
+    public bool ExpectsMore => !_drained;
+
     /// <summary>See <see cref="ITunDevice.Write(PacketBatch, int)"/>.</summary>
     public void Write(PacketBatch batch)
     {
