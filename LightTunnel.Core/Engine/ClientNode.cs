@@ -454,6 +454,12 @@ internal sealed partial class ClientNode : Node
     {
         if (_server.Session!.Registered)
             return;
+        if (registered.CheckProtocol() is { } unspoken)
+        {
+            Fail(unspoken, LeaveReason.Unusable);
+            return;
+        }
+
         if (FindAround(_server.Path.Endpoint, registered.Addresses) is { } around)
         {
             Fail(new LightTunnelException(

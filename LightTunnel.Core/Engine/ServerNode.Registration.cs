@@ -137,8 +137,10 @@ internal sealed partial class ServerNode
         AddRoutes(peer);
         SetOnline(peer);
 
+        ProtocolRange.TryAgree(ProtocolRange.Own, register.Protocols, out int protocol);
         session.Send(new RegisteredMessage
         {
+            Protocol = protocol,
             MemberId = lease.MemberId,
             NetworkName = _options.Name,
             ServerName = _options.Name,

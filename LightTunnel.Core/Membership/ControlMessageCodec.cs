@@ -152,10 +152,12 @@ internal static class ControlMessageCodec
     private static void Write(CborWriter writer, RegisterMessage message)
     {
         bool hasVersion = message.SoftwareVersion.Length > 0;
-        writer.WriteStartMap(4 + (hasVersion ? 1 : 0) + SuiteCount(message.PreferredSuite) + (message.AsksForMembers ? 1 : 0) + (message.Instance != 0 ? 1 : 0));
+        bool hasOlder = message.Protocols.Oldest != message.Protocols.Newest;
+        writer.WriteStartMap(
+            4 + (hasVersion ? 1 : 0) + SuiteCount(message.PreferredSuite) + (message.AsksForMembers ? 1 : 0) + (message.Instance != 0 ? 1 : 0) + (hasOlder ? 1 : 0));
         WriteType(writer, MessageType.Register);
         writer.WriteInt32(1);
-        writer.WriteInt32(message.Protocol);
+        writer.WriteInt32(message.Protocols.Newest);
         writer.WriteInt32(2);
         Require(message.Name.Length <= MaximumTextLength, "A name is not longer than other text.");
         writer.WriteTextString(message.Name);
@@ -175,6 +177,12 @@ internal static class ControlMessageCodec
             writer.WriteUInt64(message.Instance);
         }
 
+        if (hasOlder)
+        {
+            writer.WriteInt32(8);
+            writer.WriteInt32(message.Protocols.Oldest);
+        }
+
         writer.WriteEndMap();
     }
 
@@ -182,7 +190,7 @@ internal static class ControlMessageCodec
     {
         // Version and name may be any: the server refuses them with a reason, whereas something malformed gets no answer at all.
         message = null;
-        if (!map.TryGetInt(1, 0, int.MaxValue, out int protocol) || !map.TryGetText(2, MaximumTextLength, out string? name)
+        if (!map.TryGetInt(1, 0, int.MaxValue, out int newest) || !map.TryGetText(2, MaximumTextLength, out string? name)
             || !map.TryGetAddresses(3, 0, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? addresses)
             || !TryGetVersion(map, 4, out string? version) || !TryGetSuite(map, 5, out CipherSuite suite) || !map.TryGetFlag(6, out bool asks))
         {
@@ -190,11 +198,12 @@ internal static class ControlMessageCodec
         }
 
         ulong instance = 0;
-        if (map.Contains(7) && !map.TryGetUInt64(7, out instance))
+        int oldest = newest;
+        if ((map.Contains(7) && !map.TryGetUInt64(7, out instance)) || (map.Contains(8) && !map.TryGetInt(8, 0, newest, out oldest)))
             return false;
         message = new RegisterMessage
         {
-            Protocol = protocol,
+            Protocols = new ProtocolRange(oldest, newest),
             Name = CborValues.Printable(name, MaximumTextLength),
             RequestedAddresses = addresses,
             SoftwareVersion = version,

@@ -8,12 +8,6 @@ namespace LightTunnel.Membership;
 /// <summary>What client and server tell each other inside their link; encoded by <see cref="ControlMessageCodec"/>. Never changed after creation.</summary>
 internal abstract record ControlMessage
 {
-    /// <summary>The protocol that this version speaks.</summary>
-    public const int ProtocolVersion = 1;
-
-    /// <summary>The oldest protocol that this version understands.</summary>
-    public const int OldestProtocol = 1;
-
     /// <summary>Most addresses of one node in one message.</summary>
     public const int MaximumAddresses = 4;
 }
@@ -21,8 +15,8 @@ internal abstract record ControlMessage
 /// <summary>A client asks to become a member: the first message of each conversation.</summary>
 internal sealed record RegisterMessage : ControlMessage
 {
-    /// <summary>Highest protocol version that the client speaks.</summary>
-    public int Protocol { get; init; } = ProtocolVersion;
+    /// <summary>The protocol versions that the client speaks; a client that tells one only speaks that one.</summary>
+    public ProtocolRange Protocols { get; init; } = ProtocolRange.Own;
 
     /// <summary>The client's name, on its way to the server any printable text: <see cref="CheckFormat"/> says whether it is a <see cref="NodeName"/>.</summary>
     public required string Name { get; init; }
@@ -45,14 +39,8 @@ internal sealed record RegisterMessage : ControlMessage
     /// <summary>The refusal of a registration that this version does not understand, or null.</summary>
     public RefusedMessage? CheckFormat()
     {
-        if (Protocol < OldestProtocol)
-        {
-            return new RefusedMessage
-            {
-                Reason = RefusalReason.VersionUnsupported,
-                Text = $"The client speaks protocol {Protocol}, the server {OldestProtocol} to {ProtocolVersion}: the client is older.",
-            };
-        }
+        if (!ProtocolRange.TryAgree(ProtocolRange.Own, Protocols, out _))
+            return new RefusedMessage { Reason = RefusalReason.VersionUnsupported, Text = ProtocolRange.Mismatch(ProtocolRange.Own, Protocols) };
 
         return NodeName.IsValid(Name) ? null : new RefusedMessage { Reason = RefusalReason.InvalidName, Text = $"'{Name}' is no name." };
     }
@@ -61,8 +49,14 @@ internal sealed record RegisterMessage : ControlMessage
 /// <summary>The server admits a client.</summary>
 internal sealed record RegisteredMessage : ControlMessage
 {
-    /// <summary>Protocol version that both speak.</summary>
-    public int Protocol { get; init; } = ProtocolVersion;
+    /// <summary>Why this version cannot take part, or null.</summary>
+    public LightTunnelException? CheckProtocol() => ProtocolRange.Own.Contains(Protocol) ? null : new LightTunnelException(
+        LightTunnelError.ServerRefused,
+        $"The server speaks protocol {Protocol} with this client, which speaks {ProtocolRange.Own}: the {(Protocol > ProtocolRange.Own.Newest ? "client" : "server")} is older.",
+        "Install the newer one's LightTunnel version on the older one.");
+
+    /// <summary>The newest protocol version that both speak, as the server says.</summary>
+    public int Protocol { get; init; } = ProtocolRange.Own.Newest;
 
     /// <summary>The client's member id, never 0 or 1.</summary>
     public required uint MemberId { get; init; }
@@ -122,7 +116,7 @@ internal enum RefusalReason
     /// <summary>The address asked for is not one that the network can give.</summary>
     AddressUnusable = 4,
 
-    /// <summary>The client's protocol version is not spoken any more.</summary>
+    /// <summary>Client and server have no protocol version in common; the text says which is older.</summary>
     VersionUnsupported = 5,
 
     /// <summary>The client's name is not allowed.</summary>
@@ -156,7 +150,7 @@ internal sealed record RefusedMessage : ControlMessage
                 "Ask for a host address inside the network's prefix, or for none to get a free one."),
             RefusalReason.VersionUnsupported => (LightTunnelError.ServerRefused,
                 "The server does not speak this LightTunnel version's protocol.",
-                "Install the same LightTunnel version on server and client."),
+                "Install the newer one's LightTunnel version on the older one."),
             RefusalReason.InvalidName => (LightTunnelError.InvalidName,
                 "The server does not accept this node's name.",
                 "Choose a name of up to 63 letters, digits, '-', '_' and '.'."),

@@ -27,20 +27,23 @@ public sealed class RegistrationTests : IDisposable
         Assert.Empty(server.Node.Peers);
     }
 
-    [Fact]
-    public void ProtocolThatIsTooOld_IsRefusedWithAReason()
+    [Theory]
+    [InlineData(0, "the client is older")]
+    [InlineData(99, "the server is older")]
+    public void ProtocolThatTheServerDoesNotSpeak_IsRefusedWithAReason(int protocol, string expected)
     {
         SimulatedNode server = _network.StartServer();
         SimulatedNode alice = _network.AddClient("alice");
         Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
-        byte[] message = ControlMessageCodec.Encode(new RegisterMessage { Name = "alice", Protocol = 0 });
+        byte[] message = ControlMessageCodec.Encode(new RegisterMessage { Name = "alice", Protocols = new ProtocolRange(protocol, protocol) });
         byte[] frame = new byte[ControlFrame.MaximumLength];
         int length = new ControlFrame(ControlFrameKind.Data, 77, 1, message).Write(frame);
         server.Node.TryPostControlFrame(server.Peer("alice").Link!, frame.AsSpan(0, length));
         server.MarkReady();
         _network.Settle();
 
-        Assert.Contains(server.Log.ReadSecurity(), entry => entry.Message.Contains("VersionUnsupported. The client speaks protocol 0", StringComparison.Ordinal));
+        Assert.Contains(server.Log.ReadSecurity(), entry =>
+            entry.Message.Contains($"VersionUnsupported. The client speaks protocol {protocol}", StringComparison.Ordinal) && entry.Message.Contains(expected, StringComparison.Ordinal));
     }
 
     [Fact]

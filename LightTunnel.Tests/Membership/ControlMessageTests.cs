@@ -101,7 +101,7 @@ public sealed class ControlMessageTests
     public void Decode_Register_GivesItBack()
     {
         RegisterMessage decoded = RoundTrip(Register);
-        Assert.Equal((1, "laptop", "0.1.0"), (decoded.Protocol, decoded.Name, decoded.SoftwareVersion));
+        Assert.Equal((ProtocolRange.Own, "laptop", "0.1.0"), (decoded.Protocols, decoded.Name, decoded.SoftwareVersion));
         Assert.Equal(Register.RequestedAddresses, decoded.RequestedAddresses);
         Assert.Equal(CipherSuite.Aegis256, decoded.PreferredSuite);
         RegisterMessage plain = RoundTrip(new RegisterMessage { Name = "x" });
@@ -198,14 +198,42 @@ public sealed class ControlMessageTests
     [Theory]
     [InlineData("", 1, RefusalReason.InvalidName)]
     [InlineData("two words", 1, RefusalReason.InvalidName)]
-    [InlineData("-x", 99, RefusalReason.InvalidName)]
+    [InlineData("-x", 1, RefusalReason.InvalidName)]
     [InlineData("a*", 1, RefusalReason.InvalidName)]
     [InlineData("a", 0, RefusalReason.VersionUnsupported)]
     [InlineData("a*", 0, RefusalReason.VersionUnsupported)]
     [InlineData("a", 1, null)]
-    [InlineData("a", 99, null)]
+    [InlineData("a", 99, RefusalReason.VersionUnsupported)]
     public void CheckFormat_OfWhatWasRead_SaysWhatIsWrong(string name, int protocol, object? expected) =>
-        Assert.Equal((RefusalReason?)expected, RoundTrip(Register with { Name = name, Protocol = protocol }).CheckFormat()?.Reason);
+        Assert.Equal((RefusalReason?)expected, RoundTrip(Register with { Name = name, Protocols = new ProtocolRange(protocol, protocol) }).CheckFormat()?.Reason);
+
+    [Theory]
+    [InlineData(0, 0, "The client speaks protocol 0, the server 1: the client is older.")]
+    [InlineData(2, 2, "The client speaks protocol 2, the server 1: the server is older.")]
+    [InlineData(2, 99, "The client speaks protocol 2 to 99, the server 1: the server is older.")]
+    [InlineData(1, 99, null)]
+    [InlineData(0, 1, null)]
+    public void CheckFormat_NoProtocolInCommon_SaysWhichSideIsOlder(int oldest, int newest, string? expected) =>
+        Assert.Equal(expected, RoundTrip(Register with { Protocols = new ProtocolRange(oldest, newest) }).CheckFormat()?.Text);
+
+    [Theory]
+    [InlineData(1, 1, 1, 1, 1)]
+    [InlineData(1, 3, 2, 5, 3)]
+    [InlineData(2, 5, 1, 3, 3)]
+    [InlineData(1, 2, 3, 4, null)]
+    [InlineData(3, 4, 1, 2, null)]
+    public void TryAgree_FindsTheNewestThatBothSpeak(int oldest, int newest, int clientOldest, int clientNewest, int? expected) =>
+        Assert.Equal(expected, ProtocolRange.TryAgree(new(oldest, newest), new(clientOldest, clientNewest), out int version) ? version : null);
+
+    [Theory]
+    [InlineData(1, null)]
+    [InlineData(2, "the client is older")]
+    public void CheckProtocol_OfAnother_SaysWhichSideIsOlder(int protocol, string? expected)
+    {
+        string? message = RoundTrip(Registered with { Protocol = protocol }).CheckProtocol()?.Message;
+        Assert.Equal(expected is null, message is null);
+        Assert.Contains(expected ?? string.Empty, message ?? string.Empty, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Decode_NameWithControlCharacters_IsCleanedAndStillRefused() =>
