@@ -1,5 +1,6 @@
 @{
-    RootModule = 'LightTunnel.PowerShell.dll'
+    # In the repository, where it imports what the build has made. The build writes LightTunnel.PowerShell.dll and its views in this place (Module.targets).
+    RootModule = 'LightTunnel.psm1'
     # The same as VersionPrefix in Directory.Build.props: the build checks it.
     ModuleVersion = '0.1.0'
     GUID = '6c0b7a52-3f0e-4d5c-9a41-7d2f1f8a5e93'
@@ -9,8 +10,6 @@
     Description = 'Joins machines into one private IP network: an encrypted peer-to-peer VPN that is started, seen and scripted as objects.'
     PowerShellVersion = '7.6'
     CompatiblePSEditions = @('Core')
-    FormatsToProcess = @('LightTunnel.Format.ps1xml')
-    TypesToProcess = @('LightTunnel.Types.ps1xml')
     CmdletsToExport = @(
         'Connect-LtNetwork'
         'ConvertFrom-LtInvitation'
@@ -39,6 +38,7 @@
     AliasesToExport = @()
     PrivateData = @{
         PSData = @{
+            # No ProjectUri and no HelpInfoUri here, no HelpUri of commands: the project has no public address. Get-Help -Online says that there is none.
             Tags = @('VPN', 'WireGuard', 'P2P', 'Network', 'Tunnel', 'PSEdition_Core', 'Windows', 'Linux')
             LicenseUri = 'https://opensource.org/license/mit'
             ReleaseNotes = 'The first network: server and clients, end to end. See CHANGELOG.md.'

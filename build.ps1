@@ -19,7 +19,7 @@
 
 .EXAMPLE
     PS> ./build.ps1
-    PS> Import-Module ./out/LightTunnel/*/LightTunnel.psd1
+    PS> Import-Module ./LightTunnel.psd1
 
     Builds the module and imports it.
 

@@ -6,7 +6,7 @@ namespace LightTunnel;
 /// <summary>Shows the destinations of a network, and how each is reached now.</summary>
 /// <remarks>
 /// <para>Type says how a destination is reached: Direct is straight to the peer, Relay is through another client, Server is through the server, Offline is not at all. Quality is 0 to 150: 100, less for round trip and loss, more for a direct or a local path.</para>
-/// <para>An address given as -Destination finds every route that it falls into.</para>
+/// <para>An address given as -Destination finds every route that it falls into. Where the command looks through several networks, one more column says whose route it is.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtRoute

@@ -185,9 +185,15 @@ public sealed class WaitLtPeerCommand : LtCommand
 
         private async Task ReachedAsync(CancellationToken cancellationToken)
         {
-            var peer = new LtPeer(await TunnelWait.AnyAsync(null, networks, search => _search = search, LookAsync, cancellationToken).ConfigureAwait(false));
+            var peer = new LtPeer(await TunnelWait.AnyAsync(null, networks, Found, LookAsync, cancellationToken).ConfigureAwait(false));
             KnownNames.Remember(peer);
             output.WriteObject(peer);
+        }
+
+        private void Found(TunnelSearch search)
+        {
+            _search = search;
+            output.NetworkColumn.Looked(search.Tunnels, search.Tunnels);
         }
 
         private async Task<PeerStatus?> LookAsync(ITunnelHandle tunnel, CancellationToken cancellationToken)

@@ -14,6 +14,7 @@ public abstract class LtCommand : PSCmdlet, IDisposable
     private static readonly TimeSpan DefaultGrace = TimeSpan.FromMilliseconds(500);
 
     private readonly CancellationTokenSource _stopping = new();
+    private NetworkColumn? _networkColumn;
 
     internal LtCommand()
     {
@@ -42,7 +43,8 @@ public abstract class LtCommand : PSCmdlet, IDisposable
         using var abandon = new CancellationTokenSource();
         using CancellationTokenRegistration grace = _stopping.Token.Register(() => abandon.CancelAfter(StopGrace));
         var queue = new BlockingCollection<Action<Cmdlet>>();
-        var task = Task.Run(() => WorkAsync(work, new CommandOutput(queue), cancellation.Token), CancellationToken.None);
+        var output = new CommandOutput(queue, _networkColumn ??= new NetworkColumn(MyInvocation.ExpectingInput));
+        var task = Task.Run(() => WorkAsync(work, output, cancellation.Token), CancellationToken.None);
         Exception? failure;
         try
         {
@@ -112,9 +114,12 @@ public abstract class LtCommand : PSCmdlet, IDisposable
 }
 
 /// <summary>What background work may do to the pipeline. All members may be called from any thread.</summary>
-internal sealed class CommandOutput(BlockingCollection<Action<Cmdlet>> queue)
+internal sealed class CommandOutput(BlockingCollection<Action<Cmdlet>> queue, NetworkColumn networkColumn)
 {
-    public void WriteObject(object? value) => Post(command => command.WriteObject(value));
+    /// <summary>Whether tables say of which tunnel a line is.</summary>
+    public NetworkColumn NetworkColumn => networkColumn;
+
+    public void WriteObject(object? value) => Post(command => command.WriteObject(networkColumn.Mark(value)));
 
     public void WriteWarning(string text) => Post(command => command.WriteWarning(text));
 

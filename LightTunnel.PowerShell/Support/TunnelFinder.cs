@@ -45,6 +45,7 @@ internal static class TunnelFinder
         TunnelRole role = tunnel is LtServer ? TunnelRole.Server : TunnelRole.Client;
         TunnelSearch all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
         ITunnelHandle[] found = [.. all.Tunnels.Where(handle => handle.ProcessId == tunnel.ProcessId && NameFilter.Same(handle.Name, tunnel.Name))];
+        output.NetworkColumn.Looked(found, all.Tunnels);
         if (found.Length == 0 && !all.NotAnswering.Any(error => Equals(error.Target, tunnel.ProcessId)))
             output.WriteError(ErrorRecords.NotFound(WordFor(role), tunnel.Name, "It was stopped meanwhile. " + Remedy), tunnel);
         return found;
@@ -90,11 +91,10 @@ internal static class TunnelFinder
     public static async Task<TunnelSearch> SearchAsync(CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken)
     {
         TunnelSearch all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
-        if (names is null)
-            return all;
-        var filter = new NameFilter(names);
-        ITunnelHandle[] found = [.. all.Tunnels.Where(tunnel => filter.Accepts(tunnel.Name))];
-        if (all.NotAnswering.Count == 0)
+        NameFilter? filter = names is null ? null : new NameFilter(names);
+        ITunnelHandle[] found = [.. all.Tunnels.Where(tunnel => filter?.Accepts(tunnel.Name) ?? true)];
+        output.NetworkColumn.Looked(found, all.Tunnels);
+        if (filter is not null && all.NotAnswering.Count == 0)
         {
             foreach (string missing in filter.Unmatched)
                 output.WriteError(ErrorRecords.NotFound(WordFor(role), missing, Remedy), missing);

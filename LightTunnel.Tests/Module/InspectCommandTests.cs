@@ -353,7 +353,7 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
     }
 
     private static IEnumerable<string?> Messages(ShellResult result) =>
-        result.Output.Where(item => item.Types[0] == "LightTunnel.LtLogEntry").Select(item => item.Text("Message"));
+        result.Output.Where(item => item.Types.Contains("LightTunnel.LtLogEntry")).Select(item => item.Text("Message"));
 
     private async Task<ModuleShell> EmptyAsync()
     {

@@ -139,6 +139,34 @@ public sealed class ModuleImportTests
     }
 
     [Fact]
+    public async Task Import_FromTheRepository_TakesWhatIsBuilt()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(import: false);
+        string manifest = Path.Combine(LabPaths.RepositoryRoot, "LightTunnel.psd1");
+
+        for (int i = 0; i < 2; i++)
+        {
+            await shell.RunAsync("param($Path) Import-Module $Path -Force", new { Path = manifest });
+
+            Assert.Equal(Expected, Texts(await shell.RunAsync(CommandNames + " | ForEach-Object { $_ }")).Order(StringComparer.Ordinal));
+            Assert.Equal("44", (await shell.RunAsync("\"$(New-LtNetworkKey)\".Length")).Single().ToString());
+            Assert.Contains("(hidden", await shell.ShowAsync("New-LtNetworkKey"), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task Import_FromARepositoryWithoutABuild_SaysWhatToDo()
+    {
+        await using ModuleShell shell = await ModuleShell.StartAsync(import: false);
+        foreach (string file in (string[])["LightTunnel.psd1", "LightTunnel.psm1"])
+            File.Copy(Path.Combine(LabPaths.RepositoryRoot, file), Path.Combine(shell.Folder, file));
+
+        Assert.Equal(
+            "LightTunnel is not built yet. Run ./build.ps1, then Import-Module ./LightTunnel.psd1 again.",
+            (await shell.FailAsync("Import-Module ./LightTunnel.psd1")).Message);
+    }
+
+    [Fact]
     public async Task Manifest_IsValid_AndSaysWhatTheBuildSays()
     {
         await using ModuleShell shell = await ModuleShell.StartAsync(import: false);

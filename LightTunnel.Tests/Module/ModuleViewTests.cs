@@ -30,7 +30,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         """);
 
     [Fact]
-    public Task Peers() => ShowsAsync("Get-LtPeer", """
+    public Task Peers() => ShowsAsync("Get-LtPeer -Network office", """
         Name                  Address         Path        RTT       Rx       Tx   Seen
         ----                  -------         ----        ---       --       --   ----
         nas                   10.0.0.20       Server    31 ms   2.0 GB  15.1 MB  5 min
@@ -39,7 +39,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         """);
 
     [Fact]
-    public Task Routes() => ShowsAsync("Get-LtRoute", """
+    public Task Routes() => ShowsAsync("Get-LtServer office | Get-LtRoute", """
         Destination        Type    NextHop         Peer            RTT Quality State
         -----------        ----    -------         ----            --- ------- -----
         10.0.0.20/32       Server  10.0.0.1        nas           31 ms      55 Up
@@ -47,6 +47,80 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         10.0.0.22/32       Offline                 phone             -       - Offline
         192.168.7.0/24     Relay   10.0.0.21       nas               -       0 Unproven
         """);
+
+    [Theory]
+    [InlineData("Get-LtPeer", """
+        Network   Name         Address         Path        RTT       Rx       Tx   Seen
+        -------   ----         -------         ----        ---       --       --   ----
+        office    nas          10.0.0.20       Server    31 ms   2.0 GB  15.1 MB  5 min
+        office    laptop       10.0.0.21       Direct   1.2 ms   1.2 MB    999 B    2 h
+        office    phone        10.0.0.22       Offline       -      0 B      0 B  never
+        home      office       10.0.0.1        Direct    12 ms      0 B      0 B    2 h
+        home      nas          10.0.0.20       Server    31 ms      0 B      0 B    2 h
+        home      laptop       10.0.0.21       Direct   1.2 ms      0 B      0 B    2 h
+        """)]
+    [InlineData("Get-LtPeer -Network office | Get-LtRoute -Network office, home", """
+        Network    Destination      Type    NextHop       Peer        RTT Qual State
+        -------    -----------      ----    -------       ----        --- ---- -----
+        office     10.0.0.20/32     Server  10.0.0.1      nas       31 ms   55 Up
+        office     10.0.0.21/32     Direct  10.0.0.21     laptop   1.2 ms  120 Up
+        office     10.0.0.22/32     Offline               phone         -    - Offline
+        """)]
+    [InlineData("Get-LtServer | Get-LtPeer phone", """
+        Name                  Address         Path        RTT       Rx       Tx   Seen
+        ----                  -------         ----        ---       --       --   ----
+        phone                 10.0.0.22       Offline       -      0 B      0 B  never
+        """)]
+    [InlineData("Get-LtPeer nas | Test-LtP2P | ForEach-Object { \"$($_.Network) $($_.PSTypeNames[0])\" }", """
+        office LightTunnel.LtP2PResult#Network
+        home LightTunnel.LtP2PResult#Network
+        """)]
+    [InlineData("Get-LtLog", """
+        Time         Network   Level       Message
+        ----         -------   -----       -------
+        10:00:00.120 office    Information Routing stats: 1 peers, 1 direct, 0 relay,
+                                           0 server
+        10:00:00.120 home      Warning     The path is gone
+        """)]
+    [InlineData("Watch-LtRoute 10.0.0.20", """
+        Time         Network   Destination      Peer     Was     Path    Reason
+        ----         -------   -----------      ----     ---     ----    ------
+        10:00:00.120 office    10.0.0.20/32     nas              Direct  DirectUp
+        """)]
+    public async Task SeveralNetworks_AreToldApart(string script, string expected)
+    {
+        await shared.Shell.ResetAsync();
+        (FakeTunnel server, FakeTunnel member) = (FakeTunnel.SampleServer(), FakeTunnel.SampleMember());
+        server.Log(LogLevel.Information, "Routing stats: 1 peers, 1 direct, 0 relay, 0 server");
+        member.Log(LogLevel.Warning, "The path is gone");
+        shared.Shell.Serve(server, member);
+        bool watches = script.StartsWith("Watch", StringComparison.Ordinal);
+
+        Task<string> shown = shared.Shell.ShowAsync(watches ? script + " -ChangesOnly" : script);
+        if (watches)
+        {
+            await server.WatchedAsync(TestContext.Current.CancellationToken);
+            server.Change("nas", "10.0.0.20/32", null, new RoutePath(PathType.Direct, null, PathReason.DirectUp));
+            await server.StopAsync(TestContext.Current.CancellationToken);
+            await member.StopAsync(TestContext.Current.CancellationToken);
+        }
+
+        Assert.Equal(expected, await shown);
+    }
+
+    [Fact]
+    public async Task SeveralNetworks_LeaveObjectsWhatTheyWere()
+    {
+        await shared.Shell.ResetAsync();
+        shared.Shell.Serve(FakeTunnel.SampleServer(), FakeTunnel.SampleMember());
+
+        string[] told = [.. (await shared.Shell.RunAsync("""
+            $peer = @(Get-LtPeer nas)[0]
+            $peer -is [LightTunnel.LtPeer]; @($peer.PSObject.Properties.Name).Count; $peer.PSTypeNames -contains 'LightTunnel.LtPeer'; ($peer | Get-LtRoute).Destination
+            """)).Output.Select(item => item.ToString())];
+
+        Assert.Equal(["True", typeof(LtPeer).GetProperties().Length.ToString(System.Globalization.CultureInfo.InvariantCulture), "True", "10.0.0.20/32"], told);
+    }
 
     [Theory]
     [InlineData("Get-LtPeer", """
@@ -86,6 +160,27 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
                 "Network", "Destination", "Type", "NextHop", "Peer", "RTT", "Quality", "State",
             ],
             lines[3..].Select(line => line.Split(':')[0].TrimEnd()));
+    }
+
+    [Fact]
+    public async Task Status_BehindObjectsOfAnotherType_IsShort()
+    {
+        await shared.Shell.ResetAsync();
+        shared.Shell.Serve(FakeTunnel.SampleServer());
+
+        string[] lines = (await shared.Shell.ShowAsync("Get-LtServer; Get-LtStatus")).Split('\n');
+
+        Assert.Equal(["Computer", "Version", "Time", "Tunnels", "Peers"], lines[3..].Select(line => line.Split(':')[0].TrimEnd()));
+        Assert.EndsWith(": {nas, laptop, phone}", lines[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void EveryTypeWithAView_SaysWhatMattersOfIt()
+    {
+        string[] told = [.. XDocument.Load(Path.Combine(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "LightTunnel.Types.ps1xml"))
+            .Descendants("Type").Where(type => type.Descendants("PropertySet").Any()).Select(type => type.Element("Name")!.Value)];
+
+        Assert.Equal(Views().Select(TypeOf).Distinct().Order(StringComparer.Ordinal), told.Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -230,7 +325,7 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         XElement[] views = Views();
         foreach (XElement view in views)
         {
-            Type type = typeof(LtServer).Assembly.GetType(view.Element("ViewSelectedBy")!.Element("TypeName")!.Value, throwOnError: true)!;
+            Type type = typeof(LtServer).Assembly.GetType(TypeOf(view), throwOnError: true)!;
             IEnumerable<string> used = view.Descendants("PropertyName").Select(name => name.Value)
                 .Concat(view.Descendants("ScriptBlock").SelectMany(script => Regex.Matches(script.Value, @"\$_\.(\w+)").Select(match => match.Groups[1].Value)));
             Assert.All(used, name => Assert.True(type.GetProperty(name) is not null, $"{type.Name} has no {name}"));
@@ -238,7 +333,10 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
         string[] types = ["LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
-        Assert.Equal(types.SelectMany(type => (string[])[type + ".List", type + ".Table"]).Append("LtStatus.Screen").Order(StringComparer.Ordinal), names);
+        string[] ofSeveral = ["LtLogEntry", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange"];
+        Assert.Equal(
+            types.SelectMany(type => (string[])[type + ".List", type + ".Table"]).Concat(ofSeveral.Select(type => type + ".Networks")).Append("LtStatus.Screen").Order(StringComparer.Ordinal),
+            names);
     }
 
     [Fact]
@@ -256,7 +354,11 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
     }
 
     private static XElement[] Views() =>
-        [.. XDocument.Load(Path.Combine(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "LightTunnel.Format.ps1xml")).Descendants("View")];
+    [
+        .. Directory.EnumerateFiles(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "*.Format.ps1xml").SelectMany(file => XDocument.Load(file).Descendants("View")),
+    ];
+
+    private static string TypeOf(XElement view) => view.Element("ViewSelectedBy")!.Element("TypeName")!.Value.Split('#')[0];
 
     private async Task ShowsAsync(string script, string expected, FakeTunnel? client = null)
     {
