@@ -10,7 +10,7 @@ namespace LightTunnel;
 /// <summary>Joins this machine to a network.</summary>
 /// <remarks>
 /// <para>Creates a tunnel interface, registers with the server and gets an address in the network. The command returns when the server has admitted this machine, or fails with the reason.</para>
-/// <para>Everything needed is in an invitation, one line of text that the server's admin makes with New-LtInvitation. A session with a person at it asks for it when nothing is given, and does not show it. A line that is typed with the command stays in the history of the prompt, so answer the question, or use -InvitationPath. Instead of an invitation, give -Server, -ServerKey and -NetworkKey or -NetworkKeyPath, or a file with -ConfigurationPath.</para>
+/// <para>Everything needed is in an invitation, one line of text that the server's admin makes with New-LtInvitation. A session with a person at it asks for it when nothing is given, and does not show it. A line that is typed with the command stays in the history of the prompt, so answer the question, or use -InvitationPath. Where nobody can be asked, as in a container, it is taken from the environment variable LIGHTTUNNEL_INVITATION. Instead of an invitation, give -Server, -ServerKey and -NetworkKey or -NetworkKeyPath, or a file with -ConfigurationPath.</para>
 /// <para>The connection lives in the background of this PowerShell process until Disconnect-LtNetwork or until the process ends. When the server is lost the client tries again for ever; interface and address stay meanwhile.</para>
 /// <para>Needs root, or an elevated PowerShell on Windows.</para>
 /// </remarks>
@@ -120,24 +120,6 @@ public sealed class ConnectLtNetworkCommand : StartCommand
     [NotSecret]
     public bool PortMapping { get; set; }
 
-    /// <summary>Nothing: what stands on the command line without a parameter and is no invitation is refused without being shown.</summary>
-    [Parameter(ValueFromRemainingArguments = true, DontShow = true)]
-    public object[]? Remaining { get; set; }
-
-    /// <inheritdoc/>
-    protected override void BeginProcessing()
-    {
-        // Not left to PowerShell, which repeats such a value in its error: it may be the invitation.
-        if (Remaining is not { Length: > 0 } remaining)
-            return;
-        string? unknown = remaining.OfType<string>().FirstOrDefault(text => text.Length is > 1 and < 40 && text[0] == '-' && text.AsSpan(1).ContainsAnyExceptInRange('0', '9'));
-        ThrowTerminatingError(ErrorRecords.From(
-            unknown is null
-                ? new LightTunnelException(LightTunnelError.InvalidOption, "There is a value too many, which is not shown: it may be a secret.", "Give one invitation, and name all other parameters.")
-                : new LightTunnelException(LightTunnelError.InvalidOption, $"There is no parameter {unknown}.", "Get-Help Connect-LtNetwork -Full tells all parameters."),
-            null));
-    }
-
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
@@ -208,6 +190,6 @@ public sealed class ConnectLtNetworkCommand : StartCommand
         if (Invitation is not null)
             return SecretText.ToSecret(Invitation);
         bool saidOtherwise = Server is not null || ServerKey is not null || NetworkKey is not null || NetworkKeyPath is not null || ConfigurationPath is not null;
-        return saidOtherwise ? null : Ask("invitation", "-Invitation or -InvitationPath");
+        return saidOtherwise ? null : Ask("invitation", $"-Invitation, -InvitationPath or the environment variable {InvitationVariable.Name}", InvitationVariable.Take);
     }
 }

@@ -50,25 +50,30 @@ public sealed class GetLtLogCommand : LtCommand
 
     /// <summary>A server or a joined network, as Get-LtServer or Get-LtNetwork returned it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    [NotSecret]
     public LtTunnel? InputObject { get; set; }
 
     /// <summary>Shows only the last entries, as many as this says. All that are kept when left out.</summary>
     [Parameter]
     [Alias("Last")]
     [ValidateRange(0, int.MaxValue)]
+    [NotSecret]
     public int Tail { get; set; } = int.MaxValue;
 
     /// <summary>Least important level to show: Debug, Information, Warning or Error. All that was logged when left out.</summary>
     [Parameter]
+    [NotSecret]
     public LtLogLevel Level { get; set; }
 
     /// <summary>Goes on showing new entries until Ctrl+C, or until the tunnels have stopped.</summary>
     [Parameter]
     [Alias("Wait")]
+    [NotSecret]
     public SwitchParameter Follow { get; set; }
 
     /// <summary>Shows only what matters for security, which is kept for longer.</summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter Security { get; set; }
 
     /// <inheritdoc/>

@@ -60,10 +60,12 @@ public sealed class GetLtPeerCommand : LtCommand
 
     /// <summary>A server or a joined network, as Get-LtServer or Get-LtNetwork returned it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    [NotSecret]
     public LtTunnel? InputObject { get; set; }
 
     /// <summary>Also members of a large network with whom this machine has not dealt: the server is asked for them.</summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter All { get; set; }
 
     /// <inheritdoc/>

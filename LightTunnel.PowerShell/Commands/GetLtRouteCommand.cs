@@ -50,6 +50,7 @@ public sealed class GetLtRouteCommand : LtCommand
 
     /// <summary>Only routes of this type: Direct, Relay, Server or Offline.</summary>
     [Parameter]
+    [NotSecret]
     public LtRouteType[]? Type { get; set; }
 
     /// <summary>Name of the tunnel that the route belongs to, a server or a joined network; wildcards are allowed. All when left out.</summary>
@@ -61,6 +62,7 @@ public sealed class GetLtRouteCommand : LtCommand
 
     /// <summary>A server or a joined network, as Get-LtServer or Get-LtNetwork returned it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    [NotSecret]
     public LtTunnel? InputObject { get; set; }
 
     /// <inheritdoc/>

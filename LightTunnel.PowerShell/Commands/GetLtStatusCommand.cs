@@ -39,6 +39,7 @@ public sealed class GetLtStatusCommand : LtCommand
 
     /// <summary>Returns JSON text instead of an object.</summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter AsJson { get; set; }
 
     /// <inheritdoc/>

@@ -36,6 +36,7 @@ public sealed class NewLtInvitationCommand : LtCommand
 
     /// <summary>The server, as Start-LtServer or Get-LtServer returned it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    [NotSecret]
     public LtServer? InputObject { get; set; }
 
     /// <summary>"host:port" at which clients reach the server, the preferred one first. Those of Start-LtServer -Endpoint when left out.</summary>
@@ -45,6 +46,7 @@ public sealed class NewLtInvitationCommand : LtCommand
 
     /// <summary>When the invitation ends. Never when left out.</summary>
     [Parameter]
+    [NotSecret]
     public DateTimeOffset? Expires { get; set; }
 
     /// <inheritdoc/>

@@ -43,6 +43,7 @@ public sealed class SetLtPeerCommand : LtCommand
     /// Auto takes the best path there is, DirectOnly never goes through another node, RelayOnly never goes direct. Default lets the policy of the network hold.
     /// </summary>
     [Parameter(Mandatory = true)]
+    [NotSecret]
     public LtPeerPathPolicy PathPolicy { get; set; }
 
     /// <summary>Name under which the network was joined; wildcards are allowed. All when left out.</summary>
@@ -54,6 +55,7 @@ public sealed class SetLtPeerCommand : LtCommand
 
     /// <summary>Returns the members, as they are afterwards.</summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter PassThru { get; set; }
 
     /// <inheritdoc/>

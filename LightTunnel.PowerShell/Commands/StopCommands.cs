@@ -33,6 +33,7 @@ public sealed class StopLtServerCommand : StopCommand
 
     /// <summary>The server, as Start-LtServer or Get-LtServer returned it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    [NotSecret]
     public LtServer? InputObject { get; set; }
 
     /// <inheritdoc/>
@@ -65,6 +66,7 @@ public sealed class DisconnectLtNetworkCommand : StopCommand
 
     /// <summary>The network, as Connect-LtNetwork or Get-LtNetwork returned it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    [NotSecret]
     public LtNetwork? InputObject { get; set; }
 
     /// <inheritdoc/>

@@ -39,6 +39,7 @@ public sealed class TestLtConfigurationCommand : LtCommand
 
     /// <summary>Returns True for a file that is fine, otherwise False.</summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter Quiet { get; set; }
 
     /// <inheritdoc/>

@@ -53,10 +53,12 @@ public sealed class TestLtNetworkCommand : LtCommand
     /// <summary>Seconds that a server which is lost is waited for. 5 when left out.</summary>
     [Parameter]
     [ValidateRange(1, 3600)]
+    [NotSecret]
     public int TimeoutSec { get; set; } = 5;
 
     /// <summary>The network, as Connect-LtNetwork or Get-LtNetwork returned it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    [NotSecret]
     public LtNetwork? InputObject { get; set; }
 
     /// <inheritdoc/>

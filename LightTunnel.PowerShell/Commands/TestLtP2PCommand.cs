@@ -62,15 +62,18 @@ public sealed class TestLtP2PCommand : LtCommand
     /// <summary>How many pings measure the path that is in use, 1 to 100. 10 when left out.</summary>
     [Parameter]
     [ValidateRange(1, 100)]
+    [NotSecret]
     public int Count { get; set; } = 10;
 
     /// <summary>Seconds that the attempt to reach the peer directly may take. 20 when left out.</summary>
     [Parameter]
     [ValidateRange(1, 3600)]
+    [NotSecret]
     public int TimeoutSec { get; set; } = 20;
 
     /// <summary>Returns True for a peer that is reached directly, otherwise False.</summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter Quiet { get; set; }
 
     /// <summary>Name of the tunnel that sees the peer, a server or a joined network; wildcards are allowed. All when left out.</summary>

@@ -32,11 +32,13 @@ public sealed class WaitLtNetworkCommand : LtCommand
     /// <summary>State to wait for; one of several will do. Up when left out.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [NotSecret]
     public LtTunnelState[] State { get; set; } = [LtTunnelState.Up];
 
     /// <summary>Seconds to wait. 30 when left out.</summary>
     [Parameter]
     [ValidateRange(1, 86_400)]
+    [NotSecret]
     public int TimeoutSec { get; set; } = 30;
 
     /// <inheritdoc/>
@@ -145,11 +147,13 @@ public sealed class WaitLtPeerCommand : LtCommand
     /// <summary>Path to wait for; one of several will do. Direct is also met by Lan, which is better. Any but Offline when left out.</summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [NotSecret]
     public LtPathType[]? Path { get; set; }
 
     /// <summary>Seconds to wait. 30 when left out.</summary>
     [Parameter]
     [ValidateRange(1, 86_400)]
+    [NotSecret]
     public int TimeoutSec { get; set; } = 30;
 
     /// <summary>Name of the tunnel that sees the peer, a server or a joined network; wildcards are allowed. All when left out.</summary>

@@ -61,6 +61,7 @@ public sealed class WatchLtRouteCommand : LtCommand
 
     /// <summary>Only routes that are or were of this type: Direct, Relay, Server or Offline.</summary>
     [Parameter]
+    [NotSecret]
     public LtRouteType[]? Type { get; set; }
 
     /// <summary>Name of the tunnel that the route belongs to, a server or a joined network; wildcards are allowed. All when left out.</summary>
@@ -72,10 +73,12 @@ public sealed class WatchLtRouteCommand : LtCommand
 
     /// <summary>A server or a joined network, as Get-LtServer or Get-LtNetwork returned it.</summary>
     [Parameter(Mandatory = true, ParameterSetName = "InputObject", ValueFromPipeline = true)]
+    [NotSecret]
     public LtTunnel? InputObject { get; set; }
 
     /// <summary>Does not show the routes as they are at the start, only what changes from then on.</summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter ChangesOnly { get; set; }
 
     /// <inheritdoc/>

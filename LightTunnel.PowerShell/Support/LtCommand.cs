@@ -8,13 +8,14 @@ namespace LightTunnel;
 /// What all commands have in common: their work runs in the background, and whatever it wants to write waits in a queue that the
 /// pipeline's thread empties. Ctrl+C cancels the work and returns at once, even if the work does not listen.
 /// </summary>
-public abstract class LtCommand : PSCmdlet, IDisposable
+public abstract class LtCommand : PSCmdlet, IDynamicParameters, IDisposable
 {
     /// <summary>Time for cancelled work to end in order before it is left alone; Ctrl+C must return within a second.</summary>
     private static readonly TimeSpan DefaultGrace = TimeSpan.FromMilliseconds(500);
 
     private readonly CancellationTokenSource _stopping = new();
     private NetworkColumn? _networkColumn;
+    private StrayArguments? _stray;
 
     internal LtCommand()
     {
@@ -22,6 +23,19 @@ public abstract class LtCommand : PSCmdlet, IDisposable
 
     /// <summary>Time that this command's work gets to end after Ctrl+C.</summary>
     private protected virtual TimeSpan StopGrace => DefaultGrace;
+
+    /// <summary>True for a command that takes secrets: then no error repeats what belongs to no parameter.</summary>
+    private protected virtual bool TakesSecrets => false;
+
+    /// <summary>A parameter for what belongs to none. Only while the command runs, so that no syntax tells of it.</summary>
+    public object? GetDynamicParameters() => MyInvocation.PipelineLength == 0 ? null : _stray = new StrayArguments();
+
+    /// <inheritdoc/>
+    protected override void BeginProcessing()
+    {
+        if (_stray?.Error(MyInvocation.MyCommand.Name, TakesSecrets) is { } error)
+            ThrowTerminatingError(ErrorRecords.From(error, null));
+    }
 
     /// <inheritdoc/>
     protected override void StopProcessing() => _stopping.Cancel();

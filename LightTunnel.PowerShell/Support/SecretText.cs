@@ -43,15 +43,18 @@ internal sealed class SecretTextAttribute : ArgumentTransformationAttribute
 internal sealed class NotSecretAttribute : ArgumentTransformationAttribute
 {
     /// <inheritdoc/>
-    public override object? Transform(EngineIntrinsics engineIntrinsics, object? inputData) => (inputData is PSObject wrapped ? wrapped.BaseObject : inputData) switch
-    {
-        LtInvitation or LtNetworkKey => throw Misplaced(),
-        string text when SecretText.Hide(text) != text => throw Misplaced(),
-        _ => inputData,
-    };
+    public override object? Transform(EngineIntrinsics engineIntrinsics, object? inputData) => IsSecret(inputData)
+        ? throw new ArgumentTransformationMetadataException(
+            "It is an invitation or a key, which is not shown. Give it to the parameter that it is for: -Invitation or -NetworkKey.")
+        : inputData;
 
-    private static ArgumentTransformationMetadataException Misplaced() =>
-        new("It is an invitation or a key, which is not shown. Give it to the parameter that it is for: -Invitation or -NetworkKey.");
+    private static bool IsSecret(object? value) => (value is PSObject wrapped ? wrapped.BaseObject : value) switch
+    {
+        LtInvitation or LtNetworkKey => true,
+        string text => SecretText.Hide(text) != text,
+        object[] several => Array.Exists(several, IsSecret),
+        _ => false,
+    };
 }
 
 internal static partial class SecretText

@@ -91,6 +91,9 @@ public abstract class StartCommand : LtCommand
     public SwitchParameter Wait { get; set; }
 
     /// <inheritdoc/>
+    private protected override bool TakesSecrets => true;
+
+    /// <inheritdoc/>
     private protected override TimeSpan StopGrace => Wait ? WaitStopGrace : base.StopGrace;
 
     /// <summary>The value of a parameter if it was given.</summary>
@@ -98,22 +101,25 @@ public abstract class StartCommand : LtCommand
         where T : struct => MyInvocation.BoundParameters.ContainsKey(parameter) ? value : null;
 
     /// <summary>Asks the person at the prompt for a secret, which is not shown.</summary>
+    /// <param name="what">What it is.</param>
+    /// <param name="parameters">How else it could be given.</param>
+    /// <param name="unattended">Where it is where nobody can be asked; null for nowhere.</param>
     /// <exception cref="LightTunnelException">InvalidOption: nobody can be asked, or nothing was answered.</exception>
-    private protected Secret Ask(string what, string parameters)
+    private protected Secret Ask(string what, string parameters, Func<SecureString?>? unattended = null)
     {
-        SecureString? answer = null;
+        SecureString? answer;
         try
         {
             // A console whose input is a file or a pipe would take a line of it, or end.
-            if (Host.Name != "ConsoleHost" || !Console.IsInputRedirected)
-            {
-                Host.UI.Write($"The {what} (not shown): ");
-                answer = Host.UI.ReadLineAsSecureString();
-            }
+            if (Host.Name == "ConsoleHost" && Console.IsInputRedirected)
+                throw new HostException();
+            Host.UI.Write($"The {what} (not shown): ");
+            answer = Host.UI.ReadLineAsSecureString();
         }
         catch (Exception exception) when (exception is InvalidOperationException or HostException or NotSupportedException or NotImplementedException or IOException)
         {
             // Nobody is there to be asked.
+            answer = unattended?.Invoke();
         }
 
         return answer is { Length: > 0 } ? SecretText.ToSecret(answer)! : throw new LightTunnelException(

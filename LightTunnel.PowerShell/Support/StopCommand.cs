@@ -10,6 +10,7 @@ public abstract class StopCommand : LtCommand
 {
     /// <summary>Returns what was stopped, as it was then.</summary>
     [Parameter]
+    [NotSecret]
     public SwitchParameter PassThru { get; set; }
 
     /// <summary>Stops each tunnel that is found and that the person at the prompt agrees to.</summary>

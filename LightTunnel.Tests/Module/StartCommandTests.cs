@@ -145,6 +145,14 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     [InlineData("Disconnect-LtNetwork $text")]
     [InlineData("Test-LtP2P $text")]
     [InlineData("Connect-LtNetwork -ServerKey k -Server $text")]
+    [InlineData("Start-LtServer 10.0.0.1/24 $text")]
+    [InlineData("Get-LtPeer bob $text")]
+    [InlineData("Get-LtPeer -InputObject $text")]
+    [InlineData("Get-LtPeer -All:$text")]
+    [InlineData("Get-LtRoute -Type Direct, $text")]
+    [InlineData("New-LtInvitation -Expires $text")]
+    [InlineData("Set-LtPeer bob -PathPolicy $text")]
+    [InlineData("Wait-LtPeer bob -Path $text")]
     public async Task Invitation_InTheWrongPlace_IsInNoError(string script)
     {
         ModuleShell shell = await StartAsync();
@@ -179,8 +187,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
         ShellResult open = await shell.RunAsync("""
             $common = [Management.Automation.PSCmdlet]::CommonParameters + [Management.Automation.PSCmdlet]::OptionalCommonParameters
-            Get-Command Connect-LtNetwork, Start-LtServer | ForEach-Object { $_.Parameters.Values } | Where-Object {
-                $_.Name -notin $common -and $_.ParameterType -notin [string], [string[]], [object[]] -and
+            Get-Command -Module LightTunnel | ForEach-Object { $_.Parameters.Values } | Where-Object {
+                $_.Name -notin $common -and $_.ParameterType -notin [string], [string[]] -and
                 -not ($_.Attributes | Where-Object { $_.GetType().Name -in 'NotSecretAttribute', 'SecretTextAttribute' })
             } | ForEach-Object { $_.Name }
             """);
@@ -253,6 +261,34 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
         Assert.Equal("InvalidOption,LightTunnel.ConnectLtNetworkCommand", error.ErrorId);
         Assert.Contains("-InvitationPath", error.RecommendedAction, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ConnectLtNetwork_NobodyToAsk_TakesTheInvitationOutOfTheEnvironment()
+    {
+        ModuleShell shell = await StartAsync();
+        const string Variable = "LIGHTTUNNEL_INVITATION";
+
+        await shell.RunAsync($"$env:{Variable} = ' lt1-from-the-environment '; $null = Connect-LtNetwork -Name first");
+        Assert.Contains("Invitation=lt1-from-the-environment\n", await LastSettingsAsync(shell) + '\n', StringComparison.Ordinal);
+        Assert.Equal("False ''", (await shell.RunAsync($"\"$([Environment]::GetEnvironmentVariable('{Variable}') -ne $null) '$(& sh -c 'echo $LIGHTTUNNEL_INVITATION')'\"")).Single().ToString());
+
+        // Another attempt in the same process, and then one that says what it wants.
+        await shell.RunAsync("$null = Connect-LtNetwork -Name second");
+        Assert.Contains("Invitation=lt1-from-the-environment\n", await LastSettingsAsync(shell) + '\n', StringComparison.Ordinal);
+        await shell.RunAsync($"$env:{Variable} = 'not-wanted'; $null = Connect-LtNetwork lt1-given -Name third");
+        Assert.Contains("Invitation=lt1-given\n", await LastSettingsAsync(shell) + '\n', StringComparison.Ordinal);
+
+        // An empty one is none.
+        Assert.Equal("InvalidOption,LightTunnel.ConnectLtNetworkCommand", (await shell.FailAsync($"$env:{Variable} = ' '; Connect-LtNetwork -Name fourth")).ErrorId);
+    }
+
+    [Fact]
+    public async Task Syntax_TellsOfNoParameterThatIsForNothing()
+    {
+        ModuleShell shell = await StartAsync();
+
+        Assert.Empty((await shell.RunAsync("(Get-Command -Module LightTunnel).ParameterSets.Parameters | Where-Object { $_.ValueFromRemainingArguments }")).Output);
     }
 
     [Fact]
@@ -452,9 +488,13 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     [InlineData("Start-LtServer 10.0.0.1/24 -LogLevel Loud", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand", "Debug, Information, Warning, Error")]
     [InlineData("Connect-LtNetwork secret -PathPolicy Best", "CannotConvertArgumentNoMessage,LightTunnel.ConnectLtNetworkCommand", "Auto, DirectOnly, RelayOnly")]
     [InlineData("Connect-LtNetwork secret -AllowRelay maybe", "CannotConvertArgument,LightTunnel.ConnectLtNetworkCommand", "AllowRelay")]
-    [InlineData("Start-LtServer 10.0.0.1/24 -Nonsense 1", "NamedParameterNotFound,LightTunnel.StartLtServerCommand", "Nonsense")]
+    [InlineData("Start-LtServer 10.0.0.1/24 -Nonsense 1", "InvalidOption,LightTunnel.StartLtServerCommand", "-Nonsense")]
     [InlineData("Start-LtServer ''", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "Address")]
     [InlineData("Connect-LtNetwork secret -Nonsense 1", "InvalidOption,LightTunnel.ConnectLtNetworkCommand", "-Nonsense")]
+    [InlineData("Start-LtServer 10.0.0.1/24 stray", "InvalidOption,LightTunnel.StartLtServerCommand", "a value too many, which is not shown")]
+    [InlineData("Get-LtPeer bob carl", "InvalidOption,LightTunnel.GetLtPeerCommand", "a value too many: 'carl'")]
+    [InlineData("Get-LtPeer bob -Nmae carl", "InvalidOption,LightTunnel.GetLtPeerCommand", "There is no parameter -Nmae.")]
+    [InlineData("'bob' | Get-LtPeer -Nmae carl", "InvalidOption,LightTunnel.GetLtPeerCommand", "There is no parameter -Nmae.")]
     [InlineData("Get-LtLog -Level Loud", "CannotConvertArgumentNoMessage,LightTunnel.GetLtLogCommand", "Debug, Information, Warning, Error")]
     [InlineData("Get-LtLog -Tail -1", "ParameterArgumentValidationError,LightTunnel.GetLtLogCommand", "Tail")]
     [InlineData("Get-LtRoute -Type Indirect", "CannotConvertArgumentNoMessage,LightTunnel.GetLtRouteCommand", "Direct, Relay, Server")]
