@@ -18,17 +18,8 @@ namespace LightTunnel;
 /// <para>Goes through the members that are offline, and asks for each.</para>
 /// </example>
 [Cmdlet(VerbsCommon.Remove, "LtPeer", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
-public sealed class RemoveLtPeerCommand : LtCommand
+public sealed class RemoveLtPeerCommand : MemberCommand
 {
-    /// <summary>Name or tunnel address of the member; wildcards are allowed.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
-    [Alias("Peer", "Address")]
-    [ValidateNotNullOrEmpty]
-    [SupportsWildcards]
-    [ObjectText("Address", "Peer", "Name")]
-    [ArgumentCompleter(typeof(PeerCompleter))]
-    public string[] Name { get; set; } = [];
-
     /// <summary>Name of the server on this machine whose member it is; wildcards are allowed. All when left out.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true)]
     [Alias("Server")]
@@ -40,13 +31,7 @@ public sealed class RemoveLtPeerCommand : LtCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        (string[] names, string[]? networks) = (Name, Network);
-        IReadOnlyList<FoundPeer> found = [];
-        Run(
-            async (output, cancellationToken) =>
-                found = await PeerFinder.FindAsync(output, TunnelRole.Server, networks, names, cancellationToken).ConfigureAwait(false),
-            names);
-        foreach (FoundPeer peer in found)
+        foreach (FoundPeer peer in Find(TunnelRole.Server, Network))
         {
             if (!ShouldProcess($"{peer.Status.Name} ({string.Join(", ", peer.Status.Addresses)})", "Remove from the network"))
                 continue;

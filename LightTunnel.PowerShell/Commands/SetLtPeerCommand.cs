@@ -28,17 +28,8 @@ namespace LightTunnel;
 /// </example>
 [Cmdlet(VerbsCommon.Set, "LtPeer", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Low)]
 [OutputType(typeof(LtPeer))]
-public sealed class SetLtPeerCommand : LtCommand
+public sealed class SetLtPeerCommand : MemberCommand
 {
-    /// <summary>Name or tunnel address of the member; wildcards are allowed.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
-    [Alias("Peer", "Address")]
-    [ValidateNotNullOrEmpty]
-    [SupportsWildcards]
-    [ObjectText("Address", "Peer", "Name")]
-    [ArgumentCompleter(typeof(PeerCompleter))]
-    public string[] Name { get; set; } = [];
-
     /// <summary>
     /// Auto takes the best path there is, DirectOnly never goes through another node, RelayOnly never goes direct. Default lets the policy of the network hold.
     /// </summary>
@@ -61,19 +52,11 @@ public sealed class SetLtPeerCommand : LtCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        (string[] names, string[]? networks, bool passThru) = (Name, Network, PassThru);
+        bool passThru = PassThru;
         PathPolicy? policy = LtPeer.ToEngine(PathPolicy);
         // The server is always reached directly. Who names it is told so; patterns and pipelines mean the others.
-        bool isServerMeant = !MyInvocation.ExpectingInput && !names.All(WildcardPattern.ContainsWildcardCharacters);
-        IReadOnlyList<FoundPeer> found = [];
-        Run(
-            async (output, cancellationToken) => found =
-            [
-                .. (await PeerFinder.FindAsync(output, TunnelRole.Client, networks, names, cancellationToken).ConfigureAwait(false))
-                    .Where(peer => !peer.Status.IsServer || isServerMeant),
-            ],
-            names);
-        foreach (FoundPeer peer in found)
+        bool isServerMeant = !MyInvocation.ExpectingInput && !Name.All(WildcardPattern.ContainsWildcardCharacters);
+        foreach (FoundPeer peer in Find(TunnelRole.Client, Network).Where(peer => !peer.Status.IsServer || isServerMeant))
         {
             if (!ShouldProcess(peer.Status.Name, $"Set path policy {PathPolicy}"))
                 continue;
