@@ -19,7 +19,7 @@ internal sealed record TunnelEnvironment(
     /// <summary>This machine.</summary>
     public static TunnelEnvironment System { get; } = new(
         TimeProvider.System, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
-        log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.IsTunnel), TimeProvider.System, log));
+        log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.FindTunnels), TimeProvider.System, log));
 }
 
 /// <summary>

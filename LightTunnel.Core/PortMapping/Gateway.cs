@@ -18,8 +18,8 @@ internal interface IGatewayFinder
 }
 
 /// <summary>Finds the next hop of the system's default route.</summary>
-/// <param name="isTunnel">True for interfaces that lead into a tunnel: a router behind one is asked only where there is no other.</param>
-internal sealed class SystemGatewayFinder(Func<NetworkInterface, bool> isTunnel) : IGatewayFinder
+/// <param name="findTunnels">Tells which interfaces lead into a tunnel now: a router behind one is asked only where there is no other.</param>
+internal sealed class SystemGatewayFinder(Func<Predicate<NetworkInterface>> findTunnels) : IGatewayFinder
 {
     // Nothing is sent there: the address that is set aside for "the nearest PCP server" (RFC 7723) asks for the default route like any other.
     private static readonly IPEndPoint Somewhere = new(new IPAddress([192, 0, 0, 9]), 5351);
@@ -30,6 +30,7 @@ internal sealed class SystemGatewayFinder(Func<NetworkInterface, bool> isTunnel)
         try
         {
             IPAddress? preferred = AddressTowardsInternet();
+            Predicate<NetworkInterface> isTunnel = findTunnels();
             return NetworkInterface.GetAllNetworkInterfaces()
                 .Where(each => each.OperationalStatus != OperationalStatus.Down && each.NetworkInterfaceType != NetworkInterfaceType.Loopback)
                 .Select(each => (Gateway: GatewayOf(each.GetIPProperties(), preferred), IsTunnel: isTunnel(each)))

@@ -58,10 +58,15 @@ internal static class InterfaceKinds
         return links.ToDictionary(link => link.Index, link => (link.Name, kinds[link.Index]));
     }
 
-    /// <summary>True for an interface that leads into a tunnel.</summary>
+    /// <summary>Looks at all interfaces once, and tells of each whether it leads into a tunnel.</summary>
     /// <exception cref="IOException">The system does not tell.</exception>
-    public static bool IsTunnel(NetworkInterface one) =>
-        (OperatingSystem.IsLinux() ? ReadLinux().Values.FirstOrDefault(link => link.Name == one.Name).Kind : OfWindows(one)) == InterfaceKind.Tunnel;
+    public static Predicate<NetworkInterface> FindTunnels()
+    {
+        if (!OperatingSystem.IsLinux())
+            return one => OfWindows(one) == InterfaceKind.Tunnel;
+        var tunnels = ReadLinux().Values.Where(link => link.Kind == InterfaceKind.Tunnel).Select(link => link.Name).ToHashSet(StringComparer.Ordinal);
+        return one => tunnels.Contains(one.Name);
+    }
 
     /// <summary>The kind of an interface on Windows.</summary>
     public static InterfaceKind OfWindows(NetworkInterface one) => OfWindows(one.NetworkInterfaceType, one.Description);

@@ -199,10 +199,18 @@ public sealed class SystemPortMapperTests : IDisposable
     [Fact]
     public void Find_OnThisMachine_IsConsistent()
     {
-        Gateway? gateway = new SystemGatewayFinder(_ => false).Find();
+        Gateway? gateway = new SystemGatewayFinder(() => _ => false).Find();
         if (gateway is not null)
             Assert.NotEqual(gateway.Address, gateway.LocalAddress);
-        Assert.Equal(gateway, new SystemGatewayFinder(_ => true).Find()); // A machine whose only uplink is a tunnel.
+        Assert.Equal(gateway, new SystemGatewayFinder(() => _ => true).Find()); // A machine whose only uplink is a tunnel.
+
+        int looks = 0;
+        new SystemGatewayFinder(() =>
+        {
+            looks++;
+            return _ => false;
+        }).Find();
+        Assert.Equal(1, looks);
     }
 
     private SystemPortMapper Start(GatewayPorts ports, TimeProvider? time = null)

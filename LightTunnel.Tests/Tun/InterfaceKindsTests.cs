@@ -91,11 +91,13 @@ public sealed class InterfaceKindsTests
             NetworkNamespace.Ip("-n", name, "tuntap", "add", "dev", "machine0", "mode", "tap", "vnet_hdr");
             NetworkNamespace.Ip("-n", name, "tuntap", "add", "dev", "zt0", "mode", "tap");
 
-            (Dictionary<string, InterfaceKind> kinds, string?[] towards) = NetworkNamespace.Run(name, () =>
+            (Dictionary<string, InterfaceKind> kinds, string?[] towards, string[] tunnels) = NetworkNamespace.Run(name, () =>
             {
                 IReadOnlyDictionary<int, (string Name, InterfaceKind Kind)> links = InterfaceKinds.ReadLinux();
                 string?[] ways = [.. Destinations.Select(text => links.GetValueOrDefault(InterfaceKinds.Towards(TunnelAddress.FromIPAddress(IPAddress.Parse(text)))).Name)];
-                return (links.Values.ToDictionary(link => link.Name, link => link.Kind), ways);
+                Predicate<NetworkInterface> isTunnel = InterfaceKinds.FindTunnels();
+                string[] found = [.. NetworkInterface.GetAllNetworkInterfaces().Where(each => isTunnel(each)).Select(each => each.Name)];
+                return (links.Values.ToDictionary(link => link.Name, link => link.Kind), ways, found);
             });
 
             Assert.Equal(InterfaceKind.Inner, kinds["wg0"]);
@@ -104,6 +106,7 @@ public sealed class InterfaceKindsTests
             Assert.Equal(InterfaceKind.Tunnel, kinds["zt0"]);
             Assert.Equal(InterfaceKind.Inner, kinds["machine0"]);
             Assert.Equal(["wg0", "corp0", null], towards);
+            Assert.Equal(["corp0", "zt0"], tunnels.Order());
         }
         finally
         {
