@@ -180,7 +180,7 @@ internal static partial class AtomicFile
             throw new LightTunnelException(
                 LightTunnelError.FileAccess,
                 $"The folder {folder.FullName} belongs to another user ({owner.Value}), who could put something of theirs in place of the state.",
-                "Choose a folder that belongs to this user or to Administrators.") { Target = folder.FullName };
+                "Choose a folder that belongs to this user or to Administrators.") { Target = folder.FullName, IsSuspicious = true };
         }
     }
 

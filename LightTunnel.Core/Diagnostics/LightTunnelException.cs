@@ -122,4 +122,7 @@ public sealed class LightTunnelException : Exception
 
     /// <summary>The offending value, or null.</summary>
     public object? Target { get; init; }
+
+    /// <summary>True when another user of this machine may have wanted it so: the security log tells of it.</summary>
+    internal bool IsSuspicious { get; init; }
 }

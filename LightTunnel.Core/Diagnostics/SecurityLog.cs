@@ -25,6 +25,9 @@ public enum SecurityEvent
 
     /// <summary>A member was removed by an admin.</summary>
     Removed,
+
+    /// <summary>A folder was refused, as other users could put something into it.</summary>
+    FolderRefused,
 }
 
 /// <summary>

@@ -59,5 +59,5 @@ internal static class TrustedFolder
     private static Queue<string> Split(string path) => new(path.Split('/', StringSplitOptions.RemoveEmptyEntries));
 
     private static LightTunnelException Distrusted(string what, string path, string why, string remedy) =>
-        new(LightTunnelError.FileAccess, $"The {what} {path} is not safe: {why}, and could put something of theirs in its place.", remedy) { Target = path };
+        new(LightTunnelError.FileAccess, $"The {what} {path} is not safe: {why}, and could put something of theirs in its place.", remedy) { Target = path, IsSuspicious = true };
 }

@@ -7,7 +7,8 @@ namespace LightTunnel.Engine;
 /// those that ask for it. Owned by the control loop.
 /// </summary>
 /// <param name="eagerUpTo">Most members of a network in which everybody is told of everybody.</param>
-internal sealed class DirectoryTeller(int eagerUpTo)
+/// <param name="time">The clock.</param>
+internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
 {
     /// <summary>Members that are looked at for one <see cref="ListMessage"/>, and parts of the answer.</summary>
     private const int MostListed = 4096;
@@ -19,6 +20,7 @@ internal sealed class DirectoryTeller(int eagerUpTo)
     private readonly MemberDirectory _directory = new();
     private readonly Dictionary<uint, Peer> _told = [];
     private readonly HashSet<Peer> _behind = [];
+    private readonly ListingQueue _listings = new(time);
     private DirectoryWatches? _watches;
     private uint _lastMemberId;
 
@@ -128,18 +130,23 @@ internal sealed class DirectoryTeller(int eagerUpTo)
         }
     }
 
-    /// <summary>A client looks for members by name: it is answered when it has taken what it was sent.</summary>
+    /// <summary>
+    /// A client looks for members by name: it is answered when it has taken what it was sent, and when its turn has come. Another question takes the place of
+    /// one that was not answered yet: a client asks one after the other.
+    /// </summary>
     public void List(Peer peer, ListMessage message)
     {
-        if (!_told.ContainsKey(peer.MemberId) || !peer.Session!.MayAskForMembers())
+        if (!_told.ContainsKey(peer.MemberId))
             return;
-        peer.Session.List = message;
+        peer.Session!.List = message;
         _behind.Add(peer);
     }
 
     /// <summary>Sends the next page to each client that does not know everything yet and has taken what it was sent; who has not comes again when it has.</summary>
+    /// <param name="now">The present.</param>
     /// <param name="sent">Called for each client that was sent something.</param>
-    public void Tell(Action<Peer> sent)
+    /// <returns>When to call again.</returns>
+    public long Tell(long now, Action<Peer> sent)
     {
         foreach (Peer peer in _behind)
         {
@@ -152,17 +159,26 @@ internal sealed class DirectoryTeller(int eagerUpTo)
             {
                 session.SendEncoded(page);
             }
-            else if (session.List is { } list)
+            else if (session.List is not null)
             {
-                session.List = null;
-                Answer(session, list);
+                _listings.Add(peer);
             }
 
             sent(peer);
         }
 
         _behind.Clear();
+        while (_listings.TryNext(CanBeAnswered, out Peer asking))
+        {
+            Answer(asking.Session!, asking.Session!.List!);
+            asking.Session!.List = null;
+            sent(asking);
+        }
+
+        return _listings.Deadline(now);
     }
+
+    private static bool CanBeAnswered(Peer peer) => peer is { Online: true, Session: { List: not null, IsIdle: true } };
 
     private bool HasNews(ControlSession session) =>
         session.List is not null || (session.DirectoryWatch?.HasNews ?? (session.DirectoryCursor is { } cursor && _directory.HasNews(cursor)));

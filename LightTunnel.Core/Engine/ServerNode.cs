@@ -74,7 +74,7 @@ internal sealed partial class ServerNode : Node
         IReadOnlyList<LocalAddressInfo> own = addresses.Read();
         TakeOwnAddresses(own);
         _addressWatch = addresses.Watch(() => Post(() => TakeOwnAddresses(addresses.Read())));
-        _directory = new DirectoryTeller(options.EagerUpTo);
+        _directory = new DirectoryTeller(options.EagerUpTo, services.Time);
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
         _hurry = peer => Schedule(peer, Timestamp);
         LongestPacket = _mtu;
@@ -306,9 +306,9 @@ internal sealed partial class ServerNode : Node
                 AdmitHeld(0);
         }
 
-        _directory.Tell(_hurry);
+        long nextListing = _directory.Tell(now, _hurry);
         _refusedHandshakes.Look(now);
-        long nextCheck = Math.Min(_nextLeaseCheck, _nextUnusedCheck);
+        long nextCheck = Math.Min(Math.Min(_nextLeaseCheck, _nextUnusedCheck), nextListing);
         return _leasesChanged && _save is not null ? Math.Min(nextCheck, _nextSave) : nextCheck;
     }
 

@@ -107,7 +107,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     private LocalTunnel StartServer(ServerOptions options)
     {
         using var undo = new Undo();
-        StateStore store = undo.Add(StateStore.Open(options.StatePath));
+        StateStore store = undo.Add(OpenState(options));
         NodeState state = OpenServerState(store, options);
         PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
         PresharedKey networkKey = undo.Add(new PresharedKey(state.NetworkKey));
@@ -131,7 +131,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     private (LocalTunnel Handle, Tunnel Tunnel, ClientNode Node) StartClient(ClientOptions options)
     {
         using var undo = new Undo();
-        StateStore store = undo.Add(StateStore.Open(options.StatePath));
+        StateStore store = undo.Add(OpenState(options));
         NodeState? loaded = store.Load(TunnelRole.Client);
         NodeState state = loaded ?? new NodeState { Role = TunnelRole.Client, PrivateKey = GenerateIdentity() };
         if (loaded is null)
@@ -180,6 +180,29 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     private static string SecurityPathOf(TunnelOptions options) =>
         options.LogPath is { } log ? Path.ChangeExtension(log, ".security.log") : Path.Combine(options.StatePath, "security.log");
 
+    /// <summary>The state. A folder that is refused is told in the security log as well, if that is not in the folder itself.</summary>
+    private StateStore OpenState(TunnelOptions options)
+    {
+        try
+        {
+            return StateStore.Open(options.StatePath);
+        }
+        catch (LightTunnelException refusal) when (refusal.IsSuspicious && options.LogPath is not null)
+        {
+            try
+            {
+                using var security = new SecurityLog(options.Name, environment.Time, SecurityPathOf(options));
+                security.Write(SecurityEvent.FolderRefused, options.StatePath, refusal.Message);
+            }
+            catch (LightTunnelException)
+            {
+                // The log's folder is refused as well; one of the two is enough of an error.
+            }
+
+            throw;
+        }
+    }
+
     private NodeServices OpenServices(TunnelOptions options, StateStore store, Undo undo)
     {
         TunnelLog log = undo.Add(new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath, securityPath: SecurityPathOf(options)));
@@ -212,7 +235,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         try
         {
             if (TunnelCatalog.Register(handle) is { } hidden)
-                services.Log.Warning("Other sessions of this machine do not see this tunnel: {Reason}", hidden.Message);
+                TellHidden(services.Log, hidden);
         }
         catch (LightTunnelException)
         {
@@ -222,5 +245,13 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
         tunnel.Stopped.ContinueWith(_ => TunnelCatalog.Unregister(handle), TaskScheduler.Default);
         return (handle, tunnel);
+    }
+
+    private static void TellHidden(TunnelLog log, LightTunnelException reason)
+    {
+        if (reason.IsSuspicious)
+            log.Security(SecurityEvent.FolderRefused, $"{reason.Target}", $"Other sessions of this machine do not see this tunnel: {reason.Message}");
+        else
+            log.Warning("Other sessions of this machine do not see this tunnel: {Reason}", reason.Message);
     }
 }

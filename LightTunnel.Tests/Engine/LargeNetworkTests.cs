@@ -4,6 +4,7 @@ using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Simulation;
 using LightTunnel.Transport;
+using LightTunnel.WireGuard;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
@@ -177,6 +178,49 @@ public sealed class LargeNetworkTests : IDisposable
         Assert.Equal(["alice"], List(alice, "10.0.0.2").Select(entry => entry.Name));
         Assert.Empty(List(alice, "db*"));
         Assert.Equal(["hub"], alice.Node.Peers.Select(peer => peer.Name));
+    }
+
+    [Fact]
+    public void List_MoreOftenThanIsAnsweredAtOnce_IsAnsweredLater()
+    {
+        SimulatedNode alice = Join("alice");
+        var answers = new List<Task<IReadOnlyList<DirectoryEntry>>>();
+        while (answers.Count < 300)
+        {
+            // The client itself lets sixteen wait.
+            while (answers.Count(answer => !answer.IsCompleted) < 16)
+                answers.Add(alice.Client.ListAsync("alice"));
+            alice.MarkReady();
+            _network.Run(TimeSpan.FromMilliseconds(10));
+        }
+
+        Assert.True(_network.RunUntil(() => answers.TrueForAll(answer => answer.IsCompleted), TimeSpan.FromSeconds(30)));
+        Assert.All(answers, answer => Assert.Equal("alice", Assert.Single(answer.Result).Name));
+    }
+
+    [Fact]
+    public void Listings_ManyAsk_EachIsAnsweredInItsTurn()
+    {
+        var time = new VirtualTime();
+        var queue = new ListingQueue(time);
+        Peer[] peers = [.. Enumerable.Range(0, 100).Select(_ => new Peer(PrivateKey.Generate().PublicKey, time))];
+        foreach (Peer peer in peers.Concat(peers))
+            queue.Add(peer);
+        Peer gone = peers[10];
+
+        var answered = new List<Peer>();
+        while (queue.Deadline(time.GetTimestamp()) is var next and not long.MaxValue)
+        {
+            int before = answered.Count;
+            while (queue.TryNext(peer => peer != gone, out Peer peer))
+                answered.Add(peer);
+            Assert.InRange(answered.Count - before, 0, before == 0 ? 64 : 1);
+            if (before == 0)
+                queue.Add(peers[0]);
+            time.AdvanceTo(next);
+        }
+
+        Assert.Equal([.. peers.Where(peer => peer != gone), peers[0]], answered);
     }
 
     private IReadOnlyList<DirectoryEntry> List(SimulatedNode node, string pattern)

@@ -64,6 +64,27 @@ public sealed class LocalEngineTests : IDisposable
     }
 
     [Fact]
+    public async Task StateFolderThatOthersMayWrite_IsToldInTheSecurityLog_WhereItIsNotTheLogsOwn()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "On Windows folders have access lists.");
+        string state = Path.Combine(_folder, "planted");
+        Directory.CreateDirectory(state);
+        File.WriteAllText(Path.Combine(state, "something"), "of somebody's");
+        File.SetUnixFileMode(state, File.GetUnixFileMode(state) | UnixFileMode.OtherWrite);
+        var settings = new ServerSettings { Name = "planted", Address = ["10.77.0.1/24"], ListenPort = 0, StatePath = state, NetworkKey = new Secret(_networkKey) };
+
+        foreach (string? log in (string?[])[null, Path.Combine(state, "hub.log"), Path.Combine(_folder, "logs", "hub.log")])
+        {
+            LightTunnelException refusal = await Assert.ThrowsAsync<LightTunnelException>(() => _engine.StartServerAsync(settings with { LogPath = log }, Cancellation));
+            Assert.Equal(LightTunnelError.FileAccess, refusal.Error);
+        }
+
+        Assert.Equal([Path.Combine(state, "something")], Directory.EnumerateFileSystemEntries(state));
+        string told = Assert.Single(Directory.EnumerateFiles(Path.Combine(_folder, "logs")));
+        Assert.Contains($"FolderRefused: The state folder {state} is not safe", File.ReadAllText(told), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task ConnectAsync_WithoutAnAnswer_LeavesNothingBehind()
     {
         using var cancellation = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
