@@ -12,8 +12,7 @@ namespace LightTunnel.Management;
 public static class TunnelCatalog
 {
     private static readonly Lock Gate = new();
-    private static ITunnelHandle[] _local = [];
-    private static ControlSocketServer? _controlSocket;
+    private static readonly RunningTunnels Running = new(ControlTransport.ForThisMachine);
     private static EndSignals? _signals;
 
     /// <summary>Time that tunnels get to say goodbye when the process ends; whatever is left then goes with the process anyway.</summary>
@@ -22,7 +21,7 @@ public static class TunnelCatalog
     static TunnelCatalog() => AppDomain.CurrentDomain.ProcessExit += (_, _) => StopAll();
 
     /// <summary>Tunnels that run in this process, in the order of their start. A snapshot.</summary>
-    public static IReadOnlyList<ITunnelHandle> Local => Volatile.Read(ref _local);
+    public static IReadOnlyList<ITunnelHandle> Local => Running.All;
 
     /// <summary>What starts tunnels and reads configuration files. Replaced by tests.</summary>
     internal static ITunnelEngine Engine { get; set; } = new LocalEngine(TunnelEnvironment.System);
@@ -96,30 +95,11 @@ public static class TunnelCatalog
     {
         lock (Gate)
         {
-            if (_local.Any(other => string.Equals(other.Name, tunnel.Name, StringComparison.OrdinalIgnoreCase)))
-            {
-                throw new LightTunnelException(
-                    LightTunnelError.NameInUse,
-                    $"A tunnel named '{tunnel.Name}' runs in this process already.",
-                    "Stop it first, or give the new one another -Name.")
-                { Target = tunnel.Name };
-            }
-
-            Volatile.Write(ref _local, [.. _local, tunnel]);
             if (_signals is null)
                 Volatile.Write(ref _signals, EndSignals.Watch(StopAll));
-            if (_controlSocket is not null)
-                return null;
-            try
-            {
-                _controlSocket = ControlSocketServer.Start(ControlTransport.ForThisMachine(), () => Local);
-                return null;
-            }
-            catch (LightTunnelException exception)
-            {
-                return exception;
-            }
         }
+
+        return Running.Add(tunnel);
     }
 
     /// <summary>
@@ -138,19 +118,7 @@ public static class TunnelCatalog
     }
 
     /// <summary>Takes a stopped tunnel from the catalog; with the last one the control socket goes too.</summary>
-    internal static void Unregister(ITunnelHandle tunnel)
-    {
-        lock (Gate)
-        {
-            Volatile.Write(ref _local, [.. _local.Where(other => !ReferenceEquals(other, tunnel))]);
-            if (_local.Length > 0 || _controlSocket is null)
-                return;
-
-            // Inside the gate: the next tunnel's socket has the same name, and would be deleted.
-            _controlSocket.Dispose();
-            _controlSocket = null;
-        }
-    }
+    internal static void Unregister(ITunnelHandle tunnel) => Running.Remove(tunnel);
 }
 
 /// <summary>What a search for tunnels found.</summary>
