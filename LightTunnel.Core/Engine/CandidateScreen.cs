@@ -85,10 +85,9 @@ internal sealed class CandidateScreen(TimeProvider time, Random salt, IReadOnlyL
 
     private bool IsAffordable(in UdpEndpoint endpoint, HashSet<UInt128> unseen, long now)
     {
+        // Each port and each address behind a prefix is a naming of its own: each is sent probes.
         UInt128 subscriber = endpoint.Subscriber;
-        if (unseen.Contains(subscriber))
-            return true;
-        if (unseen.Count == MostUnseen || !_named.TryTake(subscriber, now))
+        if ((unseen.Count == MostUnseen && !unseen.Contains(subscriber)) || !_named.TryTake(subscriber, now))
             return false;
         unseen.Add(subscriber);
         return true;

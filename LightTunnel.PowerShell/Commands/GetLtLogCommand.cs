@@ -7,7 +7,7 @@ namespace LightTunnel;
 /// <summary>Shows what tunnels of this machine have logged.</summary>
 /// <remarks>
 /// <para>Each tunnel keeps its latest entries in memory, whether or not it also logs to a file (-LogPath of Start-LtServer and Connect-LtNetwork). Entries of several tunnels are shown in the order of their time.</para>
-/// <para>What matters for security - refusals, changed keys, floods, refused prefixes - is kept in a log of its own as well, so little of each kind that no flood erases the rest: -Security shows it. It is also written to a file, security.log beside the log file (name.security.log), or in the state folder when there is none.</para>
+/// <para>What matters for security - refusals, changed keys, floods, refused prefixes and folders - is kept in a log of its own as well, so little of each kind that no flood erases the rest: -Security shows it. It is also written to a file, security.log beside the log file (name.security.log), or in the state folder when there is none.</para>
 /// <para>With -Follow the command goes on showing new entries until Ctrl+C, or until the tunnels have stopped.</para>
 /// </remarks>
 /// <example>

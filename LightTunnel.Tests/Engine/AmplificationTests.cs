@@ -11,8 +11,6 @@ namespace LightTunnel.Tests.Engine;
 /// <summary>Members cannot be made to send much to somebody who has nothing to do with the network, and whose address another member names.</summary>
 public sealed class AmplificationTests : IDisposable
 {
-    private const int Identities = 5;
-
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
     private static readonly IPAddress Victim = IPAddress.Parse("192.0.2.66");
     private static readonly UdpEndpoint AtVictim = new(Victim, 443);
@@ -22,16 +20,23 @@ public sealed class AmplificationTests : IDisposable
 
     public void Dispose() => _network.Dispose();
 
-    [Fact]
-    public void MemberThatNamesAVictim_UnderManyIdentities_WithEveryKindOfCandidate_HasLittleSentThere()
+    /// <summary>
+    /// One member's 29 kB once made two others send 3.17 MB. However little is sent to the server, and by whomever: what comes to an address that is only named is at
+    /// most 256 namings and 4 a second, some seven probes of 100 bytes for each, and from one member 128 probes and 16 a second.
+    /// </summary>
+    [Theory]
+    [InlineData(5, 2, 0, 77_000)]
+    [InlineData(1, 2, 0, 77_000)]
+    [InlineData(1, 12, 9, 250_000)]
+    public void MemberThatNamesAVictim_UnderManyIdentities_WithEveryKindOfCandidate_HasLittleSentThere(int identities, int members, int ports, int most)
     {
         SimulatedNode server = _network.StartServer();
-        _network.AddClient("alice");
-        _network.AddClient("bob");
-        SimulatedNode[] mallories = [.. Enumerable.Range(0, Identities).Select(number => _network.AddClient($"mallory-{number}"))];
+        for (int number = 0; number < members; number++)
+            _network.AddClient($"member-{number}");
+        SimulatedNode[] mallories = [.. Enumerable.Range(0, identities).Select(number => _network.AddClient($"mallory-{number}"))];
         Assert.True(_network.RunUntil(() => _network.Nodes.All(node => node.IsUp), Soon));
         _network.Run(Soon);
-        uint[] others = [server.Peer("alice").MemberId, server.Peer("bob").MemberId];
+        uint[] others = [.. Enumerable.Range(0, members).Select(number => server.Peer($"member-{number}").MemberId)];
 
         long sent = 0, received = 0;
         _network.Filter = (in UdpEndpoint _, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
@@ -44,11 +49,11 @@ public sealed class AmplificationTests : IDisposable
             _network.Kill(mallory);
         var sessions = mallories.Select((mallory, number) => new HandMadeSession(server, mallory.Name, (uint)number + 1)).ToArray();
         foreach (HandMadeSession session in sessions)
-            sent += session.Send(new RegisterMessage { Name = session.Name }) + session.Send(new ReachabilityMessage { Reachability = Hostile(session.Endpoint, 0) });
+            sent += session.Send(new RegisterMessage { Name = session.Name }) + session.Send(new ReachabilityMessage { Reachability = Hostile(session.Endpoint, 0, ports) });
         for (int round = 0; round < 100; round++)
         {
             foreach (HandMadeSession session in sessions)
-                sent += session.Send(new IntroduceMessage { MemberId = others[round % 2], Reachability = Hostile(session.Endpoint, round), WithGuesses = true });
+                sent += session.Send(new IntroduceMessage { MemberId = others[round % members], Reachability = Hostile(session.Endpoint, round, ports), WithGuesses = true });
             server.MarkReady();
             _network.Run(TimeSpan.FromMilliseconds(100));
         }
@@ -56,7 +61,7 @@ public sealed class AmplificationTests : IDisposable
         _network.Run(TimeSpan.FromSeconds(60));
         TestContext.Current.SendDiagnosticMessage($"{sent:N0} bytes to the server, {received:N0} to the victim");
         Assert.InRange(sent, 10_000, 200_000);
-        Assert.InRange(received, 1, 3 * sent); // Somebody may be there, and is asked.
+        Assert.InRange(received, 1, most); // Somebody may be there, and is asked.
     }
 
     [Fact]
@@ -114,15 +119,16 @@ public sealed class AmplificationTests : IDisposable
     }
 
     /// <summary>Where the member is, which the server sees is true, and where it is not; behind a NAT whose ports others are to guess.</summary>
-    private static Reachability Hostile(UdpEndpoint own, int round)
+    private static Reachability Hostile(UdpEndpoint own, int round, int ports)
     {
         IEnumerable<Candidate> victim = Enum.GetValues<CandidateKind>().Select((kind, number) => new Candidate(kind, new UdpEndpoint(Victim, (ushort)(443 + number))));
-        (PortAssignment ports, int step) = round % 4 < 2 ? (PortAssignment.Random, 0) : (PortAssignment.Sequential, 1);
+        IEnumerable<Candidate> more = Enumerable.Range(0, ports).Select(number => new Candidate(CandidateKind.Host, new UdpEndpoint(Victim, (ushort)(5000 + number))));
+        (PortAssignment assignment, int step) = round % 4 < 2 ? (PortAssignment.Random, 0) : (PortAssignment.Sequential, 1);
         return new Reachability
         {
-            Candidates = [new Candidate(CandidateKind.Host, own), .. victim],
+            Candidates = [new Candidate(CandidateKind.Host, own), .. more, .. victim],
             Nat = new NatBehaviour(
-                EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, ports, step, NatPresence.Translated, Victim),
+                EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, assignment, step, NatPresence.Translated, Victim),
         };
     }
 
