@@ -33,7 +33,7 @@ public sealed class ModuleImportTests
     {
         string folder = Path.GetDirectoryName(LabPaths.ModuleManifest())!;
         Assert.All(
-            (string[])["README.md", "CHANGELOG.md", "LICENSE", "THIRD-PARTY-NOTICES.txt", "docs/services.md", "configs/server.yaml", "en-US/about_LightTunnel.help.txt"],
+            (string[])["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "THIRD-PARTY-NOTICES.txt", "docs/services.md", "configs/server.yaml", "en-US/about_LightTunnel.help.txt"],
             file => Assert.True(File.Exists(Path.Combine(folder, file)), file));
 
         string notices = File.ReadAllText(Path.Combine(folder, "THIRD-PARTY-NOTICES.txt"));
