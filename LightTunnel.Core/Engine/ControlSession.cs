@@ -22,7 +22,6 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
 
     private ControlChannel? _channel;
     private RateLimiter? _introductions;
-    private long _reachabilityTold;
     private RateLimiter? _news;
     private RateLimiter? _questions;
 
@@ -44,18 +43,8 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
     /// <summary>Server: the members that somebody at this one looks for, until they are told.</summary>
     public ListMessage? List { get; set; }
 
-    /// <summary>Server: how the member may be reached, null until it told.</summary>
-    public Reachability? Reachability { get; private set; }
-
-    /// <summary>Server: how long ago it told that.</summary>
-    public TimeSpan ReachabilityAge => time.GetElapsedTime(_reachabilityTold);
-
-    /// <summary>Server: takes what the member tells.</summary>
-    public void SetReachability(Reachability reachability)
-    {
-        Reachability = reachability;
-        _reachabilityTold = time.GetTimestamp();
-    }
+    /// <summary>Server: how the member may be reached.</summary>
+    public ToldReachability Reachability { get; } = new(time);
 
     /// <summary>Server: members that this one was introduced to.</summary>
     public HashSet<uint> IntroducedTo { get; } = [];

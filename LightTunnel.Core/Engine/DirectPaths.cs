@@ -181,7 +181,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(peer, candidates);
         Begin(traversal, now + Time.Ticks(introduction.Delay), now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
-        if (introduction.Guessing == Guessing.AfterPrediction && traversal.TryPredict(now) && MayGuess(peer, now))
+        if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(peer, now) && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(peer.MemberId, now);
         _host.Hurry(peer);
     }
@@ -287,7 +287,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         bool withGuesses = traversal.MayAskForGuesses(now, IsBusy(peer, now)) && MayGuess(peer, now);
         if (withGuesses)
             traversal.GuessesAskedAt = now;
-        if (withGuesses && traversal.TryPredict(now))
+        // Where both ports are predicted the server has both look at the same time.
+        if (withGuesses && !traversal.RemoteNat.IsPredictable && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(peer.MemberId, now);
         else
             _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = withGuesses });
@@ -402,6 +403,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         IReadOnlyList<int> before = traversal.Sockets.Numbers;
         if (!traversal.Introduce(startAt, now, allowGuesses))
             return;
+        if (traversal.IsGuessing)
+            Own.UsePrediction();
         _sockets.Close(traversal, before);
         _sockets.Open(traversal.Sockets, now);
     }
@@ -468,7 +471,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (_memberId == 0 || !ProbeKey.TryDerive(_identity, peer.Key, _options.NetworkKey, out ProbeKey? key))
             return null;
         peer.Channel = new ProbeChannel(key, _memberId, _services.RisingNow);
-        peer.Traversal = new PeerTraversal(Time, peer.Channel, leads: _memberId < peer.MemberId, _services.Jitter)
+        peer.Traversal = new PeerTraversal(Time, peer.Channel, leads: LeadsBefore(peer), _services.Jitter)
         {
             FindRelays = () => Relays.Find(peer, _host.ServerRoundTrip),
             IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly,
@@ -478,6 +481,9 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         peer.Traversal.SetLocal(Own.Candidates, Own.Nat, Time.GetTimestamp());
         return peer.Traversal;
     }
+
+    /// <summary>True on one of the two sides. Keys are known to both alike; member ids are others after the server has lost its state.</summary>
+    private bool LeadsBefore(Peer peer) => _identity.PublicKey.Bytes.SequenceCompareTo(peer.Key.Bytes) < 0;
 
     /// <summary>The tunnel never carries itself.</summary>
     private bool IsInTunnel(in UdpEndpoint endpoint)

@@ -12,9 +12,6 @@ internal sealed class Introducer(CandidateScreen screen)
     /// <summary>Networks of up to this many members online are introduced at once.</summary>
     public const int EagerUpTo = 32;
 
-    /// <summary>A predicted port that was told longer ago is worth nothing: others use the NAT too.</summary>
-    private static readonly TimeSpan PredictionLifetime = TimeSpan.FromSeconds(2);
-
     /// <summary>A member has told how it may be reached: those it was introduced to before are told, and in a small network everybody.</summary>
     /// <param name="member">The member.</param>
     /// <param name="reachability">What it told.</param>
@@ -22,9 +19,9 @@ internal sealed class Introducer(CandidateScreen screen)
     public void OnReachability(Peer member, Reachability reachability, IReadOnlyCollection<Peer> others)
     {
         ControlSession session = member.Session!;
-        if (reachability.Equals(session.Reachability))
+        if (reachability.Equals(session.Reachability.Latest))
             return;
-        session.SetReachability(reachability);
+        session.Reachability.Set(reachability);
         if (!session.MayTellOthers())
             return; // Each time makes everybody send probes to endpoints that this member names. Who asks for it still learns the news.
         foreach (Peer other in others)
@@ -40,24 +37,31 @@ internal sealed class Introducer(CandidateScreen screen)
         if (other == member || !member.Session!.MayAskForIntroduction())
             return false;
         if (request.Reachability is { } reachability)
-            member.Session.SetReachability(reachability);
+            member.Session.Reachability.Set(reachability);
         Introduce(member, other, request.WithGuesses);
         return true;
     }
 
     private void Introduce(Peer first, Peer second, bool withGuesses)
     {
-        if (first.Session is not { Reachability: { } ofFirst, Registered: true } || second.Session is not { Reachability: { } ofSecond, Registered: true })
+        if (first.Session is not { Reachability: { Latest: { } toldByFirst } ofFirst, Registered: true }
+            || second.Session is not { Reachability: { Latest: { } toldBySecond } ofSecond, Registered: true })
+        {
             return;
+        }
 
         // An introduction travels half a round trip: the nearer member waits for the difference, so that both begin together.
         TimeSpan lead = ((second.RoundTrip ?? TimeSpan.Zero) - (first.RoundTrip ?? TimeSpan.Zero)) / 2;
-        Guessing guessing = !withGuesses ? Guessing.No : CanBeGuessed(first.Session) && CanBeGuessed(second.Session) ? Guessing.Now : Guessing.AfterPrediction;
-        Tell(first, second, ofSecond, lead, guessing);
-        Tell(second, first, ofFirst, -lead, guessing);
+        // Who does not know its own NAT yet would guess in another way than the other counts with.
+        bool isEarly = ofFirst.IsLookingAtNat || ofSecond.IsLookingAtNat;
+        Guessing guessing = !withGuesses || isEarly ? Guessing.No : ofFirst.CanBeGuessed && ofSecond.CanBeGuessed ? Guessing.Now : Guessing.AfterPrediction;
+        Tell(first, second, toldBySecond, lead, guessing);
+        Tell(second, first, toldByFirst, -lead, guessing);
+        if (guessing != Guessing.Now)
+            return;
+        ofFirst.UsePrediction();
+        ofSecond.UsePrediction();
     }
-
-    private static bool CanBeGuessed(ControlSession session) => !session.Reachability!.Nat.IsPredictable || session.ReachabilityAge < PredictionLifetime;
 
     private void Tell(Peer member, Peer other, Reachability told, TimeSpan delay, Guessing guessing)
     {

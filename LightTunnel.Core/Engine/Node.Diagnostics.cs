@@ -62,5 +62,5 @@ internal abstract partial class Node
     public virtual bool MeasurePaths(Peer peer) => false;
 
     /// <summary>What is known of the way to the peer; control loop.</summary>
-    public virtual PeerDiagnosis Diagnose(Peer peer) => new(default(NatBehaviour).ClassicName, (peer.Session?.Reachability?.Nat ?? default).ClassicName, [], null);
+    public virtual PeerDiagnosis Diagnose(Peer peer) => new(default(NatBehaviour).ClassicName, (peer.Session?.Reachability.Latest?.Nat ?? default).ClassicName, [], null);
 }

@@ -35,8 +35,8 @@ internal sealed class OwnReachability : IDisposable
 
     private static readonly int[] BurstSockets = [.. Enumerable.Range(FirstBurstSocket, 4)];
 
-    /// <summary>A prediction as old as this is worth nothing: others use the NAT too.</summary>
-    private static readonly TimeSpan PredictionLifetime = TimeSpan.FromSeconds(2);
+    /// <summary>A prediction as old as this is made anew: others use the NAT too.</summary>
+    private static readonly TimeSpan PredictionLifetime = TimeSpan.FromMilliseconds(200);
 
     /// <summary>The answers that a prediction needs are waited for this long.</summary>
     private static readonly TimeSpan BurstTimeout = TimeSpan.FromMilliseconds(800);
@@ -248,6 +248,9 @@ internal sealed class OwnReachability : IDisposable
 
     /// <summary>True when the predicted port was found out a moment ago.</summary>
     public bool IsPredictionFresh(long now) => _predicted != long.MinValue && now - _predicted < Time.Ticks(PredictionLifetime);
+
+    /// <summary>Ports are guessed now: that takes the one that was predicted, and those after it.</summary>
+    public void UsePrediction() => _predicted = long.MinValue;
 
     /// <summary>Asks the server for an introduction as soon as the port that this node's NAT will hand out next is known.</summary>
     public void IntroduceWithPrediction(uint member, long now)

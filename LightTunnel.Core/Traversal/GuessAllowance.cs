@@ -8,6 +8,10 @@ namespace LightTunnel.Traversal;
 /// <param name="random">Varies the pauses, so that pairs that failed together do not try again together, when each would disturb the others.</param>
 internal sealed class GuessAllowance(TimeProvider time, Random random)
 {
+    /// <summary>Where both ports are predicted little is sent, and what others took meanwhile is another number each time: so many attempts come quickly.</summary>
+    private const int QuickAttempts = 4;
+    private static readonly TimeSpan QuickPause = TimeSpan.FromMilliseconds(200);
+
     /// <summary>After the first failure this long, then twice that, up to an hour, each up to a half more by chance.</summary>
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LongestPause = TimeSpan.FromHours(1);
@@ -24,6 +28,7 @@ internal sealed class GuessAllowance(TimeProvider time, Random random)
     private double _attempts = MostInARow;
     private long _countedAt = time.GetTimestamp();
     private TimeSpan _pause = FirstPause;
+    private int _quickAttempts = QuickAttempts;
     private long _next = long.MinValue;
     private long _nextBusy = long.MinValue;
 
@@ -36,14 +41,20 @@ internal sealed class GuessAllowance(TimeProvider time, Random random)
     public bool IsTolerated(long now) => Attempts(now) >= 1;
 
     /// <summary>A plan with guesses begins.</summary>
-    public void Spend(long now)
+    public void Spend(long now, PunchPlan plan)
     {
+        _attempts = Attempts(now) - 1;
+        _countedAt = now;
         double more = 1 + (random.NextDouble() / 2);
+        if (plan.IsMeeting && --_quickAttempts > 0)
+        {
+            _next = _nextBusy = now + time.Ticks(plan.Duration + (QuickPause * more));
+            return;
+        }
+
         _next = now + time.Ticks(PunchPlan.LongestDuration + (_pause * more));
         _nextBusy = now + time.Ticks(LongestPauseBusy * more);
         _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
-        _attempts = Attempts(now) - 1;
-        _countedAt = now;
     }
 
     /// <summary>Something changed: what failed before may succeed now.</summary>
@@ -51,6 +62,7 @@ internal sealed class GuessAllowance(TimeProvider time, Random random)
     {
         _pause = FirstPause;
         _next = long.MinValue;
+        _quickAttempts = QuickAttempts;
     }
 
     private double Attempts(long now) => Math.Min(MostInARow, _attempts + (time.GetElapsedTime(_countedAt, now) / Refill));

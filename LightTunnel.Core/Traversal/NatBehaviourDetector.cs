@@ -45,6 +45,9 @@ internal sealed class NatBehaviourDetector
     /// <summary>Ports further apart than this have no step between them; others that use the NAT may take some in between.</summary>
     private const int LargestStep = 64;
 
+    /// <summary>Unless all are apart by multiples of one step: a router that counts in the other order of bytes goes by 256.</summary>
+    private const int LargestRegularStep = 256;
+
     private static readonly int[] FilteringShots = [0, 30, 60, 300, 700, 1500, 3000];
     private static readonly int[] MappingShots = [0, 100, 300, 700];
     private static readonly TimeSpan GiveUp = TimeSpan.FromSeconds(5);
@@ -466,19 +469,13 @@ internal sealed class NatBehaviourDetector
     /// <summary>How ports follow each other that were handed out in this order; an order that is left out was lost.</summary>
     private static (PortAssignment Assignment, int Step) PortsOf((int Order, int Port)[] seen)
     {
-        int step = 0;
-        for (int i = 1; i < seen.Length; i++)
-        {
-            int difference = (seen[i].Port - seen[i - 1].Port) / (seen[i].Order - seen[i - 1].Order);
-            bool isRandom = difference == 0 || Math.Abs(difference) > LargestStep || (step != 0 && Math.Sign(difference) != Math.Sign(step));
-            if (isRandom)
-                return (PortAssignment.Random, 0);
-            // Others take ports in between: the smallest difference is the step.
-            if (step == 0 || Math.Abs(difference) < Math.Abs(step))
-                step = difference;
-        }
-
-        return (PortAssignment.Sequential, step);
+        int[] differences = [.. seen.Zip(seen.Skip(1), static (first, second) => (second.Port - first.Port) / (second.Order - first.Order))];
+        // Others take ports in between: the smallest difference is the step.
+        int step = differences.MinBy(Math.Abs);
+        bool isClose = Array.TrueForAll(differences, difference => Math.Abs(difference) <= LargestStep);
+        bool isRegular = differences.Length > 1 && step != 0 && Math.Abs(step) <= LargestRegularStep && Array.TrueForAll(differences, difference => difference % step == 0);
+        bool isOneWay = step != 0 && Array.TrueForAll(differences, difference => Math.Sign(difference) == Math.Sign(step));
+        return isOneWay && (isClose || isRegular) ? (PortAssignment.Sequential, step) : (PortAssignment.Random, 0);
     }
 
     /// <summary>In the order in which they are probed.</summary>

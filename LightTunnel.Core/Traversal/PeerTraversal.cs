@@ -16,7 +16,7 @@ internal sealed class PeerTraversal : IDisposable
     private static readonly TimeSpan SocketMemory = TimeSpan.FromSeconds(60);
 
     /// <summary>Predictions for one peer are no closer together: its own should be fresh when ours is.</summary>
-    private static readonly TimeSpan PredictionInterval = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan PredictionInterval = TimeSpan.FromSeconds(1.5);
 
     /// <summary>What takes longer may be a local network, but other paths may well be faster.</summary>
     private static readonly TimeSpan LongestLocal = TimeSpan.FromMilliseconds(5);
@@ -27,7 +27,6 @@ internal sealed class PeerTraversal : IDisposable
     private readonly TimeProvider _time;
     private readonly ProbeChannel _channel;
     private readonly Random _random;
-    private readonly bool _leads;
     private readonly PathTable _paths;
     private readonly OutstandingProbes _outstanding;
     private readonly ProbeTallies _tallies = new();
@@ -46,19 +45,22 @@ internal sealed class PeerTraversal : IDisposable
 
     /// <param name="time">The clock.</param>
     /// <param name="channel">The pair's probes; disposed of with this.</param>
-    /// <param name="leads">True on exactly one of the two sides: the one with the smaller member id or key.</param>
+    /// <param name="leads">True on exactly one of the two sides, by something that both know alike.</param>
     /// <param name="random">Transactions and guessed ports; seeded in simulations.</param>
     public PeerTraversal(TimeProvider time, ProbeChannel channel, bool leads, Random random)
     {
         _time = time;
         _channel = channel;
-        _leads = leads;
+        Leads = leads;
         _random = random;
         _paths = new PathTable(time);
         _outstanding = new OutstandingProbes(time, random);
         _guesses = new GuessAllowance(time, random);
         _retries = new RetryPace(time);
     }
+
+    /// <summary>True on exactly one of the two sides.</summary>
+    public bool Leads { get; }
 
     /// <summary>The paths that were proven once, or that the peer's probes came by.</summary>
     public IReadOnlyCollection<ProbedPath> Paths => _paths.All;
@@ -179,6 +181,8 @@ internal sealed class PeerTraversal : IDisposable
         }
 
         _lastPrediction = now;
+        // What is still guessed would use up the ports that are predicted now, and stands on an older prediction.
+        _run?.IsGuessingOver = true;
         return true;
     }
 
@@ -199,7 +203,7 @@ internal sealed class PeerTraversal : IDisposable
         // The peer may have lost the path that this node still takes for proven.
         Doubt();
         bool guess = allowGuesses && _guesses.IsTolerated(now) && !IsProven;
-        PunchPlan plan = PunchPlan.Create(_local, _remote, _leads, guess);
+        PunchPlan plan = PunchPlan.Create(_local, _remote, Leads, guess);
         // The plan that has begun guessing does so to its end; a second introduction is of use only if it can guess better.
         if (IsGuessing && !plan.UsesGuesses)
             return false;
@@ -207,8 +211,10 @@ internal sealed class PeerTraversal : IDisposable
             _tallies.Clear();
         _run = new PunchRun(_time, plan, Math.Max(startAt, now), (uint)_random.Next()) { IsGuessingOver = IsProven };
         Sockets.Begin(IsProven ? 0 : plan.LocalSockets, _run.StartAt + _time.Ticks(plan.Duration + Traversal.OutstandingProbes.Lifetime));
-        if (plan.UsesGuesses)
-            _guesses.Spend(now);
+        if (!plan.UsesGuesses)
+            return true;
+        _guesses.Spend(now, plan);
+        _lastPrediction = long.MinValue;
         return true;
     }
 
@@ -471,7 +477,8 @@ internal sealed class PeerTraversal : IDisposable
         if (!proven)
             _wantsIntroduction = true;
         _retries.OnRound(now);
-        TryCandidates(now, proven, inUse, output);
+        if (_run is null || now >= _run.StartAt + _time.Ticks(_run.Plan.Quiet))
+            TryCandidates(now, proven, inUse, output);
         if (busy && !proven)
             TryRelays(now, inUse, output);
         foreach (ProbedPath path in _paths.All)

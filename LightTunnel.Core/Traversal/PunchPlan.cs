@@ -29,7 +29,8 @@ internal readonly record struct PunchSpray(UdpEndpoint Address, TimeSpan Delay, 
 /// <param name="LocalSockets">How many sockets besides the node's own the shots use.</param>
 /// <param name="Spray">Probes to random ports, null for none.</param>
 /// <param name="UsesGuesses">True when shots or spray go to guessed ports: costly, not to be repeated often.</param>
-internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSockets, PunchSpray? Spray, bool UsesGuesses)
+/// <param name="Quiet">For so long after the start nothing else is sent to new endpoints of the peer, as each would use up a port that was predicted.</param>
+internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSockets, PunchSpray? Spray, bool UsesGuesses, TimeSpan Quiet = default)
 {
     /// <summary>Guesses per second, at most.</summary>
     public const int MaximumRate = 200;
@@ -43,13 +44,11 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     /// </summary>
     public const int BirthdaySockets = 256;
 
-    private const int PredictionSockets = 32;
-
     /// <summary>
-    /// Two sequential NATs: the port, counted from the predicted one, at which all sockets of one side aim. The other side's prediction
-    /// may be off by so many in sum with ours.
+    /// Two sequential NATs: probes of each side, each from a socket of its own. They meet when the ports that others took since the predictions, those of the
+    /// side that does not lead and twice those of the one that does, are fewer.
     /// </summary>
-    private const int PredictionAim = 10;
+    private const int MeetingSockets = 64;
 
     private const int LowestPort = 1024;
     private const int PortCount = 65536 - LowestPort;
@@ -66,10 +65,14 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     private static readonly TimeSpan SecondBirthdayRound = TimeSpan.FromSeconds(4);
 
     /// <summary>When our own next port was predicted, known endpoints come after it: each would use up a port.</summary>
-    private static readonly TimeSpan AfterPredictions = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan AfterPrediction = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan AfterMeeting = GuessInterval * MeetingSockets;
 
     /// <summary>No plan takes longer; both sides count with it, so that their pauses are the same.</summary>
     public static TimeSpan LongestDuration => (GuessInterval * MaximumGuesses) + SprayDelay;
+
+    /// <summary>True when both sides' ports are predicted: a few dozen probes, which may meet at once.</summary>
+    public bool IsMeeting => Quiet == AfterMeeting && UsesGuesses;
 
     /// <summary>When the last probe leaves.</summary>
     public TimeSpan Duration
@@ -92,7 +95,8 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
         var shots = new List<PunchShot>();
         bool isPredicted = local.Nat.IsPredictable && !remote.Nat.IsRandom && allowGuesses;
         bool bothPredictable = isPredicted && remote.Nat.IsPredictable;
-        AddKnown(shots, local, remote, publicLast: isPredicted);
+        TimeSpan quiet = bothPredictable ? AfterMeeting : isPredicted ? AfterPrediction : TimeSpan.Zero;
+        AddKnown(shots, local, remote, quiet);
 
         int sockets = 0;
         PunchSpray? spray = null;
@@ -111,7 +115,7 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
         }
 
         shots.Sort(static (first, second) => first.Delay.CompareTo(second.Delay));
-        return new PunchPlan(shots, sockets, spray, spray is not null || shots.Exists(shot => shot.IsGuess));
+        return new PunchPlan(shots, sockets, spray, spray is not null || shots.Exists(shot => shot.IsGuess), quiet);
     }
 
     /// <summary>True when nothing but luck would make the two meet: both sides' ports depend on the other's, and one's at least is random.</summary>
@@ -128,7 +132,7 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
         return (ushort)(LowestPort + (((seed >> 8) + ((ulong)step * (uint)index)) % PortCount));
     }
 
-    private static void AddKnown(List<PunchShot> shots, PunchSide local, PunchSide remote, bool publicLast)
+    private static void AddKnown(List<PunchShot> shots, PunchSide local, PunchSide remote, TimeSpan quiet)
     {
         bool hasIPv6 = local.Candidates.Count == 0 || local.Candidates.Any(candidate => !candidate.Endpoint.IsIPv4);
         bool isLoopback = local.Candidates.Any(candidate => IsLoopback(candidate.Endpoint));
@@ -142,9 +146,9 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
             if (pointless || candidate.Kind == CandidateKind.Predicted)
                 continue;
 
-            bool wait = publicLast && endpoint.IsIPv4 && !endpoint.IsLocal;
-            // A millisecond per rank: the local network is proven before the others have an answer.
-            TimeSpan start = TimeSpan.FromMilliseconds(IsNear(endpoint, local.Candidates) ? 0 : 1 + CandidateList.Rank(candidate)) + (wait ? AfterPredictions : TimeSpan.Zero);
+            bool isNear = IsNear(endpoint, local.Candidates);
+            // A millisecond per rank: the local network is proven before the others have an answer. A private address of elsewhere is the router's to translate as well.
+            TimeSpan start = TimeSpan.FromMilliseconds(isNear ? 0 : 1 + CandidateList.Rank(candidate)) + (isNear || !endpoint.IsIPv4 ? TimeSpan.Zero : quiet);
             foreach (int delay in Retransmits)
                 shots.Add(new PunchShot(endpoint, start + TimeSpan.FromMilliseconds(delay)));
         }
@@ -199,24 +203,20 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     }
 
     /// <summary>
-    /// Each probe to another port uses up one of our own. The leader aims many sockets at one port a little ahead; the other's i-th probe
-    /// goes to the i-th predicted port. When the other's counter gets to where the leader aims, its probe goes to one of
-    /// the leader's sockets, whichever way both predictions are off, as long as they are off by less than the lead in sum.
+    /// Each probe uses up a port of our own. The other's i-th goes to our i-th predicted port, the leader's j-th to the other's 2j-th. Where others have taken
+    /// g of the leader's ports and f of the other's meanwhile, the leader's j-th leaves by port j + g, at which the other's probe of that number aims, which leaves by port
+    /// j + g + f: that is 2j, where the leader aims, when j = g + f. As g and f never fall there is always such a j, also while others take more.
     /// </summary>
     private static int AddBothPredicted(List<PunchShot> shots, UdpEndpoint next, int step, bool leads)
     {
         foreach (int start in BothPredictedRounds)
         {
-            for (int i = 0; i < PredictionSockets; i++)
-            {
-                TimeSpan delay = TimeSpan.FromMilliseconds(start) + (GuessInterval * i);
-                shots.Add(leads
-                    ? new PunchShot(Offset(next, step * PredictionAim), delay, i + 1, IsGuess: true)
-                    : new PunchShot(Offset(next, step * i), delay, IsGuess: true));
-            }
+            // Each from a socket that was just opened, which has no mapping yet, and again from the same, which takes no port.
+            for (int i = 0; i < MeetingSockets; i++)
+                shots.Add(new PunchShot(Offset(next, step * (leads ? 2 * i : i)), TimeSpan.FromMilliseconds(start) + (GuessInterval * i), i + 1, IsGuess: true));
         }
 
-        return leads ? PredictionSockets : 0;
+        return MeetingSockets;
     }
 
     /// <summary>Our ports are random: open many, all for the peer's one, and let it guess. Twice, for what is lost on the way to our own NAT.</summary>

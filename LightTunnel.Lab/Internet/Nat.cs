@@ -31,6 +31,7 @@ internal sealed class Nat
     private readonly long[] _verdicts = new long[Enum.GetValues<NatVerdict>().Length];
     private UInt128 _outsideAddress;
     private int _nextPort;
+    private OtherFlows? _others;
 
     /// <param name="settings">How it behaves.</param>
     /// <param name="outsideAddress">Its address on the outside.</param>
@@ -41,6 +42,7 @@ internal sealed class Nat
         _random = new Random(seed);
         _outsideAddress = new UdpEndpoint(outsideAddress, 0).MappedAddress;
         _nextPort = _random.Next(FirstPort, FirstPort + PortCount);
+        _others = OtherFlows.Of(settings, ~seed);
     }
 
     /// <summary>How it behaves.</summary>
@@ -168,6 +170,7 @@ internal sealed class Nat
     {
         Reboot();
         _settings = Checked(settings);
+        _others = OtherFlows.Of(settings, _random.Next());
     }
 
     /// <summary>The provider gives it another address: mappings of the old one are of no use and forgotten.</summary>
@@ -191,6 +194,7 @@ internal sealed class Nat
         bool comesBack = destination.MappedAddress == _outsideAddress;
         if (comesBack && _settings.Hairpinning == Hairpinning.None)
             return NatVerdict.NoHairpinning;
+        RunOthers(now);
         Expire(now);
         if (OpenSession(now, protocol, source, destination) is not { } mapping)
             return NatVerdict.TableFull;
@@ -208,6 +212,15 @@ internal sealed class Nat
 
         source = outside;
         return NatVerdict.Translated;
+    }
+
+    /// <summary>Lets others in the local network begin the flows that they would have begun by now.</summary>
+    private void RunOthers(TimeSpan now)
+    {
+        if (_others is null)
+            return;
+        while (_others.TryTake(now, out TimeSpan at, out UdpEndpoint inside, out UdpEndpoint remote))
+            OpenSession(at, NatProtocol.Udp, inside, remote);
     }
 
     private NatVerdict TranslateInbound(TimeSpan now, NatProtocol protocol, in UdpEndpoint source, ref UdpEndpoint destination)

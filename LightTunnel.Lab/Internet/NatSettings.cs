@@ -101,6 +101,12 @@ internal sealed record NatSettings
     /// <summary>Whether inside hosts can have ports forwarded.</summary>
     public PortForwarding Forwarding { get; init; }
 
+    /// <summary>UDP flows that other machines inside begin per second, at random moments: each takes a port. 0 for none.</summary>
+    public double OtherFlows { get; init; }
+
+    /// <summary>Flows that they begin one after another within as many milliseconds, every ten seconds, as a page with many parts does. 0 for none.</summary>
+    public int OtherBurst { get; init; }
+
     /// <summary>True for a firewall that lets no UDP pass in either direction.</summary>
     public bool BlocksUdp { get; init; }
 

@@ -18,6 +18,18 @@ public sealed class NatTests
     private TimeSpan _now = TimeSpan.FromHours(1);
 
     [Theory]
+    [InlineData(5, 0, 40, 60)]
+    [InlineData(0, 30, 29, 31)]
+    [InlineData(5, 30, 69, 91)]
+    public void OtherFlows_TakePortsMeanwhile(double perSecond, int burst, int least, int most)
+    {
+        Nat nat = Make(new NatSettings { Mapping = NatDependence.AddressAndPortDependent, Allocation = PortAllocation.Sequential, OtherFlows = perSecond, OtherBurst = burst });
+        int before = Open(nat, Alice, Server).Port;
+        _now += TimeSpan.FromSeconds(10);
+        Assert.InRange((Open(nat, Alice, Stranger).Port - before + 64512) % 64512, least, most);
+    }
+
+    [Theory]
     [InlineData(nameof(NatDependence.EndpointIndependent), true, true)]
     [InlineData(nameof(NatDependence.AddressDependent), true, false)]
     [InlineData(nameof(NatDependence.AddressAndPortDependent), false, false)]

@@ -82,6 +82,54 @@ public sealed class PunchPlanTests
         Assert.Equal(0xC6336401u, (uint)guessing.Spray.Value.Address.MappedAddress);
     }
 
+    /// <summary>Every probe leaves by the next port, and others take some before and in between: a probe of each side must go where the other's comes from.</summary>
+    [Theory]
+    [InlineData(0, 0, 0)]
+    [InlineData(3, 0, 0)]
+    [InlineData(0, 3, 0)]
+    [InlineData(20, 20, 0)]
+    [InlineData(60, 0, 0)]
+    [InlineData(0, 30, 0)]
+    [InlineData(5, 5, 5)]
+    [InlineData(0, 0, 4)]
+    [InlineData(10, 10, 7)]
+    public void Create_BothSequential_MeetHoweverManyPortsOthersTook(int beforeOther, int beforeLeader, int oneMoreAfterEach)
+    {
+        foreach (string kind in (string[])["SymmetricSequential", "SymmetricStepDown"])
+        {
+            PunchSide first = Side(0xC0A80102, 0xC6336401, kind), second = Side(0x0A000003, 0xC6336402, "SymmetricSequential");
+            (ushort Port, ushort Destination)[] leader = Leave(PunchPlan.Create(first, second, leads: true), first.Nat.Step, beforeLeader, oneMoreAfterEach);
+            (ushort Port, ushort Destination)[] other = Leave(PunchPlan.Create(second, first, leads: false), second.Nat.Step, beforeOther, oneMoreAfterEach);
+            Assert.Contains(leader, probe => other.Contains((probe.Destination, probe.Port)));
+        }
+
+        static (ushort Port, ushort Destination)[] Leave(PunchPlan plan, int step, int before, int oneMoreAfterEach)
+        {
+            int port = 40_000 + (step * before);
+            var left = new Dictionary<(int Socket, ushort Destination), ushort>();
+            int others = 0;
+            foreach (PunchShot shot in plan.Shots.Where(shot => shot.Delay <= plan.Quiet))
+            {
+                if (!shot.IsGuess || !left.TryAdd((shot.Socket, shot.Destination.Port), (ushort)(port += step)))
+                    continue;
+                if (oneMoreAfterEach > 0 && ++others % oneMoreAfterEach == 0)
+                    port += step;
+            }
+
+            return [.. left.Select(probe => (probe.Value, probe.Key.Destination))];
+        }
+    }
+
+    /// <summary>Nothing of one's own takes a port that the other counts with: not the known endpoints, nor private ones of elsewhere, which the router translates as well.</summary>
+    [Fact]
+    public void Create_BothSequential_KnownEndpointsComeAfterwards()
+    {
+        PunchPlan plan = PunchPlan.Create(Side(0xC0A80102, 0xC6336401, "SymmetricSequential"), Side(0x0A000003, 0xC6336402, "SymmetricSequential"), leads: true);
+        Assert.True(plan.IsMeeting);
+        Assert.All(plan.Shots.Where(shot => shot.Delay < plan.Quiet), shot => Assert.True(shot.IsGuess));
+        Assert.Equal(plan.LocalSockets, plan.Shots.Where(shot => shot.IsGuess).Select(shot => (shot.Socket, shot.Destination)).Distinct().Count());
+    }
+
     [Fact]
     public void Create_RandomAgainstRestricted_NeedsNoGuess()
     {
