@@ -13,7 +13,7 @@ namespace LightTunnel.Tests.Simulation;
 /// </summary>
 public sealed class SequentialPairTests
 {
-    private const int SeedsOfPair = 20;
+    private const int SeedsOfPair = 10;
 
     private static readonly NatSettings Sequential = NatKinds.Layers(NatKind.SymmetricSequential)[0];
 
