@@ -41,6 +41,7 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
     private long _countedAt = long.MinValue;
     private ProbePace _pace = ProbePace.Standby;
     private long _refusedUntil = long.MinValue;
+    private long _lastTold = long.MinValue;
 
     /// <summary>The path whose stripes these are.</summary>
     public PathAddress Path { get; private set; }
@@ -80,7 +81,7 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
         if (_ports.Count == 0)
             _ports = openPorts();
         if (_ways.Length == 0)
-            _ways = [new Way(time, path, 0)];
+            _ways = [new Way(time, path, 0) { Next = _lastTold == long.MinValue ? now : _lastTold + time.Ticks(FirstRetry) }]; // A peer may move all the time.
         _questions.ForgetLate(now);
         long next = Math.Min(nextLook, Run(_ways[0], now, output));
         if (_ways.Length > 1 && !_ways[0].Path.IsProven)
@@ -148,6 +149,8 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
             uint number = _questions.Add(way.Path.Key, now);
             way.Path.OnSent(number, now);
             output.Add(new StripeQuestion(number, way.Queue));
+            if (way.Queue == 0)
+                _lastTold = now;
             way.Next = way.Path.IsProven ? long.MaxValue : now + time.Ticks(way.Retry);
             if (!way.Path.IsProven)
                 way.Retry = way.Retry * 2 < LongestRetry ? way.Retry * 2 : LongestRetry;

@@ -172,11 +172,27 @@ public sealed class PeerStripesTests
         Assert.Equal(0b110u, _stripes.Proven);
     }
 
+    /// <summary>A peer decides where its link leads, and may change that with each of its datagrams.</summary>
+    [Fact]
+    public void PathThatChangesAllTheTime_IsToldNowAndThen()
+    {
+        var output = new List<StripeQuestion>();
+        for (int i = 0; i < 2000; i++)
+        {
+            Advance(TimeSpan.FromMilliseconds(1));
+            _stripes.Run(Now, Path with { Endpoint = new UdpEndpoint(Path.Endpoint.MappedAddress, (ushort)(1 + i)) }, _sent, output);
+        }
+
+        Assert.All(output, question => Assert.Equal(0, question.Queue));
+        Assert.InRange(output.Count, 1, 9);
+    }
+
     [Fact]
     public void AnotherPath_ProvesNothing_AndIsToldAtOnce()
     {
         foreach (StripeQuestion question in Tell())
             Answer(question);
+        Advance(TimeSpan.FromSeconds(1));
         var output = new List<StripeQuestion>();
         _stripes.Run(Now, Path with { Endpoint = new UdpEndpoint(Path.Endpoint.MappedAddress, 9001) }, _sent, output);
         Assert.Equal([0], output.Select(question => question.Queue));
