@@ -377,14 +377,14 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     [Theory]
     [InlineData("hang")]
     [InlineData("deaf")]
-    public async Task CtrlC_WhileStarting_ReturnsWithinASecond(string name)
+    public async Task CtrlC_WhileStarting_ReturnsAtOnce(string name)
     {
         ModuleShell shell = await StartAsync();
 
         (ShellResult result, TimeSpan took) = await StopAsync(shell, $"'starting'; Connect-LtNetwork secret -Name {name}");
 
         Assert.Equal(ShellState.Stopped, result.State);
-        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(1.5));
+        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(10)); // It would give up after 17, and a busy machine takes its time.
     }
 
     [Fact]
