@@ -53,6 +53,19 @@ public sealed class DataPathTests : IDisposable
         Assert.Equal((1, 1), (sending.Datagrams.Count, relaying.Forward.Count));
     }
 
+    [Fact]
+    public void DatagramsLeftOutOfAQueueThatFillsUp_AreCounted()
+    {
+        (SimulatedNode server, _, _) = Start();
+        var inbound = new InboundPath(server.Node);
+        var receiving = new InboundBuffers(1500, trains: true);
+        receiving.Datagrams.LeftOut = 3;
+        inbound.Process(receiving.Datagrams, 0, receiving.Packets, receiving.Forward);
+        receiving.Datagrams.Clear();
+        inbound.Process(receiving.Datagrams, 0, receiving.Packets, receiving.Forward);
+        Assert.Equal(3, inbound.Counters.Dropped(DropReason.FullQueue));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
