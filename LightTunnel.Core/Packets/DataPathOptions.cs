@@ -7,7 +7,7 @@ public enum Offloads
     /// <summary>Every packet by itself.</summary>
     None = 0,
 
-    /// <summary>The TUN device takes and gives TCP segments many at a time (virtio headers, TSO).</summary>
+    /// <summary>The TUN device takes and gives TCP segments many at a time (virtio headers, TSO); a Wintun adapter takes them as one long segment.</summary>
     TunTcp = 1,
 
     /// <summary>The TUN device does the same for UDP (USO, Linux 6.2). Needs <see cref="TunTcp"/>.</summary>

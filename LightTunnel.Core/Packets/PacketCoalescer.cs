@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 namespace LightTunnel.Packets;
 
 /// <summary>Packets that go to the system as one.</summary>
-/// <param name="Head">Slot of the first packet, written whole with the <see cref="VirtioNetHeader"/> before it.</param>
+/// <param name="Head">Slot of the first packet, written whole, on Linux with the <see cref="VirtioNetHeader"/> before it.</param>
 /// <param name="Segments">Number of packets. Those after the first are reached by <see cref="PacketCoalescer.Next"/>.</param>
 /// <param name="HeaderLength">Bytes to leave out at the start of each packet after the first.</param>
 internal readonly record struct PacketGroup(int Head, int Segments, int HeaderLength);
@@ -60,6 +60,14 @@ internal sealed class PacketCoalescer(int capacity)
     /// <param name="packets">Packets with at least <see cref="VirtioNetHeader.Size"/> free bytes before each.</param>
     public void Run(PacketBatch packets)
     {
+        FindGroups(packets);
+        for (int i = 0; i < GroupCount; i++)
+            Finish(packets, in _groups[i]);
+    }
+
+    /// <summary>The same without a change to any packet: for a device that makes a packet of its own of a group (<see cref="MergedSegments"/>).</summary>
+    public void FindGroups(PacketBatch packets)
+    {
         GroupCount = 0;
         _openCount = 0;
         for (int slot = 0; slot < packets.Count; slot++)
@@ -67,9 +75,6 @@ internal sealed class PacketCoalescer(int capacity)
             if (packets[slot].Length != 0)
                 Place(packets, slot);
         }
-
-        for (int i = 0; i < GroupCount; i++)
-            Finish(packets, in _groups[i]);
     }
 
     private void Place(PacketBatch packets, int slot)

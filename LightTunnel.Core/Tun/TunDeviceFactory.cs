@@ -12,7 +12,7 @@ internal sealed class TunDeviceFactory : ITunDeviceFactory
         if (OperatingSystem.IsLinux())
             return LinuxTun.Create(name, options);
         if (OperatingSystem.IsWindows())
-            return WintunDevice.Create(name);
+            return WintunDevice.Create(name, options);
         throw new LightTunnelException(
             LightTunnelError.TunUnavailable, "There is no tunnel interface for this operating system.", "Use Linux or Windows.");
     }

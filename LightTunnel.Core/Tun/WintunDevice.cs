@@ -29,6 +29,7 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     private readonly IWintunApi _api;
     private readonly IIpHelper _system;
     private readonly Session _session;
+    private readonly WintunWriter _writer;
     private readonly ulong _luid;
     private readonly ManualResetEvent _closeEvent = new(initialState: false);
     private readonly WaitHandle[] _waited;
@@ -36,11 +37,11 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     private IReadOnlyList<InterfaceAddress> _addresses = [];
     private NetworkAddressChangedEventHandler? _onChanged;
     private int _closed;
-    private long _writeErrors;
 
-    private WintunDevice(IWintunApi api, IIpHelper system, Session session, ulong luid, string name)
+    private WintunDevice(IWintunApi api, IIpHelper system, Session session, ulong luid, string name, bool merges)
     {
         _api = api;
+        _writer = new WintunWriter(api, merges);
         _system = system;
         _session = session;
         _luid = luid;
@@ -65,21 +66,22 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     public int Mtu { get; private set; } = 1500;
 
     /// <inheritdoc/>
-    public long WriteErrors => Interlocked.Read(ref _writeErrors);
+    public long WriteErrors => _writer.Errors;
 
     /// <summary>Creates the adapter.</summary>
     /// <param name="name">Its name; null takes the first free "lt0", "lt1", ...</param>
+    /// <param name="options">Whether TCP segments are merged (<see cref="Offloads.TunTcp"/>); null for what is best here.</param>
     /// <exception cref="LightTunnelException">No administrator, no wintun.dll, or the name is in use or impossible.</exception>
     [SupportedOSPlatform("windows")]
-    public static WintunDevice Create(string? name)
+    public static WintunDevice Create(string? name, DataPathOptions? options = null)
     {
         if (!Environment.IsPrivilegedProcess)
             throw TunErrors.PrivilegeRequired(PrivilegeRemedy);
-        return Create(name, Wintun.Instance, new IpHelper());
+        return Create(name, Wintun.Instance, new IpHelper(), options);
     }
 
     /// <summary>The same on a given driver and system.</summary>
-    internal static WintunDevice Create(string? name, IWintunApi api, IIpHelper system)
+    internal static WintunDevice Create(string? name, IWintunApi api, IIpHelper system, DataPathOptions? options = null)
     {
         if (name is not null)
             CheckName(name);
@@ -107,7 +109,8 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
             throw Failure(chosen, "open", error);
         }
 
-        return new WintunDevice(api, system, new Session(api, adapter, session), api.GetAdapterLuid(adapter), chosen);
+        bool merges = (options ?? DataPathOptions.Default).Offloads.HasFlag(Offloads.TunTcp);
+        return new WintunDevice(api, system, new Session(api, adapter, session), api.GetAdapterLuid(adapter), chosen, merges);
     }
 
     /// <inheritdoc/>
@@ -143,10 +146,20 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     /// <inheritdoc/>
     public void Write(PacketBatch batch, int queue = 0)
     {
-        for (int i = 0; i < batch.Count; i++)
+        bool held = false;
+        try
         {
-            if (batch[i].Length > 0)
-                Write(batch.Packet(i));
+            _session.DangerousAddRef(ref held);
+            _writer.Write(_session.Value, batch, Volatile.Read(ref _addresses));
+        }
+        catch (ObjectDisposedException)
+        {
+            _writer.AddErrors(batch.Count);
+        }
+        finally
+        {
+            if (held)
+                _session.DangerousRelease();
         }
     }
 
@@ -157,22 +170,11 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         try
         {
             _session.DangerousAddRef(ref held);
-            // The driver trusts what it is given: refuse here what Linux refuses there.
-            byte* place = IpPacket.Version(packet) is 4 or 6 && packet.Length <= MaximumPacket
-                ? _api.AllocateSendPacket(_session.Value, (uint)packet.Length)
-                : null;
-            if (place is null)
-            {
-                Interlocked.Increment(ref _writeErrors);
-                return;
-            }
-
-            packet.CopyTo(new Span<byte>(place, packet.Length));
-            _api.SendPacket(_session.Value, place);
+            _writer.Write(_session.Value, packet);
         }
         catch (ObjectDisposedException)
         {
-            Interlocked.Increment(ref _writeErrors);
+            _writer.AddErrors(1);
         }
         finally
         {
@@ -207,7 +209,7 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
                 ThrowIfFailed(_system.AddAddress(_luid, address), $"give {address} to");
         }
 
-        _addresses = [.. addresses.Where(address => missing is null || address.Address.IsIPv4)];
+        Volatile.Write(ref _addresses, [.. addresses.Where(address => missing is null || address.Address.IsIPv4)]);
         return missing;
     }
 
