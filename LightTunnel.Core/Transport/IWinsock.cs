@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// What <see cref="WinsockTrains"/> needs of Windows (ws2_32.dll) beyond the framework's sockets; replaced in tests by a stand-in. A socket that was
+/// What <see cref="WinsockMessages"/> needs of Windows (ws2_32.dll) beyond the framework's sockets; replaced in tests by a stand-in. A socket that was
 /// closed makes any of them throw <see cref="ObjectDisposedException"/>.
 /// </summary>
 internal unsafe interface IWinsock
@@ -11,8 +11,8 @@ internal unsafe interface IWinsock
     /// <summary>True when the system knows an option of IPPROTO_UDP.</summary>
     bool HasOption(Socket socket, int name);
 
-    /// <summary>Sets an option of IPPROTO_UDP; false when the system refuses.</summary>
-    bool TrySetOption(Socket socket, int name, int value);
+    /// <summary>Sets an option; false when the system refuses.</summary>
+    bool TrySetOption(Socket socket, int level, int name, int value);
 
     /// <summary>Looks for WSARecvMsg, which is an extension of the socket's provider; false when there is none. Before the first <see cref="ReceiveMessage"/>.</summary>
     bool TryFindReceiveMessage(Socket socket);

@@ -8,7 +8,7 @@ namespace LightTunnel.Transport;
 
 /// <summary>
 /// UDP sockets for both families on the framework's <see cref="Socket"/>, for systems without batched calls; on Windows trains are sent and received as
-/// one message where it can (<see cref="WinsockTrains"/>). The receiving thread blocks in socket 0 while that is the only one, otherwise in select. An empty
+/// one message where it can, and answers leave from the address that was asked (<see cref="WinsockMessages"/>). The receiving thread blocks in socket 0 while that is the only one, otherwise in select. An empty
 /// datagram from socket 0 to itself wakes it when the sockets change.
 /// </summary>
 internal sealed class SocketUdpTransport : IDatagramTransport
@@ -26,7 +26,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     private static SocketAddress? _destination;
 
     private readonly SocketTable<UdpSocket> _sockets;
-    private readonly WinsockTrains? _trains;
+    private readonly WinsockMessages? _messages;
+    private readonly AskedAddresses _asked = new();
     private long _sendErrors;
 
     // The receiving thread's own: the sockets that select found readable, and the next that has its turn.
@@ -34,14 +35,18 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     private readonly List<Socket> _readable = new(IDatagramTransport.MaximumSocket + 1);
     private int _next;
 
+    // The address that a datagram came to last, and its number: most of what comes is for the same.
+    private UInt128 _lastLocal;
+    private byte _lastAsked;
+
     private SocketUdpTransport(UdpSocket main, Offloads offloads, IWinsock? winsock)
     {
         _sockets = new SocketTable<UdpSocket>(main);
         SupportsIPv6 = main.AddressFamily == AddressFamily.InterNetworkV6;
         if (winsock is null)
             return;
-        _trains = new WinsockTrains(winsock, offloads, main);
-        main.Coalesces = ReceivesTrains = _trains.Receives;
+        _messages = new WinsockMessages(winsock, offloads, main, SupportsIPv6);
+        main.Coalesces = ReceivesTrains = _messages.ReceivesTrains;
     }
 
     /// <inheritdoc/>
@@ -57,7 +62,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     public bool ReceivesTrains { get; }
 
     /// <summary>True while trains are handed to the system whole.</summary>
-    public bool SendsTrains => _trains is { Sends: true };
+    public bool SendsTrains => _messages is { SendsTrains: true };
 
     /// <inheritdoc/>
     public long SendErrors => Interlocked.Read(ref _sendErrors);
@@ -106,7 +111,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             try
             {
                 UdpSocket opened = UdpSocket.Open(socket, address, port, SupportsIPv6, UdpTransportFactory.FurtherSocketBufferSize);
-                opened.Coalesces = _trains is not null && _trains.TryCoalesce(opened);
+                opened.Coalesces = _messages is not null && _messages.TryCoalesce(opened);
+                _messages?.TryTellAddresses(opened, SupportsIPv6);
                 return opened;
             }
             catch (SocketException)
@@ -150,7 +156,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             return SendObstacle.None;
         try
         {
-            from.SendTo(datagram, SocketFlags.None, address);
+            Send(from, datagram, socket, address);
             return SendObstacle.None;
         }
         catch (SocketException e)
@@ -180,7 +186,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         {
             // The flag is the socket's: what another thread sends meanwhile has it too, which does no harm to what is no longer than the path.
             from.SetDontFragment(destination.IsIPv4, true);
-            from.SendTo(datagram, SocketFlags.None, address);
+            Send(from, datagram, socket, address);
             return true;
         }
         catch (SocketException e) when (e.SocketErrorCode == SocketError.MessageSize)
@@ -261,7 +267,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             return true;
         try
         {
-            return _trains!.TrySend(from, train, slot.SegmentSize, address);
+            return _messages!.TrySendTrain(from, train, slot.SegmentSize, LocalOf(slot.Socket), address);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -269,6 +275,18 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             return true;
         }
     }
+
+    private void Send(UdpSocket from, ReadOnlySpan<byte> datagram, int socket, SocketAddress destination)
+    {
+        UInt128 local = LocalOf(socket);
+        if (local == UInt128.Zero)
+            from.SendTo(datagram, SocketFlags.None, destination);
+        else
+            _messages!.Send(from, datagram, local, destination);
+    }
+
+    /// <summary>The address to leave from; 0 for the system's choice, as ever where it does not tell to which one something came.</summary>
+    private UInt128 LocalOf(int socket) => _asked[AskedAddresses.AskedOf(socket)];
 
     /// <summary>
     /// Asks before a send that must not wait, as the framework's sockets wait unless they are told at once for everything not to. What a data thread takes of the room in
@@ -290,7 +308,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         return false;
     }
 
-    /// <summary>One port has one socket here, whoever it is that it sends to, and the system chooses the address.</summary>
+    /// <summary>One port has one socket here, whoever it is that it sends to.</summary>
     private static int Number(int socket)
     {
         int number = AskedAddresses.SocketOf(socket);
@@ -335,11 +353,17 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             do
             {
                 int segmentSize = 0;
-                length = ReceivesTrains
-                    ? _trains!.Receive(socket, batch.FreePlace(0), _sender, out segmentSize)
+                UInt128 local = UInt128.Zero;
+                length = _messages is { Receives: true }
+                    ? _messages.Receive(socket, batch.FreePlace(0), _sender, out segmentSize, out local)
                     : socket.ReceiveFrom(batch.FreePlace(0), SocketFlags.None, _sender);
                 if (length > 0 && length <= batch.MaxPacketLength)
-                    batch.Commit(length, SocketAddressCodec.Read(_sender.Buffer.Span[.._sender.Size]), socket.Number).SegmentSize = segmentSize;
+                {
+                    ref PacketSlot slot = ref batch.Commit(length, SocketAddressCodec.Read(_sender.Buffer.Span[.._sender.Size]), socket.Number);
+                    slot.SegmentSize = segmentSize;
+                    slot.Asked = NumberOf(local);
+                }
+
                 _sender.Size = SocketAddressCodec.MaximumLength;
                 if (socket.Coalesces && (segmentSize == 0 ? length : segmentSize) > LongestDatagram)
                     StopCoalescing();
@@ -353,6 +377,15 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         }
     }
 
+    private byte NumberOf(UInt128 local)
+    {
+        if (local == UInt128.Zero)
+            return 0;
+        if (local != _lastLocal || _lastAsked == 0)
+            (_lastLocal, _lastAsked) = (local, _asked.NumberOf(local));
+        return _lastAsked;
+    }
+
     /// <summary>
     /// Has every datagram received by itself. There are machines whose Windows or network card puts datagrams together without telling of what size they are, so that
     /// all of them are lost. One that is that long in truth loses nothing but the speed.
@@ -364,7 +397,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             if (_sockets.Find(number) is not { Coalesces: true } socket)
                 continue;
             socket.Coalesces = false;
-            _trains!.StopCoalescing(socket);
+            _messages!.StopCoalescing(socket);
         }
     }
 

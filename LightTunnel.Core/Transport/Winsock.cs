@@ -21,7 +21,7 @@ internal sealed unsafe partial class Winsock : IWinsock
     {
         try
         {
-            return socket.GetRawSocketOption(WinsockTrains.IPPROTO_UDP, name, stackalloc byte[sizeof(int)]) == sizeof(int);
+            return socket.GetRawSocketOption(WinsockMessages.IPPROTO_UDP, name, stackalloc byte[sizeof(int)]) == sizeof(int);
         }
         catch (SocketException)
         {
@@ -30,11 +30,11 @@ internal sealed unsafe partial class Winsock : IWinsock
     }
 
     /// <inheritdoc/>
-    public bool TrySetOption(Socket socket, int name, int value)
+    public bool TrySetOption(Socket socket, int level, int name, int value)
     {
         try
         {
-            socket.SetRawSocketOption(WinsockTrains.IPPROTO_UDP, name, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in value)));
+            socket.SetRawSocketOption(level, name, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in value)));
             return true;
         }
         catch (SocketException)

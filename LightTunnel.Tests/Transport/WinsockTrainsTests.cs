@@ -20,10 +20,8 @@ public sealed unsafe class WinsockTrainsTests
         Assert.Equal([0, 8, 16, 24, 32, 48], Offsets<WinsockMessage>(
             nameof(WinsockMessage.Name), nameof(WinsockMessage.NameLength), nameof(WinsockMessage.Buffers), nameof(WinsockMessage.BufferCount),
             nameof(WinsockMessage.Control), nameof(WinsockMessage.Flags)));
-        Assert.Equal(24, sizeof(WinsockControl));
-        Assert.Equal([0, 8, 12, 16], Offsets<WinsockControl>(
-            nameof(WinsockControl.Length), nameof(WinsockControl.Level), nameof(WinsockControl.Type), nameof(WinsockControl.Value)));
-        Assert.Equal(20u, WinsockControl.LengthWithValue);
+        Assert.Equal(16, sizeof(WinsockControl));
+        Assert.Equal([0, 8, 12], Offsets<WinsockControl>(nameof(WinsockControl.Length), nameof(WinsockControl.Level), nameof(WinsockControl.Type)));
     }
 
     [Theory]
