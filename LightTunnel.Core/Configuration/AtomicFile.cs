@@ -1,7 +1,5 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
-using System.Security.AccessControl;
-using System.Security.Principal;
 using LightTunnel.Diagnostics;
 
 namespace LightTunnel.Configuration;
@@ -31,9 +29,6 @@ internal static partial class AtomicFile
     private const UnixFileMode OwnerFolder = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
     private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const string TemporarySuffix = ".new";
-
-    /// <summary>Owns what Windows itself installed.</summary>
-    private const string TrustedInstaller = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
 
     /// <summary>Where the new content is prepared; a file that is left there by a crash means nothing.</summary>
     public static string TemporaryPath(string path) => path + TemporarySuffix;
@@ -69,11 +64,11 @@ internal static partial class AtomicFile
         FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
-    /// <summary>Opens a file to read and write, readable by its owner only from the moment it exists. On Linux a link is not followed.</summary>
+    /// <summary>Opens a file to read and write, readable by its owner only from the moment it exists. A link is not followed.</summary>
     public static FileStream OpenOwned(string path, FileMode mode, FileShare share)
     {
         if (OperatingSystem.IsWindows())
-            return OpenOwnedOnWindows(path, mode, share);
+            return WindowsAccess.Open(path, mode, share);
         if (OperatingSystem.IsLinux())
             return OwnedFile.Open(path, mode, isLocked: share == FileShare.None);
         return new FileStream(path, new FileStreamOptions
@@ -86,11 +81,13 @@ internal static partial class AtomicFile
         });
     }
 
-    /// <summary>Reads a file. On Linux a link is not followed.</summary>
+    /// <summary>Reads a file. A link is not followed.</summary>
     /// <exception cref="FileNotFoundException">There is none.</exception>
     public static byte[] Read(string path, int maximumLength)
     {
-        using FileStream stream = OperatingSystem.IsLinux() ? OwnedFile.OpenToRead(path) : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using FileStream stream = OperatingSystem.IsLinux() ? OwnedFile.OpenToRead(path)
+            : OperatingSystem.IsWindows() ? WindowsAccess.OpenToRead(path)
+            : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         if (stream.Length > maximumLength)
             throw new InvalidDataException($"{path} is too long.");
         byte[] content = new byte[stream.Length];
@@ -118,7 +115,7 @@ internal static partial class AtomicFile
     {
         if (OperatingSystem.IsWindows())
         {
-            CreateOwnedFolderOnWindows(path, ours);
+            CloseFolderOnWindows(path, ours);
             return;
         }
 
@@ -128,71 +125,18 @@ internal static partial class AtomicFile
     }
 
     [SupportedOSPlatform("windows")]
-    private static FileStream OpenOwnedOnWindows(string path, FileMode mode, FileShare share)
+    private static void CloseFolderOnWindows(string path, bool ours)
     {
-        var security = new FileSecurity();
-        security.SetAccessRuleProtection(isProtected: true, preserveInheritance: false);
-        foreach (SecurityIdentifier identity in Owners())
-            security.AddAccessRule(new FileSystemAccessRule(identity, FileSystemRights.FullControl, AccessControlType.Allow));
-        return new FileInfo(path).Create(mode, FileSystemRights.Read | FileSystemRights.Write, share, 4096, FileOptions.None, security);
-    }
-
-    [SupportedOSPlatform("windows")]
-    private static void CreateOwnedFolderOnWindows(string path, bool ours)
-    {
-        var security = new DirectorySecurity();
-        security.SetAccessRuleProtection(isProtected: true, preserveInheritance: false);
-        foreach (SecurityIdentifier identity in Owners())
+        if (!Directory.Exists(path))
         {
-            security.AddAccessRule(new FileSystemAccessRule(
-                identity,
-                FileSystemRights.FullControl,
-                InheritanceFlags.ContainerInherit | InheritanceFlags.ObjectInherit,
-                PropagationFlags.None,
-                AccessControlType.Allow));
-        }
-
-        var folder = new DirectoryInfo(path);
-        if (!folder.Exists)
-        {
-            if (folder.Parent is { Exists: false } parent)
-                parent.Create();
-            folder.Create(security);
-        }
-        else
-        {
-            ThrowIfForeign(folder.Parent);
-            ThrowIfForeign(folder);
-            if (ours)
-                folder.SetAccessControl(security);
-        }
-    }
-
-    /// <summary>The owner of a folder may give everybody the right to write there, whatever its access list says now.</summary>
-    [SupportedOSPlatform("windows")]
-    private static void ThrowIfForeign(DirectoryInfo? folder)
-    {
-        if (folder is null)
+            WindowsAccess.CreateFolder(path);
             return;
-        if (folder.GetAccessControl(AccessControlSections.Owner).GetOwner(typeof(SecurityIdentifier)) is SecurityIdentifier owner
-            && !Owners().Contains(owner) && owner.Value != TrustedInstaller)
-        {
-            throw new LightTunnelException(
-                LightTunnelError.FileAccess,
-                $"The folder {folder.FullName} belongs to another user ({owner.Value}), who could put something of theirs in place of the state.",
-                "Choose a folder that belongs to this user or to Administrators.") { Target = folder.FullName, IsSuspicious = true };
         }
-    }
 
-    /// <summary>Who may read a state: its owner, and those who could anyway.</summary>
-    [SupportedOSPlatform("windows")]
-    private static IEnumerable<SecurityIdentifier> Owners()
-    {
-        using WindowsIdentity current = WindowsIdentity.GetCurrent();
-        if (current.User is { } user)
-            yield return user;
-        yield return new SecurityIdentifier(WellKnownSidType.LocalSystemSid, null);
-        yield return new SecurityIdentifier(WellKnownSidType.BuiltinAdministratorsSid, null);
+        // Before it is changed: the change follows links.
+        WindowsAccess.Check(path, "state folder", mayBeOpen: true);
+        if (ours)
+            WindowsAccess.CloseFolder(path);
     }
 
     /// <summary>A rename is lasting only once the folder is on the disk; Windows has no such call and needs none (NTFS journals renames).</summary>

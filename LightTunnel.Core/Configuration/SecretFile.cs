@@ -45,7 +45,12 @@ public static class SecretFile
     public static void CheckMode(string path, Action<string> warn)
     {
         if (OperatingSystem.IsWindows())
+        {
+            (AccessFacts facts, string user) = WindowsAccess.Look(path);
+            CheckAccess(path, facts, user, warn);
             return;
+        }
+
         UnixFileMode mode = File.GetUnixFileMode(path);
         // A pipe or a terminal is nobody's file.
         if (mode.HasFlag(UnixFileMode.OtherWrite) && File.Exists(path) && !IsStream(path))
@@ -57,6 +62,22 @@ public static class SecretFile
 
         if ((mode & OthersRead) != 0)
             warn($"Others on this machine can read the secret in {path}. Remedy: chmod 600 {path}");
+    }
+
+    /// <summary>The same by what Windows says of the file.</summary>
+    internal static void CheckAccess(string path, AccessFacts facts, string user, Action<string> warn)
+    {
+        string remedy = $"icacls '{path}' /inheritance:r /grant:r \"${{env:USERNAME}}:F\"";
+        if (facts.OtherWriter(user) is { } writer)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.FileAccess, $"{writer} may write {path}, which holds a secret.", $"See that it is what it should be, then run {remedy}")
+            { Target = path };
+        }
+
+        string? reader = facts.Grants is null ? "Everybody" : facts.OtherReader(user);
+        if (reader is not null)
+            warn($"{reader} can read the secret in {path}. Remedy: {remedy}");
     }
 
     private static bool IsStream(string path) => path.StartsWith("/dev/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal);

@@ -30,7 +30,7 @@ internal static class LogFile
             if (Directory.Exists(fullPath) || Path.GetFileName(fullPath).Length == 0)
                 throw new IOException("it is a folder, not a file.");
             string folder = Path.GetDirectoryName(fullPath)!;
-            Directory.CreateDirectory(folder);
+            CreateFolder(folder);
             TrustedFolder.Check(folder, "log folder");
             ThrowIfLinked(folder, fullPath);
             Probe(fullPath);
@@ -53,6 +53,15 @@ internal static class LogFile
         }
     }
 
+    /// <summary>On Windows for its owner only: what it would inherit lets others write in many places.</summary>
+    private static void CreateFolder(string folder)
+    {
+        if (OperatingSystem.IsWindows() && !Directory.Exists(folder))
+            WindowsAccess.CreateFolder(folder);
+        else
+            Directory.CreateDirectory(folder);
+    }
+
     /// <summary>The sink would keep quiet about a file that it cannot write; so one is made and removed beside it first.</summary>
     private static void Probe(string fullPath)
     {
@@ -73,6 +82,8 @@ internal static class LogFile
     {
         public override Stream OnFileOpened(string path, Stream underlyingStream, Encoding encoding)
         {
+            if (OperatingSystem.IsWindows() && underlyingStream is FileStream file)
+                WindowsAccess.CheckFile(path, file);
             if (!OperatingSystem.IsLinux())
                 return underlyingStream;
 

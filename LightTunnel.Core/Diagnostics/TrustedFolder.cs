@@ -4,13 +4,13 @@ namespace LightTunnel.Diagnostics;
 
 /// <summary>
 /// Whether other users could put something into a folder, or another folder in its place: a tunnel runs as root, so what they plant there would be opened as
-/// root. On Linux; Windows has access lists, which <see cref="Configuration.AtomicFile"/> looks at.
+/// root. On Windows, where access lists say that, see <see cref="WindowsAccess"/>.
 /// </summary>
 internal static class TrustedFolder
 {
     private const int MostLinks = 40; // As the kernel.
 
-    /// <summary>Throws unless the folder, and whatever leads to it, is this user's own or root's.</summary>
+    /// <summary>Throws unless the folder, and whatever leads to it, is this user's own or root's, on Windows an administrator's.</summary>
     /// <param name="path">The folder, which exists.</param>
     /// <param name="what">"state folder", for the error.</param>
     /// <exception cref="LightTunnelException">FileAccess, with who could write where.</exception>
@@ -19,7 +19,17 @@ internal static class TrustedFolder
     {
         if (OperatingSystem.IsLinux())
             Check(Path.GetFullPath(path), what, OwnedFile.CurrentUser);
+        else if (OperatingSystem.IsWindows())
+            WindowsAccess.Check(Path.GetFullPath(path), what);
     }
+
+    /// <summary>The error for a folder that others could put something into.</summary>
+    /// <param name="what">"state folder".</param>
+    /// <param name="path">The folder.</param>
+    /// <param name="why">"/srv belongs to another user (1000)".</param>
+    /// <param name="remedy">What to do.</param>
+    internal static LightTunnelException Distrusted(string what, string path, string why, string remedy) =>
+        new(LightTunnelError.FileAccess, $"The {what} {path} is not safe: {why}, and could put something of theirs in its place.", remedy) { Target = path, IsSuspicious = true };
 
     [SupportedOSPlatform("linux")]
     private static void Check(string path, string what, uint user)
@@ -57,7 +67,4 @@ internal static class TrustedFolder
     }
 
     private static Queue<string> Split(string path) => new(path.Split('/', StringSplitOptions.RemoveEmptyEntries));
-
-    private static LightTunnelException Distrusted(string what, string path, string why, string remedy) =>
-        new(LightTunnelError.FileAccess, $"The {what} {path} is not safe: {why}, and could put something of theirs in its place.", remedy) { Target = path, IsSuspicious = true };
 }
