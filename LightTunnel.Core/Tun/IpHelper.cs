@@ -28,6 +28,21 @@ internal interface IIpHelper
     /// <summary>Sets the longest packet of one family, bytes, and switches off duplicate detection and router discovery, for which nobody is there.</summary>
     int SetMtu(ulong luid, bool isIPv4, int mtu);
 
+    /// <summary>The longest packet of one family, bytes; null when the family is switched off on the interface, or the interface is gone.</summary>
+    int? GetMtu(ulong luid, bool isIPv4);
+
+    /// <summary>The route that packets to the address take, by its interface and prefix; null when there is none.</summary>
+    (ulong Luid, IpPrefix Prefix)? FindRoute(TunnelAddress destination);
+
+    /// <summary>Routes a prefix into an interface, without a gateway.</summary>
+    int AddRoute(ulong luid, IpPrefix prefix);
+
+    /// <summary>
+    /// Calls back, on any thread, after each change of the interface, its addresses and routes, or of a route that leads something of its networks elsewhere; until what is returned is disposed of. Null when
+    /// the system refuses.
+    /// </summary>
+    IDisposable? Watch(ulong luid, Func<IReadOnlyList<InterfaceAddress>> networks, Action changed);
+
     /// <summary>All addresses of all other interfaces.</summary>
     IReadOnlyList<LocalAddress> GetOtherAddresses(int exceptInterface);
 }
@@ -112,6 +127,44 @@ internal sealed unsafe partial class IpHelper : IIpHelper
         return SetIpInterfaceEntry(&row);
     }
 
+    /// <inheritdoc/>
+    public int? GetMtu(ulong luid, bool isIPv4)
+    {
+        IpInterfaceRow row;
+        InitializeIpInterfaceEntry(&row);
+        row.InterfaceLuid = luid;
+        row.Family = isIPv4 ? SocketAddressInet.FamilyIPv4 : SocketAddressInet.FamilyIPv6;
+        return GetIpInterfaceEntry(&row) == 0 ? (int)row.NlMtu : null;
+    }
+
+    /// <inheritdoc/>
+    public (ulong Luid, IpPrefix Prefix)? FindRoute(TunnelAddress destination)
+    {
+        var address = SocketAddressInet.From(destination);
+        ForwardRow row;
+        SocketAddressInet source;
+        if (GetBestRoute2(null, 0, null, &address, 0, &row, &source) != 0 || !row.Destination.TryGetAddress(out TunnelAddress network)
+            || row.DestinationLength > network.BitLength)
+        {
+            return null;
+        }
+
+        return (row.InterfaceLuid, new IpPrefix(network, row.DestinationLength));
+    }
+
+    /// <inheritdoc/>
+    public int AddRoute(ulong luid, IpPrefix prefix)
+    {
+        ForwardRow row;
+        InitializeIpForwardEntry(&row);
+        Fill(ref row, luid, prefix);
+        int error = CreateIpForwardEntry2(&row);
+        return error == ErrorObjectAlreadyExists ? 0 : error;
+    }
+
+    /// <inheritdoc/>
+    public IDisposable? Watch(ulong luid, Func<IReadOnlyList<InterfaceAddress>> networks, Action changed) => IpHelperWatch.TryStart(luid, networks, changed);
+
     /// <summary>The interface that packets to the address leave by; 0 when there is no route.</summary>
     public static int FindInterface(TunnelAddress destination)
     {
@@ -130,6 +183,15 @@ internal sealed unsafe partial class IpHelper : IIpHelper
         row.Address = SocketAddressInet.From(address.Address);
         row.OnLinkPrefixLength = (byte)address.PrefixLength;
         row.DadState = DadStatePreferred;
+    }
+
+    internal static void Fill(ref ForwardRow row, ulong luid, IpPrefix prefix)
+    {
+        row.InterfaceLuid = luid;
+        row.Destination = SocketAddressInet.From(prefix.Network);
+        row.DestinationLength = (byte)prefix.Length;
+        row.NextHop = SocketAddressInet.From(TunnelAddress.FromBits(UInt128.Zero, prefix.Network.IsIPv4));
+        row.Metric = 0; // On top of the interface's, as the routes have that come with an address.
     }
 
     internal static void Fill(ref IpInterfaceRow row, bool isIPv4, int mtu)
@@ -174,4 +236,14 @@ internal sealed unsafe partial class IpHelper : IIpHelper
 
     [LibraryImport(Library)]
     private static partial int SetIpInterfaceEntry(IpInterfaceRow* row);
+
+    [LibraryImport(Library)]
+    private static partial int GetBestRoute2(
+        ulong* luid, uint index, SocketAddressInet* source, SocketAddressInet* destination, uint options, ForwardRow* route, SocketAddressInet* bestSource);
+
+    [LibraryImport(Library)]
+    private static partial void InitializeIpForwardEntry(ForwardRow* row);
+
+    [LibraryImport(Library)]
+    private static partial int CreateIpForwardEntry2(ForwardRow* row);
 }

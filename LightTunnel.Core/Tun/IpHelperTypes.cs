@@ -103,3 +103,35 @@ internal unsafe struct IpInterfaceRow
     public byte ReceiveOffload;
     public byte DisableDefaultRoutes;
 }
+
+/// <summary>MIB_IPFORWARD_ROW2 (netioapi.h): 104 bytes.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ForwardRow
+{
+    public ulong InterfaceLuid;
+    public uint InterfaceIndex;
+    public SocketAddressInet Destination;
+    public byte DestinationLength;
+    public SocketAddressInet NextHop;
+    public byte SitePrefixLength;
+    public uint ValidLifetime;
+    public uint PreferredLifetime;
+    public uint Metric;
+    public int Protocol;
+    public byte Loopback;
+    public byte AutoconfigureAddress;
+    public byte Publish;
+    public byte Immortal;
+    public uint Age;
+    public int Origin;
+
+    /// <summary>True when this is an interface's own route, or leads what belongs to its networks elsewhere.</summary>
+    public readonly bool IsAbout(ulong luid, IReadOnlyList<InterfaceAddress> networks)
+    {
+        if (InterfaceLuid == luid)
+            return true;
+        int length = DestinationLength;
+        return Destination.TryGetAddress(out TunnelAddress destination)
+            && networks.Any(network => length >= network.PrefixLength && network.Prefix.Contains(destination));
+    }
+}

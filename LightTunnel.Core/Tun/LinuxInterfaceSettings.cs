@@ -86,23 +86,12 @@ internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interface
     private List<InterfaceAddress> Unrouted()
     {
         List<InterfaceAddress> missing = Missing();
-        return [.. _addresses.Where(address => !missing.Contains(address) && Neighbour(address) is { } other && !IsRoutedHere(other, address.Prefix))];
+        return [.. _addresses.Where(address => !missing.Contains(address) && NetworkNeighbour.Of(address, _addresses) is { } other && !IsRoutedHere(other, address.Prefix))];
     }
 
     private bool IsRoutedHere(TunnelAddress destination, IpPrefix network)
     {
         int error = netlink.FindRoute(destination, out int outgoing, out int length);
         return error == 0 ? outgoing == interfaceIndex || length > network.Length : error is not (LibC.ENETUNREACH or LibC.EHOSTUNREACH);
-    }
-
-    /// <summary>Another address of the same network; null where there is hardly one.</summary>
-    private TunnelAddress? Neighbour(InterfaceAddress address)
-    {
-        if (address.Address.BitLength - address.PrefixLength < 2)
-            return null;
-        UInt128 unit = address.Address.IsIPv4 ? UInt128.One << 96 : UInt128.One;
-        TunnelAddress network = address.Prefix.Network;
-        var first = TunnelAddress.FromBits(network.Bits + unit, network.IsIPv4);
-        return _addresses.All(own => own.Address != first) ? first : TunnelAddress.FromBits(network.Bits + unit + unit, network.IsIPv4);
     }
 }

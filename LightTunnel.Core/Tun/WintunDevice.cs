@@ -34,7 +34,8 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     private readonly ManualResetEvent _closeEvent = new(initialState: false);
     private readonly WaitHandle[] _waited;
     private readonly Lock _gate = new();
-    private IReadOnlyList<InterfaceAddress> _addresses = [];
+    private readonly WindowsInterfaceSettings _settings;
+    private IDisposable? _watch;
     private NetworkAddressChangedEventHandler? _onChanged;
     private int _closed;
 
@@ -45,6 +46,7 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         _system = system;
         _session = session;
         _luid = luid;
+        _settings = new WindowsInterfaceSettings(system, luid);
         Name = name;
         InterfaceIndex = system.IndexOf(luid);
         _waited = [_closeEvent, api.GetReadWaitEvent(session.Value)];
@@ -150,7 +152,7 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         try
         {
             _session.DangerousAddRef(ref held);
-            _writer.Write(_session.Value, batch, Volatile.Read(ref _addresses));
+            _writer.Write(_session.Value, batch, _settings.Addresses);
         }
         catch (ObjectDisposedException)
         {
@@ -187,7 +189,7 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     public LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
     {
         using Lock.Scope held = _gate.EnterScope();
-        _addresses = [];
+        _settings.Remember([], mtu);
         LocalAddresses.ThrowIfInUse(_system.GetOtherAddresses(InterfaceIndex), addresses);
         bool hasIPv4 = addresses.Any(address => address.Address.IsIPv4);
         int error = SetMtu(isIPv4: true, mtu, hasIPv4);
@@ -209,37 +211,36 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
                 ThrowIfFailed(_system.AddAddress(_luid, address), $"give {address} to");
         }
 
-        Volatile.Write(ref _addresses, [.. addresses.Where(address => missing is null || address.Address.IsIPv4)]);
+        _settings.Remember([.. addresses.Where(address => missing is null || address.Address.IsIPv4)], mtu);
         return missing;
     }
 
     /// <inheritdoc/>
     public void Watch(Action changed)
     {
-        _onChanged = (_, _) => changed();
-        NetworkChange.NetworkAddressChanged += _onChanged;
+        _watch = _system.Watch(_luid, () => _settings.Addresses, changed);
+        if (_watch is null)
+        {
+            _onChanged = (_, _) => changed();
+            NetworkChange.NetworkAddressChanged += _onChanged;
+        }
+
+        if (Volatile.Read(ref _closed) != 0)
+            EndWatch();
     }
 
     /// <inheritdoc/>
-    /// <remarks>Addresses, and with them the routes of their networks.</remarks>
     public InterfaceCheck Check(bool restore)
     {
         using Lock.Scope held = _gate.EnterScope();
-        IReadOnlyList<InterfaceAddress> present = _system.GetAddresses(_luid);
-        InterfaceAddress[] missing = [.. _addresses.Where(address => !present.Contains(address))];
-        if (missing.Length == 0 || _system.IndexOf(_luid) == 0)
+        IReadOnlyList<string> found = _settings.Differences();
+        if (found.Count == 0)
             return InterfaceCheck.Right;
-        string? failure = null;
-        foreach (InterfaceAddress address in restore ? missing : [])
-        {
-            int error = _system.SetMtu(_luid, address.Address.IsIPv4, Mtu);
-            if (error == 0)
-                error = _system.AddAddress(_luid, address);
-            if (error != 0)
-                failure ??= $"the system refuses address {address}: {Marshal.GetPInvokeErrorMessage(error)} (error {error})";
-        }
-
-        return new InterfaceCheck([.. missing.Select(address => $"address {address} is gone")], failure);
+        if (!restore)
+            return new InterfaceCheck(found);
+        string? failure = _settings.Restore();
+        IReadOnlyList<string> left = failure is null ? _settings.Differences() : [];
+        return new InterfaceCheck(found, failure ?? (left.Count == 0 ? null : string.Join(", ", left)));
     }
 
     /// <inheritdoc/>
@@ -248,8 +249,7 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         if (Interlocked.Exchange(ref _closed, 1) != 0)
             return;
         _closeEvent.Set();
-        if (_onChanged is { } handler)
-            NetworkChange.NetworkAddressChanged -= handler;
+        EndWatch();
     }
 
     /// <summary>Ends the session and removes the adapter as soon as no thread is inside a call any more.</summary>
@@ -258,6 +258,13 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         // The event itself is left to the collector: a reader may be about to wait for it.
         Close();
         _session.Dispose();
+    }
+
+    private void EndWatch()
+    {
+        Interlocked.Exchange(ref _watch, null)?.Dispose();
+        if (Interlocked.Exchange(ref _onChanged, null) is { } handler)
+            NetworkChange.NetworkAddressChanged -= handler;
     }
 
     private static void CheckName(string name)

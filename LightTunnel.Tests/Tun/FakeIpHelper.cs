@@ -18,15 +18,39 @@ internal sealed class FakeIpHelper : IIpHelper
 
     public int NotReadyTimes { get; set; }
 
+    /// <summary>MTU by family, true for IPv4.</summary>
+    public Dictionary<bool, int> Mtus { get; } = [];
+
+    /// <summary>Routes by prefix; those of addresses come and go with them.</summary>
+    public Dictionary<IpPrefix, ulong> Routes { get; } = [];
+
+    /// <summary>Whether the interface is there.</summary>
+    public bool IsThere { get; set; } = true;
+
+    /// <summary>What the system answers when an address is to be added.</summary>
+    public int AddressError { get; set; }
+
+    /// <summary>False for a system that tells of no changes.</summary>
+    public bool Tells { get; set; } = true;
+
+    /// <summary>Tells of a change; null while nobody listens.</summary>
+    public Action? Change { get; private set; }
+
+    /// <summary>The networks of which who listens wants to know.</summary>
+    public Func<IReadOnlyList<InterfaceAddress>>? Networks { get; private set; }
+
     public ulong? FindByName(string name) => Names.TryGetValue(name, out ulong luid) ? luid : null;
 
-    public int IndexOf(ulong luid) => 77;
+    public int IndexOf(ulong luid) => IsThere ? 77 : 0;
 
     public IReadOnlyList<InterfaceAddress> GetAddresses(ulong luid) => [.. Addresses];
 
     public int AddAddress(ulong luid, InterfaceAddress address)
     {
+        if (AddressError != 0)
+            return AddressError;
         Addresses.Add(address);
+        Routes[address.Prefix] = luid;
         Calls.Add("+" + address);
         return 0;
     }
@@ -43,9 +67,38 @@ internal sealed class FakeIpHelper : IIpHelper
             return WintunDevice.ErrorNotFound;
         if (!isIPv4 && MtuErrorIPv6 != 0)
             return MtuErrorIPv6;
+        Mtus[isIPv4] = mtu;
         Calls.Add((isIPv4 ? "mtu4 " : "mtu6 ") + mtu);
         return 0;
     }
 
+    public int? GetMtu(ulong luid, bool isIPv4) => Mtus.TryGetValue(isIPv4, out int mtu) ? mtu : null;
+
+    public (ulong Luid, IpPrefix Prefix)? FindRoute(TunnelAddress destination)
+    {
+        IpPrefix[] matching = [.. Routes.Keys.Where(prefix => prefix.Contains(destination))];
+        return matching.Length == 0 ? null : (Routes[matching.MaxBy(prefix => prefix.Length)], matching.MaxBy(prefix => prefix.Length));
+    }
+
+    public int AddRoute(ulong luid, IpPrefix prefix)
+    {
+        Calls.Add("route " + prefix);
+        Routes.TryAdd(prefix, luid);
+        return 0;
+    }
+
+    public IDisposable? Watch(ulong luid, Func<IReadOnlyList<InterfaceAddress>> networks, Action changed)
+    {
+        if (!Tells)
+            return null;
+        (Change, Networks) = (changed, networks);
+        return new Listening(this);
+    }
+
     public IReadOnlyList<LocalAddress> GetOtherAddresses(int exceptInterface) => Others;
+
+    private sealed class Listening(FakeIpHelper system) : IDisposable
+    {
+        public void Dispose() => system.Change = null;
+    }
 }

@@ -48,9 +48,28 @@ public sealed class IpHelperTests
     public void IpInterfaceRow_Field_LiesWhereWindowsHasIt(string field, int offset) =>
         Assert.Equal(offset, (int)Marshal.OffsetOf<IpInterfaceRow>(field));
 
+    [Theory]
+    [InlineData(nameof(ForwardRow.InterfaceLuid), 0)]
+    [InlineData(nameof(ForwardRow.InterfaceIndex), 8)]
+    [InlineData(nameof(ForwardRow.Destination), 12)]
+    [InlineData(nameof(ForwardRow.DestinationLength), 40)]
+    [InlineData(nameof(ForwardRow.NextHop), 44)]
+    [InlineData(nameof(ForwardRow.SitePrefixLength), 72)]
+    [InlineData(nameof(ForwardRow.ValidLifetime), 76)]
+    [InlineData(nameof(ForwardRow.PreferredLifetime), 80)]
+    [InlineData(nameof(ForwardRow.Metric), 84)]
+    [InlineData(nameof(ForwardRow.Protocol), 88)]
+    [InlineData(nameof(ForwardRow.Loopback), 92)]
+    [InlineData(nameof(ForwardRow.Immortal), 95)]
+    [InlineData(nameof(ForwardRow.Age), 96)]
+    [InlineData(nameof(ForwardRow.Origin), 100)]
+    public void ForwardRow_Field_LiesWhereWindowsHasIt(string field, int offset) =>
+        Assert.Equal(offset, (int)Marshal.OffsetOf<ForwardRow>(field));
+
     [Fact]
     public void Structures_HaveWindowsSizes() => Assert.Equal(
-        (28, 80, 168), (Unsafe.SizeOf<SocketAddressInet>(), Unsafe.SizeOf<UnicastAddressRow>(), Unsafe.SizeOf<IpInterfaceRow>()));
+        (28, 80, 168, 104),
+        (Unsafe.SizeOf<SocketAddressInet>(), Unsafe.SizeOf<UnicastAddressRow>(), Unsafe.SizeOf<IpInterfaceRow>(), Unsafe.SizeOf<ForwardRow>()));
 
     [Theory]
     [InlineData("10.1.2.3", "0200000000000000", 4, "0a010203")]
@@ -74,6 +93,9 @@ public sealed class IpHelperTests
         var address = default(UnicastAddressRow);
         IpHelper.Fill(ref address, 42, Interface("10.0.0.1/24"));
         Assert.Equal((42ul, (byte)24, 4), (address.InterfaceLuid, address.OnLinkPrefixLength, address.DadState));
+        var route = default(ForwardRow);
+        IpHelper.Fill(ref route, 42, Prefix("fd00::/64"));
+        Assert.Equal((42ul, (byte)64, SocketAddressInet.FamilyIPv6), (route.InterfaceLuid, route.DestinationLength, route.NextHop.Family));
         var v4 = new IpInterfaceRow { SitePrefixLength = 64, DadTransmits = 3, RouterDiscoveryBehavior = 1 };
         IpInterfaceRow v6 = v4;
         IpHelper.Fill(ref v4, isIPv4: true, 1380);

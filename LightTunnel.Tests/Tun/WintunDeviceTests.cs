@@ -190,22 +190,6 @@ public sealed class WintunDeviceTests : IDisposable
     }
 
     [Fact]
-    public void Check_AddressesThatOthersTook_AreGivenBack()
-    {
-        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
-        Assert.Empty(device.Check(restore: true).Differences);
-        device.Configure([Interface("10.0.0.1/24"), Interface("fd00::1/64")], 1380);
-        Assert.Empty(device.Check(restore: true).Differences);
-        _system.Addresses.Remove(Interface("fd00::1/64"));
-        _system.Calls.Clear();
-        Assert.Equal(["address fd00::1/64 is gone"], device.Check(restore: false).Differences);
-        Assert.Empty(_system.Calls);
-        Assert.Null(device.Check(restore: true).Failure);
-        Assert.Equal(["mtu6 1380", "+fd00::1/64"], _system.Calls);
-        Assert.Empty(device.Check(restore: true).Differences);
-    }
-
-    [Fact]
     public void Configure_NetworkOfAnotherInterface_SaysWhose()
     {
         _system.Others.Add(new LocalAddress("Ethernet", Interface("10.0.0.77/24")));
