@@ -46,8 +46,16 @@ public static class SecretFile
     {
         if (OperatingSystem.IsWindows())
         {
-            (AccessFacts facts, string user) = WindowsAccess.Look(path);
-            CheckAccess(path, facts, user, warn);
+            try
+            {
+                (AccessFacts facts, string user) = WindowsAccess.Look(path);
+                CheckAccess(path, facts, user, warn);
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                warn($"Who can read the secret in {path} cannot be told: {exception.Message}");
+            }
+
             return;
         }
 

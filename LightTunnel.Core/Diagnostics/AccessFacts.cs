@@ -9,6 +9,9 @@ internal readonly record struct AccessGrant(string Identity, uint Rights, bool I
 /// <summary>For what a folder or file of Windows is judged.</summary>
 internal enum AccessPlace
 {
+    /// <summary>The root of a volume: as on the way, but nobody can delete it or give it another name, so that right counts for nothing. Volumes for data give it to all users.</summary>
+    Root,
+
     /// <summary>A folder on the way to the one that is used: others may put things into it, but not take the next one away.</summary>
     OnTheWay,
 
@@ -66,7 +69,13 @@ internal sealed record AccessFacts(string? Owner, IReadOnlyList<AccessGrant>? Gr
             return $"belongs to another user ({NameOf(Owner)})";
         if (Grants is null)
             return "has no access list, so everybody may write to it";
-        return WhoMay(place == AccessPlace.OnTheWay ? Replaces : Changes, user) is { } other ? $"may be changed by {NameOf(other)}" : null;
+        uint rights = place switch
+        {
+            AccessPlace.Root => Replaces & ~Delete,
+            AccessPlace.OnTheWay => Replaces,
+            _ => Changes,
+        };
+        return WhoMay(rights, user) is { } other ? $"may be changed by {NameOf(other)}" : null;
     }
 
     /// <summary>Who else may change it, "Users (S-1-5-32-545)"; null when nobody may. Without a list it lies where there are none (FAT), which is not counted.</summary>

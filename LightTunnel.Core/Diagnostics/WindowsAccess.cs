@@ -36,8 +36,9 @@ internal static partial class WindowsAccess
         {
             if (folder.LinkTarget is { } target)
                 throw TrustedFolder.Distrusted(what, path, $"{folder.FullName} is a link to {target}", "Give the path that it leads to.");
-            AccessPlace place = folder == last && !mayBeOpen ? AccessPlace.Folder : AccessPlace.OnTheWay;
-            if (FactsOf(folder.GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access)).FaultOf(place, user) is { } fault)
+            AccessPlace place = folder == last && !mayBeOpen ? AccessPlace.Folder : folder.Parent is null ? AccessPlace.Root : AccessPlace.OnTheWay;
+            AccessFacts facts = FactsOf(Ask(folder.FullName, () => folder.GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access)));
+            if (facts.FaultOf(place, user) is { } fault)
             {
                 throw TrustedFolder.Distrusted(
                     what, path, $"{folder.FullName} {fault}",
@@ -56,7 +57,15 @@ internal static partial class WindowsAccess
     }
 
     /// <summary>Closes a folder to everybody else, whatever its access list said.</summary>
-    public static void CloseFolder(string path) => new DirectoryInfo(path).SetAccessControl(FolderSecurity());
+    public static void CloseFolder(string path)
+    {
+        DirectorySecurity security = FolderSecurity();
+        Ask(path, () =>
+        {
+            new DirectoryInfo(path).SetAccessControl(security);
+            return security;
+        });
+    }
 
     /// <summary>Opens a file to read and write, for SYSTEM, Administrators and its owner only from the moment it exists.</summary>
     /// <exception cref="IOException">It cannot be opened, or is not this user's own file.</exception>
@@ -80,7 +89,7 @@ internal static partial class WindowsAccess
     /// <exception cref="IOException">It is not.</exception>
     public static void CheckFile(string path, FileStream stream)
     {
-        string? fault = FactsOf(stream.GetAccessControl()).FaultOf(AccessPlace.File, CurrentUser.Value);
+        string? fault = FactsOf(Ask(path, stream.GetAccessControl)).FaultOf(AccessPlace.File, CurrentUser.Value);
         if (fault is null && GetFileInformationByHandle(stream.SafeFileHandle, out FileInformation information) && information.Links > 1)
             fault = "has a second name elsewhere (a hard link)";
         if (fault is not null)
@@ -88,8 +97,9 @@ internal static partial class WindowsAccess
     }
 
     /// <summary>What Windows says of a file, by its name.</summary>
+    /// <exception cref="IOException">It does not say.</exception>
     public static (AccessFacts Facts, string User) Look(string path) =>
-        (FactsOf(new FileInfo(path).GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access)), CurrentUser.Value);
+        (FactsOf(Ask(path, () => new FileInfo(path).GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access))), CurrentUser.Value);
 
     /// <summary>The facts of a security descriptor.</summary>
     internal static AccessFacts FactsOf(FileSystemSecurity security)
@@ -101,6 +111,19 @@ internal static partial class WindowsAccess
 
         static AccessGrant ToGrant(QualifiedAce entry) =>
             new(entry.SecurityIdentifier.Value, (uint)entry.AccessMask, entry.AceFlags.HasFlag(AceFlags.InheritOnly));
+    }
+
+    /// <summary>File systems and servers that know no access lists answer with errors for which .NET has no better exception than this.</summary>
+    private static FileSystemSecurity Ask(string path, Func<FileSystemSecurity> ask)
+    {
+        try
+        {
+            return ask();
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or NotSupportedException)
+        {
+            throw new IOException($"The access list of {path} cannot be used: {exception.Message}", exception);
+        }
     }
 
     private static FileStream Checked(string path, FileStream stream)

@@ -18,8 +18,8 @@ internal struct WinsockControl
 /// </summary>
 internal static unsafe class WinsockControls
 {
-    /// <summary>Bytes of an address and a number, the longest that is written or read.</summary>
-    public const int Size = 64;
+    /// <summary>Bytes for more than is ever asked for: Windows leaves out what finds no room, and with it may go how long the datagrams of a train are.</summary>
+    public const int Size = 128;
 
     private const int AddressLength4 = 4, AddressLength6 = 16, InterfaceLength = 4;
 

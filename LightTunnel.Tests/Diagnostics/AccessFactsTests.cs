@@ -69,6 +69,13 @@ public sealed class AccessFactsTests
         Assert.Equal(fault, Parse(sddl).FaultOf(AccessPlace.OnTheWay, User));
 
     [Theory]
+    [InlineData("O:SYD:(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;;0x1301bf;;;AU)(A;OICIIO;0x1301bf;;;AU)(A;OICI;0x1200a9;;;BU)", null)] // D:\, for data.
+    [InlineData("O:SYD:(A;;0x1301ff;;;AU)", "may be changed by Authenticated Users (S-1-5-11)")] // They may delete what others have there.
+    [InlineData("O:SYD:(A;;FA;;;WD)", "may be changed by Everyone (S-1-1-0)")]
+    [InlineData("O:heD:(A;;FA;;;BA)", "belongs to another user (S-1-5-21-1-2-3-1002)")]
+    public void RootOfAVolume_CannotBeDeleted(string sddl, string? fault) => Assert.Equal(fault, Parse(sddl).FaultOf(AccessPlace.Root, User));
+
+    [Theory]
     [InlineData("O:meD:P(A;;FA;;;me)(A;;FA;;;SY)", null, null)]
     [InlineData("O:meD:(A;;FA;;;me)(A;;0x1200a9;;;BU)", null, "Users (S-1-5-32-545)")]
     [InlineData("O:heD:(A;;GR;;;WD)", null, "Everyone (S-1-1-0)")]
