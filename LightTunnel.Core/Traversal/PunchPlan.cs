@@ -50,6 +50,12 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     /// </summary>
     private const int MeetingSockets = 64;
 
+    /// <summary>
+    /// Time from one of them to the next. The two that meet leave the sooner after each other the shorter it is: a router that lets in what nobody asked for, to refuse it
+    /// itself, keeps the port from its own side afterwards, and both must be on their way before either arrives.
+    /// </summary>
+    private static readonly TimeSpan MeetingInterval = TimeSpan.FromMilliseconds(2);
+
     private const int LowestPort = 1024;
     private const int PortCount = 65536 - LowestPort;
 
@@ -66,7 +72,7 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
 
     /// <summary>When our own next port was predicted, known endpoints come after it: each would use up a port.</summary>
     private static readonly TimeSpan AfterPrediction = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan AfterMeeting = GuessInterval * MeetingSockets;
+    private static readonly TimeSpan AfterMeeting = MeetingInterval * MeetingSockets;
 
     /// <summary>No plan takes longer; both sides count with it, so that their pauses are the same.</summary>
     public static TimeSpan LongestDuration => (GuessInterval * MaximumGuesses) + SprayDelay;
@@ -213,7 +219,7 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
         {
             // Each from a socket that was just opened, which has no mapping yet, and again from the same, which takes no port.
             for (int i = 0; i < MeetingSockets; i++)
-                shots.Add(new PunchShot(Offset(next, step * (leads ? 2 * i : i)), TimeSpan.FromMilliseconds(start) + (GuessInterval * i), i + 1, IsGuess: true));
+                shots.Add(new PunchShot(Offset(next, step * (leads ? 2 * i : i)), TimeSpan.FromMilliseconds(start) + (MeetingInterval * i), i + 1, IsGuess: true));
         }
 
         return MeetingSockets;
