@@ -1,4 +1,3 @@
-using LightTunnel.Packets;
 using LightTunnel.Tun;
 using Xunit;
 using static LightTunnel.Tests.Packets.TestPackets;

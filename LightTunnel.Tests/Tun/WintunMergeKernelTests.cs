@@ -15,18 +15,16 @@ namespace LightTunnel.Tests.Tun;
 /// MTU is far below the long segments. Linux's is not Windows's, but it verifies every length, sequence number and checksum.
 /// </summary>
 [SupportedOSPlatform("linux")]
-public sealed unsafe class WintunMergeKernelTests : IWintunApi, IDisposable
+public sealed class WintunMergeKernelTests : IDisposable
 {
     private const int Bytes = 8 * 1024 * 1024, Mtu = 1400;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static int _counter;
 
     private readonly string _from = $"ltxmga{Environment.ProcessId}x{Interlocked.Increment(ref _counter)}", _to = $"ltxmgb{Environment.ProcessId}x{_counter}";
-    private readonly byte* _place = (byte*)NativeMemory.Alloc(WintunDevice.MaximumPacket);
     private readonly List<Thread> _pumps = [];
-    private LinuxTun? _sender, _receiver;
-    private int _length;
-    private int _longest;
+    private readonly LinuxTun _sender, _receiver;
+    private readonly Ring _ring;
 
     public WintunMergeKernelTests()
     {
@@ -38,91 +36,58 @@ public sealed unsafe class WintunMergeKernelTests : IWintunApi, IDisposable
         _receiver = NetworkNamespace.Run(_to, () => LinuxTun.Create("ltxmgb", plain));
         _sender.Configure([Interface("10.97.0.1/24"), Interface("fd97::1/64")], Mtu);
         _receiver.Configure([Interface("10.97.0.2/24"), Interface("fd97::2/64")], Mtu);
+        _ring = new Ring(_receiver);
     }
 
-    public int LastError => WintunDevice.ErrorBufferOverflow;
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     public void Dispose()
     {
-        _sender?.Close();
-        _receiver?.Close();
+        _sender.Close();
+        _receiver.Close();
         _pumps.ForEach(pump => pump.Join());
-        _sender?.Dispose();
-        _receiver?.Dispose();
-        if (_sender is not null)
-        {
-            NetworkNamespace.Delete(_from);
-            NetworkNamespace.Delete(_to);
-        }
-
-        NativeMemory.Free(_place);
+        _sender.Dispose();
+        _receiver.Dispose();
+        NetworkNamespace.Delete(_from);
+        NetworkNamespace.Delete(_to);
+        _ring.Dispose();
     }
 
     [Theory]
     [InlineData("10.97.0.2")]
     [InlineData("fd97::2")]
-    public void Stream_ThroughMergedSegments_ArrivesAsItWasSent(string address)
+    public async Task Stream_ThroughMergedSegments_ArrivesAsItWasSent(string address)
     {
-        var writer = new WintunWriter(this, merges: true);
-        Pump(_sender!, batch => writer.Write(1, batch, [Interface("10.97.0.2/24"), Interface("fd97::2/64")]));
-        Pump(_receiver!, batch => _sender!.Write(batch));
+        var writer = new WintunWriter(_ring, merges: true);
+        Pump(_sender, batch => writer.Write(1, batch, [Interface("10.97.0.2/24"), Interface("fd97::2/64")]));
+        Pump(_receiver, batch => _sender.Write(batch));
         var there = new IPEndPoint(IPAddress.Parse(address), 443);
         using Socket listener = NetworkNamespace.Run(_to, () => new Socket(there.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
         listener.Bind(there);
         listener.Listen();
         using Socket client = NetworkNamespace.Run(_from, () => new Socket(there.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
-        using var limit = new Timer(_ => client.Dispose(), null, Patience, Timeout.InfiniteTimeSpan);
-        client.Connect(there);
-        using Socket server = listener.Accept();
-        server.ReceiveTimeout = (int)Patience.TotalMilliseconds;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        limit.CancelAfter(Patience);
+        await client.ConnectAsync(there, limit.Token);
+        using Socket server = await listener.AcceptAsync(limit.Token);
         byte[] sent = new byte[Bytes], received = new byte[Bytes];
         new Random(20261129).NextBytes(sent);
-        Task sending = Task.Run(() => client.Send(sent));
+        Task sending = SendAsync(client, sent, limit.Token);
         for (int length = 0, more; length < Bytes; length += more)
         {
-            more = server.Receive(received.AsSpan(length));
+            more = await server.ReceiveAsync(received.AsMemory(length), limit.Token);
             Assert.NotEqual(0, more);
         }
 
-        Assert.True(sending.IsCompleted || sending.Wait(Patience));
+        await sending;
         Assert.True(sent.AsSpan().SequenceEqual(received));
-        Assert.InRange(_longest, 2 * Mtu, WintunDevice.MaximumPacket);
+        Assert.InRange(_ring.Longest, 2 * Mtu, WintunDevice.MaximumPacket);
     }
 
-    public nint CreateAdapter(string name, string tunnelType) => 1;
-
-    public nint OpenAdapter(string name) => 0;
-
-    public void CloseAdapter(nint adapter)
+    private static async Task SendAsync(Socket client, ReadOnlyMemory<byte> bytes, CancellationToken token)
     {
-    }
-
-    public ulong GetAdapterLuid(nint adapter) => 1;
-
-    public nint StartSession(nint adapter, uint ringCapacity) => 1;
-
-    public void EndSession(nint session)
-    {
-    }
-
-    public WaitHandle GetReadWaitEvent(nint session) => throw new NotSupportedException();
-
-    public byte* ReceivePacket(nint session, out uint length) => throw new NotSupportedException();
-
-    public void ReleaseReceivePacket(nint session, byte* packet)
-    {
-    }
-
-    public byte* AllocateSendPacket(nint session, uint length)
-    {
-        _length = (int)length;
-        return _place;
-    }
-
-    public void SendPacket(nint session, byte* packet)
-    {
-        _longest = Math.Max(_longest, _length);
-        _receiver!.Write(new ReadOnlySpan<byte>(packet, _length));
+        while (!bytes.IsEmpty)
+            bytes = bytes[await client.SendAsync(bytes, token)..];
     }
 
     private void Pump(LinuxTun from, Action<PacketBatch> to)
@@ -135,5 +100,54 @@ public sealed unsafe class WintunMergeKernelTests : IWintunApi, IDisposable
         });
         pump.Start();
         _pumps.Add(pump);
+    }
+
+    /// <summary>A ring of one packet, which goes to a TUN device.</summary>
+    private sealed unsafe class Ring(LinuxTun receiver) : IWintunApi, IDisposable
+    {
+        private readonly byte* _place = (byte*)NativeMemory.Alloc(WintunDevice.MaximumPacket);
+        private int _length;
+
+        public int Longest { get; private set; }
+
+        public int LastError => WintunDevice.ErrorBufferOverflow;
+
+        public void Dispose() => NativeMemory.Free(_place);
+
+        public nint CreateAdapter(string name, string tunnelType) => 1;
+
+        public nint OpenAdapter(string name) => 0;
+
+        public void CloseAdapter(nint adapter)
+        {
+        }
+
+        public ulong GetAdapterLuid(nint adapter) => 1;
+
+        public nint StartSession(nint adapter, uint ringCapacity) => 1;
+
+        public void EndSession(nint session)
+        {
+        }
+
+        public WaitHandle GetReadWaitEvent(nint session) => throw new NotSupportedException();
+
+        public byte* ReceivePacket(nint session, out uint length) => throw new NotSupportedException();
+
+        public void ReleaseReceivePacket(nint session, byte* packet)
+        {
+        }
+
+        public byte* AllocateSendPacket(nint session, uint length)
+        {
+            _length = (int)length;
+            return _place;
+        }
+
+        public void SendPacket(nint session, byte* packet)
+        {
+            Longest = Math.Max(Longest, _length);
+            receiver.Write(new ReadOnlySpan<byte>(packet, _length));
+        }
     }
 }
