@@ -28,7 +28,7 @@ internal enum ControlFrameKind : byte
 }
 
 /// <summary>
-/// A control frame inside a link: what a decrypted transport message holds when its first nibble is 0xC ("Inside a link" in docs/architecture.md).
+/// A control frame inside a link: what a decrypted transport message holds when its first nibble is 0xC ("Inside a link" in docs/protocol.md).
 /// Layout, big-endian: 0xC1, kind, body length (u16), conversation (u32), number (u32), body. Bytes after the body are the link's padding.
 /// </summary>
 internal readonly ref struct ControlFrame

@@ -20,7 +20,7 @@ internal enum DecodeResult
 
 /// <summary>
 /// Control messages as CBOR (RFC 8949): a map with small integer keys, key 0 the type; canonical order, definite lengths, no tags.
-/// The keys are listed in docs/architecture.md. Keys that are not known are skipped, so that they can be added without a new protocol version.
+/// The keys are listed in docs/protocol.md. Keys that are not known are skipped, so that they can be added without a new protocol version.
 /// </summary>
 internal static class ControlMessageCodec
 {
