@@ -13,8 +13,8 @@ namespace LightTunnel.Tun;
 internal sealed unsafe class WintunWriter(IWintunApi api, bool merges)
 {
     /// <summary>
-    /// A run of segments becomes two packets, never one, and needs this many: Windows acknowledges every other segment that arrives, however long it is, and the rest after a while only (RFC 9293
-    /// section 3.8.6.3), so a sender whose whole window came as one would stand still until then.
+    /// A run of segments becomes two packets, never one, and needs this many. Who acknowledges every other segment that arrives, however long it is, as older versions of Windows do by
+    /// Microsoft's documents, acknowledges the rest after a while only (RFC 9293 section 3.8.6.3): a sender whose whole window came as one would stand still until then.
     /// </summary>
     internal const int FewestMerged = 4;
 
