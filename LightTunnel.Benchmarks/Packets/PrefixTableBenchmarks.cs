@@ -1,5 +1,5 @@
 using BenchmarkDotNet.Attributes;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Benchmarks.Packets;
 

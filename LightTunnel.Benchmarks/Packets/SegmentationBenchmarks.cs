@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using BenchmarkDotNet.Attributes;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Benchmarks.Packets;

@@ -1,5 +1,5 @@
 using BenchmarkDotNet.Attributes;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 

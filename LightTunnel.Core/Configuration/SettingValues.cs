@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;

@@ -2,9 +2,9 @@ using System.Buffers;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 

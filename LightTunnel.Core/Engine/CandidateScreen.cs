@@ -1,6 +1,6 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 

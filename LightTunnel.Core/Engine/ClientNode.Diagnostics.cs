@@ -1,6 +1,6 @@
+using LightTunnel.Addressing;
 using LightTunnel.PortMapping;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine;

@@ -1,7 +1,7 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 

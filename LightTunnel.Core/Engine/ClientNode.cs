@@ -1,9 +1,10 @@
 using System.Security.Cryptography;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;

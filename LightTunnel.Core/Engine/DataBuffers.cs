@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Packets;
-using LightTunnel.Transport;
-using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
 
@@ -20,7 +20,7 @@ internal sealed class OutboundBuffers
         Packets = superPackets ? new PacketBatch(Capacity, PacketBatch.LongestReceived, 3) : new PacketBatch(Capacity, longestPacket);
         Datagrams = superPackets
             ? new PacketBatch(2 * Capacity, PacketBatch.LongestReceived, 4)
-            : new PacketBatch(2 * Capacity, longestPacket + DataBuffers.DatagramOverhead, Capacity);
+            : new PacketBatch(2 * Capacity, longestPacket + Overheads.PaddedDatagram, Capacity);
         Replies = new PacketBatch(16, TunnelOptions.MinimumMtu);
     }
 
@@ -54,7 +54,7 @@ internal sealed class InboundBuffers
     {
         LongestPacket = longestPacket;
         Trains = trains;
-        Datagrams = new PacketBatch(Capacity, trains ? PacketBatch.LongestReceived : longestPacket + DataBuffers.DatagramOverhead);
+        Datagrams = new PacketBatch(Capacity, trains ? PacketBatch.LongestReceived : longestPacket + Overheads.PaddedDatagram);
         Packets = Datagrams.CreateView(ViewCapacity);
         Forward = Datagrams.CreateView(ViewCapacity);
     }
@@ -81,9 +81,6 @@ internal sealed class InboundBuffers
 /// </summary>
 internal static class DataBuffers
 {
-    /// <summary>Room for what stands around an inner packet: relay header, transport header, padding and tag.</summary>
-    public const int DatagramOverhead = RelayHeader.Size + Messages.MaximumTransportOverhead + Messages.PaddingMultiple;
-
     private static readonly ConcurrentBag<OutboundBuffers> FreeOutbound = [];
     private static readonly ConcurrentBag<InboundBuffers> FreeInbound = [];
 

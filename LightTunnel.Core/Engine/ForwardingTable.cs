@@ -1,4 +1,4 @@
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Engine;
 

@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 

@@ -1,6 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;

@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;

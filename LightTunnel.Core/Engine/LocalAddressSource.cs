@@ -1,6 +1,6 @@
 using System.Net.NetworkInformation;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Packets;
 using LightTunnel.Traversal;
 using LightTunnel.Tun;
 

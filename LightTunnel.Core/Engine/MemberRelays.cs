@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Engine;
 

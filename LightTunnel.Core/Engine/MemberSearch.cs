@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine;

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 
@@ -9,7 +10,7 @@ namespace LightTunnel.Engine;
 /// </summary>
 internal sealed class MtuSearch(Node node, Peer peer, TimeProvider time)
 {
-    private readonly PathMtu _search = new(time, PeerMtu.Overhead(peer.Path), peer.NetworkMtu);
+    private readonly PathMtu _search = new(time, Overheads.Of(peer.Path), peer.NetworkMtu);
     private readonly Dictionary<uint, int> _waiting = [];
     private readonly List<int> _sizes = [];
 

@@ -1,4 +1,4 @@
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;

@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Net;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Membership;
 using LightTunnel.PortMapping;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine;

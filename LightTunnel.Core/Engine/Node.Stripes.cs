@@ -1,6 +1,6 @@
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
@@ -78,7 +78,7 @@ internal abstract partial class Node
         frame.CopyTo(packet, 0);
         byte[] datagram = new byte[packet.Length + PacketBatch.Headroom];
         if (link.SealCopy(packet, datagram, packet.Length, out int written) == SealResult.Sealed)
-            SendBy(link.Path with { Socket = IDatagramTransport.FirstStripe + question.Queue }, datagram.AsSpan(0, written));
+            SendBy(link.Path with { Socket = LocalSockets.FirstStripe + question.Queue }, datagram.AsSpan(0, written));
     }
 
     private void OnPortsTaken(Peer peer, Link link, in ControlFrame frame)

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine;
@@ -14,9 +15,6 @@ namespace LightTunnel.Engine;
 /// <param name="queue">The queue of the transport that the thread sends by.</param>
 internal sealed class OutboundPath(Node node, int queue = 0)
 {
-    /// <summary>Bytes that a datagram is longer than its packet at most: relay header, transport header, padding and tag.</summary>
-    private const int MaximumOverhead = RelayHeader.Size + Messages.MaximumTransportOverhead + Messages.PaddingMultiple;
-
     private readonly byte[] _segment = GC.AllocateUninitializedArray<byte>(PacketBatch.LongestReceived, pinned: true);
 
     /// <summary>What this path counted.</summary>
@@ -56,7 +54,7 @@ internal sealed class OutboundPath(Node node, int queue = 0)
             if (Accept(packet, info, segments, table, replies) is not { } peer)
                 continue;
             int count = Math.Max(segments.Count, 1);
-            if (!datagrams.HasRoomFor(count, info.TotalLength + (count * (segments.HeaderLength + MaximumOverhead))))
+            if (!datagrams.HasRoomFor(count, info.TotalLength + (count * (segments.HeaderLength + Overheads.PaddedDatagram))))
             {
                 if (datagrams.Count > 0)
                     return i;

@@ -1,5 +1,4 @@
-using LightTunnel.Packets;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Engine;
 

@@ -1,8 +1,8 @@
 using System.Net;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.PortMapping;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
@@ -31,7 +31,7 @@ internal interface IReachabilityHost
 internal sealed class OwnReachability : IDisposable
 {
     /// <summary>The first of the sockets whose mappings show which port comes next; opened anew each time.</summary>
-    public const int FirstBurstSocket = IDatagramTransport.MaximumSocket - 3;
+    public const int FirstBurstSocket = LocalSockets.MaximumFurther - 3;
 
     private static readonly int[] BurstSockets = [.. Enumerable.Range(FirstBurstSocket, 4)];
 

@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine;
@@ -101,7 +101,7 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
     {
         if (!_questions.TryTake(number, out PathAddress asked, out long sent))
             return;
-        int queue = asked.Socket == 0 ? 0 : asked.Socket - IDatagramTransport.FirstStripe;
+        int queue = asked.Socket == 0 ? 0 : asked.Socket - LocalSockets.FirstStripe;
         if (!isOwnAddress || seen.Port != (queue == 0 ? ownPort : _ports[queue]) || queues < 2)
         {
             Restart(now);
@@ -164,7 +164,7 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
     private sealed class Way(TimeProvider time, in PathAddress path, int queue)
     {
         public readonly int Queue = queue;
-        public readonly ProbedPath Path = new(time, new PathAddress(path.Endpoint, Socket: queue == 0 ? 0 : IDatagramTransport.FirstStripe + queue));
+        public readonly ProbedPath Path = new(time, new PathAddress(path.Endpoint, Socket: queue == 0 ? 0 : LocalSockets.FirstStripe + queue));
         public TimeSpan Retry = FirstRetry;
 
         /// <summary>When it is asked at the latest while it is not proven, or at once for another reason.</summary>

@@ -1,6 +1,6 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Engine;
 

@@ -1,7 +1,6 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Engine;
 

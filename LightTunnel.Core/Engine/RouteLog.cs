@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
 
@@ -10,7 +11,7 @@ internal sealed class RouteLog(TunnelLog log, TimeProvider time)
 
     private bool _changed;
     private long _next = long.MinValue;
-    private (Packets.TunnelAddress Address, PathType Path)[] _logged = [];
+    private (TunnelAddress Address, PathType Path)[] _logged = [];
 
     /// <summary>Something has changed.</summary>
     public void NoteChange() => _changed = true;
@@ -24,7 +25,7 @@ internal sealed class RouteLog(TunnelLog log, TimeProvider time)
             return _next;
         _changed = false;
         Peer[] online = [.. peers.Where(peer => peer.PathType != PathType.Offline).OrderBy(peer => peer.Addresses[0])];
-        (Packets.TunnelAddress, PathType)[] routes = [.. online.Select(peer => (peer.Addresses[0], peer.PathType))];
+        (TunnelAddress, PathType)[] routes = [.. online.Select(peer => (peer.Addresses[0], peer.PathType))];
         if (routes.SequenceEqual(_logged))
             return long.MaxValue;
         _logged = routes;

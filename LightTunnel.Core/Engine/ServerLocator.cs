@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Engine;
 

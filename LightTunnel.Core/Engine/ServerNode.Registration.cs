@@ -1,6 +1,6 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 
 namespace LightTunnel.Engine;
 

@@ -1,7 +1,8 @@
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 

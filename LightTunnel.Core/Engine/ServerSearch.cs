@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine;

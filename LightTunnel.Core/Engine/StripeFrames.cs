@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Engine;
 

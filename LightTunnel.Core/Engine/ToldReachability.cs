@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Engine;
 

@@ -1,3 +1,4 @@
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;

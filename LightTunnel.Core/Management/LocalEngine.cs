@@ -1,8 +1,8 @@
+using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.Tun;

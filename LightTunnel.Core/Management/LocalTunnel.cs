@@ -1,9 +1,9 @@
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Management;

@@ -1,9 +1,8 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
 

@@ -2,8 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Formats.Cbor;
 using System.Text;
-using LightTunnel.Packets;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;

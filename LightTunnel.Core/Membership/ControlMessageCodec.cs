@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Formats.Cbor;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
@@ -283,7 +283,7 @@ internal static class ControlMessageCodec
             || !map.TryGetInterfaceAddresses(5, 1, ControlMessage.MaximumAddresses, out IReadOnlyList<InterfaceAddress>? addresses)
             || !map.TryGetAddresses(6, 1, ControlMessage.MaximumAddresses, out IReadOnlyList<TunnelAddress>? serverAddresses)
             || !map.TryGetInt(7, 576, ushort.MaxValue, out int mtu)
-            || !map.TryGetEndpoint(8, out Transport.UdpEndpoint observed)
+            || !map.TryGetEndpoint(8, out UdpEndpoint observed)
             || !map.TryGetFlag(9, out bool isolation) || !TryGetVersion(map, 10, out string? version) || !TryGetSuite(map, 13, out CipherSuite suite))
         {
             return false;

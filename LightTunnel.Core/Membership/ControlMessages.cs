@@ -1,6 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;

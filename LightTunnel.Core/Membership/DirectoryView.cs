@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Formats.Cbor;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Membership;
 

@@ -6,8 +6,8 @@ using System.Formats.Cbor;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Packets;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Packets;
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Packets;
 

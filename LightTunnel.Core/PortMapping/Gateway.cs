@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.PortMapping;
 

@@ -1,5 +1,5 @@
 using System.Net;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.PortMapping;
 

@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Transport;
 
 namespace LightTunnel.PortMapping;
 

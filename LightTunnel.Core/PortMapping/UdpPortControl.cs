@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.PortMapping;
 

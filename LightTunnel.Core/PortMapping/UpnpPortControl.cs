@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Net;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.PortMapping;
 

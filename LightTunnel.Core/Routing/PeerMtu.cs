@@ -1,5 +1,4 @@
-using LightTunnel.Transport;
-using LightTunnel.WireGuard;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Routing;
 
@@ -56,10 +55,6 @@ internal sealed class PeerMtu(TimeProvider time, int largest)
     /// <summary>What the peer measured of the path that it uses, as its last answer told; null when it does not know.</summary>
     public int? Told { get; private set; }
 
-    /// <summary>Bytes that stand around an inner packet at most: IP, UDP, a relay's header, and the link's with the longer tag of both suites.</summary>
-    public static int Overhead(in PathAddress path) =>
-        (path.Endpoint.IsIPv4 ? 20 : 40) + 8 + (path.IsRelayed ? RelayHeader.Size : 0) + Messages.MaximumTransportOverhead;
-
     /// <summary>True for the transaction of a question of this class.</summary>
     public static bool IsTransaction(uint transaction) => transaction >> 30 == FirstTransaction >> 30;
 
@@ -109,7 +104,7 @@ internal sealed class PeerMtu(TimeProvider time, int largest)
     {
         PathAddress wanted = path;
         int index = _paths.FindIndex(entry => entry.Path == wanted);
-        Entry used = index >= 0 ? _paths[index] : new Entry(path, ++_serial & 0x3FFF, new PathMtu(time, Overhead(path), _largest));
+        Entry used = index >= 0 ? _paths[index] : new Entry(path, ++_serial & 0x3FFF, new PathMtu(time, Overheads.Of(path), _largest));
         if (index >= 0 && index == _paths.Count - 1)
             return used;
         if (index >= 0)

@@ -1,3 +1,5 @@
+using LightTunnel.Addressing;
+
 namespace LightTunnel.Transport;
 
 /// <summary>
@@ -7,24 +9,11 @@ namespace LightTunnel.Transport;
 internal sealed class AskedAddresses
 {
     /// <summary>Addresses that get a number. There are more only where whole networks are routed to this machine.</summary>
-    internal const int Maximum = byte.MaxValue;
-
-    private const int Shift = 12;
+    internal const int Maximum = LocalSockets.MaximumAsked;
 
     private readonly UInt128[] _addresses = new UInt128[Maximum + 1];
     private readonly Lock _adding = new();
     private volatile int _count;
-
-    /// <summary>The number of a socket by which something leaves from an address: of a slot that is sent and of a transport's calls.</summary>
-    /// <param name="socket">The socket's own number.</param>
-    /// <param name="asked">The address's number, 0 for the system's choice.</param>
-    public static int Combine(int socket, byte asked) => socket | (asked << Shift);
-
-    /// <summary>The socket's own number.</summary>
-    public static int SocketOf(int combined) => combined & ~(Maximum << Shift);
-
-    /// <summary>The address's number.</summary>
-    public static byte AskedOf(int combined) => (byte)(combined >> Shift);
 
     /// <summary>The address of a number in mapped form; 0 for the system's choice.</summary>
     public UInt128 this[byte number] => number <= _count ? _addresses[number] : UInt128.Zero;

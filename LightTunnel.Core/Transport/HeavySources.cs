@@ -1,3 +1,5 @@
+using LightTunnel.Addressing;
+
 namespace LightTunnel.Transport;
 
 /// <summary>

@@ -1,4 +1,5 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Transport;
@@ -10,18 +11,6 @@ namespace LightTunnel.Transport;
 /// </summary>
 internal interface IDatagramTransport : IDisposable
 {
-    /// <summary>Highest number of a further socket.</summary>
-    const int MaximumSocket = 1100;
-
-    /// <summary>
-    /// Stands for the node's own socket towards somebody who may not exist. The port is the same, but what waits there, for a neighbour who never answers the system's question who has that
-    /// address for instance, takes no room from anybody else, and what finds none is lost.
-    /// </summary>
-    const int Unproven = int.MinValue;
-
-    /// <summary>The number of the first stripe (<see cref="OpenStripes"/>): that of a queue is so many more.</summary>
-    const int FirstStripe = 2048;
-
     /// <summary>The UDP port that the socket is bound to.</summary>
     int LocalPort { get; }
 
@@ -107,7 +96,7 @@ internal interface IDatagramTransport : IDisposable
     IReadOnlyList<int> OpenStripes() => [];
 
     /// <summary>Opens a further socket under a number that is free.</summary>
-    /// <param name="socket">1 to <see cref="MaximumSocket"/>.</param>
+    /// <param name="socket">1 to <see cref="LocalSockets.MaximumFurther"/>.</param>
     /// <param name="port">The port to bind, 0 for any.</param>
     /// <param name="address">The one local address to bind; null for all.</param>
     /// <returns>False when the system refuses; that is no error, only one attempt less.</returns>

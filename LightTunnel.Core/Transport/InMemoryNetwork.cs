@@ -1,4 +1,5 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Transport;
@@ -300,12 +301,12 @@ internal sealed class InMemoryTransport : IDatagramTransport
     /// <inheritdoc/>
     public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
     {
-        bool isOwn = socket is 0 or IDatagramTransport.Unproven;
+        bool isOwn = socket is 0 or LocalSockets.Unproven;
         UdpEndpoint from = isOwn ? Endpoint : default;
         lock (_waiting)
         {
-            if (socket >= IDatagramTransport.FirstStripe)
-                from = _stripes.ElementAtOrDefault(socket - IDatagramTransport.FirstStripe);
+            if (socket >= LocalSockets.FirstStripe)
+                from = _stripes.ElementAtOrDefault(socket - LocalSockets.FirstStripe);
             else if (!isOwn)
                 _sockets.TryGetValue(socket, out from);
         }
@@ -330,7 +331,7 @@ internal sealed class InMemoryTransport : IDatagramTransport
     /// <inheritdoc/>
     public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
     {
-        if (_closed || socket is < 1 or > IDatagramTransport.MaximumSocket || PortOf(socket) != 0
+        if (_closed || socket is < 1 or > LocalSockets.MaximumFurther || PortOf(socket) != 0
             || !_network.TryAdd(this, new UdpEndpoint(address ?? Endpoint.Address, port), out UdpEndpoint bound))
         {
             return false;
@@ -373,7 +374,7 @@ internal sealed class InMemoryTransport : IDatagramTransport
     public int PortOf(int socket)
     {
         lock (_waiting)
-            return socket is 0 or IDatagramTransport.Unproven ? LocalPort : _sockets.TryGetValue(socket, out UdpEndpoint endpoint) ? endpoint.Port : 0;
+            return socket is 0 or LocalSockets.Unproven ? LocalPort : _sockets.TryGetValue(socket, out UdpEndpoint endpoint) ? endpoint.Port : 0;
     }
 
     /// <inheritdoc/>

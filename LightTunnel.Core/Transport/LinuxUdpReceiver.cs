@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using Microsoft.Win32.SafeHandles;
 
@@ -209,7 +210,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     {
         int first = batch.Count;
         // A source's own socket has the main one's number, as the stripe has: nobody sees it.
-        ReceiveWaiting(socket, key > IDatagramTransport.MaximumSocket ? 0 : key, batch);
+        ReceiveWaiting(socket, key > LocalSockets.MaximumFurther ? 0 : key, batch);
         if (batch.Count == first)
             return;
         if (socket.Received.Count(batch, first))

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Transport;
@@ -125,7 +126,7 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
         var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
         var vectors = stackalloc LibC.IoVector[MaximumMessages];
         byte* controls = stackalloc byte[MaximumMessages * ControlSize];
-        UInt128 address = first < end ? asked[AskedAddresses.AskedOf(batch[first].Socket)] : UInt128.Zero;
+        UInt128 address = first < end ? asked[LocalSockets.AskedOf(batch[first].Socket)] : UInt128.Zero;
         byte* names = stackalloc byte[MaximumMessages * SocketAddressCodec.MaximumLength];
         int* slots = stackalloc int[MaximumMessages];
         int prepared = 0;

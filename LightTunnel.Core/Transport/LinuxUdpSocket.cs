@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.Transport;
@@ -197,7 +198,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     /// <summary>Ends <see cref="Lengthen"/>.</summary>
     public void Shorten() => SetBuffer(LibC.SO_SNDBUFFORCE, LibC.SO_SNDBUF, NormalSendBuffer, beyondLimit: SendQueue is not null);
 
-    /// <summary>True for the socket behind <see cref="IDatagramTransport.Unproven"/>.</summary>
+    /// <summary>True for the socket behind <see cref="LocalSockets.Unproven"/>.</summary>
     public bool IsForUnproven { get; set; }
 
     /// <summary>

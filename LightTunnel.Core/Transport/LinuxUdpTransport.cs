@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Transport;
@@ -9,7 +10,7 @@ namespace LightTunnel.Transport;
 /// <summary>
 /// UDP sockets for both families with the batched system calls and segmentation offloads of Linux: one system call per batch instead of one or
 /// two per datagram. With several queues, several sockets share the port, and the senders are spread over them (SO_REUSEPORT, <see cref="SourceSpread"/>). One more socket has the
-/// port, from which leaves what goes to somebody who may not exist (<see cref="IDatagramTransport.Unproven"/>): datagrams that wait for a neighbour to tell its hardware address count
+/// port, from which leaves what goes to somebody who may not exist (<see cref="LocalSockets.Unproven"/>): datagrams that wait for a neighbour to tell its hardware address count
 /// against the socket's buffer for seconds.
 /// </summary>
 [SupportedOSPlatform("linux")]
@@ -245,7 +246,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         try
         {
             if (Find(socket, queue: 0) is { } from)
-                return _sender.Send(from, datagram, destination, AskedAddresses.AskedOf(socket));
+                return _sender.Send(from, datagram, destination, LocalSockets.AskedOf(socket));
         }
         catch (ObjectDisposedException)
         {
@@ -262,7 +263,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         try
         {
             if (Find(socket, queue: 0) is { } from)
-                return _sender.TrySendWhole(from, datagram, destination, AskedAddresses.AskedOf(socket));
+                return _sender.TrySendWhole(from, datagram, destination, LocalSockets.AskedOf(socket));
         }
         catch (ObjectDisposedException)
         {
@@ -384,12 +385,12 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         return end;
     }
 
-    private LinuxUdpSocket? Find(int socket, int queue) => AskedAddresses.SocketOf(socket) switch
+    private LinuxUdpSocket? Find(int socket, int queue) => LocalSockets.SocketOf(socket) switch
     {
         0 => _queues[queue],
-        IDatagramTransport.Unproven => _unproven ?? _queues[queue],
-        >= IDatagramTransport.FirstStripe and int number => number - IDatagramTransport.FirstStripe < _stripes.Length
-            ? Volatile.Read(ref _stripes[number - IDatagramTransport.FirstStripe]) : null,
+        LocalSockets.Unproven => _unproven ?? _queues[queue],
+        >= LocalSockets.FirstStripe and int number => number - LocalSockets.FirstStripe < _stripes.Length
+            ? Volatile.Read(ref _stripes[number - LocalSockets.FirstStripe]) : null,
         int number => _sockets.Find(number),
     };
 

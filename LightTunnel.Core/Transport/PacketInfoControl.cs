@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Transport;
 

@@ -1,3 +1,5 @@
+using LightTunnel.Addressing;
+
 namespace LightTunnel.Transport;
 
 /// <summary>
@@ -8,7 +10,7 @@ namespace LightTunnel.Transport;
 internal sealed class SocketTable<T>
     where T : class
 {
-    private readonly T?[] _sockets = new T?[IDatagramTransport.MaximumSocket + 1];
+    private readonly T?[] _sockets = new T?[LocalSockets.MaximumFurther + 1];
     private readonly Lock _changing = new();
     private volatile int _further;
     private volatile bool _closed;
@@ -37,7 +39,7 @@ internal sealed class SocketTable<T>
     {
         lock (_changing)
         {
-            if (_closed || number is < 1 or > IDatagramTransport.MaximumSocket || _sockets[number] is not null || open() is not { } socket)
+            if (_closed || number is < 1 or > LocalSockets.MaximumFurther || _sockets[number] is not null || open() is not { } socket)
                 return false;
             Volatile.Write(ref _sockets[number], socket);
             _further++;

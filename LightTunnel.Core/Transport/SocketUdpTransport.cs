@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Transport;
@@ -32,7 +33,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
 
     // The receiving thread's own: the sockets that select found readable, and the next that has its turn.
     private readonly SocketAddress _sender = new(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
-    private readonly List<Socket> _readable = new(IDatagramTransport.MaximumSocket + 1);
+    private readonly List<Socket> _readable = new(LocalSockets.MaximumFurther + 1);
     private int _next;
 
     // The address that a datagram came to last, and its number: most of what comes is for the same.
@@ -286,7 +287,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <summary>The address to leave from; 0 for the system's choice, as ever where it does not tell to which one something came.</summary>
-    private UInt128 LocalOf(int socket) => _asked[AskedAddresses.AskedOf(socket)];
+    private UInt128 LocalOf(int socket) => _asked[LocalSockets.AskedOf(socket)];
 
     /// <summary>
     /// Asks before a send that must not wait, as the framework's sockets wait unless they are told at once for everything not to. What a data thread takes of the room in
@@ -311,8 +312,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     /// <summary>One port has one socket here, whoever it is that it sends to.</summary>
     private static int Number(int socket)
     {
-        int number = AskedAddresses.SocketOf(socket);
-        return number == IDatagramTransport.Unproven ? 0 : number;
+        int number = LocalSockets.SocketOf(socket);
+        return number == LocalSockets.Unproven ? 0 : number;
     }
 
     private void Wake() => Send([], UdpEndpoint.FromIPv4(0x7F000001, (ushort)LocalPort));
@@ -328,7 +329,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             return; // To receive is to wait.
         }
 
-        for (int number = 0; number <= IDatagramTransport.MaximumSocket; number++)
+        for (int number = 0; number <= LocalSockets.MaximumFurther; number++)
         {
             if (_sockets.Find(number) is { } socket)
                 _readable.Add(socket);
@@ -392,7 +393,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     /// </summary>
     private void StopCoalescing()
     {
-        for (int number = 0; number <= IDatagramTransport.MaximumSocket; number++)
+        for (int number = 0; number <= LocalSockets.MaximumFurther; number++)
         {
             if (_sockets.Find(number) is not { Coalesces: true } socket)
                 continue;

@@ -1,4 +1,5 @@
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using Microsoft.Win32.SafeHandles;
 
@@ -36,7 +37,7 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
     private const int BytesPerLook = 2 * UdpTransportFactory.SocketBufferSize;
 
     // The numbers under which they are waited for, behind those of the further sockets.
-    private const int FirstKey = IDatagramTransport.MaximumSocket + 1;
+    private const int FirstKey = LocalSockets.MaximumFurther + 1;
 
     private readonly OwnSocket?[] _sockets = new OwnSocket?[Maximum];
     private readonly HeavySources _sources = new();

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Transport;

@@ -1,5 +1,5 @@
 using System.Collections;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Traversal;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Traversal;
 

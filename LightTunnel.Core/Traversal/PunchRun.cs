@@ -1,3 +1,5 @@
+using LightTunnel.Addressing;
+
 namespace LightTunnel.Traversal;
 
 /// <summary>A punch plan being carried out: says which of its probes are due. Owned by the control loop.</summary>
@@ -61,7 +63,7 @@ internal sealed class PunchRun
         if (NextSpray > now || _plan.Spray is not { } spray)
             return false;
         shot = new PunchShot(
-            new Transport.UdpEndpoint(spray.Address.MappedAddress, PunchPlan.SprayPort(_seed, _nextSpray++)), TimeSpan.Zero, IsGuess: true);
+            new UdpEndpoint(spray.Address.MappedAddress, PunchPlan.SprayPort(_seed, _nextSpray++)), TimeSpan.Zero, IsGuess: true);
         return true;
     }
 }

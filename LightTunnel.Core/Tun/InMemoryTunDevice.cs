@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Packets;
 

@@ -1,6 +1,6 @@
 using System.Net.NetworkInformation;
 using System.Runtime.Versioning;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Tun;
 

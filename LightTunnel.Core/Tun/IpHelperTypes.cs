@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Tun;
 

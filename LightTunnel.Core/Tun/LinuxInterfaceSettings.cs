@@ -1,5 +1,5 @@
 using System.Runtime.Versioning;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.Transport;
 
 namespace LightTunnel.Tun;

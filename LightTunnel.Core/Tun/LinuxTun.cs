@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using System.Text;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using Microsoft.Win32.SafeHandles;
@@ -24,11 +25,6 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable, IConfiguredInterf
     private const nuint TUN_F_CSUM = 0x01, TUN_F_TSO4 = 0x02, TUN_F_TSO6 = 0x04, TUN_F_TSO_ECN = 0x08, TUN_F_USO4 = 0x20, TUN_F_USO6 = 0x40;
     private const nuint TcpOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN, UdpOffloads = TUN_F_USO4 | TUN_F_USO6;
     private const int InterfaceRequestSize = 40; // struct ifreq: 16 bytes of name, 24 of union.
-
-    /// <summary>
-    /// What stands around an inner packet at most, bytes: a relay's header, and the link's header (16) and tag (32, AEGIS-256's). The device knows nothing of links; a test compares.
-    /// </summary>
-    internal const int DatagramOverhead = RelayHeader.Size + 16 + 32;
 
     /// <summary>IP and TCP headers without options.</summary>
     private const int LeastTcpHeaders = 40;
@@ -236,7 +232,7 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable, IConfiguredInterf
     /// <summary>The longest super-packet (gso_max_size) whose segments become datagrams that all fit in one train.</summary>
     internal static int LongestSuperPacket(int mtu)
     {
-        int segments = Math.Clamp(PacketBatch.MaximumTrainLength / (mtu + DatagramOverhead), 1, PacketBatch.MaximumSegments);
+        int segments = Math.Clamp(PacketBatch.MaximumTrainLength / (mtu + Overheads.Datagram), 1, PacketBatch.MaximumSegments);
         return (segments * (mtu - LeastTcpHeaders)) + KernelHeaderReserve;
     }
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.Transport;
 using Microsoft.Win32.SafeHandles;
 using static LightTunnel.Tun.RouteMessage;

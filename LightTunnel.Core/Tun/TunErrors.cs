@@ -1,6 +1,6 @@
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Packets;
 using LightTunnel.Transport;
 
 namespace LightTunnel.Tun;

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Tun;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.NetworkInformation;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Packets;
 

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.WireGuard;
 

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
@@ -75,7 +75,7 @@ internal sealed class Link : IScheduled
     public PathAddress PathOf(int queue)
     {
         PathHolder held = _path;
-        return (held.Stripes & (1u << queue)) == 0 ? held.Value : held.Value with { Socket = IDatagramTransport.FirstStripe + queue };
+        return (held.Stripes & (1u << queue)) == 0 ? held.Value : held.Value with { Socket = LocalSockets.FirstStripe + queue };
     }
 
     /// <summary>The queues whose stripes are in use, a bit each. Whatever changes the path ends that.</summary>

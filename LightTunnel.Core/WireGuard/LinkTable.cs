@@ -1,4 +1,4 @@
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;

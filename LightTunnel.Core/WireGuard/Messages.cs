@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 
+using LightTunnel.Addressing;
+
 namespace LightTunnel.WireGuard;
 
 /// <summary>
@@ -24,16 +26,16 @@ internal static class Messages
     public const int CookieReplySize = 64;
 
     /// <summary>Bytes before the packet of a transport message.</summary>
-    public const int TransportHeaderSize = 16;
+    public const int TransportHeaderSize = Overheads.TransportHeader;
 
     /// <summary>Bytes of the shortest transport message: a keepalive of WireGuard's suite.</summary>
     public const int MinimumTransportSize = TransportHeaderSize + Sodium.TagSize;
 
     /// <summary>Most bytes that a transport message has besides the (padded) packet; see <see cref="KeyPair.Overhead"/>.</summary>
-    public const int MaximumTransportOverhead = TransportHeaderSize + TransportCipher.MaximumTagSize;
+    public const int MaximumTransportOverhead = Overheads.Sealed;
 
     /// <summary>Packets are padded to a multiple of this.</summary>
-    public const int PaddingMultiple = 16;
+    public const int PaddingMultiple = Overheads.PaddingMultiple;
 
     public const int MacSize = 16;
 

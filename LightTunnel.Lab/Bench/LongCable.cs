@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;

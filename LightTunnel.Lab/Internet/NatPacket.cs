@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Lab.Internet;
 

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Lab.Internet;
 

@@ -1,6 +1,5 @@
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;

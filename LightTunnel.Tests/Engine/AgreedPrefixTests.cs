@@ -1,8 +1,8 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

@@ -1,9 +1,8 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Tests.Simulation;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

@@ -1,8 +1,7 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 using TunnelState = LightTunnel.Engine.TunnelState;
 using Xunit;

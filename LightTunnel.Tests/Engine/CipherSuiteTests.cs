@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Management;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 using Xunit;
 

@@ -1,4 +1,5 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Packets;
 using LightTunnel.Tests.Packets;

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Routing;
 using LightTunnel.Transport;

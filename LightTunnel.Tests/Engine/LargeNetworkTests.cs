@@ -1,6 +1,6 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Simulation;
 using LightTunnel.Transport;

@@ -1,11 +1,12 @@
 using System.Net;
 using System.Runtime.Versioning;
 using System.Text;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.Tun;

@@ -1,7 +1,7 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Tests.Simulation;
 using LightTunnel.Tests.Traversal;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 using Xunit;

@@ -1,7 +1,7 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
-using LightTunnel.Transport;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Net;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Membership;

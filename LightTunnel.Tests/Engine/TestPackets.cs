@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using Xunit;
 

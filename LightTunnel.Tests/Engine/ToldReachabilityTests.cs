@@ -1,6 +1,6 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Membership;
-using LightTunnel.Transport;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 

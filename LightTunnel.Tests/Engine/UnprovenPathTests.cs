@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Transport;
 using Xunit;
@@ -46,6 +47,6 @@ public sealed class UnprovenPathTests : IDisposable
         Assert.False(_network.RunUntil(() => !peer.Path.IsUnproven, TimeSpan.FromSeconds(15)));
 
         Assert.Equal(forged, peer.Path.Endpoint);
-        Assert.Equal(IDatagramTransport.Unproven, peer.Path.SendingSocket);
+        Assert.Equal(LocalSockets.Unproven, peer.Path.SendingSocket);
     }
 }

@@ -1,7 +1,7 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Packets;
 using LightTunnel.Tests.Packets;
@@ -180,7 +181,7 @@ public sealed class NatRouterTests
         byte[] received = _alice.Take();
         Assert.Equal($"192.168.1.1 > {Alice} icmp 3", Describe(received));
         Assert.Equal(1300, BinaryPrimitives.ReadUInt16BigEndian(received.AsSpan(26)));
-        Assert.True(NatPacket.TryRead(received.AsSpan(28), out _, out LightTunnel.Transport.UdpEndpoint source, out _));
+        Assert.True(NatPacket.TryRead(received.AsSpan(28), out _, out UdpEndpoint source, out _));
         Assert.Equal($"{Alice}:5000", source.ToString());
     }
 

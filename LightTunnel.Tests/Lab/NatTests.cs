@@ -1,6 +1,6 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Internet;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Lab;

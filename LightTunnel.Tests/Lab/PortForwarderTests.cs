@@ -1,7 +1,7 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Tests.Membership;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Lab;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Packets;
 using Microsoft.Extensions.Time.Testing;

@@ -2,12 +2,12 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Threading.Channels;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Tests.Management;

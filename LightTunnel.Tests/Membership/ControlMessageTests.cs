@@ -1,9 +1,8 @@
 using System.Formats.Cbor;
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 using Xunit;
 

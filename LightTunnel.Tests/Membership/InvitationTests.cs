@@ -1,7 +1,7 @@
 using System.Text;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.WireGuard;
 using Xunit;
 using static LightTunnel.Tests.Membership.ControlMessageTests;

@@ -1,6 +1,6 @@
 using FsCheck.Xunit;
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.WireGuard;
 using Xunit;
 using static LightTunnel.Tests.Membership.ControlMessageTests;

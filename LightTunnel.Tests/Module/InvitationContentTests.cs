@@ -1,8 +1,8 @@
 using System.Runtime.Versioning;
 using System.Security.Cryptography;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Shells;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.WireGuard;
 using Xunit;
 

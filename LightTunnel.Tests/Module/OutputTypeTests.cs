@@ -1,9 +1,9 @@
+using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Management;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 using Xunit;
 

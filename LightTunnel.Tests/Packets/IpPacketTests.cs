@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using Xunit;
 using static LightTunnel.Tests.Packets.TestPackets;

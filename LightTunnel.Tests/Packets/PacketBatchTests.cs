@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Packets;

@@ -1,5 +1,5 @@
 using FsCheck.Xunit;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using Xunit;
 using static LightTunnel.Tests.Packets.TestPackets;
 

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
+using LightTunnel.Addressing;
 using LightTunnel.PortMapping;
 using LightTunnel.Tests.Membership;
-using LightTunnel.Transport;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 

@@ -1,10 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
+using LightTunnel.Addressing;
 using LightTunnel.Lab;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.PortMapping;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.PortMapping;

@@ -1,10 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Internet;
 using LightTunnel.PortMapping;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.PortMapping;

@@ -1,6 +1,6 @@
 using FsCheck.Xunit;
+using LightTunnel.Addressing;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Routing;

@@ -1,8 +1,8 @@
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
+using LightTunnel.Addressing;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -212,7 +212,7 @@ public sealed class PathMtuTests
     [InlineData("2001:db8::1", 0, 96)]
     [InlineData("2001:db8::1", 7, 108)]
     public void Overhead_IsWhatStandsAroundAPacket(string address, uint relayed, int bytes) =>
-        Assert.Equal(bytes, PeerMtu.Overhead(new PathAddress(new UdpEndpoint(System.Net.IPAddress.Parse(address), 9000), relayed)));
+        Assert.Equal(bytes, Overheads.Of(new PathAddress(new UdpEndpoint(System.Net.IPAddress.Parse(address), 9000), relayed)));
 
     private static void Find(PeerMtu peer, in PathAddress path, FakeTimeProvider time, int limit, int? told = null)
     {

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Transport;

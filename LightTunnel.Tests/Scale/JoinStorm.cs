@@ -1,4 +1,5 @@
-using LightTunnel.Engine;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Transport;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
-using LightTunnel.Packets;
 using LightTunnel.Tests.Engine;
 using Xunit;
 

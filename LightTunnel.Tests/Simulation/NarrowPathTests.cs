@@ -1,3 +1,5 @@
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Engine;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Routing;

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Transport;

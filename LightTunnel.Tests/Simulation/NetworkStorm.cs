@@ -1,3 +1,4 @@
+using LightTunnel.Configuration;
 using LightTunnel.Engine;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Routing;

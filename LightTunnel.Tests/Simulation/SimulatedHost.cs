@@ -1,4 +1,5 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
@@ -178,7 +179,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
     /// <summary>Hosts have one address: nothing can be bound to another.</summary>
     public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
     {
-        if (_closed || socket is < 1 or > IDatagramTransport.MaximumSocket || _ports.ContainsKey(socket)
+        if (_closed || socket is < 1 or > LocalSockets.MaximumFurther || _ports.ContainsKey(socket)
             || (address is not null && !address.Equals(host.Address)) || host.TryAdd(this, port) is not (not 0 and int bound))
         {
             return false;
@@ -194,7 +195,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
             host.Remove(bound);
     }
 
-    public int PortOf(int socket) => socket is 0 or IDatagramTransport.Unproven ? port : _ports.GetValueOrDefault(socket);
+    public int PortOf(int socket) => socket is 0 or LocalSockets.Unproven ? port : _ports.GetValueOrDefault(socket);
 
     public void Close()
     {

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Internet;
-using LightTunnel.Packets;
 using LightTunnel.Transport;
 
 namespace LightTunnel.Tests.Simulation;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Internet;
 using LightTunnel.Packets;

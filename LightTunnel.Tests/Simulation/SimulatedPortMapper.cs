@@ -1,6 +1,6 @@
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Internet;
 using LightTunnel.PortMapping;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Tests.Simulation;
 

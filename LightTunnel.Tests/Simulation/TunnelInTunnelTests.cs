@@ -1,7 +1,7 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Engine;
 using LightTunnel.Lab.Internet;
-using LightTunnel.Packets;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Transport;
 using Xunit;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
@@ -126,17 +127,17 @@ public sealed class AskedAddressTests : IDisposable
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
-    [InlineData(IDatagramTransport.MaximumSocket)]
-    [InlineData(IDatagramTransport.Unproven)]
+    [InlineData(LocalSockets.MaximumFurther)]
+    [InlineData(LocalSockets.Unproven)]
     public void Combine_KeepsBoth(int socket)
     {
         foreach (byte asked in new byte[] { 0, 1, AskedAddresses.Maximum })
         {
-            int combined = AskedAddresses.Combine(socket, asked);
-            Assert.Equal((socket, asked), (AskedAddresses.SocketOf(combined), AskedAddresses.AskedOf(combined)));
+            int combined = LocalSockets.Combine(socket, asked);
+            Assert.Equal((socket, asked), (LocalSockets.SocketOf(combined), LocalSockets.AskedOf(combined)));
         }
 
-        Assert.Equal(socket, AskedAddresses.Combine(socket, 0));
+        Assert.Equal(socket, LocalSockets.Combine(socket, 0));
     }
 
     private LinuxUdpTransport Open(bool dualMode)

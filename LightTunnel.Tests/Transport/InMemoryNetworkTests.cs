@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Packets;
 using LightTunnel.Transport;

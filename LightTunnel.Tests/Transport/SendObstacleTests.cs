@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Transport;
 using Xunit;
@@ -29,7 +30,7 @@ public sealed class SendObstacleTests : IDisposable
     {
         using IDatagramTransport transport = NetworkNamespace.Run<IDatagramTransport>(
             _namespace, () => native ? new UdpTransportFactory().Open(0) : SocketUdpTransport.Open(0));
-        foreach (int socket in new[] { 0, IDatagramTransport.Unproven })
+        foreach (int socket in new[] { 0, LocalSockets.Unproven })
         {
             Assert.Equal(SendObstacle.NoRoute, Send(transport, "203.0.113.1", socket));
             Assert.Equal(SendObstacle.NoRoute, Send(transport, "2001:db8::1", socket));
@@ -41,7 +42,7 @@ public sealed class SendObstacleTests : IDisposable
         Ip("link", "set", "uplink", "up");
         Ip("route", "add", "default", "dev", "uplink");
         Ip("route", "add", "prohibit", "198.51.100.0/24");
-        foreach (int socket in new[] { 0, IDatagramTransport.Unproven })
+        foreach (int socket in new[] { 0, LocalSockets.Unproven })
         {
             Assert.Equal(SendObstacle.None, Send(transport, "203.0.113.1", socket));
             Assert.Equal(SendObstacle.Refused, Send(transport, "198.51.100.1", socket));

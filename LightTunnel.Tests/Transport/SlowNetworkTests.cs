@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
 using LightTunnel.Transport;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using Microsoft.Extensions.Time.Testing;

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using Xunit;
@@ -45,8 +46,8 @@ public sealed class StripeSocketsTests : IDisposable
     {
         LinuxUdpTransport transport = Open(dualMode: true, 1);
         Assert.Empty(transport.OpenStripes());
-        transport.Send([1], new UdpEndpoint(IPAddress.Loopback, transport.LocalPort), IDatagramTransport.FirstStripe);
-        transport.Send([1], new UdpEndpoint(IPAddress.Loopback, transport.LocalPort), IDatagramTransport.FirstStripe + 7);
+        transport.Send([1], new UdpEndpoint(IPAddress.Loopback, transport.LocalPort), LocalSockets.FirstStripe);
+        transport.Send([1], new UdpEndpoint(IPAddress.Loopback, transport.LocalPort), LocalSockets.FirstStripe + 7);
         Assert.Equal(2, transport.SendErrors);
     }
 
@@ -87,7 +88,7 @@ public sealed class StripeSocketsTests : IDisposable
     private static PacketBatch Batch(in UdpEndpoint destination, int queue)
     {
         var batch = new PacketBatch(1, 1500);
-        Assert.True(batch.TryAdd([(byte)queue], destination, queue == 0 ? 0 : IDatagramTransport.FirstStripe + queue));
+        Assert.True(batch.TryAdd([(byte)queue], destination, queue == 0 ? 0 : LocalSockets.FirstStripe + queue));
         return batch;
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using FsCheck.Xunit;
+using LightTunnel.Addressing;
 using LightTunnel.Transport;
 using Xunit;
 

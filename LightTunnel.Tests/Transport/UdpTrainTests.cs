@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;

@@ -1,4 +1,5 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using Xunit;
@@ -36,7 +37,7 @@ public abstract partial class UdpTransportTests
         Assert.False(transport.TryOpenSocket(1), "number taken");
         Assert.False(transport.TryOpenSocket(0), "the node's own number");
         Assert.False(transport.TryOpenSocket(-1), "number too low");
-        Assert.False(transport.TryOpenSocket(IDatagramTransport.MaximumSocket + 1), "number too high");
+        Assert.False(transport.TryOpenSocket(LocalSockets.MaximumFurther + 1), "number too high");
         Assert.False(transport.TryOpenSocket(2, other.LocalPort), "port taken");
         Assert.False(transport.TryOpenSocket(2, -1), "port too low");
         Assert.False(transport.TryOpenSocket(2, 65536), "port too high");
@@ -44,7 +45,7 @@ public abstract partial class UdpTransportTests
         Assert.False(v4.TryOpenSocket(2, 0, IPAddress.IPv6Loopback), "IPv6 beside an IPv4 socket");
         Assert.Equal(0, transport.PortOf(2));
         Assert.Equal(port, transport.PortOf(1));
-        Assert.True(transport.TryOpenSocket(IDatagramTransport.MaximumSocket));
+        Assert.True(transport.TryOpenSocket(LocalSockets.MaximumFurther));
         transport.Close();
         Assert.False(transport.TryOpenSocket(2), "closed");
     }
@@ -56,7 +57,7 @@ public abstract partial class UdpTransportTests
     {
         using IDatagramTransport here = Open(0), there = Open(0);
         Assert.SkipUnless(here.SupportsIPv6 || loopback != "::1", "needs IPv6");
-        int[] sockets = [0, 3, IDatagramTransport.MaximumSocket];
+        int[] sockets = [0, 3, LocalSockets.MaximumFurther];
         Assert.All(sockets[1..], socket => Assert.True(here.TryOpenSocket(socket) && there.TryOpenSocket(socket)));
         // From each socket to each, the sockets alternating within the batch.
         var sent = new PacketBatch(18, 100);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;

@@ -1,5 +1,5 @@
 using System.Net;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.Transport;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;

@@ -1,4 +1,5 @@
 using System.Net;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
@@ -51,7 +52,7 @@ public sealed class UnprovenSendTests : IDisposable
 
         // As much as makes the socket for it full: 250 neighbours, for each of whom the system keeps 200 KB at most.
         for (int i = 0; sender.SendErrors == 0 && i < 200_000; i++)
-            sender.Send(datagram, Neighbour(i), IDatagramTransport.Unproven);
+            sender.Send(datagram, Neighbour(i), LocalSockets.Unproven);
         Assert.NotEqual(0, sender.SendErrors);
 
         PacketBatch batch = Batch(200, there);
@@ -86,7 +87,7 @@ public sealed class UnprovenSendTests : IDisposable
         using IDatagramTransport receiver = NetworkNamespace.Run(_namespace, () => new UdpTransportFactory().Open(0));
         var batch = new PacketBatch(8, 2000);
 
-        sender.Send(new byte[DatagramLength], new UdpEndpoint(IPAddress.Loopback, receiver.LocalPort), IDatagramTransport.Unproven);
+        sender.Send(new byte[DatagramLength], new UdpEndpoint(IPAddress.Loopback, receiver.LocalPort), LocalSockets.Unproven);
         Assert.True(receiver.Receive(batch));
         Assert.Equal(sender.LocalPort, batch[0].Endpoint.Port);
 

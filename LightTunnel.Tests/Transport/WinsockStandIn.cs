@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using LightTunnel.Addressing;
 using LightTunnel.Transport;
 
 namespace LightTunnel.Tests.Transport;

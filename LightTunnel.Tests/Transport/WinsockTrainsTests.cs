@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using Xunit;

@@ -1,8 +1,7 @@
 using System.Net;
 using FsCheck.Xunit;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.Traversal;
-using LightTunnel.Transport;
 using LightTunnel.Tun;
 using Xunit;
 

@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Traversal;
-using LightTunnel.Transport;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 

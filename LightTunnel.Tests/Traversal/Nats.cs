@@ -1,4 +1,4 @@
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Tests.Traversal;
 

@@ -1,5 +1,5 @@
+using LightTunnel.Addressing;
 using LightTunnel.Traversal;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Traversal;

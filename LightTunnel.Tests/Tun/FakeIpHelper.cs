@@ -1,4 +1,4 @@
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.Tun;
 
 namespace LightTunnel.Tests.Tun;

@@ -1,8 +1,8 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Namespaces;
-using LightTunnel.Packets;
 using LightTunnel.Tun;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
-using LightTunnel.Packets;
+using LightTunnel.Addressing;
 using LightTunnel.Tun;
 using Xunit;
 using static LightTunnel.Tests.Packets.TestPackets;

@@ -3,9 +3,9 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
-using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
 using Xunit;
@@ -153,8 +153,8 @@ public sealed class LinuxTunOffloadTests : IDisposable
         const int TcpHeaders = 40, KernelReserve = 321;
         int segments = (LinuxTun.LongestSuperPacket(mtu) - KernelReserve) / (mtu - TcpHeaders);
 
-        Assert.Equal(RelayHeader.Size + Messages.MaximumTransportOverhead, LinuxTun.DatagramOverhead);
-        Assert.InRange(segments * (mtu + RelayHeader.Size + Messages.MaximumTransportOverhead), 1, PacketBatch.MaximumTrainLength);
+        Assert.Equal(TransportCipher.MaximumTagSize, Overheads.LongestTag);
+        Assert.InRange(segments * (mtu + Overheads.Datagram), 1, PacketBatch.MaximumTrainLength);
         Assert.InRange(segments, 1, PacketBatch.MaximumSegments);
     }
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;

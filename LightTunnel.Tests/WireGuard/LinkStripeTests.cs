@@ -1,4 +1,4 @@
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -103,9 +103,9 @@ public sealed class LinkStripeTests : IDisposable
         link.UseStripes(link.Path, 0b1010);
 
         Assert.Equal(link.Path, link.PathOf(0));
-        Assert.Equal(link.Path with { Socket = IDatagramTransport.FirstStripe + 1 }, link.PathOf(1));
+        Assert.Equal(link.Path with { Socket = LocalSockets.FirstStripe + 1 }, link.PathOf(1));
         Assert.Equal(link.Path, link.PathOf(2));
-        Assert.Equal(link.Path with { Socket = IDatagramTransport.FirstStripe + 3 }, link.PathOf(3));
+        Assert.Equal(link.Path with { Socket = LocalSockets.FirstStripe + 3 }, link.PathOf(3));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -420,11 +421,11 @@ public sealed class LinkTimerTests : IDisposable
         {
         }
 
-        public void Reply(in LightTunnel.Transport.PathAddress destination, ReadOnlySpan<byte> datagram)
+        public void Reply(in PathAddress destination, ReadOnlySpan<byte> datagram)
         {
         }
 
-        public bool TryAdmit(in PublicKey initiator, in LightTunnel.Transport.PathAddress source, out PresharedKey? presharedKey)
+        public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
         {
             presharedKey = null;
             return false;

@@ -1,4 +1,4 @@
-namespace LightTunnel.Transport;
+namespace LightTunnel.Addressing;
 
 /// <summary>
 /// Where a link's datagram goes to or came from: an endpoint, and the member behind it when that endpoint only relays.
@@ -6,7 +6,7 @@ namespace LightTunnel.Transport;
 /// </summary>
 /// <param name="Endpoint">The UDP endpoint that the datagram is exchanged with.</param>
 /// <param name="RelayedMember">The member at the far side of the relay, 0 for none.</param>
-/// <param name="Socket">The local socket, 0 for the node's own (<see cref="IDatagramTransport"/>).</param>
+/// <param name="Socket">The local socket, 0 for the node's own (<see cref="LocalSockets"/>).</param>
 internal readonly record struct PathAddress(UdpEndpoint Endpoint, uint RelayedMember = 0, int Socket = 0)
 {
     /// <summary>True when the datagrams travel through a relay.</summary>
@@ -19,13 +19,13 @@ internal readonly record struct PathAddress(UdpEndpoint Endpoint, uint RelayedMe
     public bool IsUnproven { get; init; }
 
     /// <summary>
-    /// The number of the local address that the other one sent to, and is answered from (<see cref="AskedAddresses"/>); 0 for the system's choice. It is no part of which path it is
+    /// The number of the local address that the other one sent to, and is answered from (<see cref="LocalSockets.AskedOf"/>); 0 for the system's choice. It is no part of which path it is
     /// either.
     /// </summary>
     public byte Asked { get; init; }
 
     /// <summary>The socket to send from: <see cref="Socket"/>, or what stands for the node's own towards whom may not exist, and the address.</summary>
-    public int SendingSocket => AskedAddresses.Combine(IsUnproven && Socket == 0 ? IDatagramTransport.Unproven : Socket, Asked);
+    public int SendingSocket => LocalSockets.Combine(IsUnproven && Socket == 0 ? LocalSockets.Unproven : Socket, Asked);
 
     /// <inheritdoc/>
     public bool Equals(PathAddress other) => Endpoint == other.Endpoint && RelayedMember == other.RelayedMember && Socket == other.Socket;

@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 
-namespace LightTunnel.Transport;
+namespace LightTunnel.Addressing;
 
 /// <summary>
 /// A UDP address and port as a value: what <see cref="IPEndPoint"/> says, without an allocation per datagram.

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 
-namespace LightTunnel.Transport;
+namespace LightTunnel.Addressing;
 
 /// <summary>How an endpoint came to be known. The numbers travel in control messages.</summary>
 public enum CandidateKind : byte

@@ -1,11 +1,11 @@
 using System.Diagnostics;
+using LightTunnel.Addressing;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
-namespace LightTunnel.Engine;
+namespace LightTunnel.Configuration;
 
 /// <summary>What a server and a client have in common: everything that is needed to start one, already checked.</summary>
 internal abstract record TunnelOptions

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 
-namespace LightTunnel.Packets;
+namespace LightTunnel.Addressing;
 
 /// <summary>A set of addresses: the first <see cref="Length"/> bits are given, the others are zero. "10.0.0.0/24".</summary>
 internal readonly record struct IpPrefix

@@ -3,7 +3,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 
-namespace LightTunnel.Packets;
+namespace LightTunnel.Addressing;
 
 /// <summary>
 /// An IPv4 or IPv6 address inside the network, as a value: read from a packet and looked up without an allocation.

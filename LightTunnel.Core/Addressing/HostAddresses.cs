@@ -1,4 +1,4 @@
-namespace LightTunnel.Packets;
+namespace LightTunnel.Addressing;
 
 /// <summary>Which addresses a machine can have, and which prefixes a private network.</summary>
 internal static class HostAddresses

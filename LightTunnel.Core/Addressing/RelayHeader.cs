@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace LightTunnel.Transport;
+namespace LightTunnel.Addressing;
 
 /// <summary>
 /// What stands before a sealed datagram that a relay passes on: <c>0x10, 0, 0, 0 | source member u32 | destination member u32</c>,

@@ -1,7 +1,7 @@
 using System.Collections;
 using System.Diagnostics.CodeAnalysis;
 
-namespace LightTunnel.Packets;
+namespace LightTunnel.Addressing;
 
 /// <summary>
 /// Longest-prefix-match table of both families. Immutable: <see cref="With"/> and <see cref="Without"/> copy the path to the changed

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 
-namespace LightTunnel.Transport;
+namespace LightTunnel.Addressing;
 
 /// <summary>What a NAT's mapping or filtering depends on (RFC 4787 sections 4.1 and 5). The numbers travel in control messages.</summary>
 public enum EndpointDependence : byte
