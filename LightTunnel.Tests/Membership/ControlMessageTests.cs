@@ -322,15 +322,7 @@ public sealed class ControlMessageTests
     [Fact]
     public void Decode_HostileBytes_NeverThrowsAndWhatItTakesCanBeEncodedAgain()
     {
-        byte[][] goods =
-        [
-            ControlMessageCodec.Encode(Register), ControlMessageCodec.Encode(Registered), ControlMessageCodec.Encode(Introduce), ControlMessageCodec.Encode(Page),
-            ControlMessageCodec.Encode(Find), ControlMessageCodec.Encode(Forget), ControlMessageCodec.Encode(List), ControlMessageCodec.Encode(Listing),
-            ControlMessageCodec.Encode(new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "full" }),
-            ControlMessageCodec.Encode(new LeaveMessage { Reason = LeaveReason.Stopped }),
-            ControlMessageCodec.Encode(Registered with { GivenName = "laptop-1" }), ControlMessageCodec.Encode(Register with { Instance = ulong.MaxValue }),
-            ControlMessageCodec.Encode(new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "laptop-1" }),
-        ];
+        byte[][] goods = [.. ControlMessageSamples.Full.Concat(ControlMessageSamples.Least).Select(ControlMessageCodec.Encode)];
         var mutator = new ByteMutator(3);
         int[] results = new int[3];
         for (int i = 0; i < Fuzz.Count(30_000); i++)

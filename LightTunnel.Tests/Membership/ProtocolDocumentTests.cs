@@ -1,13 +1,10 @@
 using System.Formats.Cbor;
-using System.Net;
 using System.Reflection;
 using System.Text.RegularExpressions;
 using LightTunnel.Addressing;
 using LightTunnel.Lab;
 using LightTunnel.Membership;
-using LightTunnel.WireGuard;
 using Xunit;
-using static LightTunnel.Tests.Packets.TestPackets;
 
 namespace LightTunnel.Tests.Membership;
 
@@ -16,43 +13,6 @@ public sealed partial class ProtocolDocumentTests
 {
     private static readonly string[] Lines = File.ReadAllLines(Path.Combine(LabPaths.RepositoryRoot, "docs", "protocol.md"));
 
-    private static readonly Reachability Everything = new()
-    {
-        Candidates = [new Candidate(CandidateKind.Host, UdpEndpoint.FromIPv4(0xC0000207, 4713))],
-        Nat = new NatBehaviour(EndpointDependence.AddressAndPortDependent, Assignment: PortAssignment.Sequential, Step: 2),
-        IsRelay = true,
-    };
-
-    /// <summary>One of each kind, with everything in it that there can be.</summary>
-    private static readonly ControlMessage[] Full =
-    [
-        new RegisterMessage
-        {
-            Protocols = new ProtocolRange(1, 2), Name = "laptop", RequestedAddresses = [Address("10.0.0.20")], SoftwareVersion = "0.1.0", PreferredSuite = CipherSuite.Aegis256,
-            AsksForMembers = true, Instance = 7,
-        },
-        new RegisteredMessage
-        {
-            MemberId = 2, NetworkName = "net", ServerName = "hub", Addresses = [Interface("10.0.0.20/24")], ServerAddresses = [Address("10.0.0.1")], Mtu = 1400,
-            ObservedEndpoint = new UdpEndpoint(IPAddress.Parse("192.0.2.7"), 4711), ClientIsolation = true, SoftwareVersion = "0.1.0", PreferredSuite = CipherSuite.Aegis256,
-            ObserverPort = 9001, ObserverAddresses = [Address("192.0.2.1")], GivenName = "laptop-1",
-        },
-        new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "full" },
-        new DirectoryMessage
-        {
-            Revision = 1, Changed = [ControlMessageTests.Entry(2)], Removed = [4], More = true, Start = true, Partial = true, Unknown = [MemberSubject.Of(Address("10.0.0.9"))],
-        },
-        new LeaveMessage { Reason = LeaveReason.Stopped },
-        new ReachabilityMessage { Reachability = Everything },
-        new IntroduceMessage { MemberId = 2, Reachability = Everything, WithGuesses = true },
-        new IntroductionMessage { MemberId = 2, Reachability = Everything, Delay = TimeSpan.FromMilliseconds(5), Guessing = Guessing.Now },
-        new FindMessage { Subjects = [MemberSubject.Of(Address("10.0.0.20"))] },
-        new ForgetMessage { Revision = 17, Members = [2] },
-        new ListMessage { Question = 3, Pattern = "web*", After = 20 },
-        new ListingMessage { Question = 3, Entries = [ControlMessageTests.Entry(21)], GoOnAfter = 22 },
-        new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "other" },
-    ];
-
     [Fact]
     public void Messages_HaveTheNumbersAndNamesOfTheDocument()
     {
@@ -60,14 +20,14 @@ public sealed partial class ProtocolDocumentTests
         string[] code = [.. Enum.GetValues(types).Cast<object>().Select(type => $"{(int)type} {type}")];
 
         Assert.Equal(code, RowsUnder("| type | name |").Select(row => $"{row[0]} {row[1]}"));
-        Assert.Equal(Full.Select(message => message.GetType().Name), code.Select(name => name.Split(' ')[1] + "Message"));
+        Assert.Equal(ControlMessageSamples.Full.Select(message => message.GetType().Name), code.Select(name => name.Split(' ')[1] + "Message"));
     }
 
     [Fact]
     public void Messages_HaveTheKeysOfTheDocument()
     {
         Dictionary<string, int[]> document = RowsUnder("| message | keys").ToDictionary(row => row[0], row => KeysIn(row[1]));
-        foreach (ControlMessage message in Full)
+        foreach (ControlMessage message in ControlMessageSamples.Full)
         {
             string name = message.GetType().Name[..^"Message".Length];
             int[] expected = document[name];
@@ -75,7 +35,7 @@ public sealed partial class ProtocolDocumentTests
         }
 
         Assert.Equal(document["an entry"], KeysOf(ControlMessageCodec.EncodeEntry(ControlMessageTests.Entry(2))));
-        Assert.Equal(Full.Length + 1, document.Count);
+        Assert.Equal(ControlMessageSamples.Full.Length + 1, document.Count);
 
         int[] KeysIn(string text)
         {

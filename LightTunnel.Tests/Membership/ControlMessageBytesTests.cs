@@ -1,0 +1,120 @@
+using LightTunnel.Membership;
+using Xunit;
+using static LightTunnel.Tests.Membership.ControlMessageTests;
+
+namespace LightTunnel.Tests.Membership;
+
+/// <summary>The bytes of each message stay what they have always been: members of older and newer versions talk to each other.</summary>
+public sealed class ControlMessageBytesTests
+{
+    /// <summary>The bytes of <see cref="ControlMessageSamples.Full"/>.</summary>
+    private static readonly string[] Full =
+    [
+        "A90001010202666C6170746F700382440A00001450FD0000000000000000000000000000200465302E312E30050106F5071BFFFFFFFFFFFF"
+            + "FFFF0801",
+        "AF00020101020203636E657404636875620582450A0000141851FD000000000000000000000000000020400682440A00000150FD00000000"
+            + "0000000000000000000001071905780846C0000207126709F50A65302E312E300B1923290C8244C000020144C00002020D010E686C617074"
+            + "6F702D31",
+        "A3000301030267C3A42066756C6C",
+        "A80004011BFFFFFFFFFFFFFFFF0284A7010202666E6F64652D320381440A0000020458207193C69524B9E36F7C3898B7DD200BC1161EEC2E"
+            + "F0BD1646F2A9E6936C62693305F50665302E312E300701A6010302666E6F64652D330381440A0000030458209D5605A907DBE33A63A03227"
+            + "50A4A3BD8C6EC827CC1FDEEA75CF27DDF84AC5C705F40665302E312E30A6011AFFFFFFFF026F6E6F64652D34323934393637323935038144"
+            + "09FFFFFF04582046D086824097E4A395CFFF46699C73C4A1CD1034135B4EA36F84A54ADF7A0EA005F50665302E312E30A5010702616E0382"
+            + "440A00000750FD0000000000000000000000000000070458204B6304F69562E168FF4199EA1FB201B061B1380D3CA8FF7782662A0429E932"
+            + "1405F40382040504F505F506F50783440A00000950FD0000000000000000000000000000095820A2EA841C5CA6DFFFCE12CCCC06B931A94C"
+            + "52F0FFF56D8FBE88B1AC9742B9E93A",
+        "A200050104",
+        "A400060A824700C00002071269530520010DB8000000000000000000000007126A0B4A03020202FFFEC00002070CF5",
+        "A6000701020A824700C00002071269530520010DB8000000000000000000000007126A0B4A03020202FFFEC00002070CF50DF5",
+        "A700080102021907D00A824700C00002071269530520010DB8000000000000000000000007126A0B4A03020202FFFEC00002070CF50D02",
+        "A200090183440A00001450FD000000000000000000000000000020582046D086824097E4A395CFFF46699C73C4A1CD1034135B4EA36F84A5"
+            + "4ADF7A0EA0",
+        "A3000A01110282021AFFFFFFFF",
+        "A4000B010302647765622A0314",
+        "A4000C01030282A6011502676E6F64652D32310381440A000015045820AC118003053CD989A3F7011573E34D81CD1A41B04608F166AD75B6"
+            + "0AD596312105F50665302E312E30A7011602676E6F64652D32320381440A000016045820D8D5C016E95ED8558A5F9B86E666E57D436A1DA9"
+            + "226AB909309AF754617E8DB505F50665302E312E3007010300",
+        "A3000D010102656F74686572",
+    ];
+
+    /// <summary>The bytes of <see cref="ControlMessageSamples.Least"/>.</summary>
+    private static readonly string[] Least =
+    [
+        "A40001010102626E310380",
+        "A800020101021AFFFFFFFF03616E04616E0581450A000014180681440A00000107190240",
+        "A200030100",
+        "A200040100",
+        "A200050100",
+        "A300060A800B46000000000000",
+        "A200070102",
+        "A50008010202000A800B46000000000000",
+        "A200090180",
+        "A3000A01000280",
+        "A4000B010002600300",
+        "A2000C0100",
+        "A2000D0100",
+    ];
+
+    [Fact]
+    public void Encode_FullMessages_GivesTheseBytes() => Assert.Equal(Full, ControlMessageSamples.Full.Select(Encode));
+
+    [Fact]
+    public void Encode_LeastMessages_GivesTheseBytes() => Assert.Equal(Least, ControlMessageSamples.Least.Select(Encode));
+
+    [Fact]
+    public void Decode_TheseBytes_GivesMessagesThatHaveThem() =>
+        Assert.All([.. Full, .. Least], bytes =>
+        {
+            Assert.Equal(DecodeResult.Message, ControlMessageCodec.Decode(Convert.FromHexString(bytes), out ControlMessage? message));
+            Assert.Equal(bytes, Encode(message!));
+        });
+
+    [Fact]
+    public void Pages_OfTheDirectory_HaveTheseBytes()
+    {
+        var directory = new MemberDirectory();
+        for (uint id = 2; id < 6; id++)
+            directory.Upsert(Entry(id));
+        DirectoryCursor cursor = directory.OpenCursor(5);
+        Assert.True(directory.TryBuildPage(cursor, 300, out byte[]? page));
+        Assert.Equal(
+            "A4000401040283A7010202666E6F64652D320381440A0000020458207193C69524B9E36F7C3898B7DD200BC1161EEC2EF0BD1646F2A9E693"
+                + "6C62693305F50665302E312E300701A6010302666E6F64652D330381440A0000030458209D5605A907DBE33A63A0322750A4A3BD8C6EC827"
+                + "CC1FDEEA75CF27DDF84AC5C705F50665302E312E30A7010402666E6F64652D340381440A000004045820C81945BCEBFDE2064A08CC98C427"
+                + "3ABA01BFA420A881A68DF9F568278432205A05F50665302E312E30070105F5",
+            Convert.ToHexString(page));
+
+        directory.Remove(3);
+        directory.SetOnline(2, false);
+        Assert.True(directory.TryBuildPage(cursor, 300, out page));
+        Assert.Equal(
+            "A4000401060281A7010202666E6F64652D320381440A0000020458207193C69524B9E36F7C3898B7DD200BC1161EEC2EF0BD1646F2A9E693"
+                + "6C62693305F40665302E312E300701038103",
+            Convert.ToHexString(page));
+
+        var watches = new DirectoryWatches(directory);
+        DirectoryWatch watch = DirectoryWatches.Open(5);
+        watches.TryWatch(watch, 4);
+        DirectoryWatches.AnswerUnknown(watch, MemberSubject.Of(Address("10.0.0.9")));
+        Assert.True(watches.TryBuildPage(watch, 300, out page));
+        Assert.Equal(
+            "A6000401010281A7010402666E6F64652D340381440A000004045820C81945BCEBFDE2064A08CC98C4273ABA01BFA420A881A68DF9F56827"
+                + "8432205A05F50665302E312E30070105F506F50781440A000009",
+            Convert.ToHexString(page));
+    }
+
+    [Fact]
+    public void Reveal_AnInvitation_GivesThisText()
+    {
+        Assert.Equal(
+            "lt1:AJemAYJ0dnBuLmV4YW1wbGUub3JnOjkwMDByWzIwMDE6ZGI4OjoxXTo5MDAwAlggRtCGgkCX5KOVz_9GaZxzxKHNEDQTW06jb4SlSt96DqAD"
+                + "WCBxk8aVJLnjb3w4mLfdIAvBFh7sLvC9FkbyqeaTbGJpMwRkaG9tZQWCRQoAAAAYUf0AAAAAAAAAAAAAAAAAAABABhppVzWlJ8tbZQ",
+            InvitationTests.Sample(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)).Reveal());
+        Assert.Equal(
+            "lt1:AJGlAYJ0dnBuLmV4YW1wbGUub3JnOjkwMDByWzIwMDE6ZGI4OjoxXTo5MDAwAlggRtCGgkCX5KOVz_9GaZxzxKHNEDQTW06jb4SlSt96DqAD"
+                + "WCBxk8aVJLnjb3w4mLfdIAvBFh7sLvC9FkbyqeaTbGJpMwRkaG9tZQWCRQoAAAAYUf0AAAAAAAAAAAAAAAAAAABA5_kivg",
+            InvitationTests.Sample().Reveal());
+    }
+
+    private static string Encode(ControlMessage message) => Convert.ToHexString(ControlMessageCodec.Encode(message));
+}
