@@ -1,4 +1,5 @@
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Routers;
+using LightTunnel.Internet.Wires;
 
 namespace LightTunnel.Lab;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Wires;
 
 namespace LightTunnel.Lab;
 

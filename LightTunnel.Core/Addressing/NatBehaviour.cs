@@ -9,13 +9,13 @@ public enum EndpointDependence : byte
     /// <summary>Not measured.</summary>
     Unknown = 0,
 
-    /// <summary>The same for every remote endpoint.</summary>
+    /// <summary>Nothing: one mapping for all remote endpoints; whoever knows it may send.</summary>
     EndpointIndependent = 1,
 
-    /// <summary>Differs by remote address.</summary>
+    /// <summary>The remote address: a mapping for each; addresses that were sent to may answer from any port.</summary>
     AddressDependent = 2,
 
-    /// <summary>Differs by remote address and port.</summary>
+    /// <summary>Remote address and port: a mapping for each remote endpoint; exactly those that were sent to may answer.</summary>
     AddressAndPortDependent = 3,
 }
 

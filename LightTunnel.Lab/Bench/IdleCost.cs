@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using LightTunnel.Configuration;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Management;
 using LightTunnel.Packets;
 using LightTunnel.Routing;

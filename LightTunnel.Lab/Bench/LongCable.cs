@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Routers;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
 using LightTunnel.Tun;

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Nats;
 using LightTunnel.Lab.Shells;
 
 namespace LightTunnel.Lab.Demo;

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Nats;
 using LightTunnel.Lab.Shells;
 
 namespace LightTunnel.Lab.Matrix;

@@ -1,8 +1,8 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
-using LightTunnel.Tests.Simulation;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

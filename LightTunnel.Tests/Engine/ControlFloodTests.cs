@@ -1,6 +1,6 @@
 using LightTunnel.Engine;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
-using LightTunnel.Tests.Simulation;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

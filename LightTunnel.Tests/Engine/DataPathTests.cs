@@ -1,9 +1,9 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Packets;
 using LightTunnel.Tests.Packets;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

@@ -1,7 +1,7 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

@@ -1,5 +1,5 @@
 using LightTunnel.Engine;
-using LightTunnel.Tests.Simulation;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Traversal;
 using Xunit;
 

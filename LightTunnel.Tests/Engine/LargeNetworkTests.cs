@@ -1,9 +1,10 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Simulation;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 using Xunit;
 

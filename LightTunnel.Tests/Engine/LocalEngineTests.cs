@@ -3,6 +3,7 @@ using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Management;
 using LightTunnel.Packets;
 using LightTunnel.Routing;

@@ -5,11 +5,11 @@ using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Membership;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
-using LightTunnel.Tun;
 using LightTunnel.WireGuard;
 using Xunit;
 

@@ -2,6 +2,7 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using Xunit;

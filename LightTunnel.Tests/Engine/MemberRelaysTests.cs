@@ -1,6 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
-using LightTunnel.Tests.Simulation;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Traversal;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;

@@ -1,11 +1,12 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Simulation;
-using LightTunnel.Transport;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
-using LightTunnel.Tests.Simulation;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

@@ -4,13 +4,14 @@ using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
 using LightTunnel.Tests.Simulation;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
-using LightTunnel.Tun;
 using LightTunnel.WireGuard;
 using Xunit;
 

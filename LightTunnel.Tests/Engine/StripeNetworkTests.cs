@@ -1,7 +1,7 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
-using LightTunnel.Transport;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.WireGuard;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
-using LightTunnel.Transport;
+using LightTunnel.Internet.Fakes;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

@@ -2,8 +2,8 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Routing;
-using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 using Xunit;
 

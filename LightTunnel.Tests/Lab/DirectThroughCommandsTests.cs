@@ -1,6 +1,7 @@
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Lab;
 using LightTunnel.Lab.Demo;
-using LightTunnel.Lab.Internet;
 using LightTunnel.Lab.Shells;
 using Xunit;
 

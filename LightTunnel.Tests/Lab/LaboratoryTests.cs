@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Lab;
-using LightTunnel.Lab.Internet;
 using LightTunnel.Lab.Namespaces;
 using Xunit;
 

@@ -1,8 +1,8 @@
-using LightTunnel.Lab;
-using LightTunnel.Lab.Internet;
-using LightTunnel.Lab.Namespaces;
 using System.Net;
 using System.Net.Sockets;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Lab;
+using LightTunnel.Lab.Namespaces;
 using Xunit;
 
 namespace LightTunnel.Tests.Lab;

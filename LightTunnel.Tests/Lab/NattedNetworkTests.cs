@@ -1,6 +1,6 @@
+using LightTunnel.Internet.Nats;
 using LightTunnel.Lab;
 using LightTunnel.Lab.Demo;
-using LightTunnel.Lab.Internet;
 using LightTunnel.Lab.Shells;
 using Xunit;
 

@@ -1,5 +1,5 @@
+using LightTunnel.Internet.Nats;
 using LightTunnel.Lab;
-using LightTunnel.Lab.Internet;
 using LightTunnel.Lab.Shells;
 using Xunit;
 

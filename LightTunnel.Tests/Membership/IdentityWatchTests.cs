@@ -1,5 +1,5 @@
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
-using LightTunnel.Tests.Simulation;
 using Xunit;
 
 namespace LightTunnel.Tests.Membership;

@@ -1,8 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using LightTunnel.Addressing;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Lab;
-using LightTunnel.Lab.Internet;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.PortMapping;
 using Xunit;

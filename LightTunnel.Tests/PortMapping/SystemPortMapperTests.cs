@@ -3,7 +3,7 @@ using System.Net.Sockets;
 using System.Threading.Channels;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Nats;
 using LightTunnel.PortMapping;
 using Xunit;
 

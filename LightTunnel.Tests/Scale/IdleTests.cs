@@ -1,7 +1,7 @@
 using LightTunnel.Addressing;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Scale;

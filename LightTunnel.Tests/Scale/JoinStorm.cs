@@ -1,7 +1,7 @@
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Tests.Scale;
 

@@ -1,9 +1,10 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;

@@ -1,10 +1,10 @@
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Engine;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Nats;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;

@@ -1,6 +1,8 @@
 using System.Globalization;
-using LightTunnel.Lab.Internet;
-using LightTunnel.Transport;
+using LightTunnel.Addressing;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;
@@ -172,7 +174,7 @@ public sealed class NatMatrixTests
 
     /// <summary>True when one outside endpoint serves for all remote ones: what the server sees is what members can use.</summary>
     private static bool IsCone(NatKind kind) =>
-        NatKinds.Layers(kind) is var layers && !layers.Any(layer => layer.BlocksUdp || layer.Mapping != NatDependence.EndpointIndependent);
+        NatKinds.Layers(kind) is var layers && !layers.Any(layer => layer.BlocksUdp || layer.Mapping != EndpointDependence.EndpointIndependent);
 
     private static string Name(NatKind kind) => kind switch
     {

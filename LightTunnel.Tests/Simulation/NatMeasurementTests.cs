@@ -1,7 +1,8 @@
 using LightTunnel.Addressing;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;
@@ -50,7 +51,7 @@ public sealed class NatMeasurementTests
         scene.Clients.Add(bob);
         Assert.True(scene.Network.RunUntil(() => bob.IsUp && bob.Node.Peers.Any(peer => peer is { Name: "alice", DirectPath: not null }), TimeSpan.FromSeconds(5)));
 
-        SimulatedNat hotel = scene.Internet.AddNat("hotel", new NatSettings { Mapping = NatDependence.AddressAndPortDependent, Allocation = PortAllocation.Random });
+        SimulatedNat hotel = scene.Internet.AddNat("hotel", new NatSettings { Mapping = EndpointDependence.AddressAndPortDependent, Assignment = PortAssignment.Random });
         scene.Internet.Hosts["alice"].MoveTo(hotel);
         alice.Addresses.Changed();
         alice.Send(bob.Address, "alice bob hello");

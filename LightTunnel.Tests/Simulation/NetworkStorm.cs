@@ -1,6 +1,7 @@
 using LightTunnel.Configuration;
 using LightTunnel.Engine;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Traversal;

@@ -1,3 +1,4 @@
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Engine;
 using LightTunnel.WireGuard;
 using Xunit;

@@ -1,10 +1,11 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 using Xunit;

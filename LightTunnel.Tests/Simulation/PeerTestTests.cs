@@ -1,8 +1,9 @@
 using LightTunnel.Engine;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;

@@ -1,5 +1,6 @@
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;

@@ -1,6 +1,7 @@
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 using Xunit;

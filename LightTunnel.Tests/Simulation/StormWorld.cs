@@ -1,6 +1,8 @@
-using LightTunnel.Lab.Internet;
+using LightTunnel.Addressing;
+using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Engine;
-using LightTunnel.Transport;
 
 namespace LightTunnel.Tests.Simulation;
 
@@ -149,9 +151,9 @@ internal sealed class StormWorld : IDisposable
 
     private static bool AreAtHome(Member first, Member second) => first.Host.Parent is { } home && home == second.Host.Parent;
 
-    private static bool IsSymmetric(Member member) => NatKinds.Layers(member.Kind).Any(layer => layer.Mapping != NatDependence.EndpointIndependent);
+    private static bool IsSymmetric(Member member) => NatKinds.Layers(member.Kind).Any(layer => layer.Mapping != EndpointDependence.EndpointIndependent);
 
-    private static bool FiltersPorts(Member member) => NatKinds.Layers(member.Kind).Any(layer => layer.Filtering == NatDependence.AddressAndPortDependent);
+    private static bool FiltersPorts(Member member) => NatKinds.Layers(member.Kind).Any(layer => layer.Filtering == EndpointDependence.AddressAndPortDependent);
 
     /// <summary>No wire loses, doubles or holds back anything any more.</summary>
     public void Repair()

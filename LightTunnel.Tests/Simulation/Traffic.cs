@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Net;
 using LightTunnel.Engine;
-using LightTunnel.Lab.Internet;
+using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Engine;
 using LightTunnel.WireGuard;
 using Xunit;
