@@ -1,5 +1,8 @@
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Client;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
@@ -59,7 +62,7 @@ internal sealed class Tunnel : IAsyncDisposable
     /// <summary>What the tunnel was started with.</summary>
     public TunnelOptions Options { get; }
 
-    /// <summary>The node; ask it by <see cref="Engine.Node.AskAsync"/>.</summary>
+    /// <summary>The node; ask it by <see cref="Node.AskAsync"/>.</summary>
     public Node Node { get; }
 
     /// <summary>Device, socket, clock and log.</summary>

@@ -1,4 +1,6 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 

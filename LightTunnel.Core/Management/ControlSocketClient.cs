@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Probing;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using StreamJsonRpc;

@@ -1,5 +1,6 @@
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Probing;
 using LightTunnel.Routing;
 using StreamJsonRpc;
 

@@ -1,6 +1,8 @@
 using System.Net;
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Client;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tun;

@@ -1,5 +1,5 @@
 using System.Net;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;

@@ -1,4 +1,4 @@
-using LightTunnel.Engine;
+using LightTunnel.Engine.Probing;
 
 namespace LightTunnel;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Probing;
 using LightTunnel.Routing;
 
 namespace LightTunnel;

@@ -1,4 +1,4 @@
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Management;
 using LightTunnel.Routing;
 

@@ -1,5 +1,5 @@
 using System.Management.Automation;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Management;
 using LightTunnel.Membership;
 

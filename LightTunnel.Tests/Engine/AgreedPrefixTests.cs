@@ -1,7 +1,8 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Client;
+using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using Xunit;

@@ -1,9 +1,10 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.WireGuard;
-using TunnelState = LightTunnel.Engine.TunnelState;
+using TunnelState = LightTunnel.Engine.Control.TunnelState;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

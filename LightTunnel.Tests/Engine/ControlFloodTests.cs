@@ -1,4 +1,5 @@
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using Xunit;

@@ -1,4 +1,4 @@
-using LightTunnel.Engine;
+using LightTunnel.Engine.Data;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 

@@ -1,4 +1,4 @@
-using LightTunnel.Engine;
+using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.WireGuard;
 using Xunit;

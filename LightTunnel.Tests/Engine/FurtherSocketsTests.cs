@@ -1,4 +1,4 @@
-using LightTunnel.Engine;
+using LightTunnel.Engine.Client;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Traversal;
 using Xunit;

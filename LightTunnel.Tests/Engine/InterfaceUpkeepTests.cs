@@ -1,5 +1,5 @@
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;

@@ -1,5 +1,5 @@
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using Xunit;
 

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Client;
+using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Traversal;
 using LightTunnel.Traversal;

@@ -1,6 +1,7 @@
 using System.Net;
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Probing;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;

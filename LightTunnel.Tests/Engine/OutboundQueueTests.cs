@@ -1,6 +1,7 @@
 using System.Net;
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Packets;
 using LightTunnel.Transport;

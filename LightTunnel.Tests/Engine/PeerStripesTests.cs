@@ -1,6 +1,6 @@
 using System.Net;
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;

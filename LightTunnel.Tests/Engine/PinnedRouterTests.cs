@@ -1,5 +1,5 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Client;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;

@@ -1,7 +1,7 @@
 using System.Net.NetworkInformation;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Traversal;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;

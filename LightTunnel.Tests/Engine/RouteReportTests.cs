@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Management;
 using LightTunnel.Routing;
 using Xunit;

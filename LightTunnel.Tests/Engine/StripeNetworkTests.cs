@@ -1,6 +1,6 @@
 using System.Net;
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.WireGuard;
 using Xunit;

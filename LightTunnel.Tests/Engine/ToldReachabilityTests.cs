@@ -1,5 +1,5 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;

@@ -1,5 +1,5 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Fakes;
 using Xunit;
 

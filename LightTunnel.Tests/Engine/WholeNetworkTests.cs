@@ -1,7 +1,8 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
@@ -136,7 +137,7 @@ public sealed class WholeNetworkTests : IDisposable
         _network.Kill(server);
         _network.Run(TimeSpan.FromSeconds(20));
         Assert.False(alice.IsUp);
-        Assert.Equal(LightTunnel.Engine.TunnelState.Reconnecting, alice.Client.State);
+        Assert.Equal(LightTunnel.Engine.Control.TunnelState.Reconnecting, alice.Client.State);
         Assert.NotNull(alice.Client.LastError);
         server = _network.StartServer();
         Assert.True(_network.RunUntil(() => alice.IsUp && bob.IsUp, TimeSpan.FromSeconds(30)));
@@ -158,7 +159,7 @@ public sealed class WholeNetworkTests : IDisposable
         _network.Stop(server);
         _network.Settle();
 
-        Assert.Equal(LightTunnel.Engine.TunnelState.Reconnecting, alice.Client.State);
+        Assert.Equal(LightTunnel.Engine.Control.TunnelState.Reconnecting, alice.Client.State);
         _network.StartServer();
         Assert.True(_network.RunUntil(() => alice.IsUp, TimeSpan.FromSeconds(3)));
     }

@@ -3,6 +3,8 @@ using System.Runtime.Versioning;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Membership;
 using LightTunnel.Packets;

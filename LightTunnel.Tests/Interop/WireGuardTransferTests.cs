@@ -1,7 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Data;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Packets;
 using Xunit;

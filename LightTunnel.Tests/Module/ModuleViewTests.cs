@@ -3,7 +3,7 @@ using System.Runtime.Versioning;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Lab;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Management;

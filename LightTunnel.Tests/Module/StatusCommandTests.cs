@@ -1,6 +1,6 @@
 using System.Runtime.Versioning;
 using System.Text.Json;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Tests.Management;
 using Xunit;

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Runtime.Versioning;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Lab.Shells;
 using LightTunnel.Membership;
 using LightTunnel.Routing;

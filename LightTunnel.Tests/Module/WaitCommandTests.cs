@@ -1,5 +1,5 @@
 using System.Runtime.Versioning;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Lab.Shells;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Management;

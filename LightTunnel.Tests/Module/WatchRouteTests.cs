@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Runtime.Versioning;
 using System.Threading.Channels;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Lab.Shells;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Management;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Server;
 using LightTunnel.Tests.Engine;
 using Xunit;
 

@@ -1,5 +1,5 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Client;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Routing;

@@ -1,6 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Routing;

@@ -135,7 +135,7 @@ public sealed class NatPairTests
         SimulatedNode blocked = scene.Join("alice");
         scene.Join("bob");
         scene.Network.Run(TimeSpan.FromSeconds(10));
-        Assert.Equal(PathReason.UdpBlocked, LightTunnel.Engine.DirectPaths.ReasonOf(blocked.Peer("bob")));
+        Assert.Equal(PathReason.UdpBlocked, LightTunnel.Engine.Client.DirectPaths.ReasonOf(blocked.Peer("bob")));
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
     }
 

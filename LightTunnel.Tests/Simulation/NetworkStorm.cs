@@ -1,5 +1,6 @@
 using LightTunnel.Configuration;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Routing;

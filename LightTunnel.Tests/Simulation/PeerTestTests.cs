@@ -1,4 +1,5 @@
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Probing;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;

@@ -1,6 +1,6 @@
 using System.Collections;
 using System.Reflection;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 

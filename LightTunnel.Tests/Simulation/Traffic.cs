@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Net;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Engine;

@@ -1,6 +1,6 @@
 using System.Net;
 using LightTunnel.Addressing;
-using LightTunnel.Engine;
+using LightTunnel.Engine.Data;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Tests.Engine;

@@ -1,0 +1,158 @@
+using LightTunnel.Addressing;
+using LightTunnel.Engine.Control;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+
+namespace LightTunnel.Engine.Client;
+
+/// <summary>The part of a client that, in a large network, knows those members only that it deals with (docs/architecture.md, "Large networks").</summary>
+internal sealed partial class ClientNode
+{
+    /// <summary>Long after the last keys of a link have ended, at both ends alike, so that nothing is sent to who does not know its sender any more.</summary>
+    private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(15);
+
+    private static readonly TimeSpan ForgetInterval = TimeSpan.FromMinutes(1);
+
+    private readonly MemberSearch _memberSearch;
+    private readonly MemberLists _lists;
+    private IReadOnlyList<IpPrefix> _searched = [];
+    private long _nextForget = long.MaxValue;
+
+    /// <summary>True when there are members that this node does not know.</summary>
+    public bool KnowsFew => _memberSearch.IsNeeded;
+
+    /// <summary>Completes when the server has told who has an address or a key, or that nobody has; control loop.</summary>
+    public Task MeetAsync(MemberSubject subject)
+    {
+        bool isKnown = subject.Key is { } key ? _members.TryGet(key, out Peer? peer) : Forwarding.Routes.TryLookup(subject.Address!.Value, out peer) && peer.MemberId != 0;
+        if (!isKnown)
+            return _memberSearch.WaitAsync(subject);
+        peer!.WantedAt = Timestamp;
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Members whose names match a pattern, as the server knows them; control loop.</summary>
+    /// <exception cref="Diagnostics.LightTunnelException">The server does not answer.</exception>
+    public Task<IReadOnlyList<DirectoryEntry>> ListAsync(string pattern) => _lists.AskAsync(pattern, Timestamp);
+
+    /// <inheritdoc/>
+    protected override void Stage(Peer peer, ReadOnlySpan<byte> packet)
+    {
+        if (peer != _memberSearch.Everybody)
+            base.Stage(peer, packet);
+        else if (!IpPacket.TryParse(packet, out IpPacketInfo info) || !TryHold(info.Destination, packet))
+            _memberSearch.Everybody.ReleaseStaged();
+    }
+
+    private bool TryHold(TunnelAddress destination, ReadOnlySpan<byte> packet)
+    {
+        // The prefix contains these, too.
+        if (Forwarding.IsOwn(destination))
+            NoteOwnDestination(destination);
+        if (Forwarding.IsOwn(destination) || Forwarding.IsMulticastOrBroadcast(destination))
+            return false;
+        if (!Forwarding.Routes.TryLookup(destination, out Peer? known) || known == _memberSearch.Everybody)
+            return _memberSearch.Hold(destination, packet.ToArray());
+        Restage(known, packet);
+        return true;
+    }
+
+    /// <summary>A packet that waited for an answer is on its way like any other.</summary>
+    private void Restage(Peer? peer, ReadOnlySpan<byte> packet)
+    {
+        _memberSearch.Everybody.ReleaseStaged();
+        if (peer is { Online: true } && peer.TryReserveStaged())
+            base.Stage(peer, packet);
+    }
+
+    /// <summary>After a page: routes for who is not known, and what to ask for.</summary>
+    private void OnSearched(DirectoryMessage page)
+    {
+        bool isNeeded = page.Partial || (!page.Start && _memberSearch.IsNeeded);
+        if (isNeeded != _memberSearch.IsNeeded)
+        {
+            _memberSearch.IsNeeded = isNeeded;
+            _nextForget = isNeeded ? Timestamp + Ticks(ForgetInterval) : long.MaxValue;
+            PublishSearch();
+        }
+
+        foreach (DirectoryEntry entry in page.Changed)
+        {
+            foreach (byte[] packet in _memberSearch.OnFound(entry))
+                Restage(_members.TryGet(entry.PublicKey, out Peer? found) ? found : null, packet);
+        }
+
+        foreach (MemberSubject subject in page.Unknown)
+            OnUnknown(subject);
+        if (!page.Start || !isNeeded)
+            return;
+
+        // The server has begun a new conversation, and knows nothing of questions before.
+        _memberSearch.AskAgain();
+        foreach (Peer peer in _members.All)
+            _memberSearch.Want(MemberSubject.Of(peer.Key));
+    }
+
+    private void OnUnknown(MemberSubject subject)
+    {
+        foreach (byte[] packet in _memberSearch.OnUnknown(subject, Timestamp))
+            Restage(null, packet);
+        if (subject.Key is { } key && _members.TryGet(key, out Peer? gone))
+            Take(new DirectoryMessage { Revision = _members.Revision, Removed = [gone.MemberId], Partial = true });
+        // The data thread refuses what is sent there meanwhile.
+        if (subject.Address is { } address && _memberSearch.IsUnknown(subject) && Forwarding.Routes.TryLookup(address, out Peer? peer) && peer == _memberSearch.Everybody)
+            Forwarding = Forwarding.With(IpPrefix.Host(address), _memberSearch.Nobody);
+    }
+
+    /// <summary>Routes to the network's prefixes, for addresses that are nobody's whom this node knows.</summary>
+    private void PublishSearch()
+    {
+        _memberSearch.Everybody.NetworkMtu = _server.NetworkMtu;
+        foreach (IpPrefix prefix in _searched)
+            Forwarding = Forwarding.Without(prefix, _memberSearch.Everybody);
+        _searched = _memberSearch.IsNeeded ? [.. Forwarding.OwnAddresses.Select(own => own.Prefix)] : [];
+        foreach (IpPrefix prefix in _searched)
+            Forwarding = Forwarding.With(prefix, _memberSearch.Everybody);
+    }
+
+    private long RunSearch(long now)
+    {
+        while (_memberSearch.TryTakeForgotten(now, out MemberSubject subject))
+        {
+            if (subject.Address is { } address)
+                Forwarding = Forwarding.Without(IpPrefix.Host(address), _memberSearch.Nobody);
+        }
+
+        while (_memberSearch.TryTakeLate(now, out IEnumerable<byte[]>? packets))
+        {
+            foreach (byte[] packet in packets)
+                Restage(null, packet);
+        }
+
+        if (_server.Session is not { Registered: true } session)
+            return Math.Min(_memberSearch.Deadline(isAsking: false), _lists.RunTimers(now, session: null));
+        while (_memberSearch.TryAsk(now, out FindMessage? question))
+            session.Send(question);
+        if (now >= _nextForget)
+            ForgetIdle(now, session);
+        Schedule(_server, session.RunTimers(now));
+        return Math.Min(Math.Min(_memberSearch.Deadline(isAsking: true), _nextForget), _lists.RunTimers(now, session));
+    }
+
+    /// <summary>Lets go of members that this node has had nothing to do with for a while.</summary>
+    private void ForgetIdle(long now, ControlSession session)
+    {
+        _nextForget = now + Ticks(ForgetInterval);
+        uint[] idle =
+        [
+            .. _members.All
+                .Where(peer => now - Math.Max(peer.LastTraffic, peer.WantedAt) > Ticks(ForgetAfter))
+                .Select(peer => peer.MemberId)
+                .Take(ForgetMessage.MaximumMembers),
+        ];
+        if (idle.Length == 0)
+            return;
+        session.Send(new ForgetMessage { Revision = _members.Revision, Members = idle });
+        Take(new DirectoryMessage { Revision = _members.Revision, Removed = idle, Partial = true });
+    }
+}

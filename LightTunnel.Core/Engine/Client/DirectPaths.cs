@@ -1,0 +1,535 @@
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Control;
+using LightTunnel.Membership;
+using LightTunnel.Routing;
+using LightTunnel.Traversal;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine.Client;
+
+/// <summary>What <see cref="DirectPaths"/> asks of the client it belongs to; all on the control loop.</summary>
+internal interface IDirectPathsHost
+{
+    /// <summary>The path through the server, and what is known of it.</summary>
+    PathCandidate ServerPath(Peer peer);
+
+    /// <summary>Round trip to the server, null when it was not measured or there is none now.</summary>
+    TimeSpan? ServerRoundTrip { get; }
+
+    /// <summary>Sends a control message to the server.</summary>
+    void Tell(ControlMessage message);
+
+    /// <summary>Sends a datagram by a path.</summary>
+    /// <param name="path">The path.</param>
+    /// <param name="datagram">The datagram.</param>
+    /// <param name="isVouched">True when the server sees a member at that address.</param>
+    void SendTo(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched);
+
+    /// <summary>A member has answered what was sent by that path.</summary>
+    void NoteProven(in PathAddress path);
+
+    /// <summary>Has the peer's timers run soon.</summary>
+    void Hurry(Peer peer);
+
+    /// <summary>Another path is in use to the peer.</summary>
+    void OnPathChanged(Peer peer);
+}
+
+/// <summary>
+/// A client's paths to other members besides the server's: lets each pair's <see cref="PeerTraversal"/> find and prove them, and puts the best one
+/// to use with the very next packet. Owned by the control loop.
+/// </summary>
+internal sealed class DirectPaths : IReachabilityHost, IDisposable
+{
+    /// <summary>Introductions that may wait for the directory.</summary>
+    private const int MaximumEarly = 64;
+
+    /// <summary>Pairs for which ports may be guessed at once, and how many more if data waits: each sends hundreds of datagrams a second.</summary>
+    private const int MaximumGuessing = 2;
+    private const int MaximumGuessingBusy = 4;
+
+    /// <summary>Addresses that are remembered as sent to.</summary>
+    private const int MaximumSentTo = 4096;
+
+    /// <summary>Probes that were on their way while keys were agreed on say nothing of them.</summary>
+    private static readonly TimeSpan SessionDoubt = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan BusyFor = TimeSpan.FromSeconds(5);
+
+    /// <summary>Who asked for an introduction is about to guess for so long.</summary>
+    private static readonly TimeSpan AskingTime = TimeSpan.FromSeconds(2);
+
+    private readonly ClientOptions _options;
+    private readonly PrivateKey _identity;
+    private readonly MemberPeers _members;
+    private readonly NodeServices _services;
+    private readonly IDirectPathsHost _host;
+    private readonly FurtherSockets _sockets;
+    private readonly List<OutgoingProbe> _outgoing = [];
+    private readonly Dictionary<uint, IntroductionMessage> _early = [];
+    private readonly HashSet<Peer> _unreached = [];
+    private readonly HashSet<UInt128> _sentTo = [];
+    private uint _memberId;
+    private UdpEndpoint _server;
+    private IReadOnlyList<IpPrefix> _tunnel = [];
+
+    /// <param name="options">What a person said.</param>
+    /// <param name="identity">This node's key pair; not owned.</param>
+    /// <param name="addresses">The machine's own addresses.</param>
+    /// <param name="members">The other members.</param>
+    /// <param name="services">What the node stands on.</param>
+    /// <param name="host">The node.</param>
+    public DirectPaths(
+        ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, MemberPeers members, NodeServices services, IDirectPathsHost host)
+    {
+        _options = options;
+        _identity = identity;
+        _members = members;
+        _services = services;
+        _host = host;
+        _sockets = new FurtherSockets(services.Transport, services.Time);
+        Relays = new MemberRelays(members);
+        Own = new OwnReachability(options, identity, addresses, services, this);
+    }
+
+    /// <summary>How this node may be reached.</summary>
+    public OwnReachability Own { get; }
+
+    /// <summary>Relaying through members.</summary>
+    public MemberRelays Relays { get; }
+
+    private TimeProvider Time => _services.Time;
+
+    /// <summary>The server has admitted this node: from now on it can tell how it is reached.</summary>
+    public void OnRegistered(RegisteredMessage registered, in UdpEndpoint server, IReadOnlyList<IpPrefix> tunnel)
+    {
+        _memberId = registered.MemberId;
+        _tunnel = tunnel;
+        _server = server;
+        _sentTo.Add(server.MappedAddress);
+        foreach (Peer peer in _members.All)
+            peer.Channel?.OwnMemberId = _memberId;
+        Own.OnRegistered(registered, server, tunnel);
+    }
+
+    /// <summary>
+    /// The machine's addresses may have changed, or it woke from sleep: if those at which others reach it did, nothing that was proven is trusted.
+    /// </summary>
+    /// <param name="isCertain">True when nothing is to be trusted in any case.</param>
+    /// <returns>True when paths are proven anew.</returns>
+    public bool OnNetworkChanged(bool isCertain)
+    {
+        if (!Own.OnNetworkChanged(isCertain))
+            return false;
+        long now = Time.GetTimestamp();
+        foreach (Peer peer in _members.All)
+        {
+            if (peer.Traversal is not { } traversal)
+                continue;
+            traversal.OnNetworkChanged(now);
+            peer.PathMtu.Forget();
+            Relays.Update(peer);
+            Choose(peer);
+            _host.Hurry(peer);
+        }
+
+        return true;
+    }
+
+    /// <summary>A member's id, or what the directory says of it, has changed.</summary>
+    public void OnMember(Peer peer) => Relays.SetMember(peer);
+
+    /// <summary>Forgets the paths to a member that is gone or offline.</summary>
+    public void Forget(Peer peer, bool isGone)
+    {
+        _unreached.Remove(peer);
+        peer.Traversal?.Dispose();
+        peer.Traversal = null;
+        peer.Channel = null;
+        peer.UsedPath = null;
+        Relays.Update(peer);
+        if (isGone)
+            Relays.RemoveMember(peer);
+    }
+
+    /// <summary>The server takes a member for offline, to whom a path may still lead.</summary>
+    public void Doubt(Peer peer)
+    {
+        if (peer.Traversal is not { } traversal)
+            return;
+        traversal.Doubt();
+        _host.Hurry(peer);
+    }
+
+    /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
+    public void OnIntroduction(IntroductionMessage introduction)
+    {
+        if (!_members.TryGet(introduction.MemberId, out Peer? peer) || !(peer.Online || peer.IsListedOnline))
+        {
+            // The directory tells of the member a moment later.
+            if (_early.Count < MaximumEarly)
+                _early[introduction.MemberId] = introduction;
+            return;
+        }
+
+        if (TraversalOf(peer) is not { } traversal)
+            return;
+        long now = Time.GetTimestamp();
+        var candidates = CandidateList.Create(
+            introduction.Reachability.Candidates.Where(candidate => IsElsewhere(candidate.Endpoint) && !Own.IsTunnelled(candidate.Endpoint)));
+        if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
+            LogIntroduction(peer, candidates);
+        Begin(traversal, now + Time.Ticks(introduction.Delay), now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
+        if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(peer, now) && traversal.TryPredict(now))
+            Own.IntroduceWithPrediction(peer.MemberId, now);
+        _host.Hurry(peer);
+    }
+
+    /// <summary>The directory told of members: introductions to them can be taken up now.</summary>
+    public void OnDirectory()
+    {
+        if (_early.Count == 0)
+            return;
+        IntroductionMessage[] early = [.. _early.Values];
+        _early.Clear();
+        foreach (IntroductionMessage introduction in early)
+            OnIntroduction(introduction);
+    }
+
+    /// <summary>Everything is tried at once to reach the member directly.</summary>
+    /// <returns>False when nothing can be tried: this node is not admitted, or the member's key is of no use.</returns>
+    public bool Retry(Peer peer)
+    {
+        if (_memberId == 0 || TraversalOf(peer) is not { } traversal)
+            return false;
+        traversal.Retry(Time.GetTimestamp());
+        _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = true });
+        _host.Hurry(peer);
+        return true;
+    }
+
+    /// <summary>Sends one probe that measures a path to the member; its answer is counted in <see cref="PeerTraversal.Tallies"/>.</summary>
+    public void Measure(Peer peer, in PathAddress path)
+    {
+        if (TraversalOf(peer) is { } traversal)
+            Send(traversal, traversal.Measure(path, Time.GetTimestamp()));
+    }
+
+    /// <summary>A probe or answer arrived, or something that looks like one.</summary>
+    public void OnDatagram(ReadOnlySpan<byte> datagram, in PathAddress from)
+    {
+        // A stranger's probe is dropped without an answer: who is no member has no key.
+        if (!ProbeCodec.TryReadSender(datagram, out uint sender) || IsInTunnel(from.Endpoint))
+            return;
+        long now = Time.GetTimestamp();
+        if (sender == Leases.ServerMemberId && !from.IsRelayed)
+        {
+            Own.OnServerDatagram(datagram, from.Endpoint, now);
+            return;
+        }
+
+        if ((from.IsRelayed && from.RelayedMember != sender) || !_members.TryGet(sender, out Peer? peer) || TraversalOf(peer) is not { } traversal)
+            return;
+        Span<byte> answer = stackalloc byte[ProbeCodec.Size];
+        traversal.HasSession = peer.Link is { HasSession: true };
+        // Answered from the address that was asked; asked by whatever way there is then.
+        PathAddress path = from;
+        ProbeOutcome outcome = traversal.OnDatagram(datagram, path with { Asked = 0 }, now, answer, out UdpEndpoint seenFrom, out bool changed);
+        if (outcome == ProbeOutcome.Rejected)
+            return;
+        if (outcome == ProbeOutcome.Answered && !IsTunnelled(from))
+            _host.SendTo(Weighed(traversal, from), answer, traversal.IsVouched(from.Endpoint));
+        if (!from.IsRelayed && from.Socket == 0)
+            LookAtNat(from.Endpoint, seenFrom, outcome);
+        if (changed && !from.IsRelayed)
+            _host.NoteProven(from);
+        if (changed)
+            OnPathsChanged(peer);
+        else if (outcome == ProbeOutcome.AnswerTaken)
+            Choose(peer); // What was measured may count for another path now.
+        RenewLink(peer, traversal);
+        _host.Hurry(peer);
+    }
+
+    /// <summary>Does what is due for one member; returns when to call again.</summary>
+    public long RunTimers(Peer peer, long now)
+    {
+        // Data flows to or from a member that nobody has introduced yet, or that was away since: the attempt asks for an introduction.
+        if ((peer.IsListedOnline && IsBusy(peer, now) ? TraversalOf(peer) : peer.Traversal) is not { } traversal)
+            return long.MaxValue;
+        _outgoing.Clear();
+        traversal.HasSession = peer.Link is { HasSession: true };
+        traversal.WillingToRelay = Relays.IsRelay;
+        traversal.IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly;
+        traversal.ServerPath = new PathAddress(_server, peer.MemberId);
+        long next = traversal.RunTimers(now, peer.LastTraffic, peer.UsedPath?.Key, _outgoing, out bool changed);
+        foreach (OutgoingProbe probe in _outgoing)
+            Send(traversal, probe);
+
+        if (changed)
+        {
+            OnPathsChanged(peer);
+            if (!peer.IsListedOnline && peer.UsedPath is null)
+            {
+                // It is gone, and nothing is wrong with this node's network.
+                Forget(peer, isGone: false);
+                return long.MaxValue;
+            }
+
+            if (traversal.TakeLoss())
+                Own.OnPathLost(now);
+        }
+
+        LogFailure(peer, traversal);
+        if (!traversal.TakeIntroductionRequest())
+            return next;
+        bool withGuesses = traversal.MayAskForGuesses(now, IsBusy(peer, now)) && MayGuess(peer, now);
+        if (withGuesses)
+            traversal.GuessesAskedAt = now;
+        // Where both ports are predicted the server has both look at the same time.
+        if (withGuesses && !traversal.RemoteNat.IsPredictable && traversal.TryPredict(now))
+            Own.IntroduceWithPrediction(peer.MemberId, now);
+        else
+            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = withGuesses });
+        return next;
+    }
+
+    /// <summary>Does what is due for this node itself; returns when to call again.</summary>
+    public long RunTimers(long now) => Math.Min(Own.RunTimers(now), _sockets.RunTimers(now, _members.All));
+
+    /// <summary>Which paths to the member may be used.</summary>
+    public PathPolicy PolicyOf(Peer peer) => peer.Policy ?? _options.PathPolicy;
+
+    /// <summary>Other paths are allowed now.</summary>
+    public void OnPolicyChanged(Peer peer)
+    {
+        if (peer.Traversal is { } traversal)
+        {
+            traversal.IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly;
+            traversal.Retry(Time.GetTimestamp());
+        }
+
+        OnPathsChanged(peer);
+        _host.Hurry(peer);
+    }
+
+    /// <summary>Chooses the path to a member anew, and puts it to use.</summary>
+    public void Choose(Peer peer)
+    {
+        PathCandidate server = _host.ServerPath(peer);
+        var candidates = new List<PathCandidate> { server };
+        if (peer.Traversal is { } traversal)
+            candidates.AddRange(traversal.Paths.Select(path => AsCandidate(traversal, path)));
+
+        PathCandidate? current = peer is { UsedPath: { } used, Traversal: { } known } ? AsCandidate(known, used) : server;
+        PathCandidate? chosen = PathChoice.Choose(current, candidates, PolicyOf(peer));
+        ProbedPath? path = chosen is { Kind: not PathKind.Server } best ? peer.Traversal!.Paths.First(path => path.Key == best.Path) : null;
+        bool isForbidden = chosen is null;
+        if (path == peer.UsedPath && isForbidden == peer.IsForbidden)
+            return;
+        peer.UsedPath = path;
+        peer.IsForbidden = isForbidden;
+        peer.IsLocal = chosen is { Kind: PathKind.Lan };
+        LogChoice(peer);
+        _host.OnPathChanged(peer);
+    }
+
+    /// <summary>Why the member is reached the way it is.</summary>
+    public static PathReason ReasonOf(Peer peer) => peer switch
+    {
+        { IsServer: true } => PathReason.IsServer,
+        { IsForbidden: true, IsListedOnline: true } => PathReason.Policy,
+        { Online: false } => PathReason.PeerOffline,
+        { DirectPath: not null } or { UsedPath: null, IsDirectlyLinked: true } => PathReason.DirectUp,
+        { UsedPath: not null } => PathReason.RelayIsBetter,
+        { Traversal.IsDirectAllowed: false } => PathReason.Policy,
+        { Traversal: null } => PathReason.WaitingForPeer,
+        _ => peer.Traversal.State switch
+        {
+            TraversalState.WaitingForPeer => PathReason.WaitingForPeer,
+            TraversalState.NoCandidates => PathReason.NoCandidates,
+            TraversalState.Punching => PathReason.Punching,
+            TraversalState.Lost => PathReason.PathLost,
+            TraversalState.BothNatsRandom => PathReason.BothNatsRandom,
+            // Where one side at least has a public address, nothing but a firewall is left.
+            TraversalState.NoAnswer when peer.Traversal.LocalNat.IsPublic || peer.Traversal.RemoteNat.IsPublic => PathReason.UdpBlocked,
+            TraversalState.NoAnswer => PathReason.NoAnswer,
+            _ => PathReason.Unknown,
+        },
+    };
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Peer peer in _members.All)
+            Forget(peer, isGone: true);
+        Own.Dispose();
+    }
+
+    /// <inheritdoc/>
+    void IReachabilityHost.Tell(ControlMessage message) => _host.Tell(message);
+
+    /// <inheritdoc/>
+    void IReachabilityHost.SendToServer(in UdpEndpoint destination, ReadOnlySpan<byte> datagram, int socket) =>
+        _host.SendTo(new PathAddress(destination, Socket: socket), datagram, isVouched: true);
+
+    /// <inheritdoc/>
+    void IReachabilityHost.OnReachabilityChanged()
+    {
+        long now = Time.GetTimestamp();
+        Relays.IsRelay = Own.IsRelay;
+        foreach (Peer peer in _members.All)
+        {
+            if (peer.Traversal is not { } traversal)
+                continue;
+            traversal.SetLocal(Own.Candidates, Own.Nat, now);
+            _host.Hurry(peer);
+        }
+    }
+
+    /// <summary>What a member's datagram tells of this node's own NAT.</summary>
+    private void LookAtNat(in UdpEndpoint from, in UdpEndpoint seenFrom, ProbeOutcome outcome)
+    {
+        if (outcome == ProbeOutcome.AnswerTaken)
+            Own.OnMemberAnswer(from, seenFrom);
+        else if (outcome == ProbeOutcome.Answered && from.IsIPv4 == Own.PublicEndpoint.IsIPv4 && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
+            Own.OnUnsolicited();
+    }
+
+    /// <summary>Begins to punch; what the attempt before still had open is of no use any more.</summary>
+    private void Begin(PeerTraversal traversal, long startAt, long now, bool allowGuesses)
+    {
+        IReadOnlyList<int> before = traversal.Sockets.Numbers;
+        if (!traversal.Introduce(startAt, now, allowGuesses))
+            return;
+        if (traversal.IsGuessing)
+            Own.UsePrediction();
+        _sockets.Close(traversal, before);
+        _sockets.Open(traversal.Sockets, now);
+    }
+
+    private void OnPathsChanged(Peer peer)
+    {
+        Relays.Update(peer);
+        Choose(peer);
+    }
+
+    private void Send(PeerTraversal traversal, in OutgoingProbe probe)
+    {
+        Span<byte> datagram = stackalloc byte[ProbeCodec.Size];
+        traversal.Seal(probe, datagram);
+        if (_sentTo.Count < MaximumSentTo)
+            _sentTo.Add(probe.Path.Endpoint.MappedAddress);
+        // What is not asked is not proven, and not used.
+        if (!IsTunnelled(probe.Path))
+            _host.SendTo(Weighed(traversal, probe.Path), datagram, traversal.IsVouched(probe.Path.Endpoint));
+    }
+
+    /// <summary>The path as one to whom may not exist, unless it is known better.</summary>
+    private static PathAddress Weighed(PeerTraversal traversal, in PathAddress path) => path with { IsUnproven = !path.IsRelayed && !traversal.IsPathProven(path) };
+
+    /// <summary>The tunnel never carries itself: neither what it carries, as another overlay, nor what may be such is a path.</summary>
+    private bool IsTunnelled(in PathAddress path) => !path.IsRelayed && Own.IsTunnelled(path.Endpoint);
+
+    /// <summary>Ports are guessed for few members at once; those that data waits for go first.</summary>
+    private bool MayGuess(Peer peer, long now)
+    {
+        int guessing = _members.All.Count(
+            member => member != peer && member.Traversal is { } other && (other.IsGuessing || now - other.GuessesAskedAt < Time.Ticks(AskingTime)));
+        if (Own.Nat.IsRandom && !_sockets.HasRoomFor(PunchPlan.BirthdaySockets))
+            return false;
+        // Each guess of one pair would move the counter that another's prediction stands on.
+        return guessing < (Own.Nat.IsPredictable ? 1 : IsBusy(peer, now) ? MaximumGuessingBusy : MaximumGuessing);
+    }
+
+    private bool IsBusy(Peer peer, long now) => peer.LastTraffic != long.MinValue && now - peer.LastTraffic < Time.Ticks(BusyFor);
+
+    /// <summary>
+    /// A peer that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it until
+    /// they are given up.
+    /// </summary>
+    private void RenewLink(Peer peer, PeerTraversal traversal)
+    {
+        if (traversal.PeerHasSession || peer.Link is not { HasSession: true, LastHandshake: { } agreed } link || Time.GetUtcNow() - agreed < SessionDoubt)
+            return;
+        link.RequestHandshake(force: true);
+    }
+
+    private static PathCandidate AsCandidate(PeerTraversal traversal, ProbedPath path) => new(
+        KindOf(traversal, path.Key), path.Key, path.IsProven, path.RoundTrip, path.Loss);
+
+    private static PathKind KindOf(PeerTraversal traversal, in PathAddress path) =>
+        path.IsRelayed ? PathKind.MemberRelay
+        : traversal.IsLocalNetwork(path) ? PathKind.Lan
+        : path.Endpoint.IsIPv4 ? PathKind.DirectIPv4 : PathKind.DirectIPv6;
+
+    private PeerTraversal? TraversalOf(Peer peer)
+    {
+        if (peer.Traversal is { } known)
+            return known;
+        if (_memberId == 0 || !ProbeKey.TryDerive(_identity, peer.Key, _options.NetworkKey, out ProbeKey? key))
+            return null;
+        peer.Channel = new ProbeChannel(key, _memberId, _services.RisingNow);
+        peer.Traversal = new PeerTraversal(Time, peer.Channel, leads: LeadsBefore(peer), _services.Jitter)
+        {
+            FindRelays = () => Relays.Find(peer, _host.ServerRoundTrip),
+            IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly,
+            ServerPath = new PathAddress(_server, peer.MemberId),
+            WillingToRelay = Relays.IsRelay,
+        };
+        peer.Traversal.SetLocal(Own.Candidates, Own.Nat, Time.GetTimestamp());
+        return peer.Traversal;
+    }
+
+    /// <summary>True on one of the two sides. Keys are known to both alike; member ids are others after the server has lost its state.</summary>
+    private bool LeadsBefore(Peer peer) => _identity.PublicKey.Bytes.SequenceCompareTo(peer.Key.Bytes) < 0;
+
+    /// <summary>The tunnel never carries itself.</summary>
+    private bool IsInTunnel(in UdpEndpoint endpoint)
+    {
+        var address = TunnelAddress.FromIPAddress(endpoint.Address);
+        foreach (IpPrefix prefix in _tunnel)
+        {
+            if (prefix.Contains(address))
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>False for this very machine, unless all are on one, and within the tunnel.</summary>
+    private bool IsElsewhere(in UdpEndpoint endpoint) =>
+        !IsInTunnel(endpoint) && (!System.Net.IPAddress.IsLoopback(endpoint.Address) || System.Net.IPAddress.IsLoopback(_server.Address));
+
+    private void LogChoice(Peer peer)
+    {
+        System.Net.IPAddress address = peer.Addresses[0].ToIPAddress();
+        if (peer.DirectPath is { } direct)
+        {
+            _unreached.Remove(peer);
+            _services.Log.P2PEstablished(address, direct.Key.Endpoint.ToIPEndPoint());
+            _services.Log.DirectRouteEstablished(address);
+        }
+        else if (peer.UsedPath is { } relayed)
+        {
+            _services.Log.Information("{Peer} is reached through {Relay}, which is nearer than the server", address, Relays.RelayOf(relayed.Key)?.Name);
+        }
+    }
+
+    /// <summary>Says once that the attempts have come to nothing so far.</summary>
+    private void LogFailure(Peer peer, PeerTraversal traversal)
+    {
+        if (traversal.State is TraversalState.NoAnswer or TraversalState.BothNatsRandom or TraversalState.NoCandidates or TraversalState.Lost && _unreached.Add(peer))
+            _services.Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
+    }
+
+    private void LogIntroduction(Peer peer, CandidateList candidates)
+    {
+        Candidate? seen = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.ServerReflexive }) ?? candidates.Cast<Candidate?>().FirstOrDefault();
+        Candidate? local = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.Host });
+        if (seen is { } known)
+            _services.Log.PeerInfoReceived(peer.Addresses[0].ToIPAddress(), known.Endpoint.ToIPEndPoint(), local?.Endpoint.ToIPEndPoint());
+    }
+}

@@ -1,0 +1,52 @@
+using LightTunnel.Addressing;
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Control;
+using LightTunnel.Routing;
+
+namespace LightTunnel.Engine.Client;
+
+/// <summary>Logs how every other client is reached, in the words that users were promised, when that has changed.</summary>
+internal sealed class RouteLog(TunnelLog log, TimeProvider time)
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+
+    private bool _changed;
+    private long _next = long.MinValue;
+    private (TunnelAddress Address, PathType Path)[] _logged = [];
+
+    /// <summary>Something has changed.</summary>
+    public void NoteChange() => _changed = true;
+
+    /// <summary>Logs what has changed, at most once in 10 s; returns when to call again. Who is offline has no route and is not counted.</summary>
+    public long Run(long now, IReadOnlyCollection<Peer> peers)
+    {
+        if (!_changed)
+            return long.MaxValue;
+        if (now < _next)
+            return _next;
+        _changed = false;
+        Peer[] online = [.. peers.Where(peer => peer.PathType != PathType.Offline).OrderBy(peer => peer.Addresses[0])];
+        (TunnelAddress, PathType)[] routes = [.. online.Select(peer => (peer.Addresses[0], peer.PathType))];
+        if (routes.SequenceEqual(_logged))
+            return long.MaxValue;
+        _logged = routes;
+        _next = now + (long)(Interval.TotalSeconds * time.TimestampFrequency);
+
+        log.RoutingStats(
+            online.Length, online.Count(peer => peer.PathType is PathType.Direct or PathType.Lan), online.Count(peer => peer.PathType == PathType.Relay),
+            online.Count(peer => peer.PathType == PathType.Server));
+        foreach (Peer peer in online)
+        {
+            (string route, string status) = peer.PathType switch
+            {
+                PathType.Lan => (ContractLog.RouteDirect, ContractLog.StatusLocal),
+                PathType.Direct => (ContractLog.RouteDirect, ContractLog.StatusConnected),
+                PathType.Relay => (ContractLog.RouteRelay, ContractLog.StatusConnected),
+                _ => (ContractLog.RouteServer, ContractLog.StatusDisconnected),
+            };
+            log.RoutingStatsOfPeer(peer.Addresses[0].ToIPAddress(), route, peer.Quality, status, throughServer: route == ContractLog.RouteServer);
+        }
+
+        return long.MaxValue;
+    }
+}

@@ -1,0 +1,159 @@
+using LightTunnel.Addressing;
+using LightTunnel.Diagnostics;
+using LightTunnel.Traversal;
+
+namespace LightTunnel.Engine.Client;
+
+/// <summary>
+/// When and where a client looks for its server: names are looked up again for each attempt, attempts become rarer, and never end. Owned by the
+/// control loop.
+/// </summary>
+/// <param name="locator">Looks the server's names up.</param>
+/// <param name="time">The clock.</param>
+/// <param name="jitter">What waiting times are varied by.</param>
+/// <param name="post">Runs an action on the control loop.</param>
+/// <param name="located">Takes what each look-up found; on the control loop.</param>
+internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Random jitter, Action<Action> post, Action<ServerLocation> located)
+    : IDisposable
+{
+    /// <summary>Waiting times between attempts, in seconds; the last one repeats.</summary>
+    private static readonly double[] Intervals = [1, 1, 2, 2, 4, 8, 15];
+
+    /// <summary>Each waiting time is varied by a tenth up or down, so that clients of a restarted server do not come all at once.</summary>
+    private const double Jitter = 0.1;
+
+    /// <summary>
+    /// Nothing is sent to the server for this long. A router that forwarded before it was ready, untranslated for instance, keeps that in its connection table for as long as datagrams of
+    /// the same addresses and ports come, and for 30 s after the last (Linux: nf_conntrack_udp_timeout): who tries again and again stays cut off.
+    /// </summary>
+    internal static readonly TimeSpan Silence = TimeSpan.FromSeconds(35);
+
+    /// <summary>Attempts until the first silence, about 50 s.</summary>
+    private const int AttemptsBeforeSilence = 8;
+
+    /// <summary>Attempts between two silences, about five minutes: mostly it is the server that is away.</summary>
+    private const int AttemptsBetweenSilences = 20;
+
+    private readonly CancellationTokenSource _stopping = new();
+    private ServerLocation? _last;
+    private bool _locating;
+    private int _attempts;
+    private long _restsUntil = long.MinValue;
+    private int _attemptsToSilence;
+    private long _silentUntil;
+
+    /// <summary>When the next attempt is due, <see cref="long.MaxValue"/> while nobody searches.</summary>
+    public long NextAttempt { get; private set; } = long.MaxValue;
+
+    /// <summary>Endpoints that the last attempt was sent to.</summary>
+    public IReadOnlyList<UdpEndpoint> Candidates { get; set; } = [];
+
+    /// <summary>True from <see cref="Begin"/> to <see cref="End"/>.</summary>
+    public bool IsActive => NextAttempt != long.MaxValue;
+
+    /// <summary>True while nobody is asked, whatever happens.</summary>
+    public bool IsResting => time.GetTimestamp() < _restsUntil;
+
+    /// <summary>True while nothing may be sent to the server.</summary>
+    public bool IsSilent => IsActive && time.GetTimestamp() < Math.Max(_silentUntil, _restsUntil);
+
+    /// <summary>Begins to search, with the first attempt now, or when the rest is over.</summary>
+    public void Begin()
+    {
+        _attempts = 0;
+        _attemptsToSilence = AttemptsBeforeSilence;
+        NextAttempt = _silentUntil = Math.Max(_restsUntil, time.GetTimestamp());
+    }
+
+    /// <summary>Goes on with the search after a rest, until which nobody is asked.</summary>
+    public void Rest(TimeSpan duration)
+    {
+        _restsUntil = time.GetTimestamp() + time.Ticks(duration);
+        Candidates = [];
+        Begin();
+    }
+
+    /// <summary>The server is found, or no longer wanted.</summary>
+    public void End() => NextAttempt = long.MaxValue;
+
+    /// <summary>A sentence for the person who waited too long.</summary>
+    /// <param name="isForged">True when the server answered under another network key.</param>
+    /// <param name="local">What of this machine's own is in the way, or null.</param>
+    /// <param name="lastError">The last thing that went wrong, or null.</param>
+    public LightTunnelException Unreachable(bool isForged, LightTunnelException? local, string? lastError)
+    {
+        if (isForged)
+        {
+            return new LightTunnelException(
+                LightTunnelError.InvalidKey,
+                $"The server {locator.Description} answered, but its answer does not fit the network key.",
+                "Check the network key: it must be the server's own (New-LtInvitation on the server gives a fresh invitation with it).");
+        }
+
+        if (local is not null)
+            return local;
+        return Candidates.Count == 0 && lastError is not null
+            ? new LightTunnelException(LightTunnelError.NameResolutionFailed, lastError, "Check the server's name and this machine's name resolution.")
+            : new LightTunnelException(
+                LightTunnelError.ServerUnreachable,
+                $"The server {locator.Description} did not answer.",
+                "Check that the server runs, that its UDP port is open on the way, and that ServerKey is the server's public key: it does not answer others.");
+    }
+
+    /// <summary>Plans the next attempt and, unless told to wait or still at it, looks the server up. After some failures it is a silence instead.</summary>
+    /// <param name="now">The present.</param>
+    /// <param name="lookUp">False while the server is answering.</param>
+    public void Attempt(long now, bool lookUp)
+    {
+        if (lookUp && _attemptsToSilence-- == 0)
+        {
+            _attemptsToSilence = AttemptsBetweenSilences;
+            NextAttempt = _silentUntil = now + Vary(Silence.TotalSeconds * (1 + Jitter));
+            return;
+        }
+
+        NextAttempt = now + Vary(Intervals[Math.Min(_attempts++, Intervals.Length - 1)]);
+        if (!lookUp)
+            return;
+        if (_locating)
+        {
+            // A resolver that hangs does not keep the client from trying where the server was.
+            if (_last is not null)
+                located(_last);
+            return;
+        }
+
+        _locating = true;
+        _ = LocateAsync();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _stopping.Cancel();
+        _stopping.Dispose();
+    }
+
+    private long Vary(double seconds) => (long)(seconds * (1 - Jitter + (jitter.NextDouble() * 2 * Jitter)) * time.TimestampFrequency);
+
+    private async Task LocateAsync()
+    {
+        ServerLocation location;
+        try
+        {
+            location = await locator.LocateAsync(_stopping.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+
+        post(() =>
+        {
+            _locating = false;
+            _last = location;
+            if (IsActive && !IsSilent)
+                located(location);
+        });
+    }
+}

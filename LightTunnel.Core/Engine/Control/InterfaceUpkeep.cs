@@ -1,0 +1,135 @@
+using LightTunnel.Traversal;
+using LightTunnel.Tun;
+
+namespace LightTunnel.Engine.Control;
+
+/// <summary>
+/// Keeps the system's interface as the node set it: what others change of it (a network manager, a script, an admin) is set again shortly after the system told of it. Who
+/// changes it again and again wins: then it is left alone for a while, and said. Owned by the control loop; what asks the system runs beside it.
+/// </summary>
+internal sealed class InterfaceUpkeep
+{
+    /// <summary>Who changes an interface does so in several steps: a look waits for this long, so that they are one.</summary>
+    internal static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>What could not be put right is tried again after this time.</summary>
+    internal static readonly TimeSpan Retry = TimeSpan.FromSeconds(10);
+
+    /// <summary>So often within <see cref="Window"/> is the interface put right.</summary>
+    internal const int MostRepairs = 3;
+
+    internal static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
+
+    /// <summary>After a fight that was lost, the interface is left alone for this long.</summary>
+    internal static readonly TimeSpan Truce = TimeSpan.FromMinutes(10);
+
+    private readonly NodeServices _services;
+    private readonly IConfiguredInterface? _device;
+    private readonly Action<Action> _post;
+    private readonly Queue<long> _repairs = new();
+    private long _due = long.MaxValue;
+    private long _leftAloneUntil = long.MinValue;
+    private bool _isLooking;
+
+    /// <param name="services">The interface, the clock and the log.</param>
+    /// <param name="post">Runs an action on the control loop.</param>
+    public InterfaceUpkeep(NodeServices services, Action<Action> post)
+    {
+        _services = services;
+        _post = post;
+        _device = services.Tun as IConfiguredInterface;
+    }
+
+    /// <summary>What is wrong with the interface for longer than a moment, and what to do; null when it is as it should be.</summary>
+    public string? Problem { get; private set; }
+
+    /// <summary>Begins to listen for changes.</summary>
+    public void Begin() => _device?.Watch(() => _post(OnChanged));
+
+    /// <summary>Looks at the interface when that is due; returns when to call again.</summary>
+    public long Run(long now)
+    {
+        if (now < _due || _isLooking)
+            return _isLooking ? long.MaxValue : _due;
+        _due = long.MaxValue;
+        _isLooking = true;
+        bool mayRestore = MayRestore(now);
+        IConfiguredInterface device = _device!;
+        _services.Background(() =>
+        {
+            InterfaceCheck found = Look(device, mayRestore);
+            _post(() => OnLooked(found, mayRestore));
+        });
+        return long.MaxValue;
+    }
+
+    private static InterfaceCheck Look(IConfiguredInterface device, bool restore)
+    {
+        try
+        {
+            return device.Check(restore);
+        }
+        catch (ObjectDisposedException)
+        {
+            return InterfaceCheck.Right; // The tunnel has just ended.
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            return new InterfaceCheck(["it cannot be looked at"], exception.Message);
+        }
+    }
+
+    private void OnChanged() => PlanIn(Settle);
+
+    private void PlanIn(TimeSpan delay) => _due = Math.Min(_due, _services.Time.GetTimestamp() + _services.Time.Ticks(delay));
+
+    private bool MayRestore(long now)
+    {
+        while (_repairs.TryPeek(out long oldest) && now - oldest > _services.Time.Ticks(Window))
+            _repairs.Dequeue();
+        return now >= _leftAloneUntil && _repairs.Count < MostRepairs;
+    }
+
+    private void OnLooked(InterfaceCheck found, bool restored)
+    {
+        _isLooking = false;
+        string name = _services.Tun.Name;
+        string differences = string.Join(", ", found.Differences);
+        if (found.Differences.Count == 0)
+        {
+            if (Problem is not null)
+                _services.Log.Information("Interface {Interface} is as it should be again", name);
+            Problem = null;
+        }
+        else if (!restored)
+        {
+            long now = _services.Time.GetTimestamp();
+            if (now >= _leftAloneUntil)
+                _leftAloneUntil = now + _services.Time.Ticks(Truce);
+            PlanIn(TimeSpan.FromSeconds((_leftAloneUntil - now) / (double)_services.Time.TimestampFrequency));
+            string who = found.Suspect is { } suspect ? $"Somebody, perhaps {suspect}," : "Somebody";
+            Report($"{who} changes interface {name} again and again ({differences}): it was put right {MostRepairs} times within a minute, and is left alone now. "
+                + $"Keep what manages interfaces on this machine away from {name}.");
+        }
+        else if (found.Failure is { } failure)
+        {
+            PlanIn(Retry);
+            Report($"Somebody changed interface {name} ({differences}), and it cannot be put right: {failure}.");
+        }
+        else
+        {
+            Problem = null;
+            _repairs.Enqueue(_services.Time.GetTimestamp());
+            _services.Log.Warning(
+                "{Who} changed interface {Interface} ({Differences}): put right", found.Suspect is { } suspect ? $"Perhaps {suspect}" : "Somebody", name, differences);
+        }
+    }
+
+    private void Report(string problem)
+    {
+        if (problem == Problem)
+            return;
+        Problem = problem;
+        _services.Log.Warning("{Problem}", problem);
+    }
+}

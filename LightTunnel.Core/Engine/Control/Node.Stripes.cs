@@ -1,0 +1,123 @@
+using LightTunnel.Addressing;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.Traversal;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine.Control;
+
+/// <summary>The part of a node that spreads the data to one peer over several source ports, so that both ends' threads share it ("Two nodes, many cores" in docs/architecture.md).</summary>
+internal abstract partial class Node
+{
+    /// <summary>Without data for so long there are no stripes.</summary>
+    private static readonly TimeSpan StripesPause = TimeSpan.FromSeconds(3);
+
+    private readonly List<StripeQuestion> _stripeQuestions = [];
+    private volatile IReadOnlyList<int> _stripePorts = [];
+    private HashSet<UInt128> _ownAddresses = [];
+
+    /// <summary>True for the ports that this node's datagrams leave from; any thread.</summary>
+    public bool IsOuterPort(int port)
+    {
+        if (port == OuterPort)
+            return true;
+        IReadOnlyList<int> stripes = _stripePorts;
+        for (int i = 1; i < stripes.Count; i++)
+        {
+            if (stripes[i] == port)
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Takes note of the machine's own addresses.</summary>
+    protected void TakeOwnAddresses(IReadOnlyList<LocalAddressInfo> addresses)
+    {
+        Unproven.Neighbourhood = HostCandidates.Networks(addresses);
+        _ownAddresses = [.. addresses.Select(own => new UdpEndpoint(own.Address.ToIPAddress(), 0).MappedAddress)];
+    }
+
+    private IReadOnlyList<int> OpenStripes() => _stripePorts = Services.Transport.OpenStripes();
+
+    /// <summary>Asks by which stripes the peer is reached, and has those used; returns when to call again.</summary>
+    private long RunStripes(Peer peer, Link link, long now)
+    {
+        // Who answers pings, or sends them, is no plain WireGuard peer, which knows nothing of control frames.
+        if (Services.Transport.Queues == 1 || peer.RoundTrip is null || peer.LastTraffic == long.MinValue)
+            return long.MaxValue;
+        if (now - peer.LastTraffic > Ticks(StripesPause))
+        {
+            peer.Stripes?.Restart(now);
+            link.UseStripes(link.Path, 0);
+            return long.MaxValue;
+        }
+
+        PeerStripes stripes = peer.Stripes ??= new PeerStripes(Time, Services.Jitter, OuterPort, OpenStripes);
+        KeepStripes(stripes, link, now);
+        uint before = stripes.Proven;
+        _stripeQuestions.Clear();
+        long next = stripes.Run(now, link.Path, link.SentPackets, _stripeQuestions);
+        foreach (StripeQuestion question in _stripeQuestions)
+            Ask(peer, link, question);
+        UseStripes(peer, stripes, link, before);
+        return Math.Min(next, peer.LastTraffic + Ticks(StripesPause) + 1);
+    }
+
+    /// <summary>Each stripe is asked by with a packet as long as those that it is to carry.</summary>
+    private void Ask(Peer peer, Link link, in StripeQuestion question)
+    {
+        byte[] frame = StripeFrames.Ports(question.Number, _stripePorts);
+        if (question.Queue == 0)
+        {
+            SendFrame(link, frame);
+            return;
+        }
+
+        byte[] packet = new byte[Math.Max(peer.Mtu, frame.Length)];
+        frame.CopyTo(packet, 0);
+        byte[] datagram = new byte[packet.Length + PacketBatch.Headroom];
+        if (link.SealCopy(packet, datagram, packet.Length, out int written) == SealResult.Sealed)
+            SendBy(link.Path with { Socket = LocalSockets.FirstStripe + question.Queue }, datagram.AsSpan(0, written));
+    }
+
+    private void OnPortsTaken(Peer peer, Link link, in ControlFrame frame)
+    {
+        if (peer.Stripes is not { } stripes || !StripeFrames.TryReadTaken(frame.Body, out UdpEndpoint seen, out int queues))
+            return;
+        long now = Time.GetTimestamp();
+        KeepStripes(stripes, link, now);
+        uint before = stripes.Proven;
+        stripes.OnAnswer(frame.Number, seen, _ownAddresses.Contains(seen.MappedAddress), queues, now);
+        UseStripes(peer, stripes, link, before);
+        Schedule(peer, now);
+    }
+
+    /// <summary>
+    /// The peer's datagrams come from these ports too, which its link takes from now on. It is answered by the path in use, as anything else: nothing is sent to a port
+    /// because somebody named it.
+    /// </summary>
+    private void TakePorts(Link link, in ControlFrame frame, in PathAddress source)
+    {
+        if (!StripeFrames.TryReadPorts(frame.Body, out ushort[] ports))
+            return;
+        if (Services.Transport.Queues > 1)
+            link.TakePeerPorts(ports);
+        SendFrame(link, StripeFrames.Taken(frame.Number, source, Services.Transport.Queues));
+    }
+
+    /// <summary>Somebody has ended the use of stripes, as the path was another one: what was proven before says nothing of it.</summary>
+    private static void KeepStripes(PeerStripes stripes, Link link, long now)
+    {
+        if (stripes.Proven != link.Stripes)
+            stripes.Restart(now);
+    }
+
+    private void UseStripes(Peer peer, PeerStripes stripes, Link link, uint before)
+    {
+        uint proven = stripes.Proven;
+        link.UseStripes(stripes.Path, proven);
+        if (proven != before)
+            Log.Debug("Data to {Peer} leaves by {Count} further source ports", peer.Name, uint.PopCount(proven));
+    }
+}

@@ -1,0 +1,8 @@
+namespace LightTunnel.Engine.Control;
+
+/// <summary>The version of LightTunnel that runs.</summary>
+internal static class SoftwareVersion
+{
+    /// <summary>"0.1.0".</summary>
+    public static string Text { get; } = typeof(SoftwareVersion).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
+}

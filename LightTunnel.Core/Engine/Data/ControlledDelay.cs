@@ -1,0 +1,91 @@
+using LightTunnel.Traversal;
+
+namespace LightTunnel.Engine.Data;
+
+/// <summary>
+/// Keeps the queue in front of a slow network short: CoDel (RFC 8289). What is sent faster than the network takes it waits in the device, which nobody can look into, and whose senders
+/// notice nothing until packets are lost. So while that queue stands, one is dropped, and then more and more often, as that is what makes them slow down. A queue that
+/// comes and goes is left alone. Belongs to one thread.
+/// </summary>
+internal sealed class ControlledDelay(TimeProvider time)
+{
+    /// <summary>What may always wait where round trips are not longer than usual, and a twentieth of the interval elsewhere: RFC 8289 section 4.3.</summary>
+    public static readonly TimeSpan Target = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>How long a queue must stand until something is dropped, at least: a long round trip through the Internet, section 4.4.</summary>
+    public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>The same, at most: whoever answers pings late does not get a longer queue by it.</summary>
+    public static readonly TimeSpan LongestInterval = TimeSpan.FromSeconds(1);
+
+    // A drop shows its effect one round trip later, behind what waits already: who drops again before that, drops for nothing, and the link stands empty afterwards.
+    private const int RoundTripsPerInterval = 2;
+
+    private const int TargetsPerInterval = 20;
+
+    // Batches that were sent at once, until the network is no longer held to be what limits.
+    private const int Doubtful = 8;
+
+    private long _interval = time.Ticks(Interval);
+    private long? _standingSince;
+    private int _unhindered;
+    private bool _dropping;
+    private long _nextDrop;
+    private int _drops;
+
+    /// <summary>
+    /// Learns how far away those are that packets go to: the farthest of them, or zero when that is not known. Nobody gets farther away while a queue stands: whoever seems to,
+    /// was measured through it.
+    /// </summary>
+    public void NoteRoundTrip(TimeSpan roundTrip)
+    {
+        TimeSpan wanted = TimeSpan.FromTicks(Math.Clamp(RoundTripsPerInterval * roundTrip.Ticks, Interval.Ticks, LongestInterval.Ticks));
+        long interval = time.Ticks(wanted);
+        if (_standingSince is null || interval < _interval)
+            _interval = interval;
+    }
+
+    /// <summary>Learns how a batch fared.</summary>
+    /// <param name="waited">The network did not take it at once.</param>
+    /// <param name="emptied">There was nothing more in the device when it was read.</param>
+    /// <param name="read">When it was read, a timestamp.</param>
+    /// <param name="sent">When the last of it was sent.</param>
+    public void Note(bool waited, bool emptied, long read, long sent)
+    {
+        _unhindered = waited ? 0 : _unhindered + 1;
+        bool stands = waited ? !emptied || sent - read > _interval / TargetsPerInterval : !emptied && _standingSince is not null && _unhindered < Doubtful;
+        if (stands)
+        {
+            _standingSince ??= sent;
+            return;
+        }
+
+        _standingSince = null;
+        _dropping = false;
+    }
+
+    /// <summary>True when a packet is to be dropped; to be asked again for the next one then.</summary>
+    public bool TakeDrop(long now)
+    {
+        if (now - _standingSince is not { } stood || stood < _interval)
+            return false;
+        if (!_dropping)
+        {
+            // Soon after the last time it goes on almost where it was (section 5.5).
+            _drops = _drops > 2 && now - _nextDrop < 16 * _interval ? _drops - 2 : 1;
+            _dropping = true;
+            _nextDrop = now;
+        }
+        else if (now < _nextDrop)
+        {
+            return false;
+        }
+        else
+        {
+            _drops++;
+        }
+
+        _nextDrop += (long)(_interval / Math.Sqrt(_drops));
+        return true;
+    }
+}

@@ -1,0 +1,237 @@
+using LightTunnel.Addressing;
+using LightTunnel.Engine.Control;
+using LightTunnel.Packets;
+using LightTunnel.Traversal;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine.Data;
+
+/// <summary>
+/// Network to TUN: what happens to a received datagram. Belongs to one thread. Never blocks, allocates nothing for packets; what is rare
+/// (handshakes, control frames) is posted to the control loop. Nothing is copied: what was received is opened, handed on or sent on where it lies.
+/// </summary>
+internal sealed class InboundPath(Node node)
+{
+    private const byte FirstControlNibble = 0xC;
+    private const int TransportMessageType = 4;
+
+    private readonly OpenedMessage[] _opened = new OpenedMessage[PacketBatch.MaximumSegments];
+
+    /// <summary>What this path counted.</summary>
+    public PacketCounters Counters { get; } = new();
+
+    /// <summary>Works on the datagrams and trains of a batch in place.</summary>
+    /// <param name="datagrams">What was received.</param>
+    /// <param name="first">The slot to begin with.</param>
+    /// <param name="packets">A view of the datagrams: cleared, then filled with inner IP packets for the TUN device.</param>
+    /// <param name="forward">A view of the datagrams: cleared, then filled with the datagrams and trains to be sent on.</param>
+    /// <returns>The slot to go on with once both are written, as they left no room for it; the count of slots when there is none.</returns>
+    public int Process(PacketBatch datagrams, int first, PacketBatch packets, PacketBatch forward)
+    {
+        packets.Clear();
+        forward.Clear();
+        ForwardingTable table = node.Forwarding;
+        long now = node.Timestamp;
+        if (first == 0)
+            Drop(DropReason.FullQueue, datagrams.LeftOut);
+        for (int i = first; i < datagrams.Count; i++)
+        {
+            ref PacketSlot slot = ref datagrams[i];
+            int stride = slot.SegmentSize == 0 ? Math.Max(slot.Length, 1) : slot.SegmentSize;
+            // No system makes longer trains than there is room for.
+            int count = Math.Min((slot.Length + stride - 1) / stride, Math.Min(packets.Capacity, forward.Capacity));
+            slot.Length = Math.Min(slot.Length, count * stride);
+            if (i > first && (packets.Capacity - packets.Count < count || forward.Capacity - forward.Count < count))
+                return i;
+            var train = new Train(datagrams.Packet(i), slot.Start, stride, new PathAddress(slot.Endpoint, Socket: slot.Socket) { Asked = slot.Asked });
+            for (int start = 0; start < slot.Length;)
+                start += ProcessRun(train.From(start), packets, forward, table, now) * stride;
+        }
+
+        return datagrams.Count;
+    }
+
+    /// <summary>Deals with as many datagrams as are alike from the train's start on.</summary>
+    /// <returns>How many that were, at least 1.</returns>
+    private int ProcessRun(in Train train, PacketBatch packets, PacketBatch forward, ForwardingTable table, long now)
+    {
+        ReadOnlySpan<byte> datagram = train.First;
+        switch (datagram.IsEmpty ? 0 : datagram[0])
+        {
+            case TransportMessageType:
+                return Open(train, train.Source, 0, packets, table, now);
+            case RelayHeader.MessageType when datagram.Length >= RelayHeader.Size:
+                return TakeRelayed(train, packets, forward, table, now);
+            default:
+                PostToControl(datagram, train.Source);
+                return 1;
+        }
+    }
+
+    private void PostToControl(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        bool isHandshake = datagram.Length > 0 && datagram[0] is >= 1 and <= 3;
+        if (!isHandshake && !ProbeCodec.TryReadSender(datagram, out _))
+            Counters.Drop(DropReason.Malformed);
+        else if (!(isHandshake ? node.TryPostHandshake(datagram, source) : node.TryPostProbe(datagram, source)))
+            Counters.Drop(DropReason.Overload);
+    }
+
+    private int Open(in Train train, in PathAddress source, int skip, PacketBatch packets, ForwardingTable table, long now)
+    {
+        int count = node.Links.Open(train.Bytes, train.Stride, skip, source, _opened, out Link? link);
+        var peer = link?.Owner as Peer;
+        int accepted = 0, bytes = 0;
+        TunnelAddress lastSource = default, lastDestination = default;
+        foreach (ref readonly OpenedMessage message in _opened.AsSpan(0, count))
+        {
+            if (message.Result != OpenResult.Packet)
+            {
+                if (message.Result != OpenResult.KeepAlive)
+                    Counters.Drop(ReasonOf(message.Result));
+                continue;
+            }
+
+            Span<byte> packet = train.Bytes.Slice(message.Offset, message.Length);
+            if (packet[0] >> 4 == FirstControlNibble)
+            {
+                if (!node.TryPostControlFrame(link!, packet, source))
+                    Counters.Drop(DropReason.Overload);
+                continue;
+            }
+
+            if (peer is null || !IpPacket.TryParse(packet, out IpPacketInfo info))
+            {
+                Counters.Drop(DropReason.Malformed);
+                continue;
+            }
+
+            // Neighbours are mostly of one flow.
+            if (accepted == 0 || info.Source != lastSource || info.Destination != lastDestination)
+            {
+                if (!IsAllowed(info, peer, table))
+                    continue;
+                (lastSource, lastDestination) = (info.Source, info.Destination);
+            }
+
+            if (peer.Mtu < peer.NetworkMtu)
+                TcpMss.Clamp(packet, info, peer.Mtu);
+            packets.AddView(train.Start + message.Offset, info.TotalLength);
+            accepted++;
+            bytes += info.TotalLength;
+        }
+
+        if (accepted > 0)
+        {
+            Counters.Packets += accepted;
+            Counters.Bytes += bytes;
+            node.NoteTraffic(peer!, now);
+        }
+
+        return count;
+    }
+
+    private bool IsAllowed(in IpPacketInfo info, Peer peer, ForwardingTable table)
+    {
+        if (!peer.Owns(info.Source))
+        {
+            Interlocked.Increment(ref peer.WrongSourcePackets);
+            Counters.Drop(DropReason.WrongSource);
+            return false;
+        }
+
+        if (table.IsOwn(info.Destination))
+            return true;
+        Counters.Drop(DropReason.WrongDestination);
+        return false;
+    }
+
+    /// <summary>Relayed datagrams are either for this node, and are opened, or are passed on if this node relays, or are dropped.</summary>
+    private int TakeRelayed(in Train train, PacketBatch packets, PacketBatch forward, ForwardingTable table, long now)
+    {
+        if (!RelayHeader.TryRead(train.First, out RelayHeader header))
+        {
+            Counters.Drop(DropReason.Malformed);
+            return 1;
+        }
+
+        int count = train.CountAlike(RelayHeader.Size + 1, RelayHeader.SmallestDatagram);
+        Train run = train.Take(count);
+        if (header.Destination == node.MemberId)
+            return TakeOwn(run, count, header.Source, packets, table, now);
+        if (!node.TryFindRelayTarget(header, train.Source, out PathAddress destination))
+        {
+            Drop(DropReason.RelayRefused, count);
+            return count;
+        }
+
+        // As they came: neighbours of one flow in one message.
+        forward.AddView(run.Start, run.Bytes.Length, run.Stride, destination.Endpoint, destination.SendingSocket);
+        Counters.RelayedPackets += count;
+        Counters.RelayedBytes += run.Bytes.Length;
+        node.NoteRelayed(header);
+        return count;
+    }
+
+    private int TakeOwn(in Train run, int count, uint sender, PacketBatch packets, ForwardingTable table, long now)
+    {
+        if (!node.IsRelay(run.Source))
+        {
+            Drop(DropReason.RelayRefused, count);
+            return count;
+        }
+
+        PathAddress source = run.Source with { RelayedMember = sender };
+        ReadOnlySpan<byte> datagram = run.First[RelayHeader.Size..];
+        if (datagram[0] == TransportMessageType)
+            return Open(run, source, RelayHeader.Size, packets, table, now);
+        PostToControl(datagram, source);
+        return 1;
+    }
+
+    private void Drop(DropReason reason, int count)
+    {
+        for (int i = 0; i < count; i++)
+            Counters.Drop(reason);
+    }
+
+    private static DropReason ReasonOf(OpenResult result) => result switch
+    {
+        OpenResult.UnknownSession => DropReason.UnknownSession,
+        OpenResult.Replayed => DropReason.Replayed,
+        OpenResult.Expired => DropReason.Expired,
+        OpenResult.Forged => DropReason.Forged,
+        _ => DropReason.Malformed,
+    };
+
+    /// <summary>Datagrams of one sender that came as one message.</summary>
+    /// <param name="bytes">All of them; the last may be shorter than the others.</param>
+    /// <param name="start">Where they lie in the batch's memory.</param>
+    /// <param name="stride">Bytes of each.</param>
+    /// <param name="source">Whence they came.</param>
+    private readonly ref struct Train(Span<byte> bytes, int start, int stride, PathAddress source)
+    {
+        public readonly Span<byte> Bytes = bytes;
+        public readonly int Start = start;
+        public readonly int Stride = stride;
+        public readonly PathAddress Source = source;
+
+        public Span<byte> First => Bytes[..Math.Min(Stride, Bytes.Length)];
+
+        /// <summary>What follows after so many bytes.</summary>
+        public Train From(int offset) => new(Bytes[offset..], Start + offset, Stride, Source);
+
+        /// <summary>The first so many datagrams.</summary>
+        public Train Take(int count) => new(Bytes[..Math.Min(count * Stride, Bytes.Length)], Start, Stride, Source);
+
+        /// <summary>How many datagrams from the first on begin with the same bytes as it and are at least so long.</summary>
+        public int CountAlike(int prefix, int least)
+        {
+            ReadOnlySpan<byte> pattern = Bytes[..prefix];
+            int count = 1;
+            for (int next = Stride; Bytes.Length - next >= least && Bytes.Slice(next, prefix).SequenceEqual(pattern); next += Stride)
+                count++;
+            return count;
+        }
+    }
+}

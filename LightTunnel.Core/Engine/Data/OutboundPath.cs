@@ -1,0 +1,243 @@
+using System.Buffers.Binary;
+using LightTunnel.Addressing;
+using LightTunnel.Configuration;
+using LightTunnel.Engine.Control;
+using LightTunnel.Packets;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine.Data;
+
+/// <summary>
+/// TUN to network: what happens to a packet that the system sends. Belongs to one thread. Never blocks, allocates nothing for packets that
+/// have a link; the first packets to a peer are handed to the control loop until its link is there. What is the same for all segments of
+/// a super-packet is found out once.
+/// </summary>
+/// <param name="node">The node.</param>
+/// <param name="queue">The queue of the transport that the thread sends by.</param>
+internal sealed class OutboundPath(Node node, int queue = 0)
+{
+    private readonly byte[] _segment = GC.AllocateUninitializedArray<byte>(PacketBatch.LongestReceived, pinned: true);
+
+    /// <summary>What this path counted.</summary>
+    public PacketCounters Counters { get; } = new();
+
+    /// <summary>The longest round trip among the peers that the last batch went to, ticks of a <see cref="TimeSpan"/>; 0 when none is known.</summary>
+    public long LongestRoundTrip { get; private set; }
+
+    /// <summary>Seals the packets of a batch into datagrams, which join into trains.</summary>
+    /// <param name="packets">What the system sends; its memory is used up.</param>
+    /// <param name="first">The packet to begin with.</param>
+    /// <param name="datagrams">Cleared, then filled with what is to be sent.</param>
+    /// <param name="replies">Cleared, then filled with ICMP errors for the TUN device.</param>
+    /// <returns>The packet to go on with once the datagrams are sent, as they left no room for it; the packets' count when there is none.</returns>
+    public int Process(PacketBatch packets, int first, PacketBatch datagrams, PacketBatch replies)
+    {
+        datagrams.Clear();
+        replies.Clear();
+        ForwardingTable table = node.Forwarding;
+        long now = node.Timestamp;
+        if (first == 0)
+            LongestRoundTrip = 0;
+        for (int i = first; i < packets.Count; i++)
+        {
+            ref PacketSlot slot = ref packets[i];
+            if (slot.Length == 0)
+                continue;
+            Span<byte> packet = packets.Packet(i);
+            PacketSegmenter segments = default;
+            if (!IpPacket.TryParse(packet, out IpPacketInfo info)
+                || (slot.Offload.Kind != SegmentationKind.None && !PacketSegmenter.TryCreate(packet, slot.Offload, out segments)))
+            {
+                Counters.Drop(DropReason.Malformed);
+                continue;
+            }
+
+            if (Accept(packet, info, segments, table, replies) is not { } peer)
+                continue;
+            int count = Math.Max(segments.Count, 1);
+            if (!datagrams.HasRoomFor(count, info.TotalLength + (count * (segments.HeaderLength + Overheads.PaddedDatagram))))
+            {
+                if (datagrams.Count > 0)
+                    return i;
+                Counters.Drop(DropReason.TooBig); // Segments of a few bytes each: no TCP does that.
+                continue;
+            }
+
+            if (peer.Mtu < peer.NetworkMtu)
+                TcpMss.Clamp(packet, info, peer.Mtu);
+            Send(packets.WithTail(i, Messages.PaddingMultiple), info.TotalLength, segments, peer, datagrams, now);
+        }
+
+        return packets.Count;
+    }
+
+    /// <summary>The peer that the packet goes to; null when it is dropped.</summary>
+    private Peer? Accept(ReadOnlySpan<byte> packet, in IpPacketInfo info, in PacketSegmenter segments, ForwardingTable table, PacketBatch replies)
+    {
+        if (!table.Routes.TryLookup(info.Destination, out Peer? peer))
+            DropUnrouted(packet, info, table, replies);
+        else if (!table.IsOwn(info.Source))
+            Counters.Drop(DropReason.WrongSource);
+        else if (IsOwnDatagram(packet, info))
+            DropOwnDatagram(info);
+        else if (!peer.Online)
+            Refuse(DropReason.PeerOffline, packet, info, replies);
+        else if (IsTooBig(segments.Count == 0 ? info.TotalLength : segments.LongestSegment, info, peer, out int mtu))
+            Refuse(DropReason.TooBig, packet, info, replies, mtu);
+        else
+            return peer;
+        return null;
+    }
+
+    /// <summary>True for what this node's own sockets sent: nobody else on this machine has their ports.</summary>
+    private bool IsOwnDatagram(ReadOnlySpan<byte> packet, in IpPacketInfo info) =>
+        info.Protocol == IpPacket.ProtocolUdp && info.FragmentOffset == 0 && packet.Length >= info.HeaderLength + sizeof(ushort)
+        && node.IsOuterPort(BinaryPrimitives.ReadUInt16BigEndian(packet[info.HeaderLength..]));
+
+    private void DropOwnDatagram(in IpPacketInfo info)
+    {
+        Counters.Drop(DropReason.OwnDatagram);
+        node.NoteOwnDatagram(info.Destination);
+    }
+
+    /// <summary>
+    /// True for what its sender can be told to make shorter. All else passes, in pieces outside where the path is too narrow: IPv4 without the don't-fragment flag,
+    /// and what IPv6 must be able to count on (RFC 8200 section 5).
+    /// </summary>
+    private static bool IsTooBig(int length, in IpPacketInfo info, Peer peer, out int mtu)
+    {
+        mtu = info.IsIPv4 ? peer.Mtu : Math.Max(peer.Mtu, TunnelOptions.MinimumMtu);
+        return length > peer.NetworkMtu || (length > mtu && info.DontFragment);
+    }
+
+    /// <param name="memory">The packet and room for padding behind it.</param>
+    /// <param name="length">Length of the packet.</param>
+    /// <param name="segments">What it is cut into; none when it goes as it is.</param>
+    /// <param name="peer">Where it goes.</param>
+    /// <param name="datagrams">Takes the datagrams; there is room for them.</param>
+    /// <param name="now">The present.</param>
+    private void Send(Span<byte> memory, int length, PacketSegmenter segments, Peer peer, PacketBatch datagrams, long now)
+    {
+        int count = Math.Max(segments.Count, 1);
+        if (peer.Link is not { } link || !link.TryBeginSeal(count, out SealRun run))
+        {
+            Stage(memory[..length], segments, peer);
+            return;
+        }
+
+        (int, int, int) mark = datagrams.Mark();
+        PathAddress path = link.PathOf(queue);
+        int mtu = peer.Mtu;
+        int bytes = 0;
+        if (segments.Count == 0)
+        {
+            Seal(ref run, memory, length, mtu, path, datagrams);
+            bytes = length;
+        }
+
+        for (int start = 0; segments.TryNext(out Span<byte> segment); start += segments.SegmentSize)
+        {
+            bytes += segment.Length;
+            if (run.PairsAreFaster && segments.NextLength == segment.Length && Messages.PaddedLength(segment.Length, mtu) == segment.Length)
+            {
+                // The next one's headers fall on the end of this one.
+                Span<byte> first = _segment.AsSpan(0, segment.Length);
+                segment.CopyTo(first);
+                segments.TryNext(out segment);
+                start += segments.SegmentSize;
+                bytes += segment.Length;
+                SealPair(ref run, first, segment, path, datagrams);
+            }
+            else
+            {
+                Seal(ref run, memory[start..], segment.Length, mtu, path, datagrams);
+            }
+        }
+
+        if (!run.Finish())
+        {
+            datagrams.Rewind(mark);
+            Counters.Drop(DropReason.NoLink); // The keys went while it was sealed, and the packet with them.
+            return;
+        }
+
+        Counters.Packets += count;
+        Counters.Bytes += bytes;
+        LongestRoundTrip = Math.Max(LongestRoundTrip, peer.PublishedRoundTrip);
+        node.NoteTraffic(peer, now);
+    }
+
+    private void SealPair(ref SealRun run, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, in PathAddress path, PacketBatch datagrams)
+    {
+        Span<byte> datagram = datagrams.NextDatagram();
+        int header = WriteRelayHeader(datagram, path);
+        int length = header + first.Length + run.Overhead;
+        WriteRelayHeader(datagram[length..], path);
+        run.SealPair(first, second, datagram[header..length], datagram[(length + header)..]);
+        datagrams.Append(length, path.Endpoint, path.SendingSocket);
+        datagrams.Append(length, path.Endpoint, path.SendingSocket);
+    }
+
+    /// <summary>Returns its length; 0 for a path that is not relayed.</summary>
+    private int WriteRelayHeader(Span<byte> datagram, in PathAddress path)
+    {
+        if (!path.IsRelayed)
+            return 0;
+        new RelayHeader(node.MemberId, path.RelayedMember).Write(datagram);
+        return RelayHeader.Size;
+    }
+
+    private void Seal(ref SealRun run, Span<byte> memory, int length, int mtu, in PathAddress path, PacketBatch datagrams)
+    {
+        Span<byte> datagram = datagrams.NextDatagram();
+        int written = WriteRelayHeader(datagram, path);
+        written += run.Seal(memory[..Messages.PaddedLength(length, mtu)], length, datagram[written..]);
+        datagrams.Append(written, path.Endpoint, path.SendingSocket);
+    }
+
+    private void Stage(Span<byte> packet, PacketSegmenter segments, Peer peer)
+    {
+        if (segments.Count == 0)
+            StageOne(packet, peer);
+        while (segments.TryNext(out Span<byte> segment))
+            StageOne(segment, peer);
+    }
+
+    private void StageOne(ReadOnlySpan<byte> packet, Peer peer)
+    {
+        if (!node.TryStage(peer, packet))
+            Counters.Drop(DropReason.NoLink);
+    }
+
+    private void DropUnrouted(ReadOnlySpan<byte> packet, in IpPacketInfo info, ForwardingTable table, PacketBatch replies)
+    {
+        if (table.IsOwn(info.Destination))
+        {
+            Counters.Drop(DropReason.OwnDestination);
+            node.NoteOwnDestination(info.Destination);
+        }
+        else if (table.IsMulticastOrBroadcast(info.Destination))
+        {
+            Counters.Drop(DropReason.Multicast);
+        }
+        else
+        {
+            Refuse(DropReason.NoRoute, packet, info, replies);
+        }
+    }
+
+    /// <summary>Drops the packet and tells its sender why by ICMP: too big for <paramref name="mtu"/>, or, with 0, unreachable.</summary>
+    private void Refuse(DropReason reason, ReadOnlySpan<byte> packet, in IpPacketInfo info, PacketBatch replies, int mtu = 0)
+    {
+        Counters.Drop(reason);
+        if (replies.IsFull || !node.TryTakeIcmpToken())
+            return;
+
+        // In the destination's name: the system takes no packet from a TUN device that claims to come from its own address.
+        int length = mtu == 0
+            ? IcmpErrors.WriteUnreachable(packet, UnreachableReason.HostUnreachable, info.Destination, replies.NextFree())
+            : IcmpErrors.WriteTooBig(packet, mtu, info.Destination, replies.NextFree());
+        if (length > 0)
+            replies.Commit(length);
+    }
+}

@@ -1,0 +1,178 @@
+using LightTunnel.Addressing;
+using LightTunnel.Engine.Client;
+using LightTunnel.Engine.Control;
+using LightTunnel.Membership;
+using LightTunnel.Routing;
+using LightTunnel.Traversal;
+
+namespace LightTunnel.Engine.Probing;
+
+/// <summary>
+/// Tests how a peer is reached: an attempt to reach it directly, until it succeeds or comes to nothing, then pings over the path that is in use
+/// then. Owned by the control loop.
+/// </summary>
+internal sealed class PeerTest : NodeTest<PeerTestReport>
+{
+    /// <summary>Percent of the progress that the attempt stands for.</summary>
+    private const int AttemptShare = 60;
+
+    /// <summary>Measurements at most; a path that comes and goes is one that people want to be told of.</summary>
+    private const int MaximumRounds = 3;
+
+    /// <summary>The peer's link is waited for this long.</summary>
+    private static readonly TimeSpan LinkPatience = TimeSpan.FromSeconds(5);
+
+    /// <summary>The first answer through the server is waited for this long after the last question.</summary>
+    private static readonly TimeSpan ServerPatience = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often progress is told while nothing happens.</summary>
+    private static readonly TimeSpan TellInterval = TimeSpan.FromMilliseconds(200);
+
+    private readonly Node _node;
+    private readonly Peer _peer;
+    private readonly PeerTestRequest _request;
+    private readonly TimeProvider _time;
+    private readonly long _started;
+    private PingSeries? _pings;
+    private PathType _measured;
+    private long _measuring;
+    private long _serverMeasured;
+    private long _tried;
+    private int _rounds;
+
+    /// <param name="node">The node that tests.</param>
+    /// <param name="peer">The peer.</param>
+    /// <param name="request">What to do.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="progress">Told of each step; may be null.</param>
+    public PeerTest(Node node, Peer peer, PeerTestRequest request, TimeProvider time, IProgress<TestProgress>? progress)
+        : base(progress)
+    {
+        _node = node;
+        _peer = peer;
+        _request = request;
+        _time = time;
+        _started = time.GetTimestamp();
+        if (!IsThere)
+            return;
+        Try(_started);
+        node.WantLink(peer);
+    }
+
+    /// <inheritdoc/>
+    public override long Run(long now)
+    {
+        if (IsThere && _measuring == 0 && IsAttempting(now))
+            return TellAttempt(now);
+        if (!_peer.Online)
+            return Done(PingResult.None);
+        if (_measuring == 0)
+        {
+            _measuring = now;
+            _measured = _peer.PathType;
+            _node.WantLink(_peer);
+            // What was sent by the path that is dead is lost; its next turn may be five seconds from now.
+            if (_rounds++ > 0 && _peer.Link is { HasSession: false } link)
+                link.RequestHandshake(force: true);
+        }
+
+        if (_peer.Link is not { HasSession: true } && now - _measuring < _time.Ticks(LinkPatience))
+        {
+            if (_peer.PathType != _measured && _rounds < MaximumRounds)
+                return Again(now);
+            Tell("Waiting for keys", AttemptShare);
+            return Math.Min(now + _time.Ticks(TellInterval), _measuring + _time.Ticks(LinkPatience));
+        }
+
+        return Measure(now);
+    }
+
+    /// <inheritdoc/>
+    public override bool TryTakePong(in ControlFrame pong, long now) => _pings is not null && _pings.TryTakePong(pong, now);
+
+    /// <summary>A peer that may be reached directly only, and is not, counts as offline, but can be tried.</summary>
+    private bool IsThere => _peer.Online || _peer.IsListedOnline;
+
+    private bool IsDirect => _peer.PathType is PathType.Lan or PathType.Direct;
+
+    private bool IsAttempting(long now) => !IsDirect && now - _started < _time.Ticks(_request.Timeout) && _node.IsTryingDirect(_peer, _tried);
+
+    private long Again(long now)
+    {
+        _pings = null;
+        _measuring = 0;
+        if (!IsDirect)
+            Try(now);
+        return now;
+    }
+
+    private void Try(long now)
+    {
+        _tried = now;
+        _node.TryDirect(_peer);
+    }
+
+    private long TellAttempt(long now)
+    {
+        TimeSpan elapsed = _time.GetElapsedTime(_started, now);
+        Tell("Trying to reach it directly", (int)(AttemptShare * elapsed / _request.Timeout));
+        return Math.Min(now + _time.Ticks(TellInterval), _started + _time.Ticks(_request.Timeout));
+    }
+
+    private long Measure(long now)
+    {
+        if (_pings is null)
+        {
+            _pings = new PingSeries(_node, _peer, _request.Count, _time);
+            _measured = _peer.PathType;
+        }
+
+        int sent = _pings.Sent;
+        long next = _pings.Run(now);
+        // Beside the pings, which take the path that is in use.
+        if (_pings.Sent != sent && _node.MeasurePaths(_peer))
+            _serverMeasured = now;
+        Tell("Measuring the path", AttemptShare + ((100 - AttemptShare) * _pings.Sent / _request.Count));
+        if (!_pings.IsDone)
+            return next;
+        // What was measured is no measure of a path that came up meanwhile, and one that was direct before the test may be dead by now, which only shows
+        // when it is used: then there is an attempt to be made.
+        bool isOther = _peer.PathType != _measured || (IsDirect && !_peer.IsServer && _pings.Result.Answered == 0);
+        if (isOther && _rounds < MaximumRounds)
+            return Again(now);
+
+        // The way through the server is the longer one.
+        long patience = _serverMeasured + _time.Ticks(ServerPatience);
+        if (_serverMeasured != 0 && now < patience && _node.Diagnose(_peer).ServerRoundTrip is null)
+            return patience;
+        return Done(_pings.Result);
+    }
+
+    private long Done(PingResult pings)
+    {
+        Finish(Describe(pings, _node.Diagnose(_peer)));
+        return long.MaxValue;
+    }
+
+    private PeerTestReport Describe(PingResult pings, PeerDiagnosis diagnosis)
+    {
+        PathType path = _peer.PathType;
+        UdpEndpoint endpoint = _peer.Path.Endpoint;
+        return new PeerTestReport
+        {
+            Peer = _peer.Name,
+            Address = _peer.Addresses[0].ToIPAddress(),
+            PublicKey = _peer.Key.ToString(),
+            IsServer = _peer.IsServer,
+            Path = path,
+            Endpoint = path != PathType.Offline && endpoint.IsSpecified ? endpoint.ToIPEndPoint() : null,
+            Pings = pings,
+            ServerRoundTrip = diagnosis.ServerRoundTrip ?? (path == PathType.Server ? pings.Average : null),
+            LocalNat = diagnosis.LocalNat,
+            PeerNat = diagnosis.PeerNat,
+            Candidates = diagnosis.Candidates,
+            Reason = DirectPaths.ReasonOf(_peer),
+            Duration = _time.GetElapsedTime(_started),
+        };
+    }
+}
