@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Configuration;
 
@@ -22,7 +23,7 @@ internal sealed class StateStore : IDisposable
     private const string HolderName = "process";
 
     private readonly FileStream _lock;
-    private readonly long _taken = TimeProvider.System.GetTimestamp();
+    private readonly Timestamp _taken = TimeProvider.System.Now();
     private readonly Action<AtomicFileStep>? _beforeStep;
 
     private StateStore(string folder, FileStream lockFile, DateTimeOffset? lastUsed, Action<AtomicFileStep>? beforeStep)
@@ -172,7 +173,7 @@ internal sealed class StateStore : IDisposable
         DateTimeOffset now = DateTimeOffset.UtcNow;
         try
         {
-            DateTimeOffset? rising = LastUsed + TimeProvider.System.GetElapsedTime(_taken);
+            DateTimeOffset? rising = LastUsed + (TimeProvider.System.Now() - _taken);
             File.SetLastWriteTimeUtc(Path.Combine(Folder, HolderName), (Later(now, rising) ?? now).UtcDateTime);
         }
         catch (Exception exception) when (IsFileError(exception))

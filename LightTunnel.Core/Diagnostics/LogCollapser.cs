@@ -1,4 +1,5 @@
 using System.Globalization;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Diagnostics;
 
@@ -21,11 +22,11 @@ internal sealed class LogCollapser(TimeProvider time)
     private readonly Dictionary<(string Template, string Subject), Repeated> _lines = [];
     private readonly Queue<(string Template, string Subject)> _order = new();
 
-    private sealed class Repeated(LogLevel level, long began)
+    private sealed class Repeated(LogLevel level, Timestamp began)
     {
         public LogLevel Level { get; } = level;
 
-        public long Began { get; } = began;
+        public Timestamp Began { get; } = began;
 
         public int Count { get; set; } = 1;
     }
@@ -43,7 +44,7 @@ internal sealed class LogCollapser(TimeProvider time)
             {
                 if (_lines.Count < MostSubjects)
                 {
-                    _lines.Add((template, subject), new Repeated(level, time.GetTimestamp()));
+                    _lines.Add((template, subject), new Repeated(level, time.Now()));
                     _order.Enqueue((template, subject));
                 }
 
@@ -59,10 +60,10 @@ internal sealed class LogCollapser(TimeProvider time)
     {
         lock (_gate)
         {
-            if (!_order.TryPeek(out (string, string) first) || time.GetElapsedTime(_lines[first].Began) < Interval)
+            if (!_order.TryPeek(out (string, string) first) || time.Now() - _lines[first].Began < Interval)
                 return [];
             var ended = new List<(LogLevel, string, string, int)>();
-            while (_order.TryPeek(out (string Template, string Subject) key) && time.GetElapsedTime(_lines[key].Began) >= Interval)
+            while (_order.TryPeek(out (string Template, string Subject) key) && time.Now() - _lines[key].Began >= Interval)
             {
                 _order.Dequeue();
                 _lines.Remove(key, out Repeated? line);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LightTunnel.Timing;
 using Serilog;
 using Serilog.Core;
 using Serilog.Events;
@@ -51,7 +52,7 @@ internal sealed class SecurityLog : IDisposable
     private readonly Dictionary<(SecurityEvent Kind, string Subject), int> _subjects = [];
     private readonly Dictionary<SecurityEvent, int> _kinds = [];
     private readonly Dictionary<SecurityEvent, int> _leftOut = [];
-    private long _began;
+    private Timestamp _began;
 
     /// <param name="tunnel">Name of the tunnel.</param>
     /// <param name="time">The clock.</param>
@@ -60,7 +61,7 @@ internal sealed class SecurityLog : IDisposable
     public SecurityLog(string tunnel, TimeProvider time, string? path)
     {
         _time = time;
-        _began = time.GetTimestamp();
+        _began = time.Now();
         _ring = new LogRing(tunnel, Capacity);
         LoggerConfiguration configuration = new LoggerConfiguration().WriteTo.Sink(_ring);
         if (path is not null)
@@ -79,7 +80,7 @@ internal sealed class SecurityLog : IDisposable
     {
         lock (_gate)
         {
-            if (_time.GetElapsedTime(_began) >= Interval)
+            if (_time.Now() - _began >= Interval)
                 BeginInterval();
             int ofKind = _kinds.GetValueOrDefault(kind);
             int ofSubject = _subjects.GetValueOrDefault((kind, subject));
@@ -107,11 +108,11 @@ internal sealed class SecurityLog : IDisposable
     private void BeginInterval()
     {
         foreach ((SecurityEvent kind, int count) in _leftOut)
-            Emit(kind, string.Create(CultureInfo.InvariantCulture, $"{count:N0} more of this kind since {_time.GetLocalNow() - _time.GetElapsedTime(_began):HH:mm:ss} were left out"));
+            Emit(kind, string.Create(CultureInfo.InvariantCulture, $"{count:N0} more of this kind since {_time.GetLocalNow() - (_time.Now() - _began):HH:mm:ss} were left out"));
         _leftOut.Clear();
         _kinds.Clear();
         _subjects.Clear();
-        _began = _time.GetTimestamp();
+        _began = _time.Now();
     }
 
     private void Emit(SecurityEvent kind, string message)

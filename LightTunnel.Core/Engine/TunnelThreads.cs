@@ -1,6 +1,7 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 
@@ -120,7 +121,7 @@ internal sealed class TunnelThreads(
                 continue;
             }
 
-            TimeSpan wait = time.GetElapsedTime(time.GetTimestamp(), next);
+            TimeSpan wait = (Timestamp)next - time.Now();
             if (wait > TimeSpan.Zero)
                 _work.WaitOne(wait < LongestSleep ? TimeSpan.FromMilliseconds(Math.Ceiling(wait.TotalMilliseconds)) : LongestSleep);
         }

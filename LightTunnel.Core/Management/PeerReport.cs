@@ -5,6 +5,7 @@ using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
+using LightTunnel.Timing;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
 
@@ -67,7 +68,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Quality = peer.Quality,
             ReceivedBytes = link?.ReceivedBytes ?? 0,
             SentBytes = link?.SentBytes ?? 0,
-            LastSeen = peer.LastReceivedTimestamp == 0 ? null : time.GetUtcNow() - time.GetElapsedTime(peer.LastReceivedTimestamp),
+            LastSeen = peer.LastReceivedTimestamp == Timestamp.NotYet ? null : time.GetUtcNow() - (time.Now() - peer.LastReceivedTimestamp),
             LastHandshake = link?.LastHandshake,
             Cipher = link?.Suite,
             Mtu = peer.Mtu,

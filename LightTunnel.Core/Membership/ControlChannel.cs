@@ -1,3 +1,5 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.Membership;
 
 /// <summary>What a <see cref="ControlChannel"/> needs of the node that it belongs to. Both may be called from within any of the channel's methods.</summary>
@@ -15,13 +17,12 @@ internal interface IControlChannelHost
 /// <see cref="WindowSize"/> frames with cumulative acknowledgement; resends after a timeout that follows the measured round trip (RFC 6298), doubled
 /// each time, and after three repeated acknowledgements (RFC 5681 section 3.2).
 /// It never gives up: the owner looks at <see cref="IsStalled"/> and drops the channel.
-/// Owned by the control loop; times are timestamps of the <see cref="TimeProvider"/>.
+/// Owned by the control loop.
 /// </summary>
 /// <param name="conversation">The conversation's id.</param>
 /// <param name="host">Where frames and messages go.</param>
-/// <param name="time">Only for its timestamp frequency.</param>
 /// <param name="queueLimit">Most messages that wait for an acknowledgement or for room in the window.</param>
-internal sealed class ControlChannel(uint conversation, IControlChannelHost host, TimeProvider time, int queueLimit = ControlChannel.DefaultQueueLimit)
+internal sealed class ControlChannel(uint conversation, IControlChannelHost host, int queueLimit = ControlChannel.DefaultQueueLimit)
 {
     /// <summary>Most frames sent and not acknowledged.</summary>
     public const int WindowSize = 16;
@@ -40,23 +41,21 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
     private readonly Queue<byte[]> _waiting = new();
     private readonly byte[]?[] _early = new byte[WindowSize][];
 
-    private TimeSpan _timeout = InitialTimeout;
-    private TimeSpan? _smoothedRoundTrip;
-    private TimeSpan _roundTripVariation;
+    private RoundTripEstimator _roundTrip;
     private int _backoff;
     private int _repeatedAcknowledgements;
     private uint _nextToSend = 1;
     private uint _nextToReceive = 1;
 
-    private sealed class Outgoing(uint number, byte[] message, long now)
+    private sealed class Outgoing(uint number, byte[] message, Timestamp now)
     {
         public uint Number { get; } = number;
 
         public byte[] Message { get; } = message;
 
-        public long FirstSent { get; } = now;
+        public Timestamp FirstSent { get; } = now;
 
-        public long LastSent { get; set; } = now;
+        public Timestamp LastSent { get; set; } = now;
 
         public bool Resent { get; set; }
     }
@@ -77,15 +76,15 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
     public long Resends { get; private set; }
 
     /// <summary>Smoothed round trip of acknowledged messages, null until measured.</summary>
-    public TimeSpan? RoundTrip => _smoothedRoundTrip;
+    public TimeSpan? RoundTrip => _roundTrip.SmoothedRoundTrip;
 
     /// <summary>True when the oldest message has been waiting for its acknowledgement for more than 10 s.</summary>
-    public bool IsStalled(long now) => _unacknowledged.TryPeek(out Outgoing? oldest) && time.GetElapsedTime(oldest.FirstSent, now) > StallLimit;
+    public bool IsStalled(Timestamp now) => _unacknowledged.TryPeek(out Outgoing? oldest) && now - oldest.FirstSent > StallLimit;
 
     /// <summary>Sends a message, or queues it until there is room in the window; false when the queue is full.</summary>
     /// <param name="message">1 to <see cref="ControlFrame.MaximumBodyLength"/> bytes; copied.</param>
-    /// <param name="now">The current timestamp.</param>
-    public bool TrySend(ReadOnlySpan<byte> message, long now)
+    /// <param name="now">The present.</param>
+    public bool TrySend(ReadOnlySpan<byte> message, Timestamp now)
     {
         ArgumentOutOfRangeException.ThrowIfZero(message.Length, nameof(message));
         ArgumentOutOfRangeException.ThrowIfGreaterThan(message.Length, ControlFrame.MaximumBodyLength, nameof(message));
@@ -97,7 +96,7 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
     }
 
     /// <summary>Takes a data or acknowledgement frame; false when it is not of this conversation, or of another kind.</summary>
-    public bool OnFrame(in ControlFrame frame, long now)
+    public bool OnFrame(in ControlFrame frame, Timestamp now)
     {
         if (frame.Conversation != Conversation)
             return false;
@@ -114,18 +113,18 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
         }
     }
 
-    /// <summary>Resends what is due and returns the timestamp of the next call that is needed; <see cref="long.MaxValue"/> for none.</summary>
-    public long RunTimers(long now)
+    /// <summary>Resends what is due and returns when the next call is needed; <see cref="Timestamp.Never"/> while nothing waits for an acknowledgement.</summary>
+    public Timestamp RunTimers(Timestamp now)
     {
         if (!_unacknowledged.TryPeek(out Outgoing? oldest))
-            return long.MaxValue;
+            return Timestamp.Never;
         if (Deadline(oldest) <= now)
         {
             // The first time everything of that age is sent again, as a gap in the path loses neighbours together. After that the
             // oldest alone asks whether the peer is there, so that a peer that is gone costs little.
             foreach (Outgoing outgoing in _unacknowledged)
             {
-                if (outgoing == oldest || (_backoff == 0 && time.GetElapsedTime(outgoing.LastSent, now) > _timeout / 2))
+                if (outgoing == oldest || (_backoff == 0 && now - outgoing.LastSent > Timeout / 2))
                     Resend(outgoing, now);
             }
 
@@ -135,12 +134,15 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
         return Deadline(oldest);
     }
 
-    private long Deadline(Outgoing oldest)
+    /// <summary>RFC 6298's, before it is doubled.</summary>
+    private TimeSpan Timeout => _roundTrip.Timeout(InitialTimeout, MinimumTimeout, MaximumTimeout);
+
+    private Timestamp Deadline(Outgoing oldest)
     {
-        TimeSpan wait = _timeout * (1 << Math.Min(_backoff, 10));
+        TimeSpan wait = Timeout * (1 << Math.Min(_backoff, 10));
         if (wait > MaximumTimeout)
             wait = MaximumTimeout;
-        return oldest.LastSent + (long)(wait.TotalSeconds * time.TimestampFrequency);
+        return oldest.LastSent + wait;
     }
 
     private void OnData(uint number, ReadOnlySpan<byte> message)
@@ -169,7 +171,7 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
             host.Deliver(readyMessage);
     }
 
-    private void OnAcknowledgement(uint number, long now)
+    private void OnAcknowledgement(uint number, Timestamp now)
     {
         if (!_unacknowledged.TryPeek(out Outgoing? oldest))
             return;
@@ -190,13 +192,13 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
         {
             Outgoing outgoing = _unacknowledged.Dequeue();
             if (!outgoing.Resent)
-                Measure(time.GetElapsedTime(outgoing.FirstSent, now));
+                _roundTrip.Add(now - outgoing.FirstSent); // Of messages sent once only: Karn's algorithm.
         }
 
         FillWindow(now);
     }
 
-    private void FillWindow(long now)
+    private void FillWindow(Timestamp now)
     {
         while (_unacknowledged.Count < WindowSize && _waiting.TryDequeue(out byte[]? message))
         {
@@ -206,7 +208,7 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
         }
     }
 
-    private void Resend(Outgoing outgoing, long now)
+    private void Resend(Outgoing outgoing, Timestamp now)
     {
         outgoing.Resent = true;
         outgoing.LastSent = now;
@@ -218,24 +220,5 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
     {
         Span<byte> bytes = stackalloc byte[ControlFrame.MaximumLength];
         host.SendFrame(bytes[..frame.Write(bytes)]);
-    }
-
-    /// <summary>RFC 6298 section 2, of messages sent once only (Karn's algorithm).</summary>
-    private void Measure(TimeSpan roundTrip)
-    {
-        if (_smoothedRoundTrip is not { } smoothed)
-        {
-            smoothed = roundTrip;
-            _roundTripVariation = roundTrip / 2;
-        }
-        else
-        {
-            _roundTripVariation = (_roundTripVariation * 0.75) + ((smoothed - roundTrip).Duration() * 0.25);
-            smoothed = (smoothed * 0.875) + (roundTrip * 0.125);
-        }
-
-        _smoothedRoundTrip = smoothed;
-        TimeSpan timeout = smoothed + (_roundTripVariation * 4);
-        _timeout = timeout < MinimumTimeout ? MinimumTimeout : timeout > MaximumTimeout ? MaximumTimeout : timeout;
     }
 }

@@ -1,3 +1,5 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.Membership;
 
 /// <summary>What becomes of a registration.</summary>
@@ -32,7 +34,7 @@ internal sealed class IdentityWatch(TimeProvider time)
     private ulong _superseded;
     private ulong _later;
     private ulong _refused;
-    private long _refusedAt;
+    private Timestamp _refusedAt;
     private bool _isToldOf = true;
 
     /// <summary>A process registers in a new conversation.</summary>
@@ -40,7 +42,7 @@ internal sealed class IdentityWatch(TimeProvider time)
     /// <param name="wasAnswered">Whether the one that registered last took the server's answer.</param>
     public IdentityVerdict OnRegister(ulong instance, bool wasAnswered)
     {
-        if (instance != 0 && instance == _refused && time.GetElapsedTime(_refusedAt) < RefusedFor)
+        if (instance != 0 && instance == _refused && time.Now() - _refusedAt < RefusedFor)
             return IdentityVerdict.StillReplaced;
         if (instance == 0 || _current == 0 || instance == _current)
         {
@@ -52,7 +54,7 @@ internal sealed class IdentityWatch(TimeProvider time)
         if (isBack && instance == _later)
         {
             _refused = instance;
-            _refusedAt = time.GetTimestamp();
+            _refusedAt = time.Now();
             _isToldOf = false;
             (_superseded, _later) = (0, 0);
             return IdentityVerdict.Replace;

@@ -1,3 +1,5 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.Membership;
 
 /// <summary>
@@ -15,15 +17,15 @@ internal sealed class NewcomerQuota(TimeProvider time)
 
     private static readonly TimeSpan Window = TimeSpan.FromHours(1);
 
-    private readonly Dictionary<UInt128, (long Since, int Count)> _sources = [];
+    private readonly Dictionary<UInt128, (Timestamp Since, int Count)> _sources = [];
 
     /// <summary>Counts a new member; false when its source has brought a quarter of what there is, and half of that is gone already.</summary>
     /// <param name="source">Where it comes from: an IPv4 address, an IPv6 /64.</param>
     /// <param name="leases">What there is.</param>
     public bool TryTake(UInt128 source, Leases leases)
     {
-        long now = time.GetTimestamp();
-        if (!_sources.TryGetValue(source, out (long Since, int Count) taken) || time.GetElapsedTime(taken.Since, now) >= Window)
+        Timestamp now = time.Now();
+        if (!_sources.TryGetValue(source, out (Timestamp Since, int Count) taken) || now - taken.Since >= Window)
             taken = (now, 0);
         if (leases.Count >= leases.Capacity / 2 && taken.Count >= Math.Max(Least, leases.Capacity / 4))
             return false;
@@ -34,11 +36,11 @@ internal sealed class NewcomerQuota(TimeProvider time)
         return true;
     }
 
-    private void Sweep(long now)
+    private void Sweep(Timestamp now)
     {
-        foreach ((UInt128 source, (long since, _)) in _sources)
+        foreach ((UInt128 source, (Timestamp since, _)) in _sources)
         {
-            if (time.GetElapsedTime(since, now) >= Window)
+            if (now - since >= Window)
                 _sources.Remove(source);
         }
     }

@@ -1,3 +1,5 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.Packets;
 
 /// <summary>
@@ -8,9 +10,9 @@ namespace LightTunnel.Packets;
 internal sealed class RateLimiter
 {
     private readonly TimeProvider _time;
-    private readonly long _interval;
-    private readonly long _tolerance;
-    private long _nextFree;
+    private readonly TimeSpan _interval;
+    private readonly TimeSpan _tolerance;
+    private SharedTimestamp _nextFree;
     private long _suppressed;
     private long _totalSuppressed;
 
@@ -23,26 +25,25 @@ internal sealed class RateLimiter
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(interval, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(burst);
         _time = time;
-        _interval = Math.Max(1, (long)(interval.TotalSeconds * time.TimestampFrequency));
-        _tolerance = _interval * (burst - 1);
-        _nextFree = long.MinValue;
+        _interval = interval;
+        _tolerance = interval * (burst - 1);
     }
 
     /// <summary>Events that were not let through, ever.</summary>
     public long TotalSuppressed => Interlocked.Read(ref _totalSuppressed);
 
     /// <summary>Asks for one event now.</summary>
-    public bool TryTake() => TryTake(_time.GetTimestamp());
+    public bool TryTake() => TryTake(_time.Now());
 
     /// <summary>Asks for one event.</summary>
-    /// <param name="now">The clock's timestamp (<see cref="TimeProvider.GetTimestamp"/>), for callers that have it at hand.</param>
+    /// <param name="now">The present, for callers that have it at hand.</param>
     /// <returns>False when it comes too soon; it is then counted.</returns>
-    public bool TryTake(long now)
+    public bool TryTake(Timestamp now)
     {
-        long seen = Volatile.Read(ref _nextFree);
+        Timestamp seen = _nextFree.Value;
         while (true)
         {
-            long arrival = Math.Max(seen, now);
+            Timestamp arrival = Timestamp.Latest(seen, now);
             if (arrival - now > _tolerance)
             {
                 Interlocked.Increment(ref _suppressed);
@@ -50,10 +51,8 @@ internal sealed class RateLimiter
                 return false;
             }
 
-            long before = Interlocked.CompareExchange(ref _nextFree, arrival + _interval, seen);
-            if (before == seen)
+            if (_nextFree.TryReplace(arrival + _interval, ref seen))
                 return true;
-            seen = before;
         }
     }
 

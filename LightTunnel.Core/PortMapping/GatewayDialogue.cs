@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.PortMapping;
 
@@ -46,8 +47,8 @@ internal sealed class GatewayDialogue
     private bool _waits = true;
     private int _sent;
     private TimeSpan _timeout;
-    private long _next;
-    private long _leaseEnd;
+    private Timestamp _next;
+    private Timestamp _leaseEnd;
     private UdpEndpoint _address;
     private PortMappingProtocol _refusedIn;
 
@@ -64,7 +65,7 @@ internal sealed class GatewayDialogue
         _nonce = nonce;
         _epoch = new GatewayEpoch(time);
         Wish = suggested;
-        _next = time.GetTimestamp();
+        _next = time.Now();
     }
 
     private enum Question
@@ -131,7 +132,7 @@ internal sealed class GatewayDialogue
     {
         if (IsOver || answer.IsEmpty)
             return false;
-        (DialogueState, UdpEndpoint, long) before = (State, External, _leaseEnd);
+        (DialogueState, UdpEndpoint, Timestamp) before = (State, External, _leaseEnd);
         if (answer[0] != NatPmpMessages.Version)
             ReceivePcp(answer);
         else if (_waits)
@@ -151,7 +152,7 @@ internal sealed class GatewayDialogue
             : NatPmpMessages.TryReadAddress(announcement, out NatPmpAddressAnswer answer) && answer.Result == 0
                 && (!_epoch.Continues(answer.Epoch) || answer.Address.MappedAddress != External.MappedAddress);
         if (news)
-            _next = _time.GetTimestamp();
+            _next = _time.Now();
     }
 
     /// <summary>The gateway says that nobody listens at its port (ICMP). Anybody could have sent that, so a mapping that there is stays.</summary>
@@ -260,7 +261,7 @@ internal sealed class GatewayDialogue
         _question = question;
         _waits = true;
         _sent = 0;
-        _next = _time.GetTimestamp();
+        _next = _time.Now();
     }
 
     private int Write(Span<byte> destination)
@@ -270,7 +271,7 @@ internal sealed class GatewayDialogue
         _timeout = _sent++ == 0 ? first : _timeout * 2 < longest ? _timeout * 2 : longest;
         _next = After(_timeout * (0.9 + (0.2 * _chance())));
         if (State == DialogueState.Mapped)
-            _next = Math.Min(_next, _leaseEnd);
+            _next = Timestamp.Earliest(_next, _leaseEnd);
         return _question switch
         {
             Question.Pcp => PcpMessages.WriteMap(destination, _client, _nonce, Wish, MappingLease.Requested),
@@ -279,11 +280,11 @@ internal sealed class GatewayDialogue
         };
     }
 
-    private long After(TimeSpan span) => _time.GetTimestamp() + (long)(span.TotalSeconds * _time.TimestampFrequency);
+    private Timestamp After(TimeSpan span) => _time.Now() + span;
 
-    private TimeSpan Until(long timestamp)
+    private TimeSpan Until(Timestamp moment)
     {
-        TimeSpan left = _time.GetElapsedTime(_time.GetTimestamp(), timestamp);
+        TimeSpan left = moment - _time.Now();
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 }

@@ -1,3 +1,5 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.PortMapping;
 
 /// <summary>
@@ -7,14 +9,14 @@ namespace LightTunnel.PortMapping;
 /// <param name="time">Our own clock.</param>
 internal sealed class GatewayEpoch(TimeProvider time)
 {
-    private (uint Seconds, long At)? _last;
+    private (uint Seconds, Timestamp At)? _last;
 
     /// <summary>Takes what the gateway says now.</summary>
     /// <returns>False when it has lost its mappings since it last said something.</returns>
     public bool Continues(uint seconds)
     {
-        long now = time.GetTimestamp();
-        bool continues = _last is not { } last || Continues(seconds, last.Seconds, (long)time.GetElapsedTime(last.At, now).TotalSeconds);
+        Timestamp now = time.Now();
+        bool continues = _last is not { } last || Continues(seconds, last.Seconds, (long)(now - last.At).TotalSeconds);
         _last = (seconds, now);
         return continues;
     }

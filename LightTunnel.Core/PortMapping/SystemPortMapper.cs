@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
+using LightTunnel.Timing;
 
 namespace LightTunnel.PortMapping;
 
@@ -81,7 +82,7 @@ internal sealed class SystemPortMapper : IPortMapper
     {
         while (!_stop.IsCancellationRequested)
         {
-            long began = _time.GetTimestamp();
+            Timestamp began = _time.Now();
             using var round = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
             lock (_lock)
                 _round = round;
@@ -97,7 +98,7 @@ internal sealed class SystemPortMapper : IPortMapper
 
             lock (_lock)
                 _round = null;
-            await QuietAsync(ShortestRound - _time.GetElapsedTime(began)).ConfigureAwait(false);
+            await QuietAsync(ShortestRound - (_time.Now() - began)).ConfigureAwait(false);
         }
 
         await RemoveAsync().ConfigureAwait(false);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.PortMapping;
 
@@ -29,7 +30,7 @@ internal sealed class UpnpPortControl(Gateway gateway, ushort port, GatewayPorts
     public async Task<PortMappingStatus> KeepAsync(Action<PortMappingStatus> report, CancellationToken cancellationToken)
     {
         using var client = new IgdClient(gateway, ports, time);
-        long leaseEnd = time.GetTimestamp();
+        Timestamp leaseEnd = time.Now();
         while (true)
         {
             PortMappingStatus status;
@@ -48,11 +49,11 @@ internal sealed class UpnpPortControl(Gateway gateway, ushort port, GatewayPorts
             {
                 report(status);
                 left = MappingLease.Requested;
-                leaseEnd = time.GetTimestamp() + (long)(left.TotalSeconds * time.TimestampFrequency);
+                leaseEnd = time.Now() + left;
             }
             else
             {
-                left = time.GetElapsedTime(time.GetTimestamp(), leaseEnd);
+                left = leaseEnd - time.Now();
                 if (status.State == PortMappingState.Refused || left <= TimeSpan.Zero)
                     return status;
             }

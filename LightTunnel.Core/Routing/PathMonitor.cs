@@ -1,19 +1,15 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.Routing;
 
 /// <summary>
 /// Measures one path by probes: when to send the next, what the answers say of round trip and loss, and when the path counts as dead.
-/// No I/O; owned by the control loop. Times are <see cref="TimeProvider.GetTimestamp"/> values.
+/// No I/O; owned by the control loop.
 /// </summary>
-internal sealed class PathMonitor(TimeProvider time)
+internal sealed class PathMonitor
 {
     /// <summary>Probes in a row that must stay unanswered before the path counts as dead.</summary>
     public const int MissesUntilDead = 3;
-
-    /// <summary>Results that the loss is taken over.</summary>
-    private const int Window = 32;
-
-    /// <summary>Weight of a new round trip in the smoothed one is 1/8, as in RFC 6298.</summary>
-    private const int Smoothing = 8;
 
     private static readonly TimeSpan ActiveInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(10);
@@ -23,14 +19,14 @@ internal sealed class PathMonitor(TimeProvider time)
     /// <summary>Traffic within this time makes a path active.</summary>
     private static readonly TimeSpan ActiveFor = TimeSpan.FromSeconds(3);
 
-    private readonly Dictionary<uint, long> _waiting = [];
-    private uint _results;
-    private int _resultCount;
+    private readonly Dictionary<uint, Timestamp> _waiting = [];
+    private RoundTripEstimator _roundTrip;
+    private LossWindow _losses;
     private uint _nextTransaction = 1;
-    private long _lastProbe = long.MinValue;
+    private Timestamp _lastProbe;
 
     /// <summary>Smoothed round trip, null until a probe was answered.</summary>
-    public TimeSpan? RoundTrip { get; private set; }
+    public TimeSpan? RoundTrip => _roundTrip.SmoothedRoundTrip;
 
     /// <summary>Probes in a row that were not answered.</summary>
     public int Misses { get; private set; }
@@ -42,20 +38,20 @@ internal sealed class PathMonitor(TimeProvider time)
     public bool IsDead => Misses >= MissesUntilDead;
 
     /// <summary>Share of the last up to 32 probes that were not answered, 0..1; null before the first result.</summary>
-    public double? Loss => _resultCount == 0 ? null : (double)uint.PopCount(_results) / _resultCount;
+    public double? Loss => _losses.Share;
 
     /// <summary>Does what is due: counts unanswered probes, and says whether to send one now.</summary>
     /// <param name="now">The present.</param>
-    /// <param name="lastTraffic">When data last went over the path, <see cref="long.MinValue"/> for never.</param>
+    /// <param name="lastTraffic">When data last went over the path.</param>
     /// <param name="transaction">Id of the probe to send; its answer goes to <see cref="OnAnswer"/>.</param>
     /// <param name="next">When to call again.</param>
     /// <returns>True when a probe is to be sent.</returns>
-    public bool RunTimers(long now, long lastTraffic, out uint transaction, out long next)
+    public bool RunTimers(Timestamp now, Timestamp lastTraffic, out uint transaction, out Timestamp next)
     {
         transaction = 0;
         ExpireWaiting(now);
 
-        long due = NextProbe(now, lastTraffic);
+        Timestamp due = NextProbe(now, lastTraffic);
         bool send = due <= now;
         if (send)
         {
@@ -66,37 +62,35 @@ internal sealed class PathMonitor(TimeProvider time)
         }
 
         next = due;
-        foreach (long sent in _waiting.Values)
-            next = Math.Min(next, sent + Ticks(Wait));
+        foreach (Timestamp sent in _waiting.Values)
+            next = Timestamp.Earliest(next, sent + Wait);
         return send;
     }
 
     /// <summary>Takes an answer; unknown and repeated ones are ignored.</summary>
     /// <returns>True when it was the answer to a probe that was waited for.</returns>
-    public bool OnAnswer(uint transaction, long now)
+    public bool OnAnswer(uint transaction, Timestamp now)
     {
-        if (!_waiting.Remove(transaction, out long sent))
+        if (!_waiting.Remove(transaction, out Timestamp sent))
             return false;
 
-        TimeSpan sample = time.GetElapsedTime(sent, now);
-        RoundTrip = RoundTrip is { } smoothed ? smoothed + ((sample - smoothed) / Smoothing) : sample;
-        Record(lost: false);
+        _roundTrip.Add(now - sent);
+        _losses.Add(isLost: false);
         Misses = 0;
         IsProven = true;
         return true;
     }
 
     /// <summary>The path may have become another one without a sign: asks at once.</summary>
-    public void Hurry() => _lastProbe = long.MinValue;
+    public void Hurry() => _lastProbe = Timestamp.NotYet;
 
     /// <summary>Forgets all measurements: the path became another one.</summary>
     public void Reset()
     {
         _waiting.Clear();
-        _results = 0;
-        _resultCount = 0;
-        _lastProbe = long.MinValue;
-        RoundTrip = null;
+        _losses.Reset();
+        _roundTrip.Reset();
+        _lastProbe = Timestamp.NotYet;
         Misses = 0;
         IsProven = false;
     }
@@ -110,33 +104,24 @@ internal sealed class PathMonitor(TimeProvider time)
         }
     }
 
-    private long NextProbe(long now, long lastTraffic)
+    private Timestamp NextProbe(Timestamp now, Timestamp lastTraffic)
     {
-        if (_lastProbe == long.MinValue)
-            return now;
-        bool hurry = Misses > 0 || !IsProven || (lastTraffic != long.MinValue && now - lastTraffic <= Ticks(ActiveFor));
-        return _lastProbe + Ticks(hurry ? ActiveInterval : IdleInterval);
+        bool hurry = Misses > 0 || !IsProven || now - lastTraffic <= ActiveFor;
+        return _lastProbe + (hurry ? ActiveInterval : IdleInterval);
     }
 
-    private void ExpireWaiting(long now)
+    private void ExpireWaiting(Timestamp now)
     {
-        long wait = Ticks(Wait);
-        foreach ((uint transaction, long sent) in _waiting)
+        TimeSpan wait = Wait;
+        foreach ((uint transaction, Timestamp sent) in _waiting)
         {
             if (now - sent < wait)
                 continue;
             _waiting.Remove(transaction);
-            Record(lost: true);
+            _losses.Add(isLost: true);
             if (++Misses >= MissesUntilDead)
                 IsProven = false;
         }
     }
 
-    private void Record(bool lost)
-    {
-        _results = (_results << 1) | (lost ? 1u : 0u);
-        _resultCount = Math.Min(_resultCount + 1, Window);
-    }
-
-    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 }

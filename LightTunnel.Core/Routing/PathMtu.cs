@@ -1,14 +1,15 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.Routing;
 
 /// <summary>
 /// Finds out how long an inner packet may be to pass whole by one path, by asking with packets of that length (RFC 8899): no ICMP is needed, and none is
 /// believed. A length passes when its question was answered. One that is not answered, while a shorter one is, does not pass. No I/O; owned by the control
-/// loop. Times are <see cref="TimeProvider.GetTimestamp"/> values.
+/// loop.
 /// </summary>
-/// <param name="time">The clock.</param>
 /// <param name="overhead">Bytes that stand around an inner packet on this path, the outer IP header included.</param>
 /// <param name="largest">Longest inner packet that is wanted, bytes.</param>
-internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
+internal sealed class PathMtu(int overhead, int largest)
 {
     /// <summary>Nothing shorter is asked for: every IPv4 host takes as much (RFC 791 section 3.1).</summary>
     public const int Floor = 576;
@@ -42,18 +43,18 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
     private bool _isFirstRound;
     private bool _isSilent;
     private int _wavesLeft;
-    private long _waveEnds;
+    private Timestamp _waveEnds;
     private int _ceiling;
 
     /// <summary>What is known to pass in this search, 0 for nothing; and what is known not to.</summary>
     private int _low;
     private int _high;
     private int _presumed;
-    private long _due = long.MinValue;
+    private Timestamp _due;
     private TimeSpan _pause = FirstPause;
     private TimeSpan _longestPause = LongestPause;
     private TimeSpan _raiseInterval;
-    private long _raiseAt;
+    private Timestamp _raiseAt;
 
     /// <summary>Longest inner packet that is known to pass whole, bytes; null until one was answered.</summary>
     public int? Size { get; private set; }
@@ -68,13 +69,13 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
     /// <param name="answers">True when the peer has answered by some path before.</param>
     /// <param name="output">Receives the lengths to ask for now.</param>
     /// <returns>When to call again.</returns>
-    public long Run(long now, TimeSpan? roundTrip, bool busy, bool answers, List<int> output)
+    public Timestamp Run(Timestamp now, TimeSpan? roundTrip, bool busy, bool answers, List<int> output)
     {
         _longestPause = answers ? CheckInterval : LongestPause;
         if (!IsSearching)
         {
             if (!busy || now < _due)
-                return busy ? _due : long.MaxValue;
+                return busy ? _due : Timestamp.Never;
             Begin(now);
         }
 
@@ -86,14 +87,14 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
             {
                 _wavesLeft--;
                 output.AddRange(_round);
-                _waveEnds = now + Ticks(Wait(roundTrip));
+                _waveEnds = now + Wait(roundTrip);
                 return _waveEnds;
             }
 
             EndRound(now);
         }
 
-        return busy ? _due : long.MaxValue;
+        return busy ? _due : Timestamp.Never;
     }
 
     /// <summary>A question of that length was answered, in time or late. Run afterwards.</summary>
@@ -121,7 +122,7 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
         _round.RemoveAll(asked => asked >= size);
     }
 
-    private void Begin(long now)
+    private void Begin(Timestamp now)
     {
         bool raise = Size < largest && now >= _raiseAt;
         IsSearching = true;
@@ -138,10 +139,10 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
         _round.Clear();
         _round.AddRange(sizes);
         _wavesLeft = waves;
-        _waveEnds = long.MinValue;
+        _waveEnds = Timestamp.AtOnce;
     }
 
-    private void EndRound(long now)
+    private void EndRound(Timestamp now)
     {
         bool isStillSilent = _isSilent && _low == 0;
         if (_isFirstRound && _low < _ceiling && !isStillSilent)
@@ -156,7 +157,7 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
             // Silence says nothing of lengths: the path is dead, or who is at its end does not answer.
             IsSearching = false;
             _isSilent = true;
-            _due = now + Ticks(_pause < _longestPause ? _pause : _longestPause);
+            _due = now + (_pause < _longestPause ? _pause : _longestPause);
             _pause = Double(_pause, LongestPause);
             return;
         }
@@ -175,7 +176,7 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
 
         IsSearching = _isSilent = false;
         _pause = FirstPause;
-        _due = now + Ticks(CheckInterval);
+        _due = now + CheckInterval;
     }
 
     /// <summary>The usual lengths in between, the shortest to know that questions are answered at all, and the one that was not answered so far.</summary>
@@ -194,7 +195,7 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
             yield return _ceiling;
     }
 
-    private void ScheduleRaise(long now, bool isNarrower)
+    private void ScheduleRaise(Timestamp now, bool isNarrower)
     {
         if (isNarrower)
             _raiseInterval = FirstRaise;
@@ -202,7 +203,7 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
             _raiseInterval = Double(_raiseInterval, LastRaise);
         else
             return;
-        _raiseAt = now + Ticks(_raiseInterval);
+        _raiseAt = now + _raiseInterval;
     }
 
     /// <summary>How long answers are waited for; long packets wait behind others on slow links.</summary>
@@ -214,6 +215,4 @@ internal sealed class PathMtu(TimeProvider time, int overhead, int largest)
     }
 
     private static TimeSpan Double(TimeSpan span, TimeSpan most) => span * 2 < most ? span * 2 : most;
-
-    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);
 }

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Routing;
 
@@ -11,7 +12,7 @@ internal readonly record struct MtuProbe(uint Transaction, int Size);
 /// How long packets to one peer may be, by the path that they take: what was found of the last few paths is remembered. The control loop writes, data
 /// threads read <see cref="Current"/> and <see cref="Largest"/>.
 /// </summary>
-internal sealed class PeerMtu(TimeProvider time, int largest)
+internal sealed class PeerMtu(int largest)
 {
     /// <summary>Paths that are remembered; the one used longest ago goes first.</summary>
     public const int MaximumPaths = 8;
@@ -62,17 +63,17 @@ internal sealed class PeerMtu(TimeProvider time, int largest)
     /// <param name="path">The path.</param>
     /// <param name="now">The present.</param>
     /// <param name="roundTrip">Its round trip, null when it was not measured.</param>
-    /// <param name="lastTraffic">When data last went to or came from the peer, <see cref="long.MinValue"/> for never.</param>
+    /// <param name="lastTraffic">When data last went to or came from the peer.</param>
     /// <param name="output">Receives what is to be sent.</param>
     /// <returns>When to call again.</returns>
-    public long Run(in PathAddress path, long now, TimeSpan? roundTrip, long lastTraffic, List<MtuProbe> output)
+    public Timestamp Run(in PathAddress path, Timestamp now, TimeSpan? roundTrip, Timestamp lastTraffic, List<MtuProbe> output)
     {
         if (!path.Endpoint.IsSpecified)
-            return long.MaxValue;
+            return Timestamp.Never;
         Entry used = Use(path);
         _sizes.Clear();
-        bool busy = lastTraffic != long.MinValue && now - lastTraffic <= (long)(BusyFor.TotalSeconds * time.TimestampFrequency);
-        long next = used.Mtu.Run(now, roundTrip, busy, _hasAnswered, _sizes);
+        bool busy = now - lastTraffic <= BusyFor;
+        Timestamp next = used.Mtu.Run(now, roundTrip, busy, _hasAnswered, _sizes);
         foreach (int size in _sizes)
             output.Add(new MtuProbe(FirstTransaction | (used.Serial << SizeBits) | (uint)size, size));
         Update();
@@ -104,7 +105,7 @@ internal sealed class PeerMtu(TimeProvider time, int largest)
     {
         PathAddress wanted = path;
         int index = _paths.FindIndex(entry => entry.Path == wanted);
-        Entry used = index >= 0 ? _paths[index] : new Entry(path, ++_serial & 0x3FFF, new PathMtu(time, Overheads.Of(path), _largest));
+        Entry used = index >= 0 ? _paths[index] : new Entry(path, ++_serial & 0x3FFF, new PathMtu(Overheads.Of(path), _largest));
         if (index >= 0 && index == _paths.Count - 1)
             return used;
         if (index >= 0)

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Transport;
 
@@ -7,11 +8,10 @@ namespace LightTunnel.Transport;
 /// A token bucket for each address that strangers name, in fixed memory however many they are: addresses that fall on one place share its bucket, which ones nobody
 /// outside can know. For one thread.
 /// </summary>
-/// <param name="time">The clock.</param>
 /// <param name="salt">What decides the places; seeded in simulations.</param>
 /// <param name="ratePerSecond">Tokens that come back in a second.</param>
 /// <param name="burst">Tokens of a full bucket.</param>
-internal sealed class AddressBuckets(TimeProvider time, Random salt, double ratePerSecond, int burst)
+internal sealed class AddressBuckets(Random salt, double ratePerSecond, int burst)
 {
     private const int Places = 4096;
 
@@ -19,10 +19,10 @@ internal sealed class AddressBuckets(TimeProvider time, Random salt, double rate
     private TokenBucket[]? _buckets;
 
     /// <summary>Takes one token of an address, as <see cref="UdpEndpoint.Subscriber"/> or <see cref="UdpEndpoint.MappedAddress"/> says it; false when there is none.</summary>
-    public bool TryTake(UInt128 address, long now) => BucketOf(address).TryTake(now, time.TimestampFrequency, ratePerSecond, burst);
+    public bool TryTake(UInt128 address, Timestamp now) => BucketOf(address).TryTake(now, ratePerSecond, burst);
 
     /// <summary>True when the address has a token.</summary>
-    public bool HasToken(UInt128 address, long now) => BucketOf(address).HasToken(now, time.TimestampFrequency, ratePerSecond, burst);
+    public bool HasToken(UInt128 address, Timestamp now) => BucketOf(address).HasToken(now, ratePerSecond, burst);
 
     private ref TokenBucket BucketOf(UInt128 address)
     {

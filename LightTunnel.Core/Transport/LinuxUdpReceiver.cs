@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.Transport;
@@ -214,7 +215,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         if (batch.Count == first)
             return;
         if (socket.Received.Count(batch, first))
-            socket.LookAtQueue(_time.GetElapsedTime(0), new TimeSpan(RoundTrip));
+            socket.LookAtQueue(_time.Now(), new TimeSpan(RoundTrip));
         Sources.CountReceive(batch, first, key);
         socket.Received.Thin(batch, first);
     }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.Versioning;
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.Transport;
@@ -137,7 +138,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     /// <summary>Has <see cref="Received"/> learn how full the queue is, and makes it longer where it asks for that.</summary>
     /// <param name="now">The time of a clock that never goes back.</param>
     /// <param name="roundTrip">How far away those are that send here; zero when that is not known.</param>
-    public void LookAtQueue(TimeSpan now, TimeSpan roundTrip)
+    public void LookAtQueue(Timestamp now, TimeSpan roundTrip)
     {
         uint* memory = stackalloc uint[2];
         try

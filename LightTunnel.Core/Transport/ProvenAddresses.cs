@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Transport;
 
@@ -14,13 +15,13 @@ internal sealed class ProvenAddresses(TimeProvider time)
     /// <summary>Most addresses.</summary>
     public const int Maximum = 4096;
 
-    private readonly Dictionary<UInt128, long> _provenAt = [];
+    private readonly Dictionary<UInt128, Timestamp> _provenAt = [];
     private readonly Queue<UInt128> _order = new();
 
     /// <summary>Somebody with keys has received something there.</summary>
     public void Add(in UdpEndpoint endpoint)
     {
-        long now = time.GetTimestamp();
+        Timestamp now = time.Now();
         if (!_provenAt.ContainsKey(endpoint.MappedAddress))
         {
             if (_order.Count == Maximum)
@@ -33,5 +34,5 @@ internal sealed class ProvenAddresses(TimeProvider time)
 
     /// <summary>True when the address was proven not long ago.</summary>
     public bool Contains(in UdpEndpoint endpoint) =>
-        _provenAt.TryGetValue(endpoint.MappedAddress, out long at) && time.GetElapsedTime(at) < Lifetime;
+        _provenAt.TryGetValue(endpoint.MappedAddress, out Timestamp at) && time.Now() - at < Lifetime;
 }

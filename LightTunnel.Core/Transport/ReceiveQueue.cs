@@ -1,4 +1,5 @@
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Transport;
 
@@ -41,7 +42,7 @@ internal sealed class ReceiveQueue
     private long _ofLong;
 
     // How full it was when it was looked at last, from 0 to 1, and on average.
-    private TimeSpan _looked;
+    private Timestamp _looked;
     private double _fill;
     private double _average;
 
@@ -50,7 +51,7 @@ internal sealed class ReceiveQueue
     private double _due;
 
     // Since when it stands, and what was received since then.
-    private TimeSpan? _standsSince;
+    private Timestamp? _standsSince;
     private long _whileStanding;
 
     /// <summary>True when more waits than what comes at once.</summary>
@@ -78,10 +79,10 @@ internal sealed class ReceiveQueue
     /// <summary>Learns from a look how full the queue is.</summary>
     /// <param name="used">Bytes of kernel memory that it takes.</param>
     /// <param name="size">Bytes that it may take.</param>
-    /// <param name="now">The time of a clock that never goes back.</param>
+    /// <param name="now">The present.</param>
     /// <param name="roundTrip">How far away those are that send here; zero when that is not known.</param>
     /// <returns>Bytes of kernel buffer to be asked for, as those who send are so far away; 0 when what there is suffices.</returns>
-    public int Note(uint used, uint size, TimeSpan now, TimeSpan roundTrip)
+    public int Note(uint used, uint size, Timestamp now, TimeSpan roundTrip)
     {
         bool stands = IsStanding(used, size);
         double fill = Math.Min((double)used / Math.Max(size, 1), 1);

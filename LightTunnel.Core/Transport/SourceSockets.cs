@@ -1,6 +1,7 @@
 using System.Runtime.Versioning;
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.Transport;
@@ -45,7 +46,7 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
     private bool _isDisposed;
     private int _receives;
     private long _received;
-    private long _mayOpen;
+    private Timestamp _mayOpen;
 
     /// <summary>Sockets that are open.</summary>
     public int Count { get; private set; }
@@ -75,7 +76,7 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
     public void CountReceive(PacketBatch batch, int first, int key)
     {
         OwnSocket? own = FindOwn(key);
-        own?.LastUsed = time.GetTimestamp();
+        own?.LastUsed = time.Now();
         for (int i = first; i < batch.Count; i++)
         {
             int weight = ReceiveQueue.WeightOf(batch[i]);
@@ -107,10 +108,10 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
     private void Look()
     {
         (_receives, _received) = (0, 0);
-        long now = time.GetTimestamp();
+        Timestamp now = time.Now();
         for (int i = 0; i < Maximum; i++)
         {
-            if (_sockets[i] is { } own && time.GetElapsedTime(own.LastUsed, now) > LongestIdle)
+            if (_sockets[i] is { } own && now - own.LastUsed > LongestIdle)
                 Close(i);
         }
 
@@ -122,20 +123,20 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
         IsWeighing = stands && now >= _mayOpen;
     }
 
-    private void OpenForHeaviest(long now)
+    private void OpenForHeaviest(Timestamp now)
     {
         // Of who has a socket there may be much left in the main one's queue. Who cannot be connected to has forged its address.
         while (_sources.TryTakeHeaviest(out UdpEndpoint source))
         {
             if (Has(source))
                 continue;
-            _mayOpen = now + (long)(BetweenOpenings.TotalSeconds * time.TimestampFrequency);
+            _mayOpen = now + BetweenOpenings;
             if (TryOpen(source, now))
                 return;
         }
     }
 
-    private bool TryOpen(in UdpEndpoint source, long now)
+    private bool TryOpen(in UdpEndpoint source, Timestamp now)
     {
         // Once the transport is disposed of its port must be free, so no socket may come late. A single one loses no more than it did before: it may be a transfer
         // whose window fits. The more there are, the less the next one gets, so that together they take no more than 3.4 times what the main one has.
@@ -190,7 +191,7 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
         public UdpEndpoint Source => source;
 
         /// <summary>When something was received last.</summary>
-        public long LastUsed { get; set; }
+        public Timestamp LastUsed { get; set; }
 
         /// <summary>What was received since the last socket was opened.</summary>
         public long Weight { get; set; }

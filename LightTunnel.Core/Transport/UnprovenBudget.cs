@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Transport;
 
@@ -34,9 +35,9 @@ internal sealed class UnprovenBudget(TimeProvider time, Random salt)
     public const int AllBurst = 8192;
     private const double AllRate = 8192;
 
-    private readonly AddressBuckets _addresses = new(time, salt, Rate, Burst);
-    private readonly AddressBuckets _vouched = new(time, salt, VouchedRate, VouchedBurst);
-    private readonly AddressBuckets _neighbours = new(time, salt, NeighbourRate, NeighbourBurst);
+    private readonly AddressBuckets _addresses = new(salt, Rate, Burst);
+    private readonly AddressBuckets _vouched = new(salt, VouchedRate, VouchedBurst);
+    private readonly AddressBuckets _neighbours = new(salt, NeighbourRate, NeighbourBurst);
     private TokenBucket _allNeighbours;
     private TokenBucket _all;
 
@@ -54,16 +55,16 @@ internal sealed class UnprovenBudget(TimeProvider time, Random salt)
     /// <param name="isVouched">True when the server sees a member at that address.</param>
     public bool TryTake(in UdpEndpoint destination, bool isVouched = false)
     {
-        long now = time.GetTimestamp();
-        bool isTaken = _all.HasToken(now, time.TimestampFrequency, AllRate, AllBurst) && TryTakeOf(destination, isVouched, now);
+        Timestamp now = time.Now();
+        bool isTaken = _all.HasToken(now, AllRate, AllBurst) && TryTakeOf(destination, isVouched, now);
         if (isTaken)
-            _all.TryTake(now, time.TimestampFrequency, AllRate, AllBurst);
+            _all.TryTake(now, AllRate, AllBurst);
         else
             Refused++;
         return isTaken;
     }
 
-    private bool TryTakeOf(in UdpEndpoint destination, bool isVouched, long now)
+    private bool TryTakeOf(in UdpEndpoint destination, bool isVouched, Timestamp now)
     {
         if (Proven.Contains(destination))
             return true;
@@ -71,7 +72,7 @@ internal sealed class UnprovenBudget(TimeProvider time, Random salt)
             return _vouched.TryTake(destination.Subscriber, now);
         return IsNeighbour(destination)
             ? _neighbours.HasToken(destination.MappedAddress, now)
-                && _allNeighbours.TryTake(now, time.TimestampFrequency, NeighboursRate, NeighboursBurst)
+                && _allNeighbours.TryTake(now, NeighboursRate, NeighboursBurst)
                 && _neighbours.TryTake(destination.MappedAddress, now)
             : _addresses.TryTake(destination.Subscriber, now);
     }

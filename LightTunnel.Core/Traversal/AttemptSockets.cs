@@ -1,9 +1,11 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.Traversal;
 
 /// <summary>The sockets beside the node's own that one attempt has for itself: fresh ones, as a NAT gives each another port. Owned by the control loop.</summary>
 internal sealed class AttemptSockets
 {
-    private long _until = long.MaxValue;
+    private Timestamp _until = Timestamp.Never;
 
     /// <summary>How many the attempt needs, 0 when there is none or it is over.</summary>
     public int Wanted { get; private set; }
@@ -12,7 +14,7 @@ internal sealed class AttemptSockets
     public IReadOnlyList<int> Numbers { get; private set; } = [];
 
     /// <summary>An attempt begins, which needs so many until then.</summary>
-    public void Begin(int wanted, long until)
+    public void Begin(int wanted, Timestamp until)
     {
         Wanted = wanted;
         Numbers = [];
@@ -23,10 +25,10 @@ internal sealed class AttemptSockets
     public void Assign(IReadOnlyList<int> numbers) => Numbers = numbers;
 
     /// <summary>A path was found, or nothing is waited for any more.</summary>
-    public void End() => Begin(0, long.MaxValue);
+    public void End() => Begin(0, Timestamp.Never);
 
     /// <summary>Ends the attempt when its time is over.</summary>
-    public void Expire(long now)
+    public void Expire(Timestamp now)
     {
         if (now > _until)
             End();

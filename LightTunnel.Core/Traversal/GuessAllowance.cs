@@ -1,3 +1,5 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.Traversal;
 
 /// <summary>
@@ -26,34 +28,34 @@ internal sealed class GuessAllowance(TimeProvider time, Random random)
     private static readonly TimeSpan Refill = TimeSpan.FromMinutes(1);
 
     private double _attempts = MostInARow;
-    private long _countedAt = time.GetTimestamp();
+    private Timestamp _countedAt = time.Now();
     private TimeSpan _pause = FirstPause;
     private int _quickAttempts = QuickAttempts;
-    private long _next = long.MinValue;
-    private long _nextBusy = long.MinValue;
+    private Timestamp _next;
+    private Timestamp _nextBusy;
 
     /// <summary>True when this node may ask the other to guess at the same time.</summary>
-    public bool IsGiven(long now, bool busy) => IsTolerated(now) && now >= (busy ? Math.Min(_next, _nextBusy) : _next);
+    public bool IsGiven(Timestamp now, bool busy) => IsTolerated(now) && now >= (busy ? Timestamp.Earliest(_next, _nextBusy) : _next);
 
     /// <summary>
     /// True when it may guess because the other asks for it: our own pauses may have become others than the other's, and guessing alone is for nothing.
     /// </summary>
-    public bool IsTolerated(long now) => Attempts(now) >= 1;
+    public bool IsTolerated(Timestamp now) => Attempts(now) >= 1;
 
     /// <summary>A plan with guesses begins.</summary>
-    public void Spend(long now, PunchPlan plan)
+    public void Spend(Timestamp now, PunchPlan plan)
     {
         _attempts = Attempts(now) - 1;
         _countedAt = now;
         double more = 1 + (random.NextDouble() / 2);
         if (plan.IsMeeting && --_quickAttempts > 0)
         {
-            _next = _nextBusy = now + time.Ticks(plan.Duration + (QuickPause * more));
+            _next = _nextBusy = now + plan.Duration + (QuickPause * more);
             return;
         }
 
-        _next = now + time.Ticks(PunchPlan.LongestDuration + (_pause * more));
-        _nextBusy = now + time.Ticks(LongestPauseBusy * more);
+        _next = now + PunchPlan.LongestDuration + (_pause * more);
+        _nextBusy = now + (LongestPauseBusy * more);
         _pause = _pause * 2 < LongestPause ? _pause * 2 : LongestPause;
     }
 
@@ -61,9 +63,9 @@ internal sealed class GuessAllowance(TimeProvider time, Random random)
     public void Reset()
     {
         _pause = FirstPause;
-        _next = long.MinValue;
+        _next = Timestamp.AtOnce;
         _quickAttempts = QuickAttempts;
     }
 
-    private double Attempts(long now) => Math.Min(MostInARow, _attempts + (time.GetElapsedTime(_countedAt, now) / Refill));
+    private double Attempts(Timestamp now) => Math.Min(MostInARow, _attempts + ((now - _countedAt) / Refill));
 }

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Traversal;
 
@@ -75,7 +76,6 @@ internal sealed class NatBehaviourDetector
         Mapping,
     }
 
-    private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly Dictionary<uint, (UdpEndpoint Observer, int Socket, ProbeFlags Flags)> _waiting = [];
     private readonly List<(UdpEndpoint Observer, UdpEndpoint Seen)> _samples = [];
@@ -89,8 +89,8 @@ internal sealed class NatBehaviourDetector
     private IReadOnlyList<UdpEndpoint> _local = [];
     private NatObservers _observers;
     private Phase _phase;
-    private long _phaseStart;
-    private long _deadline;
+    private Timestamp _phaseStart;
+    private Timestamp _deadline;
     private int _nextShot;
     private bool _skipFiltering;
     private bool _plainAnswered;
@@ -98,16 +98,11 @@ internal sealed class NatBehaviourDetector
     private bool _otherAddressCame;
     private bool _cannotTest;
     private EndpointDependence _filtering;
-    private long _othersProbed = long.MinValue;
+    private Timestamp _othersProbed;
     private UdpEndpoint _lastMapping;
 
-    /// <param name="time">The clock.</param>
     /// <param name="random">Transactions; seeded in simulations.</param>
-    public NatBehaviourDetector(TimeProvider time, Random random)
-    {
-        _time = time;
-        _random = random;
-    }
+    public NatBehaviourDetector(Random random) => _random = random;
 
     /// <summary>How far the measurement is.</summary>
     public NatDetection State { get; private set; }
@@ -135,7 +130,7 @@ internal sealed class NatBehaviourDetector
     /// <param name="local">This node's own endpoints: interface addresses with the node's port.</param>
     /// <param name="networkChanged">True when there may be another NAT now; false to repeat the measurement of the same one.</param>
     /// <param name="now">The present.</param>
-    public void Start(in NatObservers observers, IReadOnlyList<UdpEndpoint> local, bool networkChanged, long now)
+    public void Start(in NatObservers observers, IReadOnlyList<UdpEndpoint> local, bool networkChanged, Timestamp now)
     {
         _observers = observers;
         _local = local;
@@ -143,7 +138,7 @@ internal sealed class NatBehaviourDetector
         _samples.Clear();
         _otherPortCame = _otherAddressCame = _plainAnswered = _cannotTest = false;
         // Our own earlier probes would let the answers in that are to be tested, unless it really is another NAT, which only its address tells.
-        _skipFiltering = _othersProbed != long.MinValue && now - _othersProbed < _time.Ticks(FilterMemory);
+        _skipFiltering = now - _othersProbed < FilterMemory;
         _ports = default;
         _randomBursts = _silentBursts = 0;
         if (networkChanged)
@@ -163,9 +158,9 @@ internal sealed class NatBehaviourDetector
     /// <summary>True when that could not be seen, as the bursts were not answered: worth another measurement.</summary>
     public bool IsSilent => IsOrderUnknown && _silentBursts >= BurstsUntilSilent;
 
-    /// <summary>When the filtering can be tested that could not be now, as the NAT may remember what was sent; <see cref="long.MaxValue"/> for never.</summary>
-    public long FilteringTestableAt =>
-        State == NatDetection.Done && _filtering == EndpointDependence.Unknown && _skipFiltering ? _othersProbed + _time.Ticks(FilterMemory) : long.MaxValue;
+    /// <summary>When the filtering can be tested that could not be now, as the NAT may remember what was sent.</summary>
+    public Timestamp FilteringTestableAt =>
+        State == NatDetection.Done && _filtering == EndpointDependence.Unknown && _skipFiltering ? _othersProbed + FilterMemory : Timestamp.Never;
 
     /// <summary>
     /// Asks where sockets that were just opened are seen: a burst of new mappings, one after another, shows the counter and its step. To be done right
@@ -218,7 +213,7 @@ internal sealed class NatBehaviourDetector
     /// <param name="seen">Where the server saw the probe come from.</param>
     /// <param name="now">The present.</param>
     /// <returns>True when <see cref="Behaviour"/>, <see cref="State"/> or an endpoint may be new.</returns>
-    public bool OnAnswer(uint transaction, in UdpEndpoint from, in UdpEndpoint seen, long now)
+    public bool OnAnswer(uint transaction, in UdpEndpoint from, in UdpEndpoint seen, Timestamp now)
     {
         if (!_waiting.TryGetValue(transaction, out (UdpEndpoint Observer, int Socket, ProbeFlags Flags) probe) || !Candidate.IsUsable(seen))
             return false;
@@ -253,7 +248,7 @@ internal sealed class NatBehaviourDetector
             if (_phase == Phase.Filtering && !_plainAnswered)
             {
                 _plainAnswered = true;
-                _deadline = now + (_skipFiltering ? 0 : _time.Ticks(FilteringGrace));
+                _deadline = now + (_skipFiltering ? TimeSpan.Zero : FilteringGrace);
             }
 
             return isNew;
@@ -311,14 +306,14 @@ internal sealed class NatBehaviourDetector
     /// <param name="output">Receives the probes to send.</param>
     /// <param name="changed">True when <see cref="State"/> changed.</param>
     /// <returns>When to call again.</returns>
-    public long RunTimers(long now, List<ObservationProbe> output, out bool changed)
+    public Timestamp RunTimers(Timestamp now, List<ObservationProbe> output, out bool changed)
     {
         NatDetection before = State;
         if (_phase != Phase.None && now >= _deadline)
             EndPhase(now);
 
         int[] shots = _phase == Phase.Mapping ? MappingShots : FilteringShots;
-        while (_phase != Phase.None && _nextShot < shots.Length && _phaseStart + _time.Milliseconds(shots[_nextShot]) <= now)
+        while (_phase != Phase.None && _nextShot < shots.Length && _phaseStart + TimeSpan.FromMilliseconds(shots[_nextShot]) <= now)
         {
             _nextShot++;
             Shoot(output, now);
@@ -326,8 +321,8 @@ internal sealed class NatBehaviourDetector
 
         changed = State != before;
         if (_phase == Phase.None)
-            return long.MaxValue;
-        return _nextShot < shots.Length ? Math.Min(_deadline, _phaseStart + _time.Milliseconds(shots[_nextShot])) : _deadline;
+            return Timestamp.Never;
+        return _nextShot < shots.Length ? Timestamp.Earliest(_deadline, _phaseStart + TimeSpan.FromMilliseconds(shots[_nextShot])) : _deadline;
     }
 
     private bool IsOrderUnknown => State == NatDetection.Done && Behaviour.HasDependentMapping && _ports.Assignment == PortAssignment.Unknown;
@@ -335,15 +330,15 @@ internal sealed class NatBehaviourDetector
     private bool HasAllSamples =>
         (!_observers.OtherPort.IsSpecified || HasSample(_observers.OtherPort)) && (!_observers.OtherAddress.IsSpecified || HasSample(_observers.OtherAddress));
 
-    private void Enter(Phase phase, long now, TimeSpan limit)
+    private void Enter(Phase phase, Timestamp now, TimeSpan limit)
     {
         _phase = phase;
         _phaseStart = now;
-        _deadline = now + _time.Ticks(limit);
+        _deadline = now + limit;
         _nextShot = 0;
     }
 
-    private void EndPhase(long now)
+    private void EndPhase(Timestamp now)
     {
         if (_phase == Phase.Mapping)
         {
@@ -369,7 +364,7 @@ internal sealed class NatBehaviourDetector
             Enter(Phase.Mapping, now, MappingTimeout);
     }
 
-    private void Shoot(List<ObservationProbe> output, long now)
+    private void Shoot(List<ObservationProbe> output, Timestamp now)
     {
         if (_phase == Phase.Filtering)
         {

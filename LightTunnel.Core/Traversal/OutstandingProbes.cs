@@ -1,9 +1,10 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Traversal;
 
 /// <summary>Probes whose answers are waited for: a bounded number, each for a bounded time. Owned by the control loop.</summary>
-internal sealed class OutstandingProbes(TimeProvider time, Random random)
+internal sealed class OutstandingProbes(Random random)
 {
     /// <summary>Most that are waited for; more displace the oldest.</summary>
     public const int Capacity = 2048;
@@ -11,16 +12,16 @@ internal sealed class OutstandingProbes(TimeProvider time, Random random)
     /// <summary>An answer this late is an answer still.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(5);
 
-    private readonly Dictionary<uint, (PathAddress Path, long Sent)> _waiting = [];
-    private readonly Queue<(uint Transaction, long Sent)> _order = new();
+    private readonly Dictionary<uint, (PathAddress Path, Timestamp Sent)> _waiting = [];
+    private readonly Queue<(uint Transaction, Timestamp Sent)> _order = new();
 
     /// <summary>How many are waited for.</summary>
     public int Count => _waiting.Count;
 
     /// <summary>Notes a probe by a path; returns the transaction that its answer will carry.</summary>
-    public uint Add(in PathAddress path, long now)
+    public uint Add(in PathAddress path, Timestamp now)
     {
-        if (_waiting.Count >= Capacity && _order.TryDequeue(out (uint Transaction, long Sent) oldest))
+        if (_waiting.Count >= Capacity && _order.TryDequeue(out (uint Transaction, Timestamp Sent) oldest))
             _waiting.Remove(oldest.Transaction);
         uint transaction;
         do
@@ -31,18 +32,18 @@ internal sealed class OutstandingProbes(TimeProvider time, Random random)
     }
 
     /// <summary>Ends the wait for an answer; false when nobody waits for it.</summary>
-    public bool TryTake(uint transaction, out PathAddress path, out long sent)
+    public bool TryTake(uint transaction, out PathAddress path, out Timestamp sent)
     {
-        bool known = _waiting.Remove(transaction, out (PathAddress Path, long Sent) probe);
+        bool known = _waiting.Remove(transaction, out (PathAddress Path, Timestamp Sent) probe);
         (path, sent) = probe;
         return known;
     }
 
     /// <summary>Gives up those that are older than <see cref="Lifetime"/>.</summary>
-    public void ForgetLate(long now)
+    public void ForgetLate(Timestamp now)
     {
-        long limit = now - time.Ticks(Lifetime);
-        while (_order.TryPeek(out (uint Transaction, long Sent) oldest) && oldest.Sent < limit)
+        Timestamp limit = now - Lifetime;
+        while (_order.TryPeek(out (uint Transaction, Timestamp Sent) oldest) && oldest.Sent < limit)
         {
             _order.Dequeue();
             _waiting.Remove(oldest.Transaction);

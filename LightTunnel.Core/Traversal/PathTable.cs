@@ -1,10 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Traversal;
 
 /// <summary>The paths to one peer that were proven once, or that its probes came by: bounded, the least useful goes first. Owned by the control loop.</summary>
-internal sealed class PathTable(TimeProvider time)
+internal sealed class PathTable
 {
     /// <summary>Paths that are remembered.</summary>
     public const int MaximumCount = 32;
@@ -36,7 +37,7 @@ internal sealed class PathTable(TimeProvider time)
     public bool IsProven(in PathAddress key) => _paths.TryGetValue(key, out ProbedPath? path) && path.IsProven;
 
     /// <summary>The path with this key, new or known; false when there are too many that are all worth more.</summary>
-    public bool TryGetOrAdd(in PathAddress key, long now, [NotNullWhen(true)] out ProbedPath? path)
+    public bool TryGetOrAdd(in PathAddress key, Timestamp now, [NotNullWhen(true)] out ProbedPath? path)
     {
         if (_paths.TryGetValue(key, out path))
             return true;
@@ -45,14 +46,14 @@ internal sealed class PathTable(TimeProvider time)
         if (_paths.Count >= MaximumCount)
         {
             ProbedPath? worst = _paths.Values
-                .Where(known => !known.IsProven && known.LastHeard < now - time.Ticks(OutstandingProbes.Lifetime))
-                .MinBy(known => Math.Max(known.LastAnswer, known.LastHeard));
+                .Where(known => !known.IsProven && known.LastHeard < now - OutstandingProbes.Lifetime)
+                .MinBy(known => Timestamp.Latest(known.LastAnswer, known.LastHeard));
             if (worst is null)
                 return false;
             _paths.Remove(worst.Key);
         }
 
-        path = new ProbedPath(time, key);
+        path = new ProbedPath(key);
         _paths.Add(key, path);
         return true;
     }

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Traversal;
 
@@ -24,7 +25,6 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>The peer's probes make us probe back at most this often per path.</summary>
     private static readonly TimeSpan TriggeredInterval = TimeSpan.FromMilliseconds(100);
 
-    private readonly TimeProvider _time;
     private readonly ProbeChannel _channel;
     private readonly Random _random;
     private readonly PathTable _paths;
@@ -39,7 +39,8 @@ internal sealed class PeerTraversal : IDisposable
     private bool _isDirectAllowed = true;
     private bool _wasProven;
     private PunchRun? _run;
-    private long _lastPrediction = long.MinValue;
+    private Timestamp _lastPrediction;
+    private RoundTripEstimator _serverRoundTrip;
     private bool _wantsIntroduction;
     private bool _isLost;
 
@@ -49,14 +50,13 @@ internal sealed class PeerTraversal : IDisposable
     /// <param name="random">Transactions and guessed ports; seeded in simulations.</param>
     public PeerTraversal(TimeProvider time, ProbeChannel channel, bool leads, Random random)
     {
-        _time = time;
         _channel = channel;
         Leads = leads;
         _random = random;
-        _paths = new PathTable(time);
-        _outstanding = new OutstandingProbes(time, random);
+        _paths = new PathTable();
+        _outstanding = new OutstandingProbes(random);
         _guesses = new GuessAllowance(time, random);
-        _retries = new RetryPace(time);
+        _retries = new RetryPace();
     }
 
     /// <summary>True on exactly one of the two sides.</summary>
@@ -113,19 +113,19 @@ internal sealed class PeerTraversal : IDisposable
     public PathAddress ServerPath { get; set; }
 
     /// <summary>Smoothed round trip through the server, null until measured.</summary>
-    public TimeSpan? ServerRoundTrip { get; private set; }
+    public TimeSpan? ServerRoundTrip => _serverRoundTrip.SmoothedRoundTrip;
 
     /// <summary>The sockets beside the node's own that the attempt has; to be opened by the owner after <see cref="Introduce"/>. See <see cref="IsSocketNeeded"/>.</summary>
     public AttemptSockets Sockets { get; } = new();
 
-    /// <summary>When the server last introduced the two, <see cref="long.MinValue"/> for never.</summary>
-    public long Introduced { get; private set; } = long.MinValue;
+    /// <summary>When the server last introduced the two.</summary>
+    public Timestamp Introduced { get; private set; }
 
     /// <summary>True while ports are being guessed.</summary>
     public bool IsGuessing => _run is { Plan.UsesGuesses: true, IsGuessingOver: false };
 
     /// <summary>When an introduction with guesses was last asked for.</summary>
-    public long GuessesAskedAt { get; set; } = long.MinValue / 2;
+    public Timestamp GuessesAskedAt { get; set; }
 
     /// <summary>How things stand.</summary>
     public TraversalState State
@@ -147,7 +147,7 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>This node's own candidates and NAT.</summary>
-    public void SetLocal(CandidateList candidates, NatBehaviour nat, long now)
+    public void SetLocal(CandidateList candidates, NatBehaviour nat, Timestamp now)
     {
         PunchSide before = _local;
         _local = new PunchSide(candidates, nat);
@@ -156,7 +156,7 @@ internal sealed class PeerTraversal : IDisposable
 
     /// <summary>The peer's candidates and NAT, as it told them.</summary>
     /// <returns>True when its endpoints are others than before.</returns>
-    public bool SetRemote(CandidateList candidates, NatBehaviour nat, long now)
+    public bool SetRemote(CandidateList candidates, NatBehaviour nat, Timestamp now)
     {
         PunchSide before = _remote;
         bool isFirst = !_hasRemote;
@@ -172,10 +172,10 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>
     /// True when this node's next port should be found out before the two are introduced (again), as it will be guessed; not too often.
     /// </summary>
-    public bool TryPredict(long now)
+    public bool TryPredict(Timestamp now)
     {
         if (!_local.Nat.IsPredictable || IsProven || !IsDirectAllowed || !_guesses.IsTolerated(now) || PunchPlan.IsHopeless(_local.Nat, _remote.Nat)
-            || (_lastPrediction != long.MinValue && now - _lastPrediction < _time.Ticks(PredictionInterval)))
+            || (now - _lastPrediction < PredictionInterval))
         {
             return false;
         }
@@ -187,14 +187,14 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>True when an introduction may be asked for in which both guess ports.</summary>
-    public bool MayAskForGuesses(long now, bool busy) => !IsProven && IsDirectAllowed && _guesses.IsGiven(now, busy);
+    public bool MayAskForGuesses(Timestamp now, bool busy) => !IsProven && IsDirectAllowed && _guesses.IsGiven(now, busy);
 
     /// <summary>The server introduces the two: both begin at the same time.</summary>
     /// <param name="startAt">When; the past means now.</param>
     /// <param name="now">The present.</param>
     /// <param name="allowGuesses">True when both are to guess ports, and this node does not do so for too many others already.</param>
     /// <returns>False when nothing new begins.</returns>
-    public bool Introduce(long startAt, long now, bool allowGuesses = true)
+    public bool Introduce(Timestamp startAt, Timestamp now, bool allowGuesses = true)
     {
         _wantsIntroduction = false;
         Introduced = now;
@@ -209,17 +209,17 @@ internal sealed class PeerTraversal : IDisposable
             return false;
         if (_run is null)
             _tallies.Clear();
-        _run = new PunchRun(_time, plan, Math.Max(startAt, now), (uint)_random.Next()) { IsGuessingOver = IsProven };
-        Sockets.Begin(IsProven ? 0 : plan.LocalSockets, _run.StartAt + _time.Ticks(plan.Duration + Traversal.OutstandingProbes.Lifetime));
+        _run = new PunchRun(plan, Timestamp.Latest(startAt, now), (uint)_random.Next()) { IsGuessingOver = IsProven };
+        Sockets.Begin(IsProven ? 0 : plan.LocalSockets, _run.StartAt + plan.Duration + Traversal.OutstandingProbes.Lifetime);
         if (!plan.UsesGuesses)
             return true;
         _guesses.Spend(now, plan);
-        _lastPrediction = long.MinValue;
+        _lastPrediction = Timestamp.NotYet;
         return true;
     }
 
     /// <summary>The node's network changed or it woke from sleep: nothing that was proven is trusted, and everything is tried at once.</summary>
-    public void OnNetworkChanged(long now)
+    public void OnNetworkChanged(Timestamp now)
     {
         foreach (ProbedPath path in _paths.All)
             path.Reset();
@@ -236,7 +236,7 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>Everything is tried again at once, with an introduction.</summary>
-    public void Retry(long now)
+    public void Retry(Timestamp now)
     {
         _tallies.Clear();
         _wantsIntroduction = true;
@@ -267,7 +267,7 @@ internal sealed class PeerTraversal : IDisposable
     public void Seal(in OutgoingProbe probe, Span<byte> datagram) => _channel.SealProbe(probe.Transaction, probe.Flags, datagram);
 
     /// <summary>A probe that only measures a path, whatever its state, to be sealed and sent.</summary>
-    public OutgoingProbe Measure(in PathAddress path, long now)
+    public OutgoingProbe Measure(in PathAddress path, Timestamp now)
     {
         var output = new List<OutgoingProbe>(1);
         Send(path, now, null, output);
@@ -282,7 +282,7 @@ internal sealed class PeerTraversal : IDisposable
     /// <param name="seenFrom">Where the peer saw the probe that it answers come from; unspecified otherwise.</param>
     /// <param name="pathsChanged">True when a path was proven: choose anew. Timers are to be run after every datagram but rejected ones.</param>
     public ProbeOutcome OnDatagram(
-        ReadOnlySpan<byte> datagram, in PathAddress from, long now, Span<byte> answer, out UdpEndpoint seenFrom, out bool pathsChanged)
+        ReadOnlySpan<byte> datagram, in PathAddress from, Timestamp now, Span<byte> answer, out UdpEndpoint seenFrom, out bool pathsChanged)
     {
         pathsChanged = false;
         seenFrom = default;
@@ -301,7 +301,7 @@ internal sealed class PeerTraversal : IDisposable
         {
             path.OnHeard(probe.Flags, now);
             // What comes in may go out: ask back at once, unless it is known or being asked.
-            bool isAsked = path.LastSent != long.MinValue && now - path.LastSent < _time.Ticks(TriggeredInterval);
+            bool isAsked = now - path.LastSent < TriggeredInterval;
             if (!path.IsProven && !isAsked && !_triggered.Contains(from))
                 _triggered.Add(from);
         }
@@ -312,15 +312,15 @@ internal sealed class PeerTraversal : IDisposable
 
     /// <summary>Does what is due.</summary>
     /// <param name="now">The present.</param>
-    /// <param name="lastTraffic">When data last went to or came from the peer, by any path; <see cref="long.MinValue"/> for never.</param>
+    /// <param name="lastTraffic">When data last went to or came from the peer, by any path.</param>
     /// <param name="inUse">The path that data is sent over, null for the server's.</param>
     /// <param name="output">Receives the probes to send.</param>
     /// <param name="pathsChanged">True when a path was lost: choose anew.</param>
     /// <returns>When to call again.</returns>
-    public long RunTimers(long now, long lastTraffic, PathAddress? inUse, List<OutgoingProbe> output, out bool pathsChanged)
+    public Timestamp RunTimers(Timestamp now, Timestamp lastTraffic, PathAddress? inUse, List<OutgoingProbe> output, out bool pathsChanged)
     {
         pathsChanged = false;
-        bool busy = lastTraffic != long.MinValue && now - lastTraffic <= _time.Ticks(BusyFor);
+        bool busy = now - lastTraffic <= BusyFor;
         _outstanding.ForgetLate(now);
         ForgetSockets(now);
 
@@ -349,18 +349,18 @@ internal sealed class PeerTraversal : IDisposable
         RunPlan(now, inUse, output);
         RunRetries(now, busy, inUse, output);
 
-        long next = Math.Min(_run?.Next ?? long.MaxValue, _retries.Next);
+        Timestamp next = Timestamp.Earliest(_run?.Next ?? Timestamp.Never, _retries.Next);
         foreach (ProbedPath path in _paths.All)
         {
             ProbePace pace = PaceOf(path, kept, inUse, busy);
             if (path.IsProven && path.NextProbe(pace) <= now)
                 Send(path.Key, now, inUse, output);
             if (path.IsProven)
-                next = Math.Min(next, path.NextProbe(pace));
-            next = Math.Min(next, path.NextExpiry(pace));
+                next = Timestamp.Earliest(next, path.NextProbe(pace));
+            next = Timestamp.Earliest(next, path.NextExpiry(pace));
         }
 
-        return Math.Max(next, now + 1);
+        return Timestamp.Latest(next, now.Following);
     }
 
     /// <summary>True while the path is proven.</summary>
@@ -388,17 +388,17 @@ internal sealed class PeerTraversal : IDisposable
     private ProbeFlags OwnFlags =>
         (WillingToRelay ? ProbeFlags.WillingToRelay : ProbeFlags.None) | (HasSession ? ProbeFlags.HasSession : ProbeFlags.None);
 
-    private ProbeOutcome OnAnswer(in Probe probe, in PathAddress from, long now, out bool pathsChanged)
+    private ProbeOutcome OnAnswer(in Probe probe, in PathAddress from, Timestamp now, out bool pathsChanged)
     {
         pathsChanged = false;
         // RFC 8445 section 7.2.5.2.1: an answer from elsewhere than the probe went to proves no path.
-        if (!_outstanding.TryTake(probe.Transaction, out PathAddress path, out long sent) || path != from)
+        if (!_outstanding.TryTake(probe.Transaction, out PathAddress path, out Timestamp sent) || path != from)
             return ProbeOutcome.Ignored;
-        TimeSpan roundTrip = _time.GetElapsedTime(sent, now);
+        TimeSpan roundTrip = now - sent;
         _tallies.OnAnswered(from, roundTrip);
         if (from == ServerPath)
         {
-            ServerRoundTrip = ServerRoundTrip is { } smoothed ? smoothed + ((roundTrip - smoothed) / 8) : roundTrip;
+            _serverRoundTrip.Add(roundTrip);
             return ProbeOutcome.AnswerTaken;
         }
 
@@ -411,7 +411,7 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>Other endpoints or another NAT are a new beginning; another predicted port alone is not.</summary>
-    private void OnSideChanged(in PunchSide before, in PunchSide after, long now)
+    private void OnSideChanged(in PunchSide before, in PunchSide after, Timestamp now)
     {
         if (before.Nat != after.Nat || !before.Candidates.EqualsButPredictions(after.Candidates))
             HurryUp(now);
@@ -433,7 +433,7 @@ internal sealed class PeerTraversal : IDisposable
         return inUse is { } used && _paths.TryGet(used, out ProbedPath? first) && first.Misses > 0 ? ProbePace.Busy : ProbePace.Standby;
     }
 
-    private void RunPlan(long now, PathAddress? inUse, List<OutgoingProbe> output)
+    private void RunPlan(Timestamp now, PathAddress? inUse, List<OutgoingProbe> output)
     {
         if (_run is null)
             return;
@@ -458,12 +458,12 @@ internal sealed class PeerTraversal : IDisposable
     /// Without a direct path: everything again, ever more slowly; a member that nobody introduced yet is asked for while data flows. With one, and only while
     /// data flows: what may be as good or better.
     /// </summary>
-    private void RunRetries(long now, bool busy, PathAddress? inUse, List<OutgoingProbe> output)
+    private void RunRetries(Timestamp now, bool busy, PathAddress? inUse, List<OutgoingProbe> output)
     {
         bool proven = IsProven;
         bool isIdle = !busy && (proven || !_hasRemote);
         // Data waits for a better path than the server's, or may need a second one: no time for an idle pair's long pauses.
-        if ((busy && !proven) || (_retries.Next == long.MaxValue && _run is null && !isIdle))
+        if ((busy && !proven) || (_retries.Next == Timestamp.Never && _run is null && !isIdle))
             _retries.Want(now);
         if (_retries.Next > now)
             return;
@@ -477,7 +477,7 @@ internal sealed class PeerTraversal : IDisposable
         if (!proven)
             _wantsIntroduction = true;
         _retries.OnRound(now);
-        if (_run is null || now >= _run.StartAt + _time.Ticks(_run.Plan.Quiet))
+        if (_run is null || now >= _run.StartAt + _run.Plan.Quiet)
             TryCandidates(now, proven, inUse, output);
         if (busy && !proven)
             TryRelays(now, inUse, output);
@@ -491,7 +491,7 @@ internal sealed class PeerTraversal : IDisposable
         _retries.Schedule(now, IsProven, busy);
     }
 
-    private void TryCandidates(long now, bool proven, PathAddress? inUse, List<OutgoingProbe> output)
+    private void TryCandidates(Timestamp now, bool proven, PathAddress? inUse, List<OutgoingProbe> output)
     {
         if (!IsDirectAllowed)
             return;
@@ -505,7 +505,7 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>Other members may be nearer than the server; what they are compared with must be known too.</summary>
-    private void TryRelays(long now, PathAddress? inUse, List<OutgoingProbe> output)
+    private void TryRelays(Timestamp now, PathAddress? inUse, List<OutgoingProbe> output)
     {
         IReadOnlyList<PathAddress> relays = FindRelays();
         if (relays.Count > 0 && ServerPath.Endpoint.IsSpecified)
@@ -518,7 +518,7 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>Something changed: retry now, and quickly again for a while.</summary>
-    private void HurryUp(long now, bool guesses = true)
+    private void HurryUp(Timestamp now, bool guesses = true)
     {
         _retries.Reset();
         if (_hasRemote)
@@ -538,7 +538,7 @@ internal sealed class PeerTraversal : IDisposable
             _run.IsGuessingOver = true;
     }
 
-    private void Send(in PathAddress key, long now, PathAddress? inUse, List<OutgoingProbe> output, bool isGuess = false)
+    private void Send(in PathAddress key, Timestamp now, PathAddress? inUse, List<OutgoingProbe> output, bool isGuess = false)
     {
         uint transaction = _outstanding.Add(key, now);
         if (_paths.TryGet(key, out ProbedPath? path))
@@ -551,13 +551,13 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>Extra sockets live as long as their plan, or the path through them and a while beyond.</summary>
-    private void ForgetSockets(long now)
+    private void ForgetSockets(Timestamp now)
     {
         Sockets.Expire(now);
-        long limit = now - _time.Ticks(SocketMemory);
+        Timestamp limit = now - SocketMemory;
         foreach (ProbedPath path in _paths.All)
         {
-            if (path.Key.Socket != 0 && !path.IsProven && Math.Max(path.LastAnswer, path.LastHeard) < limit)
+            if (path.Key.Socket != 0 && !path.IsProven && Timestamp.Latest(path.LastAnswer, path.LastHeard) < limit)
                 _paths.Remove(path.Key);
         }
     }

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Traversal;
@@ -59,7 +60,7 @@ internal sealed class ProbeResponder(ProbeChannel channel, TimeProvider time) : 
     /// <param name="answer">Receives the answer, <see cref="ProbeCodec.Size"/> bytes.</param>
     /// <param name="fromElsewhere">Whether it is to be sent from the other ports.</param>
     /// <returns>True when there is an answer to send.</returns>
-    public bool TryAnswer(ReadOnlySpan<byte> datagram, in UdpEndpoint from, long now, Span<byte> answer, out bool fromElsewhere)
+    public bool TryAnswer(ReadOnlySpan<byte> datagram, in UdpEndpoint from, Timestamp now, Span<byte> answer, out bool fromElsewhere)
     {
         fromElsewhere = false;
         if (!channel.TryOpen(datagram, out Probe probe) || probe.IsAnswer || !_limiter.TryTake(now))

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Traversal;
 
@@ -20,7 +21,7 @@ internal enum ProbePace
 
 /// <summary>
 /// What probes say of one path, direct or through another member: proven only by answers to our own probes, and only as long as they keep coming. Owned by the
-/// control loop; times are <see cref="TimeProvider.GetTimestamp"/> values.
+/// control loop.
 /// </summary>
 internal sealed class ProbedPath
 {
@@ -39,6 +40,12 @@ internal sealed class ProbedPath
     private static readonly TimeSpan HurryBusy = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan HurryIdle = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>How long an answer is waited for, the bounds of RFC 6298's timeout: schedulers and radios pause.</summary>
+    private static readonly TimeSpan InitialWait = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan LeastWaitBusy = TimeSpan.FromMilliseconds(120);
+    private static readonly TimeSpan LeastWaitIdle = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(2);
+
     /// <summary>A path is not given up sooner after the first probe that stayed unanswered.</summary>
     private static readonly TimeSpan LeastSilenceBusy = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LeastSilenceIdle = TimeSpan.FromSeconds(2);
@@ -50,22 +57,14 @@ internal sealed class ProbedPath
     private const int MissesUntilLost = 3;
     private const int MissesUntilLostSlow = 2;
 
-    private const int LossWindow = 32;
     private const int MaximumWaiting = 32;
 
-    private readonly TimeProvider _time;
-    private readonly List<(uint Transaction, long Sent)> _waiting = [];
-    private long _firstUnanswered = long.MaxValue;
-    private long _lastSent = long.MinValue;
-    private uint _results;
-    private int _resultCount;
-    private TimeSpan _variation;
+    private readonly List<(uint Transaction, Timestamp Sent)> _waiting = [];
+    private Timestamp _firstUnanswered = Timestamp.Never;
+    private RoundTripEstimator _roundTrip;
+    private LossWindow _losses;
 
-    public ProbedPath(TimeProvider time, PathAddress key)
-    {
-        _time = time;
-        Key = key;
-    }
+    public ProbedPath(PathAddress key) => Key = key;
 
     /// <summary>Which path this is.</summary>
     public PathAddress Key { get; }
@@ -73,17 +72,17 @@ internal sealed class ProbedPath
     /// <summary>True while our probes on it are answered.</summary>
     public bool IsProven { get; private set; }
 
-    /// <summary>Smoothed round trip (RFC 6298), null until measured.</summary>
-    public TimeSpan? RoundTrip { get; private set; }
+    /// <summary>Smoothed round trip, null until measured. Probes sent again are other probes, so that every answer measures.</summary>
+    public TimeSpan? RoundTrip => _roundTrip.SmoothedRoundTrip;
 
     /// <summary>Share of the last 32 probes that were not answered, 0..1; null before the first result.</summary>
-    public double? Loss => _resultCount == 0 ? null : (double)uint.PopCount(_results) / _resultCount;
+    public double? Loss => _losses.Share;
 
-    /// <summary>When the last answer came, <see cref="long.MinValue"/> for never.</summary>
-    public long LastAnswer { get; private set; } = long.MinValue;
+    /// <summary>When the last answer came.</summary>
+    public Timestamp LastAnswer { get; private set; }
 
-    /// <summary>When the peer's last probe came on it, <see cref="long.MinValue"/> for never.</summary>
-    public long LastHeard { get; private set; } = long.MinValue;
+    /// <summary>When the peer's last probe came on it.</summary>
+    public Timestamp LastHeard { get; private set; }
 
     /// <summary>Probes in a row that were not answered in time.</summary>
     public int Misses { get; private set; }
@@ -94,65 +93,49 @@ internal sealed class ProbedPath
     /// <summary>True from a <see cref="Doubt"/> until the next answer.</summary>
     public bool IsDoubted { get; private set; }
 
-    /// <summary>When the last probe was sent, <see cref="long.MinValue"/> for never.</summary>
-    public long LastSent => _lastSent;
+    /// <summary>When the last probe was sent.</summary>
+    public Timestamp LastSent { get; private set; }
 
     /// <summary>True while a probe is out that may still be answered in time.</summary>
     public bool IsWaiting => _waiting.Count > 0;
 
     /// <summary>A probe was sent on it.</summary>
-    public void OnSent(uint transaction, long now)
+    public void OnSent(uint transaction, Timestamp now)
     {
         if (_waiting.Count == MaximumWaiting)
             _waiting.RemoveAt(0);
         _waiting.Add((transaction, now));
-        _lastSent = now;
-        _firstUnanswered = Math.Min(_firstUnanswered, now);
+        LastSent = now;
+        _firstUnanswered = Timestamp.Earliest(_firstUnanswered, now);
     }
 
     /// <summary>One of its probes was answered, in time or late.</summary>
     /// <returns>True when that made it proven.</returns>
-    public bool OnAnswer(uint transaction, long sent, long now)
+    public bool OnAnswer(uint transaction, Timestamp sent, Timestamp now)
     {
-        TimeSpan sample = _time.GetElapsedTime(sent, now);
-        if (RoundTrip is { } smoothed)
-        {
-            _variation += ((smoothed - sample).Duration() - _variation) / 4;
-            RoundTrip = smoothed + ((sample - smoothed) / 8);
-        }
-        else
-        {
-            RoundTrip = sample;
-            _variation = sample / 2;
-        }
-
+        _roundTrip.Add(now - sent);
         if (!IsProven)
             ForgetLosses(sent);
         int index = _waiting.FindIndex(waiting => waiting.Transaction == transaction);
         if (index >= 0)
         {
             _waiting.RemoveAt(index);
-            Record(lost: false);
+            _losses.Add(isLost: false);
         }
-        else if (_resultCount == 0)
+        else
         {
-            Record(lost: false);
-        }
-        else if (_results != 0)
-        {
-            // It was counted as lost: the most recent such mark was a mistake.
-            _results &= _results - 1;
+            _losses.AddLate();
         }
 
         Misses = 0;
         IsDoubted = false;
         LastAnswer = now;
         // What was sent before the probe that is now answered is lost or late, and no sign of silence any more.
-        _firstUnanswered = long.MaxValue;
-        foreach ((_, long other) in _waiting)
+        _firstUnanswered = Timestamp.Never;
+        foreach ((_, Timestamp other) in _waiting)
         {
             if (other > sent)
-                _firstUnanswered = Math.Min(_firstUnanswered, other);
+                _firstUnanswered = Timestamp.Earliest(_firstUnanswered, other);
         }
 
         bool proved = !IsProven;
@@ -161,7 +144,7 @@ internal sealed class ProbedPath
     }
 
     /// <summary>A probe of the peer came on it.</summary>
-    public void OnHeard(ProbeFlags flags, long now)
+    public void OnHeard(ProbeFlags flags, Timestamp now)
     {
         LastHeard = now;
         PeerUses = flags.HasFlag(ProbeFlags.PathInUse);
@@ -169,35 +152,34 @@ internal sealed class ProbedPath
 
     /// <summary>Counts what was not answered in time.</summary>
     /// <returns>True when the path was proven and is lost now.</returns>
-    public bool Expire(long now, ProbePace pace)
+    public bool Expire(Timestamp now, ProbePace pace)
     {
         TimeSpan wait = Wait(pace);
-        long limit = _time.Ticks(wait);
         for (int i = _waiting.Count - 1; i >= 0; i--)
         {
-            if (now - _waiting[i].Sent < limit)
+            if (now - _waiting[i].Sent < wait)
                 continue;
             _waiting.RemoveAt(i);
             Misses++;
-            Record(lost: true);
+            _losses.Add(isLost: true);
         }
 
         if (!IsProven)
             return false;
-        bool silent = Misses >= MissesNeeded(wait, pace) && now - _firstUnanswered >= _time.Ticks(LeastSilence(pace));
-        if (!silent && now - LastAnswer < _time.Ticks(ProofLifetime))
+        bool silent = Misses >= MissesNeeded(wait, pace) && now - _firstUnanswered >= LeastSilence(pace);
+        if (!silent && now - LastAnswer < ProofLifetime)
             return false;
         IsProven = IsDoubted = false;
         return true;
     }
 
     /// <summary>When the next probe of a proven path is due.</summary>
-    public long NextProbe(ProbePace pace)
+    public Timestamp NextProbe(ProbePace pace)
     {
         if (pace == ProbePace.Rest)
-            return long.MaxValue;
-        if (_lastSent == long.MinValue)
-            return long.MinValue;
+            return Timestamp.Never;
+        if (LastSent == Timestamp.NotYet)
+            return Timestamp.AtOnce;
         TimeSpan interval = (pace, Misses) switch
         {
             (ProbePace.Busy, 0) => BusyInterval,
@@ -206,28 +188,28 @@ internal sealed class ProbedPath
             (ProbePace.Standby, _) => StandbyInterval,
             _ => KeepAliveInterval,
         };
-        long due = _lastSent + _time.Ticks(interval);
+        Timestamp due = LastSent + interval;
         return interval == KeepAliveInterval ? Together(due) : due;
     }
 
     /// <summary>
     /// A node with many idle peers wakes up once for those that are due at about the same time, and asks back when it is asked, as it is awake then.
     /// </summary>
-    private long Together(long due)
+    private Timestamp Together(Timestamp due)
     {
-        if (LastHeard != long.MinValue && LastHeard - _lastSent >= _time.Ticks(KeepAliveInterval / 2))
+        if (LastHeard - LastSent >= KeepAliveInterval / 2)
             return LastHeard;
-        return due - (due % _time.Ticks(KeepAliveSlack));
+        return due.RoundDown(KeepAliveSlack);
     }
 
     /// <summary>When <see cref="Expire"/> has something to do.</summary>
-    public long NextExpiry(ProbePace pace)
+    public Timestamp NextExpiry(ProbePace pace)
     {
-        long next = IsProven ? LastAnswer + _time.Ticks(ProofLifetime) : long.MaxValue;
-        foreach ((_, long sent) in _waiting)
-            next = Math.Min(next, sent + _time.Ticks(Wait(pace)));
-        if (IsProven && Misses >= MissesNeeded(Wait(pace), pace) && _firstUnanswered != long.MaxValue)
-            next = Math.Min(next, _firstUnanswered + _time.Ticks(LeastSilence(pace)));
+        Timestamp next = IsProven ? LastAnswer + ProofLifetime : Timestamp.Never;
+        foreach ((_, Timestamp sent) in _waiting)
+            next = Timestamp.Earliest(next, sent + Wait(pace));
+        if (IsProven && Misses >= MissesNeeded(Wait(pace), pace))
+            next = Timestamp.Earliest(next, _firstUnanswered + LeastSilence(pace));
         return next;
     }
 
@@ -238,30 +220,23 @@ internal sealed class ProbedPath
     public void Reset()
     {
         _waiting.Clear();
-        _firstUnanswered = long.MaxValue;
-        _lastSent = long.MinValue;
-        _results = 0;
-        _resultCount = 0;
+        _firstUnanswered = Timestamp.Never;
+        LastSent = Timestamp.NotYet;
+        _losses.Reset();
+        _roundTrip.Reset();
         Misses = 0;
-        RoundTrip = null;
         IsProven = IsDoubted = false;
         PeerUses = false;
     }
 
-    /// <summary>How long an answer is waited for: RFC 6298's timeout, with a floor for schedulers' and radios' pauses.</summary>
+    /// <summary>How long an answer is waited for.</summary>
     private TimeSpan Wait(ProbePace pace)
     {
-        TimeSpan wait = (RoundTrip ?? TimeSpan.FromMilliseconds(300)) + (4 * _variation);
-        TimeSpan least = TimeSpan.FromMilliseconds(pace == ProbePace.Busy ? 120 : 500);
+        if (pace != ProbePace.Busy)
+            return _roundTrip.Timeout(InitialWait, LeastWaitIdle, LongestWait);
         // Never longer than 1.25 round trips and a little while data flows: a second is all there is.
-        if (pace == ProbePace.Busy && RoundTrip is { } smoothed)
-        {
-            TimeSpan most = (smoothed * 1.25) + TimeSpan.FromMilliseconds(150);
-            wait = wait < most ? wait : most;
-        }
-
-        TimeSpan ceiling = TimeSpan.FromSeconds(2);
-        return wait < least ? least : wait > ceiling ? ceiling : wait;
+        TimeSpan most = RoundTrip is { } smoothed ? (smoothed * 1.25) + TimeSpan.FromMilliseconds(150) : LongestWait;
+        return _roundTrip.Timeout(InitialWait, LeastWaitBusy, most < LongestWait ? most : LongestWait);
     }
 
     private static int MissesNeeded(TimeSpan wait, ProbePace pace) =>
@@ -270,16 +245,9 @@ internal sealed class ProbedPath
     private static TimeSpan LeastSilence(ProbePace pace) => pace == ProbePace.Busy ? LeastSilenceBusy : LeastSilenceIdle;
 
     /// <summary>What was sent before the way was open, to NATs that had yet to be opened or while it was cut, says nothing of how much it loses.</summary>
-    private void ForgetLosses(long before)
+    private void ForgetLosses(Timestamp before)
     {
-        _results = 0;
-        _resultCount = 0;
+        _losses.Reset();
         _waiting.RemoveAll(waiting => waiting.Sent < before);
-    }
-
-    private void Record(bool lost)
-    {
-        _results = (_results << 1) | (lost ? 1u : 0u);
-        _resultCount = Math.Min(_resultCount + 1, LossWindow);
     }
 }

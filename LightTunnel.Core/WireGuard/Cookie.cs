@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
@@ -11,17 +12,17 @@ internal sealed class CookieChecker : IDisposable
     /// <summary>The secret behind the cookies is replaced this often.</summary>
     public static readonly TimeSpan SecretLifetime = TimeSpan.FromSeconds(120);
 
-    private readonly LinkClock _clock;
+    private readonly TimeProvider _time;
     private readonly byte[] _mac1Key = new byte[Blake2s.HashSize];
     private readonly byte[] _cookieKey = new byte[Blake2s.HashSize];
     private readonly byte[] _secret = GC.AllocateArray<byte>(Blake2s.HashSize, pinned: true);
-    private long _secretCreated;
+    private Timestamp _secretCreated;
 
     /// <param name="identity">This node's public key: senders must know it.</param>
-    /// <param name="clock">For the secret's age.</param>
-    public CookieChecker(in PublicKey identity, LinkClock clock)
+    /// <param name="time">For the secret's age.</param>
+    public CookieChecker(in PublicKey identity, TimeProvider time)
     {
-        _clock = clock;
+        _time = time;
         CookieKeys.Derive(identity, _mac1Key, _cookieKey);
     }
 
@@ -37,7 +38,7 @@ internal sealed class CookieChecker : IDisposable
     public bool CheckMac2(ReadOnlySpan<byte> message, in PathAddress source)
     {
         // A new secret: nobody can have a cookie made with it.
-        if (_secretCreated == 0 || _clock.Now - _secretCreated >= _clock.Ticks(SecretLifetime))
+        if (_time.Now() - _secretCreated >= SecretLifetime)
             return false;
         Span<byte> cookie = stackalloc byte[Messages.CookieSize];
         WriteCookie(cookie, source);
@@ -49,10 +50,10 @@ internal sealed class CookieChecker : IDisposable
     /// <summary>Writes the cookie reply (64 bytes) to a message whose mac1 was good.</summary>
     public void WriteReply(ReadOnlySpan<byte> message, in PathAddress source, Span<byte> reply)
     {
-        if (_secretCreated == 0 || _clock.Now - _secretCreated >= _clock.Ticks(SecretLifetime))
+        if (_time.Now() - _secretCreated >= SecretLifetime)
         {
             RandomNumberGenerator.Fill(_secret);
-            _secretCreated = _clock.Now;
+            _secretCreated = _time.Now();
         }
 
         Span<byte> cookie = stackalloc byte[Messages.CookieSize];
@@ -85,19 +86,19 @@ internal sealed class CookieJar
     /// <summary>A cookie is used a little shorter than the peer's secret lives, for the time messages travel.</summary>
     public static readonly TimeSpan CookieLifetime = CookieChecker.SecretLifetime - TimeSpan.FromSeconds(5);
 
-    private readonly LinkClock _clock;
+    private readonly TimeProvider _time;
     private readonly byte[] _mac1Key = new byte[Blake2s.HashSize];
     private readonly byte[] _cookieKey = new byte[Blake2s.HashSize];
     private readonly byte[] _lastMac1 = new byte[Messages.MacSize];
     private readonly byte[] _cookie = new byte[Messages.CookieSize];
     private bool _hasSent;
-    private long _cookieReceived;
+    private Timestamp _cookieReceived;
 
     /// <param name="peer">The peer's public key.</param>
-    /// <param name="clock">For the cookie's age.</param>
-    public CookieJar(in PublicKey peer, LinkClock clock)
+    /// <param name="time">For the cookie's age.</param>
+    public CookieJar(in PublicKey peer, TimeProvider time)
     {
-        _clock = clock;
+        _time = time;
         CookieKeys.Derive(peer, _mac1Key, _cookieKey);
     }
 
@@ -109,7 +110,7 @@ internal sealed class CookieJar
         Blake2s.Mac(mac1, _mac1Key, message[..^(2 * Messages.MacSize)]);
         mac1.CopyTo(_lastMac1);
         _hasSent = true;
-        if (_cookieReceived != 0 && _clock.Now - _cookieReceived < _clock.Ticks(CookieLifetime))
+        if (_time.Now() - _cookieReceived < CookieLifetime)
             Blake2s.Mac(mac2, _cookie, message[..^Messages.MacSize]);
         else
             mac2.Clear();
@@ -130,7 +131,7 @@ internal sealed class CookieJar
         }
 
         cookie.CopyTo(_cookie);
-        _cookieReceived = _clock.Now;
+        _cookieReceived = _time.Now();
         // One reply per message: a recorded one is worth nothing.
         _hasSent = false;
         return true;

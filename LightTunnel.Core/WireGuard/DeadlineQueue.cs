@@ -1,3 +1,5 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.WireGuard;
 
 /// <summary>Something with a deadline that <see cref="DeadlineQueue"/> keeps.</summary>
@@ -6,8 +8,8 @@ internal interface IScheduled
     /// <summary>Place in the queue, -1 outside; only the queue writes it.</summary>
     int QueuePosition { get; set; }
 
-    /// <summary>When it is due, long.MaxValue for never; only the queue writes it, any thread may read it.</summary>
-    long Deadline { get; set; }
+    /// <summary>When it is due; only the queue writes it, any thread may read it.</summary>
+    Timestamp Deadline { get; set; }
 }
 
 /// <summary>A binary heap whose entries can be moved and removed: a link is in it at most once, and only when it has something to wait for.</summary>
@@ -17,17 +19,17 @@ internal sealed class DeadlineQueue
 
     public int Count => _heap.Count;
 
-    /// <summary>The earliest deadline, long.MaxValue when there is none.</summary>
-    public long Earliest => _heap.Count == 0 ? long.MaxValue : _heap[0].Deadline;
+    /// <summary>The earliest deadline, <see cref="Timestamp.Never"/> when there is none.</summary>
+    public Timestamp Earliest => _heap.Count == 0 ? Timestamp.Never : _heap[0].Deadline;
 
     /// <summary>The entry with the earliest deadline.</summary>
     public IScheduled Peek() => _heap[0];
 
-    /// <summary>Puts, moves or (for long.MaxValue) removes the entry.</summary>
-    public void Set(IScheduled entry, long deadline)
+    /// <summary>Puts, moves or (for <see cref="Timestamp.Never"/>) removes the entry.</summary>
+    public void Set(IScheduled entry, Timestamp deadline)
     {
         entry.Deadline = deadline;
-        if (deadline == long.MaxValue)
+        if (deadline == Timestamp.Never)
         {
             Remove(entry);
             return;
@@ -45,7 +47,7 @@ internal sealed class DeadlineQueue
     /// <summary>Takes the entry out, if it is in.</summary>
     public void Remove(IScheduled entry)
     {
-        entry.Deadline = long.MaxValue;
+        entry.Deadline = Timestamp.Never;
         int position = entry.QueuePosition;
         if (position < 0)
             return;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
@@ -70,7 +71,7 @@ internal static class Handshake
 
     /// <summary>Writes the response, all but its macs, and gives the session; null when the initiator's ephemeral key is of low order.</summary>
     public static KeyPair? TryCreateResponse(
-        HandshakeState state, CipherSuite suite, Link link, ReadOnlySpan<byte> initiation, uint index, long now, Span<byte> message)
+        HandshakeState state, CipherSuite suite, Link link, ReadOnlySpan<byte> initiation, uint index, Timestamp now, Span<byte> message)
     {
         uint initiatorIndex = Messages.FirstIndex(initiation);
         message.Clear();
@@ -84,7 +85,7 @@ internal static class Handshake
 
     /// <summary>Reads the response of the right length and gives the session; null for a forgery, and the state can read another.</summary>
     public static KeyPair? TryAcceptResponse(
-        HandshakeState state, CipherSuite suite, Link link, ReadOnlySpan<byte> message, uint index, long now) =>
+        HandshakeState state, CipherSuite suite, Link link, ReadOnlySpan<byte> message, uint index, Timestamp now) =>
         state.TryReadResponse(KeyOf(link), message[Messages.ResponseNoiseOffset..^(2 * Messages.MacSize)], default)
             ? Derive(state, suite, link, index, Messages.FirstIndex(message), isInitiator: true, now)
             : null;
@@ -95,7 +96,7 @@ internal static class Handshake
         new(suite == CipherSuite.Aegis256 ? AegisConstruction : Construction, Identifier, pskMode: true, identity, remoteStatic);
 
     private static KeyPair Derive(
-        HandshakeState state, CipherSuite suite, Link link, uint localIndex, uint remoteIndex, bool isInitiator, long now)
+        HandshakeState state, CipherSuite suite, Link link, uint localIndex, uint remoteIndex, bool isInitiator, Timestamp now)
     {
         Span<byte> toResponder = stackalloc byte[TransportCipher.KeySize];
         Span<byte> toInitiator = stackalloc byte[TransportCipher.KeySize];

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 
 namespace LightTunnel.WireGuard;
@@ -25,24 +26,24 @@ internal sealed class HandshakeLoad(TimeProvider time, Random salt)
 
     private static readonly TimeSpan Linger = TimeSpan.FromSeconds(1);
 
-    private readonly AddressBuckets _sources = new(time, salt, SourceRatePerSecond, SourceBurst);
-    private readonly AddressBuckets _sites = new(time, salt, SiteRatePerSecond, SiteRatePerSecond);
+    private readonly AddressBuckets _sources = new(salt, SourceRatePerSecond, SourceBurst);
+    private readonly AddressBuckets _sites = new(salt, SiteRatePerSecond, SiteRatePerSecond);
     private TokenBucket _all;
-    private long _loadedUntil;
+    private Timestamp _loadedUntil;
 
     /// <summary>Counts one initiation; true while there are too many, and for a second afterwards.</summary>
     public bool IsUnderLoad()
     {
-        long now = time.GetTimestamp();
-        if (!_all.TryTake(now, time.TimestampFrequency, RatePerSecond, RatePerSecond))
-            _loadedUntil = now + (long)(Linger.TotalSeconds * time.TimestampFrequency);
+        Timestamp now = time.Now();
+        if (!_all.TryTake(now, RatePerSecond, RatePerSecond))
+            _loadedUntil = now + Linger;
         return now < _loadedUntil;
     }
 
     /// <summary>Counts one initiation of a source whose address is proven; false when it sent too many.</summary>
     public bool TryAdmit(in PathAddress source)
     {
-        long now = time.GetTimestamp();
+        Timestamp now = time.Now();
         return _sources.TryTake(source.Endpoint.Subscriber ^ ((UInt128)source.RelayedMember << 96), now)
             && (source.Endpoint.IsIPv4 || _sites.TryTake(source.Endpoint.Site, now));
     }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.WireGuard;
 
@@ -28,9 +29,9 @@ internal sealed class KeyPair : IDisposable
     /// <param name="localIndex">The index under which the peer names this session.</param>
     /// <param name="remoteIndex">The index under which the peer knows it.</param>
     /// <param name="isInitiator">True when this side sent the handshake's initiation.</param>
-    /// <param name="created">Timestamp of the handshake.</param>
+    /// <param name="created">When the handshake was.</param>
     public KeyPair(
-        Link link, CipherSuite suite, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey, uint localIndex, uint remoteIndex, bool isInitiator, long created)
+        Link link, CipherSuite suite, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey, uint localIndex, uint remoteIndex, bool isInitiator, Timestamp created)
     {
         Link = link;
         Suite = suite;
@@ -57,7 +58,7 @@ internal sealed class KeyPair : IDisposable
 
     public bool IsInitiator { get; }
 
-    public long Created { get; }
+    public Timestamp Created { get; }
 
     /// <summary>As responder: where the response went. Whoever uses the keys has received it there.</summary>
     public PathAddress RespondedTo { get; set; }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
@@ -25,11 +26,11 @@ internal sealed class Link : IScheduled
     private const int EventDoubted = 4;
 
     private readonly LinkTable _table;
-    private readonly LinkClock _clock;
+    private readonly TimeProvider _time;
     private readonly PublicKey _peer;
     private volatile PathHolder _path = new(default, [], 0);
     private volatile bool _roaming = true;
-    private long _deadline = long.MaxValue;
+    private SharedTimestamp _deadline = new(Timestamp.Never);
     private int _events;
     private int _rekeyWanted;
     private int _signalled;
@@ -46,12 +47,12 @@ internal sealed class Link : IScheduled
     internal Link(LinkTable table, in PublicKey peer, PresharedKey? presharedKey, Random jitter)
     {
         _table = table;
-        _clock = table.Clock;
+        _time = table.Time;
         _peer = peer;
         PresharedKey = presharedKey;
         Sessions = new LinkSessions(table.Indexes);
-        Timers = new LinkTimers(this, _clock, jitter);
-        Cookies = new CookieJar(peer, _clock);
+        Timers = new LinkTimers(this, _time, jitter);
+        Cookies = new CookieJar(peer, _time);
     }
 
     /// <summary>The peer's identity.</summary>
@@ -143,7 +144,7 @@ internal sealed class Link : IScheduled
     public bool HasSession => Suite is not null;
 
     /// <summary>What is sealed with now; null while there is no session.</summary>
-    public CipherSuite? Suite => Sessions.Current is { } session && IsUsable(session, _clock.Now) ? session.Suite : null;
+    public CipherSuite? Suite => Sessions.Current is { } session && IsUsable(session, _time.Now()) ? session.Suite : null;
 
     /// <summary>True after <see cref="LinkTable.Remove"/>.</summary>
     public bool IsRemoved { get; internal set; }
@@ -162,11 +163,11 @@ internal sealed class Link : IScheduled
         }
     }
 
-    /// <summary>Timestamp of the last authenticated message, handshakes included; 0 for none.</summary>
-    public long LastReceivedTimestamp => Timers.LastReceived;
+    /// <summary>When the last authenticated message came, handshakes included.</summary>
+    public Timestamp LastReceivedTimestamp => Timers.LastReceived;
 
-    /// <summary>Timestamp of the last message sent, handshakes included; 0 for none.</summary>
-    public long LastSentTimestamp => Timers.LastSent;
+    /// <summary>When the last message was sent, handshakes included.</summary>
+    public Timestamp LastSentTimestamp => Timers.LastSent;
 
     /// <summary>When keys were last agreed upon; null for never.</summary>
     public DateTimeOffset? LastHandshake =>
@@ -186,13 +187,13 @@ internal sealed class Link : IScheduled
 
     int IScheduled.QueuePosition { get; set; } = -1;
 
-    long IScheduled.Deadline
+    Timestamp IScheduled.Deadline
     {
-        get => Volatile.Read(ref _deadline);
-        set => Volatile.Write(ref _deadline, value);
+        get => _deadline.Value;
+        set => _deadline.Value = value;
     }
 
-    internal long Deadline => Volatile.Read(ref _deadline);
+    internal Timestamp Deadline => _deadline.Value;
 
     internal LinkSessions Sessions { get; }
 
@@ -206,7 +207,7 @@ internal sealed class Link : IScheduled
     internal Tai64n GreatestTimestamp { get; set; }
 
     /// <summary>When the peer's last valid initiation came.</summary>
-    internal long LastInitiationReceived { get; set; }
+    internal Timestamp LastInitiationReceived { get; set; }
 
     /// <summary>This link's place among the strangers that have not confirmed yet; null for all others.</summary>
     internal LinkedListNode<Link>? StrangerNode { get; set; }
@@ -225,8 +226,8 @@ internal sealed class Link : IScheduled
     public bool TryBeginSeal(int count, out SealRun run)
     {
         KeyPair? session = Sessions.Current;
-        long now = _clock.Now;
-        if (session is null || now - session.Created >= _clock.RejectAfter || !session.TryClaimCounters(count, out ulong counter))
+        Timestamp now = _time.Now();
+        if (session is null || now - session.Created >= LinkTimers.RejectAfterTime || !session.TryClaimCounters(count, out ulong counter))
         {
             run = default;
             return false;
@@ -273,12 +274,12 @@ internal sealed class Link : IScheduled
     public override string ToString() => _peer.ToString();
 
     /// <summary>Notes what a run has sealed.</summary>
-    internal void NoteSealed(KeyPair session, ulong lastCounter, int packets, int bytes, long now)
+    internal void NoteSealed(KeyPair session, ulong lastCounter, int packets, int bytes, Timestamp now)
     {
         Interlocked.Add(ref _sentBytes, bytes);
         if (packets != 0)
             Interlocked.Add(ref _sentPackets, packets);
-        bool wantsRekey = lastCounter >= KeyPair.RekeyAfterMessages || (session.IsInitiator && now - session.Created >= _clock.RekeyAfter);
+        bool wantsRekey = lastCounter >= KeyPair.RekeyAfterMessages || (session.IsInitiator && now - session.Created >= LinkTimers.RekeyAfterTime);
         Signal(wantsRekey, Timers.Sent(now, isData: packets != 0));
     }
 
@@ -288,8 +289,8 @@ internal sealed class Link : IScheduled
     /// </summary>
     internal void Open(KeyPair session, Span<byte> train, Span<OpenedMessage> opened, in PathAddress source)
     {
-        long now = _clock.Now;
-        bool isExpired = session.IsDestroyed || now - session.Created >= _clock.RejectAfter;
+        Timestamp now = _time.Now();
+        bool isExpired = session.IsDestroyed || now - session.Created >= LinkTimers.RejectAfterTime;
         for (int i = 0; i < opened.Length; i++)
         {
             ref OpenedMessage message = ref opened[i];
@@ -354,7 +355,7 @@ internal sealed class Link : IScheduled
     }
 
     /// <summary>Notes an authenticated handshake message.</summary>
-    internal void HandshakeReceived(int bytes, in PathAddress source, long now)
+    internal void HandshakeReceived(int bytes, in PathAddress source, Timestamp now)
     {
         Interlocked.Add(ref _receivedBytes, bytes);
         Timers.Received(now, isData: false);
@@ -362,7 +363,7 @@ internal sealed class Link : IScheduled
     }
 
     /// <summary>Notes a handshake message that goes out.</summary>
-    internal void HandshakeSent(int bytes, long now)
+    internal void HandshakeSent(int bytes, Timestamp now)
     {
         Interlocked.Add(ref _sentBytes, bytes);
         Timers.Sent(now, isData: false);
@@ -396,9 +397,9 @@ internal sealed class Link : IScheduled
         Span<byte> message = stackalloc byte[Messages.InitiationSize];
         _handshakeIndex = _table.Indexes.NextFree();
         // Only after the clock was set back do the others' time stamps matter: initiations to many peers at once would run ahead of it otherwise.
-        Tai64n floor = _table.LastUsed.CompareTo(Tai64n.Next(_clock.UtcNow, default)) > 0 && _table.LastUsed.CompareTo(_lastTimestamp) > 0
+        Tai64n floor = _table.LastUsed.CompareTo(Tai64n.Next(_time.GetUtcNow(), default)) > 0 && _table.LastUsed.CompareTo(_lastTimestamp) > 0
             ? _table.LastUsed : _lastTimestamp;
-        _lastTimestamp = Tai64n.Next(_clock.UtcNow, floor);
+        _lastTimestamp = Tai64n.Next(_time.GetUtcNow(), floor);
         if (_lastTimestamp.CompareTo(_table.LastUsed) > 0)
             _table.LastUsed = _lastTimestamp;
         _handshakeSuite = _table.Host.SuiteFor(this);
@@ -407,14 +408,14 @@ internal sealed class Link : IScheduled
             return;
         _table.Indexes.AddHandshake(_handshakeIndex, this);
         Cookies.Sign(message);
-        HandshakeSent(message.Length, _clock.Now);
+        HandshakeSent(message.Length, _time.Now());
         _table.Counters.Increment(LinkEvent.InitiationSent);
         _table.Host.Send(this, message);
     }
 
     /// <summary>Reads the response to the last initiation; null when it is not one, and the handshake goes on.</summary>
     internal KeyPair? TryAcceptResponse(ReadOnlySpan<byte> message) =>
-        _handshake is null ? null : Handshake.TryAcceptResponse(_handshake, _handshakeSuite, this, message, _handshakeIndex, _clock.Now);
+        _handshake is null ? null : Handshake.TryAcceptResponse(_handshake, _handshakeSuite, this, message, _handshakeIndex, _time.Now());
 
     /// <summary>Forgets the pending handshake and its ephemeral key.</summary>
     internal void AbandonHandshake()
@@ -454,10 +455,10 @@ internal sealed class Link : IScheduled
         Sessions.Clear();
     }
 
-    private bool IsUsable(KeyPair session, long now) =>
-        !session.IsDestroyed && now - session.Created < _clock.RejectAfter && session.NextCounter < KeyPair.RejectAfterMessages;
+    private static bool IsUsable(KeyPair session, Timestamp now) =>
+        !session.IsDestroyed && now - session.Created < LinkTimers.RejectAfterTime && session.NextCounter < KeyPair.RejectAfterMessages;
 
-    private void NoteOpened(KeyPair session, int packets, int bytes, in PathAddress source, long now)
+    private void NoteOpened(KeyPair session, int packets, int bytes, in PathAddress source, Timestamp now)
     {
         if (Sessions.TryConfirm(session))
         {
@@ -471,7 +472,7 @@ internal sealed class Link : IScheduled
             Interlocked.Add(ref _receivedPackets, packets);
         // A last chance to keep traffic going that only flows towards the initiator, whose sending never asks for new keys.
         bool wantsRekey = session.IsInitiator && session == Sessions.Current
-            && now - session.Created >= _clock.RejectAfter - _clock.KeepAlive - _clock.RekeyTimeout;
+            && now - session.Created >= LinkTimers.RejectAfterTime - LinkTimers.KeepAliveTimeout - LinkTimers.RekeyTimeout;
         Signal(wantsRekey, Timers.Received(now, isData: packets != 0));
     }
 
@@ -482,7 +483,7 @@ internal sealed class Link : IScheduled
         // Whoever made use of a response has received it.
         Prove(ProvenEndpoint);
         Timers.HandshakeComplete();
-        Volatile.Write(ref _lastHandshake, _clock.UtcNow.UtcTicks);
+        Volatile.Write(ref _lastHandshake, _time.GetUtcNow().UtcTicks);
         _table.Host.SessionEstablished(this);
     }
 

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
@@ -24,7 +25,7 @@ internal sealed class LinkTable : IDisposable
     private Link? _signalled;
     private int _wakePosted;
     private bool _running;
-    private long _promised = long.MaxValue;
+    private Timestamp _promised = Timestamp.Never;
     private bool _disposed;
 
     /// <param name="identity">This node's key; not owned.</param>
@@ -35,9 +36,9 @@ internal sealed class LinkTable : IDisposable
     {
         Identity = identity;
         Host = host;
-        Clock = new LinkClock(time);
+        Time = time;
         _jitter = jitter ?? Random.Shared;
-        _cookies = new CookieChecker(identity.PublicKey, Clock);
+        _cookies = new CookieChecker(identity.PublicKey, time);
         _load = new HandshakeLoad(time, _jitter);
     }
 
@@ -74,7 +75,7 @@ internal sealed class LinkTable : IDisposable
 
     internal ILinkHost Host { get; }
 
-    internal LinkClock Clock { get; }
+    internal TimeProvider Time { get; }
 
     internal SessionIndexTable Indexes { get; } = new();
 
@@ -239,15 +240,15 @@ internal sealed class LinkTable : IDisposable
     /// Does everything that is due, and nothing for links that wait for nothing. Call it when the returned time has come, after
     /// <see cref="ILinkHost.Wake"/>, or at any other time.
     /// </summary>
-    /// <returns>Timestamp of the next deadline; long.MaxValue when there is none.</returns>
-    public long RunTimers()
+    /// <returns>The next deadline; <see cref="Timestamp.Never"/> when there is none.</returns>
+    public Timestamp RunTimers()
     {
         if (_disposed)
-            return long.MaxValue;
+            return Timestamp.Never;
         _running = true;
         try
         {
-            long now = Clock.Now;
+            Timestamp now = Time.Now();
             // Before looking at the list: who signals after this wakes us again.
             Interlocked.Exchange(ref _wakePosted, 0);
             Link? signalled = Interlocked.Exchange(ref _signalled, null);
@@ -258,7 +259,7 @@ internal sealed class LinkTable : IDisposable
                 link.NextSignalled = null;
                 link.ServeSignals();
                 // Timers of a busy link are armed and cleared with every packet: one visit ten seconds from now serves all that are armed until then.
-                Schedule(link, notAfter: now + Clock.KeepAlive);
+                Schedule(link, notAfter: now + LinkTimers.KeepAliveTimeout);
             }
 
             while (_queue.Earliest <= now)
@@ -289,14 +290,14 @@ internal sealed class LinkTable : IDisposable
     }
 
     /// <summary>Puts the link's next deadline into the queue.</summary>
-    internal void Schedule(Link link, long notAfter = long.MaxValue)
+    internal void Schedule(Link link, Timestamp? notAfter = null)
     {
         if (link.IsRemoved)
             return;
-        long deadline;
+        Timestamp deadline;
         do
         {
-            deadline = Math.Min(link.Timers.NextDeadline(), notAfter);
+            deadline = Timestamp.Earliest(link.Timers.NextDeadline(), notAfter ?? Timestamp.Never);
             _queue.Set(link, deadline);
             // A data thread may have armed something in between and seen the old deadline; see LinkTimers.IsBeforeNextVisit.
             Interlocked.MemoryBarrier();
@@ -326,7 +327,7 @@ internal sealed class LinkTable : IDisposable
     internal void Confirmed(Link link)
     {
         Forget(link);
-        link.Timers.ExpireAt = long.MaxValue;
+        link.Timers.ExpireAt = Timestamp.Never;
     }
 
     internal void RemoveStranger(Link link)
@@ -361,7 +362,7 @@ internal sealed class LinkTable : IDisposable
             return;
         }
 
-        long now = Clock.Now;
+        Timestamp now = Time.Now();
         if (FindOrAdmit(state.RemoteStatic, source, now) is not { } link || !IsFresh(link, timestamp, now))
             return;
 
@@ -404,7 +405,7 @@ internal sealed class LinkTable : IDisposable
         return false;
     }
 
-    private Link? FindOrAdmit(in PublicKey initiator, in PathAddress source, long now)
+    private Link? FindOrAdmit(in PublicKey initiator, in PathAddress source, Timestamp now)
     {
         if (_links.TryGetValue(initiator, out Link? known))
             return known;
@@ -422,11 +423,11 @@ internal sealed class LinkTable : IDisposable
         Link link = Add(initiator, presharedKey);
         link.Path = source with { IsUnproven = !source.IsRelayed };
         link.StrangerNode = _strangers.AddLast(link);
-        link.Timers.ExpireAt = now + Clock.RekeyAttempt;
+        link.Timers.ExpireAt = now + LinkTimers.RekeyAttemptTime;
         return link;
     }
 
-    private bool IsFresh(Link link, Tai64n timestamp, long now)
+    private bool IsFresh(Link link, Tai64n timestamp, Timestamp now)
     {
         if (timestamp.CompareTo(link.GreatestTimestamp) <= 0)
         {
@@ -434,7 +435,7 @@ internal sealed class LinkTable : IDisposable
             return false;
         }
 
-        if (link.LastInitiationReceived != 0 && now - link.LastInitiationReceived < Clock.Ticks(InitiationInterval))
+        if (now - link.LastInitiationReceived < InitiationInterval)
         {
             Counters.Increment(LinkEvent.InitiationFlood);
             return false;

@@ -1,3 +1,5 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.WireGuard;
 
 /// <summary>
@@ -5,7 +7,7 @@ namespace LightTunnel.WireGuard;
 /// control loop is woken when one of them means that something is due before the link's next visit, so a busy link costs a visit every
 /// ten seconds and an idle one nothing.
 /// </summary>
-internal sealed class LinkTimers(Link link, LinkClock clock, Random jitter)
+internal sealed class LinkTimers(Link link, TimeProvider time, Random jitter)
 {
     /// <summary>The initiator asks for new keys when it sends under keys this old.</summary>
     public static readonly TimeSpan RekeyAfterTime = TimeSpan.FromSeconds(120);
@@ -22,75 +24,74 @@ internal sealed class LinkTimers(Link link, LinkClock clock, Random jitter)
     /// <summary>Who has received and has nothing to say for this long sends a keepalive.</summary>
     public static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(10);
 
+    /// <summary>Who has sent and hears nothing for this long asks for new keys: the peer should have sent a keepalive at the least.</summary>
+    private static readonly TimeSpan AnswerTimeout = KeepAliveTimeout + RekeyTimeout;
+
     /// <summary>Most that is added to <see cref="RekeyTimeout"/>.</summary>
     public static readonly TimeSpan MaximumJitter = TimeSpan.FromMilliseconds(333);
 
-    private const long Never = long.MaxValue;
-
-    // Written by data threads; 0 is "not armed" or "never".
-    private long _awaitingAnswerSince;
-    private long _owingAnswerSince;
-    private long _lastSent;
-    private long _lastReceived;
+    // Written by data threads; since "never" is what is not armed.
+    private SharedTimestamp _awaitingAnswerSince = new(Timestamp.Never);
+    private SharedTimestamp _owingAnswerSince = new(Timestamp.Never);
+    private SharedTimestamp _lastSent;
+    private SharedTimestamp _lastReceived;
 
     // Control loop only.
-    private long _handshakeAt = Never;
-    private long _attemptStarted;
-    private long _lastInitiation;
-    private long _persistentBase;
-    private long _zeroAt = Never;
+    private Timestamp _handshakeAt = Timestamp.Never;
+    private Timestamp _attemptStarted;
+    private Timestamp _lastInitiation;
+    private TimeSpan? _persistentInterval;
+    private Timestamp _persistentBase;
+    private Timestamp _zeroAt = Timestamp.Never;
     private bool _lossReported = true;
 
-    /// <summary>Timestamp of the last authenticated message from the peer; 0 for none.</summary>
-    public long LastReceived => Volatile.Read(ref _lastReceived);
+    /// <summary>When the last authenticated message came from the peer.</summary>
+    public Timestamp LastReceived => _lastReceived.Value;
 
-    /// <summary>Timestamp of the last message to the peer; 0 for none.</summary>
-    public long LastSent => Volatile.Read(ref _lastSent);
-
-    /// <summary>Interval of the persistent keepalive in timestamp units, 0 for none.</summary>
-    public long PersistentInterval { get; private set; }
+    /// <summary>When the last message went to the peer.</summary>
+    public Timestamp LastSent => _lastSent.Value;
 
     /// <summary>When a stranger that has not confirmed its session is forgotten; never for a known peer.</summary>
-    public long ExpireAt { get; set; } = Never;
+    public Timestamp ExpireAt { get; set; } = Timestamp.Never;
 
     /// <summary>True between the first initiation and its success or end.</summary>
-    public bool HandshakeInProgress => _attemptStarted != 0;
+    public bool HandshakeInProgress => _attemptStarted != Timestamp.NotYet;
 
     /// <summary>Any thread: a message was sealed. True when that armed a timer that the control loop must hear of.</summary>
-    public bool Sent(long now, bool isData)
+    public bool Sent(Timestamp now, bool isData)
     {
-        Volatile.Write(ref _lastSent, now);
-        if (Volatile.Read(ref _owingAnswerSince) != 0)
-            Volatile.Write(ref _owingAnswerSince, 0);
-        if (!isData || Volatile.Read(ref _awaitingAnswerSince) != 0)
+        _lastSent.Value = now;
+        if (_owingAnswerSince.Value != Timestamp.Never)
+            _owingAnswerSince.Value = Timestamp.Never;
+        if (!isData || _awaitingAnswerSince.Value != Timestamp.Never)
             return false;
-        Volatile.Write(ref _awaitingAnswerSince, now);
-        return IsBeforeNextVisit(now + clock.KeepAlive + clock.RekeyTimeout);
+        _awaitingAnswerSince.Value = now;
+        return IsBeforeNextVisit(now + AnswerTimeout);
     }
 
     /// <summary>Any thread: a message was authenticated. True when that armed a timer that the control loop must hear of.</summary>
-    public bool Received(long now, bool isData)
+    public bool Received(Timestamp now, bool isData)
     {
-        Volatile.Write(ref _lastReceived, now);
-        if (Volatile.Read(ref _awaitingAnswerSince) != 0)
-            Volatile.Write(ref _awaitingAnswerSince, 0);
-        if (!isData || Volatile.Read(ref _owingAnswerSince) != 0)
+        _lastReceived.Value = now;
+        if (_awaitingAnswerSince.Value != Timestamp.Never)
+            _awaitingAnswerSince.Value = Timestamp.Never;
+        if (!isData || _owingAnswerSince.Value != Timestamp.Never)
             return false;
-        Volatile.Write(ref _owingAnswerSince, now);
-        return IsBeforeNextVisit(now + clock.KeepAlive);
+        _owingAnswerSince.Value = now;
+        return IsBeforeNextVisit(now + KeepAliveTimeout);
     }
 
     /// <summary>Sets the persistent keepalive; the first is due at once when nothing was exchanged for so long.</summary>
     public void SetPersistent(TimeSpan? interval)
     {
-        PersistentInterval = interval is { } value ? clock.Ticks(value) : 0;
-        _persistentBase = 0;
+        _persistentInterval = interval;
+        _persistentBase = Timestamp.NotYet;
     }
 
     /// <summary>See <see cref="Link.RequestHandshake"/>.</summary>
     public void RequestHandshake(bool force)
     {
-        long now = clock.Now;
+        Timestamp now = time.Now();
         if (force)
         {
             // Forcing must not put off the end of an attempt for ever.
@@ -99,12 +100,12 @@ internal sealed class LinkTimers(Link link, LinkClock clock, Random jitter)
             return;
         }
 
-        if (_handshakeAt != Never)
+        if (_handshakeAt != Timestamp.Never)
             return;
-        long earliest = _lastInitiation == 0 ? now : _lastInitiation + clock.RekeyTimeout;
+        Timestamp earliest = _lastInitiation + RekeyTimeout;
         // Having just answered the peer's initiation, give it the time to confirm before starting another.
         if (link.Sessions.Next is { } next)
-            earliest = Math.Max(earliest, next.Created + clock.RekeyTimeout);
+            earliest = Timestamp.Latest(earliest, next.Created + RekeyTimeout);
         if (earliest <= now)
             SendInitiation(now);
         else
@@ -112,33 +113,27 @@ internal sealed class LinkTimers(Link link, LinkClock clock, Random jitter)
     }
 
     /// <summary>New keys were derived, as initiator or responder: the time after which they are zeroed starts anew.</summary>
-    public void SessionDerived(long now) => _zeroAt = now + (3 * clock.RejectAfter);
+    public void SessionDerived(Timestamp now) => _zeroAt = now + (3 * RejectAfterTime);
 
     /// <summary>New keys are in use: no handshake is wanted any more.</summary>
     public void HandshakeComplete()
     {
-        _handshakeAt = Never;
-        _attemptStarted = 0;
+        _handshakeAt = Timestamp.Never;
+        _attemptStarted = Timestamp.NotYet;
         _lossReported = false;
     }
 
     /// <summary>When the next thing is due.</summary>
-    public long NextDeadline()
+    public Timestamp NextDeadline()
     {
-        long deadline = Math.Min(Math.Min(_handshakeAt, _zeroAt), ExpireAt);
-        long awaiting = Volatile.Read(ref _awaitingAnswerSince);
-        if (awaiting != 0)
-            deadline = Math.Min(deadline, awaiting + clock.KeepAlive + clock.RekeyTimeout);
-        long owing = Volatile.Read(ref _owingAnswerSince);
-        if (owing != 0)
-            deadline = Math.Min(deadline, owing + clock.KeepAlive);
-        if (PersistentInterval != 0)
-            deadline = Math.Min(deadline, PersistentDeadline());
-        return deadline;
+        Timestamp deadline = Timestamp.Earliest(Timestamp.Earliest(_handshakeAt, _zeroAt), ExpireAt);
+        deadline = Timestamp.Earliest(deadline, _awaitingAnswerSince.Value + AnswerTimeout);
+        deadline = Timestamp.Earliest(deadline, _owingAnswerSince.Value + KeepAliveTimeout);
+        return Timestamp.Earliest(deadline, PersistentDeadline());
     }
 
     /// <summary>Does everything that is due; each thing done moves its own deadline on.</summary>
-    public void Run(long now)
+    public void Run(Timestamp now)
     {
         if (now >= ExpireAt)
         {
@@ -150,11 +145,11 @@ internal sealed class LinkTimers(Link link, LinkClock clock, Random jitter)
             ZeroKeys();
         if (now >= _handshakeAt && !link.IsRemoved)
             RetryHandshake(now);
-        if (IsDue(ref _awaitingAnswerSince, clock.KeepAlive + clock.RekeyTimeout, now) && !link.IsRemoved)
+        if (IsDue(ref _awaitingAnswerSince, AnswerTimeout, now) && !link.IsRemoved)
             RequestHandshake(force: false);
-        if (IsDue(ref _owingAnswerSince, clock.KeepAlive, now) && !link.IsRemoved)
+        if (IsDue(ref _owingAnswerSince, KeepAliveTimeout, now) && !link.IsRemoved)
             link.SendKeepAlive();
-        if (PersistentInterval != 0 && now >= PersistentDeadline() && !link.IsRemoved)
+        if (now >= PersistentDeadline() && !link.IsRemoved)
         {
             _persistentBase = now;
             if (!link.SendKeepAlive())
@@ -162,52 +157,49 @@ internal sealed class LinkTimers(Link link, LinkClock clock, Random jitter)
         }
     }
 
-    private long PersistentDeadline()
-    {
-        long last = Math.Max(Math.Max(LastSent, LastReceived), _persistentBase);
-        return last == 0 ? 0 : last + PersistentInterval;
-    }
+    private Timestamp PersistentDeadline() => _persistentInterval is { } interval
+        ? Timestamp.Latest(Timestamp.Latest(LastSent, LastReceived), _persistentBase) + interval
+        : Timestamp.Never;
 
-    private static bool IsDue(ref long since, long after, long now)
+    private static bool IsDue(ref SharedTimestamp since, TimeSpan after, Timestamp now)
     {
-        long armed = Volatile.Read(ref since);
-        if (armed == 0 || now < armed + after)
+        if (now < since.Value + after)
             return false;
-        Volatile.Write(ref since, 0);
+        since.Value = Timestamp.Never;
         return true;
     }
 
-    private void RetryHandshake(long now)
+    private void RetryHandshake(Timestamp now)
     {
         if (!EndAttemptInTime(now))
             SendInitiation(now);
     }
 
-    private bool EndAttemptInTime(long now)
+    private bool EndAttemptInTime(Timestamp now)
     {
-        if (_attemptStarted == 0 || now - _attemptStarted < clock.RekeyAttempt)
+        if (_attemptStarted == Timestamp.NotYet || now - _attemptStarted < RekeyAttemptTime)
             return false;
-        _handshakeAt = Never;
-        _attemptStarted = 0;
-        Volatile.Write(ref _owingAnswerSince, 0);
+        _handshakeAt = Timestamp.Never;
+        _attemptStarted = Timestamp.NotYet;
+        _owingAnswerSince.Value = Timestamp.Never;
         link.AbandonHandshake();
         _lossReported = true;
         link.ReportLost(givenUp: true);
         return true;
     }
 
-    private void SendInitiation(long now)
+    private void SendInitiation(Timestamp now)
     {
-        if (_attemptStarted == 0)
+        if (_attemptStarted == Timestamp.NotYet)
             _attemptStarted = now;
         _lastInitiation = now;
-        _handshakeAt = now + clock.RekeyTimeout + Jitter();
+        _handshakeAt = now + RekeyTimeout + Jitter();
         link.SendInitiation();
     }
 
     private void ZeroKeys()
     {
-        _zeroAt = Never;
+        _zeroAt = Timestamp.Never;
         link.Sessions.Clear();
         if (_lossReported)
             return;
@@ -215,10 +207,10 @@ internal sealed class LinkTimers(Link link, LinkClock clock, Random jitter)
         link.ReportLost(givenUp: false);
     }
 
-    private long Jitter() => (long)(jitter.NextDouble() * clock.Ticks(MaximumJitter));
+    private TimeSpan Jitter() => jitter.NextDouble() * MaximumJitter;
 
     // The fence pairs with the one in LinkTable.Schedule: either this thread sees the deadline just set, or the loop sees what this thread just armed.
-    private bool IsBeforeNextVisit(long deadline)
+    private bool IsBeforeNextVisit(Timestamp deadline)
     {
         Interlocked.MemoryBarrier();
         return deadline < link.Deadline;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using LightTunnel.Timing;
 
 namespace LightTunnel.WireGuard;
 
@@ -10,12 +11,12 @@ internal ref struct SealRun
 {
     private readonly Link _link;
     private readonly KeyPair _session;
-    private readonly long _now;
+    private readonly Timestamp _now;
     private ulong _counter;
     private int _packets;
     private int _bytes;
 
-    internal SealRun(Link link, KeyPair session, ulong counter, long now)
+    internal SealRun(Link link, KeyPair session, ulong counter, Timestamp now)
     {
         _link = link;
         _session = session;

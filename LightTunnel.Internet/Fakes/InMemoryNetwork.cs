@@ -1,6 +1,7 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 
 namespace LightTunnel.Internet.Fakes;
@@ -52,7 +53,7 @@ internal sealed class InMemoryNetwork(TimeProvider time, int seed = 1)
     private readonly Random _random = new(seed);
     private readonly Dictionary<UdpEndpoint, InMemoryTransport> _transports = [];
     private readonly Dictionary<(IPAddress From, IPAddress To), LinkConditions> _conditions = [];
-    private readonly PriorityQueue<Flight, (long Due, long Order)> _flights = new();
+    private readonly PriorityQueue<Flight, (Timestamp Due, long Order)> _flights = new();
     private long _order;
 
     /// <summary>Conditions between addresses for which none were set.</summary>
@@ -77,13 +78,13 @@ internal sealed class InMemoryNetwork(TimeProvider time, int seed = 1)
         }
     }
 
-    /// <summary>When the next datagram is due, as a timestamp of the clock; null when none is under way.</summary>
-    public long? NextDue
+    /// <summary>When the next datagram is due; <see cref="Timestamp.Never"/> when none is under way.</summary>
+    public Timestamp NextDue
     {
         get
         {
             lock (_lock)
-                return _flights.TryPeek(out _, out (long Due, long Order) next) ? next.Due : null;
+                return _flights.TryPeek(out _, out (Timestamp Due, long Order) next) ? next.Due : Timestamp.Never;
         }
     }
 
@@ -122,9 +123,9 @@ internal sealed class InMemoryNetwork(TimeProvider time, int seed = 1)
     {
         lock (_lock)
         {
-            long now = time.GetTimestamp();
+            Timestamp now = time.Now();
             int delivered = 0;
-            while (_flights.TryPeek(out Flight flight, out (long Due, long Order) next) && next.Due <= now)
+            while (_flights.TryPeek(out Flight flight, out (Timestamp Due, long Order) next) && next.Due <= now)
             {
                 _flights.Dequeue();
                 if (_transports.TryGetValue(flight.To, out InMemoryTransport? receiver) && receiver.TryEnqueue(flight.Data, flight.From, flight.To))
@@ -156,7 +157,7 @@ internal sealed class InMemoryNetwork(TimeProvider time, int seed = 1)
             TimeSpan delay = conditions.Delay + (conditions.Jitter * jitter);
             if (reordering < conditions.Reordering)
                 delay += conditions.ReorderDelay;
-            long due = time.GetTimestamp() + (long)(delay.TotalSeconds * time.TimestampFrequency);
+            Timestamp due = time.Now() + delay;
             var flight = new Flight(from, to, datagram.ToArray());
             _flights.Enqueue(flight, (due, _order++));
             if (duplication < conditions.Duplication)

@@ -26,7 +26,7 @@ internal interface ISimulatedInternet
 /// <summary>An <see cref="InMemoryNetwork"/>: no NATs, hosts by their addresses.</summary>
 internal sealed class OpenInternet(InMemoryNetwork network) : ISimulatedInternet
 {
-    public long NextDue => network.NextDue ?? long.MaxValue;
+    public long NextDue => network.NextDue;
 
     public void Pump() => network.Pump();
 

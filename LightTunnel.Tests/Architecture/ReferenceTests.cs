@@ -19,10 +19,11 @@ public sealed class ReferenceTests
         ["Packets"],
         ["Addressing"],
         ["Diagnostics"],
+        ["Timing"],
     ];
 
     /// <summary>Rooms that must do no I/O: protocol cores that run in tests under a fake clock.</summary>
-    private static readonly string[] PureRooms = ["WireGuard", "Membership", "Routing", "Traversal", "Packets", "Addressing"];
+    private static readonly string[] PureRooms = ["WireGuard", "Membership", "Routing", "Traversal", "Packets", "Addressing", "Timing"];
 
     private static readonly string[] InputOutput =
         ["System.IO.File", "System.IO.FileStream", "System.Net.Sockets.Socket", "System.Threading.Thread", "System.Threading.Tasks.Task", "System.Diagnostics.Process"];

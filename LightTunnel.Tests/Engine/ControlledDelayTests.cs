@@ -11,7 +11,7 @@ public sealed class ControlledDelayTests
     private readonly FakeTimeProvider _time = new();
     private readonly ControlledDelay _delay;
 
-    public ControlledDelayTests() => _delay = new ControlledDelay(_time);
+    public ControlledDelayTests() => _delay = new ControlledDelay();
 
     private long Now => _time.GetTimestamp();
 

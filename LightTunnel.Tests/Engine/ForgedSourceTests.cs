@@ -126,7 +126,7 @@ file sealed class ForgedHandshakes : IDisposable
         using var identity = PrivateKey.Generate();
         Handshake.TryCreateInitiation(
             identity, _lan.ServerKey, CipherSuite.WireGuard, (uint)Sent + 1, Tai64n.Next(DateTimeOffset.UtcNow, default), message)!.Dispose();
-        new CookieJar(_lan.ServerKey, new LinkClock(TimeProvider.System)).Sign(message);
+        new CookieJar(_lan.ServerKey, TimeProvider.System).Sign(message);
     }
 
     private static void WriteHeaders(Span<byte> packet, ReadOnlySpan<byte> source, ReadOnlySpan<byte> destination, int port)

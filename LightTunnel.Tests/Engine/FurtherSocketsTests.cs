@@ -1,5 +1,6 @@
 using LightTunnel.Engine.Client;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using Xunit;
 
@@ -14,7 +15,7 @@ public sealed class FurtherSocketsTests
     public FurtherSocketsTests()
     {
         _socket = new SimulatedInternet(_time, 1).AddHost("alice").Open(0);
-        _sockets = new FurtherSockets(_socket, _time);
+        _sockets = new FurtherSockets(_socket);
     }
 
     [Fact]
@@ -32,7 +33,7 @@ public sealed class FurtherSocketsTests
         Attempt(256);
         Assert.Equal(256, _sockets.Count);
         _time.Advance(TimeSpan.FromMinutes(1));
-        Assert.Equal(long.MaxValue, _sockets.RunTimers(_time.GetTimestamp(), []));
+        Assert.Equal(Timestamp.Never, _sockets.RunTimers(_time.GetTimestamp(), []));
         Assert.Equal(0, _sockets.Count);
         Assert.Equal(0, _socket.PortOf(1));
     }

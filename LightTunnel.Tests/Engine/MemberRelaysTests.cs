@@ -24,8 +24,8 @@ public sealed class MemberRelaysTests
         var time = new VirtualTime();
         Peer source = NewPeer(time, 2), target = NewPeer(time, 3), other = NewPeer(time, 4);
         source.Traversal = internet.A.Traversal;
-        target.UsedPath = new ProbedPath(time, new PathAddress(UdpEndpoint.FromIPv4(0xC0000203, 3)));
-        other.UsedPath = new ProbedPath(time, new PathAddress(UdpEndpoint.FromIPv4(0xC0000204, 4)));
+        target.UsedPath = new ProbedPath(new PathAddress(UdpEndpoint.FromIPv4(0xC0000203, 3)));
+        other.UsedPath = new ProbedPath(new PathAddress(UdpEndpoint.FromIPv4(0xC0000204, 4)));
         var relays = new MemberRelays(new MemberPeers(time)) { IsRelay = true };
         relays.Update(source);
         Array.ForEach([source, target, other], relays.SetMember);

@@ -8,7 +8,6 @@ using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Simulation;
-using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
@@ -150,7 +149,7 @@ public sealed class NetworkTestTests
     public void Pong_TellsTheTime_AndIsAsLongAsItsPing()
     {
         var clock = new DateTimeOffset(2026, 5, 1, 10, 0, 0, 123, TimeSpan.Zero);
-        var monitor = new PathMonitor(new FakeTimeProvider());
+        var monitor = new PathMonitor();
         Assert.True(monitor.RunTimers(0, long.MinValue, out uint transaction, out _));
         Assert.True(monitor.OnAnswer(transaction, 0));
         foreach (int length in (int[])[0, 18, 1280, 1400])

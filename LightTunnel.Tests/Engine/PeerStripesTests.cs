@@ -20,7 +20,7 @@ public sealed class PeerStripesTests
     private int _opened;
     private long _sent;
 
-    public PeerStripesTests() => _stripes = new PeerStripes(_time, new Random(1), OwnPort, () =>
+    public PeerStripesTests() => _stripes = new PeerStripes(new Random(1), OwnPort, () =>
     {
         _opened++;
         return Ports;

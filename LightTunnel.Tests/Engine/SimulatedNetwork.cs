@@ -13,6 +13,7 @@ using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
 using LightTunnel.Tests.Simulation;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
@@ -287,7 +288,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
     public int QueuePosition { get; set; } = -1;
 
     /// <summary>When the node wants to be stepped at the latest.</summary>
-    public long Deadline { get; set; } = long.MaxValue;
+    public Timestamp Deadline { get; set; } = Timestamp.Never;
 
     /// <summary>How often it was woken.</summary>
     public long Steps { get; private set; }

@@ -2,6 +2,7 @@ using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -22,9 +23,9 @@ public sealed class InMemoryNetworkTests
         _time.Advance(TimeSpan.FromMilliseconds(19));
         Assert.Equal(0, network.Pump());
         _time.Advance(TimeSpan.FromMilliseconds(1));
-        Assert.Equal(_time.GetTimestamp(), network.NextDue);
+        Assert.Equal(_time.Now(), network.NextDue);
         Assert.Equal(1, network.Pump());
-        Assert.Null(network.NextDue);
+        Assert.Equal(Timestamp.Never, network.NextDue);
         Assert.True(bob.TryReceive(_batch));
         Assert.Equal([1, 2, 3], _batch.Packet(0).ToArray());
         Assert.Equal(alice.Endpoint, _batch[0].Endpoint);

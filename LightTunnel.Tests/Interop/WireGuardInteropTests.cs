@@ -223,7 +223,7 @@ public sealed class WireGuardInteropTests : IDisposable
     private sealed class InitiationSource(PublicKey target) : IDisposable
     {
         private readonly PrivateKey _identity = PrivateKey.Generate();
-        private readonly CookieJar _jar = new(target, new LinkClock(TimeProvider.System));
+        private readonly CookieJar _jar = new(target, TimeProvider.System);
         private Tai64n _last;
 
         public void Flood(LinkTable table, int count)

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using FsCheck.Xunit;
 using LightTunnel.Membership;
+using LightTunnel.Timing;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -69,8 +70,8 @@ public sealed class ControlChannelTests
     {
         var clientHost = new Host();
         var serverHost = new Host();
-        var client = new ControlChannel(9, clientHost, _time);
-        var server = new ControlChannel(9, serverHost, _time);
+        var client = new ControlChannel(9, clientHost);
+        var server = new ControlChannel(9, serverHost);
 
         Assert.True(client.TrySend("hello"u8, Now));
         ControlFrame data = Frame(Assert.Single(clientHost.TakeFrames()));
@@ -84,14 +85,14 @@ public sealed class ControlChannelTests
         Assert.True(client.OnFrame(acknowledgement, Now));
         Assert.Equal(0, client.Pending);
         Assert.Equal(40, client.RoundTrip!.Value.TotalMilliseconds, 0.1);
-        Assert.Equal(long.MaxValue, client.RunTimers(Now));
+        Assert.Equal(Timestamp.Never, client.RunTimers(Now));
     }
 
     [Fact]
     public void OnFrame_OtherConversationOrKind_IsNotTaken()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time);
+        var channel = new ControlChannel(9, host);
         Assert.False(channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 8, 1, "x"u8), Now));
         Assert.False(channel.OnFrame(new ControlFrame(ControlFrameKind.Reset, 9, 0), Now));
         Assert.Empty(host.Frames);
@@ -102,7 +103,7 @@ public sealed class ControlChannelTests
     public void OnFrame_Duplicate_IsAcknowledgedAgainAndDeliveredOnce()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time);
+        var channel = new ControlChannel(9, host);
         for (int i = 0; i < 3; i++)
             channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, 1, "x"u8), Now);
         Assert.Single(host.Messages);
@@ -114,7 +115,7 @@ public sealed class ControlChannelTests
     public void OnFrame_OutOfOrder_IsDeliveredInOrder()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time);
+        var channel = new ControlChannel(9, host);
         foreach (uint number in new uint[] { 3, 2, 4 })
             channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, number, Message((int)number)), Now);
         Assert.Empty(host.Messages);
@@ -128,7 +129,7 @@ public sealed class ControlChannelTests
     public void OnFrame_FullWindowOutOfOrder_IsDeliveredInOrder()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time);
+        var channel = new ControlChannel(9, host);
         for (uint number = ControlChannel.WindowSize; number >= 1; number--)
             channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, number, Message((int)number)), Now);
         Assert.Equal(Enumerable.Range(1, ControlChannel.WindowSize).Select(Message), host.Messages);
@@ -140,7 +141,7 @@ public sealed class ControlChannelTests
     public void OnFrame_BeyondTheWindow_IsIgnored()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time);
+        var channel = new ControlChannel(9, host);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, ControlChannel.WindowSize + 1, "x"u8), Now);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, 0x7000_0000, "x"u8), Now);
         Assert.Empty(host.Frames);
@@ -151,7 +152,7 @@ public sealed class ControlChannelTests
     public void TrySend_MoreThanTheWindow_WaitsForAcknowledgementsThenRefuses()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time, queueLimit: 20);
+        var channel = new ControlChannel(9, host, queueLimit: 20);
         for (int i = 1; i <= 20; i++)
         {
             Assert.Equal(i <= ControlChannel.WindowSize, channel.HasRoom);
@@ -172,7 +173,7 @@ public sealed class ControlChannelTests
     [InlineData(0x8000_0000u)]
     public void OnFrame_AcknowledgementOfWhatWasNeverSent_ChangesNothing(uint number)
     {
-        var channel = new ControlChannel(9, new Host(), _time);
+        var channel = new ControlChannel(9, new Host());
         channel.TrySend("a"u8, Now);
         channel.TrySend("b"u8, Now);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Acknowledgement, 9, number), Now);
@@ -183,7 +184,7 @@ public sealed class ControlChannelTests
     public void RunTimers_NoAnswer_BacksOffToFourSecondsAndStallsAfterTen()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time);
+        var channel = new ControlChannel(9, host);
         long start = Now;
         channel.TrySend("x"u8, Now);
         host.Frames.Clear();
@@ -209,7 +210,7 @@ public sealed class ControlChannelTests
     public void RunTimers_WholeWindowLost_IsSentAgainTogether()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time);
+        var channel = new ControlChannel(9, host);
         for (int i = 0; i < ControlChannel.WindowSize; i++)
         {
             channel.TrySend(Message(i), Now);
@@ -229,7 +230,7 @@ public sealed class ControlChannelTests
     public void OnFrame_ThreeRepeatedAcknowledgements_ResendsWithoutWaiting()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time);
+        var channel = new ControlChannel(9, host);
         for (int i = 0; i < 6; i++)
             channel.TrySend(Message(i), Now);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Acknowledgement, 9, 1), Now);
@@ -245,7 +246,7 @@ public sealed class ControlChannelTests
     public void Deliver_OwnerAnswersFromWithin_AnswerGoesOut()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, _time);
+        var channel = new ControlChannel(9, host);
         host.OnMessage = _ => channel.TrySend("answer"u8, Now);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, 2, "second"u8), Now);
         host.Frames.Clear();
@@ -264,7 +265,7 @@ public sealed class ControlChannelTests
         double duplicate = random.NextDouble() * 0.2;
         int count = random.Next(1, 120);
         Host[] hosts = [new(), new()];
-        ControlChannel[] channels = [.. hosts.Select(host => new ControlChannel(5, host, _time))];
+        ControlChannel[] channels = [.. hosts.Select(host => new ControlChannel(5, host))];
         var network = new PriorityQueue<(int To, byte[] Bytes), long>();
         int[] sent = [0, 0];
         long deadline = Now + (_time.TimestampFrequency * 600);
@@ -301,7 +302,7 @@ public sealed class ControlChannelTests
     public void OnFrame_HostileFrames_NeverThrowsAndDeliversAtMostOncePerNumber()
     {
         var host = new Host();
-        var channel = new ControlChannel(5, host, _time);
+        var channel = new ControlChannel(5, host);
         var random = new Random(4);
         for (int i = 0; i < 20_000; i++)
         {

@@ -163,7 +163,7 @@ public sealed class PathMtuTests
     public void PeerMtu_PathsChange_EachKeepsWhatWasFound()
     {
         var time = new FakeTimeProvider();
-        var peer = new PeerMtu(time, 1400);
+        var peer = new PeerMtu(1400);
         var direct = new PathAddress(UdpEndpoint.FromIPv4(0xC0000201, 9000));
         var relayed = new PathAddress(UdpEndpoint.FromIPv4(0xC0000202, 9000), 7);
 
@@ -192,7 +192,7 @@ public sealed class PathMtuTests
     public void PeerMtu_OfARelayedPath_IsNoLongerThanWhatThePeerFound()
     {
         var time = new FakeTimeProvider();
-        var peer = new PeerMtu(time, 1400);
+        var peer = new PeerMtu(1400);
         var direct = new PathAddress(UdpEndpoint.FromIPv4(0xC0000201, 9000));
         var relayed = new PathAddress(UdpEndpoint.FromIPv4(0xC0000202, 9000), 7);
 
@@ -241,7 +241,7 @@ public sealed class PathMtuTests
         private readonly Random _random = new(1);
         private PathMtu? _mtu;
 
-        public PathMtu Mtu => _mtu ??= new PathMtu(_time, Overhead, largest);
+        public PathMtu Mtu => _mtu ??= new PathMtu(Overhead, largest);
 
         public int Limit { get; set; }
 

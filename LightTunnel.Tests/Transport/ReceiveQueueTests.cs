@@ -1,6 +1,7 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using Xunit;
 
@@ -16,7 +17,7 @@ public sealed class ReceiveQueueTests
 
     private readonly ReceiveQueue _queue = new();
     private readonly PacketBatch _batch = new(1, PacketBatch.LongestReceived);
-    private TimeSpan _now = TimeSpan.FromHours(1);
+    private Timestamp _now = Timestamp.FromTicks(TimeSpan.TicksPerHour);
 
     [Fact]
     public void Thin_StandingQueue_LeavesOutMoreTheFullerItIs()

@@ -21,7 +21,7 @@ public sealed class NatBehaviourDetectorTests
     private int _order;
     private int _sent;
 
-    public NatBehaviourDetectorTests() => _detector = new NatBehaviourDetector(_time, new Random(4));
+    public NatBehaviourDetectorTests() => _detector = new NatBehaviourDetector(new Random(4));
 
     private long Now => _time.GetTimestamp();
 

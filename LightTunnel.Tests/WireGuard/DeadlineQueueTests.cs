@@ -1,4 +1,5 @@
 using FsCheck.Xunit;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -34,6 +35,6 @@ public sealed class DeadlineQueueTests
     {
         public int QueuePosition { get; set; } = -1;
 
-        public long Deadline { get; set; } = long.MaxValue;
+        public Timestamp Deadline { get; set; } = Timestamp.Never;
     }
 }

@@ -59,7 +59,7 @@ internal static class FuzzTargets
 
     private static Datagram MakeCookieReply(LinkWorld world, LinkNode a, LinkNode b)
     {
-        using var checker = new CookieChecker(b.Key, new LinkClock(world.Time));
+        using var checker = new CookieChecker(b.Key, world.Time);
         byte[] reply = new byte[Messages.CookieReplySize];
         checker.WriteReply(world.Log.First(d => d.Type == Messages.InitiationType).Bytes, a.Address, reply);
         return new Datagram(b.Address, a.Address, reply);

@@ -65,9 +65,8 @@ public sealed class LinkCookieTests : IDisposable
     [Fact]
     public void Cookie_OfAnotherSourceAddress_IsWorthNothing()
     {
-        LinkClock clock = new(_world.Time);
-        using var checker = new CookieChecker(_stranger.PublicKey, clock);
-        var jar = new CookieJar(_stranger.PublicKey, clock);
+        using var checker = new CookieChecker(_stranger.PublicKey, _world.Time);
+        var jar = new CookieJar(_stranger.PublicKey, _world.Time);
         PathAddress source = LinkWorld.Endpoint(1);
         byte[] message = new byte[Messages.InitiationSize];
         byte[] reply = new byte[Messages.CookieReplySize];
@@ -89,9 +88,8 @@ public sealed class LinkCookieTests : IDisposable
     [Fact]
     public void Cookie_AfterTwoMinutes_IsNeitherSentNorTaken()
     {
-        LinkClock clock = new(_world.Time);
-        using var checker = new CookieChecker(_stranger.PublicKey, clock);
-        var jar = new CookieJar(_stranger.PublicKey, clock);
+        using var checker = new CookieChecker(_stranger.PublicKey, _world.Time);
+        var jar = new CookieJar(_stranger.PublicKey, _world.Time);
         byte[] message = new byte[Messages.InitiationSize];
         byte[] reply = new byte[Messages.CookieReplySize];
         jar.Sign(message);
@@ -111,9 +109,8 @@ public sealed class LinkCookieTests : IDisposable
     [Fact]
     public void CookieReply_ForgedOrRepeated_IsRefused()
     {
-        LinkClock clock = new(_world.Time);
-        using var checker = new CookieChecker(_stranger.PublicKey, clock);
-        var jar = new CookieJar(_stranger.PublicKey, clock);
+        using var checker = new CookieChecker(_stranger.PublicKey, _world.Time);
+        var jar = new CookieJar(_stranger.PublicKey, _world.Time);
         byte[] message = new byte[Messages.InitiationSize];
         byte[] reply = new byte[Messages.CookieReplySize];
         jar.Sign(message);
@@ -130,7 +127,7 @@ public sealed class LinkCookieTests : IDisposable
     {
         LinkNode b = _world.AddNode();
         Flood(b, HandshakeLoad.RatePerSecond + 1);
-        var jar = new CookieJar(b.Key, new LinkClock(_world.Time));
+        var jar = new CookieJar(b.Key, _world.Time);
         PathAddress source = LinkWorld.Endpoint(8);
         byte[] initiation = Initiation(b, jar);
         b.Receive(initiation, source);
@@ -182,7 +179,7 @@ public sealed class LinkCookieTests : IDisposable
     private void NewStranger(LinkNode target, PathAddress? proven)
     {
         using var identity = PrivateKey.Generate();
-        var jar = new CookieJar(target.Key, new LinkClock(_world.Time));
+        var jar = new CookieJar(target.Key, _world.Time);
         byte[] message = new byte[Messages.InitiationSize];
         for (int attempt = 0; attempt < (proven is null ? 1 : 2); attempt++)
         {
@@ -208,7 +205,7 @@ public sealed class LinkCookieTests : IDisposable
         byte[] message = new byte[Messages.InitiationSize];
         _last = Tai64n.Next(_world.Time.GetUtcNow(), _last);
         Handshake.TryCreateInitiation(_stranger, target.Key, CipherSuite.WireGuard, 1, _last, message)!.Dispose();
-        (jar ?? new CookieJar(target.Key, new LinkClock(_world.Time))).Sign(message);
+        (jar ?? new CookieJar(target.Key, _world.Time)).Sign(message);
         return message;
     }
 }

@@ -31,9 +31,8 @@ public sealed class LinkFuzzTests
         a.LinkTo(b).RequestHandshake();
         byte[] initiation = world.UnderWay.Single().Bytes;
         world.UnderWay.Clear();
-        var clock = new LinkClock(world.Time);
-        var toB = new CookieJar(b.Key, clock);
-        var toA = new CookieJar(a.Key, clock);
+        var toB = new CookieJar(b.Key, world.Time);
+        var toA = new CookieJar(a.Key, world.Time);
         var random = new Random(5);
         for (int i = 0; i < 2_000; i++)
         {

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -315,7 +316,7 @@ public sealed class LinkHandshakeTests : IDisposable
         Assert.Equal(0, a.Table.Indexes.Sessions);
         Assert.Equal(0, a.Table.Indexes.Handshakes);
         Assert.Empty(a.Table.Links);
-        Assert.Equal(long.MaxValue, a.Table.RunTimers());
+        Assert.Equal(Timestamp.Never, a.Table.RunTimers());
         byte[] buffer = new byte[100];
         Assert.Equal(SealResult.NoSession, link.SealCopy([1], buffer, 1400, out _));
     }

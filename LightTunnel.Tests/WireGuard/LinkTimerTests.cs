@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -241,7 +242,7 @@ public sealed class LinkTimerTests : IDisposable
         Assert.Equal(1, a.Lost);
         Assert.Equal(1, b.Lost);
         Assert.Equal(0, a.Table.Indexes.Sessions);
-        Assert.Equal(long.MaxValue, _world.RunTimers());
+        Assert.Equal(Timestamp.Never, _world.RunTimers());
     }
 
     [Fact]
@@ -388,7 +389,7 @@ public sealed class LinkTimerTests : IDisposable
             a.Table.Add(new PublicKey(bytes), null).Path = LinkWorld.Endpoint(9);
         }
 
-        Assert.Equal(long.MaxValue, a.Table.RunTimers());
+        Assert.Equal(Timestamp.Never, a.Table.RunTimers());
         a.Table.Links.First().RequestHandshake();
         long next = a.Table.RunTimers();
         Assert.InRange(next - _world.Time.GetTimestamp(), 50_000_000, 54_000_000);
@@ -410,7 +411,7 @@ public sealed class LinkTimerTests : IDisposable
         }
 
         Assert.Empty(table.Links);
-        Assert.Equal(long.MaxValue, table.RunTimers());
+        Assert.Equal(Timestamp.Never, table.RunTimers());
     }
 
     private sealed class RemovingHost : ILinkHost

@@ -1,5 +1,6 @@
 using System.Net;
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using Microsoft.Extensions.Time.Testing;
 
@@ -91,13 +92,13 @@ internal sealed class LinkWorld : IDisposable
     public void Advance(TimeSpan duration)
     {
         Deliver();
-        long end = Time.GetTimestamp() + (long)(duration.TotalSeconds * Time.TimestampFrequency);
+        Timestamp end = Time.Now() + duration;
         while (true)
         {
-            long next = Math.Min(RunTimers(), end);
-            long now = Time.GetTimestamp();
+            Timestamp next = Timestamp.Earliest(RunTimers(), end);
+            Timestamp now = Time.Now();
             if (next > now)
-                Time.Advance(TimeSpan.FromSeconds((double)(next - now) / Time.TimestampFrequency));
+                Time.Advance(next - now);
             Deliver();
             if (next >= end)
                 return;
@@ -106,11 +107,11 @@ internal sealed class LinkWorld : IDisposable
 
     public void Advance(double seconds) => Advance(TimeSpan.FromSeconds(seconds));
 
-    public long RunTimers()
+    public Timestamp RunTimers()
     {
-        long next = long.MaxValue;
+        Timestamp next = Timestamp.Never;
         foreach (LinkNode node in _nodes)
-            next = Math.Min(next, node.Table.RunTimers());
+            next = Timestamp.Earliest(next, node.Table.RunTimers());
         return next;
     }
 

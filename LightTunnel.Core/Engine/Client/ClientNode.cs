@@ -72,11 +72,11 @@ internal sealed partial class ClientNode : Node
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : [.. lastAddresses.Select(last => last.Address)];
         _prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
         _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, services.Jitter, Post, OnLocated);
-        _routeLog = new RouteLog(Log, Time);
+        _routeLog = new RouteLog(Log);
         _noticeLimiter = new RateLimiter(Time, NoticeInterval, burst: 4);
         _members = new MemberPeers(Time);
         _memberSearch = new MemberSearch(Time);
-        _lists = new MemberLists(Time);
+        _lists = new MemberLists();
         LongestPacket = options.Mtu ?? 0;
         _paths = new DirectPaths(options, identity, addresses, _members, services, this);
         TakeOwnAddresses(addresses.Read());
@@ -312,7 +312,7 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    protected override long FinishTurn(long now) => Math.Min(RunSearch(now), Math.Min(_routeLog.Run(now, _members.All), _paths.RunTimers(now)));
+    protected override long FinishTurn(long now) => Math.Min(RunSearch(now), Math.Min((long)_routeLog.Run(now, _members.All), _paths.RunTimers(now)));
 
     /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
     private void OnNetworkChanged(bool isCertain)

@@ -4,6 +4,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
@@ -89,7 +90,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         _members = members;
         _services = services;
         _host = host;
-        _sockets = new FurtherSockets(services.Transport, services.Time);
+        _sockets = new FurtherSockets(services.Transport);
         Relays = new MemberRelays(members);
         Own = new OwnReachability(options, identity, addresses, services, this);
     }
@@ -123,7 +124,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     {
         if (!Own.OnNetworkChanged(isCertain))
             return false;
-        long now = Time.GetTimestamp();
+        long now = Time.Now();
         foreach (Peer peer in _members.All)
         {
             if (peer.Traversal is not { } traversal)
@@ -176,12 +177,12 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
 
         if (TraversalOf(peer) is not { } traversal)
             return;
-        long now = Time.GetTimestamp();
+        long now = Time.Now();
         var candidates = CandidateList.Create(
             introduction.Reachability.Candidates.Where(candidate => IsElsewhere(candidate.Endpoint) && !Own.IsTunnelled(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(peer, candidates);
-        Begin(traversal, now + Time.Ticks(introduction.Delay), now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
+        Begin(traversal, now + introduction.Delay.Ticks, now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
         if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(peer, now) && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(peer.MemberId, now);
         _host.Hurry(peer);
@@ -204,7 +205,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     {
         if (_memberId == 0 || TraversalOf(peer) is not { } traversal)
             return false;
-        traversal.Retry(Time.GetTimestamp());
+        traversal.Retry(Time.Now());
         _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = true });
         _host.Hurry(peer);
         return true;
@@ -214,7 +215,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     public void Measure(Peer peer, in PathAddress path)
     {
         if (TraversalOf(peer) is { } traversal)
-            Send(traversal, traversal.Measure(path, Time.GetTimestamp()));
+            Send(traversal, traversal.Measure(path, Time.Now()));
     }
 
     /// <summary>A probe or answer arrived, or something that looks like one.</summary>
@@ -223,7 +224,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         // A stranger's probe is dropped without an answer: who is no member has no key.
         if (!ProbeCodec.TryReadSender(datagram, out uint sender) || IsInTunnel(from.Endpoint))
             return;
-        long now = Time.GetTimestamp();
+        long now = Time.Now();
         if (sender == Leases.ServerMemberId && !from.IsRelayed)
         {
             Own.OnServerDatagram(datagram, from.Endpoint, now);
@@ -308,7 +309,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (peer.Traversal is { } traversal)
         {
             traversal.IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly;
-            traversal.Retry(Time.GetTimestamp());
+            traversal.Retry(Time.Now());
         }
 
         OnPathsChanged(peer);
@@ -378,7 +379,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <inheritdoc/>
     void IReachabilityHost.OnReachabilityChanged()
     {
-        long now = Time.GetTimestamp();
+        long now = Time.Now();
         Relays.IsRelay = Own.IsRelay;
         foreach (Peer peer in _members.All)
         {
@@ -437,14 +438,14 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     private bool MayGuess(Peer peer, long now)
     {
         int guessing = _members.All.Count(
-            member => member != peer && member.Traversal is { } other && (other.IsGuessing || now - other.GuessesAskedAt < Time.Ticks(AskingTime)));
+            member => member != peer && member.Traversal is { } other && (other.IsGuessing || (Timestamp)now - other.GuessesAskedAt < AskingTime));
         if (Own.Nat.IsRandom && !_sockets.HasRoomFor(PunchPlan.BirthdaySockets))
             return false;
         // Each guess of one pair would move the counter that another's prediction stands on.
         return guessing < (Own.Nat.IsPredictable ? 1 : IsBusy(peer, now) ? MaximumGuessingBusy : MaximumGuessing);
     }
 
-    private bool IsBusy(Peer peer, long now) => peer.LastTraffic != long.MinValue && now - peer.LastTraffic < Time.Ticks(BusyFor);
+    private static bool IsBusy(Peer peer, long now) => peer.LastTraffic != long.MinValue && now - peer.LastTraffic < BusyFor.Ticks;
 
     /// <summary>
     /// A peer that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it until
@@ -479,7 +480,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             ServerPath = new PathAddress(_server, peer.MemberId),
             WillingToRelay = Relays.IsRelay,
         };
-        peer.Traversal.SetLocal(Own.Candidates, Own.Nat, Time.GetTimestamp());
+        peer.Traversal.SetLocal(Own.Candidates, Own.Nat, Time.Now());
         return peer.Traversal;
     }
 

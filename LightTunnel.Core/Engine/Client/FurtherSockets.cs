@@ -1,4 +1,5 @@
 using LightTunnel.Engine.Control;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 
@@ -8,7 +9,7 @@ namespace LightTunnel.Engine.Client;
 /// A client's sockets beside its own, for attempts through NATs that give each socket another port. Each attempt gets fresh ones, as a socket that has
 /// sent to a peer before has its mapping already. Owned by the control loop.
 /// </summary>
-internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider time)
+internal sealed class FurtherSockets(IDatagramTransport transport)
 {
     /// <summary>The highest ones look at the NAT.</summary>
     private const int LastSocket = OwnReachability.FirstBurstSocket - 1;
@@ -17,7 +18,7 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
     private readonly HashSet<int> _open = [];
-    private long _nextSweep = long.MaxValue;
+    private Timestamp _nextSweep = Timestamp.Never;
 
     /// <summary>How many are open.</summary>
     public int Count => _open.Count;
@@ -26,7 +27,7 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
     public bool HasRoomFor(int count) => LastSocket - _open.Count >= count;
 
     /// <summary>Opens so many for an attempt; those that the system refuses are guesses less. None when there is no room for all.</summary>
-    public void Open(AttemptSockets attempt, long now)
+    public void Open(AttemptSockets attempt, Timestamp now)
     {
         if (attempt.Wanted == 0 || !HasRoomFor(attempt.Wanted))
             return;
@@ -38,8 +39,8 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
         }
 
         attempt.Assign(free);
-        if (_nextSweep == long.MaxValue)
-            _nextSweep = now + time.Ticks(SweepInterval);
+        if (_nextSweep == Timestamp.Never)
+            _nextSweep = now + SweepInterval;
     }
 
     /// <summary>Closes the sockets of an attempt but for those that a path leads through.</summary>
@@ -53,7 +54,7 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
     }
 
     /// <summary>Closes what no attempt waits for and no path leads through; returns when to call again.</summary>
-    public long RunTimers(long now, IReadOnlyCollection<Peer> members)
+    public Timestamp RunTimers(Timestamp now, IReadOnlyCollection<Peer> members)
     {
         if (now < _nextSweep)
             return _nextSweep;
@@ -69,7 +70,7 @@ internal sealed class FurtherSockets(IDatagramTransport transport, TimeProvider 
 
         foreach (int socket in _open.Where(socket => !needed.Contains(socket)).ToArray())
             Close(socket);
-        _nextSweep = _open.Count > 0 ? now + time.Ticks(SweepInterval) : long.MaxValue;
+        _nextSweep = _open.Count > 0 ? now + SweepInterval : Timestamp.Never;
         return _nextSweep;
     }
 

@@ -1,13 +1,12 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
-using LightTunnel.Traversal;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Client;
 
 /// <summary>A client asks the server for members by name, for a person: one question after the other, each answered in parts. Owned by the control loop.</summary>
-/// <param name="time">The clock.</param>
-internal sealed class MemberLists(TimeProvider time)
+internal sealed class MemberLists
 {
     /// <summary>Questions that may wait.</summary>
     private const int MaximumWaiting = 16;
@@ -18,7 +17,7 @@ internal sealed class MemberLists(TimeProvider time)
     private readonly Queue<List> _lists = new();
     private uint _questions;
 
-    private sealed class List(string pattern, long now)
+    private sealed class List(string pattern, Timestamp now)
     {
         public string Pattern { get; } = pattern;
 
@@ -31,12 +30,12 @@ internal sealed class MemberLists(TimeProvider time)
         /// <summary>The question that is under way, 0 for none.</summary>
         public uint Question { get; set; }
 
-        public long LastHeard { get; set; } = now;
+        public Timestamp LastHeard { get; set; } = now;
     }
 
     /// <summary>Members whose names match a pattern.</summary>
     /// <exception cref="LightTunnelException">The server does not answer.</exception>
-    public Task<IReadOnlyList<DirectoryEntry>> AskAsync(string pattern, long now)
+    public Task<IReadOnlyList<DirectoryEntry>> AskAsync(string pattern, Timestamp now)
     {
         if (_lists.Count >= MaximumWaiting)
             return Task.FromException<IReadOnlyList<DirectoryEntry>>(NoAnswer());
@@ -53,7 +52,7 @@ internal sealed class MemberLists(TimeProvider time)
     }
 
     /// <summary>A part of an answer.</summary>
-    public void OnListing(ListingMessage part, long now)
+    public void OnListing(ListingMessage part, Timestamp now)
     {
         if (!_lists.TryPeek(out List? list) || part.Question != list.Question || list.Question == 0)
             return;
@@ -75,11 +74,11 @@ internal sealed class MemberLists(TimeProvider time)
     /// <summary>Asks, and gives up; returns when to call again.</summary>
     /// <param name="now">The present.</param>
     /// <param name="session">The conversation with the server, null while there is none.</param>
-    public long RunTimers(long now, ControlSession? session)
+    public Timestamp RunTimers(Timestamp now, ControlSession? session)
     {
         while (_lists.TryPeek(out List? list))
         {
-            if (now - list.LastHeard >= time.Ticks(Patience))
+            if (now - list.LastHeard >= Patience)
             {
                 _lists.Dequeue();
                 list.Answer.SetException(NoAnswer());
@@ -94,10 +93,10 @@ internal sealed class MemberLists(TimeProvider time)
                 session.Send(new ListMessage { Question = list.Question, Pattern = list.Pattern, After = list.After });
             }
 
-            return list.LastHeard + time.Ticks(Patience);
+            return list.LastHeard + Patience;
         }
 
-        return long.MaxValue;
+        return Timestamp.Never;
     }
 
     private static LightTunnelException NoAnswer() => new(

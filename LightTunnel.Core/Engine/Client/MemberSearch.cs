@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
-using LightTunnel.Traversal;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Client;
 
@@ -71,7 +71,7 @@ internal sealed class MemberSearch(TimeProvider time)
             return true;
         if (!IsNeeded || _unknown.ContainsKey(subject) || _wanted.Count >= MaximumWanted)
             return false;
-        var wanted = new Wanted(subject, time.GetTimestamp());
+        var wanted = new Wanted(subject, time.Now());
         _wanted.Add(subject, wanted);
         _order.Enqueue(wanted);
         _next.Enqueue(subject);
@@ -110,8 +110,8 @@ internal sealed class MemberSearch(TimeProvider time)
     public IEnumerable<byte[]> OnUnknown(MemberSubject subject, long now)
     {
         IEnumerable<byte[]> packets = OnAnswered(subject) ?? new Queue<byte[]>();
-        if (_unknown.Count < MaximumUnknown && _unknown.TryAdd(subject, now + time.Ticks(UnknownFor)))
-            _unknownOrder.Enqueue((subject, now + time.Ticks(UnknownFor)));
+        if (_unknown.Count < MaximumUnknown && _unknown.TryAdd(subject, now + UnknownFor.Ticks))
+            _unknownOrder.Enqueue((subject, now + UnknownFor.Ticks));
         return packets;
     }
 
@@ -132,7 +132,7 @@ internal sealed class MemberSearch(TimeProvider time)
     public bool TryTakeLate(long now, [NotNullWhen(true)] out IEnumerable<byte[]>? packets)
     {
         packets = null;
-        while (_order.TryPeek(out Wanted? first) && (_wanted.GetValueOrDefault(first.Subject) != first || now - first.Since >= time.Ticks(Patience)))
+        while (_order.TryPeek(out Wanted? first) && (_wanted.GetValueOrDefault(first.Subject) != first || now - first.Since >= Patience.Ticks))
         {
             _order.Dequeue();
             if (_wanted.GetValueOrDefault(first.Subject) != first)
@@ -181,11 +181,11 @@ internal sealed class MemberSearch(TimeProvider time)
         if (_unknownOrder.TryPeek(out (MemberSubject, long Until) first))
             next = Math.Min(next, first.Until);
         if (_order.TryPeek(out Wanted? oldest))
-            next = Math.Min(next, oldest.Since + time.Ticks(Patience));
+            next = Math.Min(next, oldest.Since + Patience.Ticks);
         return next;
     }
 
-    private long NextQuestion() => _askedAt == long.MinValue ? long.MinValue : _askedAt + time.Ticks(_asked.Count > 0 ? Patience : Interval);
+    private long NextQuestion() => _askedAt == long.MinValue ? long.MinValue : _askedAt + (_asked.Count > 0 ? Patience : Interval).Ticks;
 
     private Queue<byte[]>? OnAnswered(MemberSubject subject)
     {

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Client;
 
@@ -38,7 +39,7 @@ internal sealed class OuterWays(ILocalAddressSource system, TimeProvider time)
             if (_uplink is { } known && IsFresh(known.At))
                 return known.Index;
             int index = Towards(_server);
-            _uplink = (index, time.GetTimestamp());
+            _uplink = (index, time.Now());
             return index;
         }
     }
@@ -54,7 +55,7 @@ internal sealed class OuterWays(ILocalAddressSource system, TimeProvider time)
             _known.Clear();
         int index = Towards(endpoint);
         bool isTunnelled = index != 0 && index != Uplink && IsTunnel(index);
-        _known[endpoint.MappedAddress] = (isTunnelled, time.GetTimestamp());
+        _known[endpoint.MappedAddress] = (isTunnelled, time.Now());
         return isTunnelled;
     }
 
@@ -76,5 +77,5 @@ internal sealed class OuterWays(ILocalAddressSource system, TimeProvider time)
 
     private int Towards(in UdpEndpoint endpoint) => endpoint.IsSpecified ? system.InterfaceTowards(TunnelAddress.FromIPAddress(endpoint.Address)) : 0;
 
-    private bool IsFresh(long at) => time.GetElapsedTime(at) < Lifetime;
+    private bool IsFresh(long at) => (time.Now() - (Timestamp)at) < Lifetime;
 }

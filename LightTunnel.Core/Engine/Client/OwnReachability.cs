@@ -4,6 +4,7 @@ using LightTunnel.Configuration;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.PortMapping;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
@@ -82,7 +83,7 @@ internal sealed class OwnReachability : IDisposable
         _ways = new OuterWays(addresses, services.Time);
         _services = services;
         _host = host;
-        _detector = new NatBehaviourDetector(services.Time, services.Jitter);
+        _detector = new NatBehaviourDetector(services.Jitter);
         if (ProbeKey.TryDerive(identity, options.ServerKey, options.NetworkKey, out ProbeKey? key))
             _server = new ProbeChannel(key, 0, services.RisingNow);
     }
@@ -113,7 +114,7 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>The server has admitted this node, and says where it sees it and from where else it can look.</summary>
     public void OnRegistered(RegisteredMessage registered, in UdpEndpoint server, IReadOnlyList<IpPrefix> tunnel)
     {
-        long now = Time.GetTimestamp();
+        long now = Time.Now();
         _server?.OwnMemberId = registered.MemberId;
         _tunnel = tunnel;
         _ways.Server = server;
@@ -139,11 +140,11 @@ internal sealed class OwnReachability : IDisposable
         if (!isCertain && Candidates.EqualsButPredictions(before))
         {
             // Many homes have the same addresses: whether it is another network the server sees. Such news come in swarms.
-            _measureAt = Time.GetTimestamp() + Time.Ticks(SwarmPause);
+            _measureAt = Time.Now() + SwarmPause.Ticks;
             return false;
         }
 
-        Measure(isElsewhere: true, Time.GetTimestamp());
+        Measure(isElsewhere: true, Time.Now());
         return true;
     }
 
@@ -237,7 +238,7 @@ internal sealed class OwnReachability : IDisposable
         if (_detector.OnMemberAnswer(member, seen, out bool isOdd))
             Gather();
         if (isOdd)
-            LookSoon(Time.GetTimestamp());
+            LookSoon(Time.Now());
     }
 
     /// <summary>A member's probe came from an address that nothing was sent to.</summary>
@@ -248,7 +249,7 @@ internal sealed class OwnReachability : IDisposable
     }
 
     /// <summary>True when the predicted port was found out a moment ago.</summary>
-    public bool IsPredictionFresh(long now) => _predicted != long.MinValue && now - _predicted < Time.Ticks(PredictionLifetime);
+    public bool IsPredictionFresh(long now) => _predicted != long.MinValue && now - _predicted < PredictionLifetime.Ticks;
 
     /// <summary>Ports are guessed now: that takes the one that was predicted, and those after it.</summary>
     public void UsePrediction() => _predicted = long.MinValue;
@@ -289,7 +290,7 @@ internal sealed class OwnReachability : IDisposable
     {
         if (_detector.State == NatDetection.Running || _measureAt != long.MaxValue)
             return false;
-        _measureAt = Math.Max(now, _measured + Time.Ticks(RepeatInterval));
+        _measureAt = Math.Max(now, _measured + RepeatInterval.Ticks);
         return true;
     }
 
@@ -315,7 +316,7 @@ internal sealed class OwnReachability : IDisposable
 
     private void BeginBurst(long now)
     {
-        _burstEnds = now + Time.Ticks(BurstTimeout);
+        _burstEnds = now + BurstTimeout.Ticks;
         CloseBurst();
         _output.Clear();
         _detector.BeginBurst([.. BurstSockets.Where(socket => _services.Transport.TryOpenSocket(socket))], _output);

@@ -2,35 +2,36 @@ using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Routing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Client;
 
 /// <summary>Logs how every other client is reached, in the words that users were promised, when that has changed.</summary>
-internal sealed class RouteLog(TunnelLog log, TimeProvider time)
+internal sealed class RouteLog(TunnelLog log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
     private bool _changed;
-    private long _next = long.MinValue;
+    private Timestamp _next;
     private (TunnelAddress Address, PathType Path)[] _logged = [];
 
     /// <summary>Something has changed.</summary>
     public void NoteChange() => _changed = true;
 
     /// <summary>Logs what has changed, at most once in 10 s; returns when to call again. Who is offline has no route and is not counted.</summary>
-    public long Run(long now, IReadOnlyCollection<Peer> peers)
+    public Timestamp Run(Timestamp now, IReadOnlyCollection<Peer> peers)
     {
         if (!_changed)
-            return long.MaxValue;
+            return Timestamp.Never;
         if (now < _next)
             return _next;
         _changed = false;
         Peer[] online = [.. peers.Where(peer => peer.PathType != PathType.Offline).OrderBy(peer => peer.Addresses[0])];
         (TunnelAddress, PathType)[] routes = [.. online.Select(peer => (peer.Addresses[0], peer.PathType))];
         if (routes.SequenceEqual(_logged))
-            return long.MaxValue;
+            return Timestamp.Never;
         _logged = routes;
-        _next = now + (long)(Interval.TotalSeconds * time.TimestampFrequency);
+        _next = now + Interval;
 
         log.RoutingStats(
             online.Length, online.Count(peer => peer.PathType is PathType.Direct or PathType.Lan), online.Count(peer => peer.PathType == PathType.Relay),
@@ -47,6 +48,6 @@ internal sealed class RouteLog(TunnelLog log, TimeProvider time)
             log.RoutingStatsOfPeer(peer.Addresses[0].ToIPAddress(), route, peer.Quality, status, throughServer: route == ContractLog.RouteServer);
         }
 
-        return long.MaxValue;
+        return Timestamp.Never;
     }
 }

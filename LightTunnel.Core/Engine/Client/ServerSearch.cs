@@ -1,6 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Traversal;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Client;
 
@@ -52,23 +52,23 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     public bool IsActive => NextAttempt != long.MaxValue;
 
     /// <summary>True while nobody is asked, whatever happens.</summary>
-    public bool IsResting => time.GetTimestamp() < _restsUntil;
+    public bool IsResting => time.Now() < _restsUntil;
 
     /// <summary>True while nothing may be sent to the server.</summary>
-    public bool IsSilent => IsActive && time.GetTimestamp() < Math.Max(_silentUntil, _restsUntil);
+    public bool IsSilent => IsActive && time.Now() < Math.Max(_silentUntil, _restsUntil);
 
     /// <summary>Begins to search, with the first attempt now, or when the rest is over.</summary>
     public void Begin()
     {
         _attempts = 0;
         _attemptsToSilence = AttemptsBeforeSilence;
-        NextAttempt = _silentUntil = Math.Max(_restsUntil, time.GetTimestamp());
+        NextAttempt = _silentUntil = Math.Max(_restsUntil, time.Now());
     }
 
     /// <summary>Goes on with the search after a rest, until which nobody is asked.</summary>
     public void Rest(TimeSpan duration)
     {
-        _restsUntil = time.GetTimestamp() + time.Ticks(duration);
+        _restsUntil = time.Now() + duration.Ticks;
         Candidates = [];
         Begin();
     }
@@ -134,7 +134,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
         _stopping.Dispose();
     }
 
-    private long Vary(double seconds) => (long)(seconds * (1 - Jitter + (jitter.NextDouble() * 2 * Jitter)) * time.TimestampFrequency);
+    private long Vary(double seconds) => (long)(seconds * (1 - Jitter + (jitter.NextDouble() * 2 * Jitter)) * TimeSpan.TicksPerSecond);
 
     private async Task LocateAsync()
     {

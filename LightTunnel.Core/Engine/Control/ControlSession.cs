@@ -1,6 +1,7 @@
 using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Control;
 
@@ -65,7 +66,7 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
     /// <summary>True once the other side has taken anything of what was sent.</summary>
     public bool IsAnswered => _channel is { IsAnswered: true };
 
-    private ControlChannel Channel => _channel ??= new ControlChannel(Conversation, this, time);
+    private ControlChannel Channel => _channel ??= new ControlChannel(Conversation, this);
 
     /// <summary>
     /// True once a message was lost because the other side takes nothing: it does not know any more what it was told. The owner ends the session, and the
@@ -86,10 +87,10 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
     /// <summary>Like <see cref="Send"/>, for a message that is encoded already, and must not be lost.</summary>
     public void SendEncoded(ReadOnlySpan<byte> message) => IsBroken |= !TrySend(message);
 
-    private bool TrySend(ReadOnlySpan<byte> message) => !IsBroken && Channel.TrySend(message, time.GetTimestamp());
+    private bool TrySend(ReadOnlySpan<byte> message) => !IsBroken && Channel.TrySend(message, time.Now());
 
     /// <summary>Takes a data or acknowledgement frame of this conversation.</summary>
-    public void OnFrame(in ControlFrame frame) => Channel.OnFrame(frame, time.GetTimestamp());
+    public void OnFrame(in ControlFrame frame) => Channel.OnFrame(frame, time.Now());
 
     /// <summary>Sends again what is due, and returns when to call again.</summary>
     public long RunTimers(long now) => Channel.RunTimers(now);

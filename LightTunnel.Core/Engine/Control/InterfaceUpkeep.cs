@@ -1,4 +1,4 @@
-using LightTunnel.Traversal;
+using LightTunnel.Timing;
 using LightTunnel.Tun;
 
 namespace LightTunnel.Engine.Control;
@@ -81,11 +81,11 @@ internal sealed class InterfaceUpkeep
 
     private void OnChanged() => PlanIn(Settle);
 
-    private void PlanIn(TimeSpan delay) => _due = Math.Min(_due, _services.Time.GetTimestamp() + _services.Time.Ticks(delay));
+    private void PlanIn(TimeSpan delay) => _due = Math.Min(_due, _services.Time.Now() + delay.Ticks);
 
     private bool MayRestore(long now)
     {
-        while (_repairs.TryPeek(out long oldest) && now - oldest > _services.Time.Ticks(Window))
+        while (_repairs.TryPeek(out long oldest) && now - oldest > Window.Ticks)
             _repairs.Dequeue();
         return now >= _leftAloneUntil && _repairs.Count < MostRepairs;
     }
@@ -103,10 +103,10 @@ internal sealed class InterfaceUpkeep
         }
         else if (!restored)
         {
-            long now = _services.Time.GetTimestamp();
+            long now = _services.Time.Now();
             if (now >= _leftAloneUntil)
-                _leftAloneUntil = now + _services.Time.Ticks(Truce);
-            PlanIn(TimeSpan.FromSeconds((_leftAloneUntil - now) / (double)_services.Time.TimestampFrequency));
+                _leftAloneUntil = now + Truce.Ticks;
+            PlanIn(TimeSpan.FromSeconds((_leftAloneUntil - now) / (double)TimeSpan.TicksPerSecond));
             string who = found.Suspect is { } suspect ? $"Somebody, perhaps {suspect}," : "Somebody";
             Report($"{who} changes interface {name} again and again ({differences}): it was put right {MostRepairs} times within a minute, and is left alone now. "
                 + $"Keep what manages interfaces on this machine away from {name}.");
@@ -119,7 +119,7 @@ internal sealed class InterfaceUpkeep
         else
         {
             Problem = null;
-            _repairs.Enqueue(_services.Time.GetTimestamp());
+            _repairs.Enqueue(_services.Time.Now());
             _services.Log.Warning(
                 "{Who} changed interface {Interface} ({Differences}): put right", found.Suspect is { } suspect ? $"Perhaps {suspect}" : "Somebody", name, differences);
         }

@@ -5,6 +5,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.WireGuard;
 
@@ -121,7 +122,7 @@ internal abstract partial class Node
                 OnPinged(peer);
                 break;
             case ControlFrameKind.Pong:
-                long now = Time.GetTimestamp();
+                long now = Time.Now();
                 if (peer.Challenge is { } challenge && challenge.Transaction == frame.Number)
                 {
                     peer.Challenge = null;

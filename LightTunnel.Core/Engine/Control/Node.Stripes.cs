@@ -1,6 +1,7 @@
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
@@ -53,7 +54,7 @@ internal abstract partial class Node
             return long.MaxValue;
         }
 
-        PeerStripes stripes = peer.Stripes ??= new PeerStripes(Time, Services.Jitter, OuterPort, OpenStripes);
+        PeerStripes stripes = peer.Stripes ??= new PeerStripes(Services.Jitter, OuterPort, OpenStripes);
         KeepStripes(stripes, link, now);
         uint before = stripes.Proven;
         _stripeQuestions.Clear();
@@ -85,7 +86,7 @@ internal abstract partial class Node
     {
         if (peer.Stripes is not { } stripes || !StripeFrames.TryReadTaken(frame.Body, out UdpEndpoint seen, out int queues))
             return;
-        long now = Time.GetTimestamp();
+        long now = Time.Now();
         KeepStripes(stripes, link, now);
         uint before = stripes.Proven;
         stripes.OnAnswer(frame.Number, seen, _ownAddresses.Contains(seen.MappedAddress), queues, now);

@@ -6,6 +6,7 @@ using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
@@ -22,7 +23,7 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
     /// <summary>Clocks of files may be a little ahead.</summary>
     private static readonly TimeSpan ClockTolerance = TimeSpan.FromSeconds(2);
 
-    private readonly long _made = Time.GetTimestamp();
+    private readonly long _made = Time.Now();
     private readonly DateTimeOffset _wallWhenMade = Time.GetUtcNow();
 
     /// <summary>What the jitter of waiting times comes from, never a secret; the control loop's alone when it is not the shared one.</summary>
@@ -40,7 +41,7 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
         get
         {
             DateTimeOffset now = Time.GetUtcNow();
-            DateTimeOffset rising = (LastUsed > _wallWhenMade ? LastUsed.Value : _wallWhenMade) + Time.GetElapsedTime(_made);
+            DateTimeOffset rising = (LastUsed > _wallWhenMade ? LastUsed.Value : _wallWhenMade) + (Time.Now() - (Timestamp)_made);
             return now > rising ? now : rising;
         }
     }
@@ -103,7 +104,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
         _icmpLimiter = new RateLimiter(services.Time, TimeSpan.FromMilliseconds(10), burst: 50);
         _ownDestinationLimiter = new RateLimiter(services.Time, TimeSpan.FromSeconds(10));
         _trafficPauseTicks = Ticks(TrafficPause);
-        _started = services.Time.GetTimestamp();
+        _started = services.Time.Now();
         _wallAtStart = services.Time.GetUtcNow();
         Unproven = new UnprovenBudget(services.Time, services.Jitter);
         Journal = new RouteJournal(services.Log.Tunnel, services.Time, Via);
@@ -113,7 +114,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
     }
 
     /// <summary>The present, for a data thread's whole batch.</summary>
-    public long Timestamp => Time.GetTimestamp();
+    public long Timestamp => Time.Now();
 
     /// <summary>What changed, for whoever watches.</summary>
     public RouteJournal Journal { get; }
@@ -233,7 +234,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
         }
 
         long next = Links.RunTimers();
-        long now = Time.GetTimestamp();
+        long now = Time.Now();
         while (_timers.Earliest <= now)
         {
             var peer = (Peer)_timers.Peek();
@@ -290,19 +291,19 @@ internal abstract partial class Node : ILinkHost, IDisposable
     }
 
     /// <summary>True when an ICMP error may be sent now (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f).</summary>
-    public bool TryTakeIcmpToken() => _icmpLimiter.TryTake(Time.GetTimestamp());
+    public bool TryTakeIcmpToken() => _icmpLimiter.TryTake(Time.Now());
 
     /// <summary>The system sent a packet for this node's own address into the tunnel: it was dropped, and an admin should know.</summary>
     public void NoteOwnDestination(TunnelAddress destination)
     {
-        if (_ownDestinationLimiter.TryTake(Time.GetTimestamp()))
+        if (_ownDestinationLimiter.TryTake(Time.Now()))
             Log.PacketForServerItself(destination.ToIPAddress());
     }
 
     /// <summary>The system routes what this node sends into its own tunnel; any thread.</summary>
     public void NoteOwnDatagram(TunnelAddress destination)
     {
-        if (!_ownDestinationLimiter.TryTake(Time.GetTimestamp()))
+        if (!_ownDestinationLimiter.TryTake(Time.Now()))
             return;
         Log.Warning(
             "The system routes this tunnel's own datagrams to {Destination} into the tunnel: they are dropped. A route or another overlay leads there",
@@ -365,7 +366,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
             return;
         FlushStaged(peer, link);
         peer.Stripes?.TellAgain();
-        Schedule(peer, Time.GetTimestamp());
+        Schedule(peer, Time.Now());
     }
 
     /// <inheritdoc/>
@@ -431,11 +432,11 @@ internal abstract partial class Node : ILinkHost, IDisposable
             return next;
 
         int misses = peer.Monitor.Misses;
-        if (peer.Monitor.RunTimers(now, peer.LastTraffic, out uint transaction, out long nextProbe))
+        if (peer.Monitor.RunTimers(now, peer.LastTraffic, out uint transaction, out Timestamp nextProbe))
             SendFrame(link, ProbeReport.Ping(transaction, peer.Monitor));
         if (peer.Monitor.Misses > misses)
             OnMissed(peer);
-        return Math.Min(next, nextProbe);
+        return Math.Min(next, (long)nextProbe);
     }
 
     /// <summary>A handshake message arrived.</summary>
@@ -465,12 +466,12 @@ internal abstract partial class Node : ILinkHost, IDisposable
     }
 
     /// <summary>A time span in the clock's ticks.</summary>
-    protected long Ticks(TimeSpan span) => (long)(span.TotalSeconds * Time.TimestampFrequency);
+    protected static long Ticks(TimeSpan span) => span.Ticks;
 
     /// <summary>The clock that timestamps come from stands still while the machine sleeps, the wall clock does not.</summary>
     private void LookAtClock()
     {
-        TimeSpan jump = Time.GetUtcNow() - _wallAtStart - Time.GetElapsedTime(_started);
+        TimeSpan jump = Time.GetUtcNow() - _wallAtStart - (Time.Now() - (Timestamp)_started);
         if (jump.Duration() < ClockJump)
             return;
         _wallAtStart += jump;
@@ -494,7 +495,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
                 Stage(item.Peer!, item.Bytes);
                 break;
             case InboxKind.TrafficStarted:
-                Schedule(item.Peer!, Time.GetTimestamp());
+                Schedule(item.Peer!, Time.Now());
                 break;
         }
     }

@@ -4,6 +4,7 @@ using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
@@ -23,7 +24,7 @@ internal sealed class Peer : IScheduled
     private volatile bool _online;
     private volatile ProbedPath? _usedPath;
     private int _staged;
-    private long _lastReceivedTimestamp;
+    private Timestamp _lastReceivedTimestamp;
     private long _lastTraffic = long.MinValue;
     private long _publishedRoundTrip;
     private PathAddress _measuredPath;
@@ -35,10 +36,10 @@ internal sealed class Peer : IScheduled
         Key = key;
         Frames = FrameIntake.ForMember(time);
         Registrations = new RateLimiter(time, TimeSpan.FromSeconds(2), burst: 8);
-        Monitor = new PathMonitor(time);
-        PathMtu = new PeerMtu(time, TunnelOptions.DefaultMtu);
+        Monitor = new PathMonitor();
+        PathMtu = new PeerMtu(TunnelOptions.DefaultMtu);
         Updated = time.GetUtcNow();
-        WantedAt = time.GetTimestamp();
+        WantedAt = time.Now();
     }
 
     /// <summary>The peer's public key.</summary>
@@ -86,8 +87,8 @@ internal sealed class Peer : IScheduled
     /// <summary>True while the directory lists the peer as online; it also counts as online while a direct path to it is proven.</summary>
     public bool IsListedOnline { get; set; }
 
-    /// <summary>Timestamp of the last authentic datagram of the peer's links, those that are gone included; 0 for never. Control loop only.</summary>
-    public long LastReceivedTimestamp => _link is { LastReceivedTimestamp: not 0 } link ? link.LastReceivedTimestamp : _lastReceivedTimestamp;
+    /// <summary>Timestamp of the last authentic datagram of the peer's links, those that are gone included. Control loop only.</summary>
+    public Timestamp LastReceivedTimestamp => Timestamp.Latest(_link?.LastReceivedTimestamp ?? Timestamp.NotYet, _lastReceivedTimestamp);
 
     /// <summary>True while the peer takes part. Read by data threads.</summary>
     public bool Online
@@ -192,7 +193,7 @@ internal sealed class Peer : IScheduled
     public int QueuePosition { get; set; } = -1;
 
     /// <summary>When this peer's timers are due.</summary>
-    public long Deadline { get; set; } = long.MaxValue;
+    public Timestamp Deadline { get; set; } = Timestamp.Never;
 
     /// <summary>Packets that wait for the link; control loop only.</summary>
     public Queue<byte[]> Staged { get; } = new();

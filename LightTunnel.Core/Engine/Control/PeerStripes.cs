@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine.Control;
@@ -11,13 +12,12 @@ internal readonly record struct StripeQuestion(uint Number, int Queue);
 
 /// <summary>
 /// Which stripes (docs/architecture.md, "Two nodes, many cores") data to one peer may leave by: while there is data for it, by a path that nobody translates, the peer is told of the ports, and each that it
-/// answers on is proven for as long as it does. No I/O; owned by the control loop. Times are <see cref="TimeProvider.GetTimestamp"/> values.
+/// answers on is proven for as long as it does. No I/O; owned by the control loop.
 /// </summary>
-/// <param name="time">The clock.</param>
 /// <param name="random">Transactions; seeded in simulations.</param>
 /// <param name="ownPort">The node's own port.</param>
 /// <param name="openPorts">Opens the stripes if need be, and gives their ports by queue.</param>
-internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort, Func<IReadOnlyList<int>> openPorts)
+internal sealed class PeerStripes(Random random, int ownPort, Func<IReadOnlyList<int>> openPorts)
 {
     /// <summary>Most stripes that a node has.</summary>
     public const int Maximum = DataPathOptions.MaximumQueues - 1;
@@ -34,14 +34,14 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
     /// <summary>There is a NAT, or the peer has one queue: that may change, but seldom does.</summary>
     private static readonly TimeSpan RefusedFor = TimeSpan.FromSeconds(60);
 
-    private readonly OutstandingProbes _questions = new(time, random);
+    private readonly OutstandingProbes _questions = new(random);
     private IReadOnlyList<int> _ports = [];
     private Way[] _ways = [];
     private long _counted;
-    private long _countedAt = long.MinValue;
+    private Timestamp _countedAt;
     private ProbePace _pace = ProbePace.Standby;
-    private long _refusedUntil = long.MinValue;
-    private long _lastTold = long.MinValue;
+    private Timestamp _refusedUntil;
+    private Timestamp _lastTold;
 
     /// <summary>The path whose stripes these are.</summary>
     public PathAddress Path { get; private set; }
@@ -64,7 +64,7 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
     /// <param name="sent">Packets that were sent to the peer so far.</param>
     /// <param name="output">Receives the questions to send.</param>
     /// <returns>When to call again.</returns>
-    public long Run(long now, in PathAddress path, long sent, List<StripeQuestion> output)
+    public Timestamp Run(Timestamp now, in PathAddress path, long sent, List<StripeQuestion> output)
     {
         Count(now, sent);
         if (path != Path)
@@ -72,23 +72,23 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
             Path = path;
             _ways = [];
             _questions.Clear();
-            _refusedUntil = long.MinValue;
+            _refusedUntil = Timestamp.NotYet;
         }
 
-        long nextLook = _countedAt + time.Ticks(LookInterval);
+        Timestamp nextLook = _countedAt + LookInterval;
         if (now < _refusedUntil || path is not { IsRelayed: false, Socket: 0, IsUnproven: false, Endpoint.IsSpecified: true })
             return nextLook;
         if (_ports.Count == 0)
             _ports = openPorts();
         if (_ways.Length == 0)
-            _ways = [new Way(time, path, 0) { Next = _lastTold == long.MinValue ? now : _lastTold + time.Ticks(FirstRetry) }]; // A peer may move all the time.
+            _ways = [new Way(path, 0) { Next = _lastTold + FirstRetry }]; // A peer may move all the time.
         _questions.ForgetLate(now);
-        long next = Math.Min(nextLook, Run(_ways[0], now, output));
+        Timestamp next = Timestamp.Earliest(nextLook, Run(_ways[0], now, output));
         if (_ways.Length > 1 && !_ways[0].Path.IsProven)
             Restart(now); // The peer is another, or does not hear this node.
         for (int i = 1; i < _ways.Length; i++)
-            next = Math.Min(next, Run(_ways[i], now, output));
-        return Math.Max(next, now + 1);
+            next = Timestamp.Earliest(next, Run(_ways[i], now, output));
+        return Timestamp.Latest(next, now.Following);
     }
 
     /// <summary>A question was answered, or somebody says so.</summary>
@@ -97,53 +97,53 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
     /// <param name="isOwnAddress">True when that is an address of this machine's own.</param>
     /// <param name="queues">The queues that the peer receives by.</param>
     /// <param name="now">The present.</param>
-    public void OnAnswer(uint number, in UdpEndpoint seen, bool isOwnAddress, int queues, long now)
+    public void OnAnswer(uint number, in UdpEndpoint seen, bool isOwnAddress, int queues, Timestamp now)
     {
-        if (!_questions.TryTake(number, out PathAddress asked, out long sent))
+        if (!_questions.TryTake(number, out PathAddress asked, out Timestamp sent))
             return;
         int queue = asked.Socket == 0 ? 0 : asked.Socket - LocalSockets.FirstStripe;
         if (!isOwnAddress || seen.Port != (queue == 0 ? ownPort : _ports[queue]) || queues < 2)
         {
             Restart(now);
-            _refusedUntil = now + time.Ticks(RefusedFor);
+            _refusedUntil = now + RefusedFor;
             return;
         }
 
         Way way = _ways.Single(way => way.Queue == queue);
         way.Path.OnAnswer(number, sent, now);
-        (way.Next, way.Retry) = (long.MaxValue, FirstRetry);
+        (way.Next, way.Retry) = (Timestamp.Never, FirstRetry);
         if (_ways.Length == 1)
-            _ways = [way, .. Enumerable.Range(1, _ports.Count - 1).Where(each => _ports[each] != 0).Select(each => new Way(time, Path, each))];
+            _ways = [way, .. Enumerable.Range(1, _ports.Count - 1).Where(each => _ports[each] != 0).Select(each => new Way(Path, each))];
     }
 
     /// <summary>The peer has new keys, and may be a new process, which knows nothing of the ports.</summary>
     public void TellAgain()
     {
         if (_ways.Length > 0)
-            _ways[0].Next = long.MinValue;
+            _ways[0].Next = Timestamp.AtOnce;
     }
 
     /// <summary>None is proven, and the peer is to be told anew, in a moment at the latest.</summary>
-    public void Restart(long now)
+    public void Restart(Timestamp now)
     {
         _questions.Clear();
-        _ways = _ways.Length == 0 ? [] : [new Way(time, Path, 0) { Next = Math.Min(_ways[0].Next, now + time.Ticks(FirstRetry)), Retry = _ways[0].Retry }];
+        _ways = _ways.Length == 0 ? [] : [new Way(Path, 0) { Next = Timestamp.Earliest(_ways[0].Next, now + FirstRetry), Retry = _ways[0].Retry }];
     }
 
-    private void Count(long now, long sent)
+    private void Count(Timestamp now, long sent)
     {
-        if (_countedAt != long.MinValue && now - _countedAt < time.Ticks(LookInterval))
+        if (now - _countedAt < LookInterval)
             return;
-        bool isBusy = _countedAt != long.MinValue && (sent - _counted) / time.GetElapsedTime(_countedAt, now).TotalSeconds >= BusyRate;
+        bool isBusy = (sent - _counted) / (now - _countedAt).TotalSeconds >= BusyRate;
         _pace = isBusy ? ProbePace.Busy : ProbePace.Standby;
         (_counted, _countedAt) = (sent, now);
     }
 
-    private long Run(Way way, long now, List<StripeQuestion> output)
+    private Timestamp Run(Way way, Timestamp now, List<StripeQuestion> output)
     {
         if (way.Path.Expire(now, _pace))
             (way.Next, way.Retry) = (now, FirstRetry);
-        long due = way.Path.IsProven ? Math.Min(way.Path.NextProbe(_pace), way.Next) : way.Next;
+        Timestamp due = way.Path.IsProven ? Timestamp.Earliest(way.Path.NextProbe(_pace), way.Next) : way.Next;
         if (due <= now)
         {
             uint number = _questions.Add(way.Path.Key, now);
@@ -151,23 +151,23 @@ internal sealed class PeerStripes(TimeProvider time, Random random, int ownPort,
             output.Add(new StripeQuestion(number, way.Queue));
             if (way.Queue == 0)
                 _lastTold = now;
-            way.Next = way.Path.IsProven ? long.MaxValue : now + time.Ticks(way.Retry);
+            way.Next = way.Path.IsProven ? Timestamp.Never : now + way.Retry;
             if (!way.Path.IsProven)
                 way.Retry = way.Retry * 2 < LongestRetry ? way.Retry * 2 : LongestRetry;
             due = way.Path.IsProven ? way.Path.NextProbe(_pace) : way.Next;
         }
 
-        return Math.Min(due, way.Path.NextExpiry(_pace));
+        return Timestamp.Earliest(due, way.Path.NextExpiry(_pace));
     }
 
     /// <summary>The path in use, by which the peer is told, for queue 0; the stripe of another.</summary>
-    private sealed class Way(TimeProvider time, in PathAddress path, int queue)
+    private sealed class Way(in PathAddress path, int queue)
     {
         public readonly int Queue = queue;
-        public readonly ProbedPath Path = new(time, new PathAddress(path.Endpoint, Socket: queue == 0 ? 0 : LocalSockets.FirstStripe + queue));
+        public readonly ProbedPath Path = new(new PathAddress(path.Endpoint, Socket: queue == 0 ? 0 : LocalSockets.FirstStripe + queue));
         public TimeSpan Retry = FirstRetry;
 
         /// <summary>When it is asked at the latest while it is not proven, or at once for another reason.</summary>
-        public long Next = long.MinValue;
+        public Timestamp Next;
     }
 }

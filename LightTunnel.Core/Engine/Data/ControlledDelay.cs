@@ -1,4 +1,4 @@
-using LightTunnel.Traversal;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Data;
 
@@ -7,7 +7,7 @@ namespace LightTunnel.Engine.Data;
 /// notice nothing until packets are lost. So while that queue stands, one is dropped, and then more and more often, as that is what makes them slow down. A queue that
 /// comes and goes is left alone. Belongs to one thread.
 /// </summary>
-internal sealed class ControlledDelay(TimeProvider time)
+internal sealed class ControlledDelay
 {
     /// <summary>What may always wait where round trips are not longer than usual, and a twentieth of the interval elsewhere: RFC 8289 section 4.3.</summary>
     public static readonly TimeSpan Target = TimeSpan.FromMilliseconds(5);
@@ -26,11 +26,11 @@ internal sealed class ControlledDelay(TimeProvider time)
     // Batches that were sent at once, until the network is no longer held to be what limits.
     private const int Doubtful = 8;
 
-    private long _interval = time.Ticks(Interval);
-    private long? _standingSince;
+    private TimeSpan _interval = Interval;
+    private Timestamp? _standingSince;
     private int _unhindered;
     private bool _dropping;
-    private long _nextDrop;
+    private Timestamp _nextDrop;
     private int _drops;
 
     /// <summary>
@@ -40,17 +40,16 @@ internal sealed class ControlledDelay(TimeProvider time)
     public void NoteRoundTrip(TimeSpan roundTrip)
     {
         TimeSpan wanted = TimeSpan.FromTicks(Math.Clamp(RoundTripsPerInterval * roundTrip.Ticks, Interval.Ticks, LongestInterval.Ticks));
-        long interval = time.Ticks(wanted);
-        if (_standingSince is null || interval < _interval)
-            _interval = interval;
+        if (_standingSince is null || wanted < _interval)
+            _interval = wanted;
     }
 
     /// <summary>Learns how a batch fared.</summary>
     /// <param name="waited">The network did not take it at once.</param>
     /// <param name="emptied">There was nothing more in the device when it was read.</param>
-    /// <param name="read">When it was read, a timestamp.</param>
+    /// <param name="read">When it was read.</param>
     /// <param name="sent">When the last of it was sent.</param>
-    public void Note(bool waited, bool emptied, long read, long sent)
+    public void Note(bool waited, bool emptied, Timestamp read, Timestamp sent)
     {
         _unhindered = waited ? 0 : _unhindered + 1;
         bool stands = waited ? !emptied || sent - read > _interval / TargetsPerInterval : !emptied && _standingSince is not null && _unhindered < Doubtful;
@@ -65,7 +64,7 @@ internal sealed class ControlledDelay(TimeProvider time)
     }
 
     /// <summary>True when a packet is to be dropped; to be asked again for the next one then.</summary>
-    public bool TakeDrop(long now)
+    public bool TakeDrop(Timestamp now)
     {
         if (now - _standingSince is not { } stood || stood < _interval)
             return false;
@@ -85,7 +84,7 @@ internal sealed class ControlledDelay(TimeProvider time)
             _drops++;
         }
 
-        _nextDrop += (long)(_interval / Math.Sqrt(_drops));
+        _nextDrop += _interval / Math.Sqrt(_drops);
         return true;
     }
 }

@@ -11,7 +11,7 @@ namespace LightTunnel.Engine.Data;
 internal sealed class OutboundQueue(Node node, ITunDevice tun, IDatagramTransport transport, int queue)
 {
     private readonly OutboundPath _path = new(node, queue % transport.Queues);
-    private readonly ControlledDelay _delay = new(node.Time);
+    private readonly ControlledDelay _delay = new();
     private OutboundBuffers _buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
 
     // What is done with of the packets, and of the datagrams that those became.

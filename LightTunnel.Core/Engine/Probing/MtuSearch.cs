@@ -2,6 +2,7 @@ using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Probing;
 
@@ -9,9 +10,9 @@ namespace LightTunnel.Engine.Probing;
 /// Looks, for a test, for the longest packet that goes to a peer and back, by the path that the link takes. Unlike what goes on all the time, the answers are as
 /// long as the questions, as far as a control frame can be. Owned by the control loop.
 /// </summary>
-internal sealed class MtuSearch(Node node, Peer peer, TimeProvider time)
+internal sealed class MtuSearch(Node node, Peer peer)
 {
-    private readonly PathMtu _search = new(time, Overheads.Of(peer.Path), peer.NetworkMtu);
+    private readonly PathMtu _search = new(Overheads.Of(peer.Path), peer.NetworkMtu);
     private readonly Dictionary<uint, int> _waiting = [];
     private readonly List<int> _sizes = [];
 
@@ -22,15 +23,15 @@ internal sealed class MtuSearch(Node node, Peer peer, TimeProvider time)
     public bool IsDone { get; private set; }
 
     /// <summary>Sends what is due; returns when to call again.</summary>
-    public long Run(long now)
+    public Timestamp Run(Timestamp now)
     {
-        long next;
+        Timestamp next;
         bool refused;
         do
         {
             _sizes.Clear();
             refused = false;
-            next = IsDone ? long.MaxValue : _search.Run(now, peer.RoundTrip, busy: true, answers: true, _sizes);
+            next = IsDone ? Timestamp.Never : _search.Run(now, peer.RoundTrip, busy: true, answers: true, _sizes);
             foreach (int size in _sizes)
             {
                 if (node.TrySendLongPing(peer, size, out uint transaction))
@@ -46,7 +47,7 @@ internal sealed class MtuSearch(Node node, Peer peer, TimeProvider time)
         while (refused);
 
         IsDone = !_search.IsSearching;
-        return IsDone ? long.MaxValue : next;
+        return IsDone ? Timestamp.Never : next;
     }
 
     /// <summary>Takes a pong; false when it is not of this search.</summary>

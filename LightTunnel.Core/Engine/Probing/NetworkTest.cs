@@ -6,6 +6,7 @@ using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.PortMapping;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine.Probing;
@@ -42,7 +43,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
     {
         _node = node;
         _time = time;
-        _waitUntil = time.GetTimestamp() + time.Ticks(timeout);
+        _waitUntil = time.Now() + timeout.Ticks;
     }
 
     private Peer Server => _node.Server;
@@ -70,7 +71,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
         if (_short.Result.Answered == 0)
             return Done(now);
 
-        _search ??= new MtuSearch(_node, Server, _time);
+        _search ??= new MtuSearch(_node, Server);
         Tell("Looking for the longest packet that passes", 50);
         next = _search.Run(now);
         return _search.IsDone ? Done(now) : next;
@@ -94,7 +95,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
         if (_node.Own.Detection == NatDetection.Running)
         {
             Tell("Looking at the NAT", 90);
-            return now + _time.Ticks(DetectionInterval);
+            return now + DetectionInterval.Ticks;
         }
 
         UdpEndpoint server = Server.Path.Endpoint;

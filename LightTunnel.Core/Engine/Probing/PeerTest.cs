@@ -3,7 +3,7 @@ using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
-using LightTunnel.Traversal;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Probing;
 
@@ -52,7 +52,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         _peer = peer;
         _request = request;
         _time = time;
-        _started = time.GetTimestamp();
+        _started = time.Now();
         if (!IsThere)
             return;
         Try(_started);
@@ -76,12 +76,12 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
                 link.RequestHandshake(force: true);
         }
 
-        if (_peer.Link is not { HasSession: true } && now - _measuring < _time.Ticks(LinkPatience))
+        if (_peer.Link is not { HasSession: true } && now - _measuring < LinkPatience.Ticks)
         {
             if (_peer.PathType != _measured && _rounds < MaximumRounds)
                 return Again(now);
             Tell("Waiting for keys", AttemptShare);
-            return Math.Min(now + _time.Ticks(TellInterval), _measuring + _time.Ticks(LinkPatience));
+            return Math.Min(now + TellInterval.Ticks, _measuring + LinkPatience.Ticks);
         }
 
         return Measure(now);
@@ -95,7 +95,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
 
     private bool IsDirect => _peer.PathType is PathType.Lan or PathType.Direct;
 
-    private bool IsAttempting(long now) => !IsDirect && now - _started < _time.Ticks(_request.Timeout) && _node.IsTryingDirect(_peer, _tried);
+    private bool IsAttempting(long now) => !IsDirect && now - _started < _request.Timeout.Ticks && _node.IsTryingDirect(_peer, _tried);
 
     private long Again(long now)
     {
@@ -114,9 +114,9 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
 
     private long TellAttempt(long now)
     {
-        TimeSpan elapsed = _time.GetElapsedTime(_started, now);
+        TimeSpan elapsed = ((Timestamp)now - (Timestamp)_started);
         Tell("Trying to reach it directly", (int)(AttemptShare * elapsed / _request.Timeout));
-        return Math.Min(now + _time.Ticks(TellInterval), _started + _time.Ticks(_request.Timeout));
+        return Math.Min(now + TellInterval.Ticks, _started + _request.Timeout.Ticks);
     }
 
     private long Measure(long now)
@@ -142,7 +142,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
             return Again(now);
 
         // The way through the server is the longer one.
-        long patience = _serverMeasured + _time.Ticks(ServerPatience);
+        long patience = _serverMeasured + ServerPatience.Ticks;
         if (_serverMeasured != 0 && now < patience && _node.Diagnose(_peer).ServerRoundTrip is null)
             return patience;
         return Done(_pings.Result);
@@ -172,7 +172,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
             PeerNat = diagnosis.PeerNat,
             Candidates = diagnosis.Candidates,
             Reason = DirectPaths.ReasonOf(_peer),
-            Duration = _time.GetElapsedTime(_started),
+            Duration = (_time.Now() - (Timestamp)_started),
         };
     }
 }

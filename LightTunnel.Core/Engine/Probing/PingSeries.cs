@@ -1,6 +1,6 @@
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
-using LightTunnel.Traversal;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Probing;
 
@@ -44,7 +44,7 @@ internal sealed class PingSeries(Node node, Peer peer, int count, TimeProvider t
     {
         if (IsDone)
             return long.MaxValue;
-        if (_sent < count && (_sent == 0 || now - _lastSent >= time.Ticks(Interval)))
+        if (_sent < count && (_sent == 0 || now - _lastSent >= Interval.Ticks))
         {
             _sent++;
             _waiting.Add(node.SendPing(peer), (now, time.GetUtcNow()));
@@ -52,8 +52,8 @@ internal sealed class PingSeries(Node node, Peer peer, int count, TimeProvider t
         }
 
         if (_sent < count)
-            return _lastSent + time.Ticks(Interval);
-        long end = _lastSent + time.Ticks(Patience);
+            return _lastSent + Interval.Ticks;
+        long end = _lastSent + Patience.Ticks;
         IsDone = _waiting.Count == 0 || now >= end;
         return IsDone ? long.MaxValue : end;
     }
@@ -63,7 +63,7 @@ internal sealed class PingSeries(Node node, Peer peer, int count, TimeProvider t
     {
         if (!_waiting.Remove(pong.Number, out (long Sent, DateTimeOffset Clock) ping))
             return false;
-        TimeSpan roundTrip = time.GetElapsedTime(ping.Sent, now);
+        TimeSpan roundTrip = ((Timestamp)now - (Timestamp)ping.Sent);
         if (ProbeReport.ReadClock(pong.Body) is { } clock && (_roundTrips.Count == 0 || roundTrip < _roundTrips.Min()))
             ClockOffset = clock - (ping.Clock + (roundTrip / 2));
         _roundTrips.Add(roundTrip);

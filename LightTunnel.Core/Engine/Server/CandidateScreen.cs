@@ -2,6 +2,7 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
 using LightTunnel.PortMapping;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 
 namespace LightTunnel.Engine.Server;
@@ -26,7 +27,7 @@ internal sealed class CandidateScreen(TimeProvider time, Random salt, IReadOnlyL
     /// <summary>Public addresses (of IPv6 the first 64 bits) in one introduction at which the server does not see the member.</summary>
     public const int MostUnseen = 4;
 
-    private readonly AddressBuckets _named = new(time, salt, Rate, Burst);
+    private readonly AddressBuckets _named = new(salt, Rate, Burst);
 
     /// <summary>Candidates that were not passed on, as nobody vouches for them or they were named too often.</summary>
     public long Withheld { get; private set; }
@@ -37,7 +38,7 @@ internal sealed class CandidateScreen(TimeProvider time, Random salt, IReadOnlyL
     public Reachability Pass(Reachability told, in PathAddress path)
     {
         UdpEndpoint seen = Candidate.IsUsable(path.Endpoint) ? path.Endpoint : default;
-        long now = time.GetTimestamp();
+        long now = time.Now();
         var passed = new List<Candidate>(Reachability.MaximumCandidates);
         var unseen = new HashSet<UInt128>();
 

@@ -1,6 +1,5 @@
 using LightTunnel.Engine.Control;
 using LightTunnel.Packets;
-using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine.Server;
 
@@ -46,5 +45,5 @@ internal sealed class ListingQueue(TimeProvider time)
     }
 
     /// <summary>When to look again.</summary>
-    public long Deadline(long now) => _order.Count == 0 ? long.MaxValue : now + time.Ticks(Interval);
+    public long Deadline(long now) => _order.Count == 0 ? long.MaxValue : now + Interval.Ticks;
 }

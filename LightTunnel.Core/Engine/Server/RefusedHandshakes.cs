@@ -1,5 +1,5 @@
 using LightTunnel.Diagnostics;
-using LightTunnel.Traversal;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Server;
@@ -9,9 +9,8 @@ namespace LightTunnel.Engine.Server;
 /// counted. Owned by the control loop.
 /// </summary>
 /// <param name="counters">What the node's links counted.</param>
-/// <param name="time">The clock.</param>
 /// <param name="log">The tunnel's log.</param>
-internal sealed class RefusedHandshakes(LinkCounters counters, TimeProvider time, TunnelLog log)
+internal sealed class RefusedHandshakes(LinkCounters counters, TunnelLog log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
@@ -25,10 +24,10 @@ internal sealed class RefusedHandshakes(LinkCounters counters, TimeProvider time
     ];
 
     private readonly long[] _told = new long[Kinds.Length];
-    private long _next = long.MinValue;
+    private Timestamp _next;
 
     /// <summary>Looks whether there is something to tell.</summary>
-    public void Look(long now)
+    public void Look(Timestamp now)
     {
         if (now < _next)
             return;
@@ -44,7 +43,7 @@ internal sealed class RefusedHandshakes(LinkCounters counters, TimeProvider time
 
         if (news is null)
             return;
-        _next = now + time.Ticks(Interval);
+        _next = now + Interval;
         log.Security(SecurityEvent.Refused, "handshakes", $"Handshakes were refused: {string.Join(", ", news)}");
     }
 }

@@ -82,7 +82,7 @@ internal sealed partial class ServerNode : Node
         _hurry = peer => Schedule(peer, Timestamp);
         LongestPacket = _mtu;
         _observer = new NatObserver(identity, networkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)], Unproven, services);
-        _refusedHandshakes = new RefusedHandshakes(Links.Counters, Time, Log);
+        _refusedHandshakes = new RefusedHandshakes(Links.Counters, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
         MemberId = Leases.ServerMemberId;
         _newcomers = new NewcomerQuota(services.Time);

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Server;
 
@@ -23,15 +24,15 @@ internal sealed class ToldReachability(TimeProvider time)
     public Reachability? Latest { get; private set; }
 
     /// <summary>True while the member is likely to look at its NAT still: it will tell.</summary>
-    public bool IsLookingAtNat => Latest is { Nat.Mapping: EndpointDependence.Unknown } && time.GetElapsedTime(_firstTold) < LongestLook;
+    public bool IsLookingAtNat => Latest is { Nat.Mapping: EndpointDependence.Unknown } && (time.Now() - (Timestamp)_firstTold) < LongestLook;
 
     /// <summary>True when ports may be guessed now: those of its NAT are not one after another, or the next one was told a moment ago and nobody has used it.</summary>
-    public bool CanBeGuessed => Latest is { } latest && (!latest.Nat.IsPredictable || (_predictionTold is { } told && time.GetElapsedTime(told) < PredictionLifetime));
+    public bool CanBeGuessed => Latest is { } latest && (!latest.Nat.IsPredictable || (_predictionTold is { } told && (time.Now() - (Timestamp)told) < PredictionLifetime));
 
     /// <summary>Takes what the member tells.</summary>
     public void Set(Reachability reachability)
     {
-        long now = time.GetTimestamp();
+        long now = time.Now();
         if (Latest is null)
             _firstTold = now;
         Latest = reachability;

@@ -1,0 +1,105 @@
+using System.Globalization;
+
+namespace LightTunnel.Timing;
+
+/// <summary>
+/// A moment of a monotonic clock: the only form in which the engine keeps when something happened or is due. Read from <see cref="Clock.Now"/>; good for comparing with and
+/// measuring from other moments of the same clock, and for nothing else: dates are <see cref="DateTimeOffset"/>s. To the nearest 100 ns, whatever the clock's own unit is, so
+/// that durations are <see cref="TimeSpan"/>s everywhere. It is one 64-bit word and costs what such a word costs; where several threads use one, it is a <see cref="SharedTimestamp"/>.
+/// <para>
+/// Two values are no reading of any clock, and lie before and after all of them. They absorb: whatever is added to them, they stay what they are. Between either and any
+/// reading lies <see cref="TimeSpan.MaxValue"/>. So "the last one plus an interval" is due at once when there was no last one, and what never
+/// happened was not within the last minute, without a question asked.
+/// </para>
+/// </summary>
+internal readonly record struct Timestamp : IComparable<Timestamp>
+{
+    private const ulong Sign = 1UL << 63;
+
+    /// <summary>Ticks of the clock with the sign turned round: compared as they are, and nothing is less than the default.</summary>
+    private readonly ulong _value;
+
+    internal Timestamp(ulong value) => _value = value;
+
+    /// <summary>When what has not happened yet happened: earlier than any reading. The default.</summary>
+    public static Timestamp NotYet => default;
+
+    /// <summary>When what need not be waited for is due: the same value as <see cref="NotYet"/>, under the name that deadlines have for it.</summary>
+    public static Timestamp AtOnce => default;
+
+    /// <summary>When what is not to be done is due: later than any reading.</summary>
+    public static Timestamp Never => new(ulong.MaxValue);
+
+    /// <summary>For <see cref="SharedTimestamp"/>.</summary>
+    internal ulong Value => _value;
+
+    private bool IsEnd => _value is 0 or ulong.MaxValue;
+
+    /// <summary>The moment at which the clock shows so many ticks of 100 ns.</summary>
+    public static Timestamp FromTicks(long ticks) => new((ulong)ticks ^ Sign);
+
+    /// <summary>The earlier of both: what to wait for.</summary>
+    public static Timestamp Earliest(Timestamp one, Timestamp other) => one._value <= other._value ? one : other;
+
+    /// <summary>The later of both.</summary>
+    public static Timestamp Latest(Timestamp one, Timestamp other) => one._value >= other._value ? one : other;
+
+    /// <summary>The latest multiple of that step that is not later: things that are due at about the same time are so at the same time.</summary>
+    public Timestamp RoundDown(TimeSpan step) => IsEnd ? this : this - new TimeSpan((long)(_value ^ Sign) % step.Ticks);
+
+    /// <summary>The next moment that can be told from this one: the earliest at which to call again whoever has just been called.</summary>
+    public Timestamp Following => this + new TimeSpan(1);
+
+    /// <inheritdoc/>
+    public int CompareTo(Timestamp other) => _value.CompareTo(other._value);
+
+    /// <summary>For people who look for mistakes: seconds since the clock began.</summary>
+    public override string ToString() => _value switch
+    {
+        0 => "not yet",
+        ulong.MaxValue => "never",
+        _ => new TimeSpan((long)(_value ^ Sign)).TotalSeconds.ToString("0.0000000", CultureInfo.InvariantCulture),
+    };
+
+    public static Timestamp operator +(Timestamp moment, TimeSpan duration)
+    {
+        if (moment.IsEnd)
+            return moment;
+        ulong sum = moment._value + (ulong)duration.Ticks;
+        return duration.Ticks >= 0 ? (sum < moment._value ? Never : new Timestamp(sum)) : (sum > moment._value ? NotYet : new Timestamp(sum));
+    }
+
+    public static Timestamp operator -(Timestamp moment, TimeSpan duration)
+    {
+        if (moment.IsEnd)
+            return moment;
+        ulong difference = moment._value - (ulong)duration.Ticks;
+        return duration.Ticks >= 0
+            ? (difference > moment._value ? NotYet : new Timestamp(difference))
+            : (difference < moment._value ? Never : new Timestamp(difference));
+    }
+
+    public static TimeSpan operator -(Timestamp end, Timestamp start)
+    {
+        if (end._value == start._value)
+            return TimeSpan.Zero;
+        bool isForward = end._value > start._value;
+        ulong distance = isForward ? end._value - start._value : start._value - end._value;
+        if (end.IsEnd || start.IsEnd || distance > long.MaxValue)
+            return isForward ? TimeSpan.MaxValue : TimeSpan.MinValue;
+        return new TimeSpan(isForward ? (long)distance : -(long)distance);
+    }
+
+    public static bool operator <(Timestamp one, Timestamp other) => one._value < other._value;
+
+    public static bool operator <=(Timestamp one, Timestamp other) => one._value <= other._value;
+
+    public static bool operator >(Timestamp one, Timestamp other) => one._value > other._value;
+
+    public static bool operator >=(Timestamp one, Timestamp other) => one._value >= other._value;
+
+    // For rooms that count in ticks of their own still.
+    public static implicit operator long(Timestamp moment) => (long)(moment._value ^ Sign);
+
+    public static implicit operator Timestamp(long ticks) => FromTicks(ticks);
+}
