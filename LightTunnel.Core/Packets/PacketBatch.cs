@@ -20,16 +20,8 @@ internal struct PacketSlot
     /// <summary>What is left to do for an IP packet that the system sent: it may stand for many. Unused for datagrams.</summary>
     public PacketOffload Offload;
 
-    /// <summary>
-    /// The local socket that the datagram came to or leaves from, 0 for the node's own, with the address that it leaves from (AskedAddresses); unused towards the TUN device.
-    /// </summary>
-    public int Socket;
-
-    /// <summary>After a receive the number of the local address that the datagram was sent to, 0 when it is not known.</summary>
-    public byte Asked;
-
-    /// <summary>UDP sender after a receive, destination before a send; unused towards the TUN device.</summary>
-    public UdpEndpoint Endpoint;
+    /// <summary>Whence the datagram came after a receive, where it goes before a send; unused towards the TUN device.</summary>
+    public PathHandle Path;
 }
 
 /// <summary>
@@ -156,27 +148,27 @@ internal sealed class PacketBatch
     public Span<byte> FreePlace(int ahead) => _memory.AsSpan(_used + (ahead * _stride) + Headroom, MaxPacketLength + 1);
 
     /// <summary>Takes what was just written to <see cref="NextFree"/> as the next packet.</summary>
-    public ref PacketSlot Commit(int length, in UdpEndpoint endpoint = default, int socket = 0)
+    public ref PacketSlot Commit(int length, in PathHandle path = default)
     {
-        ref PacketSlot slot = ref Add(_used + Headroom, length, 0, endpoint, socket);
+        ref PacketSlot slot = ref Add(_used + Headroom, length, 0, path);
         _used += Align(Headroom + length + Tailroom);
         return ref slot;
     }
 
     /// <summary>Takes what was written to the first <see cref="FreePlace"/> as the next packet.</summary>
-    public void CommitPlace(int length, int segmentSize, in UdpEndpoint endpoint, int socket, byte asked = 0)
+    public void CommitPlace(int length, int segmentSize, in PathHandle path)
     {
-        Add(_used + Headroom, length, segmentSize, endpoint, socket).Asked = asked;
+        Add(_used + Headroom, length, segmentSize, path);
         _used += _stride;
     }
 
     /// <summary>Copies a packet in as the next one; false when the batch is full or the packet too long.</summary>
-    public bool TryAdd(ReadOnlySpan<byte> packet, in UdpEndpoint endpoint = default, int socket = 0)
+    public bool TryAdd(ReadOnlySpan<byte> packet, in PathHandle path = default)
     {
         if (IsFull || packet.Length > MaxPacketLength)
             return false;
         packet.CopyTo(NextFree());
-        Commit(packet.Length, endpoint, socket);
+        Commit(packet.Length, path);
         return true;
     }
 
@@ -190,12 +182,12 @@ internal sealed class PacketBatch
     /// <summary>
     /// Takes what was just written to <see cref="NextDatagram"/>: as part of the last slot's train when it goes the same way and fits, else as a slot of its own.
     /// </summary>
-    public void Append(int length, in UdpEndpoint endpoint, int socket)
+    public void Append(int length, in PathHandle path)
     {
-        if (Count > 0 && IsContinuedBy(ref _slots[Count - 1], length, endpoint, socket))
+        if (Count > 0 && IsContinuedBy(ref _slots[Count - 1], length, path))
             _slots[Count - 1].Length += length;
         else
-            Add(_used, length, length, endpoint, socket);
+            Add(_used, length, length, path);
         _used += length;
     }
 
@@ -214,26 +206,23 @@ internal sealed class PacketBatch
     public PacketBatch CreateView(int capacity) => new(this, capacity);
 
     /// <summary>Adds a packet or train that lies in the shared memory; only to a view that has a free slot.</summary>
-    public void AddView(int start, int length, int segmentSize = 0, in UdpEndpoint endpoint = default, int socket = 0) =>
-        Add(start, length, segmentSize, endpoint, socket);
+    public void AddView(int start, int length, int segmentSize = 0, in PathHandle path = default) => Add(start, length, segmentSize, path);
 
     private static int Align(int length) => (length + 63) & ~63;
 
-    private bool IsContinuedBy(ref PacketSlot last, int length, in UdpEndpoint endpoint, int socket) =>
+    private bool IsContinuedBy(ref PacketSlot last, int length, in PathHandle path) =>
         length <= last.SegmentSize && last.Length % last.SegmentSize == 0 && last.Length + length <= MaximumTrainLength
         && last.Length < MaximumSegments * last.SegmentSize
-        && last.Start + last.Length == _used && last.Socket == socket && last.Endpoint == endpoint;
+        && last.Start + last.Length == _used && last.Path == path;
 
-    private ref PacketSlot Add(int start, int length, int segmentSize, in UdpEndpoint endpoint, int socket)
+    private ref PacketSlot Add(int start, int length, int segmentSize, in PathHandle path)
     {
         ref PacketSlot slot = ref _slots[Count++];
         slot.Start = start;
         slot.Length = length;
         slot.SegmentSize = segmentSize;
         slot.Offload = default;
-        slot.Socket = socket;
-        slot.Asked = 0;
-        slot.Endpoint = endpoint;
+        slot.Path = path;
         return ref slot;
     }
 }

@@ -129,7 +129,7 @@ internal static class PathChoice
             order = first.Path.Endpoint.Port.CompareTo(second.Path.Endpoint.Port);
         if (order == 0)
             order = first.Path.RelayedMember.CompareTo(second.Path.RelayedMember);
-        return order == 0 ? first.Path.Socket.CompareTo(second.Path.Socket) : order;
+        return order == 0 ? first.Path.Local.CompareTo(second.Path.Local) : order;
     }
 
     /// <summary>Smaller is better; cost decides only within a class.</summary>

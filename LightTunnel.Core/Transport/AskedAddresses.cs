@@ -9,34 +9,34 @@ namespace LightTunnel.Transport;
 internal sealed class AskedAddresses
 {
     /// <summary>Addresses that get a number. There are more only where whole networks are routed to this machine.</summary>
-    internal const int Maximum = LocalSockets.MaximumAsked;
+    internal const int Maximum = AskedAddress.Maximum;
 
     private readonly UInt128[] _addresses = new UInt128[Maximum + 1];
     private readonly Lock _adding = new();
     private volatile int _count;
 
-    /// <summary>The address of a number in mapped form; 0 for the system's choice.</summary>
-    public UInt128 this[byte number] => number <= _count ? _addresses[number] : UInt128.Zero;
+    /// <summary>The address in mapped form; 0 for the system's choice.</summary>
+    public UInt128 this[AskedAddress asked] => asked.Number <= _count ? _addresses[asked.Number] : UInt128.Zero;
 
-    /// <summary>The number of an address in mapped form; 0 when there is none left for it.</summary>
-    public byte NumberOf(UInt128 address)
+    /// <summary>What stands for an address in mapped form; the system's choice when no number is left for it.</summary>
+    public AskedAddress Find(UInt128 address)
     {
         int count = _count;
         int index = Array.IndexOf(_addresses, address, 1, count);
-        return index > 0 ? (byte)index : count < Maximum ? Add(address) : (byte)0;
+        return index > 0 ? new AskedAddress((byte)index) : count < Maximum ? Add(address) : default;
     }
 
-    private byte Add(UInt128 address)
+    private AskedAddress Add(UInt128 address)
     {
         lock (_adding)
         {
             int index = Array.IndexOf(_addresses, address, 1, _count);
             if (index > 0)
-                return (byte)index;
+                return new AskedAddress((byte)index);
             if (_count == Maximum)
-                return 0;
+                return default;
             _addresses[_count + 1] = address; // Before the count, by which others find it.
-            return (byte)++_count;
+            return new AskedAddress((byte)++_count);
         }
     }
 }

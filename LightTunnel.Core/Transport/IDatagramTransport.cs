@@ -5,9 +5,10 @@ using LightTunnel.Packets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// The UDP socket of a node, number 0, and a few further ones while a NAT makes them necessary. Socket 0 may have several queues, each with a share of the
-/// senders, and then with a stripe to send from; the first queue receives from the further sockets as well. <see cref="Receive"/> belongs to one thread per queue; everything else may be called
-/// from any.
+/// The UDP socket of a node, and a few further ones while a NAT makes them necessary. The node's own may have several queues, each with a
+/// share of the senders, and then with a stripe to send from; the first queue receives from the further sockets as well. Which one a
+/// datagram came to or leaves from is in its <see cref="PathHandle"/>, whose <see cref="LocalEnd"/> and <see cref="AskedAddress"/> are to
+/// be understood here and nowhere above. <see cref="Receive"/> belongs to one thread per queue; everything else may be called from any.
 /// </summary>
 internal interface IDatagramTransport : IDisposable
 {
@@ -24,9 +25,9 @@ internal interface IDatagramTransport : IDisposable
     bool ReceivesTrains { get; }
 
     /// <summary>
-    /// Blocks until at least one datagram is there, then takes what is waiting without blocking again, up to the batch's capacity.
-    /// The batch is cleared first. Each slot's <see cref="PacketSlot.Endpoint"/> is the sender, its <see cref="PacketSlot.Socket"/> the socket that
-    /// it came to, its <see cref="PacketSlot.Asked"/> the local address where the system tells; a slot with a <see cref="PacketSlot.SegmentSize"/> is a train of several. A datagram too long for a slot is dropped.
+    /// Blocks until at least one datagram is there, then takes what is waiting without blocking again, up to the batch's capacity. The
+    /// batch is cleared first. Each slot's <see cref="PacketSlot.Path"/> is the one to answer by; a slot with a
+    /// <see cref="PacketSlot.SegmentSize"/> is a train of several. A datagram too long for a slot is dropped.
     /// </summary>
     /// <returns>False once the transport is closed; true otherwise, also when the batch stayed empty.</returns>
     bool Receive(PacketBatch batch, int queue = 0);
@@ -39,9 +40,9 @@ internal interface IDatagramTransport : IDisposable
     }
 
     /// <summary>
-    /// Sends every slot of non-zero length, a datagram or a train of them, to its <see cref="PacketSlot.Endpoint"/> from its
-    /// <see cref="PacketSlot.Socket"/>, and loses what the system has no room for. Like the network itself it never reports a lost datagram; unusable destinations and
-    /// sockets that are not open are counted, not thrown. For datagrams that somebody else sent: nobody can be asked to wait with more.
+    /// Sends every slot of non-zero length, a datagram or a train of them, by its <see cref="PacketSlot.Path"/>, and loses what the system
+    /// has no room for. Like the network itself it never reports a lost datagram; unusable destinations and sockets that are not open are
+    /// counted, not thrown. For datagrams that somebody else sent: nobody can be asked to wait with more.
     /// </summary>
     void Send(PacketBatch batch, int queue = 0);
 
@@ -67,12 +68,14 @@ internal interface IDatagramTransport : IDisposable
     }
 
     /// <summary>Sends one datagram without waiting; for the control loop. Room is made for it where data has filled the buffer.</summary>
-    void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0);
+    void Send(ReadOnlySpan<byte> datagram, in PathHandle path);
 
-    /// <summary>Sends like <see cref="Send(ReadOnlySpan{byte}, in UdpEndpoint, int)"/>, and tells what of this machine's own was in the way.</summary>
-    SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    /// <summary>
+    /// Sends like <see cref="Send(ReadOnlySpan{byte}, in PathHandle)"/>, and tells what of this machine's own was in the way.
+    /// </summary>
+    SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
-        Send(datagram, destination, socket);
+        Send(datagram, path);
         return SendObstacle.None;
     }
 
@@ -81,32 +84,34 @@ internal interface IDatagramTransport : IDisposable
     /// datagrams may be: until a path is known, pieces are better than nothing.
     /// </summary>
     /// <returns>False when it is too long for this machine's own network; true otherwise, also when it was lost. It does not wait either.</returns>
-    bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    bool TrySendWhole(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
-        Send(datagram, destination, socket);
+        Send(datagram, path);
         return true;
     }
 
     /// <summary>
-    /// Opens, if they are not open yet, the stripes: for each queue but the first one more socket, by which its thread sends from a port of its own, so that a receiver with several queues can
-    /// take a share of a pair's datagrams in each. What comes to them, though nobody is told to send there, is received as if it had come to socket 0. They stay until the transport ends. For the
-    /// control loop.
+    /// Opens, if they are not open yet, the stripes: for each queue but the first one more socket, by which its thread sends from a port of
+    /// its own, so that a receiver with several queues can take a share of a pair's datagrams in each (<see cref="LocalEnd.Stripe"/>). What
+    /// comes to them, though nobody is told to send there, is received as if it had come to the node's own socket. They stay until the
+    /// transport ends. For the control loop.
     /// </summary>
     /// <returns>The port of each queue's stripe; 0 for the first queue, and where the system refuses. Empty where there is one queue.</returns>
     IReadOnlyList<int> OpenStripes() => [];
 
-    /// <summary>Opens a further socket under a number that is free.</summary>
-    /// <param name="socket">1 to <see cref="LocalSockets.MaximumFurther"/>.</param>
+    /// <summary>Opens a further socket; of those there are <see cref="LocalEnd.MaximumFurther"/> at most.</summary>
+    /// <param name="socket">What to send from it by. One that was closed is not soon named again, so that nothing still on its way is taken
+    /// for its successor's.</param>
     /// <param name="port">The port to bind, 0 for any.</param>
     /// <param name="address">The one local address to bind; null for all.</param>
     /// <returns>False when the system refuses; that is no error, only one attempt less.</returns>
-    bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null);
+    bool TryOpenSocket(out LocalEnd socket, int port = 0, IPAddress? address = null);
 
     /// <summary>Closes a further socket; nothing when it is not open.</summary>
-    void CloseSocket(int socket);
+    void CloseSocket(LocalEnd socket);
 
     /// <summary>The UDP port of a socket, 0 when it is not open.</summary>
-    int PortOf(int socket);
+    int PortOf(LocalEnd socket);
 
     /// <summary>Datagrams that the operating system refused to send.</summary>
     long SendErrors { get; }

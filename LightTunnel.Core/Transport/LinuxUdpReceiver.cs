@@ -52,9 +52,9 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     // How often only the main socket was asked.
     private int _turnsOfMain;
 
-    // The address that a datagram came to last, and its number.
+    // The address that a datagram came to last, and what stands for it.
     private UInt128 _lastLocal;
-    private byte _lastAsked;
+    private AskedAddress _lastAsked;
 
     // What the last call says about the next.
     private int _wanted = FewMessages;
@@ -210,8 +210,8 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private void Receive(LinuxUdpSocket socket, int key, PacketBatch batch)
     {
         int first = batch.Count;
-        // A source's own socket has the main one's number, as the stripe has: nobody sees it.
-        ReceiveWaiting(socket, key > LocalSockets.MaximumFurther ? 0 : key, batch);
+        // What comes to a source's own socket, or to the stripe, came to the node's own: nobody sees it.
+        ReceiveWaiting(socket, key is > 0 and <= LocalEnd.MaximumFurther ? LocalEnd.Further(key) : default, batch);
         if (batch.Count == first)
             return;
         if (socket.Received.Count(batch, first))
@@ -222,7 +222,7 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
 
     /// <summary>Adds to the batch what is there for a socket, without waiting.</summary>
     [SkipLocalsInit]
-    private void ReceiveWaiting(LinuxUdpSocket socket, int number, PacketBatch batch)
+    private void ReceiveWaiting(LinuxUdpSocket socket, LocalEnd end, PacketBatch batch)
     {
         var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
         var vectors = stackalloc LibC.IoVector[MaximumMessages];
@@ -266,7 +266,8 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
             var name = new ReadOnlySpan<byte>(message.Header.Name, (int)message.Header.NameLength);
             // Slots stand where the kernel wrote them: a datagram that is dropped leaves an empty one.
             int segmentSize = ReadControls(message.Header, out UInt128 local);
-            batch.CommitPlace(length, segmentSize < length ? segmentSize : 0, SocketAddressCodec.Read(name), number, NumberOf(local));
+            var path = new PathHandle(SocketAddressCodec.Read(name)) { Local = end, Asked = AskedOf(local) };
+            batch.CommitPlace(length, segmentSize < length ? segmentSize : 0, path);
             longest = Math.Max(longest, length);
         }
 
@@ -306,12 +307,12 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     }
 
     /// <summary>Most of what comes is for the same address as what came before.</summary>
-    private byte NumberOf(UInt128 local)
+    private AskedAddress AskedOf(UInt128 local)
     {
         if (local == UInt128.Zero)
-            return 0;
-        if (local != _lastLocal || _lastAsked == 0)
-            (_lastLocal, _lastAsked) = (local, _asked.NumberOf(local));
+            return default;
+        if (local != _lastLocal || _lastAsked == default)
+            (_lastLocal, _lastAsked) = (local, _asked.Find(local));
         return _lastAsked;
     }
 }

@@ -35,9 +35,9 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
     public void AddErrors(int count) => Interlocked.Add(ref _errors, count);
 
     /// <summary>Sends one datagram without waiting, and tells what of this machine's own was in the way.</summary>
-    public SendObstacle Send(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
+    public SendObstacle Send(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in PathHandle path)
     {
-        int error = SendOne(socket, datagram, destination, from);
+        int error = SendOne(socket, datagram, path);
         if (error != 0)
             AddErrors(1);
         return error switch
@@ -54,11 +54,11 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
     /// no harm but to one that is longer than the path, and of those there are none once the path is known.
     /// </summary>
     /// <returns>False when it is too long for this machine's own network.</returns>
-    public bool TrySendWhole(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
+    public bool TrySendWhole(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in PathHandle path)
     {
-        socket.SetFragments(destination.IsIPv4, allowed: false);
-        int error = SendOne(socket, datagram, destination, from);
-        socket.SetFragments(destination.IsIPv4, allowed: true);
+        socket.SetFragments(path.Endpoint.IsIPv4, allowed: false);
+        int error = SendOne(socket, datagram, path);
+        socket.SetFragments(path.Endpoint.IsIPv4, allowed: true);
         if (error is not (0 or LibC.EMSGSIZE))
             AddErrors(1);
         return error != LibC.EMSGSIZE;
@@ -68,20 +68,20 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
     /// Returns the errno; 0 when it was sent. The control loop must not wait, and what it sends is too little to wait behind data: a full buffer is made longer for the
     /// length of one call.
     /// </summary>
-    private int SendOne(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
+    private int SendOne(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in PathHandle path)
     {
-        int error = SendNow(socket.Handle, datagram, destination, from);
+        int error = SendNow(socket.Handle, datagram, path);
         if (error != LibC.EAGAIN || !socket.Lengthen(SendQueueLimit.First))
             return error;
-        error = SendNow(socket.Handle, datagram, destination, from);
+        error = SendNow(socket.Handle, datagram, path);
         socket.Shorten();
         return error;
     }
 
-    private int SendNow(SafeHandle socket, ReadOnlySpan<byte> datagram, in UdpEndpoint destination, byte from)
+    private int SendNow(SafeHandle socket, ReadOnlySpan<byte> datagram, in PathHandle path)
     {
         byte* name = stackalloc byte[SocketAddressCodec.MaximumLength];
-        int nameLength = SocketAddressCodec.Write(destination, supportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
+        int nameLength = SocketAddressCodec.Write(path.Endpoint, supportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
         if (nameLength == 0)
             return LibC.EAFNOSUPPORT;
         fixed (byte* data = datagram)
@@ -90,7 +90,7 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
             byte* control = stackalloc byte[PacketInfoControl.Size];
             var message = default(LibC.MultiMessageHeader);
             message.Header = new LibC.MessageHeader { Name = name, NameLength = (uint)nameLength, Vectors = &vector, VectorCount = 1 };
-            UInt128 address = asked[from];
+            UInt128 address = asked[path.Asked];
             if (address != UInt128.Zero)
             {
                 message.Header.Control = control;
@@ -126,7 +126,7 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
         var headers = stackalloc LibC.MultiMessageHeader[MaximumMessages];
         var vectors = stackalloc LibC.IoVector[MaximumMessages];
         byte* controls = stackalloc byte[MaximumMessages * ControlSize];
-        UInt128 address = first < end ? asked[LocalSockets.AskedOf(batch[first].Socket)] : UInt128.Zero;
+        UInt128 address = first < end ? asked[batch[first].Path.Asked] : UInt128.Zero;
         byte* names = stackalloc byte[MaximumMessages * SocketAddressCodec.MaximumLength];
         int* slots = stackalloc int[MaximumMessages];
         int prepared = 0;
@@ -148,7 +148,8 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
                 }
 
                 byte* name = names + (prepared * SocketAddressCodec.MaximumLength);
-                int nameLength = SocketAddressCodec.Write(slot.Endpoint, supportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
+                int nameLength = SocketAddressCodec.Write(
+                    slot.Path.Endpoint, supportsIPv6, new Span<byte>(name, SocketAddressCodec.MaximumLength));
                 if (nameLength == 0)
                 {
                     AddErrors(1);

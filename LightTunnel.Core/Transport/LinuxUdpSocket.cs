@@ -199,7 +199,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     /// <summary>Ends <see cref="Lengthen"/>.</summary>
     public void Shorten() => SetBuffer(LibC.SO_SNDBUFFORCE, LibC.SO_SNDBUF, NormalSendBuffer, beyondLimit: SendQueue is not null);
 
-    /// <summary>True for the socket behind <see cref="LocalSockets.Unproven"/>.</summary>
+    /// <summary>True for the socket behind what goes to whom may not exist (<see cref="Addressing.PathHandle.IsUnproven"/>).</summary>
     public bool IsForUnproven { get; set; }
 
     /// <summary>

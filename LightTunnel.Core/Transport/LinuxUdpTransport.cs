@@ -8,10 +8,11 @@ using LightTunnel.Packets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// UDP sockets for both families with the batched system calls and segmentation offloads of Linux: one system call per batch instead of one or
-/// two per datagram. With several queues, several sockets share the port, and the senders are spread over them (SO_REUSEPORT, <see cref="SourceSpread"/>). One more socket has the
-/// port, from which leaves what goes to somebody who may not exist (<see cref="LocalSockets.Unproven"/>): datagrams that wait for a neighbour to tell its hardware address count
-/// against the socket's buffer for seconds.
+/// UDP sockets for both families with the batched system calls and segmentation offloads of Linux: one system call per batch instead of one
+/// or two per datagram. With several queues, several sockets share the port, and the senders are spread over them (SO_REUSEPORT,
+/// <see cref="SourceSpread"/>). One more socket has the port, from which leaves what goes to somebody who may not exist
+/// (<see cref="PathHandle.IsUnproven"/>): datagrams that wait for a neighbour to tell its hardware address count against the socket's
+/// buffer for seconds.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
@@ -145,18 +146,19 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public (bool Here, bool There) WaitWith(IPollable other, int queue) => Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
 
     /// <inheritdoc/>
-    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
+    public bool TryOpenSocket(out LocalEnd socket, int port = 0, IPAddress? address = null)
     {
-        return port is >= 0 and <= ushort.MaxValue && _sockets.TryAdd(socket, Open);
+        socket = default;
+        return port is >= 0 and <= ushort.MaxValue && _sockets.TryAdd(Open, out socket);
 
-        LinuxUdpSocket? Open()
+        LinuxUdpSocket? Open(int number)
         {
             LinuxUdpSocket? opened = LinuxUdpSocket.TryOpen(address, port, SupportsIPv6, PortUse.Alone, out _);
             opened?.SetReceiveBuffer(UdpTransportFactory.FurtherSocketBufferSize, beyondLimit: false);
             opened?.SetSendBuffer(UdpTransportFactory.FurtherSocketBufferSize, beyondLimit: false);
             if (ReceivesTrains)
                 opened?.TryReceiveTrains();
-            if (opened is null || _receivers[0].TryWatch(opened, socket))
+            if (opened is null || _receivers[0].TryWatch(opened, number))
                 return opened;
             opened.Dispose();
             return null;
@@ -164,7 +166,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     }
 
     /// <inheritdoc/>
-    public void CloseSocket(int socket) => _sockets.Remove(socket, Close);
+    public void CloseSocket(LocalEnd socket) => _sockets.Remove(socket, Close);
 
     /// <inheritdoc/>
     public IReadOnlyList<int> OpenStripes()
@@ -193,7 +195,7 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     }
 
     /// <inheritdoc/>
-    public int PortOf(int socket) => Find(socket, queue: 0)?.Port ?? 0;
+    public int PortOf(LocalEnd socket) => Find(socket, isUnproven: false, queue: 0)?.Port ?? 0;
 
     /// <inheritdoc/>
     public void Send(PacketBatch batch, int queue = 0)
@@ -238,15 +240,15 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     }
 
     /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0) => SendOrTell(datagram, destination, socket);
+    public void Send(ReadOnlySpan<byte> datagram, in PathHandle path) => SendOrTell(datagram, path);
 
     /// <inheritdoc/>
-    public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
         try
         {
-            if (Find(socket, queue: 0) is { } from)
-                return _sender.Send(from, datagram, destination, LocalSockets.AskedOf(socket));
+            if (Find(path.Local, path.IsUnproven, queue: 0) is { } from)
+                return _sender.Send(from, datagram, path);
         }
         catch (ObjectDisposedException)
         {
@@ -258,12 +260,12 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     }
 
     /// <inheritdoc/>
-    public bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    public bool TrySendWhole(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
         try
         {
-            if (Find(socket, queue: 0) is { } from)
-                return _sender.TrySendWhole(from, datagram, destination, LocalSockets.AskedOf(socket));
+            if (Find(path.Local, path.IsUnproven, queue: 0) is { } from)
+                return _sender.TrySendWhole(from, datagram, path);
         }
         catch (ObjectDisposedException)
         {
@@ -353,7 +355,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
         full = null;
         try
         {
-            if (Find(batch[first].Socket, queue) is { } socket)
+            ref PacketSlot slot = ref batch[first];
+            if (Find(slot.Path.Local, slot.Path.IsUnproven, queue) is { } socket)
             {
                 int sent = _sender.Send(socket.Handle, batch, first, end);
                 // Nobody waits for whom may not exist.
@@ -378,20 +381,25 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     /// <summary>The slot behind those that leave from the same socket and address as this one.</summary>
     private static int EndOfSocket(PacketBatch batch, int first)
     {
-        int number = batch[first].Socket;
+        ref PacketSlot slot = ref batch[first];
         int end = first + 1;
-        while (end < batch.Count && batch[end].Socket == number)
+        while (end < batch.Count && LeaveAlike(slot.Path, batch[end].Path))
             end++;
         return end;
     }
 
-    private LinuxUdpSocket? Find(int socket, int queue) => LocalSockets.SocketOf(socket) switch
+    private static bool LeaveAlike(in PathHandle one, in PathHandle other) =>
+        one.Local == other.Local && one.Asked == other.Asked && one.IsUnproven == other.IsUnproven;
+
+    /// <summary>
+    /// What goes to whom may not exist leaves by a socket of its own in place of the node's. By a further one little goes, and by a stripe
+    /// only what is proven.
+    /// </summary>
+    private LinuxUdpSocket? Find(LocalEnd end, bool isUnproven, int queue) => end.Kind switch
     {
-        0 => _queues[queue],
-        LocalSockets.Unproven => _unproven ?? _queues[queue],
-        >= LocalSockets.FirstStripe and int number => number - LocalSockets.FirstStripe < _stripes.Length
-            ? Volatile.Read(ref _stripes[number - LocalSockets.FirstStripe]) : null,
-        int number => _sockets.Find(number),
+        LocalEndKind.Own => isUnproven && _unproven is { } unproven ? unproven : _queues[queue],
+        LocalEndKind.Stripe => end.Index < _stripes.Length ? Volatile.Read(ref _stripes[end.Index]) : null,
+        _ => _sockets.Find(end.Index),
     };
 
     private void Close(LinuxUdpSocket socket)

@@ -10,9 +10,10 @@ namespace LightTunnel.Transport;
 internal sealed class SocketTable<T>
     where T : class
 {
-    private readonly T?[] _sockets = new T?[LocalSockets.MaximumFurther + 1];
+    private readonly T?[] _sockets = new T?[LocalEnd.MaximumFurther + 1];
     private readonly Lock _changing = new();
     private volatile int _further;
+    private int _last;
     private volatile bool _closed;
 
     /// <param name="main">The node's own socket, number 0; it stays as long as the table.</param>
@@ -34,30 +35,36 @@ internal sealed class SocketTable<T>
     /// <summary>The socket of a number; null when it is not open.</summary>
     public T? Find(int number) => (uint)number < (uint)_sockets.Length ? Volatile.Read(ref _sockets[number]) : null;
 
-    /// <summary>Opens a further socket if its number is free and the transport not closed; false when not, or when opening it answered null.</summary>
-    public bool TryAdd(int number, Func<T?> open)
+    /// <summary>
+    /// Opens a further socket, under the next number in turn; false when all are taken, the transport is closed, or opening it answered
+    /// null.
+    /// </summary>
+    public bool TryAdd(Func<int, T?> open, out LocalEnd end)
     {
         lock (_changing)
         {
-            if (_closed || number is < 1 or > LocalSockets.MaximumFurther || _sockets[number] is not null || open() is not { } socket)
+            end = default;
+            if (_closed || _further == LocalEnd.MaximumFurther)
+                return false;
+            int number = _last;
+            do
+                number = (number % LocalEnd.MaximumFurther) + 1;
+            while (_sockets[number] is not null);
+            if (open(number) is not { } socket)
                 return false;
             Volatile.Write(ref _sockets[number], socket);
             _further++;
+            _last = number;
+            end = LocalEnd.Further(number);
             return true;
         }
     }
 
     /// <summary>Takes a further socket out and closes it; nothing when it is not open.</summary>
-    public void Remove(int number, Action<T> close)
+    public void Remove(LocalEnd end, Action<T> close)
     {
-        lock (_changing)
-        {
-            if (number == 0 || Find(number) is not { } socket)
-                return;
-            Volatile.Write(ref _sockets[number], null);
-            _further--;
-            close(socket);
-        }
+        if (end.Kind == LocalEndKind.Further)
+            Remove(end.Index, close);
     }
 
     /// <summary>Takes all further sockets out and closes them; from now on nothing is added.</summary>
@@ -68,6 +75,18 @@ internal sealed class SocketTable<T>
             _closed = true;
             for (int number = 1; HasFurther; number++)
                 Remove(number, close);
+        }
+    }
+
+    private void Remove(int number, Action<T> close)
+    {
+        lock (_changing)
+        {
+            if (Find(number) is not { } socket)
+                return;
+            Volatile.Write(ref _sockets[number], null);
+            _further--;
+            close(socket);
         }
     }
 }

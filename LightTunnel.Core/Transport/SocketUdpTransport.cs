@@ -8,9 +8,10 @@ using LightTunnel.Packets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// UDP sockets for both families on the framework's <see cref="Socket"/>, for systems without batched calls; on Windows trains are sent and received as
-/// one message where it can, and answers leave from the address that was asked (<see cref="WinsockMessages"/>). The receiving thread blocks in socket 0 while that is the only one, otherwise in select. An empty
-/// datagram from socket 0 to itself wakes it when the sockets change.
+/// UDP sockets for both families on the framework's <see cref="Socket"/>, for systems without batched calls; on Windows trains are sent and
+/// received as one message where it can, and answers leave from the address that was asked (<see cref="WinsockMessages"/>). The receiving
+/// thread blocks in the main socket while that is the only one, otherwise in select. An empty datagram from the main socket to itself wakes
+/// it when the sockets change.
 /// </summary>
 internal sealed class SocketUdpTransport : IDatagramTransport
 {
@@ -33,12 +34,12 @@ internal sealed class SocketUdpTransport : IDatagramTransport
 
     // The receiving thread's own: the sockets that select found readable, and the next that has its turn.
     private readonly SocketAddress _sender = new(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
-    private readonly List<Socket> _readable = new(LocalSockets.MaximumFurther + 1);
+    private readonly List<Socket> _readable = new(LocalEnd.MaximumFurther + 1);
     private int _next;
 
-    // The address that a datagram came to last, and its number: most of what comes is for the same.
+    // The address that a datagram came to last, and what stands for it: most of what comes is for the same.
     private UInt128 _lastLocal;
-    private byte _lastAsked;
+    private AskedAddress _lastAsked;
 
     private SocketUdpTransport(UdpSocket main, Offloads offloads, IWinsock? winsock)
     {
@@ -100,18 +101,20 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
+    public bool TryOpenSocket(out LocalEnd socket, int port = 0, IPAddress? address = null)
     {
-        if (port is < 0 or > ushort.MaxValue || !_sockets.TryAdd(socket, Open))
+        socket = default;
+        if (port is < 0 or > ushort.MaxValue || !_sockets.TryAdd(Open, out socket))
             return false;
         Wake();
         return true;
 
-        UdpSocket? Open()
+        UdpSocket? Open(int number)
         {
             try
             {
-                UdpSocket opened = UdpSocket.Open(socket, address, port, SupportsIPv6, UdpTransportFactory.FurtherSocketBufferSize);
+                UdpSocket opened = UdpSocket.Open(
+                    LocalEnd.Further(number), address, port, SupportsIPv6, UdpTransportFactory.FurtherSocketBufferSize);
                 opened.Coalesces = _messages is not null && _messages.TryCoalesce(opened);
                 _messages?.TryTellAddresses(opened, SupportsIPv6);
                 return opened;
@@ -124,10 +127,10 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public void CloseSocket(int socket) => _sockets.Remove(socket, Close);
+    public void CloseSocket(LocalEnd socket) => _sockets.Remove(socket, Close);
 
     /// <inheritdoc/>
-    public int PortOf(int socket) => _sockets.Find(Number(socket))?.Port ?? 0;
+    public int PortOf(LocalEnd socket) => Find(socket)?.Port ?? 0;
 
     /// <inheritdoc/>
     public void Send(PacketBatch batch, int queue = 0)
@@ -138,26 +141,25 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             if (slot.SegmentSize != 0 && slot.Length > slot.SegmentSize && SendsTrains && TrySendTrain(batch.Packet(i), slot))
                 continue;
             foreach (Span<byte> datagram in batch.Segments(i))
-                Send(datagram, slot.Endpoint, slot.Socket, mayWait: true);
+                Send(datagram, slot.Path, mayWait: true);
         }
     }
 
     /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0) => Send(datagram, destination, socket, mayWait: false);
+    public void Send(ReadOnlySpan<byte> datagram, in PathHandle path) => Send(datagram, path, mayWait: false);
 
     /// <inheritdoc/>
-    public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0) =>
-        Send(datagram, destination, socket, mayWait: false);
+    public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in PathHandle path) => Send(datagram, path, mayWait: false);
 
-    private SendObstacle Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket, bool mayWait)
+    private SendObstacle Send(ReadOnlySpan<byte> datagram, in PathHandle path, bool mayWait)
     {
-        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address))
-            return SupportsIPv6 || destination.IsIPv4 ? SendObstacle.None : SendObstacle.NoFamily;
+        if (!TryFind(path, out UdpSocket? from, out SocketAddress address))
+            return SupportsIPv6 || path.Endpoint.IsIPv4 ? SendObstacle.None : SendObstacle.NoFamily;
         if (!mayWait && !HasRoom(from))
             return SendObstacle.None;
         try
         {
-            Send(from, datagram, socket, address);
+            Send(from, datagram, path.Asked, address);
             return SendObstacle.None;
         }
         catch (SocketException e)
@@ -179,15 +181,15 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public bool TrySendWhole(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    public bool TrySendWhole(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
-        if (!TryFind(socket, destination, out UdpSocket? from, out SocketAddress address) || !HasRoom(from))
+        if (!TryFind(path, out UdpSocket? from, out SocketAddress address) || !HasRoom(from))
             return true;
         try
         {
             // The flag is the socket's: what another thread sends meanwhile has it too, which does no harm to what is no longer than the path.
-            from.SetDontFragment(destination.IsIPv4, true);
-            Send(from, datagram, socket, address);
+            from.SetDontFragment(path.Endpoint.IsIPv4, true);
+            Send(from, datagram, path.Asked, address);
             return true;
         }
         catch (SocketException e) when (e.SocketErrorCode == SocketError.MessageSize)
@@ -201,7 +203,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         }
         finally
         {
-            from.SetDontFragment(destination.IsIPv4, false);
+            from.SetDontFragment(path.Endpoint.IsIPv4, false);
         }
     }
 
@@ -224,7 +226,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     {
         try
         {
-            var main = UdpSocket.Open(0, address: null, port, dualMode, UdpTransportFactory.SocketBufferSize);
+            var main = UdpSocket.Open(default, address: null, port, dualMode, UdpTransportFactory.SocketBufferSize);
             return new SocketUdpTransport(main, (options ?? DataPathOptions.Default).Offloads, winsock);
         }
         catch (SocketException e)
@@ -246,11 +248,11 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <summary>The socket to send from, and the destination as it takes it, until the thread's next; counts an error when there is no such thing.</summary>
-    private bool TryFind(int socket, in UdpEndpoint destination, [NotNullWhen(true)] out UdpSocket? from, out SocketAddress address)
+    private bool TryFind(in PathHandle path, [NotNullWhen(true)] out UdpSocket? from, out SocketAddress address)
     {
         address = _destination ??= new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
-        int length = SocketAddressCodec.Write(destination, SupportsIPv6, address.Buffer.Span);
-        from = length == 0 ? null : _sockets.Find(Number(socket));
+        int length = SocketAddressCodec.Write(path.Endpoint, SupportsIPv6, address.Buffer.Span);
+        from = length == 0 ? null : Find(path.Local);
         if (from is null)
         {
             Interlocked.Increment(ref _sendErrors);
@@ -264,11 +266,11 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     /// <summary>Sends a train as one message; false when its datagrams are to be sent one by one.</summary>
     private bool TrySendTrain(ReadOnlySpan<byte> train, in PacketSlot slot)
     {
-        if (!TryFind(slot.Socket, slot.Endpoint, out UdpSocket? from, out SocketAddress address))
+        if (!TryFind(slot.Path, out UdpSocket? from, out SocketAddress address))
             return true;
         try
         {
-            return _messages!.TrySendTrain(from, train, slot.SegmentSize, LocalOf(slot.Socket), address);
+            return _messages!.TrySendTrain(from, train, slot.SegmentSize, _asked[slot.Path.Asked], address);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -277,17 +279,15 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         }
     }
 
-    private void Send(UdpSocket from, ReadOnlySpan<byte> datagram, int socket, SocketAddress destination)
+    private void Send(UdpSocket from, ReadOnlySpan<byte> datagram, AskedAddress asked, SocketAddress destination)
     {
-        UInt128 local = LocalOf(socket);
+        // Where the system does not tell to which address something came, the choice is its own as ever.
+        UInt128 local = _asked[asked];
         if (local == UInt128.Zero)
             from.SendTo(datagram, SocketFlags.None, destination);
         else
             _messages!.Send(from, datagram, local, destination);
     }
-
-    /// <summary>The address to leave from; 0 for the system's choice, as ever where it does not tell to which one something came.</summary>
-    private UInt128 LocalOf(int socket) => _asked[LocalSockets.AskedOf(socket)];
 
     /// <summary>
     /// Asks before a send that must not wait, as the framework's sockets wait unless they are told at once for everything not to. What a data thread takes of the room in
@@ -310,13 +310,14 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <summary>One port has one socket here, whoever it is that it sends to.</summary>
-    private static int Number(int socket)
+    private UdpSocket? Find(LocalEnd end) => end.Kind switch
     {
-        int number = LocalSockets.SocketOf(socket);
-        return number == LocalSockets.Unproven ? 0 : number;
-    }
+        LocalEndKind.Own => _sockets.Main,
+        LocalEndKind.Further => _sockets.Find(end.Index),
+        _ => null,
+    };
 
-    private void Wake() => Send([], UdpEndpoint.FromIPv4(0x7F000001, (ushort)LocalPort));
+    private void Wake() => Send([], new PathHandle(UdpEndpoint.FromIPv4(0x7F000001, (ushort)LocalPort)));
 
     /// <summary>Fills the list of readable sockets; it may stay empty.</summary>
     private void WaitForReadable()
@@ -329,7 +330,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             return; // To receive is to wait.
         }
 
-        for (int number = 0; number <= LocalSockets.MaximumFurther; number++)
+        for (int number = 0; number <= LocalEnd.MaximumFurther; number++)
         {
             if (_sockets.Find(number) is { } socket)
                 _readable.Add(socket);
@@ -360,9 +361,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
                     : socket.ReceiveFrom(batch.FreePlace(0), SocketFlags.None, _sender);
                 if (length > 0 && length <= batch.MaxPacketLength)
                 {
-                    ref PacketSlot slot = ref batch.Commit(length, SocketAddressCodec.Read(_sender.Buffer.Span[.._sender.Size]), socket.Number);
-                    slot.SegmentSize = segmentSize;
-                    slot.Asked = NumberOf(local);
+                    UdpEndpoint sender = SocketAddressCodec.Read(_sender.Buffer.Span[.._sender.Size]);
+                    batch.Commit(length, new PathHandle(sender) { Local = socket.End, Asked = AskedOf(local) }).SegmentSize = segmentSize;
                 }
 
                 _sender.Size = SocketAddressCodec.MaximumLength;
@@ -378,12 +378,12 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         }
     }
 
-    private byte NumberOf(UInt128 local)
+    private AskedAddress AskedOf(UInt128 local)
     {
         if (local == UInt128.Zero)
-            return 0;
-        if (local != _lastLocal || _lastAsked == 0)
-            (_lastLocal, _lastAsked) = (local, _asked.NumberOf(local));
+            return default;
+        if (local != _lastLocal || _lastAsked == default)
+            (_lastLocal, _lastAsked) = (local, _asked.Find(local));
         return _lastAsked;
     }
 
@@ -393,7 +393,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     /// </summary>
     private void StopCoalescing()
     {
-        for (int number = 0; number <= LocalSockets.MaximumFurther; number++)
+        for (int number = 0; number <= LocalEnd.MaximumFurther; number++)
         {
             if (_sockets.Find(number) is not { Coalesces: true } socket)
                 continue;
@@ -402,22 +402,22 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         }
     }
 
-    /// <summary>A bound socket that knows its number and port.</summary>
+    /// <summary>A bound socket that knows which one it is, and its port.</summary>
     private sealed class UdpSocket : Socket
     {
-        private UdpSocket(int number, AddressFamily family)
-            : base(family, SocketType.Dgram, ProtocolType.Udp) => Number = number;
+        private UdpSocket(LocalEnd end, AddressFamily family)
+            : base(family, SocketType.Dgram, ProtocolType.Udp) => End = end;
 
-        public int Number { get; }
+        public LocalEnd End { get; }
 
         public int Port { get; private set; }
 
         /// <summary>True while the system puts datagrams together that came to this socket.</summary>
         public bool Coalesces { get; set; }
 
-        public static UdpSocket Open(int number, IPAddress? address, int port, bool dualMode, int bufferSize)
+        public static UdpSocket Open(LocalEnd end, IPAddress? address, int port, bool dualMode, int bufferSize)
         {
-            var socket = new UdpSocket(number, dualMode ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork);
+            var socket = new UdpSocket(end, dualMode ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork);
             try
             {
                 if (dualMode)

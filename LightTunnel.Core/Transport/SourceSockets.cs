@@ -38,7 +38,7 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
     private const int BytesPerLook = 2 * UdpTransportFactory.SocketBufferSize;
 
     // The numbers under which they are waited for, behind those of the further sockets.
-    private const int FirstKey = LocalSockets.MaximumFurther + 1;
+    private const int FirstKey = LocalEnd.MaximumFurther + 1;
 
     private readonly OwnSocket?[] _sockets = new OwnSocket?[Maximum];
     private readonly HeavySources _sources = new();
@@ -85,7 +85,7 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
                 continue;
             _received += weight;
             if (IsWeighing)
-                _sources.Add(batch[i].Endpoint, weight);
+                _sources.Add(batch[i].Path.Endpoint, weight);
         }
 
         if (++_receives >= ReceivesPerLook || _received >= BytesPerLook)

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Timing;
 
 namespace LightTunnel.Traversal;
@@ -10,19 +11,19 @@ internal sealed class AttemptSockets
     /// <summary>How many the attempt needs, 0 when there is none or it is over.</summary>
     public int Wanted { get; private set; }
 
-    /// <summary>Their numbers, in the order of the plan's; none until the owner has opened them, or when there was no room.</summary>
-    public IReadOnlyList<int> Numbers { get; private set; } = [];
+    /// <summary>Those that are open, in the order of the plan's; none until the owner has opened them, or when there was no room.</summary>
+    public IReadOnlyList<LocalEnd> Opened { get; private set; } = [];
 
     /// <summary>An attempt begins, which needs so many until then.</summary>
     public void Begin(int wanted, Timestamp until)
     {
         Wanted = wanted;
-        Numbers = [];
+        Opened = [];
         _until = until;
     }
 
     /// <summary>The owner has opened them.</summary>
-    public void Assign(IReadOnlyList<int> numbers) => Numbers = numbers;
+    public void Assign(IReadOnlyList<LocalEnd> opened) => Opened = opened;
 
     /// <summary>A path was found, or nothing is waited for any more.</summary>
     public void End() => Begin(0, Timestamp.Never);
@@ -34,10 +35,11 @@ internal sealed class AttemptSockets
             End();
     }
 
-    /// <summary>The number of the plan's n-th socket, where 0 is the node's own; false when there is none.</summary>
-    public bool TryFind(int planned, out int socket)
+    /// <summary>The plan's n-th socket, where the node's own is 0; false when there is none.</summary>
+    public bool TryFind(int planned, out LocalEnd socket)
     {
-        socket = planned == 0 ? 0 : planned <= Numbers.Count ? Numbers[planned - 1] : -1;
-        return socket >= 0;
+        bool isFurther = planned > 0 && planned <= Opened.Count;
+        socket = isFurther ? Opened[planned - 1] : default;
+        return isFurther || planned == 0;
     }
 }

@@ -11,10 +11,10 @@ internal readonly record struct NatObservers(UdpEndpoint Primary, UdpEndpoint Ot
 
 /// <summary>A probe to an observer, to be sealed for the server and sent.</summary>
 /// <param name="Destination">Where to.</param>
-/// <param name="Socket">From which local socket, 0 for the node's own.</param>
+/// <param name="Socket">From which local socket.</param>
 /// <param name="Transaction">What its answer is known by.</param>
 /// <param name="Flags">From where the answer is wanted.</param>
-internal readonly record struct ObservationProbe(UdpEndpoint Destination, int Socket, uint Transaction, ProbeFlags Flags);
+internal readonly record struct ObservationProbe(UdpEndpoint Destination, LocalEnd Socket, uint Transaction, ProbeFlags Flags);
 
 /// <summary>How far the measurement is.</summary>
 internal enum NatDetection
@@ -77,11 +77,11 @@ internal sealed class NatBehaviourDetector
     }
 
     private readonly Random _random;
-    private readonly Dictionary<uint, (UdpEndpoint Observer, int Socket, ProbeFlags Flags)> _waiting = [];
+    private readonly Dictionary<uint, (UdpEndpoint Observer, LocalEnd Socket, ProbeFlags Flags)> _waiting = [];
     private readonly List<(UdpEndpoint Observer, UdpEndpoint Seen)> _samples = [];
-    private readonly List<(int Socket, UdpEndpoint Seen)> _burst = [];
+    private readonly List<(LocalEnd Socket, UdpEndpoint Seen)> _burst = [];
     private readonly HashSet<UdpEndpoint> _oddities = [];
-    private int[] _burstSockets = [];
+    private LocalEnd[] _burstSockets = [];
     private (PortAssignment Assignment, int Step) _ports;
     private int _randomBursts;
     private int _silentBursts;
@@ -166,11 +166,11 @@ internal sealed class NatBehaviourDetector
     /// Asks where sockets that were just opened are seen: a burst of new mappings, one after another, shows the counter and its step. To be done right
     /// before two members are introduced, as every mapping moves the counter on.
     /// </summary>
-    public void BeginBurst(int[] sockets, List<ObservationProbe> output)
+    public void BeginBurst(LocalEnd[] sockets, List<ObservationProbe> output)
     {
         _burst.Clear();
         _burstSockets = sockets;
-        foreach (int socket in sockets)
+        foreach (LocalEnd socket in sockets)
             output.Add(Probe(_observers.Primary, socket, ProbeFlags.None));
     }
 
@@ -215,12 +215,16 @@ internal sealed class NatBehaviourDetector
     /// <returns>True when <see cref="Behaviour"/>, <see cref="State"/> or an endpoint may be new.</returns>
     public bool OnAnswer(uint transaction, in UdpEndpoint from, in UdpEndpoint seen, Timestamp now)
     {
-        if (!_waiting.TryGetValue(transaction, out (UdpEndpoint Observer, int Socket, ProbeFlags Flags) probe) || !Candidate.IsUsable(seen))
+        if (!_waiting.TryGetValue(transaction, out (UdpEndpoint Observer, LocalEnd Socket, ProbeFlags Flags) probe)
+            || !Candidate.IsUsable(seen))
+        {
             return false;
+        }
+
         // One that asks for answers from elsewhere may bring several.
         if (probe.Flags == ProbeFlags.None)
             _waiting.Remove(transaction);
-        if (probe.Socket != 0)
+        if (!probe.Socket.IsOwn)
         {
             if (!_burst.Exists(entry => entry.Socket == probe.Socket))
                 _burst.Add((probe.Socket, seen));
@@ -369,20 +373,20 @@ internal sealed class NatBehaviourDetector
         if (_phase == Phase.Filtering)
         {
             if (!_plainAnswered)
-                output.Add(Probe(_observers.Primary, 0, ProbeFlags.None));
+                output.Add(Probe(_observers.Primary, default, ProbeFlags.None));
             if (_observers.OtherPort.IsSpecified && !_skipFiltering)
-                output.Add(Probe(_observers.Primary, 0, ProbeFlags.AnswerFromElsewhere));
+                output.Add(Probe(_observers.Primary, default, ProbeFlags.AnswerFromElsewhere));
             return;
         }
 
         _othersProbed = now;
         if (_observers.OtherPort.IsSpecified && !HasSample(_observers.OtherPort))
-            output.Add(Probe(_observers.OtherPort, 0, ProbeFlags.None));
+            output.Add(Probe(_observers.OtherPort, default, ProbeFlags.None));
         if (_observers.OtherAddress.IsSpecified && !HasSample(_observers.OtherAddress))
-            output.Add(Probe(_observers.OtherAddress, 0, ProbeFlags.None));
+            output.Add(Probe(_observers.OtherAddress, default, ProbeFlags.None));
     }
 
-    private ObservationProbe Probe(in UdpEndpoint observer, int socket, ProbeFlags flags)
+    private ObservationProbe Probe(in UdpEndpoint observer, LocalEnd socket, ProbeFlags flags)
     {
         if (_waiting.Count >= MaximumWaiting)
             _waiting.Clear();

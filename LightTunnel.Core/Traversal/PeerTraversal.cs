@@ -260,8 +260,8 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>False when an extra socket may be closed: the plan that wanted it is over, and no path leads through it.</summary>
-    public bool IsSocketNeeded(int socket) =>
-        socket == 0 || Sockets.Numbers.Contains(socket) || _paths.All.Any(path => path.Key.Socket == socket);
+    public bool IsSocketNeeded(LocalEnd socket) =>
+        socket.IsOwn || Sockets.Opened.Contains(socket) || _paths.All.Any(path => path.Key.Local == socket);
 
     /// <summary>Writes the datagram of a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
     public void Seal(in OutgoingProbe probe, Span<byte> datagram) => _channel.SealProbe(probe.Transaction, probe.Flags, datagram);
@@ -341,7 +341,7 @@ internal sealed class PeerTraversal : IDisposable
             kept = KeptPath(inUse);
         foreach (PathAddress key in _triggered)
         {
-            if (IsSocketNeeded(key.Socket))
+            if (IsSocketNeeded(key.Local))
                 Send(key, now, inUse, output);
         }
 
@@ -439,9 +439,9 @@ internal sealed class PeerTraversal : IDisposable
             return;
         while (_run.TryTake(now, out PunchShot shot))
         {
-            if (!Sockets.TryFind(shot.Socket, out int socket))
+            if (!Sockets.TryFind(shot.Socket, out LocalEnd socket))
                 continue;
-            var key = new PathAddress(shot.Destination, Socket: socket);
+            var key = new PathAddress(shot.Destination).By(socket);
             // A proven path has its own rhythm.
             if (!_paths.IsProven(key))
                 Send(key, now, inUse, output, shot.IsGuess);
@@ -557,7 +557,7 @@ internal sealed class PeerTraversal : IDisposable
         Timestamp limit = now - SocketMemory;
         foreach (ProbedPath path in _paths.All)
         {
-            if (path.Key.Socket != 0 && !path.IsProven && Timestamp.Latest(path.LastAnswer, path.LastHeard) < limit)
+            if (!path.Key.Local.IsOwn && !path.IsProven && Timestamp.Latest(path.LastAnswer, path.LastHeard) < limit)
                 _paths.Remove(path.Key);
         }
     }

@@ -76,7 +76,7 @@ internal sealed class Link : IScheduled
     public PathAddress PathOf(int queue)
     {
         PathHolder held = _path;
-        return (held.Stripes & (1u << queue)) == 0 ? held.Value : held.Value with { Socket = LocalSockets.FirstStripe + queue };
+        return (held.Stripes & (1u << queue)) == 0 ? held.Value : held.Value.By(LocalEnd.Stripe(queue));
     }
 
     /// <summary>The queues whose stripes are in use, a bit each. Whatever changes the path ends that.</summary>
@@ -498,7 +498,7 @@ internal sealed class Link : IScheduled
         PathHolder held = _path;
         PathAddress before = held.Value;
         // Who is asked stays with the address. Who asks leaves by what way there is now: its addresses come and go.
-        byte asked = _table.IsAsked ? source.Asked : (byte)0;
+        AskedAddress asked = _table.IsAsked ? source.Asked : default;
         if (!_roaming || (before == source && before.Asked == asked) || (!isHandshake && held.IsPeerPort(source)))
             return;
         bool isElsewhere = _table.DoubtsNewAddresses && !source.IsRelayed && before.Endpoint.MappedAddress != source.Endpoint.MappedAddress;

@@ -220,9 +220,10 @@ internal sealed class InMemoryTransport : IDatagramTransport
     public const int QueueLimit = 8192;
 
     private readonly InMemoryNetwork _network;
-    private readonly Queue<(byte[] Data, UdpEndpoint From, int Socket)> _waiting = new();
-    private readonly Dictionary<int, UdpEndpoint> _sockets = [];
+    private readonly Queue<(byte[] Data, PathHandle Path)> _waiting = new();
+    private readonly Dictionary<LocalEnd, UdpEndpoint> _sockets = [];
     private readonly List<UdpEndpoint> _stripes = [];
+    private int _lastSocket;
     private bool _closed;
     private long _sendErrors;
 
@@ -296,52 +297,49 @@ internal sealed class InMemoryTransport : IDatagramTransport
         for (int i = 0; i < batch.Count; i++)
         {
             foreach (Span<byte> datagram in batch.Segments(i))
-                Send(datagram, batch[i].Endpoint, batch[i].Socket);
+                Send(datagram, batch[i].Path);
         }
     }
 
     /// <inheritdoc/>
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    public void Send(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
-        bool isOwn = socket is 0 or LocalSockets.Unproven;
-        UdpEndpoint from = isOwn ? Endpoint : default;
-        lock (_waiting)
-        {
-            if (socket >= LocalSockets.FirstStripe)
-                from = _stripes.ElementAtOrDefault(socket - LocalSockets.FirstStripe);
-            else if (!isOwn)
-                _sockets.TryGetValue(socket, out from);
-        }
-
-        if (_closed || !destination.IsSpecified || !from.IsSpecified)
+        UdpEndpoint from = EndpointOf(path.Local);
+        if (_closed || !path.Endpoint.IsSpecified || !from.IsSpecified)
             Interlocked.Increment(ref _sendErrors);
         else
-            _network.Send(from, destination, datagram);
+            _network.Send(from, path.Endpoint, datagram);
     }
 
     /// <summary>What of this machine's own is in the way of all that it sends.</summary>
     public SendObstacle Obstacle { get; set; }
 
     /// <inheritdoc/>
-    public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
         if (Obstacle == SendObstacle.None)
-            Send(datagram, destination, socket);
+            Send(datagram, path);
         return Obstacle;
     }
 
     /// <inheritdoc/>
-    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
+    public bool TryOpenSocket(out LocalEnd socket, int port = 0, IPAddress? address = null)
     {
-        if (_closed || socket is < 1 or > LocalSockets.MaximumFurther || PortOf(socket) != 0
+        socket = default;
+        if (_closed || _sockets.Count == LocalEnd.MaximumFurther
             || !_network.TryAdd(this, new UdpEndpoint(address ?? Endpoint.Address, port), out UdpEndpoint bound))
         {
             return false;
         }
 
         lock (_waiting)
-            _sockets.Add(socket, bound);
-        return true;
+        {
+            do
+                _lastSocket = (_lastSocket % LocalEnd.MaximumFurther) + 1;
+            while (!_sockets.TryAdd(LocalEnd.Further(_lastSocket), bound));
+            socket = LocalEnd.Further(_lastSocket);
+            return true;
+        }
     }
 
     /// <inheritdoc/>
@@ -360,7 +358,7 @@ internal sealed class InMemoryTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public void CloseSocket(int socket)
+    public void CloseSocket(LocalEnd socket)
     {
         UdpEndpoint endpoint;
         lock (_waiting)
@@ -373,11 +371,7 @@ internal sealed class InMemoryTransport : IDatagramTransport
     }
 
     /// <inheritdoc/>
-    public int PortOf(int socket)
-    {
-        lock (_waiting)
-            return socket is 0 or LocalSockets.Unproven ? LocalPort : _sockets.TryGetValue(socket, out UdpEndpoint endpoint) ? endpoint.Port : 0;
-    }
+    public int PortOf(LocalEnd socket) => EndpointOf(socket).Port;
 
     /// <inheritdoc/>
     public void Close()
@@ -391,7 +385,7 @@ internal sealed class InMemoryTransport : IDatagramTransport
         }
 
         _network.Remove(Endpoint);
-        foreach (int socket in _sockets.Keys.ToArray())
+        foreach (LocalEnd socket in _sockets.Keys.ToArray())
             CloseSocket(socket);
         foreach (UdpEndpoint stripe in _stripes)
             _network.Remove(stripe);
@@ -406,14 +400,14 @@ internal sealed class InMemoryTransport : IDatagramTransport
         {
             if (_closed || _waiting.Count >= QueueLimit)
                 return false;
-            int socket = 0;
-            foreach ((int number, UdpEndpoint endpoint) in _sockets)
+            LocalEnd local = default;
+            foreach ((LocalEnd socket, UdpEndpoint endpoint) in _sockets)
             {
                 if (endpoint == to)
-                    socket = number;
+                    local = socket;
             }
 
-            _waiting.Enqueue((data, from, socket));
+            _waiting.Enqueue((data, new PathHandle(from) { Local = local }));
             Monitor.PulseAll(_waiting);
         }
 
@@ -421,9 +415,22 @@ internal sealed class InMemoryTransport : IDatagramTransport
         return true;
     }
 
+    private UdpEndpoint EndpointOf(LocalEnd end)
+    {
+        lock (_waiting)
+        {
+            return end.Kind switch
+            {
+                LocalEndKind.Own => Endpoint,
+                LocalEndKind.Stripe => _stripes.ElementAtOrDefault(end.Index),
+                _ => _sockets.GetValueOrDefault(end),
+            };
+        }
+    }
+
     private void TakeWaiting(PacketBatch batch)
     {
-        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, UdpEndpoint From, int Socket) next))
-            batch.TryAdd(next.Data, next.From, next.Socket); // Too long for a slot: dropped.
+        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, PathHandle Path) next))
+            batch.TryAdd(next.Data, next.Path); // Too long for a slot: dropped.
     }
 }

@@ -131,8 +131,9 @@ internal sealed class SimulatedHost : SimulatedElement, IDatagramTransportFactor
 /// <summary>One UDP socket of a <see cref="SimulatedHost"/>. For one thread: <see cref="TryReceive"/> never waits, and there is no blocking receive.</summary>
 internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet internet, int port) : IDatagramTransport
 {
-    private readonly Queue<(byte[] Data, UdpEndpoint From, int Socket)> _waiting = new();
-    private readonly Dictionary<int, int> _ports = [];
+    private readonly Queue<(byte[] Data, PathHandle Path)> _waiting = new();
+    private readonly Dictionary<LocalEnd, int> _ports = [];
+    private int _lastSocket;
     private bool _closed;
 
     public SimulatedHost Host => host;
@@ -151,8 +152,8 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
     public bool TryReceive(PacketBatch batch)
     {
         batch.Clear();
-        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, UdpEndpoint From, int Socket) next))
-            batch.TryAdd(next.Data, next.From, next.Socket);
+        while (!batch.IsFull && _waiting.TryDequeue(out (byte[] Data, PathHandle Path) next))
+            batch.TryAdd(next.Data, next.Path);
         return batch.Count > 0;
     }
 
@@ -167,36 +168,41 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
         for (int i = 0; i < batch.Count; i++)
         {
             foreach (Span<byte> datagram in batch.Segments(i))
-                Send(datagram, batch[i].Endpoint, batch[i].Socket);
+                Send(datagram, batch[i].Path);
         }
     }
 
-    public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0)
+    public void Send(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
-        if (_closed || !destination.IsSpecified || PortOf(socket) == 0 || !internet.Send(host, PortOf(socket), destination, datagram))
+        int from = PortOf(path.Local);
+        if (_closed || !path.Endpoint.IsSpecified || from == 0 || !internet.Send(host, from, path.Endpoint, datagram))
             SendErrors++;
     }
 
     /// <summary>Hosts have one address: nothing can be bound to another.</summary>
-    public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null)
+    public bool TryOpenSocket(out LocalEnd socket, int port = 0, IPAddress? address = null)
     {
-        if (_closed || socket is < 1 or > LocalSockets.MaximumFurther || _ports.ContainsKey(socket)
+        socket = default;
+        if (_closed || _ports.Count == LocalEnd.MaximumFurther
             || (address is not null && !address.Equals(host.Address)) || host.TryAdd(this, port) is not (not 0 and int bound))
         {
             return false;
         }
 
-        _ports.Add(socket, bound);
+        do
+            _lastSocket = (_lastSocket % LocalEnd.MaximumFurther) + 1;
+        while (!_ports.TryAdd(LocalEnd.Further(_lastSocket), bound));
+        socket = LocalEnd.Further(_lastSocket);
         return true;
     }
 
-    public void CloseSocket(int socket)
+    public void CloseSocket(LocalEnd socket)
     {
         if (_ports.Remove(socket, out int bound))
             host.Remove(bound);
     }
 
-    public int PortOf(int socket) => socket is 0 or LocalSockets.Unproven ? port : _ports.GetValueOrDefault(socket);
+    public int PortOf(LocalEnd socket) => socket.IsOwn ? port : _ports.GetValueOrDefault(socket);
 
     public void Close()
     {
@@ -204,7 +210,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
             return;
         _closed = true;
         host.Remove(port);
-        foreach (int socket in _ports.Keys.ToArray())
+        foreach (LocalEnd socket in _ports.Keys.ToArray())
             CloseSocket(socket);
     }
 
@@ -214,14 +220,14 @@ internal sealed class SimulatedSocket(SimulatedHost host, SimulatedInternet inte
     {
         if (_waiting.Count >= InMemoryTransport.QueueLimit)
             return false;
-        int socket = 0;
-        foreach ((int number, int bound) in _ports)
+        LocalEnd local = default;
+        foreach ((LocalEnd socket, int bound) in _ports)
         {
             if (bound == toPort)
-                socket = number;
+                local = socket;
         }
 
-        _waiting.Enqueue((data, from, socket));
+        _waiting.Enqueue((data, new PathHandle(from) { Local = local }));
         Arrived?.Invoke();
         return true;
     }

@@ -1,4 +1,5 @@
 using System.Reflection;
+using LightTunnel.Addressing;
 using Mono.Cecil;
 using Xunit;
 
@@ -78,6 +79,32 @@ public sealed class ReferenceTests
             .Select(use => $"{use.Type.FullName} uses {use.Reference}")
             .Distinct()];
         Assert.Empty(wrong);
+    }
+
+    /// <summary>
+    /// Whatever the near end of a path is, a socket or one day a stream, is Transport's: above, who looks inside or makes one up would have
+    /// to know all kinds.
+    /// </summary>
+    [Fact]
+    public void LocalEnds_AreLookedIntoByTransportAlone()
+    {
+        string[] inside = [nameof(LocalEnd.Kind), nameof(LocalEnd.Index), nameof(LocalEnd.Further), nameof(AskedAddress.Number)];
+        string[] opaque = [typeof(LocalEnd).FullName!, typeof(AskedAddress).FullName!];
+        using ModuleDefinition module = ModuleDefinition.ReadModule(Core.Location);
+        string[] users =
+        [
+            .. from type in module.GetTypes()
+               where !opaque.Contains(type.FullName)
+               from method in type.Methods
+               where method.HasBody
+               from instruction in method.Body.Instructions
+               where instruction.Operand is MethodReference used && opaque.Contains(used.DeclaringType.FullName) && IsInside(used)
+               select $"{NamespaceOf(type)}: {method.FullName}",
+        ];
+        Assert.NotEmpty(users);
+        Assert.DoesNotContain(users, user => !user.StartsWith("LightTunnel.Transport: ", StringComparison.Ordinal));
+
+        bool IsInside(MethodReference used) => used.Name == ".ctor" || inside.Any(name => used.Name == name || used.Name == $"get_{name}");
     }
 
     private static IEnumerable<(TypeDefinition Type, string Reference)> ReferencesOf(string room)

@@ -175,7 +175,7 @@ public sealed class DataPathTests : IDisposable
                         LightTunnel.WireGuard.Messages.WriteTransport(train[start..], random.Next(3) == 0 ? 0u : index, (ulong)random.Next(100));
                 }
 
-                receiving.Datagrams.CommitPlace(train.Length, size, endpoint, 0);
+                receiving.Datagrams.CommitPlace(train.Length, size, new PathHandle(endpoint));
             }
 
             for (int next = 0; next < receiving.Datagrams.Count;)
@@ -293,7 +293,7 @@ public sealed class DataPathTests : IDisposable
         for (int i = 0; i < sent.Count; i++)
         {
             sent.Packet(i).CopyTo(received.NextFree());
-            received.CommitPlace(sent[i].Length, sent[i].SegmentSize, from, 0);
+            received.CommitPlace(sent[i].Length, sent[i].SegmentSize, new PathHandle(from));
         }
     }
 

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine.Client;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Timing;
@@ -22,27 +23,27 @@ public sealed class FurtherSocketsTests
     public void Open_EachAttempt_HasSocketsOfItsOwn_OrNone()
     {
         AttemptSockets[] attempts = [.. Enumerable.Range(0, 5).Select(_ => Attempt(256))];
-        Assert.Equal([256, 256, 256, 256, 0], attempts.Select(attempt => attempt.Numbers.Count));
-        Assert.Equal(4 * 256, attempts.SelectMany(attempt => attempt.Numbers).Distinct().Count());
+        Assert.Equal([256, 256, 256, 256, 0], attempts.Select(attempt => attempt.Opened.Count));
+        Assert.Equal(4 * 256, attempts.SelectMany(attempt => attempt.Opened).Distinct().Count());
         Assert.False(_sockets.HasRoomFor(256));
     }
 
     [Fact]
     public void RunTimers_NobodyNeedsThem_AreClosed_AndThereIsRoomAgain()
     {
-        Attempt(256);
+        AttemptSockets attempt = Attempt(256);
         Assert.Equal(256, _sockets.Count);
         _time.Advance(TimeSpan.FromMinutes(1));
         Assert.Equal(Timestamp.Never, _sockets.RunTimers(_time.GetTimestamp(), []));
         Assert.Equal(0, _sockets.Count);
-        Assert.Equal(0, _socket.PortOf(1));
+        Assert.All(attempt.Opened, socket => Assert.Equal(0, _socket.PortOf(socket)));
     }
 
     [Fact]
     public void Attempt_ThatIsOver_HasNoSockets()
     {
         AttemptSockets attempt = Attempt(3);
-        Assert.True(attempt.TryFind(0, out int own) && own == 0);
+        Assert.True(attempt.TryFind(0, out LocalEnd own) && own.IsOwn);
         Assert.True(attempt.TryFind(3, out _));
         Assert.False(attempt.TryFind(4, out _));
         attempt.Expire(1001);

@@ -172,15 +172,19 @@ public sealed class OutboundQueueTests : IDisposable
 
         public void Send(PacketBatch batch, int queue = 0) => throw new NotSupportedException("A node's own packets are never lost unasked.");
 
-        public void Send(ReadOnlySpan<byte> datagram, in UdpEndpoint destination, int socket = 0) => throw new NotSupportedException();
+        public void Send(ReadOnlySpan<byte> datagram, in PathHandle path) => throw new NotSupportedException();
 
-        public bool TryOpenSocket(int socket, int port = 0, IPAddress? address = null) => false;
+        public bool TryOpenSocket(out LocalEnd socket, int port = 0, IPAddress? address = null)
+        {
+            socket = default;
+            return false;
+        }
 
-        public void CloseSocket(int socket)
+        public void CloseSocket(LocalEnd socket)
         {
         }
 
-        public int PortOf(int socket) => 0;
+        public int PortOf(LocalEnd socket) => 0;
 
         public void Close()
         {

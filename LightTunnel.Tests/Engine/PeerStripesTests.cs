@@ -180,7 +180,7 @@ public sealed class PeerStripesTests
         for (int i = 0; i < 2000; i++)
         {
             Advance(TimeSpan.FromMilliseconds(1));
-            _stripes.Run(Now, Path with { Endpoint = new UdpEndpoint(Path.Endpoint.MappedAddress, (ushort)(1 + i)) }, _sent, output);
+            _stripes.Run(Now, new PathAddress(new UdpEndpoint(Path.Endpoint.MappedAddress, (ushort)(1 + i))), _sent, output);
         }
 
         Assert.All(output, question => Assert.Equal(0, question.Queue));
@@ -194,18 +194,18 @@ public sealed class PeerStripesTests
             Answer(question);
         Advance(TimeSpan.FromSeconds(1));
         var output = new List<StripeQuestion>();
-        _stripes.Run(Now, Path with { Endpoint = new UdpEndpoint(Path.Endpoint.MappedAddress, 9001) }, _sent, output);
+        _stripes.Run(Now, new PathAddress(new UdpEndpoint(Path.Endpoint.MappedAddress, 9001)), _sent, output);
         Assert.Equal([0], output.Select(question => question.Queue));
         Assert.Equal(0u, _stripes.Proven);
     }
 
     [Theory]
-    [InlineData(1, 0, false)]
-    [InlineData(0, 5, false)]
-    [InlineData(0, 0, true)]
-    public void RelayedPath_OneOfAnotherSocket_OrUnproven_HasNone(uint relayed, int socket, bool isUnproven)
+    [InlineData(1, false, false)]
+    [InlineData(0, true, false)]
+    [InlineData(0, false, true)]
+    public void RelayedPath_OneOfAnotherSocket_OrUnproven_HasNone(uint relayed, bool isFurther, bool isUnproven)
     {
-        PathAddress path = Path with { RelayedMember = relayed, Socket = socket, IsUnproven = isUnproven };
+        PathAddress path = Path.By(isFurther ? LocalEnd.Further(5) : default) with { RelayedMember = relayed, IsUnproven = isUnproven };
         for (int second = 0; second < 10; second++)
         {
             Advance(TimeSpan.FromSeconds(1));
@@ -227,7 +227,7 @@ public sealed class PeerStripesTests
         Assert.Equal((ControlFrameKind.PortsTaken, 8u), (frame.Kind, frame.Number));
         Assert.True(StripeFrames.TryReadTaken([.. frame.Body, 1, 2, 3], out UdpEndpoint seen, out int queues));
         Assert.Equal((Own, 4), (seen, queues));
-        Assert.True(ControlFrame.TryRead(StripeFrames.Taken(8, new PathAddress(Own, RelayedMember: 3), 4), out frame));
+        Assert.True(ControlFrame.TryRead(StripeFrames.Taken(8, new PathAddress(Own, relayedMember: 3), 4), out frame));
         Assert.True(StripeFrames.TryReadTaken(frame.Body, out seen, out _));
         Assert.False(seen.IsSpecified);
     }

@@ -168,7 +168,7 @@ public sealed class StripeNetworkTests : IDisposable
         int frames = 0;
         foreach (ushort port in (ushort[])[53, alices.Endpoint.Port, mallorys.Endpoint.Port, (ushort)server.Transport.LocalPort, ushort.MaxValue])
         {
-            foreach (PathAddress source in (PathAddress[])[mallorys, alices, new PathAddress(victim), new PathAddress(victim, RelayedMember: 2)])
+            foreach (PathAddress source in (PathAddress[])[mallorys, alices, new(victim), new(victim, relayedMember: 2)])
             {
                 server.Node.TryPostControlFrame(link, StripeFrames.Ports(7, [.. Enumerable.Repeat((int)port, PeerStripes.Maximum)]), source);
                 frames++;

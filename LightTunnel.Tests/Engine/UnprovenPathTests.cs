@@ -47,6 +47,6 @@ public sealed class UnprovenPathTests : IDisposable
         Assert.False(_network.RunUntil(() => !peer.Path.IsUnproven, TimeSpan.FromSeconds(15)));
 
         Assert.Equal(forged, peer.Path.Endpoint);
-        Assert.Equal(LocalSockets.Unproven, peer.Path.SendingSocket);
+        Assert.True(peer.Path.Handle is { IsUnproven: true, Local.IsOwn: true });
     }
 }

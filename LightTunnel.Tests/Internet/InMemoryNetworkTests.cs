@@ -28,7 +28,7 @@ public sealed class InMemoryNetworkTests
         Assert.Equal(Timestamp.Never, network.NextDue);
         Assert.True(bob.TryReceive(_batch));
         Assert.Equal([1, 2, 3], _batch.Packet(0).ToArray());
-        Assert.Equal(alice.Endpoint, _batch[0].Endpoint);
+        Assert.Equal(alice.Endpoint, _batch[0].Path.Endpoint);
         Assert.False(bob.TryReceive(_batch));
     }
 
@@ -102,7 +102,7 @@ public sealed class InMemoryNetworkTests
         bob.Send([3], alice.Endpoint);
         network.Pump();
         Assert.True(alice.TryReceive(_batch));
-        Assert.Equal("198.51.100.7:4000", _batch[0].Endpoint.ToString());
+        Assert.Equal("198.51.100.7:4000", _batch[0].Path.Endpoint.ToString());
     }
 
     [Fact]

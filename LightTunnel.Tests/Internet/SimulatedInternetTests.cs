@@ -249,7 +249,7 @@ public sealed class SimulatedInternetTests
         while (socket.TryReceive(_batch))
         {
             for (int i = 0; i < _batch.Count; i++)
-                taken.Add((Encoding.ASCII.GetString(_batch.Packet(i)), _batch[i].Endpoint));
+                taken.Add((Encoding.ASCII.GetString(_batch.Packet(i)), _batch[i].Path.Endpoint));
         }
 
         return taken;

@@ -14,6 +14,7 @@ internal static class TableLimits
 
         // Ports are guessed for four members at once, at most, some of whom are direct by then.
         "FurtherSockets._open" => (4 * PunchPlan.BirthdaySockets) + 64,
+        "AttemptSockets.<Opened>k__BackingField" => PunchPlan.BirthdaySockets,
 
         // The directory's changes that somebody may not have heard of yet, and what a member must be told after it was away.
         "MemberDirectory._log" or "ControlChannel._waiting" => 128 + (2 * members),

@@ -45,23 +45,23 @@ public sealed class AskedAddressTests : IDisposable
         using LinuxUdpTransport server = Open(dualMode);
         using Socket socket = Client(client, asked, server.LocalPort);
         socket.Send("question"u8);
-        PathAddress path = ReceiveOne(server);
-        Assert.NotEqual(0, path.Asked);
+        PathHandle path = ReceiveOne(server);
+        Assert.NotEqual(default, path.Asked);
 
-        server.Send("one"u8, path.Endpoint, path.SendingSocket);
+        server.Send("one"u8, path);
         Assert.Equal("one", Receive(socket));
-        server.Send("two"u8, path.Endpoint, (path with { IsUnproven = true }).SendingSocket);
+        server.Send("two"u8, path with { IsUnproven = true });
         Assert.Equal("two", Receive(socket));
-        Assert.True(server.TrySendWhole("three"u8, path.Endpoint, path.SendingSocket));
+        Assert.True(server.TrySendWhole("three"u8, path));
         Assert.Equal("three", Receive(socket));
 
         var batch = new PacketBatch(8, 2000);
         "four"u8.CopyTo(batch.NextDatagram());
-        batch.Append(4, path.Endpoint, path.SendingSocket);
+        batch.Append(4, path);
         foreach (string part in new[] { "train1", "train2", "end" })
         {
             System.Text.Encoding.ASCII.GetBytes(part, batch.NextDatagram());
-            batch.Append(part.Length, path.Endpoint, path.SendingSocket);
+            batch.Append(part.Length, path);
         }
 
         Assert.Equal(2, batch.Count);
@@ -74,15 +74,15 @@ public sealed class AskedAddressTests : IDisposable
     public void Answer_OfAFurtherSocket_LeavesFromTheAddressThatWasAsked()
     {
         using LinuxUdpTransport server = Open(dualMode: true);
-        Assert.True(NetworkNamespace.Run(_namespace!, () => server.TryOpenSocket(3)));
-        using Socket socket = Client("10.78.0.9", "10.78.0.2", server.PortOf(3));
+        LocalEnd further = NetworkNamespace.Run(_namespace!, server.OpenSocket);
+        using Socket socket = Client("10.78.0.9", "10.78.0.2", server.PortOf(further));
         socket.Send("question"u8);
-        PathAddress path = ReceiveOne(server);
-        Assert.Equal(3, path.Socket);
+        PathHandle path = ReceiveOne(server);
+        Assert.Equal(further, path.Local);
 
         // What the system would choose is another address: this socket does not see it.
-        server.Send("wrong"u8, path.Endpoint, 3);
-        server.Send("right"u8, path.Endpoint, path.SendingSocket);
+        server.Send("wrong"u8, path with { Asked = default });
+        server.Send("right"u8, path);
         Assert.Equal("right", Receive(socket));
     }
 
@@ -95,16 +95,16 @@ public sealed class AskedAddressTests : IDisposable
         using LinuxUdpTransport server = Open(dualMode);
         using Socket socket = Client(client, null, 0);
         socket.SendTo("question"u8.ToArray(), new IPEndPoint(IPAddress.Parse(asked.Split('/')[0]), server.LocalPort));
-        PathAddress path = ReceiveOne(server);
-        Assert.NotEqual(0, path.Asked);
+        PathHandle path = ReceiveOne(server);
+        Assert.NotEqual(default, path.Asked);
         NetworkNamespace.Ip("-n", _namespace!, "address", "delete", asked, "dev", "lo");
 
-        server.Send("one"u8, path.Endpoint, path.SendingSocket);
+        server.Send("one"u8, path);
         var batch = new PacketBatch(8, 2000);
         foreach (string part in new[] { "train1", "train2", "end" })
         {
             System.Text.Encoding.ASCII.GetBytes(part, batch.NextDatagram());
-            batch.Append(part.Length, path.Endpoint, path.SendingSocket);
+            batch.Append(part.Length, path);
         }
 
         server.Send(batch);
@@ -116,28 +116,12 @@ public sealed class AskedAddressTests : IDisposable
     public void Numbers_AreFewAndStay()
     {
         var asked = new AskedAddresses();
-        Assert.Equal(UInt128.Zero, asked[0]);
+        Assert.Equal(UInt128.Zero, asked[default]);
         for (int i = 1; i <= AskedAddresses.Maximum; i++)
-            Assert.Equal(i, asked.NumberOf((UInt128)i));
-        Assert.Equal(0, asked.NumberOf(1000)); // No more: the system chooses.
-        Assert.Equal(7, asked.NumberOf(7));
-        Assert.Equal((UInt128)7, asked[7]);
-    }
-
-    [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(LocalSockets.MaximumFurther)]
-    [InlineData(LocalSockets.Unproven)]
-    public void Combine_KeepsBoth(int socket)
-    {
-        foreach (byte asked in new byte[] { 0, 1, AskedAddresses.Maximum })
-        {
-            int combined = LocalSockets.Combine(socket, asked);
-            Assert.Equal((socket, asked), (LocalSockets.SocketOf(combined), LocalSockets.AskedOf(combined)));
-        }
-
-        Assert.Equal(socket, LocalSockets.Combine(socket, 0));
+            Assert.Equal((UInt128)i, asked[asked.Find((UInt128)i)]);
+        Assert.Equal(default, asked.Find(1000)); // No more: the system chooses.
+        Assert.Equal(asked.Find(7), asked.Find(7));
+        Assert.Equal((UInt128)7, asked[asked.Find(7)]);
     }
 
     private LinuxUdpTransport Open(bool dualMode)
@@ -158,12 +142,12 @@ public sealed class AskedAddressTests : IDisposable
         return socket;
     });
 
-    private static PathAddress ReceiveOne(LinuxUdpTransport server)
+    private static PathHandle ReceiveOne(LinuxUdpTransport server)
     {
         var batch = new PacketBatch(4, 2000);
         using var limit = new Timer(_ => server.Close(), null, Patience, Timeout.Infinite);
         Assert.True(server.Receive(batch));
-        return new PathAddress(batch[0].Endpoint, Socket: batch[0].Socket) { Asked = batch[0].Asked };
+        return batch[0].Path;
     }
 
     private static string Receive(Socket socket)

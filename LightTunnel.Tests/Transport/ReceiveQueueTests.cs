@@ -176,7 +176,7 @@ public sealed class ReceiveQueueTests
         Span<byte> place = _batch.FreePlace(0);
         for (int i = 0; i < count; i++)
             place.Slice(i * length, i == count - 1 ? last : length).Fill((byte)(i + 1));
-        _batch.CommitPlace(((count - 1) * length) + last, count == 1 ? 0 : length, Somebody, 0);
+        _batch.CommitPlace(((count - 1) * length) + last, count == 1 ? 0 : length, new PathHandle(Somebody));
         return _batch;
     }
 }

@@ -30,10 +30,10 @@ public sealed class SendObstacleTests : IDisposable
     {
         using IDatagramTransport transport = NetworkNamespace.Run<IDatagramTransport>(
             _namespace, () => native ? new UdpTransportFactory().Open(0) : SocketUdpTransport.Open(0));
-        foreach (int socket in new[] { 0, LocalSockets.Unproven })
+        foreach (bool isUnproven in new[] { false, true })
         {
-            Assert.Equal(SendObstacle.NoRoute, Send(transport, "203.0.113.1", socket));
-            Assert.Equal(SendObstacle.NoRoute, Send(transport, "2001:db8::1", socket));
+            Assert.Equal(SendObstacle.NoRoute, Send(transport, "203.0.113.1", isUnproven));
+            Assert.Equal(SendObstacle.NoRoute, Send(transport, "2001:db8::1", isUnproven));
         }
 
         Ip("link", "add", "name", "uplink", "type", "veth", "peer", "name", "far");
@@ -42,15 +42,15 @@ public sealed class SendObstacleTests : IDisposable
         Ip("link", "set", "uplink", "up");
         Ip("route", "add", "default", "dev", "uplink");
         Ip("route", "add", "prohibit", "198.51.100.0/24");
-        foreach (int socket in new[] { 0, LocalSockets.Unproven })
+        foreach (bool isUnproven in new[] { false, true })
         {
-            Assert.Equal(SendObstacle.None, Send(transport, "203.0.113.1", socket));
-            Assert.Equal(SendObstacle.Refused, Send(transport, "198.51.100.1", socket));
+            Assert.Equal(SendObstacle.None, Send(transport, "203.0.113.1", isUnproven));
+            Assert.Equal(SendObstacle.Refused, Send(transport, "198.51.100.1", isUnproven));
         }
     }
 
-    private static SendObstacle Send(IDatagramTransport transport, string address, int socket) =>
-        transport.SendOrTell([1, 2, 3], new UdpEndpoint(IPAddress.Parse(address), 9000), socket);
+    private static SendObstacle Send(IDatagramTransport transport, string address, bool isUnproven) =>
+        transport.SendOrTell([1, 2, 3], new PathHandle(new UdpEndpoint(IPAddress.Parse(address), 9000)) { IsUnproven = isUnproven });
 
     private void Ip(params string[] arguments) => NetworkNamespace.Ip(["-n", _namespace, .. arguments]);
 }

@@ -131,7 +131,7 @@ public sealed class SlowNetworkTests : IDisposable
         {
             Span<byte> datagram = batch.NextDatagram()[..DatagramLength];
             BinaryPrimitives.WriteInt32LittleEndian(datagram, number);
-            batch.Append(DatagramLength, destination, socket: 0);
+            batch.Append(DatagramLength, new PathHandle(destination));
         }
 
         return batch;

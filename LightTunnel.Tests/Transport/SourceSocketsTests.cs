@@ -51,14 +51,14 @@ public sealed class SourceSocketsTests : IDisposable
         {
             for (int i = 0; i < batch.Count; i++)
             {
-                Assert.Equal(0, batch[i].Socket);
-                if (batch[i].Endpoint == SourceOf(heavy, address))
+                Assert.True(batch[i].Path.Local.IsOwn);
+                if (batch[i].Path.Endpoint == SourceOf(heavy, address))
                 {
                     ofHeavy++;
                     continue;
                 }
 
-                Assert.Equal(SourceOf(light, address), batch[i].Endpoint);
+                Assert.Equal(SourceOf(light, address), batch[i].Path.Endpoint);
                 Assert.Equal([42], batch.Packet(i).ToArray());
                 ofHeavyBefore = ofHeavy;
             }
@@ -84,7 +84,7 @@ public sealed class SourceSocketsTests : IDisposable
         var batch = new PacketBatch(4, 1500);
         Assert.True(heavy.Receive(batch));
         Assert.Equal([7], batch.Packet(0).ToArray());
-        Assert.Equal(address, batch[0].Endpoint);
+        Assert.Equal(address, batch[0].Path.Endpoint);
     }
 
     [Theory]
@@ -143,7 +143,7 @@ public sealed class SourceSocketsTests : IDisposable
         {
             heavy.Send([1], other);
             Assert.True(receiver.Receive(one));
-            Assert.Equal(SourceOf(heavy, Loopback), one[0].Endpoint);
+            Assert.Equal(SourceOf(heavy, Loopback), one[0].Path.Endpoint);
         }
 
         Assert.Equal(0, receiver.SourcesOf(0).Count);

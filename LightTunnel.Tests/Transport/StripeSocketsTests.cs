@@ -46,8 +46,8 @@ public sealed class StripeSocketsTests : IDisposable
     {
         LinuxUdpTransport transport = Open(dualMode: true, 1);
         Assert.Empty(transport.OpenStripes());
-        transport.Send([1], new UdpEndpoint(IPAddress.Loopback, transport.LocalPort), LocalSockets.FirstStripe);
-        transport.Send([1], new UdpEndpoint(IPAddress.Loopback, transport.LocalPort), LocalSockets.FirstStripe + 7);
+        transport.Send([1], new UdpEndpoint(IPAddress.Loopback, transport.LocalPort).By(LocalEnd.Stripe(0)));
+        transport.Send([1], new UdpEndpoint(IPAddress.Loopback, transport.LocalPort).By(LocalEnd.Stripe(7)));
         Assert.Equal(2, transport.SendErrors);
     }
 
@@ -72,7 +72,7 @@ public sealed class StripeSocketsTests : IDisposable
             other.Send([42], new UdpEndpoint(IPAddress.Loopback, transport.OpenStripes()[queue]));
             Assert.True(blocks ? transport.Receive(batch, queue) : transport.TryTake(batch, queue));
             Assert.Equal(42, Assert.Single(batch.Packet(0).ToArray()));
-            Assert.Equal((0, other.LocalPort), (batch[0].Socket, batch[0].Endpoint.Port));
+            Assert.Equal((true, other.LocalPort), (batch[0].Path.Local.IsOwn, batch[0].Path.Endpoint.Port));
         }
     }
 
@@ -88,7 +88,7 @@ public sealed class StripeSocketsTests : IDisposable
     private static PacketBatch Batch(in UdpEndpoint destination, int queue)
     {
         var batch = new PacketBatch(1, 1500);
-        Assert.True(batch.TryAdd([(byte)queue], destination, queue == 0 ? 0 : LocalSockets.FirstStripe + queue));
+        Assert.True(batch.TryAdd([(byte)queue], destination.By(queue == 0 ? default : LocalEnd.Stripe(queue))));
         return batch;
     }
 
@@ -104,7 +104,7 @@ public sealed class StripeSocketsTests : IDisposable
             {
                 count++;
                 int sender = batch.Packet(i)[0];
-                Assert.True(sender == 0 || batch[i].Endpoint.Port == ports[sender], $"from port {batch[i].Endpoint.Port}");
+                Assert.True(sender == 0 || batch[i].Path.Endpoint.Port == ports[sender], $"from port {batch[i].Path.Endpoint.Port}");
             }
         }
         while (batch.Count > 0);

@@ -19,7 +19,7 @@ internal static class TrainSamples
         {
             int length = LengthOf(i, count);
             batch.NextDatagram()[..length].Fill((byte)(i + 1));
-            batch.Append(length, destination, 0);
+            batch.Append(length, new PathHandle(destination));
         }
 
         return batch;
@@ -42,7 +42,7 @@ internal static class TrainSamples
             for (int i = 0; i < received.Count; i++)
             {
                 messages++;
-                Assert.Equal(sender, received[i].Endpoint);
+                Assert.Equal(sender, received[i].Path.Endpoint);
                 foreach (Span<byte> datagram in received.Segments(i))
                 {
                     Assert.Equal(LengthOf(next, count), datagram.Length);

@@ -101,7 +101,7 @@ public sealed class UdpTrainTests
             batch.TryAdd([1], new UdpEndpoint(IPAddress.Loopback, another.LocalPort));
             receiver.Send(batch, queue);
             Assert.True(another.Receive(batch));
-            Assert.Equal(receiver.LocalPort, batch[0].Endpoint.Port);
+            Assert.Equal(receiver.LocalPort, batch[0].Path.Endpoint.Port);
         }
 
         senders.ForEach(sender => sender.Dispose());

@@ -10,44 +10,42 @@ namespace LightTunnel.Tests.Transport;
 public abstract partial class UdpTransportTests
 {
     [Fact]
-    public void TryOpenSocket_FreeNumber_HasAPortUntilItIsClosed()
+    public void TryOpenSocket_HasAPortUntilItIsClosed()
     {
         using IDatagramTransport transport = Open(0);
-        Assert.Equal(0, transport.PortOf(7));
-        Assert.True(transport.TryOpenSocket(7));
-        Assert.NotEqual(0, transport.PortOf(7));
-        Assert.NotEqual(transport.LocalPort, transport.PortOf(7));
-        Assert.Equal(transport.LocalPort, transport.PortOf(0));
-        int port = transport.PortOf(7);
-        transport.CloseSocket(7);
-        transport.CloseSocket(7);
-        transport.CloseSocket(0);
-        Assert.Equal(0, transport.PortOf(7));
-        Assert.Equal(transport.LocalPort, transport.PortOf(0));
-        Assert.True(transport.TryOpenSocket(7, port));
-        Assert.Equal(port, transport.PortOf(7));
+        LocalEnd socket = transport.OpenSocket();
+        Assert.False(socket.IsOwn);
+        Assert.NotEqual(0, transport.PortOf(socket));
+        Assert.NotEqual(transport.LocalPort, transport.PortOf(socket));
+        Assert.Equal(transport.LocalPort, transport.PortOf(default));
+        int port = transport.PortOf(socket);
+        transport.CloseSocket(socket);
+        transport.CloseSocket(socket);
+        transport.CloseSocket(default);
+        Assert.Equal(0, transport.PortOf(socket));
+        Assert.Equal(transport.LocalPort, transport.PortOf(default));
+        Assert.True(transport.TryOpenSocket(out LocalEnd another, port));
+        Assert.NotEqual(socket, another);
+        Assert.Equal((port, 0), (transport.PortOf(another), transport.PortOf(socket)));
     }
 
     [Fact]
     public void TryOpenSocket_WhatCannotBe_IsFalse()
     {
         using IDatagramTransport transport = Open(0), other = Open(0), v4 = OpenIPv4Only(0);
-        Assert.True(transport.TryOpenSocket(1));
-        int port = transport.PortOf(1);
-        Assert.False(transport.TryOpenSocket(1), "number taken");
-        Assert.False(transport.TryOpenSocket(0), "the node's own number");
-        Assert.False(transport.TryOpenSocket(-1), "number too low");
-        Assert.False(transport.TryOpenSocket(LocalSockets.MaximumFurther + 1), "number too high");
-        Assert.False(transport.TryOpenSocket(2, other.LocalPort), "port taken");
-        Assert.False(transport.TryOpenSocket(2, -1), "port too low");
-        Assert.False(transport.TryOpenSocket(2, 65536), "port too high");
-        Assert.False(transport.TryOpenSocket(2, 0, IPAddress.Parse("192.0.2.1")), "another machine's address");
-        Assert.False(v4.TryOpenSocket(2, 0, IPAddress.IPv6Loopback), "IPv6 beside an IPv4 socket");
-        Assert.Equal(0, transport.PortOf(2));
-        Assert.Equal(port, transport.PortOf(1));
-        Assert.True(transport.TryOpenSocket(LocalSockets.MaximumFurther));
+        LocalEnd first = transport.OpenSocket();
+        int port = transport.PortOf(first);
+        Assert.False(transport.TryOpenSocket(out LocalEnd none, other.LocalPort), "port taken");
+        Assert.True(none.IsOwn);
+        Assert.False(transport.TryOpenSocket(out _, -1), "port too low");
+        Assert.False(transport.TryOpenSocket(out _, 65536), "port too high");
+        Assert.False(transport.TryOpenSocket(out _, 0, IPAddress.Parse("192.0.2.1")), "another machine's address");
+        Assert.False(v4.TryOpenSocket(out _, 0, IPAddress.IPv6Loopback), "IPv6 beside an IPv4 socket");
+        Assert.Equal(port, transport.PortOf(first));
+        LocalEnd second = transport.OpenSocket();
+        Assert.NotEqual(port, transport.PortOf(second));
         transport.Close();
-        Assert.False(transport.TryOpenSocket(2), "closed");
+        Assert.False(transport.TryOpenSocket(out _), "closed");
     }
 
     [Theory]
@@ -57,24 +55,24 @@ public abstract partial class UdpTransportTests
     {
         using IDatagramTransport here = Open(0), there = Open(0);
         Assert.SkipUnless(here.SupportsIPv6 || loopback != "::1", "needs IPv6");
-        int[] sockets = [0, 3, LocalSockets.MaximumFurther];
-        Assert.All(sockets[1..], socket => Assert.True(here.TryOpenSocket(socket) && there.TryOpenSocket(socket)));
+        LocalEnd[] sockets = [default, here.OpenSocket(), here.OpenSocket()];
+        Assert.Equal(sockets[1..], new[] { there.OpenSocket(), there.OpenSocket() });
         // From each socket to each, the sockets alternating within the batch.
         var sent = new PacketBatch(18, 100);
         foreach (int round in new[] { 1, 2 })
         {
-            foreach (int to in sockets)
+            foreach (LocalEnd to in sockets)
             {
-                foreach (int from in sockets)
-                    sent.TryAdd([(byte)round], To(there, loopback, to), from);
+                foreach (LocalEnd from in sockets)
+                    sent.TryAdd([(byte)round], To(there, loopback, to).By(from));
             }
         }
 
         here.Send(sent);
-        foreach (int socket in sockets)
-            here.Send([3], To(there, loopback, socket), socket);
-        List<(byte Value, UdpEndpoint From, int Socket)> received = ReceiveAll(there, 21);
-        foreach (int socket in sockets)
+        foreach (LocalEnd socket in sockets)
+            here.Send([3], To(there, loopback, socket).By(socket));
+        List<(byte Value, UdpEndpoint From, LocalEnd Socket)> received = ReceiveAll(there, 21);
+        foreach (LocalEnd socket in sockets)
         {
             Assert.Equal(7, received.Count(datagram => datagram.Socket == socket));
             Assert.Equal(7, received.Count(datagram => datagram.From == To(here, loopback, socket)));
@@ -88,17 +86,17 @@ public abstract partial class UdpTransportTests
     public void Send_FromASocketThatIsNotOpen_IsCountedAndTheRestIsSent()
     {
         using IDatagramTransport sender = Open(0), receiver = Open(0);
-        Assert.True(sender.TryOpenSocket(5));
-        sender.CloseSocket(5);
+        LocalEnd closed = sender.OpenSocket();
+        sender.CloseSocket(closed);
         UdpEndpoint to = To(receiver, "127.0.0.1");
         var batch = new PacketBatch(8, 100);
         batch.TryAdd([1], to);
-        batch.TryAdd([2], to, 5);
-        batch.TryAdd([3], to, -1);
-        batch.TryAdd([4], to, int.MaxValue);
+        batch.TryAdd([2], to.By(closed));
+        batch.TryAdd([3], to.By(LocalEnd.Stripe(15)));
+        batch.TryAdd([4], to.By(LocalEnd.Further(ushort.MaxValue)));
         batch.TryAdd([5], to);
         sender.Send(batch);
-        sender.Send([6], to, 5);
+        sender.Send([6], to.By(closed));
         Assert.Equal(4, sender.SendErrors);
         Assert.Equal([1, 5], ReceiveBytes(receiver, 2));
     }
@@ -109,13 +107,13 @@ public abstract partial class UdpTransportTests
         using IDatagramTransport sender = Open(0), receiver = Open(0);
         for (int round = 0; round < 20; round++)
         {
-            Task<List<(byte Value, UdpEndpoint From, int Socket)>> received = OnThread(() => ReceiveAll(receiver, 1));
+            Task<List<(byte Value, UdpEndpoint From, LocalEnd Socket)>> received = OnThread(() => ReceiveAll(receiver, 1));
             // Opening before, while and after the thread begins to wait must all work.
             Thread.SpinWait(round * 20_000);
-            Assert.True(receiver.TryOpenSocket(1));
-            sender.Send([(byte)round], To(receiver, "127.0.0.1", 1));
-            Assert.Equal([((byte)round, To(sender, "127.0.0.1"), 1)], await Within(received));
-            receiver.CloseSocket(1);
+            LocalEnd socket = receiver.OpenSocket();
+            sender.Send([(byte)round], To(receiver, "127.0.0.1", socket));
+            Assert.Equal([((byte)round, To(sender, "127.0.0.1"), socket)], await Within(received));
+            receiver.CloseSocket(socket);
         }
     }
 
@@ -125,17 +123,17 @@ public abstract partial class UdpTransportTests
         using IDatagramTransport sender = Open(0), receiver = Open(0);
         for (int round = 0; round < 20; round++)
         {
-            Assert.True(receiver.TryOpenSocket(1) && receiver.TryOpenSocket(2));
-            UdpEndpoint closed = To(receiver, "127.0.0.1", 1);
-            Task<List<(byte Value, UdpEndpoint From, int Socket)>> received = OnThread(() => ReceiveAll(receiver, 2));
+            LocalEnd first = receiver.OpenSocket(), second = receiver.OpenSocket();
+            UdpEndpoint closed = To(receiver, "127.0.0.1", first);
+            Task<List<(byte Value, UdpEndpoint From, LocalEnd Socket)>> received = OnThread(() => ReceiveAll(receiver, 2));
             Thread.SpinWait(round * 20_000);
-            receiver.CloseSocket(1);
+            receiver.CloseSocket(first);
             sender.Send([1], closed);
-            sender.Send([2], To(receiver, "127.0.0.1", 2));
+            sender.Send([2], To(receiver, "127.0.0.1", second));
             sender.Send([3], To(receiver, "127.0.0.1"));
-            List<(byte Value, UdpEndpoint From, int Socket)> datagrams = await Within(received);
-            Assert.Equal([(2, 2), (3, 0)], datagrams.Select(datagram => ((int)datagram.Value, datagram.Socket)).Order());
-            receiver.CloseSocket(2);
+            List<(byte Value, UdpEndpoint From, LocalEnd Socket)> datagrams = await Within(received);
+            Assert.Equal([((byte)2, second), ((byte)3, default)], ByValue(datagrams));
+            receiver.CloseSocket(second);
         }
     }
 
@@ -145,6 +143,13 @@ public abstract partial class UdpTransportTests
         using IDatagramTransport sender = Open(0), receiver = Open(0);
         int wrong = 0, right = 0;
         bool done = false;
+        // There are four ways, of which three come and go. A port belongs to one of them for ever, so that a datagram under way never finds
+        // it as another's.
+        var here = new LocalEnd[4];
+        var there = new LocalEnd[4];
+        int[] ports = new int[4];
+        // The way that a socket belongs to is noted before it is opened.
+        int[] wayOf = new int[LocalEnd.MaximumFurther + 1];
         var enough = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         Task<bool> receiving = OnThread(() =>
         {
@@ -153,8 +158,7 @@ public abstract partial class UdpTransportTests
             {
                 for (int i = 0; i < batch.Count; i++)
                 {
-                    // The value names the socket that it was sent to, and from.
-                    if (batch.Packet(i)[0] == batch[i].Socket)
+                    if (batch.Packet(i)[0] == Volatile.Read(ref wayOf[batch[i].Path.Local.Index]))
                         right++;
                     else
                         wrong++;
@@ -172,11 +176,11 @@ public abstract partial class UdpTransportTests
             while (!Volatile.Read(ref done))
             {
                 batch.Clear();
-                for (int socket = 0; socket < 4; socket++)
+                for (int way = 0; way < 4; way++)
                 {
-                    int port = receiver.PortOf(socket);
+                    int port = way == 0 ? receiver.LocalPort : Volatile.Read(ref ports[way]);
                     if (port != 0)
-                        batch.TryAdd([(byte)socket], new UdpEndpoint(IPAddress.Loopback, port), socket);
+                        batch.TryAdd([(byte)way], new UdpEndpoint(IPAddress.Loopback, port).By(here[way]));
                 }
 
                 sender.Send(batch);
@@ -184,20 +188,26 @@ public abstract partial class UdpTransportTests
 
             return true;
         });
-        // A port belongs to one number for ever, so that a datagram under way never finds it under another.
-        int[] ports = new int[4];
-        int rounds = 0;
-        for (; rounds < 200 || !enough.Task.IsCompleted; rounds++)
+        int next = 1;
+        for (int round = 0; round < 200 || !enough.Task.IsCompleted; round++)
         {
-            int socket = 1 + (rounds % 3);
-            if (ports[socket] != 0 && receiver.PortOf(socket) != 0)
+            int way = 1 + (round % 3);
+            if (!there[way].IsOwn)
             {
-                receiver.CloseSocket(socket);
-                sender.CloseSocket(socket);
+                receiver.CloseSocket(there[way]);
+                sender.CloseSocket(here[way]);
+                (here[way], there[way]) = (default, default);
             }
-            else if (receiver.TryOpenSocket(socket, ports[socket]) && sender.TryOpenSocket(socket))
+            else
             {
-                ports[socket] = receiver.PortOf(socket);
+                Volatile.Write(ref wayOf[next], way);
+                if (receiver.TryOpenSocket(out there[way], ports[way]))
+                {
+                    Assert.Equal(LocalEnd.Further(next), there[way]);
+                    next = (next % LocalEnd.MaximumFurther) + 1;
+                    here[way] = sender.OpenSocket();
+                    Volatile.Write(ref ports[way], receiver.PortOf(there[way]));
+                }
             }
 
             Thread.Yield();
@@ -214,42 +224,41 @@ public abstract partial class UdpTransportTests
     public void TryOpenSocket_256Times_AllReceive()
     {
         using IDatagramTransport sender = Open(0), receiver = Open(0);
-        int[] sockets = [.. Enumerable.Range(1, 256)];
-        Assert.All(sockets, socket => Assert.True(receiver.TryOpenSocket(socket)));
-        foreach (int socket in sockets)
-            sender.Send([(byte)socket], To(receiver, "127.0.0.1", socket));
-        Assert.Equal(sockets, ReceiveAll(receiver, 256).Select(datagram => datagram.Socket).Order());
+        LocalEnd[] sockets = [.. Enumerable.Range(0, 256).Select(_ => receiver.OpenSocket())];
+        foreach (LocalEnd socket in sockets)
+            sender.Send([0], To(receiver, "127.0.0.1", socket));
+        Assert.Equal(sockets.ToHashSet(), ReceiveAll(receiver, 256).Select(datagram => datagram.Socket).ToHashSet());
         Assert.All(sockets[1..], receiver.CloseSocket);
-        sender.Send([9], To(receiver, "127.0.0.1", 1));
-        Assert.Equal([1], ReceiveAll(receiver, 1).Select(datagram => datagram.Socket));
+        sender.Send([9], To(receiver, "127.0.0.1", sockets[0]));
+        Assert.Equal([sockets[0]], ReceiveAll(receiver, 1).Select(datagram => datagram.Socket));
     }
 
     [Fact]
     public void Receive_OneSocketFull_OthersHaveTheirTurn()
     {
         using IDatagramTransport sender = Open(0), receiver = Open(0);
-        Assert.True(receiver.TryOpenSocket(1) && receiver.TryOpenSocket(2));
+        LocalEnd first = receiver.OpenSocket(), second = receiver.OpenSocket();
         var batch = new PacketBatch(4, 100);
-        var seen = new HashSet<int>();
+        var seen = new HashSet<LocalEnd>();
         for (int i = 0; i < 100; i++)
-            sender.Send([0], To(receiver, "127.0.0.1", 1));
-        sender.Send([0], To(receiver, "127.0.0.1", 0));
-        sender.Send([0], To(receiver, "127.0.0.1", 2));
+            sender.Send([0], To(receiver, "127.0.0.1", first));
+        sender.Send([0], To(receiver, "127.0.0.1"));
+        sender.Send([0], To(receiver, "127.0.0.1", second));
         for (int i = 0; i < 6; i++)
         {
             Assert.True(receiver.Receive(batch));
             for (int j = 0; j < batch.Count; j++)
-                seen.Add(batch[j].Socket);
+                seen.Add(batch[j].Path.Local);
         }
 
-        Assert.Equal([0, 1, 2], seen.Order());
+        Assert.Equal([default, first, second], seen);
     }
 
     [Fact]
     public void ReceiveAndTryTake_MainSocketFull_OthersHaveTheirTurn()
     {
         using IDatagramTransport sender = Open(0), receiver = Open(0);
-        Assert.True(receiver.TryOpenSocket(1));
+        LocalEnd further = receiver.OpenSocket();
         AssertTurns(batch => receiver.Receive(batch));
         if (receiver is IPollable pollable)
             AssertTurns(batch => pollable.TryTake(batch, 0));
@@ -258,18 +267,18 @@ public abstract partial class UdpTransportTests
         {
             for (int i = 0; i < 200; i++)
                 sender.Send([0], To(receiver, "127.0.0.1"));
-            sender.Send([1], To(receiver, "127.0.0.1", 1));
+            sender.Send([1], To(receiver, "127.0.0.1", further));
             var batch = new PacketBatch(4, 100);
-            var seen = new HashSet<int>();
+            var seen = new HashSet<LocalEnd>();
             int received = 0;
             for (; received < 100; received += batch.Count)
             {
                 Assert.True(take(batch));
                 for (int i = 0; i < batch.Count; i++)
-                    seen.Add(batch[i].Socket);
+                    seen.Add(batch[i].Path.Local);
             }
 
-            Assert.Equal([0, 1], seen.Order());
+            Assert.Equal([default, further], seen);
             for (; received < 201; received += batch.Count)
                 Assert.True(take(batch));
         }
@@ -282,22 +291,23 @@ public abstract partial class UdpTransportTests
     {
         using IDatagramTransport sender = Open(0), receiver = Open(0);
         Assert.SkipUnless(receiver.SupportsIPv6 || bound != "::1", "needs IPv6");
-        Assert.True(receiver.TryOpenSocket(1, 0, IPAddress.Parse(bound)));
-        sender.Send([1], To(receiver, elsewhere, 1));
-        sender.Send([2], To(receiver, bound, 1));
-        Assert.Equal([(2, To(sender, bound), 1)], ReceiveAll(receiver, 1));
-        receiver.Send([3], To(sender, bound), 1);
-        Assert.Equal([(3, To(receiver, bound, 1), 0)], ReceiveAll(sender, 1));
+        Assert.True(receiver.TryOpenSocket(out LocalEnd further, 0, IPAddress.Parse(bound)));
+        sender.Send([1], To(receiver, elsewhere, further));
+        sender.Send([2], To(receiver, bound, further));
+        Assert.Equal([(2, To(sender, bound), further)], ReceiveAll(receiver, 1));
+        receiver.Send([3], To(sender, bound).By(further));
+        Assert.Equal([(3, To(receiver, bound, further), default)], ReceiveAll(sender, 1));
     }
 
     [Fact]
     public void TryOpenSocket_IPv4Only_Works()
     {
         using IDatagramTransport sender = OpenIPv4Only(0), receiver = OpenIPv4Only(0);
-        Assert.True(receiver.TryOpenSocket(1) && receiver.TryOpenSocket(2, 0, IPAddress.Loopback));
-        sender.Send([1], To(receiver, "127.0.0.1", 1));
-        sender.Send([2], To(receiver, "127.0.0.1", 2));
-        Assert.Equal([1, 2], ReceiveAll(receiver, 2).Select(datagram => datagram.Socket).Order());
+        LocalEnd first = receiver.OpenSocket();
+        Assert.True(receiver.TryOpenSocket(out LocalEnd second, 0, IPAddress.Loopback));
+        sender.Send([1], To(receiver, "127.0.0.1", first));
+        sender.Send([2], To(receiver, "127.0.0.1", second));
+        Assert.Equal([((byte)1, first), ((byte)2, second)], ByValue(ReceiveAll(receiver, 2)));
     }
 
     [Fact]
@@ -307,8 +317,8 @@ public abstract partial class UdpTransportTests
         for (int round = 0; round < 20; round++)
         {
             using IDatagramTransport transport = Open(0), other = Open(0);
-            Assert.True(transport.TryOpenSocket(1));
-            int port = transport.PortOf(1);
+            LocalEnd further = transport.OpenSocket();
+            int port = transport.PortOf(further);
             Task<bool> receiving = OnThread(() => transport.Receive(new PacketBatch(4, 100)));
             Thread.SpinWait(round * 20_000);
             if (round % 2 == 0)
@@ -317,8 +327,8 @@ public abstract partial class UdpTransportTests
                 transport.Dispose();
             while (await Within(receiving))
                 receiving = OnThread(() => transport.Receive(new PacketBatch(4, 100))); // Opening may have woken it.
-            Assert.Equal(0, transport.PortOf(1));
-            free += other.TryOpenSocket(1, port) ? 1 : 0;
+            Assert.Equal(0, transport.PortOf(further));
+            free += other.TryOpenSocket(out _, port) ? 1 : 0;
         }
 
         // What the machine does beside may take one or another of them; a port that was not freed would be taken each time.
@@ -331,10 +341,10 @@ public abstract partial class UdpTransportTests
         using IDatagramTransport sender = Open(0), receiver = Open(0);
         var sent = new PacketBatch(30, 1500);
         // Above 80, the framework's select allocates its own list on Unix; the batched transport does not use it, and on Windows it is pooled.
-        for (int socket = 1; socket <= 60; socket++)
-            Assert.True(receiver.TryOpenSocket(socket) && sender.TryOpenSocket(socket));
+        LocalEnd[] there = [default, .. Enumerable.Range(0, 60).Select(_ => receiver.OpenSocket())];
+        LocalEnd[] here = [default, .. Enumerable.Range(0, 60).Select(_ => sender.OpenSocket())];
         for (int i = 0; i < 30; i++)
-            sent.TryAdd(new byte[100], To(receiver, "127.0.0.1", i), i / 2);
+            sent.TryAdd(new byte[100], To(receiver, "127.0.0.1", there[i]).By(here[i / 2]));
         var received = new PacketBatch(16, 1500);
         void Round()
         {
@@ -347,23 +357,27 @@ public abstract partial class UdpTransportTests
         Assert.Equal(0, sender.SendErrors);
     }
 
-    private static List<(byte Value, UdpEndpoint From, int Socket)> ReceiveAll(IDatagramTransport transport, int count)
+    private static List<(byte Value, UdpEndpoint From, LocalEnd Socket)> ReceiveAll(IDatagramTransport transport, int count)
     {
         var batch = new PacketBatch(16, 100);
-        var result = new List<(byte, UdpEndpoint, int)>();
+        var result = new List<(byte, UdpEndpoint, LocalEnd)>();
         while (result.Count < count && transport.Receive(batch))
         {
             for (int i = 0; i < batch.Count; i++)
-                result.Add((batch.Packet(i)[0], batch[i].Endpoint, batch[i].Socket));
+                result.Add((batch.Packet(i)[0], batch[i].Path.Endpoint, batch[i].Path.Local));
         }
 
         return result;
     }
+
+    private static IEnumerable<(byte Value, LocalEnd Socket)> ByValue(List<(byte Value, UdpEndpoint From, LocalEnd Socket)> datagrams) =>
+        datagrams.Select(datagram => (datagram.Value, datagram.Socket)).OrderBy(datagram => datagram.Value);
 
     private static Task<T> OnThread<T>(Func<T> work) =>
         Task.Factory.StartNew(work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private static Task<T> Within<T>(Task<T> task) => task.WaitAsync(Patience, TestContext.Current.CancellationToken);
 
-    private static UdpEndpoint To(IDatagramTransport transport, string address, int socket) => new(IPAddress.Parse(address), transport.PortOf(socket));
+    private static UdpEndpoint To(IDatagramTransport transport, string address, LocalEnd socket) =>
+        new(IPAddress.Parse(address), transport.PortOf(socket));
 }

@@ -30,7 +30,7 @@ public abstract partial class UdpTransportTests
         Assert.True(second.Receive(batch));
         Assert.Equal(1, batch.Count);
         Assert.Equal([1, 2, 3], batch.Packet(0).ToArray());
-        Assert.Equal(To(first, loopback), batch[0].Endpoint);
+        Assert.Equal(To(first, loopback), batch[0].Path.Endpoint);
         Assert.Equal(PacketBatch.Headroom, batch[0].Start);
         Assert.Equal(0, first.SendErrors);
     }
@@ -113,8 +113,8 @@ public abstract partial class UdpTransportTests
         v4.Send([9], To(dual, "127.0.0.1"));
         var batch = new PacketBatch(1, 100);
         Assert.True(dual.Receive(batch));
-        Assert.Equal(To(v4, "127.0.0.1"), batch[0].Endpoint);
-        dual.Send([8], batch[0].Endpoint);
+        Assert.Equal(To(v4, "127.0.0.1"), batch[0].Path.Endpoint);
+        dual.Send([8], batch[0].Path.Endpoint);
         Assert.Equal([8], await Task.Run(() => ReceiveBytes(v4, 1)).WaitAsync(Patience, TestContext.Current.CancellationToken));
     }
 
@@ -188,7 +188,7 @@ public abstract partial class UdpTransportTests
         var sent = new PacketBatch(16, 1500);
         for (int i = 0; i < 16; i++)
             sent.TryAdd(new byte[1000], To(receiver, i % 2 == 0 || !receiver.SupportsIPv6 ? "127.0.0.1" : "::1"));
-        UdpEndpoint endpoint = sent[0].Endpoint;
+        UdpEndpoint endpoint = sent[0].Path.Endpoint;
         var received = new PacketBatch(16, 1500);
         void Round()
         {

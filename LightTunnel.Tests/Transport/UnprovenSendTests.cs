@@ -52,7 +52,7 @@ public sealed class UnprovenSendTests : IDisposable
 
         // As much as makes the socket for it full: 250 neighbours, for each of whom the system keeps 200 KB at most.
         for (int i = 0; sender.SendErrors == 0 && i < 200_000; i++)
-            sender.Send(datagram, Neighbour(i), LocalSockets.Unproven);
+            sender.Send(datagram, new PathHandle(Neighbour(i)) { IsUnproven = true });
         Assert.NotEqual(0, sender.SendErrors);
 
         PacketBatch batch = Batch(200, there);
@@ -87,13 +87,14 @@ public sealed class UnprovenSendTests : IDisposable
         using IDatagramTransport receiver = NetworkNamespace.Run(_namespace, () => new UdpTransportFactory().Open(0));
         var batch = new PacketBatch(8, 2000);
 
-        sender.Send(new byte[DatagramLength], new UdpEndpoint(IPAddress.Loopback, receiver.LocalPort), LocalSockets.Unproven);
+        var there = new UdpEndpoint(IPAddress.Loopback, receiver.LocalPort);
+        sender.Send(new byte[DatagramLength], new PathHandle(there) { IsUnproven = true });
         Assert.True(receiver.Receive(batch));
-        Assert.Equal(sender.LocalPort, batch[0].Endpoint.Port);
+        Assert.Equal(sender.LocalPort, batch[0].Path.Endpoint.Port);
 
         // Answers come to the sockets that are received from.
         for (int i = 0; i < 64; i++)
-            receiver.Send([1], batch[0].Endpoint);
+            receiver.Send([1], batch[0].Path.Endpoint);
         var received = new PacketBatch(64, 2000);
         int queue = Enumerable.Range(0, queues).First(number => sender.TryTake(received, number) && received.Count > 0);
         Assert.InRange(queue, 0, queues - 1);

@@ -31,14 +31,14 @@ public sealed unsafe class WinsockAddressTests
         var system = new WinsockStandIn { TellsAddresses = true };
         using SocketUdpTransport server = Open(system, dualMode);
         using Socket client = Ask(asked, server.LocalPort);
-        PathAddress path = ReceiveOne(server);
-        Assert.NotEqual(0, path.Asked);
+        PathHandle path = ReceiveOne(server);
+        Assert.NotEqual(default, path.Asked);
 
-        server.Send("one"u8, path.Endpoint, path.SendingSocket);
-        server.Send("two"u8, path.Endpoint, (path with { IsUnproven = true }).SendingSocket);
-        Assert.True(server.TrySendWhole("three"u8, path.Endpoint, path.SendingSocket));
-        Assert.Equal(SendObstacle.None, server.SendOrTell("four"u8, path.Endpoint, path.SendingSocket));
-        server.Send(Batch(path.Endpoint, path.SendingSocket));
+        server.Send("one"u8, path);
+        server.Send("two"u8, path with { IsUnproven = true });
+        Assert.True(server.TrySendWhole("three"u8, path));
+        Assert.Equal(SendObstacle.None, server.SendOrTell("four"u8, path));
+        server.Send(Batch(path));
 
         Assert.Equal(["one", "two", "three", "four", "five", "train1", "train2", "end"], Enumerable.Range(0, 8).Select(_ => Receive(client)));
         Assert.Equal((1, 0), (system.TrainsSent, server.SendErrors));
@@ -51,9 +51,9 @@ public sealed unsafe class WinsockAddressTests
     {
         using SocketUdpTransport server = Open(new WinsockStandIn { TellsAddresses = true });
         using Socket client = Ask("127.0.0.2", server.LocalPort);
-        PathAddress path = ReceiveOne(server);
+        PathHandle path = ReceiveOne(server);
         server.Send("wrong"u8, path.Endpoint);
-        server.Send("right"u8, path.Endpoint, path.SendingSocket);
+        server.Send("right"u8, path);
         Assert.Equal("right", Receive(client));
     }
 
@@ -62,12 +62,12 @@ public sealed unsafe class WinsockAddressTests
     {
         var system = new WinsockStandIn { TellsAddresses = true };
         using SocketUdpTransport server = Open(system);
-        Assert.True(server.TryOpenSocket(3));
-        using Socket client = Ask("127.0.0.2", server.PortOf(3));
-        PathAddress path = ReceiveOne(server);
-        Assert.Equal(3, path.Socket);
-        server.Send("wrong"u8, path.Endpoint, 3);
-        server.Send("right"u8, path.Endpoint, path.SendingSocket);
+        LocalEnd further = server.OpenSocket();
+        using Socket client = Ask("127.0.0.2", server.PortOf(further));
+        PathHandle path = ReceiveOne(server);
+        Assert.Equal(further, path.Local);
+        server.Send("wrong"u8, path with { Asked = default });
+        server.Send("right"u8, path);
         Assert.Equal("right", Receive(client));
         int[] levels = server.SupportsIPv6 ? [0, 41, 0, 41] : [0, 0];
         Assert.Equal(levels, system.Telling.Select(told => told.Level));
@@ -82,10 +82,10 @@ public sealed unsafe class WinsockAddressTests
         var system = new WinsockStandIn { TellsAddresses = true };
         using SocketUdpTransport server = Open(system);
         using Socket client = Ask("127.0.0.1", server.LocalPort);
-        PathAddress path = ReceiveOne(server);
+        PathHandle path = ReceiveOne(server);
         system.OutcomeFromAddress = refusal;
-        server.Send("one"u8, path.Endpoint, path.SendingSocket);
-        server.Send(Batch(path.Endpoint, path.SendingSocket));
+        server.Send("one"u8, path);
+        server.Send(Batch(path));
         Assert.Equal(["one", "five", "train1", "train2", "end"], Enumerable.Range(0, 5).Select(_ => Receive(client)));
         Assert.Equal((1, 0), (system.TrainsSent, server.SendErrors));
         Assert.True(server.SendsTrains);
@@ -96,9 +96,9 @@ public sealed unsafe class WinsockAddressTests
     {
         using SocketUdpTransport server = Open(new WinsockStandIn { Options = [], TellsAddresses = false });
         using Socket client = Ask("127.0.0.1", server.LocalPort);
-        PathAddress path = ReceiveOne(server);
-        Assert.Equal(0, path.Asked);
-        server.Send("one"u8, path.Endpoint, path.SendingSocket);
+        PathHandle path = ReceiveOne(server);
+        Assert.Equal(default, path.Asked);
+        server.Send("one"u8, path);
         Assert.Equal("one", Receive(client));
     }
 
@@ -107,12 +107,12 @@ public sealed unsafe class WinsockAddressTests
     {
         using SocketUdpTransport server = Open(new WinsockStandIn { TellsAddresses = true });
         using Socket first = Ask("127.0.0.1", server.LocalPort);
-        PathAddress path = ReceiveOne(server);
+        PathHandle path = ReceiveOne(server);
         using Socket second = Ask("127.0.0.2", server.LocalPort);
-        PathAddress other = ReceiveOne(server);
+        PathHandle other = ReceiveOne(server);
         Assert.NotEqual(path.Asked, other.Asked);
-        server.Send(Batch(path.Endpoint, path.SendingSocket));
-        server.Send(Batch(other.Endpoint, other.SendingSocket));
+        server.Send(Batch(path));
+        server.Send(Batch(other));
         string[] expected = ["five", "train1", "train2", "end"];
         Assert.Equal(expected, Enumerable.Range(0, 4).Select(_ => Receive(first)));
         Assert.Equal(expected, Enumerable.Range(0, 4).Select(_ => Receive(second)));
@@ -163,27 +163,27 @@ public sealed unsafe class WinsockAddressTests
         return socket;
     }
 
-    private static PacketBatch Batch(UdpEndpoint destination, int socket)
+    private static PacketBatch Batch(PathHandle path)
     {
         var batch = new PacketBatch(8, 2000);
         foreach (string part in new[] { "five", "train1", "train2", "end" })
         {
             Encoding.ASCII.GetBytes(part, batch.NextDatagram());
-            batch.Append(part.Length, destination, socket);
+            batch.Append(part.Length, path);
         }
 
         Assert.Equal(2, batch.Count);
         return batch;
     }
 
-    private static PathAddress ReceiveOne(SocketUdpTransport server)
+    private static PathHandle ReceiveOne(SocketUdpTransport server)
     {
         var batch = new PacketBatch(4, 2000);
         using var limit = new Timer(_ => server.Close(), null, Patience, Timeout.Infinite);
         do
             Assert.True(server.Receive(batch));
         while (batch.Count == 0);
-        return new PathAddress(batch[0].Endpoint, Socket: batch[0].Socket) { Asked = batch[0].Asked };
+        return batch[0].Path;
     }
 
     private static string Receive(Socket socket)

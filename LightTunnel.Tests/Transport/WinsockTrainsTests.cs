@@ -78,7 +78,7 @@ public sealed unsafe class WinsockTrainsTests
         using SocketUdpTransport sender = Open(new WinsockStandIn { Outcome = SocketError.NetworkUnreachable }), receiver = Open(new WinsockStandIn());
         PacketBatch batch = TrainSamples.Create(3, To(receiver));
         batch.NextDatagram()[0] = 42;
-        batch.Append(1, To(receiver), 0);
+        batch.Append(1, new PathHandle(To(receiver)));
         sender.Send(batch);
         Assert.Equal(1, sender.SendErrors);
         var received = new PacketBatch(4, PacketBatch.LongestReceived);
@@ -106,7 +106,7 @@ public sealed unsafe class WinsockTrainsTests
     {
         var receiving = new WinsockStandIn { TellsSize = false };
         using SocketUdpTransport sender = Open(new WinsockStandIn()), receiver = Open(receiving);
-        Assert.True(receiver.TryOpenSocket(1));
+        Assert.True(receiver.TryOpenSocket(out _));
         Assert.Equal(2, receiving.Coalesced);
         sender.Send(TrainSamples.Create(2, To(receiver)));
         var batch = new PacketBatch(4, PacketBatch.LongestReceived);
@@ -114,7 +114,7 @@ public sealed unsafe class WinsockTrainsTests
         Assert.Equal((TrainSamples.TotalLength(2), 0), (batch[0].Length, batch[0].SegmentSize));
 
         Assert.Equal(0, receiving.Coalesced);
-        Assert.True(receiver.TryOpenSocket(2));
+        Assert.True(receiver.TryOpenSocket(out _));
         Assert.Equal(0, receiving.Coalesced);
         Assert.True(receiver.ReceivesTrains, "What came before may still wait.");
         sender.Send(TrainSamples.Create(50, To(receiver)));

@@ -14,6 +14,8 @@ public sealed class NatBehaviourDetectorTests
 
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(20);
 
+    private static readonly LocalEnd[] Fresh = [.. Enumerable.Range(5, 4).Select(LocalEnd.Further)];
+
     private readonly FakeTimeProvider _time = new();
     private readonly PriorityQueue<(uint Transaction, UdpEndpoint From, UdpEndpoint Seen, ushort Port), (long At, int Order)> _wire = new();
     private readonly NatBehaviourDetector _detector;
@@ -34,7 +36,7 @@ public sealed class NatBehaviourDetectorTests
     private void Answer(TestNat? nat, ObservationProbe probe, NatObservers observers, double loss)
     {
         _sent++;
-        var inner = new UdpEndpoint(Local.MappedAddress, (ushort)(Local.Port + probe.Socket));
+        var inner = new UdpEndpoint(Local.MappedAddress, (ushort)(Local.Port + probe.Socket.Index));
         UdpEndpoint seen = nat?.Out(inner, probe.Destination) ?? inner;
         UdpEndpoint[] elsewhere = [.. ((UdpEndpoint[])[observers.OtherPort, observers.OtherAddress]).Where(endpoint => endpoint.IsSpecified)];
         foreach (UdpEndpoint from in probe.Flags.HasFlag(ProbeFlags.AnswerFromElsewhere) && elsewhere.Length > 0 ? elsewhere : [probe.Destination])
@@ -185,7 +187,7 @@ public sealed class NatBehaviourDetectorTests
         for (int i = 0; i < 3; i++)
         {
             Assert.True(_detector.WantsBurst);
-            _detector.BeginBurst([5, 6, 7, 8], []);
+            _detector.BeginBurst(Fresh, []);
             _detector.EndBurst();
         }
 
@@ -198,7 +200,7 @@ public sealed class NatBehaviourDetectorTests
         for (int i = 0; i < 4; i++)
         {
             // Predictions that are not answered either: what is known stays.
-            _detector.BeginBurst([5, 6, 7, 8], []);
+            _detector.BeginBurst(Fresh, []);
             _detector.EndBurst();
         }
 
@@ -209,7 +211,7 @@ public sealed class NatBehaviourDetectorTests
     private bool Burst(TestNat nat, int others, int lost = -1)
     {
         var output = new List<ObservationProbe>();
-        _detector.BeginBurst([5, 6, 7, 8], output);
+        _detector.BeginBurst(Fresh, output);
         bool isComplete = false;
         for (int i = 0; i < output.Count; i++)
         {

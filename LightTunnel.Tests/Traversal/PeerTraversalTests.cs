@@ -94,7 +94,7 @@ public sealed class PeerTraversalTests
             Assert.InRange(internet.A.ProbesSent + internet.B.ProbesSent, 1, PunchPlan.MaximumGuesses + (2 * PunchPlan.BirthdaySockets) + 100);
             if (internet.BothProven)
             {
-                int socket = internet.A.Traversal.Paths.First(path => path.IsProven).Key.Socket;
+                LocalEnd socket = internet.A.Traversal.Paths.First(path => path.IsProven).Key.Local;
                 Assert.True(internet.A.Traversal.IsSocketNeeded(socket));
                 Assert.Equal(0, internet.A.Traversal.Sockets.Wanted);
             }
@@ -140,7 +140,7 @@ public sealed class PeerTraversalTests
         internet.Introduce();
         Assert.NotNull(internet.RunUntil(() => internet.BothProven, TimeSpan.FromSeconds(1)));
         ProbedPath path = internet.B.Traversal.Paths.Single(path => path.IsProven);
-        Assert.NotEqual(internet.A.Nat!.Out(internet.A.Endpoint(0), TestInternet.Server), path.Key.Endpoint);
+        Assert.NotEqual(internet.A.Nat!.Out(internet.A.Endpoint(), TestInternet.Server), path.Key.Endpoint);
         Assert.Equal(internet.A.LastSeenFrom, path.Key.Endpoint);
     }
 
@@ -462,7 +462,8 @@ public sealed class PeerTraversalTests
         OutgoingProbe probe = output[0];
         byte[] datagram = new byte[ProbeCodec.Size], answer = new byte[ProbeCodec.Size];
         internet.A.Traversal.Seal(probe, datagram);
-        Assert.Equal(ProbeOutcome.Answered, internet.B.Traversal.OnDatagram(datagram, new PathAddress(internet.A.Endpoint(0)), internet.Now, answer, out _, out _));
+        var from = new PathAddress(internet.A.Endpoint());
+        Assert.Equal(ProbeOutcome.Answered, internet.B.Traversal.OnDatagram(datagram, from, internet.Now, answer, out _, out _));
         Assert.Equal(ProbeOutcome.Ignored, internet.Inject(internet.A, answer, UdpEndpoint.FromIPv4(0xC6336433, 7)));
         Assert.False(internet.A.Traversal.IsProven);
     }

@@ -94,11 +94,11 @@ internal sealed class TestNode(string name, uint address, TestNat? nat, PeerTrav
     /// <summary>Called when a path was proven or lost.</summary>
     public Action? OnPathsChanged { get; set; }
 
-    public UdpEndpoint Endpoint(int socket) => UdpEndpoint.FromIPv4(address, (ushort)(Port + socket));
+    public UdpEndpoint Endpoint(LocalEnd socket = default) => UdpEndpoint.FromIPv4(address, (ushort)(Port + socket.Index));
 
-    public static int SocketOf(UdpEndpoint inner) => inner.Port - Port;
+    public static LocalEnd SocketOf(UdpEndpoint inner) => inner.Port == Port ? default : LocalEnd.Further(inner.Port - Port);
 
-    public bool Has(UdpEndpoint endpoint) => endpoint.MappedAddress == Endpoint(0).MappedAddress;
+    public bool Has(UdpEndpoint endpoint) => endpoint.MappedAddress == Endpoint().MappedAddress;
 }
 
 /// <summary>
@@ -170,7 +170,7 @@ internal sealed class TestInternet : IDisposable
         A.Traversal.Introduce(Now, Now, withGuesses);
         B.Traversal.Introduce(Now + Ticks(secondLate ?? TimeSpan.Zero), Now, withGuesses);
         foreach (TestNode node in (TestNode[])[A, B])
-            node.Traversal.Sockets.Assign([.. Enumerable.Range(1, node.Traversal.Sockets.Wanted)]);
+            node.Traversal.Sockets.Assign([.. Enumerable.Range(1, node.Traversal.Sockets.Wanted).Select(LocalEnd.Further)]);
         A.NextTimer = B.NextTimer = Now;
     }
 
@@ -219,7 +219,7 @@ internal sealed class TestInternet : IDisposable
     }
 
     /// <summary>Hands a datagram to a node as if it had come from somewhere.</summary>
-    public ProbeOutcome Inject(TestNode to, byte[] datagram, UdpEndpoint from) => Receive(to, datagram, from, 0);
+    public ProbeOutcome Inject(TestNode to, byte[] datagram, UdpEndpoint from) => Receive(to, datagram, from, default);
 
     private TestNode Make(string name, PrivateKey own, in PublicKey other, uint id, uint address, NatBehaviour? nat, uint publicAddress)
     {
@@ -230,9 +230,9 @@ internal sealed class TestInternet : IDisposable
 
     private static (CandidateList, NatBehaviour) Gather(TestNode node)
     {
-        var list = new List<Candidate> { new(CandidateKind.Host, node.Endpoint(0)) };
+        var list = new List<Candidate> { new(CandidateKind.Host, node.Endpoint()) };
         if (node.Nat is { } nat)
-            list.Add(new(CandidateKind.ServerReflexive, nat.Out(node.Endpoint(0), Server)));
+            list.Add(new(CandidateKind.ServerReflexive, nat.Out(node.Endpoint(), Server)));
         return (CandidateList.Create(list), node.Nat?.Behaviour ?? new NatBehaviour(EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent, PortAssignment.Preserving, 0, NatPresence.None));
     }
 
@@ -274,11 +274,11 @@ internal sealed class TestInternet : IDisposable
         NoteChange(node, changed);
         foreach (OutgoingProbe probe in _output.ToArray())
         {
-            Assert.True(probe.Path.Socket == 0 || node.Traversal.IsSocketNeeded(probe.Path.Socket));
+            Assert.True(node.Traversal.IsSocketNeeded(probe.Path.Local));
             byte[] datagram = new byte[ProbeCodec.Size];
             node.Traversal.Seal(probe, datagram);
             node.ProbesSent++;
-            Send(node, probe.Path.Socket, probe.Path.Endpoint, datagram);
+            Send(node, probe.Path.Local, probe.Path.Endpoint, datagram);
         }
     }
 
@@ -290,7 +290,7 @@ internal sealed class TestInternet : IDisposable
         node.OnPathsChanged?.Invoke();
     }
 
-    private void Send(TestNode node, int socket, UdpEndpoint destination, byte[] datagram)
+    private void Send(TestNode node, LocalEnd socket, UdpEndpoint destination, byte[] datagram)
     {
         DatagramsSent++;
         Captured.Add(datagram);
@@ -318,10 +318,11 @@ internal sealed class TestInternet : IDisposable
         Receive(to, datagram, from, TestNode.SocketOf(inner));
     }
 
-    private ProbeOutcome Receive(TestNode to, byte[] datagram, UdpEndpoint from, int socket)
+    private ProbeOutcome Receive(TestNode to, byte[] datagram, UdpEndpoint from, LocalEnd socket)
     {
         byte[] answer = new byte[ProbeCodec.Size];
-        ProbeOutcome outcome = to.Traversal.OnDatagram(datagram, new PathAddress(from, Socket: socket), Now, answer, out UdpEndpoint seenFrom, out bool changed);
+        ProbeOutcome outcome = to.Traversal.OnDatagram(
+            datagram, new PathAddress(from).By(socket), Now, answer, out UdpEndpoint seenFrom, out bool changed);
         to.LastSeenFrom = seenFrom.IsSpecified ? seenFrom : to.LastSeenFrom;
         NoteChange(to, changed);
         if (outcome == ProbeOutcome.Answered)

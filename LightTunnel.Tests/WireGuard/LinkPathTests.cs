@@ -39,18 +39,18 @@ public sealed class LinkPathTests : IDisposable
     [Theory]
     [InlineData(true, 2)]
     [InlineData(false, 0)]
-    public void AskedAtAnotherAddressOfThisMachine_WhoIsAskedAnswersFromThere(bool isAsked, int expected)
+    public void AskedAtAnotherAddressOfThisMachine_WhoIsAskedAnswersFromThere(bool isAsked, byte expected)
     {
         (LinkNode a, LinkNode b) = _world.AddPair();
         b.Table.IsAsked = isAsked;
         a.Send(b, 1);
         _world.Deliver();
-        Assert.Equal(0, b.LinkTo(a).Path.Asked);
+        Assert.Equal(default, b.LinkTo(a).Path.Asked);
 
-        a.Address = a.Address with { Asked = 2 };
+        a.Address = a.Address with { Asked = new AskedAddress(2) };
         a.Send(b, 2);
         _world.Deliver();
-        Assert.Equal(expected, b.LinkTo(a).Path.Asked);
+        Assert.Equal(new AskedAddress(expected), b.LinkTo(a).Path.Asked);
     }
 
     [Fact]

@@ -103,9 +103,9 @@ public sealed class LinkStripeTests : IDisposable
         link.UseStripes(link.Path, 0b1010);
 
         Assert.Equal(link.Path, link.PathOf(0));
-        Assert.Equal(link.Path with { Socket = LocalSockets.FirstStripe + 1 }, link.PathOf(1));
+        Assert.Equal(link.Path.By(LocalEnd.Stripe(1)), link.PathOf(1));
         Assert.Equal(link.Path, link.PathOf(2));
-        Assert.Equal(link.Path with { Socket = LocalSockets.FirstStripe + 3 }, link.PathOf(3));
+        Assert.Equal(link.Path.By(LocalEnd.Stripe(3)), link.PathOf(3));
     }
 
     [Fact]
@@ -185,7 +185,8 @@ public sealed class LinkStripeTests : IDisposable
         Assert.Equal([OpenResult.Packet, OpenResult.Packet, OpenResult.Replayed], b.Results);
     }
 
-    private static PathAddress At(PathAddress path, int port) => path with { Endpoint = new UdpEndpoint(path.Endpoint.MappedAddress, (ushort)port) };
+    private static PathAddress At(PathAddress path, int port) =>
+        new(new UdpEndpoint(path.Endpoint.MappedAddress, (ushort)port), path.RelayedMember);
 
     /// <summary>Two nodes with a session, of which the second was told of ports of the first.</summary>
     private (LinkNode A, LinkNode B) Pair(params ushort[] told)

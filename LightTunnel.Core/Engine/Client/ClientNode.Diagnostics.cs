@@ -69,7 +69,7 @@ internal sealed partial class ClientNode
     {
         Kind = tally.Kind,
         Endpoint = tally.Path.Endpoint.ToIPEndPoint(),
-        LocalPort = Services.Transport.PortOf(tally.Path.Socket),
+        LocalPort = Services.Transport.PortOf(tally.Path.Local),
         Relay = !tally.Path.IsRelayed ? null : tally.Path == ServerPathTo(peer) ? _server.Name : _paths.Relays.RelayOf(tally.Path)?.Name,
         Result = tally switch
         {

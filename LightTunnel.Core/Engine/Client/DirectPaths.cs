@@ -237,12 +237,13 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         traversal.HasSession = peer.Link is { HasSession: true };
         // Answered from the address that was asked; asked by whatever way there is then.
         PathAddress path = from;
-        ProbeOutcome outcome = traversal.OnDatagram(datagram, path with { Asked = 0 }, now, answer, out UdpEndpoint seenFrom, out bool changed);
+        ProbeOutcome outcome = traversal.OnDatagram(
+            datagram, path with { Asked = default }, now, answer, out UdpEndpoint seenFrom, out bool changed);
         if (outcome == ProbeOutcome.Rejected)
             return;
         if (outcome == ProbeOutcome.Answered && !IsTunnelled(from))
             _host.SendTo(Weighed(traversal, from), answer, traversal.IsVouched(from.Endpoint));
-        if (!from.IsRelayed && from.Socket == 0)
+        if (!from.IsRelayed && from.Local.IsOwn)
             LookAtNat(from.Endpoint, seenFrom, outcome);
         if (changed && !from.IsRelayed)
             _host.NoteProven(from);
@@ -373,8 +374,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     void IReachabilityHost.Tell(ControlMessage message) => _host.Tell(message);
 
     /// <inheritdoc/>
-    void IReachabilityHost.SendToServer(in UdpEndpoint destination, ReadOnlySpan<byte> datagram, int socket) =>
-        _host.SendTo(new PathAddress(destination, Socket: socket), datagram, isVouched: true);
+    void IReachabilityHost.SendToServer(in UdpEndpoint destination, ReadOnlySpan<byte> datagram, LocalEnd socket) =>
+        _host.SendTo(new PathAddress(destination).By(socket), datagram, isVouched: true);
 
     /// <inheritdoc/>
     void IReachabilityHost.OnReachabilityChanged()
@@ -402,7 +403,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Begins to punch; what the attempt before still had open is of no use any more.</summary>
     private void Begin(PeerTraversal traversal, long startAt, long now, bool allowGuesses)
     {
-        IReadOnlyList<int> before = traversal.Sockets.Numbers;
+        IReadOnlyList<LocalEnd> before = traversal.Sockets.Opened;
         if (!traversal.Introduce(startAt, now, allowGuesses))
             return;
         if (traversal.IsGuessing)

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Timing;
 using LightTunnel.Transport;
@@ -11,44 +12,45 @@ namespace LightTunnel.Engine.Client;
 /// </summary>
 internal sealed class FurtherSockets(IDatagramTransport transport)
 {
-    /// <summary>The highest ones look at the NAT.</summary>
-    private const int LastSocket = OwnReachability.FirstBurstSocket - 1;
+    /// <summary>The others look at the NAT.</summary>
+    private const int Maximum = LocalEnd.MaximumFurther - OwnReachability.BurstSockets;
 
     /// <summary>How often it is looked which sockets nobody needs any more.</summary>
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
-    private readonly HashSet<int> _open = [];
+    private readonly HashSet<LocalEnd> _open = [];
     private Timestamp _nextSweep = Timestamp.Never;
 
     /// <summary>How many are open.</summary>
     public int Count => _open.Count;
 
     /// <summary>True when so many can be opened.</summary>
-    public bool HasRoomFor(int count) => LastSocket - _open.Count >= count;
+    public bool HasRoomFor(int count) => Maximum - _open.Count >= count;
 
     /// <summary>Opens so many for an attempt; those that the system refuses are guesses less. None when there is no room for all.</summary>
     public void Open(AttemptSockets attempt, Timestamp now)
     {
         if (attempt.Wanted == 0 || !HasRoomFor(attempt.Wanted))
             return;
-        int[] free = [.. Enumerable.Range(1, LastSocket).Where(socket => !_open.Contains(socket)).Take(attempt.Wanted)];
-        foreach (int socket in free)
+        var opened = new List<LocalEnd>(attempt.Wanted);
+        for (int i = 0; i < attempt.Wanted; i++)
         {
-            if (transport.TryOpenSocket(socket))
-                _open.Add(socket);
+            if (transport.TryOpenSocket(out LocalEnd socket))
+                opened.Add(socket);
         }
 
-        attempt.Assign(free);
+        _open.UnionWith(opened);
+        attempt.Assign(opened);
         if (_nextSweep == Timestamp.Never)
             _nextSweep = now + SweepInterval;
     }
 
     /// <summary>Closes the sockets of an attempt but for those that a path leads through.</summary>
-    public void Close(PeerTraversal traversal, IReadOnlyList<int> numbers)
+    public void Close(PeerTraversal traversal, IReadOnlyList<LocalEnd> sockets)
     {
-        foreach (int socket in numbers)
+        foreach (LocalEnd socket in sockets)
         {
-            if (!traversal.Paths.Any(path => path.Key.Socket == socket))
+            if (!traversal.Paths.Any(path => path.Key.Local == socket))
                 Close(socket);
         }
     }
@@ -58,23 +60,23 @@ internal sealed class FurtherSockets(IDatagramTransport transport)
     {
         if (now < _nextSweep)
             return _nextSweep;
-        var needed = new HashSet<int>();
+        var needed = new HashSet<LocalEnd>();
         foreach (Peer peer in members)
         {
             if (peer.Traversal is not { } traversal)
                 continue;
-            needed.UnionWith(traversal.Sockets.Numbers);
+            needed.UnionWith(traversal.Sockets.Opened);
             foreach (ProbedPath path in traversal.Paths)
-                needed.Add(path.Key.Socket);
+                needed.Add(path.Key.Local);
         }
 
-        foreach (int socket in _open.Where(socket => !needed.Contains(socket)).ToArray())
+        foreach (LocalEnd socket in _open.Where(socket => !needed.Contains(socket)).ToArray())
             Close(socket);
         _nextSweep = _open.Count > 0 ? now + SweepInterval : Timestamp.Never;
         return _nextSweep;
     }
 
-    private void Close(int socket)
+    private void Close(LocalEnd socket)
     {
         if (_open.Remove(socket))
             transport.CloseSocket(socket);

@@ -20,7 +20,7 @@ internal interface IReachabilityHost
     /// <param name="destination">Where to.</param>
     /// <param name="datagram">The datagram.</param>
     /// <param name="socket">The socket that it leaves from.</param>
-    void SendToServer(in UdpEndpoint destination, ReadOnlySpan<byte> datagram, int socket);
+    void SendToServer(in UdpEndpoint destination, ReadOnlySpan<byte> datagram, LocalEnd socket);
 
     /// <summary>Candidates or NAT are others now.</summary>
     void OnReachabilityChanged();
@@ -32,10 +32,8 @@ internal interface IReachabilityHost
 /// </summary>
 internal sealed class OwnReachability : IDisposable
 {
-    /// <summary>The first of the sockets whose mappings show which port comes next; opened anew each time.</summary>
-    public const int FirstBurstSocket = LocalSockets.MaximumFurther - 3;
-
-    private static readonly int[] BurstSockets = [.. Enumerable.Range(FirstBurstSocket, 4)];
+    /// <summary>Sockets whose mappings show which port comes next; opened anew each time.</summary>
+    public const int BurstSockets = 4;
 
     /// <summary>A prediction as old as this is made anew: others use the NAT too.</summary>
     private static readonly TimeSpan PredictionLifetime = TimeSpan.FromMilliseconds(200);
@@ -68,6 +66,7 @@ internal sealed class OwnReachability : IDisposable
     private long _predicted = long.MinValue;
     private long _burstEnds = long.MaxValue;
     private bool _isRegistered;
+    private LocalEnd[] _burst = [];
     private uint? _asked;
     private bool _isAnswered;
 
@@ -225,7 +224,7 @@ internal sealed class OwnReachability : IDisposable
             return question;
         _asked = question;
         _isAnswered = false;
-        Send(new ObservationProbe(endpoint, 0, question, ProbeFlags.None));
+        Send(new ObservationProbe(endpoint, default, question, ProbeFlags.None));
         return question;
     }
 
@@ -319,7 +318,8 @@ internal sealed class OwnReachability : IDisposable
         _burstEnds = now + BurstTimeout.Ticks;
         CloseBurst();
         _output.Clear();
-        _detector.BeginBurst([.. BurstSockets.Where(socket => _services.Transport.TryOpenSocket(socket))], _output);
+        _burst = [.. OpenFresh(BurstSockets)];
+        _detector.BeginBurst(_burst, _output);
         foreach (ObservationProbe probe in _output)
             Send(probe);
     }
@@ -344,8 +344,18 @@ internal sealed class OwnReachability : IDisposable
 
     private void CloseBurst()
     {
-        foreach (int socket in BurstSockets)
+        foreach (LocalEnd socket in _burst)
             _services.Transport.CloseSocket(socket);
+        _burst = [];
+    }
+
+    private IEnumerable<LocalEnd> OpenFresh(int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            if (_services.Transport.TryOpenSocket(out LocalEnd socket))
+                yield return socket;
+        }
     }
 
     private void Send(in ObservationProbe probe)

@@ -44,12 +44,12 @@ internal abstract partial class Node
         if (!path.Endpoint.IsSpecified || IsSilentTowards(path.Endpoint) || (path.IsUnproven && !Unproven.TryTake(path.Endpoint, isVouched)))
             return null;
         if (!path.IsRelayed)
-            return Services.Transport.SendOrTell(datagram, path.Endpoint, path.SendingSocket);
+            return Services.Transport.SendOrTell(datagram, path.Handle);
 
         Span<byte> relayed = stackalloc byte[RelayHeader.Size + datagram.Length];
         new RelayHeader(MemberId, path.RelayedMember).Write(relayed);
         datagram.CopyTo(relayed[RelayHeader.Size..]);
-        return Services.Transport.SendOrTell(relayed, path.Endpoint, path.SendingSocket);
+        return Services.Transport.SendOrTell(relayed, path.Handle);
     }
 
     /// <summary>True for endpoints that nothing may be sent to at present.</summary>
@@ -75,7 +75,7 @@ internal abstract partial class Node
         if (path.IsRelayed)
             new RelayHeader(MemberId, path.RelayedMember).Write(whole);
         datagram.CopyTo(whole.AsSpan(whole.Length - datagram.Length));
-        return Services.Transport.TrySendWhole(whole, path.Endpoint, path.SendingSocket);
+        return Services.Transport.TrySendWhole(whole, path.Handle);
     }
 
     /// <summary>Asks by the path in use how long packets may be; returns when to call again.</summary>

@@ -79,7 +79,7 @@ internal abstract partial class Node
         frame.CopyTo(packet, 0);
         byte[] datagram = new byte[packet.Length + PacketBatch.Headroom];
         if (link.SealCopy(packet, datagram, packet.Length, out int written) == SealResult.Sealed)
-            SendBy(link.Path with { Socket = LocalSockets.FirstStripe + question.Queue }, datagram.AsSpan(0, written));
+            SendBy(link.Path.By(LocalEnd.Stripe(question.Queue)), datagram.AsSpan(0, written));
     }
 
     private void OnPortsTaken(Peer peer, Link link, in ControlFrame frame)

@@ -76,7 +76,7 @@ internal sealed class PeerStripes(Random random, int ownPort, Func<IReadOnlyList
         }
 
         Timestamp nextLook = _countedAt + LookInterval;
-        if (now < _refusedUntil || path is not { IsRelayed: false, Socket: 0, IsUnproven: false, Endpoint.IsSpecified: true })
+        if (now < _refusedUntil || path is not { IsRelayed: false, Local.IsOwn: true, IsUnproven: false, Endpoint.IsSpecified: true })
             return nextLook;
         if (_ports.Count == 0)
             _ports = openPorts();
@@ -101,15 +101,14 @@ internal sealed class PeerStripes(Random random, int ownPort, Func<IReadOnlyList
     {
         if (!_questions.TryTake(number, out PathAddress asked, out Timestamp sent))
             return;
-        int queue = asked.Socket == 0 ? 0 : asked.Socket - LocalSockets.FirstStripe;
-        if (!isOwnAddress || seen.Port != (queue == 0 ? ownPort : _ports[queue]) || queues < 2)
+        Way way = _ways.Single(way => way.Path.Key == asked);
+        if (!isOwnAddress || seen.Port != (way.Queue == 0 ? ownPort : _ports[way.Queue]) || queues < 2)
         {
             Restart(now);
             _refusedUntil = now + RefusedFor;
             return;
         }
 
-        Way way = _ways.Single(way => way.Queue == queue);
         way.Path.OnAnswer(number, sent, now);
         (way.Next, way.Retry) = (Timestamp.Never, FirstRetry);
         if (_ways.Length == 1)
@@ -164,7 +163,7 @@ internal sealed class PeerStripes(Random random, int ownPort, Func<IReadOnlyList
     private sealed class Way(in PathAddress path, int queue)
     {
         public readonly int Queue = queue;
-        public readonly ProbedPath Path = new(new PathAddress(path.Endpoint, Socket: queue == 0 ? 0 : LocalSockets.FirstStripe + queue));
+        public readonly ProbedPath Path = new(new PathAddress(path.Endpoint).By(queue == 0 ? default : LocalEnd.Stripe(queue)));
         public TimeSpan Retry = FirstRetry;
 
         /// <summary>When it is asked at the latest while it is not proven, or at once for another reason.</summary>

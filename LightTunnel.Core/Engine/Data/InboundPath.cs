@@ -43,7 +43,7 @@ internal sealed class InboundPath(Node node)
             slot.Length = Math.Min(slot.Length, count * stride);
             if (i > first && (packets.Capacity - packets.Count < count || forward.Capacity - forward.Count < count))
                 return i;
-            var train = new Train(datagrams.Packet(i), slot.Start, stride, new PathAddress(slot.Endpoint, Socket: slot.Socket) { Asked = slot.Asked });
+            var train = new Train(datagrams.Packet(i), slot.Start, stride, new PathAddress(slot.Path));
             for (int start = 0; start < slot.Length;)
                 start += ProcessRun(train.From(start), packets, forward, table, now) * stride;
         }
@@ -166,7 +166,7 @@ internal sealed class InboundPath(Node node)
         }
 
         // As they came: neighbours of one flow in one message.
-        forward.AddView(run.Start, run.Bytes.Length, run.Stride, destination.Endpoint, destination.SendingSocket);
+        forward.AddView(run.Start, run.Bytes.Length, run.Stride, destination.Handle);
         Counters.RelayedPackets += count;
         Counters.RelayedBytes += run.Bytes.Length;
         node.NoteRelayed(header);

@@ -174,8 +174,8 @@ internal sealed class OutboundPath(Node node, int queue = 0)
         int length = header + first.Length + run.Overhead;
         WriteRelayHeader(datagram[length..], path);
         run.SealPair(first, second, datagram[header..length], datagram[(length + header)..]);
-        datagrams.Append(length, path.Endpoint, path.SendingSocket);
-        datagrams.Append(length, path.Endpoint, path.SendingSocket);
+        datagrams.Append(length, path.Handle);
+        datagrams.Append(length, path.Handle);
     }
 
     /// <summary>Returns its length; 0 for a path that is not relayed.</summary>
@@ -192,7 +192,7 @@ internal sealed class OutboundPath(Node node, int queue = 0)
         Span<byte> datagram = datagrams.NextDatagram();
         int written = WriteRelayHeader(datagram, path);
         written += run.Seal(memory[..Messages.PaddedLength(length, mtu)], length, datagram[written..]);
-        datagrams.Append(written, path.Endpoint, path.SendingSocket);
+        datagrams.Append(written, path.Handle);
     }
 
     private void Stage(Span<byte> packet, PacketSegmenter segments, Peer peer)

@@ -12,15 +12,14 @@ namespace LightTunnel.Engine.Server;
 /// </summary>
 internal sealed class NatObserver : IDisposable
 {
-    /// <summary>Numbers of the second port's sockets: one for all addresses, or one for each of two.</summary>
-    private const int FirstSocket = 1;
-
     private readonly PrivateKey _identity;
     private readonly PresharedKey _networkKey;
     private readonly NodeServices _services;
     private readonly UnprovenBudget _unproven;
     private readonly Dictionary<Peer, ProbeResponder> _responders = [];
-    private readonly List<int> _sockets = [];
+
+    // Of the second port: one for all addresses, or one for each of two.
+    private readonly List<LocalEnd> _sockets = [];
 
     /// <param name="identity">The server's key pair; not owned.</param>
     /// <param name="networkKey">The network's key; not owned.</param>
@@ -56,14 +55,14 @@ internal sealed class NatObserver : IDisposable
         if (!fromElsewhere || _sockets.Count == 0)
         {
             if (_unproven.TryTake(source.Endpoint))
-                _services.Transport.Send(answer, source.Endpoint, (source with { IsUnproven = true }).SendingSocket);
+                _services.Transport.Send(answer, (source with { IsUnproven = true }).Handle);
             return;
         }
 
-        foreach (int socket in _sockets)
+        foreach (LocalEnd socket in _sockets)
         {
             if (_unproven.TryTake(source.Endpoint))
-                _services.Transport.Send(answer, source.Endpoint, (source with { Socket = socket }).SendingSocket);
+                _services.Transport.Send(answer, source.By(socket).Handle);
         }
     }
 
@@ -85,25 +84,26 @@ internal sealed class NatObserver : IDisposable
     private void Open(int wanted, TunnelAddress[] addresses)
     {
         IDatagramTransport transport = _services.Transport;
-        if (addresses.Length > 1 && transport.TryOpenSocket(FirstSocket, wanted, addresses[0].ToIPAddress()))
+        if (addresses.Length > 1 && transport.TryOpenSocket(out LocalEnd first, wanted, addresses[0].ToIPAddress()))
         {
             Port = wanted;
-            _sockets.Add(FirstSocket);
-            if (!transport.TryOpenSocket(FirstSocket + 1, wanted, addresses[1].ToIPAddress()))
+            _sockets.Add(first);
+            if (!transport.TryOpenSocket(out LocalEnd second, wanted, addresses[1].ToIPAddress()))
                 return;
-            _sockets.Add(FirstSocket + 1);
+            _sockets.Add(second);
             Addresses = addresses;
             return;
         }
 
-        if (!transport.TryOpenSocket(FirstSocket, wanted is > 0 and <= ushort.MaxValue ? wanted : 0) && !transport.TryOpenSocket(FirstSocket))
+        if (!transport.TryOpenSocket(out LocalEnd socket, wanted is > 0 and <= ushort.MaxValue ? wanted : 0)
+            && !transport.TryOpenSocket(out socket))
         {
             _services.Log.Warning("UDP port {Port} cannot be opened: clients cannot measure their NATs", wanted);
             return;
         }
 
-        Port = transport.PortOf(FirstSocket);
-        _sockets.Add(FirstSocket);
+        Port = transport.PortOf(socket);
+        _sockets.Add(socket);
         if (Port != wanted)
             _services.Log.Information("UDP port {Wanted} is taken: clients' NATs are looked at from port {Port}", wanted, Port);
     }
