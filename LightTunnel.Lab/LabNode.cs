@@ -27,8 +27,8 @@ internal sealed class LabNode : LabHost
     public void Change(Func<WireConditions, WireConditions> change) => _internet.Change(Uplink, change);
 
     /// <summary>Cuts the uplink.</summary>
-    public void Cut() => Change(conditions => conditions with { IsCut = true });
+    public void Cut() => _internet.Cut(Uplink);
 
     /// <summary>Heals the uplink.</summary>
-    public void Heal() => Change(conditions => conditions with { IsCut = false });
+    public void Heal() => _internet.Heal(Uplink);
 }

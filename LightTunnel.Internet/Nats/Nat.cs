@@ -185,7 +185,7 @@ internal sealed class Nat
         ArgumentOutOfRangeException.ThrowIfEqual(settings.Mapping, EndpointDependence.Unknown);
         ArgumentOutOfRangeException.ThrowIfEqual(settings.Filtering, EndpointDependence.Unknown);
         ArgumentOutOfRangeException.ThrowIfEqual(settings.Assignment, PortAssignment.Unknown);
-        ArgumentOutOfRangeException.ThrowIfLessThan(settings.PortStep, 1);
+        ArgumentOutOfRangeException.ThrowIfZero(settings.PortStep);
         ArgumentOutOfRangeException.ThrowIfLessThan(settings.Capacity, 1);
         return settings;
     }
@@ -313,7 +313,11 @@ internal sealed class Nat
         return false;
     }
 
-    private static int After(int port, int step) => FirstPort + ((Math.Max(port - FirstPort, -1) + step) % PortCount);
+    private static int After(int port, int step)
+    {
+        int next = (Math.Max(port - FirstPort, -1) + step) % PortCount;
+        return FirstPort + (next < 0 ? next + PortCount : next);
+    }
 
     private void Expire(TimeSpan now)
     {

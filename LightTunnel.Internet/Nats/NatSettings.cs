@@ -56,7 +56,7 @@ internal sealed record NatSettings
     /// </summary>
     public PortAssignment Assignment { get; init; } = PortAssignment.Preserving;
 
-    /// <summary>From one port to the next that is assigned; only <see cref="PortAssignment.Sequential"/>. At least 1.</summary>
+    /// <summary>From one port to the next that is assigned, upwards or downwards; only <see cref="PortAssignment.Sequential"/>. Not 0.</summary>
     public int PortStep { get; init; } = 1;
 
     /// <summary>Hairpinning behaviour (section 6).</summary>

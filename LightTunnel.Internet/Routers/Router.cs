@@ -64,7 +64,7 @@ internal class Router : INetworkNode
                 DecrementHopLimit(packet);
                 SendFragments(packet, info, next!, MtuBetween(arrivedOn, next!));
                 break;
-            case PacketFate.TooBig when next!.Conditions.ReportsTooBig && arrivedOn.Conditions.ReportsTooBig:
+            case PacketFate.TooBig when next!.From(this).Conditions.ReportsTooBig && arrivedOn.To(this).Conditions.ReportsTooBig:
                 Answer(arrivedOn, IcmpErrors.WriteTooBig(packet, MtuBetween(arrivedOn, next), AddressFor(info), _scratch));
                 break;
             case PacketFate.NoRoute:
@@ -90,7 +90,7 @@ internal class Router : INetworkNode
     }
 
     // A host knows the MTU that its wire began with; should the wire have become narrower since, this is the first router to tell.
-    private static int MtuBetween(Wire arrivedOn, Wire next) => Math.Min(arrivedOn.Conditions.Mtu, next.Conditions.Mtu);
+    private int MtuBetween(Wire arrivedOn, Wire next) => Math.Min(arrivedOn.To(this).Conditions.Mtu, next.From(this).Conditions.Mtu);
 
     private TunnelAddress AddressFor(in IpPacketInfo info) => info.IsIPv4 ? _addressV4 : _addressV6;
 

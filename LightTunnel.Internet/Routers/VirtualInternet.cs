@@ -121,7 +121,7 @@ internal sealed class VirtualInternet
     {
         lock (_lock)
         {
-            var wire = new Wire(_events, new Random(_random.Next()), node, router, conditions);
+            var wire = new Wire(_events, _random, node, router, conditions);
             foreach (IpPrefix prefix in prefixes)
                 router.AddRoute(prefix, wire);
             if (node is HostNode host)
@@ -130,11 +130,28 @@ internal sealed class VirtualInternet
         }
     }
 
-    /// <summary>Changes what a wire does to packets.</summary>
+    /// <summary>Changes what a wire does to packets, in both directions.</summary>
     public void Change(Wire wire, Func<WireConditions, WireConditions> change)
     {
         lock (_lock)
-            wire.Conditions = change(wire.Conditions);
+        {
+            wire.Up.Conditions = change(wire.Up.Conditions);
+            wire.Down.Conditions = change(wire.Down.Conditions);
+        }
+    }
+
+    /// <summary>Cuts a wire, what is on its way included.</summary>
+    public void Cut(Wire wire)
+    {
+        lock (_lock)
+            wire.IsCut = true;
+    }
+
+    /// <summary>Undoes <see cref="Cut"/>.</summary>
+    public void Heal(Wire wire)
+    {
+        lock (_lock)
+            wire.IsCut = false;
     }
 
     /// <summary>Sends a packet from a host. What needs no time to arrive has arrived when this returns.</summary>

@@ -1,10 +1,17 @@
 using System.Globalization;
 using System.Net;
 using LightTunnel.Addressing;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Wires;
 
 namespace LightTunnel.Internet.Simulation;
+
+/// <summary>Sees a datagram as it is sent; answers whether it may travel on.</summary>
+/// <param name="from">Sender.</param>
+/// <param name="to">Receiver.</param>
+/// <param name="datagram">UDP payload.</param>
+/// <returns>False loses it.</returns>
+internal delegate bool DatagramFilter(in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram);
 
 /// <summary>
 /// An internet of hosts and NATs for datagrams, in virtual time and for one thread. Wires delay, lose, duplicate and reorder; NATs are the
@@ -14,10 +21,13 @@ namespace LightTunnel.Internet.Simulation;
 /// private address, and a private candidate of somebody else may be answered by the wrong host.
 /// </para>
 /// </summary>
-internal sealed class SimulatedInternet : ISimulatedInternet
+internal sealed class SimulatedInternet
 {
     public const string HomeLan = "192.168.1.0/24";
     public const string CarrierLan = "100.64.0.0/24";
+
+    /// <summary>IP and UDP headers around a datagram.</summary>
+    private const int HeadersV4 = 28, HeadersV6 = 48;
 
     private readonly VirtualTime _time;
     private readonly Random _random;
@@ -38,7 +48,7 @@ internal sealed class SimulatedInternet : ISimulatedInternet
     }
 
     /// <summary>Conditions of wires for which none were given.</summary>
-    public LinkConditions DefaultConditions { get; set; } = LinkConditions.Perfect;
+    public WireConditions DefaultConditions { get; set; } = WireConditions.Perfect;
 
     public IReadOnlyDictionary<string, SimulatedHost> Hosts => _hosts;
 
@@ -56,8 +66,11 @@ internal sealed class SimulatedInternet : ISimulatedInternet
     /// <summary>Datagrams under way.</summary>
     public int InFlight => _flights.Count;
 
+    /// <summary>Sees each datagram as a host sends it, and may lose it; null lets all pass.</summary>
+    public DatagramFilter? Sending { get; set; }
+
     /// <summary>Sees each datagram that is about to be delivered, with its host of origin, and may lose it; null lets all pass.</summary>
-    public Func<SimulatedHost, SimulatedHost, ReadOnlyMemory<byte>, bool>? Filter { get; set; }
+    public Func<SimulatedHost, SimulatedHost, ReadOnlyMemory<byte>, bool>? Arriving { get; set; }
 
     /// <summary>A number made of when which datagram of what length went from where to where: equal runs have equal ones.</summary>
     public ulong TraceHash { get; private set; } = 14695981039346656037;
@@ -65,24 +78,32 @@ internal sealed class SimulatedInternet : ISimulatedInternet
     /// <summary>Gets one line for each datagram that is sent, delivered or dropped; for the replay of a seed that fails.</summary>
     public Action<string>? Trace { get; set; }
 
-    /// <inheritdoc/>
+    /// <summary>When something is due next, as a timestamp; <see cref="long.MaxValue"/> for never.</summary>
     public long NextDue => _flights.TryPeek(out _, out (long Due, long Order) next) ? next.Due : long.MaxValue;
 
     /// <summary>Adds a host: behind a NAT, or with a public address.</summary>
-    public SimulatedHost AddHost(string name, SimulatedNat? behind = null, string? address = null, LinkConditions? conditions = null)
+    public SimulatedHost AddHost(string name, SimulatedNat? behind = null, string? address = null, WireConditions? conditions = null)
     {
-        var host = new SimulatedHost(this, name, NewWire(conditions ?? (behind is null ? DefaultConditions : LinkConditions.Perfect)));
+        var host = new SimulatedHost(this, name, NewWire(conditions ?? (behind is null ? DefaultConditions : WireConditions.Perfect)));
         _hosts.Add(name, host);
         Attach(host, behind, address is null ? null : IPAddress.Parse(address));
         return host;
     }
 
+    /// <summary>A host by its name or its address; one that has an address for a name is added when it is not there.</summary>
+    public SimulatedHost HostOf(string name)
+    {
+        if (_hosts.TryGetValue(name, out SimulatedHost? found))
+            return found;
+        return IPAddress.TryParse(name, out _) ? AddHost(name, address: name) : throw new ArgumentException($"There is no host {name}.", nameof(name));
+    }
+
     /// <summary>Adds a NAT: on the internet, or behind another NAT.</summary>
-    public SimulatedNat AddNat(string name, NatSettings settings, SimulatedNat? behind = null, string lan = HomeLan, LinkConditions? conditions = null)
+    public SimulatedNat AddNat(string name, NatSettings settings, SimulatedNat? behind = null, string lan = HomeLan, WireConditions? conditions = null)
     {
         if (!IpPrefix.TryParse(lan, out IpPrefix prefix))
             throw new ArgumentException($"{lan} is no prefix.", nameof(lan));
-        SimulatedWire wire = NewWire(conditions ?? (behind is null ? DefaultConditions : LinkConditions.Perfect));
+        SimulatedWire wire = NewWire(conditions ?? (behind is null ? DefaultConditions : WireConditions.Perfect));
         var nat = new SimulatedNat(this, name, wire, new Nat(settings, IPAddress.None, _random.Next()), prefix);
         _nats.Add(name, nat);
         Attach(nat, behind, null);
@@ -129,17 +150,7 @@ internal sealed class SimulatedInternet : ISimulatedInternet
     /// <summary>True when something is lost between two hosts by <see cref="CutBetween"/>, in either direction.</summary>
     public bool IsCut(SimulatedHost first, SimulatedHost second) => _cut.Contains((first, second)) || _cut.Contains((second, first));
 
-    /// <inheritdoc/>
-    public PolledSocket Open(string host, int port, Action arrived)
-    {
-        if (!_hosts.TryGetValue(host, out SimulatedHost? found))
-            found = IPAddress.TryParse(host, out _) ? AddHost(host, address: host) : throw new ArgumentException($"There is no host {host}.", nameof(host));
-        SimulatedSocket socket = found.Open(port);
-        socket.Arrived = arrived;
-        return new PolledSocket(socket, socket.TryReceive);
-    }
-
-    /// <inheritdoc/>
+    /// <summary>Delivers everything that is due.</summary>
     public void Pump()
     {
         while (_flights.TryPeek(out Flight flight, out (long Due, long Order) next) && next.Due <= _time.GetTimestamp())
@@ -157,7 +168,10 @@ internal sealed class SimulatedInternet : ISimulatedInternet
         Sent++;
         var flight = new Flight(host, new UdpEndpoint(source, port), to, datagram.ToArray(), host, Upward: true);
         Note("sends", flight);
-        Climb(host, flight);
+        if (Sending?.Invoke(flight.From, to, datagram) == false)
+            Lose("not let out", flight);
+        else
+            Climb(host, flight);
         return true;
     }
 
@@ -169,10 +183,10 @@ internal sealed class SimulatedInternet : ISimulatedInternet
         nat.Nat.ChangeOutsideAddress(nat.Address);
     }
 
-    internal void Move(SimulatedHost host, SimulatedNat? behind)
+    internal void Move(SimulatedHost host, SimulatedNat? behind, IPAddress? address)
     {
         Detach(host);
-        Attach(host, behind, null);
+        Attach(host, behind, address);
     }
 
     internal void Unplug(SimulatedHost host)
@@ -182,7 +196,7 @@ internal sealed class SimulatedInternet : ISimulatedInternet
         host.Address = IPAddress.None;
     }
 
-    private SimulatedWire NewWire(LinkConditions conditions) => new(_random.Next(), conditions);
+    private SimulatedWire NewWire(WireConditions conditions) => new(_random, conditions);
 
     private void Attach(SimulatedElement element, SimulatedNat? behind, IPAddress? address)
     {
@@ -204,34 +218,22 @@ internal sealed class SimulatedInternet : ISimulatedInternet
             _public.Remove(address);
     }
 
-    /// <summary>From an element over its uplink: to the NAT above, or through the internet to the element that has the address.</summary>
-    private void Climb(SimulatedElement from, in Flight flight)
-    {
-        from.Uplink.Pass(upward: true, flight.Data.Length, out TimeSpan delay, out int copies);
-        if (copies == 0)
-            Lose("lost by the wire", flight);
-        for (; copies > 0; copies--)
-        {
-            if (from.Parent is { } parent)
-                Schedule(flight with { At = parent, Upward = true }, delay);
-            else if (_public.TryGetValue(flight.To.MappedAddress, out SimulatedElement? target))
-                Descend(target, flight, delay);
-            else
-                Lose("nobody has its address", flight);
-        }
-    }
+    /// <summary>From an element over its uplink: to the NAT above, or to the internet.</summary>
+    private void Climb(SimulatedElement from, in Flight flight) => Pass(from.Uplink.Up, flight with { At = from.Parent, Upward = true });
 
     /// <summary>Over an element's uplink down to it.</summary>
-    private void Descend(SimulatedElement to, in Flight flight, TimeSpan delaySoFar)
-    {
-        to.Uplink.Pass(upward: false, flight.Data.Length, out TimeSpan delay, out int copies);
-        if (copies == 0)
-            Lose("lost by the wire", flight);
-        for (; copies > 0; copies--)
-            Schedule(flight with { At = to, Upward = false }, delaySoFar + delay);
-    }
+    private void Descend(SimulatedElement to, in Flight flight) => Pass(to.Uplink.Down, flight with { At = to, Upward = false });
 
-    private void Schedule(in Flight flight, TimeSpan delay) => _flights.Enqueue(flight, (_time.GetTimestamp() + delay.Ticks, _order++));
+    private void Pass(WireDirection wire, in Flight flight)
+    {
+        PacketFate fate = wire.Pass(_time.Now, out TimeSpan arrival, out int copies);
+        if (flight.Data.Length + (flight.To.IsIPv4 ? HeadersV4 : HeadersV6) > wire.Conditions.Mtu)
+            (fate, copies) = (PacketFate.TooBig, 0);
+        if (copies == 0)
+            Lose(Trace is null ? "" : $"{fate} on a wire", flight);
+        for (; copies > 0; copies--)
+            _flights.Enqueue(flight, (arrival.Ticks, _order++));
+    }
 
     private void Arrive(in Flight flight)
     {
@@ -239,6 +241,12 @@ internal sealed class SimulatedInternet : ISimulatedInternet
         {
             case SimulatedHost host:
                 Deliver(host, flight);
+                break;
+            case null when _public.TryGetValue(flight.To.MappedAddress, out SimulatedElement? target):
+                Descend(target, flight);
+                break;
+            case null:
+                Lose("nobody has its address", flight);
                 break;
             case SimulatedNat nat when !flight.To.IsIPv4:
                 Climb(nat, flight); // IPv6 is not translated, and comes down without passing the NAT again.
@@ -272,7 +280,7 @@ internal sealed class SimulatedInternet : ISimulatedInternet
         }
 
         if (nat.Children.TryGetValue((uint)to.MappedAddress, out SimulatedElement? target))
-            Descend(target, flight with { From = from, To = to }, TimeSpan.Zero);
+            Descend(target, flight with { From = from, To = to });
         else
             Lose("nobody has its address", flight);
     }
@@ -284,7 +292,7 @@ internal sealed class SimulatedInternet : ISimulatedInternet
         if (verdict != NatVerdict.Translated)
             LoseBy(nat, verdict, flight);
         else if (nat.Children.TryGetValue((uint)to.MappedAddress, out SimulatedElement? target))
-            Descend(target, flight with { To = to }, TimeSpan.Zero);
+            Descend(target, flight with { To = to });
         else
             Lose("nobody has its address", flight);
     }
@@ -293,7 +301,7 @@ internal sealed class SimulatedInternet : ISimulatedInternet
     {
         // The host may have moved while the datagram was on its way.
         bool isHere = flight.To.Address.Equals(flight.To.IsIPv4 ? host.Address : host.AddressV6);
-        if (_cut.Contains((flight.Origin, host)) || Filter?.Invoke(flight.Origin, host, flight.Data) == false)
+        if (_cut.Contains((flight.Origin, host)) || Arriving?.Invoke(flight.Origin, host, flight.Data) == false)
         {
             Lose("cut", flight);
             return;
@@ -335,5 +343,5 @@ internal sealed class SimulatedInternet : ISimulatedInternet
     // FNV-1a, a word at a time.
     private void Mix(ulong value) => TraceHash = (TraceHash ^ value) * 1099511628211;
 
-    private readonly record struct Flight(SimulatedHost Origin, UdpEndpoint From, UdpEndpoint To, byte[] Data, SimulatedElement At, bool Upward);
+    private readonly record struct Flight(SimulatedHost Origin, UdpEndpoint From, UdpEndpoint To, byte[] Data, SimulatedElement? At, bool Upward);
 }

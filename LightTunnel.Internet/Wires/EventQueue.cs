@@ -33,7 +33,7 @@ internal sealed class EventQueue(TimeProvider clock)
         {
             _queue.Dequeue();
             _moment = key.Time;
-            if (arrival.Wire.Conditions.IsCut)
+            if (arrival.Wire.To(arrival.Destination).IsCut)
                 arrival.Wire.Fates.Count(PacketFate.Cut);
             else
                 arrival.Destination.Receive(arrival.Memory.AsSpan(0, arrival.Length), arrival.Wire);

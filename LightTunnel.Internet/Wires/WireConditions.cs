@@ -1,6 +1,6 @@
 namespace LightTunnel.Internet.Wires;
 
-/// <summary>What a wire does to packets, in both directions alike. Immutable: to change a wire, give it other conditions.</summary>
+/// <summary>What a wire does to packets in one direction or both. Immutable: to change a wire, give it other conditions.</summary>
 internal sealed record WireConditions
 {
     /// <summary>A wire that does nothing to packets.</summary>
@@ -18,14 +18,20 @@ internal sealed record WireConditions
     /// <summary>Share of packets that get lost at random, 0..1.</summary>
     public double Loss { get; init; }
 
+    /// <summary>Share of packets that arrive twice, 0..1.</summary>
+    public double Duplication { get; init; }
+
+    /// <summary>Share of packets that are held back by <see cref="ReorderDelay"/>, 0..1.</summary>
+    public double Reordering { get; init; }
+
+    /// <summary>How long such a packet is held back.</summary>
+    public TimeSpan ReorderDelay { get; init; } = TimeSpan.FromMilliseconds(1);
+
     /// <summary>Longest packet that passes, bytes.</summary>
     public int Mtu { get; init; } = 1500;
 
     /// <summary>False makes too long packets vanish silently, as behind firewalls that block ICMP.</summary>
     public bool ReportsTooBig { get; init; } = true;
-
-    /// <summary>True while the wire is cut: nothing passes.</summary>
-    public bool IsCut { get; init; }
 
     /// <summary>Conditions with this delay.</summary>
     public static WireConditions WithDelay(TimeSpan delay) => new() { Delay = delay };

@@ -195,10 +195,10 @@ public sealed class ChangingNetworkTests : IDisposable
         SimulatedNode original = _network.AddClient("original", identity: Copy(identity));
         Assert.True(_network.RunUntil(() => original.IsUp, Soon));
         _network.AddClient("copy", identity: Copy(identity));
-        long before = _network.Net.Sent;
+        long before = _network.Internet.Sent;
         _network.Run(TimeSpan.FromMinutes(10));
 
-        Assert.InRange(_network.Net.Sent - before, 1, 10 * 60 * 20);
+        Assert.InRange(_network.Internet.Sent - before, 1, 10 * 60 * 20);
         Assert.InRange(server.LogLines.Count(line => line.Contains("joined", StringComparison.Ordinal)), 1, 300);
     }
 

@@ -2,7 +2,7 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
-using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Packets;
 using LightTunnel.Tests.Packets;
 using Xunit;
@@ -213,7 +213,7 @@ public sealed class DataPathTests : IDisposable
         int peers = server.Node.Peers.Count();
 
         var random = new Random(Fuzz.Seed(seed));
-        using InMemoryTransport stranger = _network.Net.Open(IPAddress.Parse("192.0.2.66"), 4000);
+        using SimulatedSocket stranger = _network.Internet.HostOf("192.0.2.66").Open(4000);
         UdpEndpoint[] victims = [new(IPAddress.Parse(SimulatedNetwork.ServerHost), SimulatedNetwork.ServerPort), server.Peer("alice").Path.Endpoint];
         for (int i = 0; i < Fuzz.Count(3000); i++)
         {

@@ -1,6 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Client;
-using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using Xunit;
 
@@ -39,7 +39,7 @@ public sealed class DirectPathTests : IDisposable
     public void FlipFromServerToDirect_LosesNothing()
     {
         _network.IsDirectBlocked = true;
-        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) };
+        _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(10) };
         (_, SimulatedNode alice, SimulatedNode bob) = Start();
         int sent = 0;
         for (; sent < 3000 && !(IsDirect(alice, "bob") && IsDirect(bob, "alice")); sent++)
@@ -62,7 +62,7 @@ public sealed class DirectPathTests : IDisposable
     [InlineData(true)]
     public void DirectPathCut_UnderTraffic_IsLeftWithinASecond_AndComesBack(bool oneWay)
     {
-        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) };
+        _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(10) };
         (_, SimulatedNode alice, SimulatedNode bob) = Start();
         Assert.True(_network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), Soon));
         Exchange(alice, bob, rounds: 100);

@@ -1,8 +1,8 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Server;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Simulation;
@@ -20,7 +20,7 @@ public sealed class LargeNetworkTests : IDisposable
 
     public LargeNetworkTests()
     {
-        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) };
+        _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(10) };
         _network.StartServer(options => options with { EagerUpTo = 0 }, "10.0.0.1/16");
     }
 
@@ -33,7 +33,7 @@ public sealed class LargeNetworkTests : IDisposable
     [InlineData(10)]
     public void FirstPackets_ToAMemberThatIsNotKnown_AllArriveInOrder(int delay)
     {
-        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(delay) };
+        _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(delay) };
         (SimulatedNode alice, SimulatedNode bob, SimulatedNode carol) = (Join("alice"), Join("bob"), Join("carol"));
         Assert.Equal(["hub"], alice.Node.Peers.Select(peer => peer.Name));
 
@@ -235,9 +235,9 @@ public sealed class LargeNetworkTests : IDisposable
 
     private long Count(Action action)
     {
-        long before = _network.Net.Sent;
+        long before = _network.Internet.Sent;
         action();
-        return _network.Net.Sent - before;
+        return _network.Internet.Sent - before;
     }
 
     private void Meet(SimulatedNode from, SimulatedNode to)

@@ -3,7 +3,6 @@ using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using Xunit;
@@ -80,7 +79,7 @@ public sealed class LocalObstaclesTests
         using var network = new SimulatedNetwork();
         network.StartServer();
         SimulatedNode alice = network.AddClient("alice");
-        ((InMemoryTransport)alice.Transport).Obstacle = SendObstacle.Refused;
+        alice.Transport.Obstacle = SendObstacle.Refused;
         network.Run(Soon);
 
         LightTunnelException reason = alice.Client.Unreachable();
@@ -89,7 +88,7 @@ public sealed class LocalObstaclesTests
         Assert.Equal(reason.Message, alice.Node.LastError);
         Assert.Single(alice.LogLines, line => line.Contains("own firewall", StringComparison.Ordinal));
 
-        ((InMemoryTransport)alice.Transport).Obstacle = SendObstacle.None;
+        alice.Transport.Obstacle = SendObstacle.None;
         Assert.True(network.RunUntil(() => alice.IsUp, Soon));
         Assert.Null(alice.Node.LastError);
     }
@@ -101,11 +100,11 @@ public sealed class LocalObstaclesTests
         network.StartServer();
         SimulatedNode alice = network.AddClient("alice");
         Assert.True(network.RunUntil(() => alice.IsUp, Soon));
-        ((InMemoryTransport)alice.Transport).Obstacle = SendObstacle.NoRoute;
+        alice.Transport.Obstacle = SendObstacle.NoRoute;
         Assert.True(network.RunUntil(() => !alice.IsUp, TimeSpan.FromMinutes(2)));
         network.Run(Soon);
         Assert.Contains("no route to", alice.Node.LastError, StringComparison.Ordinal);
-        ((InMemoryTransport)alice.Transport).Obstacle = SendObstacle.None;
+        alice.Transport.Obstacle = SendObstacle.None;
         Assert.True(network.RunUntil(() => alice.IsUp, Soon));
     }
 

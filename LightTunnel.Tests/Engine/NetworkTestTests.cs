@@ -2,9 +2,9 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Simulation;
@@ -77,7 +77,7 @@ public sealed class NetworkTestTests
     [InlineData(false)]
     public async Task IPv6_IsTriedBesideTheLink(bool hasIPv6)
     {
-        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) });
+        using var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(10) });
         SimulatedHost home = scene.Internet.AddLan("home", NatKind.PortRestrictedCone, "alice")[0];
         scene.Internet.AddAddressV6(scene.Internet.Hosts[SimulatedNetwork.ServerHost], "2001:db8::1");
         scene.Network.Resolver.Names["hub.example"] = [IPAddress.Parse(SimulatedNetwork.ServerHost), IPAddress.Parse("2001:db8::1")];
@@ -178,7 +178,7 @@ public sealed class NetworkTestTests
 
     private static Scene Start(NatKind kind, out SimulatedNode alice)
     {
-        var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) });
+        var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(10) });
         scene.Internet.AddLan("home", kind, "alice");
         scene.Network.StartServer();
         alice = scene.Join("alice");

@@ -2,7 +2,7 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
-using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using Xunit;
@@ -67,7 +67,7 @@ public sealed class OutboundQueueTests : IDisposable
     {
         (SimulatedNode alice, SimulatedNode bob, OutboundQueue queue) = Start();
         Assert.True(alice.Node.Forwarding.Routes.TryLookup(bob.Address, out Peer? peer));
-        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(20) };
+        _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(20) };
         Assert.True(_network.RunUntil(() => peer.PublishedRoundTrip > 0, TimeSpan.FromSeconds(20)));
         Assert.Equal(peer.RoundTrip!.Value.Ticks, peer.PublishedRoundTrip);
         Assert.Equal(0, queue.LongestRoundTrip);
@@ -85,11 +85,11 @@ public sealed class OutboundQueueTests : IDisposable
     {
         (SimulatedNode alice, SimulatedNode bob, _) = Start();
         Assert.True(alice.Node.Forwarding.Routes.TryLookup(bob.Address, out Peer? peer));
-        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(20) };
+        _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(20) };
         Assert.True(_network.RunUntil(() => peer.PublishedRoundTrip > 0, TimeSpan.FromSeconds(20)));
         long near = peer.PublishedRoundTrip;
 
-        _network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(60) };
+        _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(60) };
         Assert.True(_network.RunUntil(() => peer.RoundTrip > TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(5)));
         peer.PublishRoundTrip();
         Assert.InRange(peer.PublishedRoundTrip, 1, near);

@@ -9,12 +9,10 @@ using LightTunnel.Engine.Data;
 using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
-using LightTunnel.PortMapping;
 using LightTunnel.Tests.Simulation;
 using LightTunnel.Timing;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 using Xunit;
@@ -22,20 +20,19 @@ using Xunit;
 namespace LightTunnel.Tests.Engine;
 
 /// <summary>
-/// A server and clients in virtual time, all on the test's own thread: on an internet without NATs (<see cref="Net"/>), or on a
-/// <see cref="SimulatedInternet"/> with them. Keys and jitter come from the seed.
+/// A server and clients in virtual time, all on the test's own thread: on an internet of their own, where each has a public address, or on one that has
+/// NATs. Keys and jitter come from the seed.
 /// </summary>
 internal sealed class SimulatedNetwork : IDisposable
 {
     public const string ServerHost = "203.0.113.1";
     public const int ServerPort = 9000;
 
-    private readonly ISimulatedInternet _internet;
-    private readonly InMemoryNetwork? _net;
     private readonly NodePump _pump;
     private readonly Random _random;
     private readonly PresharedKey _networkKey;
     private readonly PrivateKey _serverKey;
+    private WireConditions? _conditions;
     private int _hosts;
 
     public SimulatedNetwork(int seed = 1)
@@ -43,34 +40,28 @@ internal sealed class SimulatedNetwork : IDisposable
     {
     }
 
+    private SimulatedNetwork(int seed, VirtualTime time)
+        : this(seed, time, new SimulatedInternet(time, seed))
+    {
+    }
+
     /// <summary>A network on an internet with NATs; add its hosts first, then nodes on them by their names.</summary>
     public SimulatedNetwork(int seed, VirtualTime time, SimulatedInternet internet)
-        : this(seed, time, internet, null)
-    {
-    }
-
-    private SimulatedNetwork(int seed, VirtualTime time)
-        : this(seed, time, null, new InMemoryNetwork(time, seed))
-    {
-    }
-
-    private SimulatedNetwork(int seed, VirtualTime time, SimulatedInternet? internet, InMemoryNetwork? net)
     {
         Time = time;
-        _net = net;
-        _internet = (ISimulatedInternet?)internet ?? new OpenInternet(net!);
-        _pump = new NodePump(time, _internet);
+        Internet = internet;
+        _pump = new NodePump(time, internet);
         _random = new Random(seed);
-        net?.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
+        internet.Sending = (in from, in to, datagram) =>
             (!IsDirectBlocked || from.Port == ServerPort || to.Port == ServerPort) && Filter?.Invoke(from, to, datagram) != false;
         _networkKey = new PresharedKey(RandomBytes(PresharedKey.Size));
         _serverKey = NewKey();
     }
 
-    /// <summary>True when clients reach the server only, as behind firewalls; on an internet without NATs.</summary>
+    /// <summary>True when clients reach the server only, as behind firewalls; where ports are not translated.</summary>
     public bool IsDirectBlocked { get; set; }
 
-    /// <summary>Looks at, and may lose, every datagram; on an internet without NATs.</summary>
+    /// <summary>Looks at, and may lose, every datagram that is sent.</summary>
     public DatagramFilter? Filter { get; set; }
 
     /// <summary>
@@ -79,13 +70,24 @@ internal sealed class SimulatedNetwork : IDisposable
     /// </summary>
     public HashSet<string> WithoutAes { get; } = ["bob"];
 
-    /// <summary>Queues of the nodes that are added from now on; on an internet without NATs.</summary>
+    /// <summary>Queues of the nodes that are added from now on.</summary>
     public int Queues { get; set; } = 1;
 
     public VirtualTime Time { get; }
 
-    /// <summary>The internet without NATs that this network is on.</summary>
-    public InMemoryNetwork Net => _net ?? throw new InvalidOperationException("This network is on an internet with NATs.");
+    /// <summary>The internet that this network is on.</summary>
+    public SimulatedInternet Internet { get; }
+
+    /// <summary>What happens between any two hosts, those that are added later included; where each has a public address.</summary>
+    public WireConditions Conditions
+    {
+        set
+        {
+            _conditions = value;
+            foreach (SimulatedHost host in Internet.Hosts.Values)
+                host.Uplink.Up.Conditions = value;
+        }
+    }
 
     public FakeResolver Resolver { get; } = new();
 
@@ -219,9 +221,11 @@ internal sealed class SimulatedNetwork : IDisposable
     private SimulatedNode Add(string name, string host, int port, Func<NodeServices, Node> make)
     {
         SimulatedNode? node = null;
-        PolledSocket socket = _internet.Open(host, port, () => node?.MarkReady());
-        if (socket.Transport is InMemoryTransport transport)
-            transport.Queues = Queues;
+        SimulatedSocket socket = Internet.HostOf(host).Open(port);
+        socket.Arrived = () => node?.MarkReady();
+        socket.Queues = Queues;
+        if (_conditions is not null)
+            socket.Host.Uplink.Up.Conditions = _conditions;
         node = new SimulatedNode(name, host, new InMemoryTunDevice(name, Nodes.Count + 1), socket, new NodeClock(Time), new Random(_random.Next()),
             services => make(services with { HasAesInstructions = !WithoutAes.Contains(name) }));
         _pump.Add(node);
@@ -232,26 +236,24 @@ internal sealed class SimulatedNetwork : IDisposable
 /// <summary>One node of a <see cref="SimulatedNetwork"/>, on whichever internet.</summary>
 internal sealed class SimulatedNode : IScheduled, IDisposable
 {
-    private readonly Func<PacketBatch, bool> _tryReceive;
     private readonly OutboundPath[] _outbound;
     private readonly InboundPath _inbound;
     private bool _isReady;
 
     public SimulatedNode(
-        string name, string host, InMemoryTunDevice tun, PolledSocket socket, NodeClock clock, Random jitter, Func<NodeServices, Node> make)
+        string name, string host, InMemoryTunDevice tun, SimulatedSocket socket, NodeClock clock, Random jitter, Func<NodeServices, Node> make)
     {
         Name = name;
         Host = host;
         Clock = clock;
         Tun = tun;
-        Transport = socket.Transport;
-        _tryReceive = socket.TryReceive;
+        Transport = socket;
         Log = new TunnelLog(name, clock, LogLevel.Debug);
         Node = make(new NodeServices(clock, tun, Transport, Log)
         {
             Jitter = jitter,
             Background = work => work(),
-            PortMapper = Transport is SimulatedSocket simulated ? new SimulatedPortMapper(simulated.Host, clock.Common) : new NoPortMapper(),
+            PortMapper = new SimulatedPortMapper(socket.Host, clock.Common),
         });
         Node.Woken = MarkReady;
         _outbound = [.. Enumerable.Range(0, Transport.Queues).Select(queue => new OutboundPath(Node, queue))];
@@ -270,13 +272,13 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
 
     public InMemoryTunDevice Tun { get; }
 
-    public IDatagramTransport Transport { get; }
+    public SimulatedSocket Transport { get; }
 
     /// <summary>A client's own addresses.</summary>
     public FakeAddresses Addresses { get; set; } = null!;
 
-    /// <summary>The socket's address and port; on an internet without NATs.</summary>
-    public UdpEndpoint Endpoint => ((InMemoryTransport)Transport).Endpoint;
+    /// <summary>The socket's address and port, as nobody translates them.</summary>
+    public UdpEndpoint Endpoint => Transport.Endpoint;
 
     public TunnelLog Log { get; }
 
@@ -324,7 +326,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         long started = Stopwatch.GetTimestamp();
         StepBuffers buffers = StepBuffers.OfThisThread;
         InboundBuffers inbound = buffers.Inbound;
-        while (_tryReceive(inbound.Datagrams))
+        while (Transport.TryReceive(inbound.Datagrams))
         {
             for (int next = 0; next < inbound.Datagrams.Count;)
             {
@@ -396,13 +398,8 @@ internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
 {
     public IReadOnlyList<LocalAddressInfo> Read()
     {
-        IPAddress address = services.Transport switch
-        {
-            InMemoryTransport transport => transport.Endpoint.Address,
-            SimulatedSocket socket => socket.Host.Address,
-            _ => throw new InvalidOperationException("This transport has no address."),
-        };
-        IPAddress?[] all = [Instead ?? (address.Equals(IPAddress.None) ? null : address), (services.Transport as SimulatedSocket)?.Host.AddressV6, Another];
+        SimulatedHost host = ((SimulatedSocket)services.Transport).Host;
+        IPAddress?[] all = [Instead ?? (host.Address.Equals(IPAddress.None) ? null : host.Address), host.AddressV6, Another];
         return [.. all.OfType<IPAddress>().Select((own, index) => new LocalAddressInfo($"eth{index}", TunnelAddress.FromIPAddress(own)))];
     }
 

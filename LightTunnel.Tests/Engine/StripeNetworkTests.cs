@@ -1,7 +1,6 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -199,7 +198,7 @@ public sealed class StripeNetworkTests : IDisposable
         server.Step();
         _network.Filter = Note;
 
-        ((InMemoryTransport)mallory.Transport).MoveTo("198.51.100.200", 53);
+        mallory.Transport.MoveTo("198.51.100.200", 53);
         mallory.Send(server.Address, "forged");
         _network.Run(TimeSpan.FromMilliseconds(20));
 

@@ -1,6 +1,5 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
-using LightTunnel.Internet.Fakes;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
@@ -23,7 +22,7 @@ public sealed class UnprovenPathTests : IDisposable
         Peer peer = server.Peer("alice");
         Assert.False(peer.Path.IsUnproven);
 
-        ((InMemoryTransport)alice.Transport).MoveTo("198.51.100.77", 4000);
+        alice.Transport.MoveTo("198.51.100.77", 4000);
         alice.Send(server.Address, "from elsewhere");
 
         Assert.True(_network.RunUntil(() => peer.Path is { IsUnproven: false } path && path.Endpoint == alice.Endpoint, Patience));
@@ -41,7 +40,7 @@ public sealed class UnprovenPathTests : IDisposable
         // What it sends seems to come from an address where nobody is: nothing that is sent there comes back to it.
         UdpEndpoint forged = new(System.Net.IPAddress.Parse("198.51.100.77"), 4000);
         _network.Filter = (in UdpEndpoint _, in UdpEndpoint to, ReadOnlySpan<byte> _) => to != forged;
-        ((InMemoryTransport)mallory.Transport).MoveTo("198.51.100.77", 4000);
+        mallory.Transport.MoveTo("198.51.100.77", 4000);
         mallory.Send(server.Address, "forged");
         Assert.True(_network.RunUntil(() => peer.Path.IsUnproven, Patience));
         Assert.False(_network.RunUntil(() => !peer.Path.IsUnproven, TimeSpan.FromSeconds(15)));

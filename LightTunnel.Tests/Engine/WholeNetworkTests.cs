@@ -3,7 +3,8 @@ using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
-using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 using Xunit;
@@ -115,12 +116,12 @@ public sealed class WholeNetworkTests : IDisposable
         SimulatedNode alice = Join("alice");
         Join("bob");
         _network.Run(TimeSpan.FromSeconds(30));
-        long before = _network.Net.Sent;
+        long before = _network.Internet.Sent;
         _network.Run(TimeSpan.FromMinutes(10));
 
         Assert.True(alice.IsUp);
         Assert.All(server.Node.Peers, peer => Assert.True(peer.Online));
-        Assert.InRange(_network.Net.Sent - before, 100, 700); // An attempt a minute to reach each other directly included.
+        Assert.InRange(_network.Internet.Sent - before, 100, 700); // An attempt a minute to reach each other directly included.
     }
 
     [Fact]
@@ -407,7 +408,7 @@ public sealed class WholeNetworkTests : IDisposable
         SimulatedNode server = _network.StartServer();
         SimulatedNode alice = Join("alice");
         SimulatedNode bob = Join("bob");
-        using InMemoryTransport stranger = _network.Net.Open(IPAddress.Parse("192.0.2.66"), 4000);
+        using SimulatedSocket stranger = _network.Internet.HostOf("192.0.2.66").Open(4000);
         byte[] datagram = new byte[RelayHeader.Size + 64];
         new RelayHeader(alice.Node.MemberId, bob.Node.MemberId).Write(datagram);
         datagram[RelayHeader.Size] = 4;
@@ -422,12 +423,12 @@ public sealed class WholeNetworkTests : IDisposable
     [Fact]
     public void ManyClients_UnderLossAndReordering_AllReachEachOther()
     {
-        var conditions = new LinkConditions
+        var conditions = new WireConditions
         {
-            Delay = TimeSpan.FromMilliseconds(20), Jitter = TimeSpan.FromMilliseconds(10), Loss = 0.05, Duplication = 0.02, Reordering = 0.1,
+            Delay = TimeSpan.FromMilliseconds(20), Jitter = TimeSpan.FromMilliseconds(10), Reorders = true, Loss = 0.05, Duplication = 0.02, Reordering = 0.1,
             ReorderDelay = TimeSpan.FromMilliseconds(15),
         };
-        _network.Net.DefaultConditions = conditions;
+        _network.Conditions = conditions;
         _network.StartServer();
         SimulatedNode[] clients = [.. Enumerable.Range(0, 12).Select(i => _network.AddClient($"client{i}"))];
         Assert.True(_network.RunUntil(() => clients.All(client => client.IsUp), TimeSpan.FromSeconds(30)));

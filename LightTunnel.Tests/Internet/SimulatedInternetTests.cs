@@ -2,9 +2,9 @@ using System.Net;
 using System.Text;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Packets;
 using LightTunnel.Tests.Simulation;
 using Xunit;
@@ -33,9 +33,9 @@ public sealed class SimulatedInternetTests
     public void Send_Delays_AddUpOverTheWires()
     {
         SimulatedHost alice = _internet.AddLan("home", NatKind.FullCone, "alice")[0];
-        _internet.Nats["home"].Uplink.Conditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(15) };
-        alice.Uplink.Up = new LinkConditions { Delay = TimeSpan.FromMilliseconds(1) };
-        _server.Uplink.Down = new LinkConditions { Delay = TimeSpan.FromMilliseconds(4) };
+        _internet.Nats["home"].Uplink.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(15) };
+        alice.Uplink.Up.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(1) };
+        _server.Uplink.Down.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(4) };
         alice.Open(0).Send("x"u8, ServerEndpoint);
 
         Pass(19.9);
@@ -136,7 +136,7 @@ public sealed class SimulatedInternetTests
         Assert.Equal(["alice-server"], Reached());
         _internet.HealBetween(bob, alice);
         Assert.Equal(all, Reached());
-        alice.Uplink.IsCutUp = true;
+        alice.Uplink.Up.IsCut = true;
         Assert.Equal(["bob-alice"], Reached());
         alice.Uplink.IsCut = true;
         Assert.Empty(Reached());
@@ -199,7 +199,7 @@ public sealed class SimulatedInternetTests
     public void Conditions_LoseDuplicateAndReorderTheirShare()
     {
         SimulatedSocket alice = _internet.AddHost("alice").Open(1);
-        _server.Uplink.Down = new LinkConditions { Loss = 0.1, Duplication = 0.1, Reordering = 0.1, ReorderDelay = TimeSpan.FromMilliseconds(1) };
+        _server.Uplink.Down.Conditions = new WireConditions { Loss = 0.1, Duplication = 0.1, Reordering = 0.1, ReorderDelay = TimeSpan.FromMilliseconds(1) };
         var received = new List<string>();
         for (int i = 0; i < 10_000; i++)
         {
@@ -218,7 +218,7 @@ public sealed class SimulatedInternetTests
     [Fact]
     public void TwoHundredNodes_JoinAndStayIdle_InLittleTime()
     {
-        using var scene = new Scene(3, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10), Loss = 0.01 });
+        using var scene = new Scene(3, new WireConditions { Delay = TimeSpan.FromMilliseconds(10), Loss = 0.01 });
         scene.Network.StartServer(null, "10.0.0.1/16");
         for (int i = 0; i < 200; i++)
         {

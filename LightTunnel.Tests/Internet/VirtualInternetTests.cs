@@ -96,7 +96,7 @@ public sealed class VirtualInternetTests
         Change(_bob, conditions => conditions with { Delay = TimeSpan.FromMilliseconds(10) });
         _alice.Send(Udp("203.0.113.1", "203.0.113.2", "on its way"u8));
 
-        Change(_bob, conditions => conditions with { IsCut = true });
+        _internet.Cut(_bob.Node.Uplink!);
         _alice.Send(Udp("203.0.113.1", "203.0.113.2", "into the cut"u8));
         _bob.Send(Udp("203.0.113.2", "203.0.113.1", "out of the cut"u8));
         Advance(100);
@@ -104,7 +104,7 @@ public sealed class VirtualInternetTests
         Assert.Empty(_alice.Received);
         Assert.Equal(3, _bob.Node.Uplink!.Fates[PacketFate.Cut]);
 
-        Change(_bob, conditions => conditions with { IsCut = false });
+        _internet.Heal(_bob.Node.Uplink!);
         _alice.Send(Udp("203.0.113.1", "203.0.113.2", "after"u8));
         Advance(10);
         Assert.Single(_bob.Received);

@@ -1,5 +1,5 @@
 using LightTunnel.Addressing;
-using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using Xunit;
@@ -15,7 +15,7 @@ public sealed class IdleTests(ITestOutputHelper output)
     public void IdleNode_WithAHundredDirectPeers_WakesUpRarely()
     {
         using var network = new SimulatedNetwork();
-        network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(5), Jitter = TimeSpan.FromMilliseconds(10) };
+        network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(5), Jitter = TimeSpan.FromMilliseconds(10), Reorders = true };
         network.StartServer();
         SimulatedNode node = network.AddClient("node");
         SimulatedNode[] peers = [.. Enumerable.Range(0, Peers).Select(i => network.AddClient($"peer{i}"))];

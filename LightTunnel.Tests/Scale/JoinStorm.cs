@@ -1,6 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
-using LightTunnel.Internet.Fakes;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
 
 namespace LightTunnel.Tests.Scale;
@@ -23,7 +23,7 @@ internal sealed class JoinStorm : IDisposable
     {
         Clients = clients;
         Network = new SimulatedNetwork(clients);
-        Network.Net.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) };
+        Network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(10) };
         Network.Filter = Count;
         _ = Network.StartServer(options => (change?.Invoke(options) ?? options) with { MaxClients = 65_000 }, "10.0.0.1/16");
         Network.Settle();

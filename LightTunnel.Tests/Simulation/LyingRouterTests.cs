@@ -1,9 +1,9 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Client;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
 using Xunit;
 
@@ -22,7 +22,7 @@ public sealed class LyingRouterTests
     [InlineData(null, true)]            // The truth: where the server sees the node.
     public void ForwardedPort_ElsewhereThanTheServerSeesTheNode_IsToldToNobody(string? claimed, bool isTold)
     {
-        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(5) });
+        using var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(5) });
         NatSettings settings = NatKinds.Layers(NatKind.PortRestrictedCone)[0] with { Forwarding = PortForwarding.Pcp };
         SimulatedNat router = scene.Internet.AddLan("home", [settings], "alice")[0].Parent!;
         router.Claims = claimed is null ? null : IPAddress.Parse(claimed);

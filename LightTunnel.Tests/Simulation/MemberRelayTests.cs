@@ -1,7 +1,7 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Client;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using Xunit;
@@ -60,7 +60,7 @@ public sealed class MemberRelayTests
         using Scene scene = Start(out SimulatedNode alice, out SimulatedNode bob, out _);
         Talk(scene, alice, bob, () => IsRelayed(alice, bob) && IsRelayed(bob, alice), Soon);
         Assert.True(IsRelayed(alice, bob) && IsRelayed(bob, alice));
-        scene.Internet.Hosts["carol"].Uplink.Conditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(70) };
+        scene.Internet.Hosts["carol"].Uplink.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(70) };
         Assert.Equal(0, Talk(scene, alice, bob, () => false, TimeSpan.FromSeconds(20)));
         Assert.False(IsRelayed(alice, bob) || IsRelayed(bob, alice), $"{alice.Peer("bob").RoundTrip} {bob.Peer("alice").RoundTrip}");
     }
@@ -120,11 +120,11 @@ public sealed class MemberRelayTests
     private static Scene Start(
         out SimulatedNode alice, out SimulatedNode bob, out SimulatedNode carol, bool? allowed = null, NatKind kind = NatKind.Open, double relayDelay = 0)
     {
-        var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(5) });
-        scene.Internet.Hosts[SimulatedNetwork.ServerHost].Uplink.Conditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(45) };
+        var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(5) });
+        scene.Internet.Hosts[SimulatedNetwork.ServerHost].Uplink.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(45) };
         scene.Internet.AddLan("left", NatKind.SymmetricRandom, "alice");
         scene.Internet.AddLan("right", NatKind.SymmetricRandom, "bob");
-        scene.Internet.DefaultConditions = new LinkConditions { Delay = TimeSpan.FromMilliseconds(5 + relayDelay) };
+        scene.Internet.DefaultConditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(5 + relayDelay) };
         scene.Internet.AddLan("middle", kind, "carol");
         scene.Network.StartServer();
         alice = scene.Network.AddClient("alice", host: "alice");

@@ -1,6 +1,6 @@
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
 using Xunit;
 
@@ -9,9 +9,9 @@ namespace LightTunnel.Tests.Simulation;
 /// <summary>Whole networks behind NATs of all kinds, for many seeds.</summary>
 public sealed class MixedNetworkTests
 {
-    private static readonly LinkConditions Lossy = new()
+    private static readonly WireConditions Lossy = new()
     {
-        Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(5), Loss = 0.02, Duplication = 0.01, Reordering = 0.05,
+        Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(5), Reorders = true, Loss = 0.02, Duplication = 0.01, Reordering = 0.05,
         ReorderDelay = TimeSpan.FromMilliseconds(8),
     };
 

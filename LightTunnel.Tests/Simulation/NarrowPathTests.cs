@@ -1,8 +1,8 @@
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Engine.Control;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using Xunit;
@@ -96,8 +96,8 @@ public sealed class NarrowPathTests
     public void ServerAndClient_EachFindsItsOwnDirection()
     {
         using Scene scene = Start(out SimulatedNode alice, out _);
-        scene.Internet.Hosts["alice"].Uplink.Down = Narrow(1400);
-        scene.Internet.Hosts["alice"].Uplink.Up = Narrow(1300);
+        scene.Internet.Hosts["alice"].Uplink.Down.Conditions = Narrow(1400);
+        scene.Internet.Hosts["alice"].Uplink.Up.Conditions = Narrow(1300);
         var up = new Sender(scene, alice, scene.Network.Server);
         var down = new Sender(scene, scene.Network.Server, alice);
 
@@ -134,7 +134,7 @@ public sealed class NarrowPathTests
         new Sender(scene, alice, bob).Run(TimeSpan.FromSeconds(3));
         scene.Network.Run(TimeSpan.FromSeconds(5));
         int longest = 0;
-        scene.Internet.Filter = (_, _, datagram) => (longest = Math.Max(longest, datagram.Length)) > 0;
+        scene.Internet.Arriving = (_, _, datagram) => (longest = Math.Max(longest, datagram.Length)) > 0;
 
         scene.Network.Run(TimeSpan.FromMinutes(3));
 
@@ -148,7 +148,7 @@ public sealed class NarrowPathTests
         Assert.InRange(peer.Mtu, Math.Min(fits - 7, TunnelMtu), Math.Min(fits, TunnelMtu));
     }
 
-    private static LinkConditions Narrow(int outer) => new() { Delay = TimeSpan.FromMilliseconds(5), MaximumDatagram = outer - Outside };
+    private static WireConditions Narrow(int outer) => new() { Delay = TimeSpan.FromMilliseconds(5), Mtu = outer };
 
     private static Scene Start(out SimulatedNode alice, out SimulatedNode bob, NatKind kind = NatKind.PortRestrictedCone)
     {

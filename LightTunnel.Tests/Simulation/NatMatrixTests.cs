@@ -1,8 +1,8 @@
 using System.Globalization;
 using LightTunnel.Addressing;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;
@@ -125,12 +125,12 @@ public sealed class NatMatrixTests
 
     private static TimeSpan? GapOfMove(int seed, (NatKind First, NatKind Second) pair) => GapAfter(seed, pair, members =>
     {
-        SimulatedNat cafe = members.Internet.AddNat("cafe", new NatSettings(), conditions: new LinkConditions { Delay = TwoMembers.RoundTrip / 4 });
+        SimulatedNat cafe = members.Internet.AddNat("cafe", new NatSettings(), conditions: new WireConditions { Delay = TwoMembers.RoundTrip / 4 });
         members.AliceHost.Unplug();
         members.Alice.Addresses.Changed();
         members.Talk(TimeSpan.FromSeconds(1));
         members.AliceHost.MoveTo(cafe);
-        members.AliceHost.Uplink.Conditions = LinkConditions.Perfect;
+        members.AliceHost.Uplink.Conditions = WireConditions.Perfect;
         members.Alice.Addresses.Changed();
         members.Begin();
     });

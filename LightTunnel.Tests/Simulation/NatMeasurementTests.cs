@@ -1,7 +1,7 @@
 using LightTunnel.Addressing;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
 using Xunit;
 
@@ -10,7 +10,7 @@ namespace LightTunnel.Tests.Simulation;
 /// <summary>What a member finds out about its own NAT, with a server of one address and without other members.</summary>
 public sealed class NatMeasurementTests
 {
-    private static readonly LinkConditions Conditions = new() { Delay = TimeSpan.FromMilliseconds(20) };
+    private static readonly WireConditions Conditions = new() { Delay = TimeSpan.FromMilliseconds(20) };
 
     [Theory]
     [InlineData(nameof(NatKind.Open), "None (Public IP)", nameof(PortAssignment.Preserving))]
@@ -37,7 +37,7 @@ public sealed class NatMeasurementTests
         scene.Internet.AddLan("away", NatKind.Open, "bob");
         scene.Network.AddClient("bob", host: "bob");
         // Bob is nearer to the server: its probe is there before alice has sent one.
-        scene.Internet.Hosts["bob"].Uplink.Conditions = LinkConditions.Perfect;
+        scene.Internet.Hosts["bob"].Uplink.Conditions = WireConditions.Perfect;
         Assert.True(scene.Network.RunUntil(() => alice.Client.Nat.Filtering != EndpointDependence.Unknown, TimeSpan.FromSeconds(5)));
         Assert.Contains(alice.Client.Nat.ClassicName, (string[])["Full Cone", "Restricted Cone"]);
     }

@@ -1,8 +1,8 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using Xunit;
@@ -12,7 +12,7 @@ namespace LightTunnel.Tests.Simulation;
 /// <summary>Two members behind NATs: those that can be direct without guessing ports are, the others are relayed and keep talking.</summary>
 public sealed class NatPairTests
 {
-    private static readonly LinkConditions Conditions = new() { Delay = TimeSpan.FromMilliseconds(10) };
+    private static readonly WireConditions Conditions = new() { Delay = TimeSpan.FromMilliseconds(10) };
 
     public static TheoryData<string, string> DirectPairs()
     {

@@ -210,8 +210,8 @@ internal sealed class NetworkStorm : IDisposable
     {
         bool up = _random.Next(3) > 0, down = !up || _random.Next(2) > 0;
         _world.Note($"cuts the uplink of {element}: {(up ? "up" : "")} {(down ? "down" : "")}");
-        element.Uplink.IsCutUp |= up;
-        element.Uplink.IsCutDown |= down;
+        element.Uplink.Up.IsCut |= up;
+        element.Uplink.Down.IsCut |= down;
         After(Seconds(0.5, 20), () => element.Uplink.IsCut = false);
     }
 

@@ -9,7 +9,7 @@ namespace LightTunnel.Tests.Simulation;
 /// Lets nodes run in virtual time on one thread. A node is stepped when something arrived for it, when it was woken, and at the deadline that
 /// it told; the order depends on nothing but what happened before, so the same beginning has the same end.
 /// </summary>
-internal sealed class NodePump(VirtualTime time, ISimulatedInternet internet)
+internal sealed class NodePump(VirtualTime time, SimulatedInternet internet)
 {
     /// <summary>More steps than this without time passing are a quarrel that never ends.</summary>
     private const int MostStepsAtOnce = 1_000_000;

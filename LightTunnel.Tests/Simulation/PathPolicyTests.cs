@@ -1,6 +1,6 @@
 using LightTunnel.Engine.Client;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using Xunit;
@@ -61,7 +61,7 @@ public sealed class PathPolicyTests
 
     private static Scene Start(NatKind kind, PathPolicy policy, out SimulatedNode alice, out SimulatedNode bob)
     {
-        var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) });
+        var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(10) });
         scene.Internet.AddLan("left", kind, "alice");
         scene.Internet.AddLan("right", kind, "bob");
         scene.Network.StartServer();

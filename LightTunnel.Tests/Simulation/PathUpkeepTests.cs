@@ -1,9 +1,9 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Server;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
@@ -91,7 +91,7 @@ public sealed class PathUpkeepTests
     [Fact]
     public void ProbeOverIPv6_BeforeAnythingWasSentThere_SaysNothingOfTheNat()
     {
-        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) });
+        using var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(10) });
         AddHome(scene, "left", NatKind.PortRestrictedCone, "alice", "2001:db8:1::a");
         AddHome(scene, "right", NatKind.PortRestrictedCone, "bob", "2001:db8:2::b");
         scene.Network.StartServer();
@@ -102,7 +102,7 @@ public sealed class PathUpkeepTests
 
         // The introduction is late on one side: the other's probes come before anything went out.
         bool isLate = true;
-        scene.Internet.Filter = (from, to, _) => !(isLate && from.Name == SimulatedNetwork.ServerHost && to.Name == "alice");
+        scene.Internet.Arriving = (from, to, _) => !(isLate && from.Name == SimulatedNetwork.ServerHost && to.Name == "alice");
         scene.Network.Run(TimeSpan.FromMilliseconds(600));
         isLate = false;
         scene.Network.Run(Soon);
@@ -113,7 +113,7 @@ public sealed class PathUpkeepTests
     [Fact]
     public void NewNetworkThatIsSlowToWork_TheNatIsMeasuredWhenItDoes()
     {
-        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10) });
+        using var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(10) });
         scene.Internet.AddLan("left", NatKind.PortRestrictedCone, "alice");
         SimulatedNat right = scene.Internet.AddNat("right", NatKinds.Layers(NatKind.FullCone)[0], lan: "192.168.7.0/24");
         scene.Network.StartServer();
@@ -140,7 +140,7 @@ public sealed class PathUpkeepTests
         Exchange(scene, alice, bob, TimeSpan.FromSeconds(4));
         scene.Network.Run(TimeSpan.FromSeconds(60));
         var sent = new Dictionary<string, int> { ["alice"] = 0, ["bob"] = 0, ["server"] = 0 };
-        scene.Internet.Filter = (from, to, datagram) =>
+        scene.Internet.Arriving = (from, to, datagram) =>
         {
             if (datagram.Span[0] is 0x11 or 0x12)
                 sent[to.Name == SimulatedNetwork.ServerHost ? "server" : from.Name is "alice" or "bob" ? from.Name : "server"]++;
@@ -153,7 +153,7 @@ public sealed class PathUpkeepTests
     [Fact]
     public void MemberThatTellsOtherEndpointsAllTheTime_DoesNotMakeOthersFloodThem()
     {
-        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(5) });
+        using var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(5) });
         scene.Internet.AddLan("left", NatKind.PortRestrictedCone, "alice");
         scene.Internet.AddLan("right", NatKind.PortRestrictedCone, "bob");
         scene.Network.StartServer();
@@ -162,7 +162,7 @@ public sealed class PathUpkeepTests
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, bob) && IsDirect(bob, alice), Soon));
         SimulatedHost victim = scene.Internet.AddHost("victim");
         int sent = 0;
-        scene.Internet.Filter = (_, to, _) =>
+        scene.Internet.Arriving = (_, to, _) =>
         {
             sent += to == victim ? 1 : 0;
             return true;
@@ -182,7 +182,7 @@ public sealed class PathUpkeepTests
 
     private static Scene TwoFamilies(int seed, NatKind kind, out SimulatedNode alice, out SimulatedNode bob, double jitter = 0)
     {
-        var scene = new Scene(seed, new LinkConditions { Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(jitter) });
+        var scene = new Scene(seed, new WireConditions { Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(jitter), Reorders = true });
         AddHome(scene, "left", kind, "alice", "2001:db8:1::a");
         AddHome(scene, "right", kind, "bob", "2001:db8:2::b");
         scene.Network.StartServer();

@@ -1,8 +1,8 @@
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using Xunit;
@@ -159,7 +159,7 @@ public sealed class PeerTestTests
         using Scene scene = Start(NatKind.Open, NatKind.Open, out SimulatedNode alice, out _);
         Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").DirectPath is not null, TimeSpan.FromSeconds(5)));
         foreach (SimulatedHost host in scene.Internet.Hosts.Values)
-            host.Uplink.Conditions = new LinkConditions { Delay = Delay, Loss = 0.1 };
+            host.Uplink.Conditions = new WireConditions { Delay = Delay, Loss = 0.1 };
 
         PeerTestReport report = await TestAsync(scene, alice, "bob", count: 60);
 
@@ -213,7 +213,7 @@ public sealed class PeerTestTests
 
     private static Scene Start(NatKind first, NatKind second, out SimulatedNode alice, out SimulatedNode bob, bool settle = true)
     {
-        var scene = new Scene(1, new LinkConditions { Delay = Delay });
+        var scene = new Scene(1, new WireConditions { Delay = Delay });
         scene.Internet.AddLan("left", first, "alice");
         scene.Internet.AddLan("right", second, "bob");
         scene.Network.StartServer();

@@ -1,5 +1,5 @@
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
 using Xunit;
 
@@ -10,7 +10,7 @@ internal sealed class Scene : IDisposable
 {
     private readonly StreamWriter? _trace;
 
-    public Scene(int seed, LinkConditions conditions)
+    public Scene(int seed, WireConditions conditions)
     {
         Internet = new SimulatedInternet(Time, seed) { DefaultConditions = conditions };
         Internet.AddHost(SimulatedNetwork.ServerHost, address: SimulatedNetwork.ServerHost);

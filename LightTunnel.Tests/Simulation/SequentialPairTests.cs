@@ -1,6 +1,6 @@
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
@@ -49,7 +49,7 @@ public sealed class SequentialPairTests
     [Fact]
     public void WiresLoseAndReorder_AreDirectWithinSeconds()
     {
-        Samples times = Measure(Sequential with { OtherFlows = 5 }, 20, 20, new LinkConditions { Jitter = TimeSpan.FromMilliseconds(10), Loss = 0.05 });
+        Samples times = Measure(Sequential with { OtherFlows = 5 }, 20, 20, new WireConditions { Jitter = TimeSpan.FromMilliseconds(10), Reorders = true, Loss = 0.05 });
         Assert.True(times.Always, times.ToString());
     }
 
@@ -58,7 +58,7 @@ public sealed class SequentialPairTests
     [InlineData(false)]
     public void Leader_IsTheSameOnBothSides_WhoeverJoinedFirst(bool aliceIsFirst)
     {
-        using var scene = new Scene(1, LinkConditions.Perfect);
+        using var scene = new Scene(1, WireConditions.Perfect);
         scene.Internet.AddLan("left", NatKind.PortRestrictedCone, "alice");
         scene.Internet.AddLan("right", NatKind.PortRestrictedCone, "bob");
         scene.Network.StartServer();
@@ -78,19 +78,19 @@ public sealed class SequentialPairTests
         Assert.Equal(!firstIsLess, Traversal(bob!, "alice")!.Leads);
     }
 
-    private static Samples Measure(NatSettings settings, int firstDelay, int secondDelay, LinkConditions? conditions = null)
+    private static Samples Measure(NatSettings settings, int firstDelay, int secondDelay, WireConditions? conditions = null)
     {
         var times = new TimeSpan?[SeedsOfPair];
         Parallel.For(0, SeedsOfPair, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, index =>
-            times[index] = TimeUntilDirect(index + 1, settings, firstDelay, secondDelay, conditions ?? LinkConditions.Perfect));
+            times[index] = TimeUntilDirect(index + 1, settings, firstDelay, secondDelay, conditions ?? WireConditions.Perfect));
         return new Samples(times);
     }
 
     /// <summary>From when each knows of the other until each sends to it directly; null when that takes too long.</summary>
-    private static TimeSpan? TimeUntilDirect(int seed, NatSettings settings, int firstDelay, int secondDelay, LinkConditions conditions)
+    private static TimeSpan? TimeUntilDirect(int seed, NatSettings settings, int firstDelay, int secondDelay, WireConditions conditions)
     {
         // Half of a delay is on the member's own wire, half of the smaller one on the server's.
-        using var scene = new Scene(seed, new LinkConditions { Delay = TimeSpan.FromMilliseconds(Math.Min(firstDelay, secondDelay) / 2.0) });
+        using var scene = new Scene(seed, new WireConditions { Delay = TimeSpan.FromMilliseconds(Math.Min(firstDelay, secondDelay) / 2.0) });
         foreach ((string lan, string host, int delay) in new[] { ("192.168.1.0/24", "alice", firstDelay), ("192.168.2.0/24", "bob", secondDelay) })
         {
             SimulatedNat nat = scene.Internet.AddNat(host + "-router", settings, lan: lan, conditions: conditions with { Delay = TimeSpan.FromMilliseconds(delay / 2.0) });

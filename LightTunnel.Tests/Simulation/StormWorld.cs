@@ -1,7 +1,7 @@
 using LightTunnel.Addressing;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
 
 namespace LightTunnel.Tests.Simulation;
@@ -9,8 +9,8 @@ namespace LightTunnel.Tests.Simulation;
 /// <summary>A network of members in all kinds of local networks, laid out by a seed.</summary>
 internal sealed class StormWorld : IDisposable
 {
-    /// <summary>UDP and IP around a datagram: no network is narrower than 1280 bytes.</summary>
-    private const int NarrowestDatagram = 1280 - 28, WidestDatagram = 1500 - 28;
+    /// <summary>What networks carry, bytes of whole packets.</summary>
+    private const int Narrowest = 1280, Widest = 1500;
 
     private readonly Random _random;
     private readonly Random _widths;
@@ -26,7 +26,7 @@ internal sealed class StormWorld : IDisposable
         _random = new Random(seed);
         _widths = new Random(-seed);
         _eagerUpTo = eagerUpTo;
-        _scene = new Scene(seed, LinkConditions.Perfect);
+        _scene = new Scene(seed, WireConditions.Perfect);
         ServerHost = Internet.Hosts[SimulatedNetwork.ServerHost];
         ServerHost.Uplink.Conditions = RandomWire();
         StartServer();
@@ -129,7 +129,7 @@ internal sealed class StormWorld : IDisposable
             return false;
         for (SimulatedElement? element = member.Host; element is not null; element = element.Parent)
         {
-            if (element.Uplink.IsCutUp || element.Uplink.IsCutDown)
+            if (element.Uplink.Up.IsCut || element.Uplink.Down.IsCut)
                 return false;
         }
 
@@ -159,7 +159,7 @@ internal sealed class StormWorld : IDisposable
     public void Repair()
     {
         foreach (SimulatedElement element in Internet.Hosts.Values.Concat<SimulatedElement>(Nats))
-            element.Uplink.Conditions = new LinkConditions { Delay = element.Uplink.Up.Delay };
+            element.Uplink.Conditions = new WireConditions { Delay = element.Uplink.Up.Conditions.Delay };
     }
 
     /// <inheritdoc cref="Scene.Note"/>
@@ -171,7 +171,7 @@ internal sealed class StormWorld : IDisposable
     private void Settle(Member member, SimulatedNat? nat, NatKind kind)
     {
         member.Kind = kind;
-        member.Host.Uplink.Conditions = nat is null ? RandomWire() : LinkConditions.Perfect;
+        member.Host.Uplink.Conditions = nat is null ? RandomWire() : WireConditions.Perfect;
     }
 
     private (SimulatedNat? Nat, NatKind Kind) RandomLan()
@@ -201,14 +201,15 @@ internal sealed class StormWorld : IDisposable
         return carrier;
     }
 
-    private LinkConditions RandomWire() => new()
+    private WireConditions RandomWire() => new()
     {
         Delay = TimeSpan.FromMilliseconds(1 + (_random.NextDouble() * 30)),
         Jitter = TimeSpan.FromMilliseconds(_random.NextDouble() * 5),
+        Reorders = true,
         Loss = _random.Next(2) * _random.NextDouble() * 0.02,
         Duplication = _random.Next(2) * _random.NextDouble() * 0.02,
         Reordering = _random.Next(2) * _random.NextDouble() * 0.05,
         ReorderDelay = TimeSpan.FromMilliseconds(_random.NextDouble() * 10),
-        MaximumDatagram = _widths.Next(2) == 0 ? WidestDatagram : _widths.Next(NarrowestDatagram, WidestDatagram),
+        Mtu = _widths.Next(2) == 0 ? Widest : _widths.Next(Narrowest, Widest),
     };
 }

@@ -1,8 +1,8 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Data;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
 using Xunit;
 
@@ -16,7 +16,7 @@ public sealed class TunnelInTunnelTests
     [InlineData(true)]
     public void CandidateThatTheSystemRoutesIntoATunnel_IsNotAsked(bool isTunnelled)
     {
-        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(5) });
+        using var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(5) });
         scene.Internet.AddLan("home", NatKind.PortRestrictedCone, "alice", "bob");
         scene.Network.StartServer();
         SimulatedNode alice = scene.Join("alice");
@@ -35,7 +35,7 @@ public sealed class TunnelInTunnelTests
     [Fact]
     public void OwnDatagramFromTheTun_IsDropped_WithAWarning_AndOthersWithThatPortPass()
     {
-        using var scene = new Scene(1, new LinkConditions { Delay = TimeSpan.FromMilliseconds(5) });
+        using var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(5) });
         scene.Internet.AddHost("alice");
         scene.Internet.AddHost("bob");
         scene.Network.StartServer();

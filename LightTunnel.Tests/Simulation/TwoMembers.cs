@@ -1,7 +1,7 @@
 using System.Globalization;
-using LightTunnel.Internet.Fakes;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using Xunit;
@@ -26,7 +26,7 @@ internal sealed class TwoMembers : IDisposable
     /// <summary>Both have joined, and each knows of the other.</summary>
     public TwoMembers(int seed, NatKind first, NatKind second)
     {
-        _scene = new Scene(seed, new LinkConditions { Delay = RoundTrip / 4 });
+        _scene = new Scene(seed, new WireConditions { Delay = RoundTrip / 4 });
         if (first == NatKind.SameLanNoHairpin && second == first)
         {
             _scene.Internet.AddLan("left", first, "alice", "bob");

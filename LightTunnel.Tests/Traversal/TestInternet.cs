@@ -6,63 +6,6 @@ using Xunit;
 
 namespace LightTunnel.Tests.Traversal;
 
-/// <summary>A NAT in a few lines: enough to tell whether punching works. Mappings and permissions never expire.</summary>
-internal sealed class TestNat(NatBehaviour behaviour, uint publicAddress, Random random)
-{
-    private readonly Dictionary<(UdpEndpoint Inner, UInt128 Address, ushort Port), ushort> _mappings = [];
-    private readonly Dictionary<ushort, (UdpEndpoint Inner, HashSet<UdpEndpoint> Permitted)> _ports = [];
-    private ushort _last = (ushort)random.Next(20_000, 40_000);
-
-    public NatBehaviour Behaviour { get; } = behaviour with { Presence = NatPresence.Translated, PublicAddress = UdpEndpoint.FromIPv4(publicAddress, 1).Address };
-
-    public uint PublicAddress { get; } = publicAddress;
-
-    public UdpEndpoint Out(UdpEndpoint inner, UdpEndpoint destination)
-    {
-        var key = Behaviour.Mapping switch
-        {
-            EndpointDependence.EndpointIndependent => (inner, UInt128.Zero, (ushort)0),
-            EndpointDependence.AddressDependent => (inner, destination.MappedAddress, (ushort)0),
-            _ => (inner, destination.MappedAddress, destination.Port),
-        };
-        if (!_mappings.TryGetValue(key, out ushort port))
-        {
-            do
-            {
-                port = Behaviour.Assignment switch
-                {
-                    PortAssignment.Preserving when !_ports.ContainsKey(inner.Port) => inner.Port,
-                    PortAssignment.Sequential => _last = (ushort)(_last + Behaviour.Step),
-                    _ => (ushort)random.Next(1024, 65536),
-                };
-            }
-            while (_ports.ContainsKey(port));
-            _mappings.Add(key, port);
-            _ports.Add(port, (inner, []));
-        }
-
-        _ports[port].Permitted.Add(destination);
-        return UdpEndpoint.FromIPv4(PublicAddress, port);
-    }
-
-    /// <summary>Somebody else behind the NAT took a port.</summary>
-    public void TakePort() => _last = (ushort)(_last + Behaviour.Step);
-
-    public bool TryIn(UdpEndpoint from, ushort port, out UdpEndpoint inner)
-    {
-        inner = default;
-        if (!_ports.TryGetValue(port, out (UdpEndpoint Inner, HashSet<UdpEndpoint> Permitted) mapping))
-            return false;
-        inner = mapping.Inner;
-        return Behaviour.Filtering switch
-        {
-            EndpointDependence.EndpointIndependent => true,
-            EndpointDependence.AddressDependent => mapping.Permitted.Any(permitted => permitted.MappedAddress == from.MappedAddress),
-            _ => mapping.Permitted.Contains(from),
-        };
-    }
-}
-
 /// <summary>One side of a pair.</summary>
 internal sealed class TestNode(string name, uint address, TestNat? nat, PeerTraversal traversal)
 {
@@ -102,8 +45,8 @@ internal sealed class TestNode(string name, uint address, TestNat? nat, PeerTrav
 }
 
 /// <summary>
-/// Two nodes, a NAT before each or none, and the way between them with delay, loss and cuts, in virtual time. A full network model is
-/// elsewhere; this one carries probes only.
+/// Two traversals without nodes around them, a NAT before each or none, and the way between them with delay, loss and cuts. What carries whole nodes is
+/// the simulated internet.
 /// </summary>
 internal sealed class TestInternet : IDisposable
 {
