@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 
@@ -24,14 +25,8 @@ internal sealed record NodeState : IDisposable
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     public byte[]? NetworkKey { get; init; }
 
-    /// <summary>Server: the network's name; null until there is one.</summary>
-    public string? NetworkName { get; init; }
-
-    /// <summary>Server: the id that the next new member gets.</summary>
-    public uint NextMemberId { get; init; } = Membership.Leases.FirstClientId;
-
-    /// <summary>Server: every lease.</summary>
-    public IReadOnlyList<Lease> Leases { get; init; } = [];
+    /// <summary>Server: the facts of its network: name, members, addresses.</summary>
+    public StoreContents Network { get; init; } = StoreContents.Empty;
 
     /// <summary>Client: the addresses last leased, by the server's public key.</summary>
     public IReadOnlyDictionary<PublicKey, IReadOnlyList<InterfaceAddress>> LastAddresses { get; init; } =

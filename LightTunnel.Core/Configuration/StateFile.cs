@@ -1,10 +1,10 @@
 using System.Buffers;
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 
@@ -13,14 +13,19 @@ namespace LightTunnel.Configuration;
 /// <summary>
 /// The state file: two lines of JSON. The first names format, version and the SHA-256 of the second; the second is the content. So damage is
 /// always noticed, and a version is told before anything else is read. Whatever the bytes are, reading throws InvalidState only.
+/// <para>
+/// A server's content is of version 2: its network's facts are entries, as in any store. In version 1 they were leases, which are taken over
+/// (<see cref="FirstStateFile"/>). A client's content has not changed, and is still written as version 1, which older programs can read.
+/// </para>
 /// </summary>
 internal static class StateFile
 {
-    /// <summary>Longest file that is read, bytes: some 200,000 leases.</summary>
+    /// <summary>Longest file that is read, bytes: some 150,000 leases.</summary>
     public const int MaximumLength = 64 << 20;
 
     private const string Format = "LightTunnel state";
-    private const int Version = 1;
+    private const int Version = 2;
+    private const int ClientVersion = 1;
     private const int KeyLength = 32;
 
     private const int MaximumDepth = 8;
@@ -29,16 +34,17 @@ internal static class StateFile
     public static byte[] Encode(NodeState state)
     {
         ArgumentNullException.ThrowIfNull(state);
+        StoreEntry[] entries = [.. state.Network.Entries];
         // Roomy from the beginning, as a buffer that grows leaves copies of the secrets behind.
-        var body = new ArrayBufferWriter<byte>(4096 + (512 * (state.Leases.Count + state.LastAddresses.Count + state.PeerPolicies.Count)));
+        var body = new ArrayBufferWriter<byte>(4096 + (512 * (state.LastAddresses.Count + state.PeerPolicies.Count)) + entries.Sum(LengthOf));
         using (var writer = new Utf8JsonWriter(body))
-            WriteBody(writer, state);
+            WriteBody(writer, state, entries);
         var header = new ArrayBufferWriter<byte>();
         using (var writer = new Utf8JsonWriter(header))
         {
             writer.WriteStartObject();
             writer.WriteString("format", Format);
-            writer.WriteNumber("version", Version);
+            writer.WriteNumber("version", state.Role == TunnelRole.Server ? Version : ClientVersion);
             writer.WriteString("sha256", Convert.ToHexStringLower(SHA256.HashData(body.WrittenSpan)));
             writer.WriteEndObject();
         }
@@ -76,10 +82,10 @@ internal static class StateFile
                 throw Damaged(path, "it is cut short", null);
             body = body[..^1];
             string digest = Convert.ToHexStringLower(SHA256.HashData(body.Span));
-            if (version != Version || header.RootElement.GetProperty("sha256").GetString() != digest)
+            if (version < 1 || header.RootElement.GetProperty("sha256").GetString() != digest)
                 throw Damaged(path, "its content does not match its checksum", null);
             using JsonDocument document = Parse(body);
-            return ReadBody(document.RootElement);
+            return ReadBody(document.RootElement, version);
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException or OverflowException)
         {
@@ -96,7 +102,7 @@ internal static class StateFile
 
     private static JsonDocument Parse(ReadOnlyMemory<byte> json) => JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaximumDepth });
 
-    private static void WriteBody(Utf8JsonWriter writer, NodeState state)
+    private static void WriteBody(Utf8JsonWriter writer, NodeState state, StoreEntry[] entries)
     {
         writer.WriteStartObject();
         writer.WriteString("role", state.Role == TunnelRole.Server ? "server" : "client");
@@ -105,12 +111,10 @@ internal static class StateFile
         {
             if (state.NetworkKey is not null)
                 writer.WriteBase64String("networkKey", state.NetworkKey);
-            if (state.NetworkName is not null)
-                writer.WriteString("networkName", state.NetworkName);
-            writer.WriteNumber("nextMemberId", state.NextMemberId);
-            writer.WriteStartArray("leases");
-            foreach (Lease lease in state.Leases)
-                WriteLease(writer, lease);
+            writer.WriteNumber("revision", state.Network.Revision);
+            writer.WriteStartArray("entries");
+            foreach (StoreEntry entry in entries)
+                WriteEntry(writer, entry);
             writer.WriteEndArray();
         }
         else
@@ -142,24 +146,20 @@ internal static class StateFile
         writer.WriteEndObject();
     }
 
-    private static void WriteLease(Utf8JsonWriter writer, Lease lease)
+    /// <summary>Of the length that an entry has at most: keys have no characters that are escaped but '+'.</summary>
+    private static int LengthOf(StoreEntry entry) => 96 + (6 * entry.Key.Length) + (2 * entry.Value!.Length);
+
+    private static void WriteEntry(Utf8JsonWriter writer, StoreEntry entry)
     {
-        writer.WriteStartObject();
-        writer.WriteNumber("id", lease.MemberId);
-        writer.WriteBase64String("publicKey", lease.PublicKey.Bytes);
-        writer.WriteString("name", lease.Name);
-        writer.WriteStartArray("addresses");
-        foreach (TunnelAddress address in lease.Addresses)
-            writer.WriteStringValue(address.ToString());
+        writer.WriteStartArray();
+        writer.WriteStringValue(entry.Key);
+        writer.WriteNumberValue(entry.Version);
+        writer.WriteNumberValue(entry.Revision);
+        writer.WriteBase64StringValue(entry.Value);
         writer.WriteEndArray();
-        writer.WriteString("created", lease.Created.ToString("O", CultureInfo.InvariantCulture));
-        writer.WriteString("lastSeen", lease.LastSeen.ToString("O", CultureInfo.InvariantCulture));
-        if (!lease.Used)
-            writer.WriteBoolean("used", false);
-        writer.WriteEndObject();
     }
 
-    private static NodeState ReadBody(JsonElement root)
+    private static NodeState ReadBody(JsonElement root, int version)
     {
         TunnelRole role = root.GetProperty("role").GetString() switch
         {
@@ -181,18 +181,35 @@ internal static class StateFile
             return new NodeState { Role = role, PrivateKey = privateKey, LastAddresses = last, PeerPolicies = ReadPolicies(root) };
         }
 
-        string? networkName = root.TryGetProperty("networkName", out JsonElement name) ? name.GetString() : null;
-        if (networkName is not null && !NodeName.IsValid(networkName))
-            throw new FormatException("Bad network name.");
         return new NodeState
         {
             Role = role,
             PrivateKey = privateKey,
             NetworkKey = root.TryGetProperty("networkKey", out JsonElement networkKey) ? ReadKey(networkKey) : null,
-            NetworkName = networkName,
-            NextMemberId = root.GetProperty("nextMemberId").GetUInt32(),
-            Leases = [.. root.GetProperty("leases").EnumerateArray().Select(ReadLease)],
+            Network = version == 1 ? FirstStateFile.ReadNetwork(root) : ReadNetwork(root),
         };
+    }
+
+    private static StoreContents ReadNetwork(JsonElement root)
+    {
+        long revision = root.GetProperty("revision").GetInt64();
+        StoreEntry[] entries = [.. root.GetProperty("entries").EnumerateArray().Select(ReadEntry)];
+        return revision >= 0 && entries.All(entry => entry.Version > 0 && entry.Revision > 0 && entry.Revision <= revision)
+            ? StoreContents.Restore(entries, revision)
+            : throw new FormatException("Bad revision.");
+    }
+
+    private static StoreEntry ReadEntry(JsonElement element)
+    {
+        if (element.GetArrayLength() != 4 || element[0].GetString() is not { } key)
+            throw new FormatException("No entry.");
+        var entry = new StoreEntry(key, element[3].GetBytesFromBase64(), element[1].GetInt64(), element[2].GetInt64());
+
+        // An entry of a kind that only a newer version knows is kept; one that this one should know, and cannot read, is none to go on with.
+        bool isReadable = key == StoreKeys.Network
+            ? LeaseCodec.TryReadNetwork(entry.Value, out _, out _)
+            : !StoreKeys.TryReadMember(key, out _) || LeaseCodec.TryReadMember(entry, out _);
+        return isReadable ? entry : throw new FormatException($"Bad entry {key}.");
     }
 
     /// <summary>A policy that only a newer version knows is left out: the network's own is the next best.</summary>
@@ -212,31 +229,12 @@ internal static class StateFile
         return policies;
     }
 
-    private static Lease ReadLease(JsonElement element)
-    {
-        string? name = element.GetProperty("name").GetString();
-        if (!NodeName.IsValid(name))
-            throw new FormatException("Bad member name.");
-        return new Lease
-        {
-            MemberId = element.GetProperty("id").GetUInt32(),
-            PublicKey = new PublicKey(ReadKey(element.GetProperty("publicKey"))),
-            Name = name,
-            Addresses = [.. element.GetProperty("addresses").EnumerateArray().Select(ReadAddress)],
-            Created = element.GetProperty("created").GetDateTimeOffset(),
-            LastSeen = element.GetProperty("lastSeen").GetDateTimeOffset(),
-            Used = !element.TryGetProperty("used", out JsonElement used) || used.GetBoolean(), // Older versions kept none that they would not keep.
-        };
-    }
-
-    private static byte[] ReadKey(JsonElement element)
+    /// <summary>A key of 32 bytes.</summary>
+    internal static byte[] ReadKey(JsonElement element)
     {
         byte[] key = element.GetBytesFromBase64();
         return key.Length == KeyLength ? key : throw new FormatException("A key has 32 bytes.");
     }
-
-    private static TunnelAddress ReadAddress(JsonElement element) =>
-        TunnelAddress.TryParse(element.GetString(), out TunnelAddress address) ? address : throw new FormatException("Bad address.");
 
     private static InterfaceAddress ReadInterfaceAddress(JsonElement element) =>
         InterfaceAddress.TryParse(element.GetString(), out InterfaceAddress address) ? address : throw new FormatException("Bad address.");

@@ -3,7 +3,7 @@ using LightTunnel.Diagnostics;
 namespace LightTunnel.Configuration;
 
 /// <summary>
-/// Writes a node's changed state to its folder in the background, so that the control loop never waits for the disk. Changes that come faster than
+/// Writes a client's changed state to its folder in the background, so that the control loop never waits for the disk. Changes that come faster than
 /// the disk takes them are written as one. A write that failed is tried again, more and more rarely, until it succeeds. Disposal writes the last
 /// change and zeroes the secrets.
 /// </summary>
@@ -19,17 +19,13 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
     private readonly Lock _gate = new();
     private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly CancellationTokenSource _stopping = new();
+    private readonly StateWriter _disk = new(store, log);
     private NodeState _state = state;
     private bool _changed;
-    private long _number;
-    private bool _failing;
     private Task _writer = Task.CompletedTask;
 
-    /// <summary>Told of each write: the number of the newest change in it, and why it failed, null when it did not. On the writer's thread.</summary>
-    public Action<long, string?>? Written { get; set; }
-
-    /// <summary>Changes the state and has it written; any thread. Returns the change's number, from 1.</summary>
-    public long Save(Func<NodeState, NodeState> change)
+    /// <summary>Changes the state and has it written; any thread.</summary>
+    public void Save(Func<NodeState, NodeState> change)
     {
         lock (_gate)
         {
@@ -37,7 +33,6 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
             _changed = true;
             if (_writer.IsCompleted)
                 _writer = Task.Run(WriteChangesAsync);
-            return ++_number;
         }
     }
 
@@ -59,7 +54,6 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
         while (true)
         {
             NodeState next;
-            long number;
             lock (_gate)
             {
                 if (!_changed)
@@ -71,13 +65,10 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
 
                 _changed = false;
                 next = _state;
-                number = _number;
             }
 
             bool isLast = _stopping.IsCancellationRequested;
-            string? failure = TrySave(next);
-            Written?.Invoke(number, failure);
-            if (failure is null)
+            if (_disk.TrySave(next) is null)
             {
                 pause = FirstPause;
                 continue;
@@ -89,26 +80,6 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
                 _changed = true;
             await Task.Delay(pause, _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
-        }
-    }
-
-    /// <summary>Null, or why it failed.</summary>
-    private string? TrySave(NodeState next)
-    {
-        try
-        {
-            store.Save(next);
-            if (_failing)
-                log.Information("The state is saved again");
-            _failing = false;
-            return null;
-        }
-        catch (LightTunnelException exception)
-        {
-            if (!_failing)
-                log.Error(exception, "The state could not be saved, which is tried again until it succeeds; what has changed since then is lost at a restart");
-            _failing = true;
-            return exception.Message;
         }
     }
 }

@@ -114,20 +114,17 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         NodeState state = OpenServerState(store, options);
         PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
         PresharedKey networkKey = undo.Add(new PresharedKey(state.NetworkKey));
-        var leases = new Leases(options.Addresses, serverName: options.Name);
-        leases.Restore(state.Leases, state.NextMemberId);
 
         NodeServices services = OpenServices(options, store, undo);
         int mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         LightTunnelException? unset = services.Tun.Configure(options.Addresses, mtu);
-        var saver = undo.Add(new StateSaver(store, state, services.Log));
+        var facts = undo.Add(new FileStore(store, state, services.Log));
+        var leases = new Leases(options.Addresses, serverName: options.Name);
+        facts.Read(0, changes => leases.TakeOver(changes));
         var node = undo.Add(new ServerNode(
-            options, identity, networkKey, leases,
-            changed => saver.Save(current => current with { Leases = [.. changed.All], NextMemberId = changed.NextMemberId }),
-            new RememberedAddresses(environment.Addresses, services.Log, environment.Time), services));
+            options, identity, networkKey, leases, facts, new RememberedAddresses(environment.Addresses, services.Log, environment.Time), services));
         if (unset is not null)
             node.Notice(unset);
-        saver.Written = node.OnSaved;
         return Publish(options, node, services, networkKey, undo).Handle;
     }
 
@@ -161,9 +158,9 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         NodeState? loaded = store.Load(TunnelRole.Server);
         NodeState state = loaded ?? new NodeState { Role = TunnelRole.Server, PrivateKey = GenerateIdentity() };
         byte[] networkKey = options.NetworkKey?.Bytes.ToArray() ?? state.NetworkKey ?? PresharedKey.Generate().Bytes.ToArray();
-        if (loaded is not null && state.NetworkName == options.Name && networkKey.AsSpan().SequenceEqual(state.NetworkKey))
+        if (loaded is not null && networkKey.AsSpan().SequenceEqual(state.NetworkKey))
             return state;
-        state = state with { NetworkKey = networkKey, NetworkName = options.Name };
+        state = state with { NetworkKey = networkKey };
         store.Save(state);
         return state;
     }

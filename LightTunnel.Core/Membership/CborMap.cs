@@ -23,6 +23,9 @@ internal sealed class CborMap
     /// <summary>Takes a map apart that fills all of the bytes.</summary>
     public static bool TryRead(ReadOnlyMemory<byte> encoded, [NotNullWhen(true)] out CborMap? map) => TryParse(encoded, ReadMap, out map);
 
+    /// <summary>Every value as it is encoded, for whoever writes a map again and keeps what it does not know.</summary>
+    public IReadOnlyDictionary<int, ReadOnlyMemory<byte>> Values => _values;
+
     public bool Contains(int key) => _values.ContainsKey(key);
 
     public bool TryGetInt(int key, int minimum, int maximum, out int value) =>

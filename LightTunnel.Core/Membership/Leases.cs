@@ -1,48 +1,19 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using LightTunnel.Addressing;
+using LightTunnel.Membership.Store;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
 
-/// <summary>What the server remembers of a member: an immutable value, replaced whole.</summary>
-internal sealed record Lease
-{
-    /// <summary>The member's id, 2 or above, the same for ever.</summary>
-    public required uint MemberId { get; init; }
-
-    public required PublicKey PublicKey { get; init; }
-
-    /// <summary>The member's name, nobody else's: the one that it last registered with, or the nearest that was free.</summary>
-    public required string Name { get; init; }
-
-    /// <summary>One address of each of the network's prefixes.</summary>
-    public required IReadOnlyList<TunnelAddress> Addresses { get; init; }
-
-    /// <summary>When the key first registered.</summary>
-    public required DateTimeOffset Created { get; init; }
-
-    /// <summary>When the member was last known to be online.</summary>
-    public required DateTimeOffset LastSeen { get; init; }
-
-    /// <summary>False for a member that was never there for longer than a moment, and carried nothing: its lease is soon given up.</summary>
-    public bool Used { get; init; }
-}
-
-/// <summary>What became of a request for addresses.</summary>
-/// <param name="Lease">The lease, or null when refused.</param>
-/// <param name="Refusal">Why it was refused, or null.</param>
-/// <param name="Evicted">A member long offline that had to make room, or null: it is to be removed from the directory.</param>
-internal readonly record struct LeaseResult(Lease? Lease, RefusedMessage? Refusal, Lease? Evicted)
-{
-    [MemberNotNullWhen(true, nameof(Lease))]
-    [MemberNotNullWhen(false, nameof(Refusal))]
-    public bool Granted => Lease is not null;
-}
-
 /// <summary>
-/// Tunnel addresses and member ids by public key. The same key gets the same ones again; an address belongs to one key. When nothing is left, the
-/// member offline for the longest time makes room, if it has been so for long enough, or never used its lease. Owned by the control loop.
+/// Tunnel addresses by public key, which is what a member is known by. The same key gets the same ones again; an address belongs to one key. When nothing is left,
+/// the member offline for the longest time makes room, if it has been so for long enough, or never used its lease.
+/// <para>
+/// These are leases as they are meant to be, planned from a replica of the store: what differs from it goes into the next commit (<see cref="Plan"/>). A lease that
+/// is new is nobody's before that is applied; if it cannot be, it is taken back (<see cref="TakeBack"/>). What others commit is taken over (<see cref="TakeOver"/>).
+/// No I/O here. Owned by the control loop.
+/// </para>
 /// </summary>
 internal sealed class Leases
 {
@@ -68,17 +39,27 @@ internal sealed class Leases
     private readonly Dictionary<PublicKey, Lease> _byKey = [];
     private readonly Dictionary<uint, Lease> _byId = [];
     private readonly Dictionary<TunnelAddress, Lease> _byAddress = [];
-    private readonly HashSet<uint> _online = [];
+    private readonly HashSet<PublicKey> _online = [];
     private readonly SortedSet<(DateTimeOffset LastSeen, uint MemberId)> _offline = [];
-    private readonly HashSet<uint> _unused = [];
+    private readonly HashSet<PublicKey> _unused = [];
+    private readonly StoreReplica _replica = new();
+    private readonly string? _networkName;
+    private (string? Name, uint NextMemberId) _storedNetwork = (null, FirstClientId);
+
+    /// <summary>Members whose leases are not as in the store, by the ids that their entries have there.</summary>
+    private readonly HashSet<uint> _changed = [];
+
+    /// <summary>Those of them that a commit is under way for; null when there is none.</summary>
+    private HashSet<uint>? _planned;
 
     /// <param name="serverAddresses">The server's own addresses; their prefixes are what is leased from.</param>
     /// <param name="keepOffline">How long an offline member's address is safe when there is no other left; 7 days when null.</param>
     /// <param name="maximumCount">Most leases, so that keys made up by the thousand fill neither memory nor the state file.</param>
-    /// <param name="serverName">The server's own name, which no member gets.</param>
+    /// <param name="serverName">The server's own name, which no member gets, and the network's.</param>
     public Leases(
         IReadOnlyList<InterfaceAddress> serverAddresses, TimeSpan? keepOffline = null, int maximumCount = DefaultMaximumCount, string? serverName = null)
     {
+        _networkName = serverName;
         _names = new MemberNames(serverName);
         _pools = [.. serverAddresses.Select(address => new AddressPool(address))];
         _keepOffline = keepOffline ?? TimeSpan.FromDays(7);
@@ -94,8 +75,14 @@ internal sealed class Leases
     /// <summary>Most leases that there can be.</summary>
     public int Capacity => Math.Min(_maximumCount, _pools.Min(pool => pool.Capacity));
 
-    /// <summary>Every lease, for the state file.</summary>
+    /// <summary>Every lease.</summary>
     public IReadOnlyCollection<Lease> All => _byId.Values;
+
+    /// <summary>The revision of the store that this is planned from.</summary>
+    public long Revision => _replica.Revision;
+
+    /// <summary>True when something is to be committed.</summary>
+    public bool HasChanges => _changed.Count > 0 || _storedNetwork != (_networkName, NextMemberId);
 
     public Lease? ById(uint memberId) => _byId.GetValueOrDefault(memberId);
 
@@ -103,39 +90,54 @@ internal sealed class Leases
 
     public Lease? ByAddress(TunnelAddress address) => _byAddress.GetValueOrDefault(address);
 
-    public Lease? ByName(string name) => ById(_names.OwnerOf(name));
+    public Lease? ByName(string name) => _names.OwnerOf(name) is { } owner ? ByKey(owner) : null;
 
-    public bool IsOnline(uint memberId) => _online.Contains(memberId);
+    public bool IsOnline(PublicKey member) => _online.Contains(member);
 
     /// <summary>
-    /// Takes over what the state file remembers, once, before the first <see cref="Acquire"/>. Addresses that the network no longer has, or that
-    /// two leases claim, are left out: their members get new ones when they register.
+    /// Takes over what is in the store: all of it at first, later what others committed. Addresses that the network no longer has, or that two leases claim, are left
+    /// out: their members get new ones when they register. When the store has lost commits, the leases that were in them are to be committed again, but for
+    /// those that somebody else got meanwhile.
     /// </summary>
-    public void Restore(IEnumerable<Lease> leases, uint nextMemberId)
+    public LeaseNews TakeOver(StoreChanges changes)
     {
-        foreach (Lease lease in leases)
-        {
-            if (lease.MemberId < FirstClientId || _byId.ContainsKey(lease.MemberId) || _byKey.ContainsKey(lease.PublicKey) || Count >= _maximumCount)
-                continue;
-            var kept = new List<TunnelAddress>();
-            foreach (AddressPool pool in _pools)
-            {
-                foreach (TunnelAddress address in lease.Addresses)
-                {
-                    if (!pool.TryTake(address))
-                        continue;
-                    kept.Add(address);
-                    break;
-                }
-            }
-
-            Put(lease with { Addresses = kept, Name = _names.Give(lease.MemberId, lease.Name, current: null) });
-            _offline.Add((lease.LastSeen, lease.MemberId));
-            NextMemberId = Math.Max(NextMemberId, lease.MemberId + 1);
-        }
-
-        NextMemberId = Math.Max(NextMemberId, nextMemberId);
+        bool hasLostCommits = changes.IsWhole && changes.Revision < _replica.Revision;
+        IReadOnlyCollection<string> keys = _replica.Apply(changes);
+        NoteNetwork();
+        return Replace(keys.Select(key => StoreKeys.TryReadMember(key, out uint memberId) ? memberId : 0), hasLostCommits);
     }
+
+    /// <summary>
+    /// Plans a commit of everything that has changed. While one is under way, a further one is for the end only, when nobody waits for an answer: it has what the
+    /// other has not.
+    /// </summary>
+    public StoreCommit Plan()
+    {
+        uint[] members = [.. _planned is null ? _changed : _changed.Except(_planned)];
+        byte[]? network = _planned is null ? LeaseCodec.WriteNetwork(_networkName, NextMemberId, _replica.Find(StoreKeys.Network)) : null;
+        StoreCommit commit = LeasePlan.Make(_replica, members, ById, network);
+        (_planned ??= []).UnionWith(members);
+        _changed.ExceptWith(members);
+        return commit;
+    }
+
+    /// <summary>What was planned is in the store.</summary>
+    public void OnApplied(StoreCommit commit, long revision)
+    {
+        _replica.Apply(commit, revision);
+        _planned = null;
+        NoteNetwork();
+    }
+
+    /// <summary>What was planned is not in the store: it goes with the next commit.</summary>
+    public void OnFailed()
+    {
+        _changed.UnionWith(_planned ?? []);
+        _planned = null;
+    }
+
+    /// <summary>Leases that could not be committed are again what they are in the store.</summary>
+    public void TakeBack(IEnumerable<PublicKey> members) => Replace(members.Select(member => ByKey(member)?.MemberId ?? 0), hasLostCommits: false);
 
     /// <summary>Leases one address of each prefix to a key, those asked for or any. A refusal changes nothing, but for a possible eviction.</summary>
     public LeaseResult Acquire(PublicKey key, string name, IReadOnlyList<TunnelAddress> requested, DateTimeOffset now)
@@ -181,69 +183,67 @@ internal sealed class Leases
         }
 
         Lease lease = current is null
-            ? new Lease { MemberId = NextMemberId++, PublicKey = key, Name = name, Addresses = addresses, Created = now, LastSeen = now }
+            ? new Lease { PublicKey = key, MemberId = NextMemberId++, Name = name, Addresses = addresses, Created = now, LastSeen = now }
             : current with { Addresses = addresses };
-        lease = lease with { Name = _names.Give(lease.MemberId, name, current?.Name) };
+        lease = lease with { Name = _names.Give(key, lease.MemberId, name, current?.Name) };
         if (current is null)
             _offline.Add((now, lease.MemberId));
         else
             GiveBack(current, addresses);
-        Put(lease);
+        Change(lease);
         return new LeaseResult(lease, null, evicted);
     }
 
     /// <summary>Tells that a member came or went; a member that is online is never evicted. Returns the lease as it is then.</summary>
-    public Lease? SetOnline(uint memberId, bool online, DateTimeOffset now)
+    public Lease? SetOnline(PublicKey member, bool online, DateTimeOffset now)
     {
-        if (ById(memberId) is not { } lease)
+        if (ByKey(member) is not { } lease)
             return null;
-        _offline.Remove((lease.LastSeen, memberId));
+        _offline.Remove((lease.LastSeen, lease.MemberId));
         lease = lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) };
-        Put(lease);
+        Change(lease);
         if (online)
         {
-            _online.Add(memberId);
+            _online.Add(member);
         }
         else
         {
-            _online.Remove(memberId);
-            _offline.Add((now, memberId));
+            _online.Remove(member);
+            _offline.Add((now, lease.MemberId));
         }
 
         return lease;
     }
 
-    /// <summary>Notes that every member that is online was so until now; false when none is.</summary>
-    public bool SeeOnline(DateTimeOffset now)
+    /// <summary>Notes that every member that is online was so until now.</summary>
+    public void SeeOnline(DateTimeOffset now)
     {
-        foreach (uint memberId in _online)
+        foreach (PublicKey member in _online)
         {
-            Lease lease = _byId[memberId];
-            Put(lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) });
+            Lease lease = _byKey[member];
+            Change(lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) });
         }
-
-        return _online.Count > 0;
     }
 
     /// <summary>The member's traffic was seen: its lease is kept when it goes.</summary>
-    public void NoteUsed(uint memberId)
+    public void NoteUsed(PublicKey member)
     {
-        if (ById(memberId) is { Used: false } lease)
-            Put(lease with { Used = true });
+        if (ByKey(member) is { Used: false } lease)
+            Change(lease with { Used = true });
     }
 
     /// <summary>Forgets members that came for a moment only and carried nothing, some minutes after they went, and returns them.</summary>
     /// <param name="now">The current time.</param>
     /// <param name="hasTraffic">Whether a member's traffic was seen.</param>
-    public IReadOnlyList<Lease> RemoveUnused(DateTimeOffset now, Func<uint, bool> hasTraffic)
+    public IReadOnlyList<Lease> RemoveUnused(DateTimeOffset now, Func<PublicKey, bool> hasTraffic)
     {
         var removed = new List<Lease>();
-        foreach (uint memberId in _unused.ToArray())
+        foreach (PublicKey member in _unused.ToArray())
         {
-            Lease lease = _byId[memberId];
-            if (IsUsed(lease, now) || hasTraffic(memberId))
-                NoteUsed(memberId);
-            else if (!IsOnline(memberId) && now - lease.LastSeen >= KeepUnused)
+            Lease lease = _byKey[member];
+            if (IsUsed(lease, now) || hasTraffic(member))
+                NoteUsed(member);
+            else if (!IsOnline(member) && now - lease.LastSeen >= KeepUnused)
                 removed.Add(lease);
         }
 
@@ -251,10 +251,10 @@ internal sealed class Leases
         return removed;
     }
 
-    /// <summary>Forgets a member; false when there is none of that id.</summary>
-    public bool Remove(uint memberId)
+    /// <summary>Forgets a member; false when there is none with that key.</summary>
+    public bool Remove(PublicKey member)
     {
-        if (ById(memberId) is not { } lease)
+        if (ByKey(member) is not { } lease)
             return false;
         Remove(lease);
         return true;
@@ -275,7 +275,7 @@ internal sealed class Leases
     }
 
     /// <summary>Whether a member is there, for whoever wants its address.</summary>
-    private string Whereabouts(Lease lease) => IsOnline(lease.MemberId)
+    private string Whereabouts(Lease lease) => IsOnline(lease.PublicKey)
         ? "which is online"
         : string.Create(CultureInfo.InvariantCulture, $"offline since {lease.LastSeen.UtcDateTime:yyyy-MM-dd HH:mm} UTC");
 
@@ -297,12 +297,11 @@ internal sealed class Leases
     }
 
     /// <summary>True for a member that has been here for a while now.</summary>
-    private bool IsUsed(Lease lease, DateTimeOffset now) => IsOnline(lease.MemberId) && now - lease.LastSeen >= UsedAfter;
+    private bool IsUsed(Lease lease, DateTimeOffset now) => IsOnline(lease.PublicKey) && now - lease.LastSeen >= UsedAfter;
 
     private bool TryEvict(PublicKey except, DateTimeOffset now, [NotNullWhen(true)] out Lease? evicted)
     {
-        evicted = _unused.Where(memberId => !IsOnline(memberId)).Select(memberId => _byId[memberId])
-            .Where(lease => lease.PublicKey != except).MinBy(lease => lease.LastSeen);
+        evicted = _unused.Where(member => !IsOnline(member) && member != except).Select(member => _byKey[member]).MinBy(lease => lease.LastSeen);
         if (evicted is not null)
         {
             Remove(evicted);
@@ -323,15 +322,92 @@ internal sealed class Leases
         return false;
     }
 
+    private void NoteNetwork()
+    {
+        if (!LeaseCodec.TryReadNetwork(_replica.Find(StoreKeys.Network), out string? name, out uint nextMemberId))
+            return;
+        _storedNetwork = (name, nextMemberId);
+        NextMemberId = Math.Max(NextMemberId, nextMemberId);
+    }
+
+    /// <summary>Has leases as they are in the store, and tells what is another now.</summary>
+    private LeaseNews Replace(IEnumerable<uint> memberIds, bool hasLostCommits)
+    {
+        uint[] ids = [.. memberIds.Where(memberId => memberId >= FirstClientId).Order()];
+        Lease[] before = [.. ids.Select(ById).OfType<Lease>()];
+        HashSet<PublicKey> online = [.. before.Select(lease => lease.PublicKey).Where(IsOnline)];
+        foreach (Lease lease in before)
+            Drop(lease);
+        _changed.ExceptWith(ids);
+        foreach (uint memberId in ids)
+        {
+            string key = StoreKeys.Member(memberId);
+            if (LeaseCodec.TryReadMember(new StoreEntry(key, _replica.Find(key), 0, 0), out Lease? stored))
+                Restore(stored, online);
+        }
+
+        foreach (Lease lost in hasLostCommits ? before : [])
+        {
+            if (!Restore(lost, online))
+                continue;
+            _changed.Add(lost.MemberId);
+            if (!ById(lost.MemberId)!.Addresses.SequenceEqual(lost.Addresses))
+                Remove(ById(lost.MemberId)!);
+        }
+
+        Dictionary<PublicKey, Lease> had = before.ToDictionary(lease => lease.PublicKey);
+        return new LeaseNews(
+            [.. before.Where(lease => ByKey(lease.PublicKey) is null)],
+            [.. ids.Select(ById).OfType<Lease>().Where(now => !had.TryGetValue(now.PublicKey, out Lease? old) || !IsSame(old, now))]);
+    }
+
+    /// <summary>Enters a lease as it is in the store, or as much of it as can be; false when its number or key is in use.</summary>
+    private bool Restore(Lease lease, HashSet<PublicKey> online)
+    {
+        if (_byId.ContainsKey(lease.MemberId) || _byKey.ContainsKey(lease.PublicKey) || Count >= _maximumCount)
+            return false;
+        var kept = new List<TunnelAddress>();
+        foreach (AddressPool pool in _pools)
+        {
+            foreach (TunnelAddress address in lease.Addresses)
+            {
+                if (!pool.TryTake(address))
+                    continue;
+                kept.Add(address);
+                break;
+            }
+        }
+
+        Lease restored = lease with { Addresses = kept, Name = _names.Give(lease.PublicKey, lease.MemberId, lease.Name, current: null) };
+        Put(restored);
+        if (online.Contains(lease.PublicKey))
+            _online.Add(lease.PublicKey);
+        else
+            _offline.Add((lease.LastSeen, lease.MemberId));
+        if (!IsSame(lease, restored))
+            _changed.Add(lease.MemberId);
+        NextMemberId = Math.Max(NextMemberId, lease.MemberId + 1);
+        return true;
+    }
+
+    private static bool IsSame(Lease one, Lease other) =>
+        one.MemberId == other.MemberId && one.Name == other.Name && one.Addresses.SequenceEqual(other.Addresses);
+
     private void Remove(Lease lease)
+    {
+        Drop(lease);
+        _changed.Add(lease.MemberId);
+    }
+
+    private void Drop(Lease lease)
     {
         GiveBack(lease, []);
         _byId.Remove(lease.MemberId);
         _byKey.Remove(lease.PublicKey);
-        _online.Remove(lease.MemberId);
+        _online.Remove(lease.PublicKey);
         _offline.Remove((lease.LastSeen, lease.MemberId));
-        _unused.Remove(lease.MemberId);
-        _names.Release(lease.Name, lease.MemberId);
+        _unused.Remove(lease.PublicKey);
+        _names.Release(lease.Name, lease.PublicKey);
     }
 
     private void GiveBack(Lease lease, IReadOnlyList<TunnelAddress> except)
@@ -345,14 +421,20 @@ internal sealed class Leases
         }
     }
 
+    private void Change(Lease lease)
+    {
+        Put(lease);
+        _changed.Add(lease.MemberId);
+    }
+
     private void Put(Lease lease)
     {
         _byId[lease.MemberId] = lease;
         _byKey[lease.PublicKey] = lease;
         if (lease.Used)
-            _unused.Remove(lease.MemberId);
+            _unused.Remove(lease.PublicKey);
         else
-            _unused.Add(lease.MemberId);
+            _unused.Add(lease.PublicKey);
         foreach (TunnelAddress address in lease.Addresses)
             _byAddress[address] = lease;
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
 
@@ -9,36 +10,37 @@ namespace LightTunnel.Membership;
 /// <param name="serverName">The server's own name, or null for none.</param>
 internal sealed class MemberNames(string? serverName)
 {
-    /// <summary>Numbers that are tried from 1; then the member's own id is, which hardly anybody has in a name, however many ask for one.</summary>
+    /// <summary>Numbers that are tried from 1; then the member's own number is, which hardly anybody has in a name, however many ask for one.</summary>
     private const uint LastSmallNumber = 99;
 
-    private readonly Dictionary<string, uint> _owners = new(StringComparer.OrdinalIgnoreCase);
+    private readonly Dictionary<string, PublicKey> _owners = new(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>The member that has a name; 0 for none, and for the server.</summary>
-    public uint OwnerOf(string name) => _owners.GetValueOrDefault(name);
+    /// <summary>The member that has a name; null for none, and for the server.</summary>
+    public PublicKey? OwnerOf(string name) => _owners.TryGetValue(name, out PublicKey owner) ? owner : null;
 
     /// <summary>Gives a member the name that it asks for, or the nearest one, and takes its present one back.</summary>
-    /// <param name="memberId">The member.</param>
+    /// <param name="member">The member.</param>
+    /// <param name="memberId">The member's number.</param>
     /// <param name="asked">The name asked for.</param>
     /// <param name="current">The name that the member has, or null.</param>
-    public string Give(uint memberId, string asked, string? current)
+    public string Give(PublicKey member, uint memberId, string asked, string? current)
     {
-        string given = IsFree(asked, memberId) ? asked : current is not null && IsNumbered(current, asked) ? current : Numbered(asked, memberId);
+        string given = IsFree(asked, member) ? asked : current is not null && IsNumbered(current, asked) ? current : Numbered(member, memberId, asked);
         if (current is not null)
-            Release(current, memberId);
-        _owners[given] = memberId;
+            Release(current, member);
+        _owners[given] = member;
         return given;
     }
 
     /// <summary>Takes a member's name back.</summary>
-    public void Release(string name, uint memberId)
+    public void Release(string name, PublicKey member)
     {
-        if (OwnerOf(name) == memberId)
+        if (OwnerOf(name) == member)
             _owners.Remove(name);
     }
 
-    private bool IsFree(string name, uint memberId) =>
-        !string.Equals(name, serverName, StringComparison.OrdinalIgnoreCase) && (!_owners.TryGetValue(name, out uint owner) || owner == memberId);
+    private bool IsFree(string name, PublicKey member) =>
+        !string.Equals(name, serverName, StringComparison.OrdinalIgnoreCase) && (!_owners.TryGetValue(name, out PublicKey owner) || owner == member);
 
     private static bool IsNumbered(string name, string asked)
     {
@@ -47,12 +49,12 @@ internal sealed class MemberNames(string? serverName)
             && string.Equals(name, WithNumber(asked, number), StringComparison.OrdinalIgnoreCase);
     }
 
-    private string Numbered(string asked, uint memberId)
+    private string Numbered(PublicKey member, uint memberId, string asked)
     {
         for (uint number = 1; ; number = number == LastSmallNumber ? Math.Max(memberId, number + 1) : number + 1)
         {
             string name = WithNumber(asked, number);
-            if (IsFree(name, memberId))
+            if (IsFree(name, member))
                 return name;
         }
     }

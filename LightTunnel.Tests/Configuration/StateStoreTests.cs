@@ -7,6 +7,7 @@ using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
 using LightTunnel.Tests.Membership;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
@@ -80,11 +81,10 @@ public sealed partial class StateStoreTests : IDisposable
             if (Volatile.Read(ref isFull))
                 throw new IOException("No space left on device");
         });
-        var written = new System.Collections.Concurrent.ConcurrentQueue<(long Number, string? Failure)>();
-        using (var saver = new StateSaver(store, ServerState(), log, time) { Written = (number, failure) => written.Enqueue((number, failure)) })
+        using (var saver = new StateSaver(store, ClientState(), log, time))
         {
-            Assert.Equal(1, saver.Save(state => state));
-            Assert.Equal(2, saver.Save(state => state with { NetworkName = "changed" }));
+            saver.Save(state => state);
+            saver.Save(state => state with { PeerPolicies = Changed });
             for (int expected = 1; expected <= 4; expected++)
             {
                 while (Volatile.Read(ref attempts) < expected)
@@ -102,11 +102,8 @@ public sealed partial class StateStoreTests : IDisposable
             }
 
             Assert.Single(log.Read(0, LogLevel.Error));
-            Assert.Equal("changed", store.Load(TunnelRole.Server)!.NetworkName);
+            Assert.Equal(Changed, store.Load(TunnelRole.Client)!.PeerPolicies);
         }
-
-        Assert.Equal((2L, null), written.Last());
-        Assert.All(written.SkipLast(1), each => Assert.Contains("No space left on device", each.Failure, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -114,22 +111,22 @@ public sealed partial class StateStoreTests : IDisposable
     {
         using var log = new TunnelLog("hub", TimeProvider.System);
         using StateStore store = StateStore.Open(_folder.Path, step => throw new IOException("No space left on device"));
-        var saver = new StateSaver(store, ServerState(), log);
-        saver.Save(state => state with { NetworkName = "changed" });
+        var saver = new StateSaver(store, ClientState(), log);
+        saver.Save(state => state with { PeerPolicies = Changed });
 
         saver.Dispose();
 
         Assert.Single(log.Read(0, LogLevel.Error));
     }
 
+    private static Dictionary<PublicKey, PathPolicy> Changed => new() { [ControlMessageTests.Key(8)] = PathPolicy.RelayOnly };
+
     private static NodeState ServerState(int seed = 1) => new()
     {
         Role = TunnelRole.Server,
         PrivateKey = new ByteMutator(seed).Random(32),
         NetworkKey = new ByteMutator(seed + 1).Random(32),
-        NetworkName = "home",
-        NextMemberId = 4,
-        Leases =
+        Network = LeaseCodec.ToContents("home", 4,
         [
             new Lease
             {
@@ -141,7 +138,7 @@ public sealed partial class StateStoreTests : IDisposable
                 LastSeen = new DateTimeOffset(2026, 2, 1, 2, 3, 4, 567, TimeSpan.Zero),
             },
             new Lease { MemberId = 3, PublicKey = ControlMessageTests.Key(3), Name = "b", Addresses = [], Created = default, LastSeen = default },
-        ],
+        ]),
     };
 
     private static NodeState ClientState() => new()
@@ -213,15 +210,16 @@ public sealed partial class StateStoreTests : IDisposable
         {
             NodeState state = store.Load(TunnelRole.Server)!;
             AssertSame(ServerState(), state);
-            Lease expected = ServerState().Leases[0];
-            Assert.Equal(expected with { Addresses = [] }, state.Leases[0] with { Addresses = [] });
-            Assert.Equal(expected.Addresses, state.Leases[0].Addresses);
+            Lease expected = LeaseCodec.ReadAll(ServerState().Network)[0];
+            Lease actual = LeaseCodec.ReadAll(state.Network)[0];
+            Assert.Equal(expected with { Addresses = [] }, actual with { Addresses = [] });
+            Assert.Equal(expected.Addresses, actual.Addresses);
         }
 
         using StateStore client = StateStore.Open(_folder.File("c"));
         client.Save(ClientState());
         AssertSame(ClientState(), client.Load(TunnelRole.Client));
-        client.Save(ServerState() with { NetworkKey = null, NetworkName = null, Leases = [] });
+        client.Save(ServerState() with { NetworkKey = null, Network = StoreContents.Empty });
         Assert.Null(client.Load(TunnelRole.Server)!.NetworkKey);
     }
 
@@ -270,8 +268,8 @@ public sealed partial class StateStoreTests : IDisposable
     public void Save_PowerCutAtEveryStepAndByte_LeavesTheOldStateOrTheNew()
     {
         string path = _folder.File("s");
-        NodeState old = ServerState(1) with { Leases = [] };
-        NodeState changed = ServerState(50) with { Leases = [] };
+        NodeState old = ServerState(1) with { Network = StoreContents.Empty };
+        NodeState changed = ServerState(50) with { Network = StoreContents.Empty };
         int steps = 0;
         using (StateStore store = StateStore.Open(path, _ => steps++))
             store.Save(changed);
@@ -357,17 +355,19 @@ public sealed partial class StateStoreTests : IDisposable
         }
     }
 
-    [Fact]
-    public void Decode_DigestRightAndContentHostile_ThrowsInvalidStateOnly()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void Decode_DigestRightAndContentHostile_ThrowsInvalidStateOnly(int version)
     {
-        byte[] good = StateFile.Encode(ServerState());
+        byte[] good = version == 1 ? Encoding.ASCII.GetBytes(FirstStateFileTests.Server) : StateFile.Encode(ServerState());
         byte[] body = good[(good.AsSpan().IndexOf((byte)'\n') + 1)..^1];
         var mutator = new ByteMutator(9);
         int damaged = 0;
         for (int i = 0; i < Fuzz.Count(10_000); i++)
         {
             byte[] mutated = mutator.Mutate(body);
-            string header = $$"""{"format":"LightTunnel state","version":1,"sha256":"{{Convert.ToHexStringLower(SHA256.HashData(mutated))}}"}""";
+            string header = $$"""{"format":"LightTunnel state","version":{{version}},"sha256":"{{Convert.ToHexStringLower(SHA256.HashData(mutated))}}"}""";
             try
             {
                 StateFile.Decode((byte[])[.. Encoding.ASCII.GetBytes(header), (byte)'\n', .. mutated, (byte)'\n'], "x");
@@ -383,7 +383,7 @@ public sealed partial class StateStoreTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{\"format\":\"LightTunnel state\",\"version\":2,\"sha256\":\"\"}\n{}\n", "newer LightTunnel")]
+    [InlineData("{\"format\":\"LightTunnel state\",\"version\":3,\"sha256\":\"\"}\n{}\n", "newer LightTunnel")]
     [InlineData("{\"format\":\"something\",\"version\":1,\"sha256\":\"\"}\n{}\n", "not a LightTunnel state file")]
     [InlineData("{\"format\":\"LightTunnel state\",\"version\":1,\"sha256\":\"\"}\n{}\n", "checksum")]
     [InlineData("{}\n{}\n", "could not be read")]

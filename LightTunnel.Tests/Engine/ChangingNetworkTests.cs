@@ -76,7 +76,7 @@ public sealed class ChangingNetworkTests : IDisposable
         _network.Run(TimeSpan.FromMinutes(125));
         _network.Kill(server);
 
-        Lease saved = Assert.Single(_network.Saved.Leases);
+        Lease saved = Assert.Single(_network.SavedLeases);
         Assert.InRange(_network.Time.GetUtcNow() - saved.LastSeen, TimeSpan.Zero, TimeSpan.FromMinutes(65));
         Assert.NotNull(alice);
     }
@@ -89,7 +89,7 @@ public sealed class ChangingNetworkTests : IDisposable
         _network.Run(TimeSpan.FromMinutes(5));
         _network.Stop(server);
 
-        Assert.InRange(_network.Time.GetUtcNow() - Assert.Single(_network.Saved.Leases).LastSeen, TimeSpan.Zero, Soon);
+        Assert.InRange(_network.Time.GetUtcNow() - Assert.Single(_network.SavedLeases).LastSeen, TimeSpan.Zero, Soon);
     }
 
     [Fact]

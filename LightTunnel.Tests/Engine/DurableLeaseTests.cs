@@ -1,44 +1,48 @@
 using LightTunnel.Engine.Server;
+using LightTunnel.Internet.Fakes;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
 using LightTunnel.WireGuard;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
 
-/// <summary>A client is told of its address when that is on the server's disk, not before.</summary>
+/// <summary>A client is told of its address when that is in the store, not before; and no trouble of the store gives an address away twice.</summary>
 public sealed class DurableLeaseTests : IDisposable
 {
+    private const string Full = "No space left on device";
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(4);
 
     private readonly SimulatedNetwork _network = new() { IsDirectBlocked = true };
-    private readonly List<IReadOnlyList<Lease>> _saves = [];
     private string _aliceKey = string.Empty;
 
     private ServerNode Server => (ServerNode)_network.Server.Node;
 
+    private MemoryStore Store => _network.Store;
+
     public void Dispose() => _network.Dispose();
 
     [Fact]
-    public void NewMember_IsAdmittedWhenItsLeaseIsOnTheDisk_AndNobodyIsToldOfItBefore()
+    public void NewMember_IsAdmittedWhenItsLeaseIsInTheStore_AndNobodyIsToldOfItBefore()
     {
         SimulatedNode alice = StartWithAlice();
+        Store.IsSlow = true;
         SimulatedNode bob = _network.AddClient("bob");
         _network.Run(Soon);
         Assert.False(bob.IsUp);
         Assert.DoesNotContain(alice.Node.Peers, peer => peer.Name == "bob");
-        Assert.Contains(_saves[^1], lease => lease.Name == "bob");
+        Assert.Equal(["alice"], SavedNames);
 
-        Written(_saves.Count - 1);
-        _network.Run(TimeSpan.FromMilliseconds(500));
-        Assert.False(bob.IsUp);
-        Written(_saves.Count);
+        Store.Release();
+        Assert.Equal(["alice", "bob"], SavedNames);
         Assert.True(_network.RunUntil(() => bob.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob"), Soon));
     }
 
     [Fact]
-    public void KnownMember_ComesBack_WithoutWaitingForTheDisk()
+    public void KnownMember_ComesBack_WithoutWaitingForTheStore()
     {
         SimulatedNode alice = StartWithAlice();
+        Store.IsSlow = true;
         _network.Stop(alice);
         SimulatedNode again = _network.AddClient("alice", identity: AliceKey());
         Assert.True(_network.RunUntil(() => again.IsUp, Soon));
@@ -49,27 +53,26 @@ public sealed class DurableLeaseTests : IDisposable
     public void DiskThatIsFull_RefusesNewMembers_KeepsThoseThatAreThere_AndGoesOnWhenItHasRoom()
     {
         SimulatedNode alice = StartWithAlice();
+        Store.Failure = Full;
         SimulatedNode bob = _network.AddClient("bob");
-        Assert.True(_network.RunUntil(() => _saves[^1].Count == 2, Soon));
-        Written(_saves.Count, "No space left on device");
         Assert.True(_network.RunUntil(() => bob.Client.Connected.IsFaulted, Soon));
-        Assert.Contains("No space left on device", bob.Client.Connected.Exception!.InnerException!.Message, StringComparison.Ordinal);
-        Assert.Contains("No space left on device", Server.LastError, StringComparison.Ordinal);
+        Assert.Contains(Full, bob.Client.Connected.Exception!.InnerException!.Message, StringComparison.Ordinal);
+        Assert.Contains(Full, Server.LastError, StringComparison.Ordinal);
         SimulatedNode carol = _network.AddClient("carol");
         Assert.True(_network.RunUntil(() => carol.Client.Connected.IsFaulted, Soon));
         Assert.True(alice.IsUp);
         Assert.Equal(["alice"], Server.Peers.Select(peer => peer.Name));
 
-        // What is tried again later no longer has who was refused.
-        _network.Run(TimeSpan.FromSeconds(2));
-        Assert.Equal(["alice"], _saves[^1].Select(lease => lease.Name));
-        Written(_saves.Count);
-        _network.Settle();
-        Assert.Null(Server.LastError);
+        // It is tried again, more and more rarely.
+        int before = Store.Commits;
+        _network.Run(TimeSpan.FromMinutes(5));
+        Assert.InRange(Store.Commits - before, 8, 15);
+        Store.Failure = null;
+        Assert.True(_network.RunUntil(() => Server.LastError is null, TimeSpan.FromSeconds(31)));
+        Assert.Equal(["alice"], SavedNames);
         SimulatedNode dave = _network.AddClient("dave");
-        Assert.True(_network.RunUntil(() => _saves[^1].Count == 2, Soon));
-        Written(_saves.Count);
         Assert.True(_network.RunUntil(() => dave.IsUp, Soon));
+        Assert.Equal(["alice", "dave"], SavedNames);
     }
 
     [Fact]
@@ -77,18 +80,154 @@ public sealed class DurableLeaseTests : IDisposable
     {
         SimulatedNode alice = StartWithAlice();
         _network.Stop(alice);
+        Store.Failure = Full;
         SimulatedNode again = _network.AddClient("alice", "10.0.0.77", identity: AliceKey());
-        Assert.True(_network.RunUntil(() => _saves[^1][0].Addresses[0].ToString() == "10.0.0.77", Soon));
-        Written(_saves.Count, "No space left on device");
         Assert.True(_network.RunUntil(() => again.Client.Connected.IsFaulted, Soon));
-        _network.Run(TimeSpan.FromSeconds(2));
-        Assert.Equal("10.0.0.2", _saves[^1][0].Addresses[0].ToString());
+        _network.Kill(again);
+
+        SimulatedNode third = _network.AddClient("alice", identity: AliceKey());
+        Assert.True(_network.RunUntil(() => third.IsUp, Soon));
+        Assert.Equal("10.0.0.2", third.Address.ToString());
+        Store.Failure = null;
+        Assert.True(_network.RunUntil(() => Server.LastError is null, TimeSpan.FromSeconds(31)));
+        Assert.Equal("10.0.0.2", Assert.Single(_network.SavedLeases).Addresses[0].ToString());
     }
+
+    [Theory]
+    [InlineData((int)StoreFault.AnswerLost)]
+    [InlineData((int)StoreFault.CommitLost)]
+    public void CommitOfWhichNothingIsHeard_IsSentAgain_AndMadeOnce(int fault)
+    {
+        StartWithAlice();
+        long before = Store.Contents.Revision;
+        var ids = new List<Guid>();
+        Store.Fault = commit =>
+        {
+            ids.Add(commit.Id);
+            return ids.Count == 1 ? (StoreFault)fault : StoreFault.None;
+        };
+        SimulatedNode bob = _network.AddClient("bob");
+        Assert.True(_network.RunUntil(() => bob.IsUp, Soon));
+
+        Assert.Equal(ids[0], ids[1]);
+        Assert.Equal(before + 1, Store.Contents.Entries.Single(entry => entry.Key == "a/10.0.0.3").Revision);
+        Assert.Null(Server.LastError);
+    }
+
+    [Fact]
+    public void StoreThatIsNotHeardOf_RefusesNewMembers_AndItsCommitIsMadeWhenItIsBack()
+    {
+        StartWithAlice();
+        Store.Fault = _ => StoreFault.CommitLost;
+        SimulatedNode bob = _network.AddClient("bob");
+        Assert.True(_network.RunUntil(() => bob.Client.Connected.IsFaulted, Soon));
+        Assert.Contains("Nothing was heard of it", Server.LastError, StringComparison.Ordinal);
+
+        Store.Fault = null;
+        Assert.True(_network.RunUntil(() => Server.LastError is null, TimeSpan.FromSeconds(31)));
+        Assert.Equal(["alice", "bob"], SavedNames);
+        SimulatedNode carol = _network.AddClient("carol");
+        Assert.True(_network.RunUntil(() => carol.IsUp, Soon));
+        Assert.Equal("10.0.0.4", carol.Address.ToString());
+    }
+
+    [Fact]
+    public void AddressThatAnotherServerGaveAwayMeanwhile_IsLeftToIt_AndItsMemberIsKnownHere()
+    {
+        StartWithAlice();
+        Store.IsSlow = true;
+        SimulatedNode bob = _network.AddClient("bob");
+        Assert.True(_network.RunUntil(() => Store.Waiting == 1, Soon));
+        Assert.Equal("10.0.0.3", JoinElsewhere("theirs"));
+        Store.IsSlow = false;
+        Store.Release();
+
+        Assert.True(_network.RunUntil(() => bob.IsUp, Soon));
+        Assert.Equal("10.0.0.4", bob.Address.ToString());
+        Assert.Equal(["alice", "bob", "theirs"], Server.Peers.Select(peer => peer.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(3, _network.SavedLeases.Select(lease => lease.MemberId).Distinct().Count());
+    }
+
+    [Fact]
+    public void OtherServersThatAreAlwaysFaster_AreTriedEightTimes_ThenTheMemberIsRefused()
+    {
+        StartWithAlice();
+        int others = 0;
+        Store.Fault = commit =>
+        {
+            if (commit.Write.Any(write => write.Key.StartsWith("k/", StringComparison.Ordinal)))
+                JoinElsewhere($"other{others++}");
+            return StoreFault.None;
+        };
+        SimulatedNode bob = _network.AddClient("bob");
+        Assert.True(_network.RunUntil(() => bob.Client.Connected.IsFaulted, Soon));
+        Assert.Equal(9, others);
+        Assert.Contains("Other servers", bob.Client.Connected.Exception!.InnerException!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void StoreThatLostCommits_GetsTheLeasesAgain_ButThoseThatSomebodyElseGotMeanwhile()
+    {
+        StartWithAlice();
+        StoreContents earlier = Store.Contents;
+        SimulatedNode bob = _network.AddClient("bob");
+        Assert.True(_network.RunUntil(() => bob.IsUp, Soon));
+        SimulatedNode carol = _network.AddClient("carol");
+        Assert.True(_network.RunUntil(() => carol.IsUp, Soon));
+        _network.Run(TimeSpan.FromSeconds(2));
+        Store.Contents = earlier;
+        Assert.Equal(bob.Address.ToString(), JoinElsewhere("theirs"));
+
+        SimulatedNode dave = _network.AddClient("dave");
+        Assert.True(_network.RunUntil(() => dave.IsUp, Soon));
+        Assert.True(_network.RunUntil(() => SavedNames.SequenceEqual(["alice", "bob", "carol", "dave", "theirs"]), TimeSpan.FromMinutes(1)));
+        Assert.Equal(5, _network.SavedLeases.SelectMany(lease => lease.Addresses).Distinct().Count());
+        Assert.Equal(5, _network.SavedLeases.Select(lease => lease.MemberId).Distinct().Count());
+        Assert.Equal(carol.Address, _network.SavedLeases.Single(lease => lease.Name == "carol").Addresses[0]);
+        Assert.True(_network.RunUntil(() => bob.IsUp && _network.SavedLeases.Single(lease => lease.Name == "bob").Addresses[0] == bob.Address, Soon));
+    }
+
+    [Fact]
+    public void ManyWhoJoinAtOnce_AreCommittedInGroups()
+    {
+        StartWithAlice();
+        var groups = new List<int>();
+        Store.Fault = commit =>
+        {
+            groups.Add(commit.Write.Count(write => write.Key.StartsWith("k/", StringComparison.Ordinal)));
+            return StoreFault.None;
+        };
+        Store.IsSlow = true;
+        SimulatedNode first = _network.AddClient("first");
+        Assert.True(_network.RunUntil(() => Store.Waiting == 1, Soon));
+        SimulatedNode[] many = [.. Enumerable.Range(0, 100).Select(number => _network.AddClient($"m{number}"))];
+        _network.Run(Soon);
+        Store.IsSlow = false;
+        Store.Release();
+
+        Assert.True(_network.RunUntil(() => first.IsUp && many.All(member => member.IsUp), Soon));
+        Assert.Equal([1, LeaseCommits.GroupSize, 100 - LeaseCommits.GroupSize], groups.Where(count => count > 0));
+        Assert.Equal(102, _network.SavedLeases.Select(lease => lease.Addresses[0]).Distinct().Count());
+    }
+
+    private IEnumerable<string> SavedNames => _network.SavedLeases.Select(lease => lease.Name).Order(StringComparer.Ordinal);
 
     private PrivateKey AliceKey()
     {
         Assert.True(PrivateKey.TryParse(_aliceKey, out PrivateKey? key));
         return key;
+    }
+
+    /// <summary>Another server admits a member; returns its address.</summary>
+    private string JoinElsewhere(string name)
+    {
+        var other = new Leases([SimulatedNetwork.Parse("10.0.0.1/24")], serverName: "hub");
+        other.TakeOver(Store.Contents.ChangesAfter(0));
+        using PrivateKey key = _network.NewKey();
+        string address = other.Acquire(key.PublicKey, name, [], _network.Time.GetUtcNow()).Lease!.Addresses[0].ToString();
+        Store.Contents = Store.Contents.Apply(other.Plan(), out CommitAnswer answer);
+        Assert.Equal(CommitOutcome.Applied, answer.Outcome);
+        return address;
     }
 
     private SimulatedNode StartWithAlice()
@@ -98,16 +237,7 @@ public sealed class DurableLeaseTests : IDisposable
         _aliceKey = key.Reveal();
         SimulatedNode alice = _network.AddClient("alice", identity: key);
         Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
-        _network.Disk = leases =>
-        {
-            _saves.Add([.. leases.All]);
-            return _saves.Count;
-        };
         _network.Run(TimeSpan.FromSeconds(2));
-        if (_saves.Count == 0)
-            _saves.Add(_network.Saved.Leases);
         return alice;
     }
-
-    private void Written(long number, string? failure = null) => Server.OnSaved(number, failure);
 }

@@ -50,7 +50,7 @@ internal sealed class LocalLan : IDisposable
         {
             Assert.True(InterfaceAddress.TryParse("10.0.0.1/24", out InterfaceAddress own));
             var options = new ServerOptions { Name = "hub", StatePath = "unused", Addresses = [own] };
-            return new ServerNode(options, _serverKey, _networkKey, new Leases(options.Addresses), null, addresses, services);
+            return new ServerNode(options, _serverKey, _networkKey, new Leases(options.Addresses), new MemoryStore(), addresses, services);
         });
     }
 

@@ -96,7 +96,7 @@ public sealed class MemberLeaseTests : IDisposable
         Assert.True(_network.RunUntil(() => server.Node.Peers.All(peer => peer.Name != "ghost"), TimeSpan.FromMinutes(5)));
         _network.Run(TimeSpan.FromHours(2));
         Assert.Equal(["busy", "stays"], server.Node.Peers.Select(peer => peer.Name).Order(StringComparer.Ordinal));
-        Assert.DoesNotContain(_network.Saved.Leases, lease => lease.Name == "ghost");
+        Assert.DoesNotContain(_network.SavedLeases, lease => lease.Name == "ghost");
     }
 
     [Fact]

@@ -97,11 +97,11 @@ internal sealed class SimulatedNetwork : IDisposable
 
     public SimulatedNode Server { get; private set; } = null!;
 
-    /// <summary>What the server saved last, to be restored by a restart.</summary>
-    public (IReadOnlyList<Lease> Leases, uint NextMemberId) Saved { get; private set; } = ([], 0);
+    /// <summary>Where the server's leases last, over restarts; by itself as fast as none.</summary>
+    public MemoryStore Store { get; private set; } = new();
 
-    /// <summary>Where the server's state goes, in place of a disk that is as fast as none: returns the number of the save.</summary>
-    public Func<Leases, long>? Disk { get; set; }
+    /// <summary>The leases that would be there after a restart.</summary>
+    public IReadOnlyList<Lease> SavedLeases => LeaseCodec.ReadAll(Store.Contents);
 
     public IReadOnlyList<SimulatedNode> Nodes => _pump.Nodes;
 
@@ -123,8 +123,8 @@ internal sealed class SimulatedNetwork : IDisposable
         {
             services.Tun.Configure(options.Addresses, options.Mtu ?? TunnelOptions.DefaultMtu);
             var leases = new Leases(options.Addresses, serverName: options.Name);
-            leases.Restore(Saved.Leases, Saved.NextMemberId);
-            return new ServerNode(options, Copy(_serverKey), _networkKey, leases, Save, new FakeAddresses(services), services);
+            leases.TakeOver(Store.Contents.ChangesAfter(0));
+            return new ServerNode(options, Copy(_serverKey), _networkKey, leases, Store, new FakeAddresses(services), services);
         });
         Server = made;
         return made;
@@ -172,16 +172,8 @@ internal sealed class SimulatedNetwork : IDisposable
         Kill(node);
     }
 
-    private long Save(Leases leases)
-    {
-        if (Disk is { } disk)
-            return disk(leases);
-        Saved = ([.. leases.All], leases.NextMemberId);
-        return 0;
-    }
-
     /// <summary>The server's state is lost, but for its key.</summary>
-    public void ForgetSaved() => Saved = ([], 0);
+    public void ForgetSaved() => Store = new MemoryStore();
 
     public void Run(TimeSpan duration) => RunUntil(() => false, duration);
 
@@ -205,7 +197,7 @@ internal sealed class SimulatedNetwork : IDisposable
         return copy;
     }
 
-    private static InterfaceAddress Parse(string text)
+    public static InterfaceAddress Parse(string text)
     {
         Assert.True(InterfaceAddress.TryParse(text, out InterfaceAddress address));
         return address;

@@ -1,6 +1,7 @@
 using FsCheck.Xunit;
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
 using LightTunnel.WireGuard;
 using Xunit;
 using static LightTunnel.Tests.Membership.ControlMessageTests;
@@ -12,6 +13,8 @@ public sealed class LeasesTests
     private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     private static Leases Create(params string[] prefixes) => new([.. prefixes.Select(Interface)]);
+
+    private static StoreChanges Stored(uint nextMemberId, params Lease[] leases) => LeaseCodec.ToContents(null, nextMemberId, leases).ChangesAfter(0);
 
     private static string[] Texts(LeaseResult result)
     {
@@ -144,9 +147,9 @@ public sealed class LeasesTests
         Assert.Contains(
             string.Create(System.Globalization.CultureInfo.InvariantCulture, $"10.0.0.20 belongs to a, offline since {Start.UtcDateTime:yyyy-MM-dd HH:mm} UTC"),
             refused.Refusal.Text, StringComparison.Ordinal);
-        leases.SetOnline(leases.ByKey(Key(1))!.MemberId, online: true, Start);
+        leases.SetOnline(Key(1), online: true, Start);
         Assert.Contains("which is online", leases.Acquire(Key(2), "b", [Address("10.0.0.20")], Start).Refusal!.Text, StringComparison.Ordinal);
-        leases.SetOnline(leases.ByKey(Key(1))!.MemberId, online: false, Start);
+        leases.SetOnline(Key(1), online: false, Start);
         Assert.Null(leases.ByKey(Key(2)));
         Assert.Equal(Key(1), leases.ByAddress(Address("10.0.0.20"))!.PublicKey);
         Assert.Equal(["10.0.0.2"], Texts(leases.Acquire(Key(2), "b", [], Start)));
@@ -186,7 +189,7 @@ public sealed class LeasesTests
         Leases leases = Create("10.0.0.1/29");
         for (int i = 0; i < 5; i++)
         {
-            uint id = leases.Acquire(Key(i), $"m{i}", [], Start).Lease!.MemberId;
+            PublicKey id = leases.Acquire(Key(i), $"m{i}", [], Start).Lease!.PublicKey;
             leases.SetOnline(id, true, Start);
             leases.SetOnline(id, i == 0, Start.AddHours(10 - i)); // Member 0 stays online; 4 left first.
         }
@@ -203,8 +206,8 @@ public sealed class LeasesTests
         Assert.Equal(7u, granted.Lease!.MemberId);
 
         for (int i = 0; i < 4; i++)
-            leases.SetOnline(leases.ByKey(Key(i))!.MemberId, true, early);
-        leases.SetOnline(granted.Lease.MemberId, true, early);
+            leases.SetOnline(Key(i), true, early);
+        leases.SetOnline(granted.Lease.PublicKey, true, early);
         Assert.False(leases.Acquire(Key(10), "newer", [], early.AddYears(1)).Granted);
     }
 
@@ -213,7 +216,7 @@ public sealed class LeasesTests
     {
         var leases = new Leases([Interface("fd00::1/64")], TimeSpan.FromDays(1), maximumCount: 3);
         for (int i = 0; i < 3; i++)
-            leases.NoteUsed(leases.Acquire(Key(i), "x", [], Start.AddHours(i)).Lease!.MemberId);
+            leases.NoteUsed(leases.Acquire(Key(i), "x", [], Start.AddHours(i)).Lease!.PublicKey);
         Assert.Equal(RefusalReason.AddressPoolExhausted, leases.Acquire(Key(8), "x", [], Start.AddHours(24)).Refusal!.Reason);
         LeaseResult granted = leases.Acquire(Key(8), "x", [], Start.AddHours(24.5));
         Assert.Equal(Key(0), granted.Evicted!.PublicKey);
@@ -228,7 +231,7 @@ public sealed class LeasesTests
         before.Acquire(Key(2), "b", [], Start);
         before.RemoveOfflineSince(Start);
         Leases after = Create("10.0.0.1/24", "fd00::1/64");
-        after.Restore(before.All, before.NextMemberId);
+        after.TakeOver(Stored(before.NextMemberId, [.. before.All]));
         Assert.Equal(["10.0.0.77", "fd00::2"], Texts(after.Acquire(Key(1), "a", [], Start)));
         Assert.Equal(4u, after.Acquire(Key(3), "c", [], Start).Lease!.MemberId);
         Assert.Equal("10.0.0.3", after.ByKey(Key(3))!.Addresses[0].ToString());
@@ -239,7 +242,8 @@ public sealed class LeasesTests
     {
         Lease lease = new() { MemberId = 5, PublicKey = Key(1), Name = "a", Addresses = [Address("10.0.0.7")], Created = Start, LastSeen = Start };
         Leases leases = Create("10.9.0.1/24");
-        leases.Restore([lease, lease, lease with { MemberId = 1, PublicKey = Key(2) }, lease with { MemberId = 6, PublicKey = Key(3), Addresses = [Address("10.9.0.1")] }], 2);
+        leases.TakeOver(Stored(
+            2, lease, lease, lease with { MemberId = 1, PublicKey = Key(2) }, lease with { MemberId = 6, PublicKey = Key(3), Addresses = [Address("10.9.0.1")] }));
         Assert.Equal(2, leases.Count);
         LeaseResult result = leases.Acquire(Key(1), "a", [], Start);
         Assert.Equal(["10.9.0.2"], Texts(result));
@@ -254,13 +258,13 @@ public sealed class LeasesTests
         Leases leases = Create("10.0.0.1/24");
         for (int i = 0; i < 4; i++)
             leases.Acquire(Key(i), "x", [], Start.AddDays(i));
-        leases.SetOnline(2, true, Start);
-        Assert.True(leases.IsOnline(2));
+        leases.SetOnline(Key(0), true, Start);
+        Assert.True(leases.IsOnline(Key(0)));
         Assert.Equal([3u, 4u], leases.RemoveOfflineSince(Start.AddDays(2.5)).Select(lease => lease.MemberId));
         Assert.Equal(2, leases.Count);
         Assert.NotNull(leases.ById(2));
         Assert.Null(leases.ByAddress(Address("10.0.0.3")));
-        Assert.Null(leases.SetOnline(3, true, Start));
+        Assert.Null(leases.SetOnline(Key(1), true, Start));
     }
 
     [Fact]
@@ -300,7 +304,7 @@ public sealed class LeasesTests
     {
         Lease lease = new() { MemberId = 5, PublicKey = Key(1), Name = "a", Addresses = [Address("10.0.0.7")], Created = Start, LastSeen = Start, Used = true };
         var leases = new Leases([Interface("10.0.0.1/24")], serverName: "hub");
-        leases.Restore([lease, lease with { MemberId = 6, PublicKey = Key(2) }, lease with { MemberId = 7, PublicKey = Key(3), Name = "hub" }], 8);
+        leases.TakeOver(Stored(8, lease, lease with { MemberId = 6, PublicKey = Key(2) }, lease with { MemberId = 7, PublicKey = Key(3), Name = "hub" }));
         Assert.Equal(["a", "a-1", "hub-1"], leases.All.Select(each => each.Name));
     }
 
@@ -309,15 +313,15 @@ public sealed class LeasesTests
     {
         Leases leases = Create("10.0.0.1/24");
         for (int i = 0; i < 5; i++)
-            leases.SetOnline(leases.Acquire(Key(i), "x", [], Start).Lease!.MemberId, true, Start);
-        leases.SetOnline(2, false, Start.AddSeconds(30)); // A ghost.
-        leases.SetOnline(3, false, Start.AddMinutes(2)); // Was here long enough.
-        leases.NoteUsed(4);
-        leases.SetOnline(4, false, Start.AddSeconds(30));
-        leases.SetOnline(5, false, Start.AddSeconds(30));
+            leases.SetOnline(leases.Acquire(Key(i), "x", [], Start).Lease!.PublicKey, true, Start);
+        leases.SetOnline(Key(0), false, Start.AddSeconds(30)); // A ghost.
+        leases.SetOnline(Key(1), false, Start.AddMinutes(2)); // Was here long enough.
+        leases.NoteUsed(Key(2));
+        leases.SetOnline(Key(2), false, Start.AddSeconds(30));
+        leases.SetOnline(Key(3), false, Start.AddSeconds(30));
 
         Assert.Empty(leases.RemoveUnused(Start.AddMinutes(5), _ => false));
-        Assert.Equal([2u], leases.RemoveUnused(Start.AddMinutes(6), memberId => memberId == 5).Select(lease => lease.MemberId));
+        Assert.Equal([Key(0)], leases.RemoveUnused(Start.AddMinutes(6), member => member == Key(3)).Select(lease => lease.PublicKey));
         Assert.Empty(leases.RemoveUnused(Start.AddDays(1), _ => false));
         Assert.Null(leases.ByAddress(Address("10.0.0.2")));
         Assert.Null(leases.ByName("x"));
@@ -331,11 +335,11 @@ public sealed class LeasesTests
         Leases leases = Create("10.0.0.1/29");
         for (int i = 0; i < 5; i++)
         {
-            leases.SetOnline(leases.Acquire(Key(i), "x", [], Start).Lease!.MemberId, true, Start);
-            leases.SetOnline(2 + (uint)i, false, Start.AddSeconds(60 - i));
+            leases.SetOnline(leases.Acquire(Key(i), "x", [], Start).Lease!.PublicKey, true, Start);
+            leases.SetOnline(Key(i), false, Start.AddSeconds(60 - i));
         }
 
-        leases.NoteUsed(6);
+        leases.NoteUsed(Key(4));
         LeaseResult granted = leases.Acquire(Key(9), "new", [], Start.AddSeconds(61));
         Assert.Equal(Key(3), granted.Evicted!.PublicKey);
         Assert.Equal(["10.0.0.5"], Texts(granted));
@@ -371,7 +375,7 @@ public sealed class LeasesTests
                 Assert.True(ids.TryAdd(lease.MemberId, key) || ids[lease.MemberId] == key);
                 Assert.Equal(2, lease.Addresses.Count);
                 Assert.All(requested, address => Assert.Contains(address, lease.Addresses));
-                leases.SetOnline(lease.MemberId, random.Next(2) == 0, now);
+                leases.SetOnline(key, random.Next(2) == 0, now);
             }
 
             List<TunnelAddress> all = [.. leases.All.SelectMany(each => each.Addresses)];

@@ -1,3 +1,4 @@
+using LightTunnel.Membership.Store;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Tests.Simulation;
@@ -24,6 +25,10 @@ internal static class TableLimits
 
         // Every path that is proven to anybody; behind a NAT with random ports each of a member's sockets may be one.
         "MemberRelays._direct" => 64 + (PathTable.MaximumCount * members),
+
+        // A member, its key and its address, besides the network itself; in the store also what was deleted.
+        "StoreReplica._entries" => 64 + (4 * members),
+        "StoreContents._entries" or "StoreContents._deletions" => StoreContents.MostDeletions + 64 + (4 * members),
 
         // A few for each member.
         _ => 64 + (2 * members),

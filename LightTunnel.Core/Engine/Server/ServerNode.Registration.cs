@@ -8,30 +8,8 @@ namespace LightTunnel.Engine.Server;
 /// <summary>The part of a server that admits clients: who may come in, and what they get.</summary>
 internal sealed partial class ServerNode
 {
-    private readonly HeldRegistrations _held = new();
-    private string? _saveFailure;
+    private string? _storeFailure;
     private string? _otherError;
-
-    /// <summary>A save has come to an end; any thread.</summary>
-    /// <param name="number">Its number: all before it are as far.</param>
-    /// <param name="failure">Why it failed, null when it is on the disk.</param>
-    public void OnSaved(long number, string? failure) => Post(() =>
-    {
-        if (failure is null && _saveFailure is not null)
-            LastError = _otherError;
-        else if (failure is not null && _saveFailure is null)
-            _otherError = LastError;
-        _saveFailure = failure;
-        if (failure is not null)
-        {
-            LastError = $"The state cannot be saved, so that no new members are admitted: {failure}";
-            RefuseHeld(number, failure);
-        }
-        else
-        {
-            AdmitHeld(number);
-        }
-    });
 
     private void Register(Peer peer, RegisterMessage register)
     {
@@ -50,75 +28,112 @@ internal sealed partial class ServerNode
             return;
         }
 
-        Lease? before = _leases.ByKey(peer.Key);
-        bool isKept = _save is null || (before is not null && !_held.Contains(peer) && register.RequestedAddresses.All(before.Addresses.Contains));
-        if (!isKept && _saveFailure is { } failure)
+        // Who has a lease comes and goes whatever the store does.
+        if (_leases.ByKey(peer.Key) is { } lease && !_commits.Contains(peer) && lease.Addresses.Count == _options.Addresses.Count
+            && register.RequestedAddresses.All(lease.Addresses.Contains))
         {
-            Refuse(peer, register, CannotSave(failure));
-            return;
+            LeaseResult kept = _leases.Acquire(peer.Key, register.Name, register.RequestedAddresses, Time.GetUtcNow());
+            if (kept.Granted)
+                Admit(peer, register, kept.Lease);
+            else
+                Refuse(peer, register, kept.Refusal);
         }
-
-        if (before is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, _leases))
+        else if (_commits.Refusal is { } refusal)
         {
-            Refuse(peer, register, new RefusedMessage
+            Refuse(peer, register, refusal);
+        }
+        else
+        {
+            _commits.Add(new HeldRegistration(peer, session, register));
+        }
+    }
+
+    /// <inheritdoc/>
+    LeaseResult ILeaseHost.Acquire(HeldRegistration held)
+    {
+        Peer peer = held.Peer;
+        if (_leases.ByKey(peer.Key) is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, _leases))
+        {
+            return new LeaseResult(null, new RefusedMessage
             {
                 Reason = RefusalReason.AddressPoolExhausted,
                 Text = $"More than half of the addresses are taken, and many by new members from {peer.Path.Endpoint.Address} within an hour: try later.",
-            });
-            return;
+            }, null);
         }
 
-        LeaseResult result = _leases.Acquire(peer.Key, register.Name, register.RequestedAddresses, Time.GetUtcNow());
+        LeaseResult result = _leases.Acquire(peer.Key, held.Register.Name, held.Register.RequestedAddresses, Time.GetUtcNow());
         if (result.Evicted is { } evicted)
             Forget(evicted, "its address is needed");
-        if (result.Lease is not { } lease)
-        {
-            Refuse(peer, register, result.Refusal!);
-            return;
-        }
+        return result;
+    }
 
-        _leasesChanged = true;
-        if (isKept)
-            Admit(peer, register, lease);
+    /// <inheritdoc/>
+    void ILeaseHost.Admit(HeldRegistration held, Lease lease)
+    {
+        if (IsFullFor(held.Peer))
+            Refuse(held.Peer, held.Register, Full());
         else
-            _held.Add(new HeldRegistration(peer, session, register, lease, before));
+            Admit(held.Peer, held.Register, lease);
     }
 
-    private void AdmitHeld(long number)
+    /// <inheritdoc/>
+    void ILeaseHost.Refuse(HeldRegistration held, RefusedMessage refusal)
     {
-        foreach (HeldRegistration held in _held.Take(number))
+        Refuse(held.Peer, held.Register, refusal);
+        Schedule(held.Peer, Timestamp);
+    }
+
+    /// <inheritdoc/>
+    void ILeaseHost.TakeOver(LeaseNews news)
+    {
+        foreach (Lease lease in news.Ended)
+            Displace(lease);
+        foreach (Lease lease in news.Current)
         {
-            // Who has begun anew meanwhile waits again; a lease that somebody else got meanwhile is nobody's promise yet.
-            if (held.Peer.Session != held.Session || _leases.ById(held.Lease.MemberId) is not { } lease || !lease.Addresses.SequenceEqual(held.Lease.Addresses))
-                continue;
-            if (IsFullFor(held.Peer))
-                Refuse(held.Peer, held.Register, Full());
-            else
-                Admit(held.Peer, held.Register, lease);
+            Displace(lease);
+            Remember(lease);
         }
     }
 
-    /// <summary>Nothing is promised that a restart would forget: it is as if they had not asked.</summary>
-    private void RefuseHeld(long number, string failure)
+    /// <inheritdoc/>
+    void ILeaseHost.OnStoreState(string? failure)
     {
-        foreach (HeldRegistration held in _held.Take(number))
+        if (failure is null)
+            LastError = _otherError;
+        else if (_storeFailure is null)
+            _otherError = LastError;
+        _storeFailure = failure;
+        if (failure is not null)
+            LastError = $"The state cannot be saved, so that no new members are admitted: {failure}";
+    }
+
+    /// <summary>Another server has ended or changed a member's lease: what is known here of it goes, and if the member is here, it registers again and so learns of it.</summary>
+    private void Displace(Lease lease)
+    {
+        if (!_peers.TryGetValue(lease.PublicKey, out Peer? peer) || peer.MemberId == 0)
+            return;
+        if (peer.Online)
+            SetOffline(peer, "has to register again, as its lease was changed elsewhere");
+        if (peer is { Link: { } link, Session: { } session })
         {
-            _leasesChanged = true;
-            if (held.Before is { } before)
-                _leases.Acquire(before.PublicKey, before.Name, before.Addresses, Time.GetUtcNow());
-            else
-                _leases.Remove(held.Lease.MemberId);
-            if (held.Peer.Session == held.Session)
-                Refuse(held.Peer, held.Register, CannotSave(failure));
+            SendReset(link, session.Conversation);
+            peer.LinkedAt = Timestamp;
+            Schedule(peer, Timestamp);
         }
+
+        EndSession(peer);
+        Journal.NoteGone(peer);
+        RemoveRoutes(peer);
+        _directory.Remove(peer.MemberId);
+        peer.MemberId = 0;
+        peer.Addresses = [];
+        if (peer.Link is null)
+            _peers.Remove(peer.Key);
     }
 
     private bool IsFullFor(Peer peer) => !peer.Online && _online >= _options.MaxClients;
 
     private RefusedMessage Full() => new() { Reason = RefusalReason.ServerFull, Text = $"{_options.MaxClients} clients are online." };
-
-    private static RefusedMessage CannotSave(string failure) =>
-        new() { Reason = RefusalReason.Other, Text = $"It cannot save whom it gives an address, and admits nobody new until it can. {failure}" };
 
     private void Admit(Peer peer, RegisterMessage register, Lease lease)
     {
@@ -185,7 +200,7 @@ internal sealed partial class ServerNode
     /// <summary>A member asked for a name that is another's: whoever has it should know of both.</summary>
     private void TellOfName(Lease lease, string asked)
     {
-        Peer? owner = _leases.ByName(asked) is { } other ? _members.Find(other.MemberId) : null;
+        Peer? owner = _leases.ByName(asked) is { } other && _peers.TryGetValue(other.PublicKey, out Peer? member) && member.Online ? member : null;
         Log.Warning(
             "A member with the address {Address} asked for the name {Asked}, which is {Owner}'s: it is known as {Name}",
             lease.Addresses[0], asked, owner?.Addresses[0].ToString() ?? "another", lease.Name);

@@ -4,6 +4,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
 using LightTunnel.Packets;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
@@ -14,16 +15,13 @@ namespace LightTunnel.Engine.Server;
 /// The server's side of a network: admits whoever proves to hold the network's key, leases addresses by public key, tells members of each
 /// other, and passes on what they cannot send each other directly, without being able to read it.
 /// </summary>
-internal sealed partial class ServerNode : Node
+internal sealed partial class ServerNode : Node, ILeaseHost
 {
     /// <summary>A client that says nothing for this long is offline; it pings at least every 10 s.</summary>
     private static readonly TimeSpan OfflineAfter = TimeSpan.FromSeconds(35);
 
     /// <summary>Who holds the network's key, but does not register within this time, is forgotten.</summary>
     private static readonly TimeSpan RegisterWithin = TimeSpan.FromSeconds(10);
-
-    /// <summary>Leases are saved at most this often.</summary>
-    private static readonly TimeSpan SaveInterval = TimeSpan.FromSeconds(1);
 
     /// <summary>A member that was offline for this long is forgotten, and its address is free again.</summary>
     private static readonly TimeSpan LeaseTime = TimeSpan.FromDays(30);
@@ -36,7 +34,7 @@ internal sealed partial class ServerNode : Node
 
     private readonly ServerOptions _options;
     private readonly Leases _leases;
-    private readonly Func<Leases, long>? _save;
+    private readonly LeaseCommits _commits;
     private readonly DirectoryTeller _directory;
     private readonly MemberTable _members = new();
     private readonly Dictionary<PublicKey, Peer> _peers = [];
@@ -47,8 +45,6 @@ internal sealed partial class ServerNode : Node
     private readonly int _mtu;
     private readonly Action<Peer> _hurry;
     private readonly IDisposable _addressWatch;
-    private bool _leasesChanged;
-    private long _nextSave = long.MinValue;
     private readonly NewcomerQuota _newcomers;
     private long _nextLeaseCheck;
     private long _nextUnusedCheck;
@@ -57,20 +53,18 @@ internal sealed partial class ServerNode : Node
     /// <param name="options">What the server is to be.</param>
     /// <param name="identity">The server's key pair.</param>
     /// <param name="networkKey">The network's key.</param>
-    /// <param name="leases">Addresses leased so far.</param>
-    /// <param name="save">
-    /// Keeps changed leases; called on the control loop, must not block it. Returns a rising number, of which <see cref="OnSaved"/> is told, or 0 when they are kept already.
-    /// </param>
+    /// <param name="leases">Addresses leased so far, as they are in the store.</param>
+    /// <param name="store">Where leases last.</param>
     /// <param name="addresses">The machine's own addresses.</param>
     /// <param name="services">What the node stands on.</param>
     public ServerNode(
-        ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, Func<Leases, long>? save, ILocalAddressSource addresses,
+        ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, INetworkStore store, ILocalAddressSource addresses,
         NodeServices services)
         : base(identity, networkKey, options.Cipher, services)
     {
         _options = options;
         _leases = leases;
-        _save = save;
+        _commits = new LeaseCommits(store, leases, Post, services.Time, services.Jitter, this);
         _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         Links.DoubtsNewAddresses = true;
         Links.IsAsked = true;
@@ -141,7 +135,7 @@ internal sealed partial class ServerNode : Node
                 "Disconnect that machine first. To keep somebody out who has an invitation, give the network another key.") { Target = peer.Name };
         }
 
-        if (_leases.ById(peer.MemberId) is not { } lease || !_leases.Remove(lease.MemberId))
+        if (_leases.ByKey(peer.Key) is not { } lease || !_leases.Remove(peer.Key))
             return;
         Forget(lease, "it was removed");
         Log.Security(SecurityEvent.Removed, lease.Name, $"{lease.Name} ({string.Join(", ", lease.Addresses)}) with the key {lease.PublicKey} was removed on this machine");
@@ -150,9 +144,8 @@ internal sealed partial class ServerNode : Node
     /// <inheritdoc/>
     public override void FinishState()
     {
-        _leasesChanged |= _leases.SeeOnline(Time.GetUtcNow());
-        if (_leasesChanged)
-            _save?.Invoke(_leases);
+        _leases.SeeOnline(Time.GetUtcNow());
+        _commits.Finish();
     }
 
     /// <inheritdoc/>
@@ -287,7 +280,7 @@ internal sealed partial class ServerNode : Node
         if (now >= _nextLeaseCheck)
         {
             _nextLeaseCheck = now + Ticks(LeaseCheckInterval);
-            _leasesChanged |= _leases.SeeOnline(Time.GetUtcNow());
+            _leases.SeeOnline(Time.GetUtcNow());
             foreach (Lease lease in _leases.RemoveOfflineSince(Time.GetUtcNow() - LeaseTime))
                 Forget(lease, "it was away for too long");
         }
@@ -295,24 +288,14 @@ internal sealed partial class ServerNode : Node
         if (now >= _nextUnusedCheck)
         {
             _nextUnusedCheck = now + Ticks(UnusedCheckInterval);
-            foreach (Lease lease in _leases.RemoveUnused(Time.GetUtcNow(), member => _members.Find(member) is { } peer && HasTraffic(peer)))
+            foreach (Lease lease in _leases.RemoveUnused(Time.GetUtcNow(), member => _peers.TryGetValue(member, out Peer? peer) && peer.Online && HasTraffic(peer)))
                 Forget(lease, "it never used its address");
         }
 
-        if (_save is not null && (_held.IsSaveNeeded || (_leasesChanged && now >= _nextSave)))
-        {
-            _leasesChanged = false;
-            _nextSave = now + Ticks(SaveInterval);
-            long number = _save(_leases);
-            _held.OnSaving(number);
-            if (number == 0)
-                AdmitHeld(0);
-        }
-
+        long nextCommit = _commits.Run(now);
         long nextListing = _directory.Tell(now, _hurry);
         _refusedHandshakes.Look(now);
-        long nextCheck = Math.Min(Math.Min(_nextLeaseCheck, _nextUnusedCheck), nextListing);
-        return _leasesChanged && _save is not null ? Math.Min(nextCheck, _nextSave) : nextCheck;
+        return Math.Min(Math.Min(Math.Min(_nextLeaseCheck, _nextUnusedCheck), nextListing), nextCommit);
     }
 
     private static bool HasTraffic(Peer peer) => peer.LastTraffic != long.MinValue;
@@ -366,7 +349,7 @@ internal sealed partial class ServerNode : Node
             case LeaveMessage leave when peer.Online:
                 SetOffline(peer, leave.Reason == LeaveReason.Unusable ? "cannot use its address, and left" : "left");
                 peer.Session!.Registered = false;
-                if (leave.Reason == LeaveReason.Unusable && _leases.ById(peer.MemberId) is { Used: false } unused && _leases.Remove(peer.MemberId))
+                if (leave.Reason == LeaveReason.Unusable && _leases.ByKey(peer.Key) is { Used: false } unused && _leases.Remove(peer.Key))
                     Forget(unused, "it never used its address");
                 break;
         }
@@ -383,7 +366,7 @@ internal sealed partial class ServerNode : Node
         peer.Updated = Time.GetUtcNow();
         Journal.Note(peer);
         _members.Set(peer.MemberId, peer);
-        _leases.SetOnline(peer.MemberId, online: true, Time.GetUtcNow());
+        _leases.SetOnline(peer.Key, online: true, Time.GetUtcNow());
         UpdateDirectory(peer);
         _directory.OnReady(peer);
         Schedule(peer, Timestamp);
@@ -394,12 +377,11 @@ internal sealed partial class ServerNode : Node
         peer.Online = false;
         peer.Updated = Time.GetUtcNow();
         if (HasTraffic(peer))
-            _leases.NoteUsed(peer.MemberId);
+            _leases.NoteUsed(peer.Key);
         _online--;
         Journal.Note(peer);
         _members.Set(peer.MemberId, null);
-        _leases.SetOnline(peer.MemberId, online: false, Time.GetUtcNow());
-        _leasesChanged = true;
+        _leases.SetOnline(peer.Key, online: false, Time.GetUtcNow());
         UpdateDirectory(peer);
         Log.Information("Client {Client} ({Address}) {Event}", peer.Name, peer.Addresses[0], why);
     }
@@ -424,8 +406,16 @@ internal sealed partial class ServerNode : Node
 
     private void Remember(Lease lease)
     {
-        var peer = new Peer(lease.PublicKey, Time) { MemberId = lease.MemberId, Name = lease.Name, Addresses = [.. lease.Addresses], NetworkMtu = _mtu };
-        _peers.Add(lease.PublicKey, peer);
+        if (!_peers.TryGetValue(lease.PublicKey, out Peer? peer))
+        {
+            peer = new Peer(lease.PublicKey, Time);
+            _peers.Add(lease.PublicKey, peer);
+        }
+
+        peer.MemberId = lease.MemberId;
+        peer.Name = lease.Name;
+        peer.Addresses = [.. lease.Addresses];
+        peer.NetworkMtu = _mtu;
         if (peer.Addresses.Length == 0)
             return; // The network's prefix is another one now: the member gets a new address when it comes back.
         AddRoutes(peer);
@@ -442,7 +432,6 @@ internal sealed partial class ServerNode : Node
         Journal.NoteGone(peer);
         RemoveRoutes(peer);
         _directory.Remove(lease.MemberId);
-        _leasesChanged = true;
         Log.Information("Client {Client} ({Address}) is forgotten: {Reason}", lease.Name, string.Join(", ", lease.Addresses), why);
     }
 

@@ -1,0 +1,276 @@
+using LightTunnel.Engine.Control;
+using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
+using LightTunnel.Timing;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine.Server;
+
+/// <summary>A registration that waits until its lease is in the store.</summary>
+/// <param name="Peer">Who registers.</param>
+/// <param name="Session">The conversation in which it does.</param>
+/// <param name="Register">What it asked for.</param>
+internal sealed record HeldRegistration(Peer Peer, ControlSession Session, RegisterMessage Register)
+{
+    /// <summary>What it is to get.</summary>
+    public Lease? Lease { get; init; }
+
+    /// <summary>How often what it was to get turned out to be another server's.</summary>
+    public int Conflicts { get; init; }
+
+    /// <summary>True when it has begun anew meanwhile: nobody waits for this answer any more.</summary>
+    public bool IsOver => Peer.Session != Session;
+}
+
+/// <summary>What becomes of registrations and leases when the store has answered; the server, which tells its members.</summary>
+internal interface ILeaseHost
+{
+    /// <summary>Chooses what a registration is to get.</summary>
+    LeaseResult Acquire(HeldRegistration held);
+
+    /// <summary>The lease is in the store: the member is told of it.</summary>
+    void Admit(HeldRegistration held, Lease lease);
+
+    void Refuse(HeldRegistration held, RefusedMessage refusal);
+
+    /// <summary>Other servers changed leases.</summary>
+    void TakeOver(LeaseNews news);
+
+    /// <summary>The store cannot be written, for a reason, or can again when that is null.</summary>
+    void OnStoreState(string? failure);
+}
+
+/// <summary>
+/// Brings changed leases into the store, one commit at a time. A client is told of its addresses when they are there, not before: after a crash an address that
+/// somebody uses would be given to another. What is only noted, such as when a member was last seen, goes with them or within a second. A commit that comes to
+/// nothing is made again from what has changed by then; meanwhile nobody new is admitted. Owned by the control loop.
+/// </summary>
+/// <param name="store">Where leases last.</param>
+/// <param name="leases">The leases.</param>
+/// <param name="post">Has the store's answers handled on the control loop.</param>
+/// <param name="time">The clock.</param>
+/// <param name="jitter">Keeps servers that want the same from wanting it at the same time again.</param>
+/// <param name="host">Told of what became of it.</param>
+internal sealed class LeaseCommits(INetworkStore store, Leases leases, Action<Action> post, TimeProvider time, Random jitter, ILeaseHost host)
+{
+    /// <summary>Registrations that are committed together.</summary>
+    public const int GroupSize = 64;
+
+    /// <summary>So often another address is tried when other servers were faster.</summary>
+    private const int MostConflicts = 8;
+
+    /// <summary>What is only noted is saved at most this often.</summary>
+    private static readonly TimeSpan NoteInterval = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ConflictPause = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>In the order in which they came; only a member's last one counts.</summary>
+    private readonly Queue<HeldRegistration> _waiting = new();
+    private readonly Dictionary<Peer, HeldRegistration> _latest = [];
+
+    /// <summary>Those whose leases are in the commit that is under way.</summary>
+    private readonly List<HeldRegistration> _group = [];
+    private readonly List<PublicKey> _joining = [];
+    private StoreCommit? _commit;
+    private bool _isUnknown;
+    private bool _isReading;
+    private string? _failure;
+    private TimeSpan _pause = FirstPause;
+    private Timestamp _nextNotes = Timestamp.AtOnce;
+    private Timestamp _notBefore = Timestamp.AtOnce;
+    private Timestamp _resend = Timestamp.Never;
+
+    /// <summary>Why nobody new can be admitted at present; null when the store takes commits.</summary>
+    public RefusedMessage? Refusal => _failure is null ? null : new()
+    {
+        Reason = RefusalReason.Other, Text = $"It cannot save whom it gives an address, and admits nobody new until it can. {_failure}",
+    };
+
+    /// <summary>Holds a registration back until its lease is in the store. One member waits once.</summary>
+    public void Add(HeldRegistration held)
+    {
+        _latest[held.Peer] = held;
+        _waiting.Enqueue(held);
+    }
+
+    /// <summary>True when the member's lease is not in the store yet.</summary>
+    public bool Contains(Peer peer) => _latest.ContainsKey(peer) || _group.Exists(held => held.Peer == peer);
+
+    /// <summary>Begins what is due; returns when to call again.</summary>
+    public Timestamp Run(Timestamp now)
+    {
+        while (NextCommit() <= now)
+            Begin(now);
+        if (_resend <= now)
+            Send();
+        return Timestamp.Earliest(NextCommit(), _resend);
+    }
+
+    /// <summary>Commits what has changed, at the end: nobody waits for what becomes of it.</summary>
+    public void Finish()
+    {
+        if (leases.HasChanges && leases.Plan() is { Write.Count: > 0 } last)
+            store.Commit(last, _ => { });
+    }
+
+    private Timestamp NextCommit()
+    {
+        if (_commit is not null || _isReading)
+            return Timestamp.Never;
+        Timestamp wanted = _waiting.Count > 0 || _failure is not null ? Timestamp.AtOnce : leases.HasChanges ? _nextNotes : Timestamp.Never;
+        return Timestamp.Latest(wanted, _notBefore);
+    }
+
+    private void Begin(Timestamp now)
+    {
+        _nextNotes = now + NoteInterval;
+        while (_group.Count < GroupSize && _waiting.TryDequeue(out HeldRegistration? held))
+        {
+            if (_latest.GetValueOrDefault(held.Peer) != held)
+                continue;
+            _latest.Remove(held.Peer);
+            if (held.IsOver)
+                continue;
+            LeaseResult result = host.Acquire(held);
+            if (result.Granted)
+                _group.Add(held with { Lease = result.Lease });
+            else
+                host.Refuse(held, result.Refusal);
+        }
+
+        _joining.AddRange(_group.Select(held => held.Peer.Key));
+        _commit = leases.Plan();
+        if (_commit.Write.Count == 0 && _failure is null)
+            OnApplied(_commit, leases.Revision);
+        else
+            Send();
+    }
+
+    private void Send()
+    {
+        _resend = Timestamp.Never;
+        StoreCommit commit = _commit!;
+        store.Commit(commit, answer => post(() => OnAnswer(commit, answer)));
+    }
+
+    private void OnAnswer(StoreCommit commit, CommitAnswer answer)
+    {
+        if (commit != _commit)
+            return;
+        switch (answer.Outcome)
+        {
+            case CommitOutcome.Applied:
+                OnApplied(commit, answer.Revision);
+                break;
+            case CommitOutcome.Conflict:
+                GiveUp();
+                _isReading = true;
+                store.Read(leases.Revision, changes => post(() => OnRead(changes, answer.Conflicts)));
+                break;
+            case CommitOutcome.Unavailable when !_isUnknown:
+                GiveUp();
+                Fail(answer.Reason);
+                _notBefore = Pause();
+                break;
+            default:
+                // The first time the answer may just be lost. Whoever is refused later may find that it has its lease nevertheless.
+                if (_isUnknown)
+                    Fail(answer.Reason);
+                _isUnknown = true;
+                _resend = Pause();
+                break;
+        }
+    }
+
+    private void OnApplied(StoreCommit commit, long revision)
+    {
+        leases.OnApplied(commit, revision);
+        End();
+        _pause = FirstPause;
+        if (_failure is not null)
+        {
+            _failure = null;
+            host.OnStoreState(null);
+        }
+
+        HeldRegistration[] group = [.. _group];
+        _group.Clear();
+        foreach (HeldRegistration held in group)
+        {
+            // Who has begun anew meanwhile waits again; a lease that somebody else got meanwhile is nobody's promise yet.
+            if (!held.IsOver && leases.ByKey(held.Peer.Key) is { } lease && lease.Addresses.SequenceEqual(held.Lease!.Addresses))
+                host.Admit(held, lease);
+        }
+    }
+
+    /// <summary>Other servers were faster: what they committed is taken over, and another address tried.</summary>
+    private void OnRead(StoreChanges changes, IReadOnlyList<StoreEntry> conflicts)
+    {
+        _isReading = false;
+        if (changes.Failure is { } failure)
+        {
+            Fail(failure);
+            _notBefore = Pause();
+            return;
+        }
+
+        host.TakeOver(leases.TakeOver(changes));
+        HashSet<string> lost = [.. conflicts.Select(conflict => conflict.Key)];
+        int most = 0;
+        foreach (HeldRegistration held in _group)
+        {
+            bool isConcerned = lost.Contains(StoreKeys.Network) || LeaseCodec.EntriesOf(held.Lease!, null).Any(entry => lost.Contains(entry.Key));
+            int times = held.Conflicts + (isConcerned ? 1 : 0);
+            most = Math.Max(most, times);
+            if (times > MostConflicts)
+                host.Refuse(held, new RefusedMessage { Reason = RefusalReason.Other, Text = "Other servers of the network gave away each address that was chosen: try again." });
+            else if (!_latest.ContainsKey(held.Peer))
+                Add(held with { Lease = null, Conflicts = times });
+        }
+
+        _group.Clear();
+        _notBefore = time.Now() + (ConflictPause * (1 + most) * jitter.NextDouble());
+    }
+
+    /// <summary>The commit is not in the store, and will not be.</summary>
+    private void GiveUp()
+    {
+        leases.OnFailed();
+        leases.TakeBack(_joining);
+        End();
+    }
+
+    private void End()
+    {
+        _commit = null;
+        _isUnknown = false;
+        _resend = Timestamp.Never;
+        _joining.Clear();
+    }
+
+    /// <summary>Nothing is promised that a restart would forget: it is as if they had not asked.</summary>
+    private void Fail(string reason)
+    {
+        _failure = reason;
+        HeldRegistration[] all = [.. _group, .. _latest.Values];
+        _group.Clear();
+        _waiting.Clear();
+        _latest.Clear();
+        foreach (HeldRegistration held in all)
+        {
+            if (!held.IsOver)
+                host.Refuse(held, Refusal!);
+        }
+
+        host.OnStoreState(reason);
+    }
+
+    private Timestamp Pause()
+    {
+        Timestamp until = time.Now() + _pause;
+        _pause = _pause * 2 > LongestPause ? LongestPause : _pause * 2;
+        return until;
+    }
+}

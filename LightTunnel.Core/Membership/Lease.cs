@@ -1,0 +1,46 @@
+using System.Diagnostics.CodeAnalysis;
+using LightTunnel.Addressing;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Membership;
+
+/// <summary>What the server remembers of a member: an immutable value, replaced whole.</summary>
+internal sealed record Lease
+{
+    /// <summary>The member: who proves to have this key.</summary>
+    public required PublicKey PublicKey { get; init; }
+
+    /// <summary>The number that stands for the key on the wire, 2 or above, the same for ever.</summary>
+    public required uint MemberId { get; init; }
+
+    /// <summary>The member's name, nobody else's: the one that it last registered with, or the nearest that was free.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>One address of each of the network's prefixes.</summary>
+    public required IReadOnlyList<TunnelAddress> Addresses { get; init; }
+
+    /// <summary>When the key first registered.</summary>
+    public required DateTimeOffset Created { get; init; }
+
+    /// <summary>When the member was last known to be online.</summary>
+    public required DateTimeOffset LastSeen { get; init; }
+
+    /// <summary>False for a member that was never there for longer than a moment, and carried nothing: its lease is soon given up.</summary>
+    public bool Used { get; init; }
+}
+
+/// <summary>What became of a request for addresses.</summary>
+/// <param name="Lease">The lease, or null when refused.</param>
+/// <param name="Refusal">Why it was refused, or null.</param>
+/// <param name="Evicted">A member long offline that had to make room, or null: it is to be removed from the directory.</param>
+internal readonly record struct LeaseResult(Lease? Lease, RefusedMessage? Refusal, Lease? Evicted)
+{
+    [MemberNotNullWhen(true, nameof(Lease))]
+    [MemberNotNullWhen(false, nameof(Refusal))]
+    public bool Granted => Lease is not null;
+}
+
+/// <summary>What others changed in the store.</summary>
+/// <param name="Ended">Leases that are no more.</param>
+/// <param name="Current">Leases that are new, or have another name or other addresses, as they are now.</param>
+internal sealed record LeaseNews(IReadOnlyList<Lease> Ended, IReadOnlyList<Lease> Current);

@@ -1,0 +1,35 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using LightTunnel.Addressing;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Membership.Store;
+
+/// <summary>
+/// What entries are about, by their keys: <c>n</c> the network, <c>m/2</c> a member, <c>k/&lt;public key&gt;</c> and <c>a/10.0.0.2</c> the id of the member that
+/// has that key or address. The latter two are there to be absent: that is what a new lease expects.
+/// </summary>
+internal static class StoreKeys
+{
+    /// <summary>The network itself.</summary>
+    public const string Network = "n";
+
+    private const string MemberPrefix = "m/";
+
+    /// <summary>A member.</summary>
+    public static string Member(uint memberId) => string.Create(CultureInfo.InvariantCulture, $"{MemberPrefix}{memberId}");
+
+    /// <summary>Who has a public key.</summary>
+    public static string Owner(PublicKey key) => $"k/{key}";
+
+    /// <summary>Who has a tunnel address.</summary>
+    public static string Owner(TunnelAddress address) => $"a/{address}";
+
+    /// <summary>The member that an entry is about; false for an entry of another kind.</summary>
+    public static bool TryReadMember([NotNullWhen(true)] string? key, out uint memberId)
+    {
+        memberId = 0;
+        return key?.StartsWith(MemberPrefix, StringComparison.Ordinal) == true
+            && uint.TryParse(key.AsSpan(MemberPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out memberId) && Member(memberId) == key;
+    }
+}

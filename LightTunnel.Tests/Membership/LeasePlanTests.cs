@@ -1,0 +1,266 @@
+using System.Formats.Cbor;
+using FsCheck.Xunit;
+using LightTunnel.Addressing;
+using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
+using LightTunnel.WireGuard;
+using Xunit;
+using static LightTunnel.Tests.Membership.ControlMessageTests;
+
+namespace LightTunnel.Tests.Membership;
+
+/// <summary>Leases and the store: what is committed for what, and that no two servers give one address away, whatever happens.</summary>
+public sealed class LeasePlanTests
+{
+    private static readonly DateTimeOffset Start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void NewLease_ExpectsThatNothingOfItIsThere()
+    {
+        Leases leases = Create();
+        leases.Acquire(Key(1), "a", [], Start);
+        StoreCommit commit = leases.Plan();
+
+        string[] keys = ["n", "m/2", $"k/{Key(1)}", "a/10.0.0.2", "a/fd00::2"];
+        Assert.Equal(keys.Order(StringComparer.Ordinal), commit.Write.Select(write => write.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(commit.Write.Select(write => new StoreExpectation(write.Key, StoreExpectation.Absent)), commit.Expect);
+    }
+
+    [Fact]
+    public void MemberThatIsSeen_WritesItsOwnEntryOnly_AndOneWhoseNothingChanged_None()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        leases.SetOnline(Key(1), online: true, Start.AddHours(1));
+        Assert.True(leases.HasChanges);
+        StoreWrite write = Assert.Single(Apply(leases, ref store).Write);
+        Assert.Equal("m/2", write.Key);
+        Assert.Equal(Start.AddHours(1), Assert.Single(LeaseCodec.ReadAll(store)).LastSeen);
+
+        Assert.False(leases.HasChanges);
+        leases.Acquire(Key(1), "a", [], Start.AddHours(2));
+        Assert.Empty(Apply(leases, ref store).Write);
+    }
+
+    [Fact]
+    public void MemberThatTakesAnotherAddress_GivesTheOldOneBackInTheSameCommit()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        leases.Acquire(Key(1), "renamed", [Address("10.0.0.50")], Start);
+        StoreCommit commit = Apply(leases, ref store);
+
+        Assert.Equal(["a/10.0.0.2", "a/10.0.0.50", "m/2"], commit.Write.Select(write => write.Key).Order(StringComparer.Ordinal));
+        Assert.Null(commit.Write.Single(write => write.Key == "a/10.0.0.2").Value);
+        Assert.Equal("renamed", Assert.Single(LeaseCodec.ReadAll(store)).Name);
+    }
+
+    [Fact]
+    public void AddressOfAMemberThatIsGone_GoesToAnotherInOneCommit()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        leases.Remove(Key(1));
+        leases.Acquire(Key(2), "b", [Address("10.0.0.2")], Start);
+        Apply(leases, ref store);
+
+        Lease left = Assert.Single(LeaseCodec.ReadAll(store));
+        Assert.Equal((Key(2), 3u), (left.PublicKey, left.MemberId));
+        Assert.Equal(["a/10.0.0.2", "a/fd00::3", $"k/{Key(2)}", "m/3", "n"], Keys(store));
+        leases.Remove(Key(2));
+        Apply(leases, ref store);
+        Assert.Equal(["n"], Keys(store));
+    }
+
+    [Fact]
+    public void LeaseThatCouldNotBeCommitted_IsTakenBack_AndWhatWasNotedIsNot()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        leases.Acquire(Key(2), "b", [], Start);
+        Apply(leases, ref store);
+        leases.NoteUsed(Key(2));
+        leases.Acquire(Key(1), "a", [Address("10.0.0.9")], Start);
+        leases.Acquire(Key(3), "c", [Address("10.0.0.2")], Start);
+        leases.Plan();
+        leases.OnFailed();
+        leases.TakeBack([Key(1), Key(3)]);
+
+        Assert.Equal([Address("10.0.0.2"), Address("fd00::2")], leases.ByKey(Key(1))!.Addresses);
+        Assert.Null(leases.ByKey(Key(3)));
+        Assert.Null(leases.ByAddress(Address("10.0.0.9")));
+        Assert.Equal(["m/3", "n"], Apply(leases, ref store).Write.Select(write => write.Key).Order(StringComparer.Ordinal)); // Ids are never used again.
+        Assert.True(LeaseCodec.ReadAll(store)[1].Used);
+    }
+
+    [Fact]
+    public void KeysOfANewerServer_SurviveRewriting()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        foreach (string key in (string[])["m/2", "n"])
+        {
+            byte[] extended = Extend(Find(store, key)!);
+            store = store.Apply(new StoreCommit(Guid.NewGuid(), [], [new StoreWrite(key, extended), new StoreWrite("r/new", [1])]), out _);
+        }
+
+        leases.TakeOver(store.ChangesAfter(leases.Revision));
+        leases.Acquire(Key(1), "renamed", [], Start);
+        leases.Acquire(Key(2), "b", [], Start);
+        Apply(leases, ref store);
+
+        foreach (string key in (string[])["m/2", "n"])
+        {
+            Assert.True(CborMap.TryRead(Find(store, key)!, out CborMap? map));
+            Assert.True(map.TryGetTexts(77, 9, 2, out IReadOnlyList<string>? added));
+            Assert.Equal(["x", "y"], added);
+        }
+
+        Assert.Equal(["renamed", "b"], LeaseCodec.ReadAll(store).Select(lease => lease.Name));
+        Assert.NotNull(Find(store, "r/new"));
+    }
+
+    [Fact]
+    public void TakeOver_TellsWhatOthersChanged_AndKeepsWhoIsOnline()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        leases.SetOnline(Key(1), online: true, Start);
+        Leases other = Create();
+        other.TakeOver(store.ChangesAfter(0));
+        other.Acquire(Key(1), "renamed", [], Start);
+        other.Acquire(Key(2), "b", [], Start);
+        Apply(other, ref store);
+
+        LeaseNews news = leases.TakeOver(store.ChangesAfter(leases.Revision));
+        Assert.Empty(news.Ended);
+        Assert.Equal(["renamed", "b"], news.Current.Select(lease => lease.Name));
+        Assert.True(leases.IsOnline(Key(1)));
+        Assert.Equal(4u, leases.NextMemberId);
+
+        other.Remove(Key(2));
+        Apply(other, ref store);
+        Assert.Equal([Key(2)], leases.TakeOver(store.ChangesAfter(leases.Revision)).Ended.Select(lease => lease.PublicKey));
+        Assert.Empty(leases.TakeOver(store.ChangesAfter(leases.Revision)).Current);
+    }
+
+    [Fact]
+    public void LastCommit_WhileOneIsUnderWay_HasWhatTheOtherHasNot()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        leases.Acquire(Key(2), "b", [], Start);
+        StoreCommit first = leases.Plan();
+        leases.SetOnline(Key(1), online: false, Start.AddHours(1));
+        leases.NoteUsed(Key(2));
+        StoreCommit last = leases.Plan();
+
+        Assert.Equal("m/2", Assert.Single(last.Write).Key);
+        store = store.Apply(first, out CommitAnswer one).Apply(last, out CommitAnswer other);
+        Assert.Equal((CommitOutcome.Applied, CommitOutcome.Applied), (one.Outcome, other.Outcome));
+        Assert.Equal(2, LeaseCodec.ReadAll(store).Count);
+    }
+
+    [Property(MaxTest = 30)]
+    public void Servers_ThatShareAStore_InAnyOrder_GrantEachAddressOnce(int seed)
+    {
+        var random = new Random(seed);
+        StoreContents store = StoreContents.Empty;
+        Leases[] servers = [Small(), Small(), Small()];
+        StoreCommit?[] plans = new StoreCommit?[servers.Length];
+        var joining = new PublicKey[servers.Length];
+        int granted = 0;
+        for (int step = 0; step < 400; step++)
+        {
+            int at = random.Next(servers.Length);
+            Leases leases = servers[at];
+            if (plans[at] is not { } plan)
+            {
+                joining[at] = Key(random.Next(40));
+                TunnelAddress[] wanted = random.Next(3) == 0 ? [TunnelAddress.FromIPv4(0x0A000000 + (uint)random.Next(2, 14))] : [];
+                if (random.Next(6) == 0)
+                    leases.Remove(Key(random.Next(40)));
+                else
+                    leases.Acquire(joining[at], $"name{random.Next(4)}", wanted, Start.AddMinutes(step));
+                plans[at] = leases.Plan();
+                continue;
+            }
+
+            plans[at] = null;
+            store = store.Apply(plan, out CommitAnswer answer);
+            if (answer.Outcome == CommitOutcome.Applied)
+            {
+                leases.OnApplied(plan, answer.Revision);
+                granted++;
+            }
+            else
+            {
+                leases.OnFailed();
+                leases.TakeBack([joining[at]]);
+                leases.TakeOver(store.ChangesAfter(leases.Revision));
+            }
+
+            AssertConsistent(store);
+        }
+
+        Assert.True(granted > 20);
+        foreach (Leases leases in servers)
+            leases.TakeOver(store.ChangesAfter(leases.Revision));
+    }
+
+    /// <summary>Every address and key has one owner, which says the same of itself.</summary>
+    private static void AssertConsistent(StoreContents store)
+    {
+        IReadOnlyList<Lease> leases = LeaseCodec.ReadAll(store);
+        Assert.Equal(leases.Count, leases.Select(lease => lease.PublicKey).Distinct().Count());
+        TunnelAddress[] addresses = [.. leases.SelectMany(lease => lease.Addresses)];
+        Assert.Equal(addresses.Length, addresses.Distinct().Count());
+        IEnumerable<string> expected = leases.SelectMany(lease => LeaseCodec.EntriesOf(lease, null).Select(entry => entry.Key)).Append("n");
+        Assert.Equal(expected.Order(StringComparer.Ordinal), Keys(store).Order(StringComparer.Ordinal));
+        foreach (Lease lease in leases)
+        {
+            foreach ((string key, byte[] value) in LeaseCodec.EntriesOf(lease, null).Skip(1))
+                Assert.Equal(value, Find(store, key));
+        }
+    }
+
+    private static Leases Create() => new([Interface("10.0.0.1/24"), Interface("fd00::1/64")]);
+
+    private static Leases Small() => new([Interface("10.0.0.1/28")]);
+
+    private static (Leases Leases, StoreContents Store) WithMember()
+    {
+        Leases leases = Create();
+        StoreContents store = StoreContents.Empty;
+        leases.Acquire(Key(1), "a", [], Start);
+        Apply(leases, ref store);
+        return (leases, store);
+    }
+
+    private static StoreCommit Apply(Leases leases, ref StoreContents store)
+    {
+        StoreCommit commit = leases.Plan();
+        store = store.Apply(commit, out CommitAnswer answer);
+        Assert.Equal(CommitOutcome.Applied, answer.Outcome);
+        leases.OnApplied(commit, answer.Revision);
+        return commit;
+    }
+
+    private static IEnumerable<string> Keys(StoreContents store) => store.Entries.Select(entry => entry.Key).Order(StringComparer.Ordinal);
+
+    private static byte[]? Find(StoreContents store, string key) => store.Entries.SingleOrDefault(entry => entry.Key == key)?.Value;
+
+    /// <summary>The map with a key that nobody knows yet.</summary>
+    private static byte[] Extend(byte[] value)
+    {
+        Assert.True(CborMap.TryRead(value, out CborMap? map));
+        var writer = new CborWriter(CborConformanceMode.Canonical);
+        writer.WriteStartMap(map.Values.Count + 1);
+        foreach ((int key, ReadOnlyMemory<byte> old) in map.Values)
+        {
+            writer.WriteInt32(key);
+            writer.WriteEncodedValue(old.Span);
+        }
+
+        writer.WriteInt32(77);
+        writer.WriteStartArray(2);
+        writer.WriteTextString("x");
+        writer.WriteTextString("y");
+        writer.WriteEndArray();
+        writer.WriteEndMap();
+        return writer.Encode();
+    }
+}
