@@ -24,8 +24,8 @@ internal sealed class TunnelThreads(
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
     private readonly AutoResetEvent _work = new(initialState: false);
-    private readonly OutboundQueue[] _outbound = [.. Enumerable.Range(0, tun.Queues).Select(queue => new OutboundQueue(node, tun, transport, queue))];
-    private readonly InboundPath[] _inbound = [.. Enumerable.Range(0, transport.Queues).Select(_ => new InboundPath(node))];
+    private readonly OutboundQueue[] _outbound = [.. Enumerable.Range(0, tun.Queues).Select(queue => new OutboundQueue(node.Plane, tun, transport, queue))];
+    private readonly InboundPath[] _inbound = [.. Enumerable.Range(0, transport.Queues).Select(_ => new InboundPath(node.Plane))];
     private Thread[] _threads = [];
     private volatile bool _stopping;
 
@@ -129,7 +129,7 @@ internal sealed class TunnelThreads(
 
     private void ReceiveLoop(int queue)
     {
-        InboundBuffers buffers = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
+        InboundBuffers buffers = DataBuffers.TakeInbound(node.Plane.LongestPacket, transport.ReceivesTrains);
         while (transport.Receive(buffers.Datagrams, queue))
             Deliver(ref buffers, queue);
         DataBuffers.Return(buffers);
@@ -155,7 +155,7 @@ internal sealed class TunnelThreads(
     /// </summary>
     private void DuplexLoop(IPollable device, IPollable socket, OutboundQueue outbound, int queue)
     {
-        InboundBuffers inbound = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
+        InboundBuffers inbound = DataBuffers.TakeInbound(node.Plane.LongestPacket, transport.ReceivesTrains);
         LightTunnelException? gone = null;
         (bool asksDevice, bool asksSocket) = (true, true);
         while (gone is null)
@@ -205,8 +205,8 @@ internal sealed class TunnelThreads(
                 transport.Send(buffers.Forward, queue);
         }
 
-        if (buffers.LongestPacket < node.LongestPacket)
-            buffers = DataBuffers.TakeInbound(node.LongestPacket, transport.ReceivesTrains);
+        if (buffers.LongestPacket < node.Plane.LongestPacket)
+            buffers = DataBuffers.TakeInbound(node.Plane.LongestPacket, transport.ReceivesTrains);
     }
 
     private void ThrowUnlessStopping(LightTunnelException gone)

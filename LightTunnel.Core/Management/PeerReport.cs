@@ -41,8 +41,10 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
         TunnelAddress[] server = node.Peers.FirstOrDefault(peer => peer.IsServer)?.Addresses ?? [];
         return
         [
-            .. table.Routes.Where(route => route.Value.MemberId != 0)
-                .Select(route => Route(route.Key, route.Value, node.Via(route.Value)?.Addresses ?? server, IsServerLost(node))),
+            .. from route in table.Routes
+               let peer = route.Value as Peer
+               where peer is not null
+               select Route(route.Key, peer, node.Via(peer)?.Addresses ?? server, IsServerLost(node)),
         ];
     }
 

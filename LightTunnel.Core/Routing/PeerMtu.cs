@@ -9,8 +9,7 @@ namespace LightTunnel.Routing;
 internal readonly record struct MtuProbe(uint Transaction, int Size);
 
 /// <summary>
-/// How long packets to one peer may be, by the path that they take: what was found of the last few paths is remembered. The control loop writes, data
-/// threads read <see cref="Current"/> and <see cref="Largest"/>.
+/// How long packets to one peer may be, by the path that they take: what was found of the last few paths is remembered. Owned by the control loop.
 /// </summary>
 internal sealed class PeerMtu(int largest)
 {
@@ -31,10 +30,10 @@ internal sealed class PeerMtu(int largest)
     private readonly List<int> _sizes = [];
     private uint _serial;
     private bool _hasAnswered;
-    private volatile int _largest = largest;
-    private volatile int _current = largest;
+    private int _largest = largest;
+    private int _current = largest;
 
-    /// <summary>Longest packet that the network carries, bytes; another value begins anew. Read by data threads.</summary>
+    /// <summary>Longest packet that the network carries, bytes; another value begins anew.</summary>
     public int Largest
     {
         get => _largest;
@@ -47,7 +46,7 @@ internal sealed class PeerMtu(int largest)
         }
     }
 
-    /// <summary>Longest packet that passes whole by the path in use, bytes; what the network carries until it was measured. Read by data threads.</summary>
+    /// <summary>Longest packet that passes whole by the path in use, bytes; what the network carries until it was measured.</summary>
     public int Current => _current;
 
     /// <summary>What was measured of the path in use, null until it was.</summary>

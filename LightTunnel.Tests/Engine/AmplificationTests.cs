@@ -157,7 +157,7 @@ file sealed class HandMadeSession(SimulatedNode server, string name, uint conver
     {
         byte[] frame = new byte[ControlFrame.MaximumLength];
         int length = new ControlFrame(ControlFrameKind.Data, conversation, ++_number, ControlMessageCodec.Encode(message)).Write(frame);
-        server.Node.TryPostControlFrame(server.Peer(name).Link!, frame.AsSpan(0, length));
+        server.Node.Plane.TryPostControlFrame(server.Peer(name).Link!, frame.AsSpan(0, length));
         return length + 32;
     }
 }

@@ -226,7 +226,7 @@ public sealed class ChangingNetworkTests : IDisposable
         _network.Run(Soon);
 
         Assert.StartsWith("10.99.", alice.Address.ToString(), StringComparison.Ordinal);
-        Assert.Equal(2, alice.Node.Forwarding.Routes.Count);
+        Assert.Equal(2, alice.Node.Forwarding.Routes.Count());
         Reach(alice, bob);
         Reach(alice, server);
         Reach(server, bob);

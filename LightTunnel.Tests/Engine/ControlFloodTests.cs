@@ -103,6 +103,6 @@ public sealed class ControlFloodTests : IDisposable
         byte[] message = ControlMessageCodec.Encode(new RegisterMessage { Name = member.Name });
         byte[] frame = new byte[ControlFrame.MaximumLength];
         int length = new ControlFrame(ControlFrameKind.Data, conversation, 1, message).Write(frame);
-        server.Node.TryPostControlFrame(server.Peer(member.Name).Link!, frame.AsSpan(0, length));
+        server.Node.Plane.TryPostControlFrame(server.Peer(member.Name).Link!, frame.AsSpan(0, length));
     }
 }

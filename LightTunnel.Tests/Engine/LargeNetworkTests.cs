@@ -105,7 +105,7 @@ public sealed class LargeNetworkTests : IDisposable
         Assert.InRange(datagrams, 4, 6000 / 50 * 4);
         Assert.InRange(TableSizes.Of(alice.Node).Where(table => table.Key.StartsWith("MemberSearch", StringComparison.Ordinal)).Max(table => table.Value), 0, 1024);
         _network.Run(TimeSpan.FromSeconds(5));
-        Assert.Equal(2, alice.Node.Forwarding.Routes.Count); // The server's, and the one for everybody.
+        Assert.Equal(2, alice.Node.Forwarding.Routes.Count()); // The server's, and the one for everybody.
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Traversal;
 using LightTunnel.Traversal;
@@ -26,7 +27,7 @@ public sealed class MemberRelaysTests
         source.Traversal = internet.A.Traversal;
         target.UsedPath = new ProbedPath(new PathAddress(UdpEndpoint.FromIPv4(0xC0000203, 3)));
         other.UsedPath = new ProbedPath(new PathAddress(UdpEndpoint.FromIPv4(0xC0000204, 4)));
-        var relays = new MemberRelays(new MemberPeers(time)) { IsRelay = true };
+        var relays = new MemberRelays(new MemberPeers(time, new RouteTarget(PeerRoute.Nobody))) { IsRelay = true };
         relays.Update(source);
         Array.ForEach([source, target, other], relays.SetMember);
         Assert.Equal(target.UsedPath.Key, Target(3));

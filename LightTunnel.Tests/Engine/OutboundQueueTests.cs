@@ -66,10 +66,10 @@ public sealed class OutboundQueueTests : IDisposable
     public void TrySend_KnowsHowFarAwayThePeersAre()
     {
         (SimulatedNode alice, SimulatedNode bob, OutboundQueue queue) = Start();
-        Assert.True(alice.Node.Forwarding.Routes.TryLookup(bob.Address, out Peer? peer));
+        Peer peer = alice.Peer("bob");
         _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(20) };
-        Assert.True(_network.RunUntil(() => peer.PublishedRoundTrip > 0, TimeSpan.FromSeconds(20)));
-        Assert.Equal(peer.RoundTrip!.Value.Ticks, peer.PublishedRoundTrip);
+        Assert.True(_network.RunUntil(() => peer.Route.RoundTrip > 0, TimeSpan.FromSeconds(20)));
+        Assert.Equal(peer.RoundTrip!.Value.Ticks, peer.Route.RoundTrip);
         Assert.Equal(0, queue.LongestRoundTrip);
 
         Add(queue, [TestPackets.Udp(alice.Address, bob.Address, new byte[1000])]);
@@ -77,26 +77,26 @@ public sealed class OutboundQueueTests : IDisposable
         _narrow.Room = int.MaxValue;
         Assert.True(queue.TrySend());
 
-        Assert.Equal(peer.PublishedRoundTrip, queue.LongestRoundTrip);
+        Assert.Equal(peer.Route.RoundTrip, queue.LongestRoundTrip);
     }
 
     [Fact]
     public void PublishedRoundTrip_BehindAQueue_StaysHowFarAwayThePeerIs()
     {
         (SimulatedNode alice, SimulatedNode bob, _) = Start();
-        Assert.True(alice.Node.Forwarding.Routes.TryLookup(bob.Address, out Peer? peer));
+        Peer peer = alice.Peer("bob");
         _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(20) };
-        Assert.True(_network.RunUntil(() => peer.PublishedRoundTrip > 0, TimeSpan.FromSeconds(20)));
-        long near = peer.PublishedRoundTrip;
+        Assert.True(_network.RunUntil(() => peer.Route.RoundTrip > 0, TimeSpan.FromSeconds(20)));
+        long near = peer.Route.RoundTrip;
 
         _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(60) };
         Assert.True(_network.RunUntil(() => peer.RoundTrip > TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(5)));
-        peer.PublishRoundTrip();
-        Assert.InRange(peer.PublishedRoundTrip, 1, near);
+        peer.Publish();
+        Assert.InRange(peer.Route.RoundTrip, 1, near);
 
         peer.Link!.Path = new PathAddress(new UdpEndpoint(peer.Path.Endpoint.MappedAddress, 1));
-        peer.PublishRoundTrip();
-        Assert.Equal(peer.RoundTrip!.Value.Ticks, peer.PublishedRoundTrip);
+        peer.Publish();
+        Assert.Equal(peer.RoundTrip!.Value.Ticks, peer.Route.RoundTrip);
     }
 
     [Fact]
@@ -132,7 +132,7 @@ public sealed class OutboundQueueTests : IDisposable
         Assert.True(_network.RunUntil(() => alice.IsUp && bob.IsUp, TimeSpan.FromSeconds(2)));
         alice.Send(bob.Address, "link");
         Assert.True(_network.RunUntil(() => bob.Tun.WrittenCount > 0, TimeSpan.FromSeconds(2)));
-        return (alice, bob, new OutboundQueue(alice.Node, alice.Tun, _narrow, queue: 0));
+        return (alice, bob, new OutboundQueue(alice.Node.Plane, alice.Tun, _narrow, queue: 0));
     }
 
     /// <summary>Takes as many messages as there is room for.</summary>

@@ -38,7 +38,7 @@ public sealed class RegistrationTests : IDisposable
         byte[] message = ControlMessageCodec.Encode(new RegisterMessage { Name = "alice", Protocols = new ProtocolRange(protocol, protocol) });
         byte[] frame = new byte[ControlFrame.MaximumLength];
         int length = new ControlFrame(ControlFrameKind.Data, 77, 1, message).Write(frame);
-        server.Node.TryPostControlFrame(server.Peer("alice").Link!, frame.AsSpan(0, length));
+        server.Node.Plane.TryPostControlFrame(server.Peer("alice").Link!, frame.AsSpan(0, length));
         server.MarkReady();
         _network.Settle();
 

@@ -248,8 +248,8 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
             PortMapper = new SimulatedPortMapper(socket.Host, clock.Common),
         });
         Node.Woken = MarkReady;
-        _outbound = [.. Enumerable.Range(0, Transport.Queues).Select(queue => new OutboundPath(Node, queue))];
-        _inbound = new InboundPath(Node);
+        _outbound = [.. Enumerable.Range(0, Transport.Queues).Select(queue => new OutboundPath(Node.Plane, queue))];
+        _inbound = new InboundPath(Node.Plane);
     }
 
     /// <summary>Called once when the node has something to do, until it is stepped.</summary>

@@ -148,9 +148,9 @@ public sealed class StripeNetworkTests : IDisposable
     {
         (SimulatedNode server, SimulatedNode alice) = Start("alice");
         Link(alice, "hub", server);
-        Assert.All(alice.Transport.OpenStripes().Skip(1), port => Assert.True(alice.Node.IsOuterPort(port)));
-        Assert.True(alice.Node.IsOuterPort(alice.Endpoint.Port));
-        Assert.False(alice.Node.IsOuterPort(0));
+        Assert.All(alice.Transport.OpenStripes().Skip(1), port => Assert.True(alice.Node.Plane.IsOuterPort(port)));
+        Assert.True(alice.Node.Plane.IsOuterPort(alice.Endpoint.Port));
+        Assert.False(alice.Node.Plane.IsOuterPort(0));
     }
 
     /// <summary>A member names what ports it likes, from where it likes: the answer goes to itself, and to nobody anything else.</summary>
@@ -169,13 +169,13 @@ public sealed class StripeNetworkTests : IDisposable
         {
             foreach (PathAddress source in (PathAddress[])[mallorys, alices, new(victim), new(victim, relayedMember: 2)])
             {
-                server.Node.TryPostControlFrame(link, StripeFrames.Ports(7, [.. Enumerable.Repeat((int)port, PeerStripes.Maximum)]), source);
+                server.Node.Plane.TryPostControlFrame(link, StripeFrames.Ports(7, [.. Enumerable.Repeat((int)port, PeerStripes.Maximum)]), source);
                 frames++;
             }
         }
 
-        server.Node.TryPostControlFrame(link, StripeFrames.Ports(7, [.. Enumerable.Repeat(53, PeerStripes.Maximum + 1)]), mallorys);
-        server.Node.TryPostControlFrame(link, StripeFrames.Taken(7, new PathAddress(victim), 200), mallorys);
+        server.Node.Plane.TryPostControlFrame(link, StripeFrames.Ports(7, [.. Enumerable.Repeat(53, PeerStripes.Maximum + 1)]), mallorys);
+        server.Node.Plane.TryPostControlFrame(link, StripeFrames.Taken(7, new PathAddress(victim), 200), mallorys);
         server.Step();
 
         Assert.Equal(frames, _sent.Count(each => each.From == server.Endpoint && each.To == mallorys.Endpoint));
@@ -194,7 +194,7 @@ public sealed class StripeNetworkTests : IDisposable
     {
         (SimulatedNode server, SimulatedNode mallory) = Start("mallory", "alice");
         PathAddress before = server.Peer("mallory").Path;
-        server.Node.TryPostControlFrame(server.Peer("mallory").Link!, StripeFrames.Ports(7, [53]), before);
+        server.Node.Plane.TryPostControlFrame(server.Peer("mallory").Link!, StripeFrames.Ports(7, [53]), before);
         server.Step();
         _network.Filter = Note;
 
@@ -220,7 +220,7 @@ public sealed class StripeNetworkTests : IDisposable
             Load(server, mallory, Turn);
             for (int i = 0; i < 10; i++)
             {
-                server.Node.TryPostControlFrame(
+                server.Node.Plane.TryPostControlFrame(
                     server.Peer("mallory").Link!, StripeFrames.Taken((uint)random.NextInt64(1L << 32), new PathAddress(server.Endpoint), 4), mallory.Peer("hub").Path);
             }
         }

@@ -80,14 +80,14 @@ internal sealed class PlainTunnel : IDisposable
             };
             _peer.Link.Owner = _peer;
             _peer.Link.Path = new PathAddress(new UdpEndpoint(IPAddress.Loopback, other.Port));
-            Forwarding = new ForwardingTable(Forwarding.Routes, [new InterfaceAddress(Address("10.77.0.2"), 24)]).With(_peer);
+            Forwarding = ForwardingTable.Empty.WithOwn([new InterfaceAddress(Address("10.77.0.2"), 24)]).With(_peer.Prefixes, _peer);
         }
 
         public override IEnumerable<Peer> Peers => [_peer];
 
         public override bool IsRelay(in PathAddress sender) => false;
 
-        public override bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
+        public override bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
         {
             destination = default;
             return false;

@@ -106,14 +106,14 @@ public sealed class MemberRelayTests
         Talk(scene, alice, bob, () => IsRelayed(alice, bob), Soon);
         uint from = alice.Client.MemberId, to = bob.Client.MemberId;
         PathAddress way = carol.Peer("alice").DirectPath!.Key;
-        Assert.True(carol.Client.TryFindRelayTarget(new RelayHeader(from, to), way, out PathAddress target));
+        Assert.True(carol.Client.TryFindTarget(new RelayHeader(from, to), way, out PathAddress target));
         Assert.Equal(carol.Peer("bob").DirectPath!.Key, target);
 
-        Assert.False(carol.Client.TryFindRelayTarget(new RelayHeader(to, from), way, out _)); // Somebody else's id.
-        Assert.False(carol.Client.TryFindRelayTarget(new RelayHeader(from, from), way, out _));
-        Assert.False(carol.Client.TryFindRelayTarget(new RelayHeader(from, 99), way, out _));
-        Assert.False(carol.Client.TryFindRelayTarget(new RelayHeader(from, to), new PathAddress(UdpEndpoint.FromIPv4(0xC0000201, 9)), out _));
-        Assert.False(alice.Client.TryFindRelayTarget(new RelayHeader(carol.Client.MemberId, to), alice.Peer("carol").DirectPath!.Key, out _)); // Has not offered it.
+        Assert.False(carol.Client.TryFindTarget(new RelayHeader(to, from), way, out _)); // Somebody else's id.
+        Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, from), way, out _));
+        Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, 99), way, out _));
+        Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, to), new PathAddress(UdpEndpoint.FromIPv4(0xC0000201, 9)), out _));
+        Assert.False(alice.Client.TryFindTarget(new RelayHeader(carol.Client.MemberId, to), alice.Peer("carol").DirectPath!.Key, out _)); // Has not offered it.
     }
 
     /// <summary>Alice and bob behind NATs with random ports, 10 ms from carol and 50 ms from the server.</summary>

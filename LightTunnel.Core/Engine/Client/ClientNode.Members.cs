@@ -58,8 +58,8 @@ internal sealed partial class ClientNode : IDirectPathsHost
             Link link = Links.Find(peer.Key) ?? Links.Add(peer.Key, NetworkKey);
             link.Owner = peer;
             link.RoamingEnabled = false;
-            link.Path = PathTo(peer);
             peer.Link = link;
+            TakePath(peer, link);
         }
 
         peer.Link.RequestHandshake();
@@ -99,7 +99,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
         if (peer.Link is { } link)
         {
             PathAddress before = link.Path;
-            link.Path = PathTo(peer);
+            TakePath(peer, link);
             // What was sent by a path that was lost is lost with it; its next turn would be five seconds from now. But two handshakes at once would be
             // one too many: the answer to the first would not fit any more, and the second would be dropped as a flood.
             if (!link.HasSession && peer.Staged.Count > 0 && !IsAlive(peer, before))
@@ -126,7 +126,13 @@ internal sealed partial class ClientNode : IDirectPathsHost
     private void RenewPath(Peer peer)
     {
         if (peer.Link is { } link && link.Path != PathTo(peer))
-            link.Path = PathTo(peer);
+            TakePath(peer, link);
+    }
+
+    private void TakePath(Peer peer, Link link)
+    {
+        link.Path = PathTo(peer);
+        peer.Publish();
     }
 
     private void OnDirectory(DirectoryMessage told)

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 
@@ -24,10 +25,10 @@ internal sealed partial class ClientNode
     /// <summary>Completes when the server has told who has an address or a key, or that nobody has; control loop.</summary>
     public Task MeetAsync(MemberSubject subject)
     {
-        bool isKnown = subject.Key is { } key ? _members.TryGet(key, out Peer? peer) : Forwarding.Routes.TryLookup(subject.Address!.Value, out peer) && peer.MemberId != 0;
-        if (!isKnown)
+        Peer? known = subject.Key is { } key ? _members.Find(key) : Forwarding.TryFind(subject.Address!.Value, out RouteTarget? target) ? target as Peer : null;
+        if (known is null)
             return _memberSearch.WaitAsync(subject);
-        peer!.WantedAt = Timestamp;
+        known.WantedAt = Timestamp;
         return Task.CompletedTask;
     }
 
@@ -36,24 +37,20 @@ internal sealed partial class ClientNode
     public Task<IReadOnlyList<DirectoryEntry>> ListAsync(string pattern) => _lists.AskAsync(pattern, Timestamp);
 
     /// <inheritdoc/>
-    protected override void Stage(Peer peer, ReadOnlySpan<byte> packet)
+    protected override void StageUnknown(RouteTarget target, ReadOnlySpan<byte> packet)
     {
-        if (peer != _memberSearch.Everybody)
-            base.Stage(peer, packet);
-        else if (!IpPacket.TryParse(packet, out IpPacketInfo info) || !TryHold(info.Destination, packet))
+        if (!IpPacket.TryParse(packet, out IpPacketInfo info) || !TryHold(info.Destination, packet))
             _memberSearch.Everybody.ReleaseStaged();
     }
 
     private bool TryHold(TunnelAddress destination, ReadOnlySpan<byte> packet)
     {
         // The prefix contains these, too.
-        if (Forwarding.IsOwn(destination))
-            NoteOwnDestination(destination);
         if (Forwarding.IsOwn(destination) || Forwarding.IsMulticastOrBroadcast(destination))
             return false;
-        if (!Forwarding.Routes.TryLookup(destination, out Peer? known) || known == _memberSearch.Everybody)
+        if (!Forwarding.TryFind(destination, out RouteTarget? known) || known == _memberSearch.Everybody)
             return _memberSearch.Hold(destination, packet.ToArray());
-        Restage(known, packet);
+        Restage(known as Peer, packet);
         return true;
     }
 
@@ -62,7 +59,7 @@ internal sealed partial class ClientNode
     {
         _memberSearch.Everybody.ReleaseStaged();
         if (peer is { Online: true } && peer.TryReserveStaged())
-            base.Stage(peer, packet);
+            Stage(peer, packet);
     }
 
     /// <summary>After a page: routes for who is not known, and what to ask for.</summary>
@@ -100,19 +97,18 @@ internal sealed partial class ClientNode
         if (subject.Key is { } key && _members.TryGet(key, out Peer? gone))
             Take(new DirectoryMessage { Revision = _members.Revision, Removed = [gone.MemberId], Partial = true });
         // The data thread refuses what is sent there meanwhile.
-        if (subject.Address is { } address && _memberSearch.IsUnknown(subject) && Forwarding.Routes.TryLookup(address, out Peer? peer) && peer == _memberSearch.Everybody)
-            Forwarding = Forwarding.With(IpPrefix.Host(address), _memberSearch.Nobody);
+        if (subject.Address is { } address && _memberSearch.IsUnknown(subject) && Forwarding.TryFind(address, out RouteTarget? target) && target == _memberSearch.Everybody)
+            Forwarding = Forwarding.With([IpPrefix.Host(address)], _memberSearch.Nobody);
     }
 
     /// <summary>Routes to the network's prefixes, for addresses that are nobody's whom this node knows.</summary>
     private void PublishSearch()
     {
-        _memberSearch.Everybody.NetworkMtu = _server.NetworkMtu;
-        foreach (IpPrefix prefix in _searched)
-            Forwarding = Forwarding.Without(prefix, _memberSearch.Everybody);
+        int mtu = _server.NetworkMtu;
+        _memberSearch.Everybody.Route = new PeerRoute { NextHop = NextHop.Link, Verdict = RouteVerdict.Ask, Mtu = mtu, NetworkMtu = mtu };
+        Forwarding = Forwarding.Without(_searched, _memberSearch.Everybody);
         _searched = _memberSearch.IsNeeded ? [.. Forwarding.OwnAddresses.Select(own => own.Prefix)] : [];
-        foreach (IpPrefix prefix in _searched)
-            Forwarding = Forwarding.With(prefix, _memberSearch.Everybody);
+        Forwarding = Forwarding.With(_searched, _memberSearch.Everybody);
     }
 
     private long RunSearch(long now)
@@ -120,7 +116,7 @@ internal sealed partial class ClientNode
         while (_memberSearch.TryTakeForgotten(now, out MemberSubject subject))
         {
             if (subject.Address is { } address)
-                Forwarding = Forwarding.Without(IpPrefix.Host(address), _memberSearch.Nobody);
+                Forwarding = Forwarding.Without([IpPrefix.Host(address)], _memberSearch.Nobody);
         }
 
         while (_memberSearch.TryTakeLate(now, out IEnumerable<byte[]>? packets))

@@ -74,15 +74,15 @@ internal sealed partial class ClientNode : Node
         _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, services.Jitter, Post, OnLocated);
         _routeLog = new RouteLog(Log);
         _noticeLimiter = new RateLimiter(Time, NoticeInterval, burst: 4);
-        _members = new MemberPeers(Time);
+        // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
+        _server = new Peer(options.ServerKey, Time) { IsServer = true, Frames = FrameIntake.ForServer(Time), Name = "server", PreferredSuite = CipherSuite.Aegis256 };
+        _members = new MemberPeers(Time, _server);
         _memberSearch = new MemberSearch(Time);
         _lists = new MemberLists();
-        LongestPacket = options.Mtu ?? 0;
+        Plane.LongestPacket = options.Mtu ?? 0;
         _paths = new DirectPaths(options, identity, addresses, _members, services, this);
         TakeOwnAddresses(addresses.Read());
         _addressWatch = addresses.Watch(() => Post(() => OnNetworkChanged(isCertain: false)));
-        // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
-        _server = new Peer(options.ServerKey, Time) { IsServer = true, Frames = FrameIntake.ForServer(Time), Name = "server", PreferredSuite = CipherSuite.Aegis256 };
         Link link = Links.Add(options.ServerKey, options.NetworkKey);
         link.Owner = _server;
         _server.Link = link;
@@ -172,7 +172,7 @@ internal sealed partial class ClientNode : Node
     public override bool IsRelay(in PathAddress sender) => _server.Path.Endpoint == sender.Endpoint || _paths.Relays.IsMember(sender);
 
     /// <inheritdoc/>
-    public override bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination) =>
+    public override bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination) =>
         _paths.Relays.TryFindTarget(header, sender, out destination);
 
     /// <inheritdoc/>
@@ -182,9 +182,6 @@ internal sealed partial class ClientNode : Node
 
     /// <inheritdoc/>
     public override Peer? Via(Peer peer) => peer.UsedPath is { } used ? _paths.Relays.RelayOf(used.Key) : null;
-
-    /// <inheritdoc/>
-    protected override Peer? RelayOf(Peer peer) => peer.IsRelayed && peer.UsedPath is null ? _server : null;
 
     /// <inheritdoc/>
     protected override bool IsProbed(Peer peer, long now) =>
@@ -224,7 +221,7 @@ internal sealed partial class ClientNode : Node
             peer.LinkedAt = Timestamp;
             peer.Link = link;
             link.RoamingEnabled = false; // Paths are chosen by probes, not by where a packet last came from.
-            link.Path = PathTo(peer);
+            TakePath(peer, link);
             _routeLog.NoteChange();
         }
 
@@ -495,7 +492,7 @@ internal sealed partial class ClientNode : Node
             return;
         }
 
-        LongestPacket = registered.Mtu; // Others may send what is longer than this node's own MTU.
+        Plane.LongestPacket = registered.Mtu; // Others may send what is longer than this node's own MTU.
         MemberId = registered.MemberId;
         NetworkName = registered.NetworkName;
         Registered = Time.GetUtcNow();
@@ -508,7 +505,7 @@ internal sealed partial class ClientNode : Node
         foreach (Peer peer in _members.All.Append(_server))
             peer.NetworkMtu = mtu;
         _server.Online = true;
-        Forwarding = Forwarding with { OwnAddresses = [.. registered.Addresses] };
+        Forwarding = Forwarding.WithOwn(registered.Addresses);
         AddRoutes(_server);
         PublishSearch();
         _lists.AskAgain();

@@ -446,7 +446,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         return guessing < (Own.Nat.IsPredictable ? 1 : IsBusy(peer, now) ? MaximumGuessingBusy : MaximumGuessing);
     }
 
-    private static bool IsBusy(Peer peer, long now) => peer.LastTraffic != long.MinValue && now - peer.LastTraffic < BusyFor.Ticks;
+    private static bool IsBusy(Peer peer, long now) => now - peer.LastTraffic < BusyFor;
 
     /// <summary>
     /// A peer that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it until

@@ -18,7 +18,9 @@ internal sealed record MemberChanges(ForwardingTable Routes, IReadOnlyList<Peer>
 /// The other members as peers, one for each key, kept in step with the server's directory. A member is its key: its id and addresses may be others
 /// after the server has lost its state, and one's may have become another's. Owned by the control loop.
 /// </summary>
-internal sealed class MemberPeers(TimeProvider time)
+/// <param name="time">The clock.</param>
+/// <param name="server">Who passes on what is sent to them while no other path is used.</param>
+internal sealed class MemberPeers(TimeProvider time, RouteTarget server)
 {
     private readonly DirectoryView _directory = new();
     private readonly Dictionary<PublicKey, Peer> _peers = [];
@@ -31,6 +33,9 @@ internal sealed class MemberPeers(TimeProvider time)
 
     /// <summary>The member of that key.</summary>
     public bool TryGet(in PublicKey key, [NotNullWhen(true)] out Peer? peer) => _peers.TryGetValue(key, out peer);
+
+    /// <summary>The member of that key, or null.</summary>
+    public Peer? Find(in PublicKey key) => _peers.GetValueOrDefault(key);
 
     /// <summary>The member of that id.</summary>
     public bool TryGet(uint memberId, [NotNullWhen(true)] out Peer? peer)
@@ -55,7 +60,7 @@ internal sealed class MemberPeers(TimeProvider time)
             if (_directory.TryGet(entry.PublicKey, out _) || !_peers.Remove(entry.PublicKey, out Peer? peer))
                 continue;
             peer.IsListedOnline = peer.Online = false;
-            routes = routes.Without(peer);
+            routes = routes.Without(peer.Prefixes, peer);
             gone.Add(peer);
         }
 
@@ -63,7 +68,7 @@ internal sealed class MemberPeers(TimeProvider time)
         {
             if (!_peers.TryGetValue(entry.PublicKey, out Peer? peer))
             {
-                peer = new Peer(entry.PublicKey, time);
+                peer = new Peer(entry.PublicKey, time) { Server = server };
                 _peers.Add(entry.PublicKey, peer);
             }
 
@@ -82,9 +87,9 @@ internal sealed class MemberPeers(TimeProvider time)
         TunnelAddress[] addresses = [.. entry.Addresses];
         if (!peer.Addresses.AsSpan().SequenceEqual(addresses))
         {
-            routes = routes.Without(peer);
+            routes = routes.Without(peer.Prefixes, peer);
             peer.Addresses = addresses;
-            routes = routes.With(peer);
+            routes = routes.With(peer.Prefixes, peer);
         }
 
         // A server that was just started again does not know yet who is there; a proven path does.

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Timing;
 
@@ -53,10 +53,10 @@ internal sealed class MemberSearch(TimeProvider time)
     }
 
     /// <summary>Stands for everybody whom this node does not know, in the routes to the network's prefixes.</summary>
-    public Peer Everybody { get; } = new(default, time) { Online = true };
+    public RouteTarget Everybody { get; } = new(PeerRoute.Nobody);
 
     /// <summary>Stands for nobody, in the routes to addresses that are nobody's.</summary>
-    public Peer Nobody { get; } = new(default, time);
+    public RouteTarget Nobody { get; } = new(PeerRoute.Nobody);
 
     /// <summary>True when there are members that this node is told of only when it asks.</summary>
     public bool IsNeeded { get; set; }

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Engine.Data;
 using LightTunnel.Engine.Probing;
 
 namespace LightTunnel.Engine.Control;
@@ -39,7 +40,7 @@ internal abstract partial class Node
     {
         transaction = FirstTestTransaction | ++_testPings;
         return peer.Link is not { } link
-            || TrySendWholeFrame(link, ProbeReport.Ping(transaction, peer.Monitor, Math.Min(length, LongestControlDatagram)), length);
+            || TrySendWholeFrame(link, ProbeReport.Ping(transaction, peer.Monitor, Math.Min(length, DataPlane.LongestControlDatagram)), length);
     }
 
     /// <summary>Has the peer's link set up, if it is not; control loop.</summary>

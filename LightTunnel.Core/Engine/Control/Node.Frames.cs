@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
@@ -19,7 +20,7 @@ internal abstract partial class Node
     /// <summary>Seals a control frame and sends it by the link's path; lost when the link has no keys.</summary>
     protected void SendFrame(Link link, ReadOnlySpan<byte> frame)
     {
-        Span<byte> datagram = stackalloc byte[LongestControlDatagram + PacketBatch.Headroom];
+        Span<byte> datagram = stackalloc byte[DataPlane.LongestControlDatagram + PacketBatch.Headroom];
         if (link.SealCopy(frame, datagram, TunnelOptions.MinimumMtu, out int written) == SealResult.Sealed)
             SendBy(link.Path, datagram[..written]);
     }
@@ -101,7 +102,7 @@ internal abstract partial class Node
         if (link.IsRemoved || link.Owner is not Peer peer || !ControlFrame.TryRead(content, out ControlFrame frame))
             return;
 
-        if (peer.Frames.TakeRefused() is > 0 and var refused)
+        if (peer.Frames?.TakeRefused() is > 0 and var refused)
         {
             Log.Security(
                 SecurityEvent.Flood, peer.Key.ToString(),

@@ -14,23 +14,8 @@ internal abstract partial class Node
     private static readonly TimeSpan StripesPause = TimeSpan.FromSeconds(3);
 
     private readonly List<StripeQuestion> _stripeQuestions = [];
-    private volatile IReadOnlyList<int> _stripePorts = [];
+    private IReadOnlyList<int> _stripePorts = [];
     private HashSet<UInt128> _ownAddresses = [];
-
-    /// <summary>True for the ports that this node's datagrams leave from; any thread.</summary>
-    public bool IsOuterPort(int port)
-    {
-        if (port == OuterPort)
-            return true;
-        IReadOnlyList<int> stripes = _stripePorts;
-        for (int i = 1; i < stripes.Count; i++)
-        {
-            if (stripes[i] == port)
-                return true;
-        }
-
-        return false;
-    }
 
     /// <summary>Takes note of the machine's own addresses.</summary>
     protected void TakeOwnAddresses(IReadOnlyList<LocalAddressInfo> addresses)
@@ -39,7 +24,12 @@ internal abstract partial class Node
         _ownAddresses = [.. addresses.Select(own => new UdpEndpoint(own.Address.ToIPAddress(), 0).MappedAddress)];
     }
 
-    private IReadOnlyList<int> OpenStripes() => _stripePorts = Services.Transport.OpenStripes();
+    private IReadOnlyList<int> OpenStripes()
+    {
+        _stripePorts = Services.Transport.OpenStripes();
+        Plane.OuterPorts = [OuterPort, .. _stripePorts.Skip(1)];
+        return _stripePorts;
+    }
 
     /// <summary>Asks by which stripes the peer is reached, and has those used; returns when to call again.</summary>
     private long RunStripes(Peer peer, Link link, long now)
@@ -47,7 +37,7 @@ internal abstract partial class Node
         // Who answers pings, or sends them, is no plain WireGuard peer, which knows nothing of control frames.
         if (Services.Transport.Queues == 1 || peer.RoundTrip is null || peer.LastTraffic == long.MinValue)
             return long.MaxValue;
-        if (now - peer.LastTraffic > Ticks(StripesPause))
+        if (now - peer.LastTraffic > StripesPause)
         {
             peer.Stripes?.Restart(now);
             link.UseStripes(link.Path, 0);

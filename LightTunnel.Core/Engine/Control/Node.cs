@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using LightTunnel.Addressing;
-using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
@@ -61,37 +60,20 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
 /// <see cref="InboundPath"/> for the data threads, and <see cref="RunControl"/> for the control loop, which owns everything mutable.
 /// There are no threads in here, so a test can run a whole network by hand.
 /// </summary>
-internal abstract partial class Node : ILinkHost, IDisposable
+internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
 {
-    /// <summary>Handshakes and control frames that may wait for the control loop.</summary>
-    private const int InboxCapacity = 8192;
-
-    /// <summary>Longest control frame, bytes; a link's padding behind it may make a packet of any length of it.</summary>
-    internal const int LongestControlDatagram = 2048;
-
-    /// <summary>A data thread tells of traffic after a pause this long.</summary>
-    private static readonly TimeSpan TrafficPause = TimeSpan.FromSeconds(2);
-
     /// <summary>The wall clock is off the other one by more than this: the machine slept, or somebody set the clock.</summary>
     private static readonly TimeSpan ClockJump = TimeSpan.FromSeconds(5);
 
     /// <summary>A client's link that carried nothing for this long is not probed any more.</summary>
     private static readonly TimeSpan LinkAsleepAfter = TimeSpan.FromSeconds(60);
 
-    private readonly Inbox _inbox;
-    private readonly FrameIntake _newcomersFrames;
     private readonly ConcurrentQueue<Action> _commands = new();
     private readonly DeadlineQueue _timers = new();
-    private readonly RateLimiter _icmpLimiter;
-    private readonly RateLimiter _ownDestinationLimiter;
     private readonly InterfaceUpkeep _interface;
-    private readonly long _trafficPauseTicks;
     private readonly long _started;
     private DateTimeOffset _wallAtStart;
-    private volatile ForwardingTable _forwarding = ForwardingTable.Empty;
-    private volatile uint _memberId;
     private volatile Action? _wake;
-    private volatile int _longestPacket = TunnelOptions.OrdinaryMtu;
 
     protected Node(PrivateKey identity, PresharedKey networkKey, CipherPolicy cipher, NodeServices services)
     {
@@ -99,21 +81,20 @@ internal abstract partial class Node : ILinkHost, IDisposable
         OuterPort = services.Transport.LocalPort;
         NetworkKey = networkKey;
         PreferredSuite = cipher == CipherPolicy.Auto && services.HasAesInstructions ? CipherSuite.Aegis256 : CipherSuite.WireGuard;
-        _inbox = new Inbox(InboxCapacity, Wake);
-        _newcomersFrames = FrameIntake.ForNewcomers(services.Time);
-        _icmpLimiter = new RateLimiter(services.Time, TimeSpan.FromMilliseconds(10), burst: 50);
-        _ownDestinationLimiter = new RateLimiter(services.Time, TimeSpan.FromSeconds(10));
-        _trafficPauseTicks = Ticks(TrafficPause);
         _started = services.Time.Now();
         _wallAtStart = services.Time.GetUtcNow();
         Unproven = new UnprovenBudget(services.Time, services.Jitter);
         Journal = new RouteJournal(services.Log.Tunnel, services.Time, Via);
         Links = new LinkTable(identity, services.Time, this, services.Jitter) { LastUsed = services.LastUsed is { } used ? Tai64n.Next(used, default) : default };
+        Plane = new DataPlane(services.Time, services.Log, Links, this, Wake) { OuterPorts = [services.Transport.LocalPort] };
         _interface = new InterfaceUpkeep(services, Post);
         _interface.Begin();
     }
 
-    /// <summary>The present, for a data thread's whole batch.</summary>
+    /// <summary>The border to the data threads.</summary>
+    public DataPlane Plane { get; }
+
+    /// <summary>The present.</summary>
     public long Timestamp => Time.Now();
 
     /// <summary>What changed, for whoever watches.</summary>
@@ -144,26 +125,19 @@ internal abstract partial class Node : ILinkHost, IDisposable
     /// <summary>What data threads place inner packets by.</summary>
     public ForwardingTable Forwarding
     {
-        get => _forwarding;
-        protected set => _forwarding = value;
+        get => Plane.Forwarding;
+        protected set => Plane.Forwarding = value;
     }
 
     /// <summary>This node's id in relay headers, 0 until the server gave one.</summary>
     public uint MemberId
     {
-        get => _memberId;
-        protected set => _memberId = value;
+        get => Plane.MemberId;
+        protected set => Plane.MemberId = value;
     }
 
     /// <summary>The UDP port of this node's datagrams outside.</summary>
     public int OuterPort { get; }
-
-    /// <summary>Longest inner packet that the network carries, bytes; data threads make their buffers large enough for it.</summary>
-    public int LongestPacket
-    {
-        get => _longestPacket;
-        protected set => _longestPacket = Math.Max(value, TunnelOptions.OrdinaryMtu);
-    }
 
     /// <summary>Called, from any thread, when <see cref="RunControl"/> has something to do.</summary>
     public Action? Woken
@@ -227,10 +201,10 @@ internal abstract partial class Node : ILinkHost, IDisposable
         while (_commands.TryDequeue(out Action? command))
             command();
 
-        for (int budget = InboxCapacity; budget > 0 && _inbox.TryTake(out InboxItem item); budget--)
+        for (int budget = DataPlane.InboxCapacity; budget > 0 && Plane.Inbox.TryTake(out InboxItem item); budget--)
         {
             Handle(item);
-            _inbox.Return(item);
+            Plane.Inbox.Return(item);
         }
 
         long next = Links.RunTimers();
@@ -241,6 +215,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
             _timers.Remove(peer);
             Journal.NoteIfKnown(peer);
             Schedule(peer, RunTimers(peer, now));
+            peer.Publish();
         }
 
         next = Math.Min(next, _tests.Run(now));
@@ -251,72 +226,13 @@ internal abstract partial class Node : ILinkHost, IDisposable
         return _commands.IsEmpty ? next : now;
     }
 
-    /// <summary>Hands a handshake datagram to the control loop; false when it has too much to do.</summary>
-    public bool TryPostHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) =>
-        datagram.Length <= LongestControlDatagram && _inbox.TryPost(InboxKind.Handshake, datagram, source);
-
-    /// <summary>Hands a probe or answer to the control loop; false when it has too much to do.</summary>
-    public bool TryPostProbe(ReadOnlySpan<byte> datagram, in PathAddress source) => _inbox.TryPost(InboxKind.Probe, datagram, source);
-
-    /// <summary>Hands a decrypted control frame, without what is only padding, to the control loop; false when it has too much to do.</summary>
-    public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame, in PathAddress source = default)
-    {
-        FrameIntake intake = (link.Owner as Peer)?.Frames ?? _newcomersFrames;
-        if (!intake.TryTake(Timestamp))
-            return false;
-        if (_inbox.TryPost(InboxKind.ControlFrame, frame[..Math.Min(frame.Length, LongestControlDatagram)], source, link, intake: intake))
-            return true;
-        intake.Release();
-        return false;
-    }
-
-    /// <summary>Hands a packet over until its peer's link is there; false when too many wait already.</summary>
-    public bool TryStage(Peer peer, ReadOnlySpan<byte> packet)
-    {
-        if (!peer.TryReserveStaged())
-            return false;
-        if (_inbox.TryPost(InboxKind.Staged, packet, peer: peer))
-            return true;
-        peer.ReleaseStaged();
-        return false;
-    }
-
-    /// <summary>A data thread carried a packet of the peer: after a pause, its path is probed at once. Any thread.</summary>
-    public void NoteTraffic(Peer peer, long now)
-    {
-        if (peer.Touch(now, _trafficPauseTicks))
-            _inbox.TryPost(InboxKind.TrafficStarted, default, peer: peer);
-        if (RelayOf(peer) is { } relay && relay.Touch(now, _trafficPauseTicks))
-            _inbox.TryPost(InboxKind.TrafficStarted, default, peer: relay);
-    }
-
-    /// <summary>True when an ICMP error may be sent now (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f).</summary>
-    public bool TryTakeIcmpToken() => _icmpLimiter.TryTake(Time.Now());
-
-    /// <summary>The system sent a packet for this node's own address into the tunnel: it was dropped, and an admin should know.</summary>
-    public void NoteOwnDestination(TunnelAddress destination)
-    {
-        if (_ownDestinationLimiter.TryTake(Time.Now()))
-            Log.PacketForServerItself(destination.ToIPAddress());
-    }
-
-    /// <summary>The system routes what this node sends into its own tunnel; any thread.</summary>
-    public void NoteOwnDatagram(TunnelAddress destination)
-    {
-        if (!_ownDestinationLimiter.TryTake(Time.Now()))
-            return;
-        Log.Warning(
-            "The system routes this tunnel's own datagrams to {Destination} into the tunnel: they are dropped. A route or another overlay leads there",
-            destination.ToIPAddress());
-    }
-
-    /// <summary>True when datagrams from the endpoint may carry a relay header for this node; any thread.</summary>
+    /// <inheritdoc/>
     public abstract bool IsRelay(in PathAddress sender);
 
-    /// <summary>Where a datagram goes that is to be passed on; false when this node does not pass it on. Any thread.</summary>
-    public abstract bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination);
+    /// <inheritdoc/>
+    public abstract bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination);
 
-    /// <summary>A datagram was passed on; any thread.</summary>
+    /// <inheritdoc/>
     public abstract void NoteRelayed(in RelayHeader header);
 
     /// <summary>Tells whoever should know that this node stops; control loop.</summary>
@@ -410,18 +326,14 @@ internal abstract partial class Node : ILinkHost, IDisposable
 
     /// <summary>True when the peer's path is to be probed now and then.</summary>
     protected virtual bool IsProbed(Peer peer, long now) =>
-        peer.Online && peer.LastTraffic != long.MinValue && now - peer.LastTraffic <= Ticks(LinkAsleepAfter);
+        peer.Online && now - peer.LastTraffic <= LinkAsleepAfter;
 
     /// <summary>The member through which this peer is reached, or null.</summary>
     public virtual Peer? Via(Peer peer) => null;
 
-    /// <summary>The server that passes on what is for this peer, or null when it does not; any thread.</summary>
-    protected virtual Peer? RelayOf(Peer peer) => null;
-
     /// <summary>Everything of one peer that is due; returns when to call again.</summary>
     protected virtual long RunTimers(Peer peer, long now)
     {
-        peer.PublishRoundTrip();
         long next = long.MaxValue;
         if (peer.Session is { } session)
             next = session.RunTimers(now);
@@ -453,10 +365,10 @@ internal abstract partial class Node : ILinkHost, IDisposable
     }
 
     /// <summary>Publishes a route to each address of the peer.</summary>
-    protected void AddRoutes(Peer peer) => Forwarding = Forwarding.With(peer);
+    protected void AddRoutes(Peer peer) => Forwarding = Forwarding.With(peer.Prefixes, peer);
 
     /// <summary>Takes the routes to the peer's addresses back.</summary>
-    protected void RemoveRoutes(Peer peer) => Forwarding = Forwarding.Without(peer);
+    protected void RemoveRoutes(Peer peer) => Forwarding = Forwarding.Without(peer.Prefixes, peer);
 
     /// <summary>Forgets the packets that wait for the peer's link.</summary>
     protected static void DropStaged(Peer peer)
@@ -492,10 +404,10 @@ internal abstract partial class Node : ILinkHost, IDisposable
                 HandleFrame(item.Link!, item.Bytes, item.Source);
                 break;
             case InboxKind.Staged:
-                Stage(item.Peer!, item.Bytes);
+                Stage(item.Target!, item.Bytes);
                 break;
             case InboxKind.TrafficStarted:
-                Schedule(item.Peer!, Time.Now());
+                Schedule((Peer)item.Target!, Time.Now());
                 break;
         }
     }
@@ -510,9 +422,18 @@ internal abstract partial class Node : ILinkHost, IDisposable
     {
     }
 
+    /// <summary>A packet waits for somebody who is no peer yet.</summary>
+    protected virtual void StageUnknown(RouteTarget target, ReadOnlySpan<byte> packet) => target.ReleaseStaged();
+
     /// <summary>A packet waits for a link to the peer.</summary>
-    protected virtual void Stage(Peer peer, ReadOnlySpan<byte> packet)
+    protected void Stage(RouteTarget target, ReadOnlySpan<byte> packet)
     {
+        if (target is not Peer peer)
+        {
+            StageUnknown(target, packet);
+            return;
+        }
+
         if (!peer.Online)
         {
             peer.ReleaseStaged();
@@ -520,7 +441,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
         }
 
         // Also what waits for keys is traffic: a path that swallows the handshake must not pass for idle.
-        NoteTraffic(peer, Timestamp);
+        Plane.NoteTraffic(peer, Timestamp);
         peer.Staged.Enqueue(packet.ToArray());
         if (peer.Link is { HasSession: true } link)
             FlushStaged(peer, link);
@@ -538,7 +459,7 @@ internal abstract partial class Node : ILinkHost, IDisposable
             peer.Staged.Dequeue();
             peer.ReleaseStaged();
             SendBy(link.Path, datagram[..written]);
-            NoteTraffic(peer, Timestamp);
+            Plane.NoteTraffic(peer, Timestamp);
         }
     }
 }

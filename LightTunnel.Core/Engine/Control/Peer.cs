@@ -10,28 +10,22 @@ using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Control;
 
-/// <summary>
-/// Another node as this one knows it. The control loop writes; data threads read the members that say so, each of which is a single
-/// reference or word.
-/// </summary>
-internal sealed class Peer : IScheduled
+/// <summary>Another node as the control loop knows it, which owns all of it. Data threads see what is published of it, a <see cref="RouteTarget"/>.</summary>
+internal sealed class Peer : RouteTarget, IScheduled
 {
-    /// <summary>Most packets that wait for the link to be set up.</summary>
-    public const int MaximumStaged = 64;
-
-    private volatile TunnelAddress[] _addresses = [];
-    private volatile Link? _link;
-    private volatile bool _online;
+    private TunnelAddress[] _addresses = [];
+    private IpPrefix[] _prefixes = [];
+    private Link? _link;
+    private bool _online;
     private volatile ProbedPath? _usedPath;
-    private int _staged;
+    private RouteTarget? _server;
     private Timestamp _lastReceivedTimestamp;
-    private long _lastTraffic = long.MinValue;
-    private long _publishedRoundTrip;
     private PathAddress _measuredPath;
 
     /// <param name="key">The peer's public key: what it is known by.</param>
     /// <param name="time">The clock.</param>
     public Peer(in PublicKey key, TimeProvider time)
+        : base(PeerRoute.Nobody)
     {
         Key = key;
         Frames = FrameIntake.ForMember(time);
@@ -44,9 +38,6 @@ internal sealed class Peer : IScheduled
 
     /// <summary>The peer's public key.</summary>
     public PublicKey Key { get; }
-
-    /// <summary>What of the peer's control frames is taken; of its own for the network's server. Read by data threads.</summary>
-    public FrameIntake Frames { get; init; }
 
     /// <summary>Server: when the peer may register: 8 times at once, and once more each 2 s, as each costs all others a look.</summary>
     public RateLimiter Registrations { get; }
@@ -66,14 +57,22 @@ internal sealed class Peer : IScheduled
     /// <summary>True for the network's server.</summary>
     public bool IsServer { get; init; }
 
-    /// <summary>Addresses that the peer may send from and is sent to. Read by data threads; replaced, never changed.</summary>
+    /// <summary>Addresses that the peer may send from and is sent to. Replaced, never changed.</summary>
     public TunnelAddress[] Addresses
     {
         get => _addresses;
-        set => _addresses = value;
+        set
+        {
+            _addresses = value;
+            _prefixes = [.. value.Select(IpPrefix.Host)];
+            Publish();
+        }
     }
 
-    /// <summary>The link, null until somebody needs one. Read by data threads.</summary>
+    /// <summary>What is routed to the peer.</summary>
+    public IReadOnlyList<IpPrefix> Prefixes => _prefixes;
+
+    /// <summary>The link, null until somebody needs one.</summary>
     public Link? Link
     {
         get => _link;
@@ -81,6 +80,7 @@ internal sealed class Peer : IScheduled
         {
             _lastReceivedTimestamp = LastReceivedTimestamp;
             _link = value;
+            Publish();
         }
     }
 
@@ -90,28 +90,40 @@ internal sealed class Peer : IScheduled
     /// <summary>Timestamp of the last authentic datagram of the peer's links, those that are gone included. Control loop only.</summary>
     public Timestamp LastReceivedTimestamp => Timestamp.Latest(_link?.LastReceivedTimestamp ?? Timestamp.NotYet, _lastReceivedTimestamp);
 
-    /// <summary>True while the peer takes part. Read by data threads.</summary>
+    /// <summary>True while the peer takes part.</summary>
     public bool Online
     {
         get => _online;
-        set => _online = value;
+        set
+        {
+            _online = value;
+            Publish();
+        }
     }
 
-    /// <summary>Longest inner packet that the network carries, bytes. Read by data threads.</summary>
+    /// <summary>Who passes on what is sent to the peer while no other path is used; null for a server's clients, and for the server.</summary>
+    public RouteTarget? Server
+    {
+        get => _server;
+        init => _server = value;
+    }
+
+    /// <summary>Longest inner packet that the network carries, bytes.</summary>
     public int NetworkMtu
     {
         get => PathMtu.Largest;
-        set => PathMtu.Largest = value;
+        set
+        {
+            PathMtu.Largest = value;
+            Publish();
+        }
     }
 
-    /// <summary>Longest inner packet that passes whole by the path in use, bytes; the network's MTU until it was measured. Read by data threads.</summary>
+    /// <summary>Longest inner packet that passes whole by the path in use, bytes; the network's MTU until it was measured.</summary>
     public int Mtu => PathMtu.Current;
 
     /// <summary>Measures <see cref="Mtu"/>.</summary>
     public PeerMtu PathMtu { get; }
-
-    /// <summary>Packets dropped because their inner source was not the peer's. Bumped by the threads that receive.</summary>
-    public long WrongSourcePackets;
 
     /// <summary>Measures the path in use.</summary>
     public PathMonitor Monitor { get; }
@@ -125,12 +137,6 @@ internal sealed class Peer : IScheduled
     /// <summary>Smoothed round trip, measured by whichever side probes.</summary>
     public TimeSpan? RoundTrip => UsedPath?.RoundTrip ?? Monitor.RoundTrip ?? ReportedRoundTrip;
 
-    /// <summary>
-    /// How far away the peer is: the shortest <see cref="RoundTrip"/> of the path in use, as those behind a queue tell of the queue. Ticks of a <see cref="TimeSpan"/>, 0 when unknown,
-    /// as of the last <see cref="PublishRoundTrip"/>. Read by data threads.
-    /// </summary>
-    public long PublishedRoundTrip => Volatile.Read(ref _publishedRoundTrip);
-
     /// <summary>Share of probes lost, 0..1, measured by whichever side probes.</summary>
     public double? Loss => UsedPath is { } path ? path.Loss : Monitor.Loss ?? ReportedLoss;
 
@@ -143,9 +149,6 @@ internal sealed class Peer : IScheduled
     /// <summary>Quality of the path in use, 0..150.</summary>
     public int Quality => PathQuality.Of(PathType, RoundTrip, Loss);
 
-    /// <summary>Timestamp of the last data packet to or from the peer, <see cref="long.MinValue"/> for never; any thread.</summary>
-    public long LastTraffic => Volatile.Read(ref _lastTraffic);
-
     /// <summary>What is done to reach the peer directly, null until somebody asks for it. A client's, for other clients.</summary>
     public PeerTraversal? Traversal { get; set; }
 
@@ -156,7 +159,11 @@ internal sealed class Peer : IScheduled
     public ProbedPath? UsedPath
     {
         get => _usedPath;
-        set => _usedPath = value;
+        set
+        {
+            _usedPath = value;
+            Publish();
+        }
     }
 
     /// <summary>The direct path in use, or null.</summary>
@@ -198,47 +205,40 @@ internal sealed class Peer : IScheduled
     /// <summary>Packets that wait for the link; control loop only.</summary>
     public Queue<byte[]> Staged { get; } = new();
 
-    /// <summary>Tells data threads how far away the peer is. Control loop only.</summary>
-    public void PublishRoundTrip()
+    /// <summary>Tells data threads what has changed; what is set here does so by itself, what is measured at each turn.</summary>
+    public void Publish()
     {
-        PathAddress path = Path;
-        long known = path == _measuredPath ? PublishedRoundTrip : 0, measured = RoundTrip?.Ticks ?? 0;
-        _measuredPath = path;
-        Volatile.Write(ref _publishedRoundTrip, known == 0 ? measured : measured == 0 ? known : Math.Min(known, measured));
-    }
-
-    /// <summary>Notes a data packet; true when it is the first after a pause. Any thread.</summary>
-    public bool Touch(long now, long pause)
-    {
-        long last = Volatile.Read(ref _lastTraffic);
-        if (last == now)
-            return false;
-        Volatile.Write(ref _lastTraffic, now);
-        return last == long.MinValue || now - last > pause;
-    }
-
-    /// <summary>Reserves a place for a packet that waits for the link; any thread.</summary>
-    public bool TryReserveStaged()
-    {
-        if (Interlocked.Increment(ref _staged) <= MaximumStaged)
-            return true;
-        Interlocked.Decrement(ref _staged);
-        return false;
-    }
-
-    /// <summary>Gives a place back.</summary>
-    public void ReleaseStaged() => Interlocked.Decrement(ref _staged);
-
-    /// <summary>True when a packet from the peer may carry this inner source address (crypto-key routing, WireGuard paper section 2).</summary>
-    public bool Owns(TunnelAddress source)
-    {
-        foreach (TunnelAddress address in _addresses)
+        PeerRoute known = Route;
+        RouteVerdict verdict = _online ? RouteVerdict.Carry : RouteVerdict.Refuse;
+        RouteTarget? carrier = _usedPath is null && IsRelayed ? _server : null;
+        long roundTrip = ShortestRoundTrip(known.RoundTrip);
+        if (known.Verdict == verdict && known.Link == _link && known.Owned == _prefixes && known.Mtu == Mtu && known.NetworkMtu == NetworkMtu
+            && known.RoundTrip == roundTrip && known.Carrier == carrier)
         {
-            if (address == source)
-                return true;
+            return;
         }
 
-        return false;
+        Route = new PeerRoute
+        {
+            NextHop = NextHop.Link,
+            Verdict = verdict,
+            Link = _link,
+            Mtu = Mtu,
+            NetworkMtu = NetworkMtu,
+            Owned = _prefixes,
+            Allowed = _prefixes,
+            RoundTrip = roundTrip,
+            Carrier = carrier,
+        };
+    }
+
+    /// <summary>The shortest one that was measured on the path in use, as those behind a queue tell of the queue; ticks, 0 when none was.</summary>
+    private long ShortestRoundTrip(long published)
+    {
+        PathAddress path = Path;
+        long known = path == _measuredPath ? published : 0, measured = RoundTrip?.Ticks ?? 0;
+        _measuredPath = path;
+        return known == 0 ? measured : measured == 0 ? known : Math.Min(known, measured);
     }
 
     /// <summary>True when datagrams to the peer go straight to its endpoint.</summary>

@@ -1,58 +1,83 @@
+using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Control;
 
 namespace LightTunnel.Engine.Data;
 
-/// <summary>
-/// What data threads need to know to place an inner packet. Immutable: the control loop publishes a new one by a volatile write.
-/// </summary>
-/// <param name="Routes">Which peer has a destination.</param>
-/// <param name="OwnAddresses">This node's own tunnel addresses with the network's prefix lengths.</param>
-internal sealed record ForwardingTable(PrefixTable<Peer> Routes, InterfaceAddress[] OwnAddresses)
+/// <summary>What is to be done with an inner packet.</summary>
+internal enum ForwardingDecision : byte
 {
+    /// <summary>It goes to the target.</summary>
+    Carry,
+
+    /// <summary>It is dropped: nobody has the destination.</summary>
+    NoRoute,
+
+    /// <summary>It is dropped: nobody is at the destination now.</summary>
+    Unreachable,
+
+    /// <summary>It is dropped: this machine sent it to itself.</summary>
+    OwnDestination,
+
+    /// <summary>It is dropped: multicast and broadcast are not carried.</summary>
+    Multicast,
+
+    /// <summary>It is dropped: its source is not its sender's.</summary>
+    WrongSource,
+
+    /// <summary>It is dropped: a peer sent it here, but it is for somebody else.</summary>
+    WrongDestination,
+}
+
+/// <summary>
+/// Where inner packets go, this node's own addresses and peers' alike: one question for each direction. Immutable: the control loop publishes a new one by a volatile write.
+/// </summary>
+internal sealed class ForwardingTable
+{
+    private static readonly RouteTarget Own = new(PeerRoute.Own);
+
+    private readonly PrefixTable<RouteTarget> _routes;
+
+    private ForwardingTable(PrefixTable<RouteTarget> routes, InterfaceAddress[] ownAddresses)
+    {
+        _routes = routes;
+        OwnAddresses = ownAddresses;
+    }
+
     /// <summary>Nothing is known yet.</summary>
-    public static ForwardingTable Empty { get; } = new(PrefixTable<Peer>.Empty, []);
+    public static ForwardingTable Empty { get; } = new(PrefixTable<RouteTarget>.Empty, []);
 
-    /// <summary>With a route to each address of the peer.</summary>
-    public ForwardingTable With(Peer peer)
+    /// <summary>This node's own tunnel addresses with the network's prefix lengths. Not to be changed.</summary>
+    public InterfaceAddress[] OwnAddresses { get; }
+
+    /// <summary>Prefixes of others and whom they lead to, in the order of <see cref="PrefixTable{T}"/>.</summary>
+    public IEnumerable<KeyValuePair<IpPrefix, RouteTarget>> Routes => _routes.Where(route => route.Value != Own);
+
+    /// <summary>What becomes of a packet that this machine sends.</summary>
+    /// <param name="source">Its source.</param>
+    /// <param name="destination">Its destination.</param>
+    /// <param name="target">Whom it goes to when it is carried; whom it would go to when it is refused.</param>
+    public ForwardingDecision DecideOutbound(TunnelAddress source, TunnelAddress destination, out RouteTarget? target)
     {
-        PrefixTable<Peer> routes = Routes;
-        foreach (TunnelAddress address in peer.Addresses)
-            routes = routes.With(IpPrefix.Host(address), peer);
-        return this with { Routes = routes };
+        if (!_routes.TryLookup(destination, out target))
+            return IsMulticastOrBroadcast(destination) ? ForwardingDecision.Multicast : ForwardingDecision.NoRoute;
+        PeerRoute route = target.Route;
+        return route.NextHop == NextHop.Tun ? ForwardingDecision.OwnDestination
+            : !IsOwn(source) ? ForwardingDecision.WrongSource
+            : route.Verdict == RouteVerdict.Refuse ? ForwardingDecision.Unreachable
+            : ForwardingDecision.Carry;
     }
 
-    /// <summary>Without the routes to the peer's addresses; what has become another's stays.</summary>
-    public ForwardingTable Without(Peer peer)
-    {
-        PrefixTable<Peer> routes = Routes;
-        foreach (TunnelAddress address in peer.Addresses)
-        {
-            if (routes.TryLookup(address, out Peer? owner) && owner == peer)
-                routes = routes.Without(IpPrefix.Host(address));
-        }
-
-        return this with { Routes = routes };
-    }
-
-    /// <summary>With a route to a prefix.</summary>
-    public ForwardingTable With(IpPrefix prefix, Peer peer) => this with { Routes = Routes.With(prefix, peer) };
-
-    /// <summary>Without a route to a prefix, if it leads to that peer.</summary>
-    public ForwardingTable Without(IpPrefix prefix, Peer peer) =>
-        Routes.TryGet(prefix, out Peer? owner) && owner == peer ? this with { Routes = Routes.Without(prefix) } : this;
+    /// <summary>What becomes of a packet that a peer sent.</summary>
+    /// <param name="sender">The peer.</param>
+    /// <param name="source">Its inner source.</param>
+    /// <param name="destination">Its inner destination.</param>
+    public ForwardingDecision DecideInbound(PeerRoute sender, TunnelAddress source, TunnelAddress destination) =>
+        !sender.Allows(source) ? ForwardingDecision.WrongSource
+        : IsOwn(destination) ? ForwardingDecision.Carry
+        : ForwardingDecision.WrongDestination;
 
     /// <summary>True when the address is one of this node's own.</summary>
-    public bool IsOwn(TunnelAddress address)
-    {
-        foreach (InterfaceAddress own in OwnAddresses)
-        {
-            if (own.Address == address)
-                return true;
-        }
-
-        return false;
-    }
+    public bool IsOwn(TunnelAddress address) => _routes.TryLookup(address, out RouteTarget? target) && target.Route.NextHop == NextHop.Tun;
 
     /// <summary>True for multicast and for the broadcast addresses of the network.</summary>
     public bool IsMulticastOrBroadcast(TunnelAddress address)
@@ -70,5 +95,45 @@ internal sealed record ForwardingTable(PrefixTable<Peer> Routes, InterfaceAddres
         }
 
         return false;
+    }
+
+    /// <summary>Whom an address of somebody else's leads to, by the longest prefix.</summary>
+    public bool TryFind(TunnelAddress address, [NotNullWhen(true)] out RouteTarget? target) => _routes.TryLookup(address, out target) && target != Own;
+
+    /// <summary>With these addresses as this node's own, in place of those before.</summary>
+    public ForwardingTable WithOwn(IReadOnlyList<InterfaceAddress> addresses)
+    {
+        PrefixTable<RouteTarget> routes = _routes;
+        foreach (InterfaceAddress before in OwnAddresses)
+            routes = routes.Without(IpPrefix.Host(before.Address));
+        foreach (InterfaceAddress own in addresses)
+            routes = routes.With(IpPrefix.Host(own.Address), Own);
+        return new ForwardingTable(routes, [.. addresses]);
+    }
+
+    /// <summary>With routes to prefixes; this node's own addresses are nobody else's, whatever others say.</summary>
+    public ForwardingTable With(IEnumerable<IpPrefix> prefixes, RouteTarget target)
+    {
+        PrefixTable<RouteTarget> routes = _routes;
+        foreach (IpPrefix prefix in prefixes)
+        {
+            if (!routes.TryGet(prefix, out RouteTarget? owner) || owner != Own)
+                routes = routes.With(prefix, target);
+        }
+
+        return new ForwardingTable(routes, OwnAddresses);
+    }
+
+    /// <summary>Without the routes to prefixes that lead to the target; what has become another's stays.</summary>
+    public ForwardingTable Without(IEnumerable<IpPrefix> prefixes, RouteTarget target)
+    {
+        PrefixTable<RouteTarget> routes = _routes;
+        foreach (IpPrefix prefix in prefixes)
+        {
+            if (routes.TryGet(prefix, out RouteTarget? owner) && owner == target)
+                routes = routes.Without(prefix);
+        }
+
+        return new ForwardingTable(routes, OwnAddresses);
     }
 }

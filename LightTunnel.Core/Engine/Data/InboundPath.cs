@@ -1,5 +1,4 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Control;
 using LightTunnel.Packets;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
@@ -10,7 +9,8 @@ namespace LightTunnel.Engine.Data;
 /// Network to TUN: what happens to a received datagram. Belongs to one thread. Never blocks, allocates nothing for packets; what is rare
 /// (handshakes, control frames) is posted to the control loop. Nothing is copied: what was received is opened, handed on or sent on where it lies.
 /// </summary>
-internal sealed class InboundPath(Node node)
+/// <param name="plane">What the control loop has published, and the way to it.</param>
+internal sealed class InboundPath(DataPlane plane)
 {
     private const byte FirstControlNibble = 0xC;
     private const int TransportMessageType = 4;
@@ -30,8 +30,8 @@ internal sealed class InboundPath(Node node)
     {
         packets.Clear();
         forward.Clear();
-        ForwardingTable table = node.Forwarding;
-        long now = node.Timestamp;
+        ForwardingTable table = plane.Forwarding;
+        long now = plane.Timestamp;
         if (first == 0)
             Drop(DropReason.FullQueue, datagrams.LeftOut);
         for (int i = first; i < datagrams.Count; i++)
@@ -73,14 +73,15 @@ internal sealed class InboundPath(Node node)
         bool isHandshake = datagram.Length > 0 && datagram[0] is >= 1 and <= 3;
         if (!isHandshake && !ProbeCodec.TryReadSender(datagram, out _))
             Counters.Drop(DropReason.Malformed);
-        else if (!(isHandshake ? node.TryPostHandshake(datagram, source) : node.TryPostProbe(datagram, source)))
+        else if (!(isHandshake ? plane.TryPostHandshake(datagram, source) : plane.TryPostProbe(datagram, source)))
             Counters.Drop(DropReason.Overload);
     }
 
     private int Open(in Train train, in PathAddress source, int skip, PacketBatch packets, ForwardingTable table, long now)
     {
-        int count = node.Links.Open(train.Bytes, train.Stride, skip, source, _opened, out Link? link);
-        var peer = link?.Owner as Peer;
+        int count = plane.Links.Open(train.Bytes, train.Stride, skip, source, _opened, out Link? link);
+        var sender = link?.Owner as RouteTarget;
+        PeerRoute? route = sender?.Route;
         int accepted = 0, bytes = 0;
         TunnelAddress lastSource = default, lastDestination = default;
         foreach (ref readonly OpenedMessage message in _opened.AsSpan(0, count))
@@ -95,12 +96,12 @@ internal sealed class InboundPath(Node node)
             Span<byte> packet = train.Bytes.Slice(message.Offset, message.Length);
             if (packet[0] >> 4 == FirstControlNibble)
             {
-                if (!node.TryPostControlFrame(link!, packet, source))
+                if (!plane.TryPostControlFrame(link!, packet, source))
                     Counters.Drop(DropReason.Overload);
                 continue;
             }
 
-            if (peer is null || !IpPacket.TryParse(packet, out IpPacketInfo info))
+            if (route is null || !IpPacket.TryParse(packet, out IpPacketInfo info))
             {
                 Counters.Drop(DropReason.Malformed);
                 continue;
@@ -109,13 +110,13 @@ internal sealed class InboundPath(Node node)
             // Neighbours are mostly of one flow.
             if (accepted == 0 || info.Source != lastSource || info.Destination != lastDestination)
             {
-                if (!IsAllowed(info, peer, table))
+                if (!IsAllowed(info, sender!, route, table))
                     continue;
                 (lastSource, lastDestination) = (info.Source, info.Destination);
             }
 
-            if (peer.Mtu < peer.NetworkMtu)
-                TcpMss.Clamp(packet, info, peer.Mtu);
+            if (route.Mtu < route.NetworkMtu)
+                TcpMss.Clamp(packet, info, route.Mtu);
             packets.AddView(train.Start + message.Offset, info.TotalLength);
             accepted++;
             bytes += info.TotalLength;
@@ -125,25 +126,26 @@ internal sealed class InboundPath(Node node)
         {
             Counters.Packets += accepted;
             Counters.Bytes += bytes;
-            node.NoteTraffic(peer!, now);
+            plane.NoteTraffic(sender!, now);
         }
 
         return count;
     }
 
-    private bool IsAllowed(in IpPacketInfo info, Peer peer, ForwardingTable table)
+    private bool IsAllowed(in IpPacketInfo info, RouteTarget sender, PeerRoute route, ForwardingTable table)
     {
-        if (!peer.Owns(info.Source))
+        switch (table.DecideInbound(route, info.Source, info.Destination))
         {
-            Interlocked.Increment(ref peer.WrongSourcePackets);
-            Counters.Drop(DropReason.WrongSource);
-            return false;
+            case ForwardingDecision.Carry:
+                return true;
+            case ForwardingDecision.WrongSource:
+                Interlocked.Increment(ref sender.WrongSourcePackets);
+                Counters.Drop(DropReason.WrongSource);
+                return false;
+            default:
+                Counters.Drop(DropReason.WrongDestination);
+                return false;
         }
-
-        if (table.IsOwn(info.Destination))
-            return true;
-        Counters.Drop(DropReason.WrongDestination);
-        return false;
     }
 
     /// <summary>Relayed datagrams are either for this node, and are opened, or are passed on if this node relays, or are dropped.</summary>
@@ -157,9 +159,9 @@ internal sealed class InboundPath(Node node)
 
         int count = train.CountAlike(RelayHeader.Size + 1, RelayHeader.SmallestDatagram);
         Train run = train.Take(count);
-        if (header.Destination == node.MemberId)
+        if (header.Destination == plane.MemberId)
             return TakeOwn(run, count, header.Source, packets, table, now);
-        if (!node.TryFindRelayTarget(header, train.Source, out PathAddress destination))
+        if (!plane.Relay.TryFindTarget(header, train.Source, out PathAddress destination))
         {
             Drop(DropReason.RelayRefused, count);
             return count;
@@ -169,13 +171,13 @@ internal sealed class InboundPath(Node node)
         forward.AddView(run.Start, run.Bytes.Length, run.Stride, destination.Handle);
         Counters.RelayedPackets += count;
         Counters.RelayedBytes += run.Bytes.Length;
-        node.NoteRelayed(header);
+        plane.Relay.NoteRelayed(header);
         return count;
     }
 
     private int TakeOwn(in Train run, int count, uint sender, PacketBatch packets, ForwardingTable table, long now)
     {
-        if (!node.IsRelay(run.Source))
+        if (!plane.Relay.IsRelay(run.Source))
         {
             Drop(DropReason.RelayRefused, count);
             return count;

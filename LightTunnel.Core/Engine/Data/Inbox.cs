@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Control;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Data;
@@ -18,15 +17,15 @@ internal enum InboxKind
     /// <summary>A decrypted control frame of <see cref="InboxItem.Link"/>.</summary>
     ControlFrame,
 
-    /// <summary>An inner packet for <see cref="InboxItem.Peer"/>, whose link is not there yet.</summary>
+    /// <summary>An inner packet for <see cref="InboxItem.Target"/>, whose link is not there yet.</summary>
     Staged,
 
-    /// <summary>Data begins to flow to or from <see cref="InboxItem.Peer"/> after a pause.</summary>
+    /// <summary>Data begins to flow to or from <see cref="InboxItem.Target"/> after a pause.</summary>
     TrafficStarted,
 }
 
 /// <summary>One thing for the control loop to do. The bytes are rented and go back when it is done.</summary>
-internal readonly record struct InboxItem(InboxKind Kind, byte[]? Buffer, int Length, PathAddress Source = default, Link? Link = null, Peer? Peer = null,
+internal readonly record struct InboxItem(InboxKind Kind, byte[]? Buffer, int Length, PathAddress Source = default, Link? Link = null, RouteTarget? Target = null,
     FrameIntake? Intake = null)
 {
     /// <summary>The bytes handed over.</summary>
@@ -43,7 +42,7 @@ internal sealed class Inbox(int capacity, Action wake)
     private int _count;
 
     /// <summary>Copies the bytes and queues them; false when the inbox is full.</summary>
-    public bool TryPost(InboxKind kind, ReadOnlySpan<byte> bytes, PathAddress source = default, Link? link = null, Peer? peer = null,
+    public bool TryPost(InboxKind kind, ReadOnlySpan<byte> bytes, PathAddress source = default, Link? link = null, RouteTarget? target = null,
         FrameIntake? intake = null)
     {
         if (Interlocked.Increment(ref _count) > capacity)
@@ -59,7 +58,7 @@ internal sealed class Inbox(int capacity, Action wake)
             bytes.CopyTo(buffer);
         }
 
-        _items.Enqueue(new InboxItem(kind, buffer, bytes.Length, source, link, peer, intake));
+        _items.Enqueue(new InboxItem(kind, buffer, bytes.Length, source, link, target, intake));
         wake();
         return true;
     }

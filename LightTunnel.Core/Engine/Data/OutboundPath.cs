@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
-using LightTunnel.Engine.Control;
 using LightTunnel.Packets;
 using LightTunnel.WireGuard;
 
@@ -12,9 +11,9 @@ namespace LightTunnel.Engine.Data;
 /// have a link; the first packets to a peer are handed to the control loop until its link is there. What is the same for all segments of
 /// a super-packet is found out once.
 /// </summary>
-/// <param name="node">The node.</param>
+/// <param name="plane">What the control loop has published, and the way to it.</param>
 /// <param name="queue">The queue of the transport that the thread sends by.</param>
-internal sealed class OutboundPath(Node node, int queue = 0)
+internal sealed class OutboundPath(DataPlane plane, int queue = 0)
 {
     private readonly byte[] _segment = GC.AllocateUninitializedArray<byte>(PacketBatch.LongestReceived, pinned: true);
 
@@ -34,8 +33,8 @@ internal sealed class OutboundPath(Node node, int queue = 0)
     {
         datagrams.Clear();
         replies.Clear();
-        ForwardingTable table = node.Forwarding;
-        long now = node.Timestamp;
+        ForwardingTable table = plane.Forwarding;
+        long now = plane.Timestamp;
         if (first == 0)
             LongestRoundTrip = 0;
         for (int i = first; i < packets.Count; i++)
@@ -52,8 +51,9 @@ internal sealed class OutboundPath(Node node, int queue = 0)
                 continue;
             }
 
-            if (Accept(packet, info, segments, table, replies) is not { } peer)
+            if (Accept(packet, info, segments, table, replies) is not { } target)
                 continue;
+            PeerRoute route = target.Route;
             int count = Math.Max(segments.Count, 1);
             if (!datagrams.HasRoomFor(count, info.TotalLength + (count * (segments.HeaderLength + Overheads.PaddedDatagram))))
             {
@@ -63,71 +63,86 @@ internal sealed class OutboundPath(Node node, int queue = 0)
                 continue;
             }
 
-            if (peer.Mtu < peer.NetworkMtu)
-                TcpMss.Clamp(packet, info, peer.Mtu);
-            Send(packets.WithTail(i, Messages.PaddingMultiple), info.TotalLength, segments, peer, datagrams, now);
+            if (route.Mtu < route.NetworkMtu)
+                TcpMss.Clamp(packet, info, route.Mtu);
+            Send(packets.WithTail(i, Messages.PaddingMultiple), info.TotalLength, segments, target, route, datagrams, now);
         }
 
         return packets.Count;
     }
 
-    /// <summary>The peer that the packet goes to; null when it is dropped.</summary>
-    private Peer? Accept(ReadOnlySpan<byte> packet, in IpPacketInfo info, in PacketSegmenter segments, ForwardingTable table, PacketBatch replies)
+    /// <summary>Whom the packet goes to; null when it is dropped.</summary>
+    private RouteTarget? Accept(ReadOnlySpan<byte> packet, in IpPacketInfo info, in PacketSegmenter segments, ForwardingTable table, PacketBatch replies)
     {
-        if (!table.Routes.TryLookup(info.Destination, out Peer? peer))
-            DropUnrouted(packet, info, table, replies);
-        else if (!table.IsOwn(info.Source))
-            Counters.Drop(DropReason.WrongSource);
-        else if (IsOwnDatagram(packet, info))
+        ForwardingDecision decision = table.DecideOutbound(info.Source, info.Destination, out RouteTarget? target);
+        switch (decision)
+        {
+            case ForwardingDecision.OwnDestination:
+                Counters.Drop(DropReason.OwnDestination);
+                plane.NoteOwnDestination(info.Destination);
+                return null;
+            case ForwardingDecision.Multicast:
+                Counters.Drop(DropReason.Multicast);
+                return null;
+            case ForwardingDecision.NoRoute:
+                Refuse(DropReason.NoRoute, packet, info, replies);
+                return null;
+            case ForwardingDecision.WrongSource:
+                Counters.Drop(DropReason.WrongSource);
+                return null;
+        }
+
+        if (IsOwnDatagram(packet, info))
             DropOwnDatagram(info);
-        else if (!peer.Online)
+        else if (decision == ForwardingDecision.Unreachable)
             Refuse(DropReason.PeerOffline, packet, info, replies);
-        else if (IsTooBig(segments.Count == 0 ? info.TotalLength : segments.LongestSegment, info, peer, out int mtu))
+        else if (IsTooBig(segments.Count == 0 ? info.TotalLength : segments.LongestSegment, info, target!.Route, out int mtu))
             Refuse(DropReason.TooBig, packet, info, replies, mtu);
         else
-            return peer;
+            return target;
         return null;
     }
 
     /// <summary>True for what this node's own sockets sent: nobody else on this machine has their ports.</summary>
     private bool IsOwnDatagram(ReadOnlySpan<byte> packet, in IpPacketInfo info) =>
         info.Protocol == IpPacket.ProtocolUdp && info.FragmentOffset == 0 && packet.Length >= info.HeaderLength + sizeof(ushort)
-        && node.IsOuterPort(BinaryPrimitives.ReadUInt16BigEndian(packet[info.HeaderLength..]));
+        && plane.IsOuterPort(BinaryPrimitives.ReadUInt16BigEndian(packet[info.HeaderLength..]));
 
     private void DropOwnDatagram(in IpPacketInfo info)
     {
         Counters.Drop(DropReason.OwnDatagram);
-        node.NoteOwnDatagram(info.Destination);
+        plane.NoteOwnDatagram(info.Destination);
     }
 
     /// <summary>
     /// True for what its sender can be told to make shorter. All else passes, in pieces outside where the path is too narrow: IPv4 without the don't-fragment flag,
     /// and what IPv6 must be able to count on (RFC 8200 section 5).
     /// </summary>
-    private static bool IsTooBig(int length, in IpPacketInfo info, Peer peer, out int mtu)
+    private static bool IsTooBig(int length, in IpPacketInfo info, PeerRoute route, out int mtu)
     {
-        mtu = info.IsIPv4 ? peer.Mtu : Math.Max(peer.Mtu, TunnelOptions.MinimumMtu);
-        return length > peer.NetworkMtu || (length > mtu && info.DontFragment);
+        mtu = info.IsIPv4 ? route.Mtu : Math.Max(route.Mtu, TunnelOptions.MinimumMtu);
+        return length > route.NetworkMtu || (length > mtu && info.DontFragment);
     }
 
     /// <param name="memory">The packet and room for padding behind it.</param>
     /// <param name="length">Length of the packet.</param>
     /// <param name="segments">What it is cut into; none when it goes as it is.</param>
-    /// <param name="peer">Where it goes.</param>
+    /// <param name="target">Whom it goes to.</param>
+    /// <param name="route">What is known of it.</param>
     /// <param name="datagrams">Takes the datagrams; there is room for them.</param>
     /// <param name="now">The present.</param>
-    private void Send(Span<byte> memory, int length, PacketSegmenter segments, Peer peer, PacketBatch datagrams, long now)
+    private void Send(Span<byte> memory, int length, PacketSegmenter segments, RouteTarget target, PeerRoute route, PacketBatch datagrams, long now)
     {
         int count = Math.Max(segments.Count, 1);
-        if (peer.Link is not { } link || !link.TryBeginSeal(count, out SealRun run))
+        if (route.Link is not { } link || !link.TryBeginSeal(count, out SealRun run))
         {
-            Stage(memory[..length], segments, peer);
+            Stage(memory[..length], segments, target);
             return;
         }
 
         (int, int, int) mark = datagrams.Mark();
         PathAddress path = link.PathOf(queue);
-        int mtu = peer.Mtu;
+        int mtu = route.Mtu;
         int bytes = 0;
         if (segments.Count == 0)
         {
@@ -163,8 +178,8 @@ internal sealed class OutboundPath(Node node, int queue = 0)
 
         Counters.Packets += count;
         Counters.Bytes += bytes;
-        LongestRoundTrip = Math.Max(LongestRoundTrip, peer.PublishedRoundTrip);
-        node.NoteTraffic(peer, now);
+        LongestRoundTrip = Math.Max(LongestRoundTrip, route.RoundTrip);
+        plane.NoteTraffic(target, now);
     }
 
     private void SealPair(ref SealRun run, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, in PathAddress path, PacketBatch datagrams)
@@ -183,7 +198,7 @@ internal sealed class OutboundPath(Node node, int queue = 0)
     {
         if (!path.IsRelayed)
             return 0;
-        new RelayHeader(node.MemberId, path.RelayedMember).Write(datagram);
+        new RelayHeader(plane.MemberId, path.RelayedMember).Write(datagram);
         return RelayHeader.Size;
     }
 
@@ -195,42 +210,25 @@ internal sealed class OutboundPath(Node node, int queue = 0)
         datagrams.Append(written, path.Handle);
     }
 
-    private void Stage(Span<byte> packet, PacketSegmenter segments, Peer peer)
+    private void Stage(Span<byte> packet, PacketSegmenter segments, RouteTarget target)
     {
         if (segments.Count == 0)
-            StageOne(packet, peer);
+            StageOne(packet, target);
         while (segments.TryNext(out Span<byte> segment))
-            StageOne(segment, peer);
+            StageOne(segment, target);
     }
 
-    private void StageOne(ReadOnlySpan<byte> packet, Peer peer)
+    private void StageOne(ReadOnlySpan<byte> packet, RouteTarget target)
     {
-        if (!node.TryStage(peer, packet))
+        if (!plane.TryStage(target, packet))
             Counters.Drop(DropReason.NoLink);
-    }
-
-    private void DropUnrouted(ReadOnlySpan<byte> packet, in IpPacketInfo info, ForwardingTable table, PacketBatch replies)
-    {
-        if (table.IsOwn(info.Destination))
-        {
-            Counters.Drop(DropReason.OwnDestination);
-            node.NoteOwnDestination(info.Destination);
-        }
-        else if (table.IsMulticastOrBroadcast(info.Destination))
-        {
-            Counters.Drop(DropReason.Multicast);
-        }
-        else
-        {
-            Refuse(DropReason.NoRoute, packet, info, replies);
-        }
     }
 
     /// <summary>Drops the packet and tells its sender why by ICMP: too big for <paramref name="mtu"/>, or, with 0, unreachable.</summary>
     private void Refuse(DropReason reason, ReadOnlySpan<byte> packet, in IpPacketInfo info, PacketBatch replies, int mtu = 0)
     {
         Counters.Drop(reason);
-        if (replies.IsFull || !node.TryTakeIcmpToken())
+        if (replies.IsFull || !plane.TryTakeIcmpToken())
             return;
 
         // In the destination's name: the system takes no packet from a TUN device that claims to come from its own address.

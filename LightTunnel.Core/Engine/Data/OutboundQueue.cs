@@ -1,4 +1,3 @@
-using LightTunnel.Engine.Control;
 using LightTunnel.Packets;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
@@ -8,11 +7,11 @@ namespace LightTunnel.Engine.Data;
 /// <summary>
 /// One queue's packets from the device to the network: a batch is read, sealed and sent, as far as the network takes it, before the next is read. Belongs to one thread.
 /// </summary>
-internal sealed class OutboundQueue(Node node, ITunDevice tun, IDatagramTransport transport, int queue)
+internal sealed class OutboundQueue(DataPlane plane, ITunDevice tun, IDatagramTransport transport, int queue)
 {
-    private readonly OutboundPath _path = new(node, queue % transport.Queues);
+    private readonly OutboundPath _path = new(plane, queue % transport.Queues);
     private readonly ControlledDelay _delay = new();
-    private OutboundBuffers _buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
+    private OutboundBuffers _buffers = DataBuffers.TakeOutbound(plane.LongestPacket, tun.ReadsSuperPackets);
 
     // What is done with of the packets, and of the datagrams that those became.
     private int _sealed;
@@ -39,7 +38,7 @@ internal sealed class OutboundQueue(Node node, ITunDevice tun, IDatagramTranspor
     /// <summary>Begins to work on what was read.</summary>
     public void Begin()
     {
-        _read = node.Timestamp;
+        _read = plane.Timestamp;
         _emptied = !Packets.IsFull;
         _waited = false;
         _sealed = 0;
@@ -75,10 +74,10 @@ internal sealed class OutboundQueue(Node node, ITunDevice tun, IDatagramTranspor
         var roundTrip = new TimeSpan(_path.LongestRoundTrip);
         _delay.NoteRoundTrip(roundTrip);
         transport.NoteRoundTrip(roundTrip, TransportQueue);
-        _delay.Note(_waited, _emptied, _read, _waited ? node.Timestamp : _read);
+        _delay.Note(_waited, _emptied, _read, _waited ? plane.Timestamp : _read);
         // A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.
-        if (_buffers.LongestPacket < node.LongestPacket)
-            _buffers = DataBuffers.TakeOutbound(node.LongestPacket, tun.ReadsSuperPackets);
+        if (_buffers.LongestPacket < plane.LongestPacket)
+            _buffers = DataBuffers.TakeOutbound(plane.LongestPacket, tun.ReadsSuperPackets);
         (_sealed, _sent) = (_buffers.Packets.Count, _buffers.Datagrams.Count);
         return true;
     }

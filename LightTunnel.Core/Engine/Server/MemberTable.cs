@@ -1,4 +1,4 @@
-using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
 
 namespace LightTunnel.Engine.Server;
 
@@ -8,24 +8,24 @@ namespace LightTunnel.Engine.Server;
 /// </summary>
 internal sealed class MemberTable
 {
-    private volatile Peer?[] _members = new Peer?[64];
+    private volatile RouteTarget?[] _members = new RouteTarget?[64];
 
     /// <summary>The member of that id, or null; any thread.</summary>
-    public Peer? Find(uint id)
+    public RouteTarget? Find(uint id)
     {
-        Peer?[] members = _members;
+        RouteTarget?[] members = _members;
         return id < (uint)members.Length ? Volatile.Read(ref members[id]) : null;
     }
 
     /// <summary>Enters or, with null, removes a member; control loop.</summary>
-    public void Set(uint id, Peer? member)
+    public void Set(uint id, RouteTarget? member)
     {
-        Peer?[] members = _members;
+        RouteTarget?[] members = _members;
         if (id >= (uint)members.Length)
         {
             if (member is null)
                 return;
-            Peer?[] larger = new Peer?[(int)Math.Max(id + 1, (uint)members.Length * 2)];
+            RouteTarget?[] larger = new RouteTarget?[(int)Math.Max(id + 1, (uint)members.Length * 2)];
             members.CopyTo(larger, 0);
             larger[id] = member;
             _members = larger;

@@ -74,7 +74,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         _directory = new DirectoryTeller(options.EagerUpTo, services.Time);
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
         _hurry = peer => Schedule(peer, Timestamp);
-        LongestPacket = _mtu;
+        Plane.LongestPacket = _mtu;
         _observer = new NatObserver(identity, networkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)], Unproven, services);
         _refusedHandshakes = new RefusedHandshakes(Links.Counters, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
@@ -82,7 +82,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         _newcomers = new NewcomerQuota(services.Time);
         _nextLeaseCheck = Timestamp + Ticks(LeaseCheckInterval); // Members come back first: it was not they who were away.
         _nextUnusedCheck = Timestamp + Ticks(UnusedCheckInterval);
-        Forwarding = new ForwardingTable(PrefixTable<Peer>.Empty, [.. options.Addresses]);
+        Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
         foreach (Lease lease in leases.All)
             Remember(lease);
     }
@@ -104,13 +104,17 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     public override bool IsRelay(in PathAddress sender) => false;
 
     /// <inheritdoc/>
-    public override bool TryFindRelayTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
+    public override bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
     {
         destination = default;
         if (_options.ClientIsolation || header.Source == header.Destination)
             return false;
-        if (_members.Find(header.Source) is not { } source || source.Path.Endpoint != sender.Endpoint || _members.Find(header.Destination) is not { } target)
+        if (_members.Find(header.Source)?.Route.Link is not { } source || source.Path.Endpoint != sender.Endpoint
+            || _members.Find(header.Destination)?.Route.Link is not { } target)
+        {
             return false;
+        }
+
         destination = target.Path;
         return destination.Endpoint.IsSpecified;
     }
@@ -121,7 +125,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         if (!Log.IsEnabled(LogLevel.Debug) || !_relayLogLimiter.TryTake(Timestamp))
             return;
         if (_members.Find(header.Source) is { } source && _members.Find(header.Destination) is { } target)
-            Log.Relaying(source.Addresses[0].ToIPAddress(), target.Addresses[0].ToIPAddress());
+            Log.Relaying(source.Route.Owned[0].Network.ToIPAddress(), target.Route.Owned[0].Network.ToIPAddress());
     }
 
     /// <summary>Removes a member that is offline, for an admin; control loop.</summary>
@@ -169,7 +173,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     /// <inheritdoc/>
     protected override void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
-        if (!source.IsRelayed && ProbeCodec.TryReadSender(datagram, out uint sender) && _members.Find(sender) is { } member)
+        if (!source.IsRelayed && ProbeCodec.TryReadSender(datagram, out uint sender) && FindMember(sender) is { } member)
             _observer.OnProbe(member, datagram, source, Timestamp);
     }
 
@@ -334,7 +338,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
                 _introducer.OnReachability(peer, reachability.Reachability, Acquaintances(peer));
                 break;
             case IntroduceMessage introduce when peer.Session!.Registered && !_options.ClientIsolation:
-                if (_members.Find(introduce.MemberId) is { } other && _introducer.OnAsked(peer, other, introduce))
+                if (FindMember(introduce.MemberId) is { } other && _introducer.OnAsked(peer, other, introduce))
                     _directory.Acquaint(peer, other);
                 break;
             case FindMessage find:
@@ -449,7 +453,10 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     /// <summary>Whom a member that tells how it is reached may be introduced to now: everybody in a small network, otherwise those whom it was before.</summary>
     private IReadOnlyCollection<Peer> Acquaintances(Peer peer) => !_directory.IsLarge && _online <= Introducer.EagerUpTo
         ? _directory.Told
-        : [.. peer.Session!.IntroducedTo.Select(_members.Find).OfType<Peer>()];
+        : [.. peer.Session!.IntroducedTo.Select(FindMember).OfType<Peer>()];
+
+    /// <summary>The member of that id that is online.</summary>
+    private Peer? FindMember(uint id) => _members.Find(id) as Peer;
 
     /// <summary>The member that has an address or a key, or a prefix with the address in it.</summary>
     private Peer? Find(MemberSubject subject)
@@ -458,7 +465,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         if (subject.Key is { } key)
             _peers.TryGetValue(key, out found);
         else if (subject.Address is { } address)
-            Forwarding.Routes.TryLookup(address, out found);
+            found = Forwarding.TryFind(address, out RouteTarget? target) ? target as Peer : null;
         return found is { MemberId: not 0 } ? found : null;
     }
 
