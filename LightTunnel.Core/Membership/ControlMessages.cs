@@ -1,10 +1,14 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
+using LightTunnel.Membership.Cbor;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
 
-/// <summary>What client and server tell each other inside their link; encoded by <see cref="ControlMessageCodec"/>. Never changed after creation.</summary>
+/// <summary>
+/// What client and server tell each other inside their link; encoded by <see cref="ControlMessageCodec"/>. Each says its own fields, in
+/// its method Exchange: a field is a property, and a line there. Never changed after creation.
+/// </summary>
 internal abstract record ControlMessage
 {
     /// <summary>Most addresses of one node in one message.</summary>
@@ -12,7 +16,7 @@ internal abstract record ControlMessage
 }
 
 /// <summary>A client asks to become a member: the first message of each conversation.</summary>
-internal sealed record RegisterMessage : ControlMessage
+internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMessage>
 {
     /// <summary>The protocol versions that the client speaks; a client that tells one only speaks that one.</summary>
     public ProtocolRange Protocols { get; init; } = ProtocolRange.Own;
@@ -35,6 +39,31 @@ internal sealed record RegisterMessage : ControlMessage
     /// <summary>A random number of the client's process, by which two machines with one key are told apart; 0 for none.</summary>
     public ulong Instance { get; init; }
 
+    /// <inheritdoc/>
+    public static RegisterMessage Exchange(CborFields<RegisterMessage> fields) => new()
+    {
+        // Versions and name may be any: the server refuses them with a reason, whereas something malformed gets no answer at all.
+        Protocols = ExchangeProtocols(fields),
+        Name = fields.Required(2, "name", m => m.Name, Kinds.Text),
+        RequestedAddresses = fields.Required(
+            3, "addresses asked for", m => m.RequestedAddresses, Kinds.Array(Kinds.Address, 0, MaximumAddresses)),
+        SoftwareVersion = fields.Optional(4, "software version", m => m.SoftwareVersion, Kinds.Version),
+        PreferredSuite = fields.Optional(5, "cipher suite", m => m.PreferredSuite, Kinds.Suite),
+        AsksForMembers = fields.Optional(6, "asks for members", m => m.AsksForMembers, Kinds.Flag),
+        Instance = fields.Optional(7, "process", m => m.Instance, Kinds.AnyUInt64),
+    };
+
+    private static ProtocolRange ExchangeProtocols(CborFields<RegisterMessage> fields)
+    {
+        CborKind<int> version = Kinds.Number(0, int.MaxValue);
+        int newest = fields.Required(1, "newest protocol version", m => m.Protocols.Newest, version);
+        int oldest = fields.Optional(8, "oldest protocol version", m => OldestIfOther(m.Protocols), Kinds.OrNone(version)) ?? newest;
+        fields.Require(oldest <= newest, "the oldest version is not newer than the newest.");
+        return new ProtocolRange(oldest, newest);
+
+        static int? OldestIfOther(ProtocolRange protocols) => protocols.Oldest == protocols.Newest ? null : protocols.Oldest;
+    }
+
     /// <summary>The refusal of a registration that this version does not understand, or null.</summary>
     public RefusedMessage? CheckFormat()
     {
@@ -46,14 +75,8 @@ internal sealed record RegisterMessage : ControlMessage
 }
 
 /// <summary>The server admits a client.</summary>
-internal sealed record RegisteredMessage : ControlMessage
+internal sealed record RegisteredMessage : ControlMessage, ICborRecord<RegisteredMessage>
 {
-    /// <summary>Why this version cannot take part, or null.</summary>
-    public LightTunnelException? CheckProtocol() => ProtocolRange.Own.Contains(Protocol) ? null : new LightTunnelException(
-        LightTunnelError.ServerRefused,
-        $"The server speaks protocol {Protocol} with this client, which speaks {ProtocolRange.Own}: the {(Protocol > ProtocolRange.Own.Newest ? "client" : "server")} is older.",
-        "Install the newer one's LightTunnel version on the older one.");
-
     /// <summary>The newest protocol version that both speak, as the server says.</summary>
     public int Protocol { get; init; } = ProtocolRange.Own.Newest;
 
@@ -95,6 +118,33 @@ internal sealed record RegisteredMessage : ControlMessage
 
     /// <summary>The client's name in the network, when it is not the one that it asked for, which is another's; empty otherwise.</summary>
     public string GivenName { get; init; } = string.Empty;
+
+    /// <inheritdoc/>
+    public static RegisteredMessage Exchange(CborFields<RegisteredMessage> fields) => new()
+    {
+        Protocol = fields.Required(1, "protocol version", m => m.Protocol, Kinds.Number(1, int.MaxValue)),
+        MemberId = fields.Required(2, "member id", m => m.MemberId, Kinds.ClientId),
+        NetworkName = fields.Required(3, "network name", m => m.NetworkName, Kinds.Name),
+        ServerName = fields.Required(4, "server name", m => m.ServerName, Kinds.Name),
+        Addresses = fields.Required(5, "addresses", m => m.Addresses, Kinds.Array(Kinds.InterfaceAddress, 1, MaximumAddresses)),
+        ServerAddresses = fields.Required(6, "server's addresses", m => m.ServerAddresses, Kinds.Array(Kinds.Address, 1, MaximumAddresses)),
+        Mtu = fields.Required(7, "MTU", m => m.Mtu, Kinds.Number(576, ushort.MaxValue)),
+        ObservedEndpoint = fields.Optional(8, "observed endpoint", m => m.ObservedEndpoint, Kinds.Endpoint),
+        ClientIsolation = fields.Optional(9, "client isolation", m => m.ClientIsolation, Kinds.Flag),
+        SoftwareVersion = fields.Optional(10, "software version", m => m.SoftwareVersion, Kinds.Version),
+        ObserverPort = fields.Optional(11, "observer port", m => m.ObserverPort, Kinds.Number(1, ushort.MaxValue)),
+        ObserverAddresses = fields.Optional(
+            12, "observer addresses", m => m.ObserverPort == 0 ? [] : m.ObserverAddresses, Kinds.Array(Kinds.Address, 1, MaximumAddresses)),
+        PreferredSuite = fields.Optional(13, "cipher suite", m => m.PreferredSuite, Kinds.Suite),
+        GivenName = fields.Optional(14, "given name", m => m.GivenName, Kinds.Name),
+    };
+
+    /// <summary>Why this version cannot take part, or null.</summary>
+    public LightTunnelException? CheckProtocol() => ProtocolRange.Own.Contains(Protocol) ? null : new LightTunnelException(
+        LightTunnelError.ServerRefused,
+        $"The server speaks protocol {Protocol} with this client, which speaks {ProtocolRange.Own}: "
+        + $"the {(Protocol > ProtocolRange.Own.Newest ? "client" : "server")} is older.",
+        "Install the newer one's LightTunnel version on the older one.");
 }
 
 /// <summary>Why a server does not admit a client; the values are those on the wire.</summary>
@@ -123,12 +173,19 @@ internal enum RefusalReason
 }
 
 /// <summary>The server does not admit a client.</summary>
-internal sealed record RefusedMessage : ControlMessage
+internal sealed record RefusedMessage : ControlMessage, ICborRecord<RefusedMessage>
 {
     public required RefusalReason Reason { get; init; }
 
-    /// <summary>One sentence for a person, at most <see cref="ControlMessageCodec.MaximumTextLength"/> characters.</summary>
+    /// <summary>One sentence for a person; cut short when it is longer than <see cref="Kinds.Text"/> may be.</summary>
     public string Text { get; init; } = string.Empty;
+
+    /// <inheritdoc/>
+    public static RefusedMessage Exchange(CborFields<RefusedMessage> fields) => new()
+    {
+        Reason = fields.Required(1, "reason", m => m.Reason, Kinds.OneOf(RefusalReason.Other)),
+        Text = fields.Optional(2, "text", m => m.Text, Kinds.Text),
+    };
 
     /// <summary>The same as an error for the person who tried to join.</summary>
     public LightTunnelException ToException()
@@ -159,39 +216,6 @@ internal sealed record RefusedMessage : ControlMessage
     }
 }
 
-/// <summary>What the directory says of one member.</summary>
-internal sealed record DirectoryEntry
-{
-    /// <summary>The member's id, 2 or above.</summary>
-    public required uint MemberId { get; init; }
-
-    /// <summary>The member's name; see <see cref="NodeName"/>.</summary>
-    public required string Name { get; init; }
-
-    /// <summary>The member's tunnel addresses, 1 to 4.</summary>
-    public required IReadOnlyList<TunnelAddress> Addresses { get; init; }
-
-    public required PublicKey PublicKey { get; init; }
-
-    /// <summary>True while the server hears the member.</summary>
-    public bool Online { get; init; }
-
-    /// <summary>LightTunnel version of the member, for people; empty when unknown.</summary>
-    public string SoftwareVersion { get; init; } = string.Empty;
-
-    /// <summary>The cipher suite that the member prefers, WireGuard's when it does not tell or tells one that this version does not know.</summary>
-    public CipherSuite PreferredSuite { get; init; }
-
-    /// <summary>By value, addresses included.</summary>
-    public bool Equals(DirectoryEntry? other) =>
-        other is not null && MemberId == other.MemberId && Name == other.Name && PublicKey == other.PublicKey
-        && Online == other.Online && SoftwareVersion == other.SoftwareVersion && PreferredSuite == other.PreferredSuite
-        && Addresses.SequenceEqual(other.Addresses);
-
-    /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(MemberId, Name, Online);
-}
-
 /// <summary>Why a node leaves; the values are those on the wire.</summary>
 internal enum LeaveReason
 {
@@ -212,9 +236,15 @@ internal enum LeaveReason
 }
 
 /// <summary>The sender is about to stop.</summary>
-internal sealed record LeaveMessage : ControlMessage
+internal sealed record LeaveMessage : ControlMessage, ICborRecord<LeaveMessage>
 {
     public required LeaveReason Reason { get; init; }
+
+    /// <inheritdoc/>
+    public static LeaveMessage Exchange(CborFields<LeaveMessage> fields) => new()
+    {
+        Reason = fields.Required(1, "reason", m => m.Reason, Kinds.OneOf(LeaveReason.Other)),
+    };
 }
 
 /// <summary>What a server has to tell the person at a client; the values are those on the wire.</summary>
@@ -231,10 +261,17 @@ internal enum NoticeKind
 }
 
 /// <summary>Something that a person should know; lost when the client has much else to take.</summary>
-internal sealed record NoticeMessage : ControlMessage
+internal sealed record NoticeMessage : ControlMessage, ICborRecord<NoticeMessage>
 {
     public required NoticeKind Kind { get; init; }
 
-    /// <summary>What it is about, for a person, at most <see cref="ControlMessageCodec.MaximumTextLength"/> characters.</summary>
+    /// <summary>What it is about, for a person; cut short when it is longer than <see cref="Kinds.Text"/> may be.</summary>
     public string Subject { get; init; } = string.Empty;
+
+    /// <inheritdoc/>
+    public static NoticeMessage Exchange(CborFields<NoticeMessage> fields) => new()
+    {
+        Kind = fields.Required(1, "kind", m => m.Kind, Kinds.OneOf(NoticeKind.Other)),
+        Subject = fields.Optional(2, "subject", m => m.Subject, Kinds.Text),
+    };
 }

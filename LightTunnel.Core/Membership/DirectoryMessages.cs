@@ -1,8 +1,92 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Formats.Cbor;
+using LightTunnel.Addressing;
+using LightTunnel.Membership.Cbor;
+using LightTunnel.WireGuard;
+
 namespace LightTunnel.Membership;
 
-/// <summary>A page of the directory: what changed after the last page.</summary>
-internal sealed record DirectoryMessage : ControlMessage
+/// <summary>What the directory says of one member.</summary>
+internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
 {
+    private Encoding? _encoding;
+
+    /// <summary>An entry in a message.</summary>
+    public static CborKind<DirectoryEntry> Kind { get; } = new EntryKind();
+
+    /// <summary>The member's id, 2 or above.</summary>
+    public required uint MemberId { get; init; }
+
+    /// <summary>The member's name; see <see cref="NodeName"/>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The member's tunnel addresses, 1 to 4.</summary>
+    public required IReadOnlyList<TunnelAddress> Addresses { get; init; }
+
+    public required PublicKey PublicKey { get; init; }
+
+    /// <summary>True while the server hears the member.</summary>
+    public bool Online { get; init; }
+
+    /// <summary>LightTunnel version of the member, for people; empty when unknown.</summary>
+    public string SoftwareVersion { get; init; } = string.Empty;
+
+    /// <summary>The cipher suite that the member prefers; WireGuard's when it tells none, or one unknown to this version.</summary>
+    public CipherSuite PreferredSuite { get; init; }
+
+    /// <inheritdoc/>
+    public static DirectoryEntry Exchange(CborFields<DirectoryEntry> fields) => new()
+    {
+        MemberId = fields.Required(1, "member id", m => m.MemberId, Kinds.ClientId),
+        Name = fields.Required(2, "name", m => m.Name, Kinds.Name),
+        Addresses = fields.Required(3, "addresses", m => m.Addresses, Kinds.Array(Kinds.Address, 1, ControlMessage.MaximumAddresses)),
+        PublicKey = fields.Required(4, "public key", m => m.PublicKey, Kinds.Key),
+        Online = fields.Optional(5, "online", m => m.Online, Kinds.Flag, isAlwaysWritten: true),
+        SoftwareVersion = fields.Optional(6, "software version", m => m.SoftwareVersion, Kinds.Version),
+        PreferredSuite = fields.Optional(7, "cipher suite", m => m.PreferredSuite, Kinds.Suite),
+    };
+
+    /// <summary>The entry as it stands in a message: made when first asked for, and kept for all others who are told it.</summary>
+    /// <exception cref="ArgumentException">A part of the entry is out of its bounds.</exception>
+    public byte[] Encode()
+    {
+        // A copy that was made of an entry (with) holds the encoding of that one.
+        if (_encoding is not { } encoding || !ReferenceEquals(encoding.Of, this))
+            _encoding = encoding = new Encoding(this, CborRecord.Encode(this));
+        return encoding.Bytes;
+    }
+
+    /// <summary>By value, addresses included.</summary>
+    public bool Equals(DirectoryEntry? other) =>
+        other is not null && MemberId == other.MemberId && Name == other.Name && PublicKey == other.PublicKey
+        && Online == other.Online && SoftwareVersion == other.SoftwareVersion && PreferredSuite == other.PreferredSuite
+        && Addresses.SequenceEqual(other.Addresses);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(MemberId, Name, Online);
+
+    private sealed record Encoding(DirectoryEntry Of, byte[] Bytes);
+
+    private sealed class EntryKind : CborKind<DirectoryEntry>
+    {
+        public override string Description => "entry";
+
+        public override bool TryRead(CborReader reader, [MaybeNullWhen(false)] out DirectoryEntry value) =>
+            CborRecord.TryRead(CborMap.Read(reader), out value);
+
+        public override void Write(CborWriter writer, DirectoryEntry value) => writer.WriteEncodedValue(value.Encode());
+    }
+}
+
+/// <summary>A page of the directory: what changed after the last page.</summary>
+internal sealed record DirectoryMessage : ControlMessage, ICborRecord<DirectoryMessage>
+{
+    /// <summary>Longest encoded page.</summary>
+    public const int MaximumLength = 1100;
+
+    /// <summary>Bound on what a decoder builds: nothing that a page tells of takes less than a byte.</summary>
+    public const int MaximumItems = MaximumLength;
+
     /// <summary>
     /// The directory's revision up to which this page tells. To a client that asks for members, the number of the page in its conversation instead.
     /// </summary>
@@ -25,19 +109,38 @@ internal sealed record DirectoryMessage : ControlMessage
 
     /// <summary>What was asked for and is no member's.</summary>
     public IReadOnlyList<MemberSubject> Unknown { get; init; } = [];
+
+    /// <inheritdoc/>
+    public static DirectoryMessage Exchange(CborFields<DirectoryMessage> fields) => new()
+    {
+        Revision = fields.Required(1, "revision", m => m.Revision, Kinds.AnyUInt64),
+        Changed = fields.Optional(2, "entries", m => m.Changed, Kinds.Array(DirectoryEntry.Kind, 0, MaximumItems)),
+        Removed = fields.Optional(3, "members removed", m => m.Removed, Kinds.Array(Kinds.AnyUInt32, 0, MaximumItems)),
+        More = fields.Optional(4, "more follows", m => m.More, Kinds.Flag),
+        Start = fields.Optional(5, "begins a listing", m => m.Start, Kinds.Flag),
+        Partial = fields.Optional(6, "there are others", m => m.Partial, Kinds.Flag),
+        Unknown = fields.Optional(7, "nobody's", m => m.Unknown, Kinds.ArrayOfKnown(MemberSubject.Kind, MaximumItems)),
+    };
 }
 
 /// <summary>A client wants to know who a few members are, and what becomes of them. The answer is in the next pages of the directory.</summary>
-internal sealed record FindMessage : ControlMessage
+internal sealed record FindMessage : ControlMessage, ICborRecord<FindMessage>
 {
     /// <summary>Most subjects of one message: so many keys fit into a frame.</summary>
     public const int MaximumSubjects = 32;
 
     public required IReadOnlyList<MemberSubject> Subjects { get; init; }
+
+    /// <inheritdoc/>
+    public static FindMessage Exchange(CborFields<FindMessage> fields) => new()
+    {
+        Subjects = fields.Optional(
+            1, "subjects", m => m.Subjects, Kinds.ArrayOfKnown(MemberSubject.Kind, MaximumSubjects), isAlwaysWritten: true),
+    };
 }
 
 /// <summary>A client needs to know nothing of some members any more.</summary>
-internal sealed record ForgetMessage : ControlMessage
+internal sealed record ForgetMessage : ControlMessage, ICborRecord<ForgetMessage>
 {
     /// <summary>Most members of one message.</summary>
     public const int MaximumMembers = 200;
@@ -46,10 +149,17 @@ internal sealed record ForgetMessage : ControlMessage
     public required ulong Revision { get; init; }
 
     public required IReadOnlyList<uint> Members { get; init; }
+
+    /// <inheritdoc/>
+    public static ForgetMessage Exchange(CborFields<ForgetMessage> fields) => new()
+    {
+        Revision = fields.Required(1, "page", m => m.Revision, Kinds.AnyUInt64),
+        Members = fields.Optional(2, "members", m => m.Members, Kinds.Array(Kinds.AnyUInt32, 0, MaximumMembers), isAlwaysWritten: true),
+    };
 }
 
 /// <summary>A person looks for members by their names; what becomes of those that are found is not told.</summary>
-internal sealed record ListMessage : ControlMessage
+internal sealed record ListMessage : ControlMessage, ICborRecord<ListMessage>
 {
     /// <summary>Comes back with each part of the answer.</summary>
     public required uint Question { get; init; }
@@ -59,10 +169,18 @@ internal sealed record ListMessage : ControlMessage
 
     /// <summary>Only members with larger ids: the answer to a question before has told of the others.</summary>
     public uint After { get; init; }
+
+    /// <inheritdoc/>
+    public static ListMessage Exchange(CborFields<ListMessage> fields) => new()
+    {
+        Question = fields.Required(1, "question", m => m.Question, Kinds.AnyUInt32),
+        Pattern = fields.Required(2, "pattern", m => m.Pattern, Kinds.Pattern),
+        After = fields.Required(3, "after", m => m.After, Kinds.AnyUInt32),
+    };
 }
 
 /// <summary>A part of the answer to a <see cref="ListMessage"/>, in the order of ids.</summary>
-internal sealed record ListingMessage : ControlMessage
+internal sealed record ListingMessage : ControlMessage, ICborRecord<ListingMessage>
 {
     public required uint Question { get; init; }
 
@@ -70,4 +188,12 @@ internal sealed record ListingMessage : ControlMessage
 
     /// <summary>Where to go on with the next question; 0 when another part follows by itself, null at the end of the list.</summary>
     public uint? GoOnAfter { get; init; }
+
+    /// <inheritdoc/>
+    public static ListingMessage Exchange(CborFields<ListingMessage> fields) => new()
+    {
+        Question = fields.Required(1, "question", m => m.Question, Kinds.AnyUInt32),
+        Entries = fields.Optional(2, "entries", m => m.Entries, Kinds.Array(DirectoryEntry.Kind, 0, DirectoryMessage.MaximumItems)),
+        GoOnAfter = fields.Optional(3, "go on after", m => m.GoOnAfter, Kinds.OrNone(Kinds.AnyUInt32)),
+    };
 }

@@ -124,7 +124,7 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
         if (!watch.HasNews)
             return false;
         watch.Page++;
-        var changed = new List<byte[]>();
+        var changed = new List<DirectoryEntry>();
         var removed = new List<uint>();
         var unknown = new List<MemberSubject>();
         int length = PageOverhead;
@@ -136,8 +136,8 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
 
         foreach (uint memberId in watch.News)
         {
-            byte[]? entry = directory.EncodedOf(memberId);
-            length += entry?.Length ?? RemovalLength;
+            directory.TryGet(memberId, out DirectoryEntry? entry);
+            length += entry?.Encode().Length ?? RemovalLength;
             if (length > maximumLength)
                 break;
             watch.News.Remove(memberId);
@@ -153,7 +153,16 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
             }
         }
 
-        page = DirectoryCodec.EncodePage(watch.Page, changed, removed, more: watch.News.Count > 0, start: watch.IsNew, partial: true, unknown);
+        page = ControlMessageCodec.Encode(new DirectoryMessage
+        {
+            Revision = watch.Page,
+            Changed = changed,
+            Removed = removed,
+            More = watch.News.Count > 0,
+            Start = watch.IsNew,
+            Partial = true,
+            Unknown = unknown,
+        });
         watch.IsNew = watch.IsUntold = false;
         return true;
     }

@@ -8,6 +8,7 @@ using System.Security.Cryptography;
 using System.Text;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
+using LightTunnel.Membership.Cbor;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
@@ -17,7 +18,7 @@ namespace LightTunnel.Membership;
 /// of the CBOR's SHA-256]. Length and digest tell text that was cut short from text that was mistyped; they are no protection against an author.
 /// The text holds the network's key: who has it may join.
 /// </summary>
-internal sealed record Invitation
+internal sealed record Invitation : ICborRecord<Invitation>
 {
     /// <summary>Most server endpoints.</summary>
     public const int MaximumEndpoints = 16;
@@ -29,10 +30,22 @@ internal sealed record Invitation
     private const string Prefix = "lt1:";
     private const int LengthSize = 2;
     private const int DigestSize = 4;
-    private const int MaximumEndpointLength = 260;
     private const string NewerVersion = "The invitation is of a newer version of LightTunnel than this one.";
     private const string Update = "Install a newer version of LightTunnel on this machine.";
     private const string AskAgain = "Ask for the invitation again, or copy it once more, whole: one line that begins with lt1:.";
+
+    private static readonly CborKind<ServerEndpoint> EndpointKind = new HostAndPort();
+
+    private static readonly CborKind<PresharedKey> NetworkKeyKind =
+        new CborBytes<PresharedKey>("pre-shared key", PresharedKey.Size, WriteNetworkKey, TryReadNetworkKey);
+
+    private static readonly CborKind<IpPrefix> PrefixKind = new CborConverted<InterfaceAddress, IpPrefix>(
+        Kinds.InterfaceAddress, static prefix => new InterfaceAddress(prefix.Network, prefix.Length), static address => address.Prefix);
+
+    private static readonly CborKind<DateTimeOffset> ExpiryKind = new CborConverted<ulong, DateTimeOffset>(
+        Kinds.Number(0UL, (ulong)DateTimeOffset.MaxValue.ToUnixTimeSeconds()),
+        static expires => (ulong)expires.ToUnixTimeSeconds(),
+        static seconds => DateTimeOffset.FromUnixTimeSeconds((long)seconds));
 
     /// <summary>Where the server is reached, in order of preference; 1 to <see cref="MaximumEndpoints"/>.</summary>
     public required IReadOnlyList<ServerEndpoint> Endpoints { get; init; }
@@ -50,13 +63,22 @@ internal sealed record Invitation
     /// <summary>When the invitation ends, to the second; null for never.</summary>
     public DateTimeOffset? Expires { get; init; }
 
+    /// <inheritdoc/>
+    public static Invitation Exchange(CborFields<Invitation> fields) => new()
+    {
+        Endpoints = fields.Required(1, "endpoints", m => m.Endpoints, Kinds.Array(EndpointKind, 1, MaximumEndpoints)),
+        ServerKey = fields.Required(2, "server's key", m => m.ServerKey, Kinds.Key),
+        NetworkKey = fields.Required(3, "network's key", m => m.NetworkKey, NetworkKeyKind),
+        NetworkName = fields.Required(4, "network name", m => m.NetworkName, Kinds.Name),
+        Prefixes = fields.Required(5, "prefixes", m => m.Prefixes, Kinds.Array(PrefixKind, 1, ControlMessage.MaximumAddresses)),
+        Expires = fields.Optional(6, "expiry", m => m.Expires, Kinds.OrNone(ExpiryKind)),
+    };
+
     /// <summary>The one line to send: a secret.</summary>
     /// <exception cref="ArgumentException">A part is out of its bounds.</exception>
     public string Reveal()
     {
-        if (Endpoints.Count is 0 or > MaximumEndpoints || Prefixes.Count is 0 or > ControlMessage.MaximumAddresses || !NodeName.IsValid(NetworkName))
-            throw new ArgumentException("An invitation has 1 to 16 endpoints, 1 to 4 prefixes and a valid network name.");
-        byte[] encoded = Encode();
+        byte[] encoded = CborRecord.Encode(this);
         byte[] bytes = new byte[LengthSize + encoded.Length + DigestSize];
         BinaryPrimitives.WriteUInt16BigEndian(bytes, (ushort)encoded.Length);
         encoded.CopyTo(bytes, LengthSize);
@@ -108,33 +130,6 @@ internal sealed record Invitation
 
     /// <summary>Never the secret.</summary>
     public override string ToString() => $"(invitation to {NetworkName})";
-
-    private byte[] Encode()
-    {
-        var writer = new CborWriter(CborConformanceMode.Canonical);
-        writer.WriteStartMap(Expires is null ? 5 : 6);
-        writer.WriteInt32(1);
-        writer.WriteStartArray(Endpoints.Count);
-        foreach (ServerEndpoint endpoint in Endpoints)
-            writer.WriteTextString(endpoint.ToString());
-        writer.WriteEndArray();
-        writer.WriteInt32(2);
-        writer.WriteByteString(ServerKey.Bytes);
-        writer.WriteInt32(3);
-        writer.WriteByteString(NetworkKey.Bytes);
-        writer.WriteInt32(4);
-        writer.WriteTextString(NetworkName);
-        writer.WriteInt32(5);
-        CborValues.Write(writer, [.. Prefixes.Select(prefix => new InterfaceAddress(prefix.Network, prefix.Length))]);
-        if (Expires is { } expires)
-        {
-            writer.WriteInt32(6);
-            writer.WriteInt64(expires.ToUnixTimeSeconds());
-        }
-
-        writer.WriteEndMap();
-        return writer.Encode();
-    }
 
     /// <summary>Returns what is wrong with the text, or null.</summary>
     private static string? Read(string? text, out Invitation? invitation)
@@ -207,50 +202,39 @@ internal sealed record Invitation
         SHA256.HashData(encoded.Span, digest);
         if (bytes.Length > expected || !digest[..DigestSize].SequenceEqual(bytes.Span[(LengthSize + length)..]))
             return "The invitation is mistyped: its check digits do not match.";
-        return TryDecode(encoded, out invitation) ? null : "The invitation's content is damaged.";
-    }
-
-    private static bool TryDecode(ReadOnlyMemory<byte> encoded, [NotNullWhen(true)] out Invitation? invitation)
-    {
-        invitation = null;
-        if (!CborMap.TryRead(encoded, out CborMap? map)
-            || !map.TryGetTexts(1, MaximumEndpointLength, MaximumEndpoints, out IReadOnlyList<string>? endpointTexts) || endpointTexts.Count == 0
-            || !map.TryGetKey(2, out PublicKey serverKey) || !map.TryGetBytes(3, PresharedKey.Size, out byte[]? networkKey)
-            || !map.TryGetText(4, NodeName.MaximumLength, out string? name) || !NodeName.IsValid(name)
-            || !map.TryGetInterfaceAddresses(5, 1, ControlMessage.MaximumAddresses, out IReadOnlyList<InterfaceAddress>? prefixes))
-        {
-            return false;
-        }
-
-        var endpoints = new List<ServerEndpoint>();
-        foreach (string endpointText in endpointTexts)
-        {
-            if (!ServerEndpoint.TryParse(endpointText, 0, out ServerEndpoint endpoint))
-                return false;
-            endpoints.Add(endpoint);
-        }
-
-        DateTimeOffset? expires = null;
-        if (map.Contains(6))
-        {
-            if (!map.TryGetUInt64(6, out ulong seconds) || seconds > (ulong)DateTimeOffset.MaxValue.ToUnixTimeSeconds())
-                return false;
-            expires = DateTimeOffset.FromUnixTimeSeconds((long)seconds);
-        }
-
-        invitation = new Invitation
-        {
-            Endpoints = endpoints,
-            ServerKey = serverKey,
-            NetworkKey = new PresharedKey(networkKey),
-            NetworkName = name,
-            Prefixes = [.. prefixes.Select(prefix => prefix.Prefix)],
-            Expires = expires,
-        };
-        CryptographicOperations.ZeroMemory(networkKey);
-        return true;
+        return CborMap.TryRead(encoded, out CborMap? map) && CborRecord.TryRead(map, out invitation)
+            ? null
+            : "The invitation's content is damaged.";
     }
 
     /// <summary>Zero-width characters and soft hyphens, which web mail likes to add.</summary>
     private static bool IsInvisible(char character) => character is '\u00AD' or '\u200B' or '\u200C' or '\u200D' or '\u2060' or '\uFEFF';
+
+    private static int WriteNetworkKey(PresharedKey key, Span<byte> destination)
+    {
+        key.Bytes.CopyTo(destination);
+        return PresharedKey.Size;
+    }
+
+    private static bool TryReadNetworkKey(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out PresharedKey? key)
+    {
+        key = bytes.Length == PresharedKey.Size ? new PresharedKey(bytes) : null;
+        return key is not null;
+    }
+
+    private sealed class HostAndPort : CborKind<ServerEndpoint>
+    {
+        private const int MaximumLength = 260;
+
+        public override string Description => "host:port";
+
+        public override bool TryRead(CborReader reader, out ServerEndpoint value)
+        {
+            string text = reader.ReadTextString();
+            value = default;
+            return text.Length <= MaximumLength && ServerEndpoint.TryParse(text, 0, out value);
+        }
+
+        public override void Write(CborWriter writer, ServerEndpoint value) => writer.WriteTextString(value.ToString());
+    }
 }

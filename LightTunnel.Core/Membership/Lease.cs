@@ -1,11 +1,12 @@
 using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Addressing;
+using LightTunnel.Membership.Cbor;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
 
 /// <summary>What the server remembers of a member: an immutable value, replaced whole.</summary>
-internal sealed record Lease
+internal sealed record Lease : ICborRecord<Lease>
 {
     /// <summary>The member: who proves to have this key.</summary>
     public required PublicKey PublicKey { get; init; }
@@ -27,6 +28,18 @@ internal sealed record Lease
 
     /// <summary>False for a member that was never there for longer than a moment, and carried nothing: its lease is soon given up.</summary>
     public bool Used { get; init; }
+
+    /// <summary>As it stands in the store, where the entry's key tells the member's id.</summary>
+    public static Lease Exchange(CborFields<Lease> fields) => new()
+    {
+        MemberId = 0,
+        Name = fields.Required(1, "name", m => m.Name, Kinds.Name),
+        PublicKey = fields.Required(2, "public key", m => m.PublicKey, Kinds.Key),
+        Addresses = fields.Required(3, "addresses", m => m.Addresses, Kinds.Array(Kinds.Address, 0, int.MaxValue)),
+        Created = fields.Required(4, "created", m => m.Created, Kinds.Time),
+        LastSeen = fields.Required(5, "last seen", m => m.LastSeen, Kinds.Time),
+        Used = !fields.Optional(6, "unused", m => !m.Used, Kinds.Flag),
+    };
 }
 
 /// <summary>What became of a request for addresses.</summary>

@@ -37,7 +37,7 @@ internal sealed class MemberDirectory
     private readonly record struct Change(ulong Revision, uint MemberId);
 
     /// <summary>Entry null: a tombstone.</summary>
-    private sealed record State(ulong Revision, DirectoryEntry? Entry, byte[] Encoded);
+    private sealed record State(ulong Revision, DirectoryEntry? Entry);
 
     /// <summary>Number of the last change, 0 when there was none.</summary>
     public ulong Revision { get; private set; }
@@ -68,7 +68,7 @@ internal sealed class MemberDirectory
             return false;
         if (old is { Entry: null })
             _tombstones--;
-        Record(entry.MemberId, entry, ControlMessageCodec.EncodeEntry(entry));
+        Record(entry.MemberId, entry);
         return true;
     }
 
@@ -81,7 +81,7 @@ internal sealed class MemberDirectory
         if (!TryGet(memberId, out _))
             return false;
         _tombstones++;
-        Record(memberId, null, []);
+        Record(memberId, null);
         return true;
     }
 
@@ -106,9 +106,6 @@ internal sealed class MemberDirectory
     /// <summary>True when the client was not told how things are with that member.</summary>
     public bool IsNews(DirectoryCursor cursor, uint memberId) => _members.TryGetValue(memberId, out State? state) && state.Revision > cursor.Revision;
 
-    /// <summary>A member's entry as it stands in pages, null for none.</summary>
-    public byte[]? EncodedOf(uint memberId) => _members.TryGetValue(memberId, out State? state) && state.Entry is not null ? state.Encoded : null;
-
     /// <summary>
     /// Builds the next page for a client, an encoded <see cref="DirectoryMessage"/>, and moves its cursor past it; false when there is no news to tell.
     /// Costs what changed since the cursor, not what the directory holds.
@@ -123,7 +120,7 @@ internal sealed class MemberDirectory
         if (!HasNews(cursor))
             return false;
         bool start = cursor.Revision == 0;
-        var changed = new List<byte[]>();
+        var changed = new List<DirectoryEntry>();
         var removed = new List<uint>();
         int length = PageOverhead;
         ulong revision = cursor.Revision;
@@ -134,14 +131,14 @@ internal sealed class MemberDirectory
             State? state = _members.GetValueOrDefault(change.MemberId);
             if (state?.Revision == change.Revision && change.MemberId != cursor.MemberId && !(start && state.Entry is null))
             {
-                length += state.Entry is null ? RemovalLength : state.Encoded.Length;
+                length += state.Entry?.Encode().Length ?? RemovalLength;
                 more = length > maximumLength;
                 if (more)
                     break;
                 if (state.Entry is null)
                     removed.Add(change.MemberId);
                 else
-                    changed.Add(state.Encoded);
+                    changed.Add(state.Entry);
             }
 
             revision = change.Revision;
@@ -150,14 +147,21 @@ internal sealed class MemberDirectory
         cursor.Revision = more ? revision : Revision;
         if (changed.Count == 0 && removed.Count == 0 && !start)
             return false;
-        page = DirectoryCodec.EncodePage(cursor.Revision, changed, removed, more, start);
+        page = ControlMessageCodec.Encode(new DirectoryMessage
+        {
+            Revision = cursor.Revision,
+            Changed = changed,
+            Removed = removed,
+            More = more,
+            Start = start,
+        });
         return true;
     }
 
-    private void Record(uint memberId, DirectoryEntry? entry, byte[] encoded)
+    private void Record(uint memberId, DirectoryEntry? entry)
     {
         Revision++;
-        _members[memberId] = new State(Revision, entry, encoded);
+        _members[memberId] = new State(Revision, entry);
         _log.Add(new Change(Revision, memberId));
         SweepIfWorthwhile();
     }

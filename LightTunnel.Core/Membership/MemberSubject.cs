@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Membership.Cbor;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
@@ -7,6 +8,10 @@ namespace LightTunnel.Membership;
 internal readonly record struct MemberSubject
 {
     private MemberSubject(TunnelAddress? address, PublicKey? key) => (Address, Key) = (address, key);
+
+    /// <summary>A subject in a message.</summary>
+    public static CborKind<MemberSubject> Kind { get; } =
+        new CborBytes<MemberSubject>("address or key", PublicKey.Size, static (subject, to) => subject.Write(to), TryRead);
 
     /// <summary>The address, or null.</summary>
     public TunnelAddress? Address { get; }
@@ -18,23 +23,23 @@ internal readonly record struct MemberSubject
 
     public static MemberSubject Of(in PublicKey key) => new(null, key);
 
-    /// <summary>As it stands in a message; what is neither address nor key is of a newer version (null).</summary>
-    public static MemberSubject? Read(ReadOnlySpan<byte> bytes) => bytes.Length switch
-    {
-        4 or 16 => Of(TunnelAddress.FromBytes(bytes)),
-        PublicKey.Size => Of(new PublicKey(bytes)),
-        _ => null,
-    };
+    /// <inheritdoc/>
+    public override string ToString() => Address?.ToString() ?? Key?.ToString() ?? string.Empty;
 
-    /// <summary>Writes it and returns its length, at most <see cref="PublicKey.Size"/>.</summary>
-    public int Write(Span<byte> destination)
+    /// <summary>Reads what stands in a message; false for what is neither address nor key, which is of a newer version.</summary>
+    private static bool TryRead(ReadOnlySpan<byte> bytes, out MemberSubject subject)
+    {
+        bool isAddress = bytes.Length is 4 or 16;
+        bool isKey = bytes.Length == PublicKey.Size;
+        subject = isAddress ? Of(TunnelAddress.FromBytes(bytes)) : isKey ? Of(new PublicKey(bytes)) : default;
+        return isAddress || isKey;
+    }
+
+    private int Write(Span<byte> destination)
     {
         if (Address is { } address)
             return address.WriteTo(destination);
         Key!.Value.Bytes.CopyTo(destination);
         return PublicKey.Size;
     }
-
-    /// <inheritdoc/>
-    public override string ToString() => Address?.ToString() ?? Key?.ToString() ?? string.Empty;
 }

@@ -63,7 +63,7 @@ internal static class ControlMessageSamples
             ObserverAddresses = [Address("192.0.2.1"), Address("192.0.2.2")],
             GivenName = "laptop-1",
         },
-        new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "ä\nfull" },
+        new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "ä full" },
         new DirectoryMessage
         {
             Revision = ulong.MaxValue,

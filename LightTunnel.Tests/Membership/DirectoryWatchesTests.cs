@@ -119,8 +119,8 @@ public sealed class DirectoryWatchesTests
 
     private DirectoryMessage NextPage()
     {
-        Assert.True(_watches.TryBuildPage(_watch, ControlMessageCodec.MaximumPageLength, out byte[]? encoded));
-        Assert.InRange(encoded.Length, 1, ControlMessageCodec.MaximumPageLength);
+        Assert.True(_watches.TryBuildPage(_watch, DirectoryMessage.MaximumLength, out byte[]? encoded));
+        Assert.InRange(encoded.Length, 1, DirectoryMessage.MaximumLength);
         Assert.Equal(DecodeResult.Message, ControlMessageCodec.Decode(encoded, out ControlMessage? message));
         return Assert.IsType<DirectoryMessage>(message);
     }

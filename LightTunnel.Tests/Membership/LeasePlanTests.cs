@@ -2,6 +2,7 @@ using System.Formats.Cbor;
 using FsCheck.Xunit;
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Cbor;
 using LightTunnel.Membership.Store;
 using LightTunnel.WireGuard;
 using Xunit;
@@ -107,7 +108,7 @@ public sealed class LeasePlanTests
         foreach (string key in (string[])["m/2", "n"])
         {
             Assert.True(CborMap.TryRead(Find(store, key)!, out CborMap? map));
-            Assert.True(map.TryGetTexts(77, 9, 2, out IReadOnlyList<string>? added));
+            Assert.True(map.TryGet(77, Kinds.Array(Kinds.Text, 2, 2), out IReadOnlyList<string>? added));
             Assert.Equal(["x", "y"], added);
         }
 
@@ -199,6 +200,36 @@ public sealed class LeasePlanTests
         Assert.True(granted > 20);
         foreach (Leases leases in servers)
             leases.TakeOver(store.ChangesAfter(leases.Revision));
+    }
+
+    /// <summary>What older servers wrote is read, and the other way round.</summary>
+    [Fact]
+    public void Entries_HaveTheseBytes()
+    {
+        var lease = new Lease
+        {
+            MemberId = 2,
+            PublicKey = Key(1),
+            Name = "a",
+            Addresses = [Address("10.0.0.2"), Address("fd00::2")],
+            Created = Start,
+            LastSeen = Start.AddHours(1),
+            Used = true,
+        };
+        const string Begin = "01616102582046D086824097E4A395CFFF46699C73C4A1CD1034135B4EA36F84A54ADF7A0EA003";
+        const string Address4And6 = "82440A00000250FD000000000000000000000000000002";
+        const string Times = "041B08DE48C8B4F80000051B08DE48D116BC6800";
+        Assert.Equal(["A5" + Begin + Address4And6 + Times, "02", "02", "02"], Bytes(lease, null));
+        Assert.Equal("A6" + Begin + "80" + Times + "06F5", Bytes(lease with { Addresses = [], Used = false }, null).First());
+
+        // What was said and is so no more goes; what nobody here knows stays.
+        Assert.Equal("A6" + Begin + Address4And6 + Times + "184D8261786179", Bytes(lease, "A206F5184D8261786179").First());
+        Assert.Equal("A20164686F6D650207", Convert.ToHexString(LeaseCodec.WriteNetwork("home", 7, null)));
+        Assert.Equal("A202081603", Convert.ToHexString(LeaseCodec.WriteNetwork(null, 8, Convert.FromHexString("A30164686F6D6502071603"))));
+
+        static IEnumerable<string> Bytes(Lease lease, string? before) =>
+            LeaseCodec.EntriesOf(lease, before is null ? null : Convert.FromHexString(before))
+                .Select(entry => Convert.ToHexString(entry.Value));
     }
 
     /// <summary>Every address and key has one owner, which says the same of itself.</summary>

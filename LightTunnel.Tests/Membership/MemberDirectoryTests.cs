@@ -13,7 +13,8 @@ public sealed class MemberDirectoryTests
         return Assert.IsType<DirectoryMessage>(message);
     }
 
-    private static List<DirectoryMessage> Pages(MemberDirectory directory, DirectoryCursor cursor, int maximum = ControlMessageCodec.MaximumPageLength)
+    private static List<DirectoryMessage> Pages(
+        MemberDirectory directory, DirectoryCursor cursor, int maximum = DirectoryMessage.MaximumLength)
     {
         var pages = new List<DirectoryMessage>();
         while (directory.TryBuildPage(cursor, maximum, out byte[]? page))

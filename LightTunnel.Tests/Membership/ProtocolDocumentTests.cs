@@ -1,9 +1,9 @@
 using System.Formats.Cbor;
-using System.Reflection;
 using System.Text.RegularExpressions;
 using LightTunnel.Addressing;
 using LightTunnel.Lab;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Cbor;
 using Xunit;
 
 namespace LightTunnel.Tests.Membership;
@@ -16,54 +16,56 @@ public sealed partial class ProtocolDocumentTests
     [Fact]
     public void Messages_HaveTheNumbersAndNamesOfTheDocument()
     {
-        Type types = typeof(ControlMessageCodec).GetNestedType("MessageType", BindingFlags.NonPublic)!;
-        string[] code = [.. Enum.GetValues(types).Cast<object>().Select(type => $"{(int)type} {type}")];
-
-        Assert.Equal(code, RowsUnder("| type | name |").Select(row => $"{row[0]} {row[1]}"));
-        Assert.Equal(ControlMessageSamples.Full.Select(message => message.GetType().Name), code.Select(name => name.Split(' ')[1] + "Message"));
+        Assert.Equal(
+            ControlMessageCodec.Types.Select(type => $"{type.Number} {NameOf(type)}"),
+            RowsUnder("| type | name |").Select(row => $"{row[0]} {row[1]}"));
+        Assert.Equal(
+            ControlMessageCodec.Types.Select(type => type.Record), ControlMessageSamples.Full.Select(message => message.GetType()));
     }
 
     [Fact]
-    public void Messages_HaveTheKeysOfTheDocument()
+    public void Fields_AreThoseOfTheDocument()
     {
-        Dictionary<string, int[]> document = RowsUnder("| message | keys").ToDictionary(row => row[0], row => KeysIn(row[1]));
-        foreach (ControlMessage message in ControlMessageSamples.Full)
-        {
-            string name = message.GetType().Name[..^"Message".Length];
-            int[] expected = document[name];
-            Assert.Equal([0, .. expected], KeysOf(ControlMessageCodec.Encode(message)));
-        }
+        IEnumerable<string> entry = CborRecord.Describe<DirectoryEntry>().Select(field => $"entry {Describe(field)}");
+        IEnumerable<string> messages = ControlMessageCodec.Types
+            .SelectMany(type => type.Fields.Select(field => $"{NameOf(type)} {Describe(field)}"));
+        Assert.Equal(
+            messages.Concat(entry).Order(StringComparer.Ordinal),
+            RowsUnder("| message | key |").Select(row => string.Join(' ', row[..4])).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            CborRecord.Describe<Invitation>().Select(Describe), RowsUnder("| key | field |").Select(row => string.Join(' ', row[..3])));
 
-        Assert.Equal(document["an entry"], KeysOf(ControlMessageCodec.EncodeEntry(ControlMessageTests.Entry(2))));
-        Assert.Equal(ControlMessageSamples.Full.Length + 1, document.Count);
-
-        int[] KeysIn(string text)
-        {
-            string plain = Parentheses().Replace(text, string.Empty);
-            IEnumerable<int> keys = Key().Matches(plain).Select(match => int.Parse(match.Groups[1].ValueSpan));
-            if (plain.Contains("keys of Reachability", StringComparison.Ordinal))
-                keys = keys.Concat([10, 11, 12]);
-            return [.. keys.Order()];
-        }
+        static string Describe(CborFieldDescription field) =>
+            $"{(field.IsOptional ? $"[{field.Key}]" : $"{field.Key}")} {field.Name} {field.Kind}";
     }
 
+    /// <summary>A full message has all of its fields: what is compared with the document is what is sent.</summary>
     [Fact]
-    public void Numbers_OfReasonsAndKinds_AreThoseOfTheDocument()
+    public void Fields_OfFullMessages_AreAllWritten() =>
+        Assert.All(
+            ControlMessageCodec.Types.Zip(ControlMessageSamples.Full),
+            pair => Assert.Equal(pair.First.Fields.Select(field => field.Key).Prepend(0).Order(), KeysOf(pair.First.Encode(pair.Second))));
+
+    [Fact]
+    public void Numbers_OfReasonsAndKinds_AreToldInTheDocument()
     {
-        Assert.Equal(ValuesOf<RefusalReason>(), NumbersIn(Row("Refused", "reason (")));
-        Assert.Equal(ValuesOf<LeaveReason>(), NumbersIn(Row("Leave", "reason (")));
-        Assert.Equal(ValuesOf<NoticeKind>(), NumbersIn(Row("Notice", "kind (")));
-        Assert.Equal(ValuesOf<Guessing>(), NumbersIn(Row("Introduction", "guessing (")));
-        Assert.Equal(ValuesOf<ControlFrameKind>(), NumbersIn(Lines.Single(line => line.StartsWith("| 1 | kind (", StringComparison.Ordinal))));
-        Assert.Equal(ValuesOf<CandidateKind>(), NumbersIn(Lines.Single(line => line.Contains("one byte kind (", StringComparison.Ordinal))));
+        string[][] rows = [.. RowsUnder("| message | key |").Where(row => row[3].StartsWith("one of ", StringComparison.Ordinal))];
+        Assert.NotEmpty(rows);
+        Assert.All(rows, row => Assert.Equal($"one of {string.Join(", ", NumbersIn(row[4]))}", row[3]));
 
-        string Row(string name, string part) => Lines.Single(line => line.StartsWith($"| {name} |", StringComparison.Ordinal) && line.Contains(part, StringComparison.Ordinal));
+        Assert.Equal(ValuesOf<ControlFrameKind>(), NumbersIn(Parenthesis("| 1 | kind (")));
+        Assert.Equal(ValuesOf<CandidateKind>(), NumbersIn(Parenthesis("one byte kind (")));
 
-        static int[] NumbersIn(string line) => [.. Number().Matches(Parentheses().Matches(line)[^1].Value).Select(match => int.Parse(match.Groups[1].ValueSpan))];
+        static string Parenthesis(string begin) =>
+            Parentheses().Matches(Lines.Single(line => line.Contains(begin, StringComparison.Ordinal)))[^1].Groups[1].Value;
+
+        static int[] NumbersIn(string text) => [.. Number().Matches(text).Select(match => int.Parse(match.Groups[1].ValueSpan))];
 
         static int[] ValuesOf<T>()
             where T : struct, Enum => [.. Enum.GetValues<T>().Select(value => Convert.ToInt32(value))];
     }
+
+    private static string NameOf(ControlMessageType type) => type.Record.Name[..^"Message".Length];
 
     private static IEnumerable<string[]> RowsUnder(string header) =>
         Lines.SkipWhile(line => !line.StartsWith(header, StringComparison.Ordinal)).Skip(2).TakeWhile(line => line.StartsWith('|'))
@@ -82,13 +84,10 @@ public sealed partial class ProtocolDocumentTests
         return keys;
     }
 
-    [GeneratedRegex(@"\([^()]*\)")]
+    [GeneratedRegex(@"\(([^()]*)\)")]
     private static partial Regex Parentheses();
 
-    /// <summary>A key stands at the beginning, or behind a comma, or at the beginning of what is optional.</summary>
-    [GeneratedRegex(@"(?:^|, |\[)(\d+) ")]
-    private static partial Regex Key();
-
-    [GeneratedRegex(@"[(,] ?(\d+) ")]
+    /// <summary>A number stands at the beginning, or behind a comma, and is followed by what it means.</summary>
+    [GeneratedRegex(@"(?:^|, )(\d+) ")]
     private static partial Regex Number();
 }

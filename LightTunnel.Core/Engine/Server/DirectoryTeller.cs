@@ -155,8 +155,8 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
             if (!session.IsIdle || !peer.Online)
                 continue;
             byte[]? page = null;
-            if (session.DirectoryWatch is { } watch ? _watches!.TryBuildPage(watch, ControlMessageCodec.MaximumPageLength, out page)
-                : session.DirectoryCursor is { } cursor && _directory.TryBuildPage(cursor, ControlMessageCodec.MaximumPageLength, out page))
+            if (session.DirectoryWatch is { } watch ? _watches!.TryBuildPage(watch, DirectoryMessage.MaximumLength, out page)
+                : session.DirectoryCursor is { } cursor && _directory.TryBuildPage(cursor, DirectoryMessage.MaximumLength, out page))
             {
                 session.SendEncoded(page);
             }
@@ -241,17 +241,16 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         int looked = 0;
         for (int part = 1; ; part++)
         {
-            var entries = new List<byte[]>();
+            var entries = new List<DirectoryEntry>();
             int length = ListingOverhead;
             while (id < _lastMemberId && looked < MostListed)
             {
                 if (_directory.TryGet(id + 1, out DirectoryEntry? entry) && IsMeant(entry, list.Pattern))
                 {
-                    byte[] encoded = _directory.EncodedOf(id + 1)!;
-                    length += encoded.Length;
-                    if (length > ControlMessageCodec.MaximumPageLength)
+                    length += entry.Encode().Length;
+                    if (length > DirectoryMessage.MaximumLength)
                         break;
-                    entries.Add(encoded);
+                    entries.Add(entry);
                 }
 
                 id++;
@@ -260,7 +259,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
 
             bool isEnd = id >= _lastMemberId;
             bool isLast = isEnd || part == MostParts || looked >= MostListed;
-            session.SendEncoded(DirectoryCodec.EncodeListing(list.Question, entries, isEnd ? null : isLast ? id : 0));
+            session.Send(new ListingMessage { Question = list.Question, Entries = entries, GoOnAfter = isEnd ? null : isLast ? id : 0 });
             if (isLast)
                 return;
         }
