@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Attributes;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using LightTunnel.WireGuard.Noise;
 
@@ -31,8 +32,8 @@ public class HandshakeBenchmarks : IDisposable
     {
         using HandshakeState? initiating = Handshake.TryCreateInitiation(_initiator, _responder.PublicKey, Suite, 1, _timestamp, _initiation);
         using HandshakeState? responding = Handshake.TryReadInitiation(_responder, [Suite], _initiation, out _, out _);
-        using KeyPair? ofResponder = Handshake.TryCreateResponse(responding!, Suite, _toInitiator, _initiation, 2, 0, _response);
-        using KeyPair? ofInitiator = Handshake.TryAcceptResponse(initiating!, Suite, _toResponder, _response, 1, 0);
+        using KeyPair? ofResponder = Handshake.TryCreateResponse(responding!, Suite, _toInitiator, _initiation, 2, Timestamp.NotYet, _response);
+        using KeyPair? ofInitiator = Handshake.TryAcceptResponse(initiating!, Suite, _toResponder, _response, 1, Timestamp.NotYet);
         return ofInitiator is not null;
     }
 

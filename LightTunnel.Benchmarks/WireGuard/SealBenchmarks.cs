@@ -1,4 +1,5 @@
 using BenchmarkDotNet.Attributes;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Benchmarks.WireGuard;
@@ -30,7 +31,7 @@ public class SealBenchmarks : IDisposable
         byte[] key = new byte[TransportCipher.KeySize];
         new Random(1).NextBytes(key);
         // One key for both directions, so that the session opens what it has sealed; nothing asks it for its link.
-        _session = new KeyPair(null!, Suite, key, key, localIndex: 1, remoteIndex: 2, isInitiator: true, created: 0);
+        _session = new KeyPair(null!, Suite, key, key, localIndex: 1, remoteIndex: 2, isInitiator: true, created: Timestamp.NotYet);
         _packet = new byte[Size];
         _datagram = new byte[Size + _session.Overhead];
         _session.Seal(0, _packet, _datagram);

@@ -114,14 +114,14 @@ internal sealed class TunnelThreads(
     {
         while (!_stopping)
         {
-            long next = node.RunControl();
-            if (next == long.MaxValue)
+            Timestamp next = node.RunControl();
+            if (next == Timestamp.Never)
             {
                 _work.WaitOne(LongestSleep);
                 continue;
             }
 
-            TimeSpan wait = (Timestamp)next - time.Now();
+            TimeSpan wait = next - time.Now();
             if (wait > TimeSpan.Zero)
                 _work.WaitOne(wait < LongestSleep ? TimeSpan.FromMilliseconds(Math.Ceiling(wait.TotalMilliseconds)) : LongestSleep);
         }

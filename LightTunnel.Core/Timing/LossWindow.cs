@@ -20,7 +20,10 @@ internal struct LossWindow
         _count = Math.Min(_count + 1, Size);
     }
 
-    /// <summary>An answer came after its question was counted as lost: the latest loss was none. With no result so far it is the first; with no loss among them it says nothing new.</summary>
+    /// <summary>
+    /// An answer came after its question was counted as lost: the latest loss was none. With no result so far it is the first; with no loss
+    /// among them it says nothing new.
+    /// </summary>
     public void AddLate()
     {
         if (_count == 0)

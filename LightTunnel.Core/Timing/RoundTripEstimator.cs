@@ -1,9 +1,9 @@
 namespace LightTunnel.Timing;
 
 /// <summary>
-/// Smooths the round trips of one path and says how long to wait for an answer: RFC 6298 section 2, by its names. Whoever feeds it leaves out what was sent more
-/// than once, as nobody knows which of the two was answered (Karn's algorithm, section 3), unless answers tell by themselves what they answer.
-/// A field of its owner's, for one thread.
+/// Smooths the round trips of one path and says how long to wait for an answer: RFC 6298 section 2, by its names. Whoever feeds it leaves
+/// out what was sent more than once, as nobody knows which of the two was answered (Karn's algorithm, section 3), unless answers tell by
+/// themselves what they answer. A field of its owner's, for one thread.
 /// </summary>
 internal struct RoundTripEstimator
 {

@@ -1,8 +1,8 @@
 namespace LightTunnel.Timing;
 
 /// <summary>
-/// Where threads leave a <see cref="Timestamp"/> for each other: read and written without a lock, each time a whole one. A field of its owner's, never copied; the default is
-/// <see cref="Timestamp.NotYet"/>.
+/// Where threads leave a <see cref="Timestamp"/> for each other: read and written without a lock, each time a whole one. A field of its
+/// owner's, never copied; the default is <see cref="Timestamp.NotYet"/>.
 /// </summary>
 internal struct SharedTimestamp(Timestamp initial)
 {

@@ -3,13 +3,14 @@ using System.Globalization;
 namespace LightTunnel.Timing;
 
 /// <summary>
-/// A moment of a monotonic clock: the only form in which the engine keeps when something happened or is due. Read from <see cref="Clock.Now"/>; good for comparing with and
-/// measuring from other moments of the same clock, and for nothing else: dates are <see cref="DateTimeOffset"/>s. To the nearest 100 ns, whatever the clock's own unit is, so
-/// that durations are <see cref="TimeSpan"/>s everywhere. It is one 64-bit word and costs what such a word costs; where several threads use one, it is a <see cref="SharedTimestamp"/>.
+/// A moment of a monotonic clock: the only form in which the engine keeps when something happened or is due. Read by <see cref="Clock"/>;
+/// good for comparing with and measuring from other moments of the same clock, and for nothing else: dates are
+/// <see cref="DateTimeOffset"/>s. To the nearest 100 ns, whatever the clock's own unit is, so that durations are <see cref="TimeSpan"/>s everywhere. It is one 64-bit word
+/// and costs what such a word costs; where several threads use one, it is a <see cref="SharedTimestamp"/>.
 /// <para>
-/// Two values are no reading of any clock, and lie before and after all of them. They absorb: whatever is added to them, they stay what they are. Between either and any
-/// reading lies <see cref="TimeSpan.MaxValue"/>. So "the last one plus an interval" is due at once when there was no last one, and what never
-/// happened was not within the last minute, without a question asked.
+/// Two values are no reading of any clock, and lie before and after all of them. They absorb: whatever is added to them, they stay what
+/// they are. Between either and any reading lies <see cref="TimeSpan.MaxValue"/>. So "the last one plus an interval" is due at once when
+/// there was no last one, and what never happened was not within the last minute, without a question asked.
 /// </para>
 /// </summary>
 internal readonly record struct Timestamp : IComparable<Timestamp>
@@ -24,7 +25,7 @@ internal readonly record struct Timestamp : IComparable<Timestamp>
     /// <summary>When what has not happened yet happened: earlier than any reading. The default.</summary>
     public static Timestamp NotYet => default;
 
-    /// <summary>When what need not be waited for is due: the same value as <see cref="NotYet"/>, under the name that deadlines have for it.</summary>
+    /// <summary>When what need not be waited for is due: <see cref="NotYet"/>, by the name that deadlines have for it.</summary>
     public static Timestamp AtOnce => default;
 
     /// <summary>When what is not to be done is due: later than any reading.</summary>
@@ -40,6 +41,9 @@ internal readonly record struct Timestamp : IComparable<Timestamp>
 
     /// <summary>The earlier of both: what to wait for.</summary>
     public static Timestamp Earliest(Timestamp one, Timestamp other) => one._value <= other._value ? one : other;
+
+    /// <summary>The earliest of three.</summary>
+    public static Timestamp Earliest(Timestamp one, Timestamp other, Timestamp third) => Earliest(Earliest(one, other), third);
 
     /// <summary>The later of both.</summary>
     public static Timestamp Latest(Timestamp one, Timestamp other) => one._value >= other._value ? one : other;
@@ -97,9 +101,4 @@ internal readonly record struct Timestamp : IComparable<Timestamp>
     public static bool operator >(Timestamp one, Timestamp other) => one._value > other._value;
 
     public static bool operator >=(Timestamp one, Timestamp other) => one._value >= other._value;
-
-    // For rooms that count in ticks of their own still.
-    public static implicit operator long(Timestamp moment) => (long)(moment._value ^ Sign);
-
-    public static implicit operator Timestamp(long ticks) => FromTicks(ticks);
 }

@@ -6,9 +6,8 @@ namespace LightTunnel.Traversal;
 /// When ports may be guessed again: guessing costs both sides' routers some thousand mappings and datagrams, so that failures make it rare. Owned by
 /// the control loop.
 /// </summary>
-/// <param name="time">The clock.</param>
 /// <param name="random">Varies the pauses, so that pairs that failed together do not try again together, when each would disturb the others.</param>
-internal sealed class GuessAllowance(TimeProvider time, Random random)
+internal sealed class GuessAllowance(Random random)
 {
     /// <summary>Where both ports are predicted little is sent, and what others took meanwhile is another number each time: so many attempts come quickly.</summary>
     private const int QuickAttempts = 4;
@@ -28,7 +27,7 @@ internal sealed class GuessAllowance(TimeProvider time, Random random)
     private static readonly TimeSpan Refill = TimeSpan.FromMinutes(1);
 
     private double _attempts = MostInARow;
-    private Timestamp _countedAt = time.Now();
+    private Timestamp _countedAt;
     private TimeSpan _pause = FirstPause;
     private int _quickAttempts = QuickAttempts;
     private Timestamp _next;

@@ -5,8 +5,7 @@ namespace LightTunnel.Traversal;
 
 /// <summary>
 /// Everything that is done to reach one peer without the server: punching when the server introduces the two, probes to prove and keep paths, direct
-/// ones and those through other members, answers to the peer's probes, retries for ever. No I/O; owned by the control loop. Times are
-/// <see cref="TimeProvider.GetTimestamp"/> values.
+/// ones and those through other members, answers to the peer's probes, retries for ever. No I/O; owned by the control loop.
 /// </summary>
 internal sealed class PeerTraversal : IDisposable
 {
@@ -44,18 +43,17 @@ internal sealed class PeerTraversal : IDisposable
     private bool _wantsIntroduction;
     private bool _isLost;
 
-    /// <param name="time">The clock.</param>
     /// <param name="channel">The pair's probes; disposed of with this.</param>
     /// <param name="leads">True on exactly one of the two sides, by something that both know alike.</param>
     /// <param name="random">Transactions and guessed ports; seeded in simulations.</param>
-    public PeerTraversal(TimeProvider time, ProbeChannel channel, bool leads, Random random)
+    public PeerTraversal(ProbeChannel channel, bool leads, Random random)
     {
         _channel = channel;
         Leads = leads;
         _random = random;
         _paths = new PathTable();
         _outstanding = new OutstandingProbes(random);
-        _guesses = new GuessAllowance(time, random);
+        _guesses = new GuessAllowance(random);
         _retries = new RetryPace();
     }
 

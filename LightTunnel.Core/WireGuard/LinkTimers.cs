@@ -126,9 +126,8 @@ internal sealed class LinkTimers(Link link, TimeProvider time, Random jitter)
     /// <summary>When the next thing is due.</summary>
     public Timestamp NextDeadline()
     {
-        Timestamp deadline = Timestamp.Earliest(Timestamp.Earliest(_handshakeAt, _zeroAt), ExpireAt);
-        deadline = Timestamp.Earliest(deadline, _awaitingAnswerSince.Value + AnswerTimeout);
-        deadline = Timestamp.Earliest(deadline, _owingAnswerSince.Value + KeepAliveTimeout);
+        Timestamp deadline = Timestamp.Earliest(_handshakeAt, _zeroAt, ExpireAt);
+        deadline = Timestamp.Earliest(deadline, _awaitingAnswerSince.Value + AnswerTimeout, _owingAnswerSince.Value + KeepAliveTimeout);
         return Timestamp.Earliest(deadline, PersistentDeadline());
     }
 

@@ -3,6 +3,7 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Wires;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Internet.Simulation;
 
@@ -35,7 +36,7 @@ internal sealed class SimulatedInternet
     private readonly Dictionary<string, SimulatedHost> _hosts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SimulatedNat> _nats = new(StringComparer.Ordinal);
     private readonly HashSet<(SimulatedHost From, SimulatedHost To)> _cut = [];
-    private readonly PriorityQueue<Flight, (long Due, long Order)> _flights = new();
+    private readonly PriorityQueue<Flight, (Timestamp Due, long Order)> _flights = new();
     private long _order;
 
     // From the block for benchmarks (RFC 2544): 198.18.0.1 and on, large enough for every network of a test.
@@ -78,8 +79,8 @@ internal sealed class SimulatedInternet
     /// <summary>Gets one line for each datagram that is sent, delivered or dropped; for the replay of a seed that fails.</summary>
     public Action<string>? Trace { get; set; }
 
-    /// <summary>When something is due next, as a timestamp; <see cref="long.MaxValue"/> for never.</summary>
-    public long NextDue => _flights.TryPeek(out _, out (long Due, long Order) next) ? next.Due : long.MaxValue;
+    /// <summary>When something is due next.</summary>
+    public Timestamp NextDue => _flights.TryPeek(out _, out (Timestamp Due, long Order) next) ? next.Due : Timestamp.Never;
 
     /// <summary>Adds a host: behind a NAT, or with a public address.</summary>
     public SimulatedHost AddHost(string name, SimulatedNat? behind = null, string? address = null, WireConditions? conditions = null)
@@ -153,7 +154,7 @@ internal sealed class SimulatedInternet
     /// <summary>Delivers everything that is due.</summary>
     public void Pump()
     {
-        while (_flights.TryPeek(out Flight flight, out (long Due, long Order) next) && next.Due <= _time.GetTimestamp())
+        while (_flights.TryPeek(out Flight flight, out (Timestamp Due, long Order) next) && next.Due <= _time.Now())
         {
             _flights.Dequeue();
             Arrive(flight);
@@ -226,13 +227,13 @@ internal sealed class SimulatedInternet
 
     private void Pass(WireDirection wire, in Flight flight)
     {
-        PacketFate fate = wire.Pass(_time.Now, out TimeSpan arrival, out int copies);
+        PacketFate fate = wire.Pass(_time.Elapsed, out TimeSpan arrival, out int copies);
         if (flight.Data.Length + (flight.To.IsIPv4 ? HeadersV4 : HeadersV6) > wire.Conditions.Mtu)
             (fate, copies) = (PacketFate.TooBig, 0);
         if (copies == 0)
             Lose(Trace is null ? "" : $"{fate} on a wire", flight);
         for (; copies > 0; copies--)
-            _flights.Enqueue(flight, (arrival.Ticks, _order++));
+            _flights.Enqueue(flight, (Timestamp.FromTicks(arrival.Ticks), _order++));
     }
 
     private void Arrive(in Flight flight)
@@ -265,7 +266,7 @@ internal sealed class SimulatedInternet
         UdpEndpoint from = flight.From, to = flight.To;
         if (!nat.IsInside((uint)to.MappedAddress))
         {
-            NatVerdict verdict = nat.Nat.Outbound(_time.Now, NatProtocol.Udp, ref from, ref to);
+            NatVerdict verdict = nat.Nat.Outbound(_time.Elapsed, NatProtocol.Udp, ref from, ref to);
             switch (verdict)
             {
                 case NatVerdict.Translated:
@@ -288,7 +289,7 @@ internal sealed class SimulatedInternet
     private void ArriveFromOutside(SimulatedNat nat, in Flight flight)
     {
         UdpEndpoint to = flight.To;
-        NatVerdict verdict = nat.Nat.Inbound(_time.Now, NatProtocol.Udp, flight.From, ref to);
+        NatVerdict verdict = nat.Nat.Inbound(_time.Elapsed, NatProtocol.Udp, flight.From, ref to);
         if (verdict != NatVerdict.Translated)
             LoseBy(nat, verdict, flight);
         else if (nat.Children.TryGetValue((uint)to.MappedAddress, out SimulatedElement? target))
@@ -331,13 +332,13 @@ internal sealed class SimulatedInternet
 
     private void Note(string what, in Flight flight)
     {
-        Mix((ulong)_time.GetTimestamp());
+        Mix((ulong)_time.Elapsed.Ticks);
         Mix((ulong)flight.From.MappedAddress ^ ((ulong)flight.From.Port << 40));
         Mix((ulong)flight.To.MappedAddress ^ ((ulong)flight.To.Port << 40));
         Mix((ulong)flight.Data.Length);
         Trace?.Invoke(string.Create(
             CultureInfo.InvariantCulture,
-            $"{_time.Now.TotalMilliseconds,12:F3} {flight.Origin.Name}: {flight.From} > {flight.To} type {(flight.Data.Length > 0 ? flight.Data[0] : 0)}, {flight.Data.Length} bytes: {what}"));
+            $"{_time.Elapsed.TotalMilliseconds,12:F3} {flight.Origin.Name}: {flight.From} > {flight.To} type {(flight.Data.Length > 0 ? flight.Data[0] : 0)}, {flight.Data.Length} bytes: {what}"));
     }
 
     // FNV-1a, a word at a time.

@@ -1,3 +1,5 @@
+using LightTunnel.Timing;
+
 namespace LightTunnel.Internet.Simulation;
 
 /// <summary>
@@ -14,11 +16,11 @@ internal sealed class VirtualTime : TimeProvider
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     /// <summary>Time since the beginning.</summary>
-    public TimeSpan Now => TimeSpan.FromTicks(_ticks);
+    public TimeSpan Elapsed => TimeSpan.FromTicks(_ticks);
 
     public override long GetTimestamp() => _ticks;
 
-    public override DateTimeOffset GetUtcNow() => Start + Now + _wallClockOffset;
+    public override DateTimeOffset GetUtcNow() => Start + Elapsed + _wallClockOffset;
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
         throw new NotSupportedException("What runs in a simulation tells its deadlines and has no timers.");
@@ -29,7 +31,7 @@ internal sealed class VirtualTime : TimeProvider
         _ticks += time.Ticks;
     }
 
-    public void AdvanceTo(long timestamp) => _ticks = Math.Max(_ticks, timestamp);
+    public void AdvanceTo(Timestamp moment) => _ticks += Math.Max(0, (moment - this.Now()).Ticks);
 
     /// <summary>Somebody sets the machine's clock: the date jumps, time that passes does not.</summary>
     public void JumpWallClock(TimeSpan by) => _wallClockOffset += by;
@@ -39,8 +41,8 @@ internal sealed class VirtualTime : TimeProvider
 internal sealed class NodeClock(VirtualTime time) : TimeProvider
 {
     private TimeSpan _offset;
-    private long _slept;
-    private long? _asleepSince;
+    private TimeSpan _slept;
+    private Timestamp? _asleepSince;
 
     public override long TimestampFrequency => time.TimestampFrequency;
 
@@ -50,24 +52,24 @@ internal sealed class NodeClock(VirtualTime time) : TimeProvider
     /// <summary>True while the machine sleeps: its processes do not run, and what timestamps come from stands still.</summary>
     public bool IsAsleep => _asleepSince is not null;
 
-    public override long GetTimestamp() => (_asleepSince ?? time.GetTimestamp()) - _slept;
+    public override long GetTimestamp() => ((_asleepSince ?? time.Now()) - _slept - Timestamp.FromTicks(0)).Ticks;
 
     public override DateTimeOffset GetUtcNow() => time.GetUtcNow() + _offset;
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
         time.CreateTimer(callback, state, dueTime, period);
 
-    /// <summary>Everybody's time at which this clock's timestamp will be so much, if it does not sleep again.</summary>
-    public long CommonTime(long timestamp) => timestamp == long.MaxValue ? long.MaxValue : timestamp + _slept;
+    /// <summary>Everybody's time at which this clock will show so much, if it does not sleep again.</summary>
+    public Timestamp CommonTime(Timestamp moment) => moment + _slept;
 
     /// <summary>Somebody sets this machine's clock.</summary>
     public void Jump(TimeSpan by) => _offset += by;
 
-    public void FallAsleep() => _asleepSince ??= time.GetTimestamp();
+    public void FallAsleep() => _asleepSince ??= time.Now();
 
     public void WakeUp()
     {
-        _slept += time.GetTimestamp() - _asleepSince ?? 0;
+        _slept += time.Now() - _asleepSince ?? TimeSpan.Zero;
         _asleepSince = null;
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using LightTunnel.Internet.Routers;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Internet.Wires;
 
@@ -8,12 +9,12 @@ namespace LightTunnel.Internet.Wires;
 internal sealed class EventQueue(TimeProvider clock)
 {
     private readonly PriorityQueue<Arrival, (TimeSpan Time, long Order)> _queue = new();
-    private readonly long _start = clock.GetTimestamp();
+    private readonly Timestamp _start = clock.Now();
     private TimeSpan? _moment;
     private long _order;
 
     /// <summary>Time since the queue was made. While a packet arrives it is the time it was due, so that being late does not add up.</summary>
-    public TimeSpan Now => _moment ?? clock.GetElapsedTime(_start);
+    public TimeSpan Now => _moment ?? clock.Now() - _start;
 
     /// <summary>When the next packet arrives; null when none is on its way.</summary>
     public TimeSpan? Next => _queue.TryPeek(out _, out (TimeSpan Time, long Order) key) ? key.Time : null;
@@ -29,7 +30,7 @@ internal sealed class EventQueue(TimeProvider clock)
     /// <summary>Delivers every packet that has arrived by now, those that it causes at once included.</summary>
     public void RunDue()
     {
-        while (_queue.TryPeek(out Arrival arrival, out (TimeSpan Time, long Order) key) && key.Time <= clock.GetElapsedTime(_start))
+        while (_queue.TryPeek(out Arrival arrival, out (TimeSpan Time, long Order) key) && key.Time <= clock.Now() - _start)
         {
             _queue.Dequeue();
             _moment = key.Time;

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Management;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -80,11 +81,11 @@ public sealed class CipherSuiteTests : IDisposable
     {
         SimulatedNode hub = _network.StartServer();
         var seen = new HashSet<int>();
-        long until = _network.Time.GetTimestamp() + (20 * _network.Time.TimestampFrequency);
+        Timestamp until = _network.Time.Now() + TimeSpan.FromSeconds(20);
         _network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram) =>
         {
             seen.Add(datagram[0]);
-            return datagram[0] is not (1 or 2) || _network.Time.GetTimestamp() >= until;
+            return datagram[0] is not (1 or 2) || _network.Time.Now() >= until;
         };
         SimulatedNode alice = _network.AddClient("alice");
 

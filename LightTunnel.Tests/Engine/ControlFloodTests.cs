@@ -2,6 +2,7 @@ using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
+using LightTunnel.Timing;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
@@ -51,7 +52,7 @@ public sealed class ControlFloodTests : IDisposable
     {
         var time = new VirtualTime();
         FrameIntake intake = FrameIntake.ForMember(time);
-        long now = time.GetTimestamp();
+        Timestamp now = time.Now();
         int taken = Enumerable.Range(0, 100_000).Count(_ => intake.TryTake(now));
         Assert.Equal(128, taken);
         Assert.Equal(100_000 - 128, intake.TakeRefused());

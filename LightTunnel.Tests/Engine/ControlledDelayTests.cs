@@ -1,4 +1,5 @@
 using LightTunnel.Engine.Data;
+using LightTunnel.Timing;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -13,7 +14,7 @@ public sealed class ControlledDelayTests
 
     public ControlledDelayTests() => _delay = new ControlledDelay();
 
-    private long Now => _time.GetTimestamp();
+    private Timestamp Now => _time.Now();
 
     [Fact]
     public void StandingQueue_IsLeftAloneForAnInterval_ThenDropsMoreAndMoreOften()
@@ -61,7 +62,7 @@ public sealed class ControlledDelayTests
         int drops = 0;
         for (int i = 0; i < 300; i++)
         {
-            long read = Now;
+            Timestamp read = Now;
             drops += _delay.TakeDrop(read) ? 1 : 0;
             _time.Advance(TimeSpan.FromMilliseconds(20));
             _delay.Note(waited: true, emptied: true, read, Now);
@@ -125,7 +126,7 @@ public sealed class ControlledDelayTests
         int drops = 0;
         for (int i = 0; i < 300; i++)
         {
-            long read = Now;
+            Timestamp read = Now;
             drops += _delay.TakeDrop(read) ? 1 : 0;
             _time.Advance(ControlledDelay.Target);
             _delay.Note(waited: true, emptied: true, read, Now);
@@ -151,7 +152,7 @@ public sealed class ControlledDelayTests
     /// <returns>How many packets it lost.</returns>
     private int StandFor(TimeSpan duration)
     {
-        long read = Now;
+        Timestamp read = Now;
         int drops = 0;
         while (_delay.TakeDrop(read))
             drops++;

@@ -9,6 +9,8 @@ namespace LightTunnel.Tests.Engine;
 
 public sealed class FurtherSocketsTests
 {
+    private static readonly Timestamp Until = Timestamp.FromTicks(1000);
+
     private readonly VirtualTime _time = new();
     private readonly SimulatedSocket _socket;
     private readonly FurtherSockets _sockets;
@@ -34,7 +36,7 @@ public sealed class FurtherSocketsTests
         AttemptSockets attempt = Attempt(256);
         Assert.Equal(256, _sockets.Count);
         _time.Advance(TimeSpan.FromMinutes(1));
-        Assert.Equal(Timestamp.Never, _sockets.RunTimers(_time.GetTimestamp(), []));
+        Assert.Equal(Timestamp.Never, _sockets.RunTimers(_time.Now(), []));
         Assert.Equal(0, _sockets.Count);
         Assert.All(attempt.Opened, socket => Assert.Equal(0, _socket.PortOf(socket)));
     }
@@ -46,7 +48,7 @@ public sealed class FurtherSocketsTests
         Assert.True(attempt.TryFind(0, out LocalEnd own) && own.IsOwn);
         Assert.True(attempt.TryFind(3, out _));
         Assert.False(attempt.TryFind(4, out _));
-        attempt.Expire(1001);
+        attempt.Expire(Until.Following);
         Assert.Equal(0, attempt.Wanted);
         Assert.False(attempt.TryFind(3, out _));
     }
@@ -54,8 +56,8 @@ public sealed class FurtherSocketsTests
     private AttemptSockets Attempt(int count)
     {
         var attempt = new AttemptSockets();
-        attempt.Begin(count, until: 1000);
-        _sockets.Open(attempt, _time.GetTimestamp());
+        attempt.Begin(count, Until);
+        _sockets.Open(attempt, _time.Now());
         return attempt;
     }
 }

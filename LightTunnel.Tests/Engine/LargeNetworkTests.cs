@@ -6,6 +6,7 @@ using LightTunnel.Internet.Wires;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Simulation;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -211,7 +212,7 @@ public sealed class LargeNetworkTests : IDisposable
         Peer gone = peers[10];
 
         var answered = new List<Peer>();
-        while (queue.Deadline(time.GetTimestamp()) is var next and not long.MaxValue)
+        while (queue.Deadline(time.Now()) is var next && next != Timestamp.Never)
         {
             int before = answered.Count;
             while (queue.TryNext(peer => peer != gone, out Peer peer))

@@ -11,6 +11,7 @@ using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Membership;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
@@ -104,10 +105,10 @@ internal sealed class LocalLan : IDisposable
         TimeSpan slowest = TimeSpan.Zero;
         for (int i = 0; i < count; i++)
         {
-            long began = TimeProvider.System.GetTimestamp();
+            Timestamp began = TimeProvider.System.Now();
             await PassAsync(one, other, $"{one.Name} {i}");
             await PassAsync(other, one, $"{other.Name} {i}");
-            TimeSpan took = TimeProvider.System.GetElapsedTime(began);
+            TimeSpan took = TimeProvider.System.Now() - began;
             slowest = took > slowest ? took : slowest;
             await Task.Delay(50);
         }

@@ -8,6 +8,7 @@ using LightTunnel.Internet.Wires;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Simulation;
+using LightTunnel.Timing;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
@@ -150,8 +151,8 @@ public sealed class NetworkTestTests
     {
         var clock = new DateTimeOffset(2026, 5, 1, 10, 0, 0, 123, TimeSpan.Zero);
         var monitor = new PathMonitor();
-        Assert.True(monitor.RunTimers(0, long.MinValue, out uint transaction, out _));
-        Assert.True(monitor.OnAnswer(transaction, 0));
+        Assert.True(monitor.RunTimers(Timestamp.FromTicks(1), Timestamp.NotYet, out uint transaction, out _));
+        Assert.True(monitor.OnAnswer(transaction, Timestamp.FromTicks(1)));
         foreach (int length in (int[])[0, 18, 1280, 1400])
         {
             byte[] ping = ProbeReport.Ping(7, monitor, length);

@@ -2,6 +2,7 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
+using LightTunnel.Timing;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -248,7 +249,7 @@ public sealed class PeerStripesTests
         }
     }
 
-    private long Now => _time.GetTimestamp();
+    private Timestamp Now => _time.Now();
 
     private void Advance(TimeSpan duration, double perSecond = 2 * PeerStripes.BusyRate)
     {

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Client;
+using LightTunnel.Timing;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
@@ -64,14 +65,14 @@ public sealed class PinnedRouterTests
 
     private static void Pin(SimulatedNetwork network, SimulatedNode client)
     {
-        long last = network.Time.GetTimestamp();
+        Timestamp last = network.Time.Now();
         bool isPinned = true;
         network.Filter = (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) =>
         {
             if (isPinned && from == client.Endpoint && to == network.Server.Endpoint)
             {
-                isPinned = network.Time.GetElapsedTime(last) <= Forgets;
-                last = network.Time.GetTimestamp();
+                isPinned = network.Time.Now() - last <= Forgets;
+                last = network.Time.Now();
                 return !isPinned;
             }
 

@@ -313,7 +313,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
     }
 
     /// <summary>Does everything that can be done now, and returns when it wants to be stepped again at the latest.</summary>
-    public long Step()
+    public Timestamp Step()
     {
         long started = Stopwatch.GetTimestamp();
         StepBuffers buffers = StepBuffers.OfThisThread;
@@ -341,7 +341,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
 
         // What woke the control loop until here is done by it now; what wakes it from here on needs another step.
         _isReady = false;
-        long deadline = Node.RunControl();
+        Timestamp deadline = Node.RunControl();
         Steps++;
         Busy += Stopwatch.GetElapsedTime(started);
         return deadline;

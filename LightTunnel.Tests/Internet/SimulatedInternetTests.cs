@@ -7,6 +7,7 @@ using LightTunnel.Internet.Simulation;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Packets;
 using LightTunnel.Tests.Simulation;
+using LightTunnel.Timing;
 using Xunit;
 
 namespace LightTunnel.Tests.Internet;
@@ -237,7 +238,7 @@ public sealed class SimulatedInternetTests
 
     private void Pass(double milliseconds)
     {
-        long end = _time.GetTimestamp() + TimeSpan.FromMilliseconds(milliseconds).Ticks;
+        Timestamp end = _time.Now() + TimeSpan.FromMilliseconds(milliseconds);
         for (; _internet.NextDue <= end; _internet.Pump())
             _time.AdvanceTo(_internet.NextDue);
         _time.AdvanceTo(end);

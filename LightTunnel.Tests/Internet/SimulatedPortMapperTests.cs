@@ -3,6 +3,7 @@ using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
+using LightTunnel.Timing;
 using Xunit;
 
 namespace LightTunnel.Tests.Internet;
@@ -43,7 +44,7 @@ public sealed class SimulatedPortMapperTests
     private bool Arrives(SimulatedSocket from, SimulatedSocket to, PortMappingStatus mapping)
     {
         from.Send("hello"u8, mapping.External);
-        while (_internet.NextDue != long.MaxValue)
+        while (_internet.NextDue != Timestamp.Never)
         {
             _time.AdvanceTo(_internet.NextDue);
             _internet.Pump();

@@ -3,6 +3,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using Xunit;
 
@@ -33,13 +34,13 @@ public sealed class SimulatedSocketTests
     public void Pump_DelayedDatagram_ArrivesWhenDue()
     {
         _alice.Host.Uplink.Up.Conditions = WireConditions.WithDelay(TimeSpan.FromMilliseconds(20));
-        long due = _time.GetTimestamp() + TimeSpan.FromMilliseconds(20).Ticks;
+        Timestamp due = _time.Now() + TimeSpan.FromMilliseconds(20);
         _alice.Send([1, 2, 3], _bob.Endpoint);
         Pass(TimeSpan.FromMilliseconds(19));
         Assert.False(_bob.TryReceive(_batch));
         Assert.Equal(due, _internet.NextDue);
         Pass(TimeSpan.FromMilliseconds(1));
-        Assert.Equal(long.MaxValue, _internet.NextDue);
+        Assert.Equal(Timestamp.Never, _internet.NextDue);
         Assert.True(_bob.TryReceive(_batch));
         Assert.Equal([1, 2, 3], _batch.Packet(0).ToArray());
         Assert.Equal(_alice.Endpoint, _batch[0].Path.Endpoint);

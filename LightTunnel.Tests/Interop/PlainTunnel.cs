@@ -8,6 +8,7 @@ using LightTunnel.Engine.Data;
 using LightTunnel.Lab.Namespaces;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 using LightTunnel.WireGuard;
@@ -120,6 +121,6 @@ internal sealed class PlainTunnel : IDisposable
         protected override void OnLinkWanted(Peer peer) => peer.Link!.RequestHandshake();
 
         /// <summary>wireguard-go answers no pings of ours.</summary>
-        protected override bool IsProbed(Peer peer, long now) => false;
+        protected override bool IsProbed(Peer peer, Timestamp now) => false;
     }
 }

@@ -35,7 +35,7 @@ public sealed class ControlChannelTests
         }
     }
 
-    private long Now => _time.GetTimestamp();
+    private Timestamp Now => _time.Now();
 
     private static ControlFrame Frame(byte[] bytes)
     {
@@ -53,16 +53,16 @@ public sealed class ControlChannelTests
     /// <summary>Lets time pass and timers run as an owner would.</summary>
     private void RunFor(TimeSpan duration, params ControlChannel[] channels)
     {
-        long end = Now + (long)(duration.TotalSeconds * _time.TimestampFrequency);
+        Timestamp end = Now + duration;
         while (true)
         {
-            long next = channels.Min(channel => channel.RunTimers(Now));
+            Timestamp next = channels.Min(channel => channel.RunTimers(Now));
             if (next > end)
                 break;
-            _time.Advance(_time.GetElapsedTime(Now, Math.Max(next, Now + 1)));
+            _time.Advance(Timestamp.Latest(next, Now.Following) - Now);
         }
 
-        _time.Advance(_time.GetElapsedTime(Now, end));
+        _time.Advance(end - Now);
     }
 
     [Fact]
@@ -185,19 +185,19 @@ public sealed class ControlChannelTests
     {
         var host = new Host();
         var channel = new ControlChannel(9, host);
-        long start = Now;
+        Timestamp start = Now;
         channel.TrySend("x"u8, Now);
         host.Frames.Clear();
         var times = new List<double>();
         while (times.Count < 8)
         {
-            long next = channel.RunTimers(Now);
+            Timestamp next = channel.RunTimers(Now);
             Assert.True(next > Now);
-            _time.Advance(_time.GetElapsedTime(Now, next));
-            Assert.Equal(_time.GetElapsedTime(start, Now) > TimeSpan.FromSeconds(10), channel.IsStalled(Now));
+            _time.Advance(next - Now);
+            Assert.Equal(Now - start > TimeSpan.FromSeconds(10), channel.IsStalled(Now));
             channel.RunTimers(Now);
             Assert.Single(host.TakeFrames());
-            times.Add(_time.GetElapsedTime(start, Now).TotalSeconds);
+            times.Add((Now - start).TotalSeconds);
         }
 
         Assert.Equal([0.25, 0.75, 1.75, 3.75, 7.75, 11.75, 15.75, 19.75], times.Select(time => Math.Round(time, 3)));
@@ -266,9 +266,9 @@ public sealed class ControlChannelTests
         int count = random.Next(1, 120);
         Host[] hosts = [new(), new()];
         ControlChannel[] channels = [.. hosts.Select(host => new ControlChannel(5, host))];
-        var network = new PriorityQueue<(int To, byte[] Bytes), long>();
+        var network = new PriorityQueue<(int To, byte[] Bytes), Timestamp>();
         int[] sent = [0, 0];
-        long deadline = Now + (_time.TimestampFrequency * 600);
+        Timestamp deadline = Now + TimeSpan.FromMinutes(10);
         while (hosts.Any(host => host.Messages.Count < count) && Now < deadline)
         {
             for (int side = 0; side < 2; side++)
@@ -281,13 +281,13 @@ public sealed class ControlChannelTests
                     for (int copy = random.NextDouble() < duplicate ? 2 : 1; copy > 0; copy--)
                     {
                         if (random.NextDouble() >= loss)
-                            network.Enqueue((1 - side, bytes), Now + (_time.TimestampFrequency * random.Next(5, 200) / 1000));
+                            network.Enqueue((1 - side, bytes), Now + TimeSpan.FromMilliseconds(random.Next(5, 200)));
                     }
                 }
             }
 
             _time.Advance(TimeSpan.FromMilliseconds(1));
-            while (network.TryPeek(out (int To, byte[] Bytes) item, out long at) && at <= Now)
+            while (network.TryPeek(out (int To, byte[] Bytes) item, out Timestamp at) && at <= Now)
             {
                 network.Dequeue();
                 channels[item.To].OnFrame(Frame(item.Bytes), Now);

@@ -3,6 +3,7 @@ using FsCheck.Fluent;
 using FsCheck.Xunit;
 using LightTunnel.Addressing;
 using LightTunnel.Routing;
+using LightTunnel.Timing;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
@@ -171,20 +172,20 @@ public sealed class PathMtuTests
         Assert.Equal(1240, peer.Current);
         Find(peer, relayed, time, 1400);
         Assert.Equal(1400, peer.Current);
-        peer.Run(direct, time.GetTimestamp(), null, long.MinValue, []);
+        peer.Run(direct, time.Now(), null, Timestamp.NotYet, []);
         Assert.Equal(1240, peer.Current);
 
         // An answer to a question of the other path says nothing of this one.
         List<MtuProbe> probes = [];
         time.Advance(TimeSpan.FromSeconds(3));
-        peer.Run(relayed, time.GetTimestamp(), null, time.GetTimestamp(), probes);
-        peer.Run(direct, time.GetTimestamp(), null, long.MinValue, []);
+        peer.Run(relayed, time.Now(), null, time.Now(), probes);
+        peer.Run(direct, time.Now(), null, Timestamp.NotYet, []);
         peer.OnAnswer(Assert.Single(probes).Transaction, told: null);
         Assert.Equal(1240, peer.Measured);
 
         for (uint i = 0; i < 2 * PeerMtu.MaximumPaths; i++)
-            peer.Run(direct with { RelayedMember = 8 + i }, time.GetTimestamp(), null, long.MinValue, []);
-        peer.Run(direct, time.GetTimestamp(), null, long.MinValue, []);
+            peer.Run(direct with { RelayedMember = 8 + i }, time.Now(), null, Timestamp.NotYet, []);
+        peer.Run(direct, time.Now(), null, Timestamp.NotYet, []);
         Assert.Equal((1400, null), (peer.Current, peer.Measured));
     }
 
@@ -219,7 +220,7 @@ public sealed class PathMtuTests
         for (int i = 0; i < 100; i++)
         {
             List<MtuProbe> probes = [];
-            peer.Run(path, time.GetTimestamp(), TimeSpan.Zero, time.GetTimestamp(), probes);
+            peer.Run(path, time.Now(), TimeSpan.Zero, time.Now(), probes);
             foreach (MtuProbe probe in probes)
             {
                 Assert.True(PeerMtu.IsTransaction(probe.Transaction));
@@ -237,7 +238,7 @@ public sealed class PathMtuTests
         private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(20);
 
         private readonly FakeTimeProvider _time = new();
-        private readonly Queue<(long Due, int Size)> _answers = new();
+        private readonly Queue<(Timestamp Due, int Size)> _answers = new();
         private readonly Random _random = new(1);
         private PathMtu? _mtu;
 
@@ -262,16 +263,16 @@ public sealed class PathMtuTests
         /// <summary>Lets time go by; returns how much.</summary>
         public TimeSpan Run(TimeSpan duration, Func<bool>? until = null)
         {
-            long begin = _time.GetTimestamp();
-            long end = begin + duration.Ticks;
+            Timestamp begin = _time.Now();
+            Timestamp end = begin + duration;
             List<int> sizes = [];
             while (until?.Invoke() != true)
             {
-                long now = _time.GetTimestamp();
-                while (_answers.TryPeek(out (long Due, int Size) answer) && answer.Due <= now)
+                Timestamp now = _time.Now();
+                while (_answers.TryPeek(out (Timestamp Due, int Size) answer) && answer.Due <= now)
                     Mtu.OnAnswer(_answers.Dequeue().Size);
                 sizes.Clear();
-                long next = Mtu.Run(now, RoundTrip, IsBusy, Answers, sizes);
+                Timestamp next = Mtu.Run(now, RoundTrip, IsBusy, Answers, sizes);
                 foreach (int size in sizes)
                 {
                     if (size > FirstWire)
@@ -285,20 +286,20 @@ public sealed class PathMtuTests
                     if (size > Limit)
                         Longer++;
                     else if (_random.NextDouble() >= 1 - ((1 - Loss) * (1 - Loss)))
-                        _answers.Enqueue((now + RoundTrip.Ticks, size));
+                        _answers.Enqueue((now + RoundTrip, size));
                 }
 
                 if (next <= now)
                     continue;
-                if (_answers.TryPeek(out (long Due, int Size) waiting))
-                    next = Math.Min(next, waiting.Due);
-                if (Math.Min(next, end) > now)
-                    _time.Advance(TimeSpan.FromTicks(Math.Min(next, end) - now));
-                if (_time.GetTimestamp() >= end)
+                if (_answers.TryPeek(out (Timestamp Due, int Size) waiting))
+                    next = Timestamp.Earliest(next, waiting.Due);
+                if (Timestamp.Earliest(next, end) > now)
+                    _time.Advance(Timestamp.Earliest(next, end) - now);
+                if (_time.Now() >= end)
                     break;
             }
 
-            return TimeSpan.FromTicks(_time.GetTimestamp() - begin);
+            return _time.Now() - begin;
         }
     }
 }

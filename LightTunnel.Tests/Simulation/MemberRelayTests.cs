@@ -40,11 +40,11 @@ public sealed class MemberRelayTests
         Talk(scene, alice, bob, () => IsRelayed(alice, bob) && IsRelayed(bob, alice), Soon);
         Assert.True(IsRelayed(alice, bob) && IsRelayed(bob, alice));
         SimulatedNode relay = carol;
-        TimeSpan dies = scene.Time.Now + TimeSpan.FromSeconds(2);
+        TimeSpan dies = scene.Time.Elapsed + TimeSpan.FromSeconds(2);
         bool isDead = false;
         int lost = Talk(scene, alice, bob, Soon, () =>
         {
-            if (isDead || scene.Time.Now < dies)
+            if (isDead || scene.Time.Elapsed < dies)
                 return;
             isDead = true;
             scene.Network.Kill(relay);
@@ -154,7 +154,7 @@ public sealed class MemberRelayTests
         first.TakeReceived();
         second.TakeReceived();
         int sent = 0;
-        for (TimeSpan end = scene.Time.Now + atMost; scene.Time.Now < end && !until(); sent += 2)
+        for (TimeSpan end = scene.Time.Elapsed + atMost; scene.Time.Elapsed < end && !until(); sent += 2)
         {
             first.Send(second.Address, $"{sent}");
             second.Send(first.Address, $"{sent}");

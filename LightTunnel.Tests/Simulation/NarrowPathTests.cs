@@ -166,7 +166,7 @@ public sealed class NarrowPathTests
     private sealed class Sender(Scene scene, SimulatedNode from, SimulatedNode to)
     {
         private const int Headers = 28;
-        private TimeSpan _lastArrival = scene.Time.Now;
+        private TimeSpan _lastArrival = scene.Time.Elapsed;
 
         public int Arrived { get; private set; }
 
@@ -176,9 +176,9 @@ public sealed class NarrowPathTests
 
         public void Run(TimeSpan duration)
         {
-            TimeSpan end = scene.Time.Now + duration;
+            TimeSpan end = scene.Time.Elapsed + duration;
             LongestArrived = 0;
-            while (scene.Time.Now < end)
+            while (scene.Time.Elapsed < end)
             {
                 int length = from.Node.Peers.Single(peer => peer.Addresses.Contains(to.Address)).Mtu;
                 from.Send(to.Address, new string('x', length - Headers));
@@ -187,8 +187,8 @@ public sealed class NarrowPathTests
                 {
                     Arrived++;
                     LongestArrived = Math.Max(LongestArrived, body.Length + Headers);
-                    LongestGap = LongestGap > scene.Time.Now - _lastArrival ? LongestGap : scene.Time.Now - _lastArrival;
-                    _lastArrival = scene.Time.Now;
+                    LongestGap = LongestGap > scene.Time.Elapsed - _lastArrival ? LongestGap : scene.Time.Elapsed - _lastArrival;
+                    _lastArrival = scene.Time.Elapsed;
                 }
             }
         }

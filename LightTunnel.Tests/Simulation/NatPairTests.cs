@@ -115,7 +115,7 @@ public sealed class NatPairTests
         // Somebody has set up the router by hand, and tells what it forwards.
         SimulatedHost home = scene.Internet.Hosts["alice"];
         Assert.True(scene.Internet.Nats["left"].Nat.TryForward(
-            scene.Time.Now, NatProtocol.Udp, new UdpEndpoint(home.Address, 49152), 7777, TimeSpan.FromHours(1), out UdpEndpoint forwarded));
+            scene.Time.Elapsed, NatProtocol.Udp, new UdpEndpoint(home.Address, 49152), 7777, TimeSpan.FromHours(1), out UdpEndpoint forwarded));
         SimulatedNode alice = scene.Network.AddClient(
             "alice", host: "alice", change: options => options with { PortMapping = false, AdvertisedEndpoints = [forwarded] });
         scene.Clients.Add(alice);

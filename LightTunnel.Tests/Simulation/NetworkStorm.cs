@@ -132,20 +132,20 @@ internal sealed class NetworkStorm : IDisposable
 
     private void Rage(TimeSpan duration)
     {
-        TimeSpan end = _world.Time.Now + duration;
-        TimeSpan next = _world.Time.Now;
-        while (_world.Time.Now < end)
+        TimeSpan end = _world.Time.Elapsed + duration;
+        TimeSpan next = _world.Time.Elapsed;
+        while (_world.Time.Elapsed < end)
         {
-            while (_endings.TryPeek(out Action? ending, out TimeSpan due) && due <= _world.Time.Now)
+            while (_endings.TryPeek(out Action? ending, out TimeSpan due) && due <= _world.Time.Elapsed)
             {
                 _endings.Dequeue();
                 ending();
             }
 
-            if (_world.Time.Now >= next)
+            if (_world.Time.Elapsed >= next)
             {
                 Happen();
-                next = _world.Time.Now + Seconds(0.2, 3);
+                next = _world.Time.Elapsed + Seconds(0.2, 3);
             }
 
             Talk();
@@ -233,8 +233,8 @@ internal sealed class NetworkStorm : IDisposable
         _world.Note("calm");
         while (_endings.TryDequeue(out Action? ending, out _))
             ending();
-        TimeSpan end = _world.Time.Now + UntilJoined;
-        while (_world.Time.Now < end && !Present.All(member => member.HasJoined))
+        TimeSpan end = _world.Time.Elapsed + UntilJoined;
+        while (_world.Time.Elapsed < end && !Present.All(member => member.HasJoined))
             Talk();
         Member[] missing = [.. Present.Where(member => !member.HasJoined)];
         Assert.True(missing.Length == 0, $"Not back {UntilJoined} after everything was healed: {Names(missing)}.");
@@ -244,19 +244,19 @@ internal sealed class NetworkStorm : IDisposable
     /// <returns>How long it took.</returns>
     private TimeSpan BecomeDirect()
     {
-        TimeSpan begin = _world.Time.Now;
+        TimeSpan begin = _world.Time.Elapsed;
         (Member First, Member Second)[] wanted = [.. Pairs().Where(pair => StormWorld.MustBeDirect(pair.First, pair.Second))];
-        while (_world.Time.Now - begin < UntilDirect && !wanted.All(IsDirect))
+        while (_world.Time.Elapsed - begin < UntilDirect && !wanted.All(IsDirect))
             Talk();
         string[] missing = [.. wanted.Where(pair => !IsDirect(pair)).Select(Describe)];
         Assert.True(missing.Length == 0, $"Not direct {UntilDirect} after the storm: {string.Join(", ", missing)}.");
-        TimeSpan duration = _world.Time.Now - begin;
+        TimeSpan duration = _world.Time.Elapsed - begin;
 
         if (_seed % GuessingSeeds == 0 && _world.Members.Count <= GuessingMembers)
             BecomeDirectByGuesses();
 
         // With all paths as they should be, nothing is excused any more.
-        TimeSpan perfect = _world.Time.Now;
+        TimeSpan perfect = _world.Time.Elapsed;
         for (int i = 0; i < 20; i++)
             Talk();
         _traffic.AssertLongPackets(perfect);
@@ -267,9 +267,9 @@ internal sealed class NetworkStorm : IDisposable
     /// <summary>Pairs that must guess ports do so again and again while they talk; a few attempts at the most suffice.</summary>
     private void BecomeDirectByGuesses()
     {
-        TimeSpan end = _world.Time.Now + UntilGuessed;
+        TimeSpan end = _world.Time.Elapsed + UntilGuessed;
         (Member First, Member Second)[] wanted = [.. Pairs().Where(pair => StormWorld.CanBeDirect(pair.First, pair.Second))];
-        while (_world.Time.Now < end && !wanted.All(IsDirect))
+        while (_world.Time.Elapsed < end && !wanted.All(IsDirect))
         {
             foreach ((Member first, Member second) in wanted.Where(pair => !IsDirect(pair)))
                 first.Node!.Send(second.Node!.Address, "guess");
@@ -336,8 +336,8 @@ internal sealed class NetworkStorm : IDisposable
                 continue;
             }
 
-            _outSince.TryAdd(member, _world.Time.Now);
-            TimeSpan outage = _world.Time.Now - _outSince[member];
+            _outSince.TryAdd(member, _world.Time.Elapsed);
+            TimeSpan outage = _world.Time.Elapsed - _outSince[member];
             _traffic.Excuse(member, AfterOutage + (2 * (outage < RarestSearch ? outage : RarestSearch)));
         }
 
@@ -385,7 +385,7 @@ internal sealed class NetworkStorm : IDisposable
             foreach ((string name, int size) in TableSizes.Of(node.Node))
             {
                 int limit = TableLimits.Of(name, _world.Members.Count);
-                Assert.True(size <= limit, $"{name} of {node.Name} has {size} entries at {_world.Time.Now}; {limit} are enough.");
+                Assert.True(size <= limit, $"{name} of {node.Name} has {size} entries at {_world.Time.Elapsed}; {limit} are enough.");
                 _tables[name] = Math.Max(_tables.GetValueOrDefault(name), size);
             }
         }
@@ -403,7 +403,7 @@ internal sealed class NetworkStorm : IDisposable
         }
     }
 
-    private void After(TimeSpan time, Action ending) => _endings.Enqueue(ending, _world.Time.Now + time);
+    private void After(TimeSpan time, Action ending) => _endings.Enqueue(ending, _world.Time.Elapsed + time);
 
     private T Any<T>(IReadOnlyList<T> all) => all[_random.Next(all.Count)];
 

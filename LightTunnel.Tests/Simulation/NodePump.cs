@@ -1,5 +1,6 @@
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Engine;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -40,13 +41,14 @@ internal sealed class NodePump(VirtualTime time, SimulatedInternet internet)
     /// <summary>Lets time pass until the condition holds; false when it never did. It is looked at whenever something has happened.</summary>
     public bool RunUntil(Func<bool> condition, TimeSpan atMost)
     {
-        long end = time.GetTimestamp() + atMost.Ticks;
+        Timestamp end = time.Now() + atMost;
         Settle();
         while (!condition())
         {
-            if (time.GetTimestamp() >= end)
+            if (time.Now() >= end)
                 return false;
-            time.AdvanceTo(Math.Min(end, Math.Max(time.GetTimestamp() + 1, Math.Min(internet.NextDue, _deadlines.Earliest))));
+            Timestamp next = Timestamp.Earliest(internet.NextDue, _deadlines.Earliest, end);
+            time.AdvanceTo(Timestamp.Latest(time.Now().Following, next));
             WakeDue();
             SettleReady();
         }
@@ -79,7 +81,7 @@ internal sealed class NodePump(VirtualTime time, SimulatedInternet internet)
 
     private void WakeDue()
     {
-        long now = time.GetTimestamp();
+        Timestamp now = time.Now();
         while (_deadlines.Earliest <= now)
         {
             var node = (SimulatedNode)_deadlines.Peek();

@@ -203,18 +203,18 @@ public sealed class PathUpkeepTests
     private static TimeSpan Exchange(Scene scene, SimulatedNode first, SimulatedNode second, TimeSpan duration)
     {
         TimeSpan longest = TimeSpan.Zero;
-        TimeSpan[] last = [scene.Time.Now, scene.Time.Now];
+        TimeSpan[] last = [scene.Time.Elapsed, scene.Time.Elapsed];
         SimulatedNode[] both = [first, second];
-        for (TimeSpan end = scene.Time.Now + duration; scene.Time.Now < end;)
+        for (TimeSpan end = scene.Time.Elapsed + duration; scene.Time.Elapsed < end;)
         {
             first.Send(second.Address, "x");
             second.Send(first.Address, "x");
             scene.Network.Run(TimeSpan.FromMilliseconds(10));
             for (int i = 0; i < 2; i++)
             {
-                longest = scene.Time.Now - last[i] > longest ? scene.Time.Now - last[i] : longest;
+                longest = scene.Time.Elapsed - last[i] > longest ? scene.Time.Elapsed - last[i] : longest;
                 if (both[i].TakeReceived().Count > 0)
-                    last[i] = scene.Time.Now;
+                    last[i] = scene.Time.Elapsed;
             }
         }
 

@@ -5,6 +5,7 @@ using LightTunnel.Internet.Simulation;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
+using LightTunnel.Timing;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;
@@ -194,7 +195,7 @@ public sealed class PeerTestTests
         scene.Network.Settle();
 
         Assert.True(test.Report.IsCanceled);
-        Assert.Equal(long.MaxValue, new NodeTests().Run(0));
+        Assert.Equal(Timestamp.Never, new NodeTests().Run(scene.Time.Now()));
     }
 
     [Fact]

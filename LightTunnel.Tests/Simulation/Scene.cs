@@ -45,7 +45,7 @@ internal sealed class Scene : IDisposable
     /// </summary>
     public void AssertAllReachEachOther(TimeSpan atMost)
     {
-        TimeSpan end = Time.Now + atMost;
+        TimeSpan end = Time.Elapsed + atMost;
         var missing = new HashSet<(string From, string To)>();
         var seen = new HashSet<string>();
         foreach (SimulatedNode from in Clients)
@@ -53,11 +53,11 @@ internal sealed class Scene : IDisposable
 
         for (int round = 0; missing.Count > 0; round++)
         {
-            Assert.True(Time.Now < end, $"Not reached: {string.Join(", ", missing.Select(pair => $"{pair.From} > {pair.To}"))}.");
+            Assert.True(Time.Elapsed < end, $"Not reached: {string.Join(", ", missing.Select(pair => $"{pair.From} > {pair.To}"))}.");
             foreach (SimulatedNode from in Clients)
             {
                 foreach (SimulatedNode to in Clients.Where(to => missing.Contains((from.Name, to.Name))))
-                    from.Send(to.Address, $"{from.Name} {to.Name} {Time.Now.Ticks}");
+                    from.Send(to.Address, $"{from.Name} {to.Name} {Time.Elapsed.Ticks}");
             }
 
             Network.Run(TimeSpan.FromMilliseconds(300));
@@ -75,7 +75,7 @@ internal sealed class Scene : IDisposable
     }
 
     /// <summary>Writes a line between the datagrams of the trace, when there is one.</summary>
-    public void Note(string text) => _trace?.WriteLine($"{Time.Now.TotalMilliseconds,12:F3} == {text}");
+    public void Note(string text) => _trace?.WriteLine($"{Time.Elapsed.TotalMilliseconds,12:F3} == {text}");
 
     public void Dispose()
     {

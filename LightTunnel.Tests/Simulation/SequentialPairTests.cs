@@ -103,9 +103,9 @@ public sealed class SequentialPairTests
         SimulatedNode bob = scene.Network.AddClient("bob", host: "bob");
         if (!scene.Network.RunUntil(() => Traversal(alice, "bob") is not null && Traversal(bob, "alice") is not null, TimeSpan.FromSeconds(15)))
             return null;
-        TimeSpan begin = scene.Time.Now;
+        TimeSpan begin = scene.Time.Elapsed;
         return scene.Network.RunUntil(() => Traversal(alice, "bob") is { IsProven: true } && Traversal(bob, "alice") is { IsProven: true }, TimeSpan.FromSeconds(15))
-            ? scene.Time.Now - begin
+            ? scene.Time.Elapsed - begin
             : null;
     }
 

@@ -103,7 +103,7 @@ internal sealed class Traffic(VirtualTime time)
     {
         foreach (Flow flow in _flows.Where(flow => flow.From == member || flow.To == member))
         {
-            TimeSpan until = time.Now + duration + (HasKeys(flow) ? TimeSpan.Zero : FirstHandshake);
+            TimeSpan until = time.Elapsed + duration + (HasKeys(flow) ? TimeSpan.Zero : FirstHandshake);
             flow.ExcusedUntil = until > flow.ExcusedUntil ? until : flow.ExcusedUntil;
         }
     }
@@ -136,32 +136,32 @@ internal sealed class Traffic(VirtualTime time)
             string[] words = body.Split(' ');
             Flow flow = _flows[int.Parse(words[0], CultureInfo.InvariantCulture)];
             if (flow.To != member)
-                Assert.Fail($"{member} got a packet of {flow} at {time.Now}.");
+                Assert.Fail($"{member} got a packet of {flow} at {time.Elapsed}.");
             if (!flow.Take(int.Parse(words[1], CultureInfo.InvariantCulture)))
-                Assert.Fail($"{flow}: packet {words[1]} arrived twice, again at {time.Now}.");
-            flow.Heard = time.Now;
+                Assert.Fail($"{flow}: packet {words[1]} arrived twice, again at {time.Elapsed}.");
+            flow.Heard = time.Elapsed;
             if (words.Length > 2)
-                flow.HeardLong = time.Now;
+                flow.HeardLong = time.Elapsed;
         }
     }
 
     /// <summary>Fails when a flow is silent for longer than it may be.</summary>
     public void AssertFlows(TimeSpan longestGap)
     {
-        foreach (Flow flow in _flows.Where(flow => time.Now > flow.ExcusedUntil))
+        foreach (Flow flow in _flows.Where(flow => time.Elapsed > flow.ExcusedUntil))
         {
-            TimeSpan gap = time.Now - flow.Heard;
+            TimeSpan gap = time.Elapsed - flow.Heard;
             if (gap > flow.LongestGap)
                 flow.LongestGap = gap;
             if (gap > longestGap)
-                Assert.Fail($"{flow}: nothing arrived from {flow.Heard} to {time.Now}, and nothing that happened since {flow.ExcusedUntil} excuses it.");
+                Assert.Fail($"{flow}: nothing arrived from {flow.Heard} to {time.Elapsed}, and nothing that happened since {flow.ExcusedUntil} excuses it.");
         }
     }
 
     /// <summary>Fails when of a flow no long packet arrived of late, however narrow the networks between the two are.</summary>
     public void AssertLongPackets(TimeSpan since)
     {
-        foreach (Flow flow in _flows.Where(flow => time.Now > flow.ExcusedUntil && flow.HeardLong < since))
+        foreach (Flow flow in _flows.Where(flow => time.Elapsed > flow.ExcusedUntil && flow.HeardLong < since))
             Assert.Fail($"{flow}: no packet of {PeerOf(flow)?.Mtu} bytes has arrived since {flow.HeardLong}.");
     }
 

@@ -57,7 +57,7 @@ internal sealed class TwoMembers : IDisposable
 
     public SimulatedInternet Internet => _scene.Internet;
 
-    public TimeSpan Now => _scene.Time.Now;
+    public TimeSpan Now => _scene.Time.Elapsed;
 
     /// <summary>True while each sends to the other directly.</summary>
     public bool AreDirect => IsDirect(Alice, "bob") && IsDirect(Bob, "alice");

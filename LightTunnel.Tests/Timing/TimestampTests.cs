@@ -169,7 +169,8 @@ public sealed class TimestampTests
         ArbMap.Default.GeneratorFor<long>(),
         ArbMap.Default.GeneratorFor<int>().Select(value => (long)value)).ToArbitrary();
 
-    private static Timestamp Clamped(Int128 ticks) => ticks <= long.MinValue ? Timestamp.NotYet : ticks >= long.MaxValue ? Timestamp.Never : Timestamp.FromTicks((long)ticks);
+    private static Timestamp Clamped(Int128 ticks) =>
+        ticks <= long.MinValue ? Timestamp.NotYet : ticks >= long.MaxValue ? Timestamp.Never : Timestamp.FromTicks((long)ticks);
 
     private sealed class CountingClock(long frequency) : TimeProvider
     {

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
@@ -13,7 +14,7 @@ public sealed class GuessAllowanceTests
 
     public GuessAllowanceTests()
     {
-        _allowance = new GuessAllowance(_time, new Random(1));
+        _allowance = new GuessAllowance(new Random(1));
     }
 
     [Fact]
@@ -38,9 +39,9 @@ public sealed class GuessAllowanceTests
         {
             if (reset)
                 _allowance.Reset();
-            if (_allowance.IsGiven(_time.GetTimestamp(), busy: true))
+            if (_allowance.IsGiven(_time.Now(), busy: true))
             {
-                _allowance.Spend(_time.GetTimestamp(), plan);
+                _allowance.Spend(_time.Now(), plan);
                 attempts++;
             }
 

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
@@ -17,7 +18,7 @@ public sealed class NatBehaviourDetectorTests
     private static readonly LocalEnd[] Fresh = [.. Enumerable.Range(5, 4).Select(LocalEnd.Further)];
 
     private readonly FakeTimeProvider _time = new();
-    private readonly PriorityQueue<(uint Transaction, UdpEndpoint From, UdpEndpoint Seen, ushort Port), (long At, int Order)> _wire = new();
+    private readonly PriorityQueue<(uint Transaction, UdpEndpoint From, UdpEndpoint Seen, ushort Port), (Timestamp At, int Order)> _wire = new();
     private readonly NatBehaviourDetector _detector;
     private readonly Random _random = new(3);
     private int _order;
@@ -25,9 +26,7 @@ public sealed class NatBehaviourDetectorTests
 
     public NatBehaviourDetectorTests() => _detector = new NatBehaviourDetector(new Random(4));
 
-    private long Now => _time.GetTimestamp();
-
-    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
+    private Timestamp Now => _time.Now();
 
     private static TestNat Nat(EndpointDependence mapping, EndpointDependence filtering, PortAssignment allocation = PortAssignment.Preserving, int step = 0) =>
         new(new NatBehaviour(mapping, filtering, allocation, step), 0xC6336401, new Random(9));
@@ -42,27 +41,27 @@ public sealed class NatBehaviourDetectorTests
         foreach (UdpEndpoint from in probe.Flags.HasFlag(ProbeFlags.AnswerFromElsewhere) && elsewhere.Length > 0 ? elsewhere : [probe.Destination])
         {
             if (_random.NextDouble() >= loss)
-                _wire.Enqueue((probe.Transaction, from, seen, seen.Port), (Now + Ticks(Delay * 2), _order++));
+                _wire.Enqueue((probe.Transaction, from, seen, seen.Port), (Now + (Delay * 2), _order++));
         }
     }
 
     private TimeSpan Run(TestNat? nat, NatObservers observers, bool changed = true, double loss = 0, NatObservers? truth = null)
     {
-        long start = Now;
+        Timestamp start = Now;
         _detector.Start(observers, [Local], changed, Now);
         var output = new List<ObservationProbe>();
         while (_detector.State == NatDetection.Running || _wire.Count > 0)
         {
             output.Clear();
-            long next = _detector.RunTimers(Now, output, out _);
+            Timestamp next = _detector.RunTimers(Now, output, out _);
             foreach (ObservationProbe probe in output)
                 Answer(nat, probe, truth ?? observers, loss);
-            if (_wire.TryPeek(out _, out (long At, int Order) due) && due.At < next)
+            if (_wire.TryPeek(out _, out (Timestamp At, int Order) due) && due.At < next)
                 next = due.At;
-            if (next == long.MaxValue)
+            if (next == Timestamp.Never)
                 break;
             if (next > Now)
-                _time.Advance(_time.GetElapsedTime(Now, next));
+                _time.Advance(next - Now);
             while (_wire.TryPeek(out _, out due) && due.At <= Now)
             {
                 (uint transaction, UdpEndpoint from, UdpEndpoint seen, ushort port) = _wire.Dequeue();
@@ -71,7 +70,7 @@ public sealed class NatBehaviourDetectorTests
             }
         }
 
-        return _time.GetElapsedTime(start, Now);
+        return Now - start;
     }
 
     [Theory]

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using Xunit;
 
@@ -448,7 +449,7 @@ public sealed class PeerTraversalTests
         }
 
         var output = new List<OutgoingProbe>();
-        internet.A.Traversal.RunTimers(internet.Now, long.MinValue, null, output, out _);
+        internet.A.Traversal.RunTimers(internet.Now, Timestamp.NotYet, null, output, out _);
         Assert.Single(output, probe => probe.Path.Endpoint == moved);
     }
 
@@ -458,7 +459,7 @@ public sealed class PeerTraversalTests
         using TestInternet internet = Pair("Open", "Open");
         internet.Exchange();
         var output = new List<OutgoingProbe>();
-        internet.A.Traversal.RunTimers(internet.Now, long.MinValue, null, output, out _);
+        internet.A.Traversal.RunTimers(internet.Now, Timestamp.NotYet, null, output, out _);
         OutgoingProbe probe = output[0];
         byte[] datagram = new byte[ProbeCodec.Size], answer = new byte[ProbeCodec.Size];
         internet.A.Traversal.Seal(probe, datagram);

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 using Microsoft.Extensions.Time.Testing;
@@ -188,10 +189,10 @@ public sealed class ProbeTests : IDisposable
         foreach (ProbeFlags flags in (ProbeFlags[])[ProbeFlags.None, ProbeFlags.AnswerFromElsewhere])
         {
             member.SealProbe(5, flags, probe);
-            Assert.True(server.TryAnswer(probe, Somewhere, _time.GetTimestamp(), answer, out bool fromElsewhere));
+            Assert.True(server.TryAnswer(probe, Somewhere, _time.Now(), answer, out bool fromElsewhere));
             Assert.Equal(flags == ProbeFlags.AnswerFromElsewhere, fromElsewhere);
-            Assert.False(server.TryAnswer(probe, Somewhere, _time.GetTimestamp(), answer, out _));
-            Assert.False(server.TryAnswer(answer, Somewhere, _time.GetTimestamp(), new byte[ProbeCodec.Size], out _));
+            Assert.False(server.TryAnswer(probe, Somewhere, _time.Now(), answer, out _));
+            Assert.False(server.TryAnswer(answer, Somewhere, _time.Now(), new byte[ProbeCodec.Size], out _));
             Assert.True(member.TryOpen(answer, out Probe opened));
             Assert.Equal(Somewhere, opened.SeenFrom);
         }
@@ -207,7 +208,7 @@ public sealed class ProbeTests : IDisposable
         for (int i = 0; i < 1000; i++)
         {
             member.SealProbe(5, ProbeFlags.None, probe);
-            answered += server.TryAnswer(probe, Somewhere, _time.GetTimestamp(), answer, out _) ? 1 : 0;
+            answered += server.TryAnswer(probe, Somewhere, _time.Now(), answer, out _) ? 1 : 0;
         }
 
         Assert.Equal(100, answered);

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 using Microsoft.Extensions.Time.Testing;
@@ -22,9 +23,9 @@ internal sealed class TestNode(string name, uint address, TestNat? nat, PeerTrav
     /// <summary>The endpoint that the last answer says this node was seen from.</summary>
     public UdpEndpoint LastSeenFrom { get; set; }
 
-    public long LastTraffic { get; set; } = long.MinValue;
+    public Timestamp LastTraffic { get; set; }
 
-    public long NextTimer { get; set; } = long.MinValue;
+    public Timestamp NextTimer { get; set; }
 
     public int ProbesSent { get; set; }
 
@@ -52,7 +53,7 @@ internal sealed class TestInternet : IDisposable
 {
     public static readonly UdpEndpoint Server = UdpEndpoint.FromIPv4(0xCB007101, 9000);
 
-    private readonly PriorityQueue<(TestNode? To, UdpEndpoint From, UdpEndpoint Destination, byte[] Datagram), (long At, int Order)> _wire = new();
+    private readonly PriorityQueue<(TestNode? To, UdpEndpoint From, UdpEndpoint Destination, byte[] Datagram), (Timestamp At, int Order)> _wire = new();
     private readonly List<OutgoingProbe> _output = [];
     private readonly PresharedKey _network = PresharedKey.Generate();
     private readonly Random _random;
@@ -92,9 +93,7 @@ internal sealed class TestInternet : IDisposable
 
     public int DatagramsSent { get; private set; }
 
-    public long Now => Time.GetTimestamp();
-
-    public long Ticks(TimeSpan span) => (long)(span.TotalSeconds * Time.TimestampFrequency);
+    public Timestamp Now => Time.Now();
 
     /// <summary>What each node would have gathered and the server told the other.</summary>
     public void Exchange()
@@ -111,7 +110,7 @@ internal sealed class TestInternet : IDisposable
     public void Introduce(TimeSpan? secondLate = null, bool withGuesses = true)
     {
         A.Traversal.Introduce(Now, Now, withGuesses);
-        B.Traversal.Introduce(Now + Ticks(secondLate ?? TimeSpan.Zero), Now, withGuesses);
+        B.Traversal.Introduce(Now + (secondLate ?? TimeSpan.Zero), Now, withGuesses);
         foreach (TestNode node in (TestNode[])[A, B])
             node.Traversal.Sockets.Assign([.. Enumerable.Range(1, node.Traversal.Sockets.Wanted).Select(LocalEnd.Further)]);
         A.NextTimer = B.NextTimer = Now;
@@ -120,15 +119,15 @@ internal sealed class TestInternet : IDisposable
     /// <summary>Runs until the condition holds; null when it did not within the time.</summary>
     public TimeSpan? RunUntil(Func<bool> condition, TimeSpan limit)
     {
-        long start = Now;
-        long end = start + Ticks(limit);
+        Timestamp start = Now;
+        Timestamp end = start + limit;
         while (!condition())
         {
             if (!Step(end))
                 return null;
         }
 
-        return Time.GetElapsedTime(start, Now);
+        return Now - start;
     }
 
     public void Run(TimeSpan duration) => RunUntil(() => false, duration);
@@ -136,7 +135,7 @@ internal sealed class TestInternet : IDisposable
     /// <summary>Data flows both ways over whatever direct path each has, as far as anybody can tell.</summary>
     public void RunWithTraffic(TimeSpan duration)
     {
-        long end = Now + Ticks(duration);
+        Timestamp end = Now + duration;
         while (Now < end)
         {
             Use(A);
@@ -149,7 +148,7 @@ internal sealed class TestInternet : IDisposable
     {
         node.LastTraffic = Now;
         node.InUse = node.Traversal.Paths.Where(path => path.IsProven).OrderByDescending(path => node.Traversal.IsLocalNetwork(path.Key)).ThenBy(path => path.RoundTrip).FirstOrDefault()?.Key;
-        node.NextTimer = Math.Min(node.NextTimer, Now);
+        node.NextTimer = Timestamp.Earliest(node.NextTimer, Now);
     }
 
     public bool BothProven => A.Traversal.IsProven && B.Traversal.IsProven;
@@ -167,7 +166,7 @@ internal sealed class TestInternet : IDisposable
     private TestNode Make(string name, PrivateKey own, in PublicKey other, uint id, uint address, NatBehaviour? nat, uint publicAddress)
     {
         Assert.True(ProbeKey.TryDerive(own, other, _network, out ProbeKey? key));
-        var traversal = new PeerTraversal(Time, new ProbeChannel(key, id, Time.GetUtcNow()), id == 1, new Random(_random.Next()));
+        var traversal = new PeerTraversal(new ProbeChannel(key, id, Time.GetUtcNow()), id == 1, new Random(_random.Next()));
         return new TestNode(name, address, nat is { } behaviour ? new TestNat(behaviour, publicAddress, _random) : null, traversal);
     }
 
@@ -179,21 +178,21 @@ internal sealed class TestInternet : IDisposable
         return (CandidateList.Create(list), node.Nat?.Behaviour ?? new NatBehaviour(EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent, PortAssignment.Preserving, 0, NatPresence.None));
     }
 
-    private bool Step(long end)
+    private bool Step(Timestamp end)
     {
-        long next = Math.Min(A.NextTimer, B.NextTimer);
-        if (_wire.TryPeek(out _, out (long At, int Order) first))
-            next = Math.Min(next, first.At);
+        Timestamp next = Timestamp.Earliest(A.NextTimer, B.NextTimer);
+        if (_wire.TryPeek(out _, out (Timestamp At, int Order) first))
+            next = Timestamp.Earliest(next, first.At);
         if (next > end)
         {
             if (end > Now)
-                Time.Advance(Time.GetElapsedTime(Now, end));
+                Time.Advance(end - Now);
             return false;
         }
 
         if (next > Now)
-            Time.Advance(Time.GetElapsedTime(Now, next));
-        if (_wire.TryPeek(out _, out (long At, int Order) due) && due.At <= Now)
+            Time.Advance(next - Now);
+        if (_wire.TryPeek(out _, out (Timestamp At, int Order) due) && due.At <= Now)
         {
             (TestNode? to, UdpEndpoint from, UdpEndpoint destination, byte[] datagram) = _wire.Dequeue();
             Arrive(to!, from, destination, datagram);
@@ -246,7 +245,7 @@ internal sealed class TestInternet : IDisposable
         // A NAT without hairpinning: what two nodes behind the same one send to its outside gets nowhere.
         if (!reaches || (SameLan && !overLan && !Hairpin) || (overLan && LanCut) || Cut(node) || _random.NextDouble() < Loss)
             return;
-        _wire.Enqueue((other, source, destination, datagram), (Now + Ticks(overLan ? TimeSpan.FromMilliseconds(0.2) : Delay), _order++));
+        _wire.Enqueue((other, source, destination, datagram), (Now + (overLan ? TimeSpan.FromMilliseconds(0.2) : Delay), _order++));
     }
 
     private void Arrive(TestNode to, UdpEndpoint from, UdpEndpoint destination, byte[] datagram)
@@ -275,7 +274,7 @@ internal sealed class TestInternet : IDisposable
         }
 
         if (outcome != ProbeOutcome.Rejected)
-            to.NextTimer = Math.Min(to.NextTimer, Now);
+            to.NextTimer = Timestamp.Earliest(to.NextTimer, Now);
         return outcome;
     }
 }

@@ -15,12 +15,12 @@ public sealed class DeadlineQueueTests
         foreach ((byte entry, byte deadline) in steps)
         {
             // One in eight is taken out.
-            queue.Set(entries[entry % 16], deadline % 8 == 0 ? long.MaxValue : deadline);
+            queue.Set(entries[entry % 16], deadline % 8 == 0 ? Timestamp.Never : Timestamp.FromTicks(deadline));
             Assert.Equal(entries.Min(e => e.Deadline), queue.Earliest);
-            Assert.Equal(entries.Count(e => e.Deadline != long.MaxValue), queue.Count);
+            Assert.Equal(entries.Count(e => e.Deadline != Timestamp.Never), queue.Count);
         }
 
-        long last = long.MinValue;
+        Timestamp last = Timestamp.NotYet;
         while (queue.Count != 0)
         {
             Assert.True(queue.Earliest >= last);

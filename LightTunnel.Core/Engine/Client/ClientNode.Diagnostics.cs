@@ -3,6 +3,7 @@ using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
 using LightTunnel.PortMapping;
 using LightTunnel.Routing;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine.Client;
@@ -27,18 +28,18 @@ internal sealed partial class ClientNode
     {
         if (peer.IsServer)
             return;
-        Own.LookAgain(Timestamp);
+        Own.LookAgain(Now);
         _paths.Retry(peer);
     }
 
     /// <inheritdoc/>
-    public override bool IsTryingDirect(Peer peer, long since)
+    public override bool IsTryingDirect(Peer peer, Timestamp since)
     {
         if (peer.IsServer || peer.Traversal is not { IsDirectAllowed: true } traversal)
             return false;
         if (Own.Detection == NatDetection.Running)
             return true;
-        return traversal.Introduced >= since ? traversal.State == TraversalState.Punching : Timestamp - since < Ticks(IntroductionPatience);
+        return traversal.Introduced >= since ? traversal.State == TraversalState.Punching : Now - since < IntroductionPatience;
     }
 
     /// <inheritdoc/>

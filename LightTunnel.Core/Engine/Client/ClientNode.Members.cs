@@ -3,6 +3,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
@@ -81,7 +82,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
     {
         if (_server.Session is { Registered: true } session)
             session.Send(message);
-        Schedule(_server, Timestamp);
+        Schedule(_server, Now);
     }
 
     /// <inheritdoc/>
@@ -91,7 +92,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
     void IDirectPathsHost.NoteProven(in PathAddress path) => Unproven.Proven.Add(path.Endpoint);
 
     /// <inheritdoc/>
-    void IDirectPathsHost.Hurry(Peer peer) => Schedule(peer, Timestamp);
+    void IDirectPathsHost.Hurry(Peer peer) => Schedule(peer, Now);
 
     /// <inheritdoc/>
     void IDirectPathsHost.OnPathChanged(Peer peer)
@@ -112,7 +113,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
         _routeLog.NoteChange();
         Journal.Note(peer);
         // Data takes another path from now on: that one is to be watched as closely as the one before.
-        Schedule(peer, Timestamp);
+        Schedule(peer, Now);
     }
 
     private bool IsAlive(Peer peer, PathAddress path) => path == ServerPathTo(peer)
@@ -192,7 +193,7 @@ internal sealed partial class ClientNode : IDirectPathsHost
         if (peer.Link is not { } link)
             return;
         peer.Link = null;
-        peer.LinkedAt = 0;
+        peer.LinkedAt = Timestamp.NotYet;
         peer.Monitor.Reset();
         Links.Remove(link);
     }

@@ -22,7 +22,7 @@ internal sealed partial class ClientNode
 
     private void OnNotice(NoticeMessage notice)
     {
-        if (notice.Kind == NoticeKind.Other || !_noticeLimiter.TryTake(Timestamp))
+        if (notice.Kind == NoticeKind.Other || !_noticeLimiter.TryTake(Now))
             return;
         if (notice.Kind == NoticeKind.NameAskedFor)
             Log.Warning("Another member asked for this node's name {Name}; it is known as {Other}", MemberName, notice.Subject);
@@ -55,6 +55,6 @@ internal sealed partial class ClientNode
         _search.Rest(IdentityWatch.Wait);
         _server.Link!.Path = default;
         Take(new DirectoryMessage { Revision = _members.Revision, Removed = [.. _members.All.Select(peer => peer.MemberId)], Partial = true });
-        Schedule(_server, Timestamp);
+        Schedule(_server, Now);
     }
 }

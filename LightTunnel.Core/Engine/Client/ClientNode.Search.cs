@@ -3,6 +3,7 @@ using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Client;
 
@@ -17,7 +18,7 @@ internal sealed partial class ClientNode
     private readonly MemberSearch _memberSearch;
     private readonly MemberLists _lists;
     private IReadOnlyList<IpPrefix> _searched = [];
-    private long _nextForget = long.MaxValue;
+    private Timestamp _nextForget = Timestamp.Never;
 
     /// <summary>True when there are members that this node does not know.</summary>
     public bool KnowsFew => _memberSearch.IsNeeded;
@@ -28,13 +29,13 @@ internal sealed partial class ClientNode
         Peer? known = subject.Key is { } key ? _members.Find(key) : Forwarding.TryFind(subject.Address!.Value, out RouteTarget? target) ? target as Peer : null;
         if (known is null)
             return _memberSearch.WaitAsync(subject);
-        known.WantedAt = Timestamp;
+        known.WantedAt = Now;
         return Task.CompletedTask;
     }
 
     /// <summary>Members whose names match a pattern, as the server knows them; control loop.</summary>
     /// <exception cref="Diagnostics.LightTunnelException">The server does not answer.</exception>
-    public Task<IReadOnlyList<DirectoryEntry>> ListAsync(string pattern) => _lists.AskAsync(pattern, Timestamp);
+    public Task<IReadOnlyList<DirectoryEntry>> ListAsync(string pattern) => _lists.AskAsync(pattern, Now);
 
     /// <inheritdoc/>
     protected override void StageUnknown(RouteTarget target, ReadOnlySpan<byte> packet)
@@ -69,7 +70,7 @@ internal sealed partial class ClientNode
         if (isNeeded != _memberSearch.IsNeeded)
         {
             _memberSearch.IsNeeded = isNeeded;
-            _nextForget = isNeeded ? Timestamp + Ticks(ForgetInterval) : long.MaxValue;
+            _nextForget = isNeeded ? Now + ForgetInterval : Timestamp.Never;
             PublishSearch();
         }
 
@@ -92,7 +93,7 @@ internal sealed partial class ClientNode
 
     private void OnUnknown(MemberSubject subject)
     {
-        foreach (byte[] packet in _memberSearch.OnUnknown(subject, Timestamp))
+        foreach (byte[] packet in _memberSearch.OnUnknown(subject, Now))
             Restage(null, packet);
         if (subject.Key is { } key && _members.TryGet(key, out Peer? gone))
             Take(new DirectoryMessage { Revision = _members.Revision, Removed = [gone.MemberId], Partial = true });
@@ -111,7 +112,7 @@ internal sealed partial class ClientNode
         Forwarding = Forwarding.With(_searched, _memberSearch.Everybody);
     }
 
-    private long RunSearch(long now)
+    private Timestamp RunSearch(Timestamp now)
     {
         while (_memberSearch.TryTakeForgotten(now, out MemberSubject subject))
         {
@@ -126,23 +127,23 @@ internal sealed partial class ClientNode
         }
 
         if (_server.Session is not { Registered: true } session)
-            return Math.Min(_memberSearch.Deadline(isAsking: false), _lists.RunTimers(now, session: null));
+            return Timestamp.Earliest(_memberSearch.Deadline(isAsking: false), _lists.RunTimers(now, session: null));
         while (_memberSearch.TryAsk(now, out FindMessage? question))
             session.Send(question);
         if (now >= _nextForget)
             ForgetIdle(now, session);
         Schedule(_server, session.RunTimers(now));
-        return Math.Min(Math.Min(_memberSearch.Deadline(isAsking: true), _nextForget), _lists.RunTimers(now, session));
+        return Timestamp.Earliest(_memberSearch.Deadline(isAsking: true), _nextForget, _lists.RunTimers(now, session));
     }
 
     /// <summary>Lets go of members that this node has had nothing to do with for a while.</summary>
-    private void ForgetIdle(long now, ControlSession session)
+    private void ForgetIdle(Timestamp now, ControlSession session)
     {
-        _nextForget = now + Ticks(ForgetInterval);
+        _nextForget = now + ForgetInterval;
         uint[] idle =
         [
             .. _members.All
-                .Where(peer => now - Math.Max(peer.LastTraffic, peer.WantedAt) > Ticks(ForgetAfter))
+                .Where(peer => now - Timestamp.Latest(peer.LastTraffic, peer.WantedAt) > ForgetAfter)
                 .Select(peer => peer.MemberId)
                 .Take(ForgetMessage.MaximumMembers),
         ];

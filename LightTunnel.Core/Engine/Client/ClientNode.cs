@@ -7,6 +7,7 @@ using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
@@ -47,7 +48,7 @@ internal sealed partial class ClientNode : Node
     private bool _mapsPort;
     private string? _locationFailure;
     private string? _obstacle;
-    private long _registeredSince;
+    private Timestamp _registeredSince;
 
     /// <param name="options">The network to join.</param>
     /// <param name="identity">The client's key pair.</param>
@@ -184,7 +185,7 @@ internal sealed partial class ClientNode : Node
     public override Peer? Via(Peer peer) => peer.UsedPath is { } used ? _paths.Relays.RelayOf(used.Key) : null;
 
     /// <inheritdoc/>
-    protected override bool IsProbed(Peer peer, long now) =>
+    protected override bool IsProbed(Peer peer, Timestamp now) =>
         peer.IsServer ? peer.Session is { Registered: true } : peer.UsedPath is null && base.IsProbed(peer, now);
 
     /// <inheritdoc/>
@@ -216,9 +217,9 @@ internal sealed partial class ClientNode : Node
             return null;
         }
 
-        if (peer.LinkedAt == 0)
+        if (peer.LinkedAt == Timestamp.NotYet)
         {
-            peer.LinkedAt = Timestamp;
+            peer.LinkedAt = Now;
             peer.Link = link;
             link.RoamingEnabled = false; // Paths are chosen by probes, not by where a packet last came from.
             TakePath(peer, link);
@@ -262,7 +263,7 @@ internal sealed partial class ClientNode : Node
         if (session is null || session.Conversation != frame.Conversation)
             return;
         session.OnFrame(frame);
-        Schedule(peer, Timestamp);
+        Schedule(peer, Now);
     }
 
     /// <inheritdoc/>
@@ -280,10 +281,10 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    protected override long RunTimers(Peer peer, long now)
+    protected override Timestamp RunTimers(Peer peer, Timestamp now)
     {
         if (!peer.IsServer)
-            return Math.Min(base.RunTimers(peer, now), _paths.RunTimers(peer, now));
+            return Timestamp.Earliest(base.RunTimers(peer, now), _paths.RunTimers(peer, now));
         if (State == TunnelState.Connecting && Links.Counters[LinkEvent.ResponseForged] >= AnswersUntilKeyIsWrong)
             Fail(Unreachable());
         if (_server.Session is { IsBroken: true })
@@ -294,7 +295,7 @@ internal sealed partial class ClientNode : Node
 
         if (now >= _search.NextAttempt)
         {
-            bool registering = _server.Session is { Registered: false } && now - _registeredSince < Ticks(RegistrationTimeout);
+            bool registering = _server.Session is { Registered: false } && now - _registeredSince < RegistrationTimeout;
             _search.Attempt(now, lookUp: !registering);
             if (_search.IsSilent)
                 FallSilent();
@@ -305,11 +306,12 @@ internal sealed partial class ClientNode : Node
             _server.Link!.Path = default;
         }
 
-        return Math.Min(base.RunTimers(peer, now), _search.NextAttempt);
+        return Timestamp.Earliest(base.RunTimers(peer, now), _search.NextAttempt);
     }
 
     /// <inheritdoc/>
-    protected override long FinishTurn(long now) => Math.Min(RunSearch(now), Math.Min((long)_routeLog.Run(now, _members.All), _paths.RunTimers(now)));
+    protected override Timestamp FinishTurn(Timestamp now) =>
+        Timestamp.Earliest(RunSearch(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
 
     /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
     private void OnNetworkChanged(bool isCertain)
@@ -318,7 +320,7 @@ internal sealed partial class ClientNode : Node
         bool isElsewhere = _paths.OnNetworkChanged(isCertain);
         Services.PortMapper.Refresh();
         _server.Monitor.Hurry();
-        Schedule(_server, Timestamp);
+        Schedule(_server, Now);
         if (!isElsewhere)
             return;
         _server.PathMtu.Forget();
@@ -331,7 +333,7 @@ internal sealed partial class ClientNode : Node
     private void BeginSearch()
     {
         _search.Begin();
-        Schedule(_server, Timestamp);
+        Schedule(_server, Now);
     }
 
     /// <summary>Whatever would go to the server, data for members behind it included, goes nowhere until the next attempt gives its link an endpoint again.</summary>
@@ -401,7 +403,7 @@ internal sealed partial class ClientNode : Node
         uint conversation = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4)) | 1;
         var session = new ControlSession(conversation, Time, frame => SendFrame(_server.Link!, frame), message => OnMessage(conversation, message));
         _server.Session = session;
-        _registeredSince = Timestamp;
+        _registeredSince = Now;
         session.Send(new RegisterMessage
         {
             Name = _options.Name,
@@ -433,7 +435,7 @@ internal sealed partial class ClientNode : Node
                 _paths.OnIntroduction(introduction);
                 break;
             case ListingMessage listing:
-                _lists.OnListing(listing, Timestamp);
+                _lists.OnListing(listing, Now);
                 break;
             case NoticeMessage notice:
                 OnNotice(notice);
@@ -566,8 +568,8 @@ internal sealed partial class ClientNode : Node
         foreach (Peer peer in _members.All)
             RenewPath(peer);
 
-        _paths.Own.OnServerFound(Timestamp);
-        Schedule(_server, Timestamp);
+        _paths.Own.OnServerFound(Now);
+        Schedule(_server, Now);
     }
 
     private void LoseServer(string why)

@@ -124,7 +124,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     {
         if (!Own.OnNetworkChanged(isCertain))
             return false;
-        long now = Time.Now();
+        Timestamp now = Time.Now();
         foreach (Peer peer in _members.All)
         {
             if (peer.Traversal is not { } traversal)
@@ -177,12 +177,12 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
 
         if (TraversalOf(peer) is not { } traversal)
             return;
-        long now = Time.Now();
+        Timestamp now = Time.Now();
         var candidates = CandidateList.Create(
             introduction.Reachability.Candidates.Where(candidate => IsElsewhere(candidate.Endpoint) && !Own.IsTunnelled(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(peer, candidates);
-        Begin(traversal, now + introduction.Delay.Ticks, now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
+        Begin(traversal, now + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
         if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(peer, now) && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(peer.MemberId, now);
         _host.Hurry(peer);
@@ -224,7 +224,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         // A stranger's probe is dropped without an answer: who is no member has no key.
         if (!ProbeCodec.TryReadSender(datagram, out uint sender) || IsInTunnel(from.Endpoint))
             return;
-        long now = Time.Now();
+        Timestamp now = Time.Now();
         if (sender == Leases.ServerMemberId && !from.IsRelayed)
         {
             Own.OnServerDatagram(datagram, from.Endpoint, now);
@@ -256,17 +256,17 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     }
 
     /// <summary>Does what is due for one member; returns when to call again.</summary>
-    public long RunTimers(Peer peer, long now)
+    public Timestamp RunTimers(Peer peer, Timestamp now)
     {
         // Data flows to or from a member that nobody has introduced yet, or that was away since: the attempt asks for an introduction.
         if ((peer.IsListedOnline && IsBusy(peer, now) ? TraversalOf(peer) : peer.Traversal) is not { } traversal)
-            return long.MaxValue;
+            return Timestamp.Never;
         _outgoing.Clear();
         traversal.HasSession = peer.Link is { HasSession: true };
         traversal.WillingToRelay = Relays.IsRelay;
         traversal.IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly;
         traversal.ServerPath = new PathAddress(_server, peer.MemberId);
-        long next = traversal.RunTimers(now, peer.LastTraffic, peer.UsedPath?.Key, _outgoing, out bool changed);
+        Timestamp next = traversal.RunTimers(now, peer.LastTraffic, peer.UsedPath?.Key, _outgoing, out bool changed);
         foreach (OutgoingProbe probe in _outgoing)
             Send(traversal, probe);
 
@@ -277,7 +277,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             {
                 // It is gone, and nothing is wrong with this node's network.
                 Forget(peer, isGone: false);
-                return long.MaxValue;
+                return Timestamp.Never;
             }
 
             if (traversal.TakeLoss())
@@ -299,7 +299,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     }
 
     /// <summary>Does what is due for this node itself; returns when to call again.</summary>
-    public long RunTimers(long now) => Math.Min(Own.RunTimers(now), _sockets.RunTimers(now, _members.All));
+    public Timestamp RunTimers(Timestamp now) => Timestamp.Earliest(Own.RunTimers(now), _sockets.RunTimers(now, _members.All));
 
     /// <summary>Which paths to the member may be used.</summary>
     public PathPolicy PolicyOf(Peer peer) => peer.Policy ?? _options.PathPolicy;
@@ -380,7 +380,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <inheritdoc/>
     void IReachabilityHost.OnReachabilityChanged()
     {
-        long now = Time.Now();
+        Timestamp now = Time.Now();
         Relays.IsRelay = Own.IsRelay;
         foreach (Peer peer in _members.All)
         {
@@ -401,7 +401,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     }
 
     /// <summary>Begins to punch; what the attempt before still had open is of no use any more.</summary>
-    private void Begin(PeerTraversal traversal, long startAt, long now, bool allowGuesses)
+    private void Begin(PeerTraversal traversal, Timestamp startAt, Timestamp now, bool allowGuesses)
     {
         IReadOnlyList<LocalEnd> before = traversal.Sockets.Opened;
         if (!traversal.Introduce(startAt, now, allowGuesses))
@@ -436,17 +436,17 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     private bool IsTunnelled(in PathAddress path) => !path.IsRelayed && Own.IsTunnelled(path.Endpoint);
 
     /// <summary>Ports are guessed for few members at once; those that data waits for go first.</summary>
-    private bool MayGuess(Peer peer, long now)
+    private bool MayGuess(Peer peer, Timestamp now)
     {
         int guessing = _members.All.Count(
-            member => member != peer && member.Traversal is { } other && (other.IsGuessing || (Timestamp)now - other.GuessesAskedAt < AskingTime));
+            member => member != peer && member.Traversal is { } other && (other.IsGuessing || now - other.GuessesAskedAt < AskingTime));
         if (Own.Nat.IsRandom && !_sockets.HasRoomFor(PunchPlan.BirthdaySockets))
             return false;
         // Each guess of one pair would move the counter that another's prediction stands on.
         return guessing < (Own.Nat.IsPredictable ? 1 : IsBusy(peer, now) ? MaximumGuessingBusy : MaximumGuessing);
     }
 
-    private static bool IsBusy(Peer peer, long now) => now - peer.LastTraffic < BusyFor;
+    private static bool IsBusy(Peer peer, Timestamp now) => now - peer.LastTraffic < BusyFor;
 
     /// <summary>
     /// A peer that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it until
@@ -474,7 +474,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (_memberId == 0 || !ProbeKey.TryDerive(_identity, peer.Key, _options.NetworkKey, out ProbeKey? key))
             return null;
         peer.Channel = new ProbeChannel(key, _memberId, _services.RisingNow);
-        peer.Traversal = new PeerTraversal(Time, peer.Channel, leads: LeadsBefore(peer), _services.Jitter)
+        peer.Traversal = new PeerTraversal(peer.Channel, leads: LeadsBefore(peer), _services.Jitter)
         {
             FindRelays = () => Relays.Find(peer, _host.ServerRoundTrip),
             IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly,

@@ -35,16 +35,16 @@ internal sealed class MemberSearch(TimeProvider time)
     private readonly Dictionary<MemberSubject, Wanted> _wanted = [];
     private readonly Queue<Wanted> _order = new();
     private readonly Queue<MemberSubject> _next = new();
-    private readonly Dictionary<MemberSubject, long> _unknown = [];
-    private readonly Queue<(MemberSubject Subject, long Until)> _unknownOrder = new();
+    private readonly Dictionary<MemberSubject, Timestamp> _unknown = [];
+    private readonly Queue<(MemberSubject Subject, Timestamp Until)> _unknownOrder = new();
     private HashSet<MemberSubject> _asked = [];
-    private long _askedAt = long.MinValue;
+    private Timestamp _askedAt;
 
-    private sealed class Wanted(MemberSubject subject, long since)
+    private sealed class Wanted(MemberSubject subject, Timestamp since)
     {
         public MemberSubject Subject { get; } = subject;
 
-        public long Since { get; } = since;
+        public Timestamp Since { get; } = since;
 
         public Queue<byte[]>? Packets { get; set; }
 
@@ -107,11 +107,11 @@ internal sealed class MemberSearch(TimeProvider time)
     }
 
     /// <summary>The server says that a subject is nobody's: the packets that waited for it.</summary>
-    public IEnumerable<byte[]> OnUnknown(MemberSubject subject, long now)
+    public IEnumerable<byte[]> OnUnknown(MemberSubject subject, Timestamp now)
     {
         IEnumerable<byte[]> packets = OnAnswered(subject) ?? new Queue<byte[]>();
-        if (_unknown.Count < MaximumUnknown && _unknown.TryAdd(subject, now + UnknownFor.Ticks))
-            _unknownOrder.Enqueue((subject, now + UnknownFor.Ticks));
+        if (_unknown.Count < MaximumUnknown && _unknown.TryAdd(subject, now + UnknownFor))
+            _unknownOrder.Enqueue((subject, now + UnknownFor));
         return packets;
     }
 
@@ -119,20 +119,20 @@ internal sealed class MemberSearch(TimeProvider time)
     public bool IsUnknown(MemberSubject subject) => _unknown.ContainsKey(subject);
 
     /// <summary>A subject that is remembered as nobody's no longer.</summary>
-    public bool TryTakeForgotten(long now, out MemberSubject subject)
+    public bool TryTakeForgotten(Timestamp now, out MemberSubject subject)
     {
         subject = default;
-        if (!_unknownOrder.TryPeek(out (MemberSubject Subject, long Until) first) || first.Until > now)
+        if (!_unknownOrder.TryPeek(out (MemberSubject Subject, Timestamp Until) first) || first.Until > now)
             return false;
         subject = _unknownOrder.Dequeue().Subject;
         return _unknown.Remove(subject);
     }
 
     /// <summary>The packets of a subject that was asked for in vain, too long ago.</summary>
-    public bool TryTakeLate(long now, [NotNullWhen(true)] out IEnumerable<byte[]>? packets)
+    public bool TryTakeLate(Timestamp now, [NotNullWhen(true)] out IEnumerable<byte[]>? packets)
     {
         packets = null;
-        while (_order.TryPeek(out Wanted? first) && (_wanted.GetValueOrDefault(first.Subject) != first || now - first.Since >= Patience.Ticks))
+        while (_order.TryPeek(out Wanted? first) && (_wanted.GetValueOrDefault(first.Subject) != first || now - first.Since >= Patience))
         {
             _order.Dequeue();
             if (_wanted.GetValueOrDefault(first.Subject) != first)
@@ -145,7 +145,7 @@ internal sealed class MemberSearch(TimeProvider time)
     }
 
     /// <summary>The next question, when it is time for one.</summary>
-    public bool TryAsk(long now, [NotNullWhen(true)] out FindMessage? question)
+    public bool TryAsk(Timestamp now, [NotNullWhen(true)] out FindMessage? question)
     {
         question = null;
         if (_next.Count == 0 || now < NextQuestion())
@@ -175,17 +175,17 @@ internal sealed class MemberSearch(TimeProvider time)
 
     /// <summary>When there is something to do.</summary>
     /// <param name="isAsking">False while there is nobody to ask.</param>
-    public long Deadline(bool isAsking)
+    public Timestamp Deadline(bool isAsking)
     {
-        long next = isAsking && _next.Count > 0 ? NextQuestion() : long.MaxValue;
-        if (_unknownOrder.TryPeek(out (MemberSubject, long Until) first))
-            next = Math.Min(next, first.Until);
+        Timestamp next = isAsking && _next.Count > 0 ? NextQuestion() : Timestamp.Never;
+        if (_unknownOrder.TryPeek(out (MemberSubject, Timestamp Until) first))
+            next = Timestamp.Earliest(next, first.Until);
         if (_order.TryPeek(out Wanted? oldest))
-            next = Math.Min(next, oldest.Since + Patience.Ticks);
+            next = Timestamp.Earliest(next, oldest.Since + Patience);
         return next;
     }
 
-    private long NextQuestion() => _askedAt == long.MinValue ? long.MinValue : _askedAt + (_asked.Count > 0 ? Patience : Interval).Ticks;
+    private Timestamp NextQuestion() => _askedAt + (_asked.Count > 0 ? Patience : Interval);
 
     private Queue<byte[]>? OnAnswered(MemberSubject subject)
     {

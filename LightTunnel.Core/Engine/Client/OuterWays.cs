@@ -16,10 +16,10 @@ internal sealed class OuterWays(ILocalAddressSource system, TimeProvider time)
     /// <summary>The system does not tell when a route changes.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(10);
 
-    private readonly Dictionary<UInt128, (bool IsTunnelled, long At)> _known = [];
+    private readonly Dictionary<UInt128, (bool IsTunnelled, Timestamp At)> _known = [];
     private readonly Dictionary<int, bool> _tunnels = [];
     private UdpEndpoint _server;
-    private (int Index, long At)? _uplink;
+    private (int Index, Timestamp At)? _uplink;
 
     /// <summary>Where the server is.</summary>
     public UdpEndpoint Server
@@ -49,7 +49,7 @@ internal sealed class OuterWays(ILocalAddressSource system, TimeProvider time)
     {
         if (!endpoint.IsSpecified || endpoint.MappedAddress == _server.MappedAddress)
             return false;
-        if (_known.TryGetValue(endpoint.MappedAddress, out (bool IsTunnelled, long At) known) && IsFresh(known.At))
+        if (_known.TryGetValue(endpoint.MappedAddress, out (bool IsTunnelled, Timestamp At) known) && IsFresh(known.At))
             return known.IsTunnelled;
         if (_known.Count >= MaximumCount)
             _known.Clear();
@@ -77,5 +77,5 @@ internal sealed class OuterWays(ILocalAddressSource system, TimeProvider time)
 
     private int Towards(in UdpEndpoint endpoint) => endpoint.IsSpecified ? system.InterfaceTowards(TunnelAddress.FromIPAddress(endpoint.Address)) : 0;
 
-    private bool IsFresh(long at) => (time.Now() - (Timestamp)at) < Lifetime;
+    private bool IsFresh(Timestamp at) => time.Now() - at < Lifetime;
 }

@@ -61,10 +61,10 @@ internal sealed class OwnReachability : IDisposable
     private NatObservers _observers;
     private IReadOnlyList<IpPrefix> _tunnel = [];
     private Reachability? _told;
-    private long _measured = long.MinValue;
-    private long _measureAt = long.MaxValue;
-    private long _predicted = long.MinValue;
-    private long _burstEnds = long.MaxValue;
+    private Timestamp _measured;
+    private Timestamp _measureAt = Timestamp.Never;
+    private Timestamp _predicted;
+    private Timestamp _burstEnds = Timestamp.Never;
     private bool _isRegistered;
     private LocalEnd[] _burst = [];
     private uint? _asked;
@@ -113,7 +113,7 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>The server has admitted this node, and says where it sees it and from where else it can look.</summary>
     public void OnRegistered(RegisteredMessage registered, in UdpEndpoint server, IReadOnlyList<IpPrefix> tunnel)
     {
-        long now = Time.Now();
+        Timestamp now = Time.Now();
         _server?.OwnMemberId = registered.MemberId;
         _tunnel = tunnel;
         _ways.Server = server;
@@ -139,7 +139,7 @@ internal sealed class OwnReachability : IDisposable
         if (!isCertain && Candidates.EqualsButPredictions(before))
         {
             // Many homes have the same addresses: whether it is another network the server sees. Such news come in swarms.
-            _measureAt = Time.Now() + SwarmPause.Ticks;
+            _measureAt = Time.Now() + SwarmPause;
             return false;
         }
 
@@ -148,7 +148,7 @@ internal sealed class OwnReachability : IDisposable
     }
 
     /// <summary>A path was lost: the NAT may have been started again.</summary>
-    public void OnPathLost(long now)
+    public void OnPathLost(Timestamp now)
     {
         if (!_isRegistered || !LookSoon(now))
             return;
@@ -158,14 +158,14 @@ internal sealed class OwnReachability : IDisposable
     }
 
     /// <summary>The server answers again after it did not: so it may a measurement that came to nothing meanwhile.</summary>
-    public void OnServerFound(long now)
+    public void OnServerFound(Timestamp now)
     {
         if (_isRegistered && _detector.State == NatDetection.Unreachable)
             Measure(isElsewhere: true, now);
     }
 
     /// <summary>Somebody wants to know how things are now: the NAT is looked at again.</summary>
-    public void LookAgain(long now)
+    public void LookAgain(Timestamp now)
     {
         if (_isRegistered && _detector.State != NatDetection.Running)
             Measure(isElsewhere: false, now);
@@ -193,7 +193,7 @@ internal sealed class OwnReachability : IDisposable
     }
 
     /// <summary>The server's answer to a probe, or what looks like one.</summary>
-    public void OnServerDatagram(ReadOnlySpan<byte> datagram, in UdpEndpoint from, long now)
+    public void OnServerDatagram(ReadOnlySpan<byte> datagram, in UdpEndpoint from, Timestamp now)
     {
         if (_server is null || !_server.TryOpen(datagram, out Probe probe) || !probe.IsAnswer)
             return;
@@ -209,7 +209,7 @@ internal sealed class OwnReachability : IDisposable
             Measure(isElsewhere: true, now);
         }
 
-        if (_burstEnds != long.MaxValue && _detector.IsBurstComplete)
+        if (_burstEnds != Timestamp.Never && _detector.IsBurstComplete)
             EndBurst(now);
         else
             Conclude(now);
@@ -248,16 +248,16 @@ internal sealed class OwnReachability : IDisposable
     }
 
     /// <summary>True when the predicted port was found out a moment ago.</summary>
-    public bool IsPredictionFresh(long now) => _predicted != long.MinValue && now - _predicted < PredictionLifetime.Ticks;
+    public bool IsPredictionFresh(Timestamp now) => now - _predicted < PredictionLifetime;
 
     /// <summary>Ports are guessed now: that takes the one that was predicted, and those after it.</summary>
-    public void UsePrediction() => _predicted = long.MinValue;
+    public void UsePrediction() => _predicted = Timestamp.NotYet;
 
     /// <summary>Asks the server for an introduction as soon as the port that this node's NAT will hand out next is known.</summary>
-    public void IntroduceWithPrediction(uint member, long now)
+    public void IntroduceWithPrediction(uint member, Timestamp now)
     {
         _wantPrediction.Add(member);
-        if (_burstEnds != long.MaxValue)
+        if (_burstEnds != Timestamp.Never)
             return;
         if (_server is null || IsPredictionFresh(now))
             Introduce();
@@ -266,56 +266,56 @@ internal sealed class OwnReachability : IDisposable
     }
 
     /// <summary>Does what is due; returns when to call again.</summary>
-    public long RunTimers(long now)
+    public Timestamp RunTimers(Timestamp now)
     {
         if (now >= _measureAt)
             Measure(isElsewhere: false, now);
         _output.Clear();
-        long next = _detector.RunTimers(now, _output, out bool changed);
+        Timestamp next = _detector.RunTimers(now, _output, out bool changed);
         foreach (ObservationProbe probe in _output)
             Send(probe);
         if (changed)
             Conclude(now);
         if (now >= _burstEnds)
             EndBurst(now);
-        return Math.Min(next, Math.Min(_burstEnds, _measureAt));
+        return Timestamp.Earliest(next, _burstEnds, _measureAt);
     }
 
     /// <summary>Zeroes the key.</summary>
     public void Dispose() => _server?.Dispose();
 
     /// <summary>Plans another look at the NAT; false when one is under way or planned already.</summary>
-    private bool LookSoon(long now)
+    private bool LookSoon(Timestamp now)
     {
-        if (_detector.State == NatDetection.Running || _measureAt != long.MaxValue)
+        if (_detector.State == NatDetection.Running || _measureAt != Timestamp.Never)
             return false;
-        _measureAt = Math.Max(now, _measured + RepeatInterval.Ticks);
+        _measureAt = Timestamp.Latest(now, _measured + RepeatInterval);
         return true;
     }
 
-    private void Measure(bool isElsewhere, long now)
+    private void Measure(bool isElsewhere, Timestamp now)
     {
         if (_server is null || !_observers.Primary.IsSpecified)
             return;
         _measured = now;
-        _measureAt = long.MaxValue;
+        _measureAt = Timestamp.Never;
         IReadOnlyList<UdpEndpoint> own = [.. Hosts().Where(candidate => candidate.Endpoint.IsIPv4 == _observers.Primary.IsIPv4).Select(candidate => candidate.Endpoint)];
         _detector.Start(_observers, own, isElsewhere, now);
     }
 
     /// <summary>The NAT may be better known now. One whose ports differ is told of only when it is clear how: others would guess wrongly.</summary>
-    private void Conclude(long now)
+    private void Conclude(Timestamp now)
     {
-        if (_detector.WantsBurst && _burstEnds == long.MaxValue)
+        if (_detector.WantsBurst && _burstEnds == Timestamp.Never)
             BeginBurst(now);
         else if (!_detector.WantsBurst)
             Gather();
-        _measureAt = Math.Min(_measureAt, _detector.FilteringTestableAt);
+        _measureAt = Timestamp.Earliest(_measureAt, _detector.FilteringTestableAt);
     }
 
-    private void BeginBurst(long now)
+    private void BeginBurst(Timestamp now)
     {
-        _burstEnds = now + BurstTimeout.Ticks;
+        _burstEnds = now + BurstTimeout;
         CloseBurst();
         _output.Clear();
         _burst = [.. OpenFresh(BurstSockets)];
@@ -324,9 +324,9 @@ internal sealed class OwnReachability : IDisposable
             Send(probe);
     }
 
-    private void EndBurst(long now)
+    private void EndBurst(Timestamp now)
     {
-        _burstEnds = long.MaxValue;
+        _burstEnds = Timestamp.Never;
         CloseBurst();
         _detector.EndBurst();
         if (_detector.WantsBurst)

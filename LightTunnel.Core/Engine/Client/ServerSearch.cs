@@ -38,43 +38,43 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     private ServerLocation? _last;
     private bool _locating;
     private int _attempts;
-    private long _restsUntil = long.MinValue;
+    private Timestamp _restsUntil;
     private int _attemptsToSilence;
-    private long _silentUntil;
+    private Timestamp _silentUntil;
 
-    /// <summary>When the next attempt is due, <see cref="long.MaxValue"/> while nobody searches.</summary>
-    public long NextAttempt { get; private set; } = long.MaxValue;
+    /// <summary>When the next attempt is due; <see cref="Timestamp.Never"/> while nobody searches.</summary>
+    public Timestamp NextAttempt { get; private set; } = Timestamp.Never;
 
     /// <summary>Endpoints that the last attempt was sent to.</summary>
     public IReadOnlyList<UdpEndpoint> Candidates { get; set; } = [];
 
     /// <summary>True from <see cref="Begin"/> to <see cref="End"/>.</summary>
-    public bool IsActive => NextAttempt != long.MaxValue;
+    public bool IsActive => NextAttempt != Timestamp.Never;
 
     /// <summary>True while nobody is asked, whatever happens.</summary>
     public bool IsResting => time.Now() < _restsUntil;
 
     /// <summary>True while nothing may be sent to the server.</summary>
-    public bool IsSilent => IsActive && time.Now() < Math.Max(_silentUntil, _restsUntil);
+    public bool IsSilent => IsActive && time.Now() < Timestamp.Latest(_silentUntil, _restsUntil);
 
     /// <summary>Begins to search, with the first attempt now, or when the rest is over.</summary>
     public void Begin()
     {
         _attempts = 0;
         _attemptsToSilence = AttemptsBeforeSilence;
-        NextAttempt = _silentUntil = Math.Max(_restsUntil, time.Now());
+        NextAttempt = _silentUntil = Timestamp.Latest(_restsUntil, time.Now());
     }
 
     /// <summary>Goes on with the search after a rest, until which nobody is asked.</summary>
     public void Rest(TimeSpan duration)
     {
-        _restsUntil = time.Now() + duration.Ticks;
+        _restsUntil = time.Now() + duration;
         Candidates = [];
         Begin();
     }
 
     /// <summary>The server is found, or no longer wanted.</summary>
-    public void End() => NextAttempt = long.MaxValue;
+    public void End() => NextAttempt = Timestamp.Never;
 
     /// <summary>A sentence for the person who waited too long.</summary>
     /// <param name="isForged">True when the server answered under another network key.</param>
@@ -103,7 +103,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     /// <summary>Plans the next attempt and, unless told to wait or still at it, looks the server up. After some failures it is a silence instead.</summary>
     /// <param name="now">The present.</param>
     /// <param name="lookUp">False while the server is answering.</param>
-    public void Attempt(long now, bool lookUp)
+    public void Attempt(Timestamp now, bool lookUp)
     {
         if (lookUp && _attemptsToSilence-- == 0)
         {
@@ -134,7 +134,7 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
         _stopping.Dispose();
     }
 
-    private long Vary(double seconds) => (long)(seconds * (1 - Jitter + (jitter.NextDouble() * 2 * Jitter)) * TimeSpan.TicksPerSecond);
+    private TimeSpan Vary(double seconds) => TimeSpan.FromSeconds(seconds * (1 - Jitter + (jitter.NextDouble() * 2 * Jitter)));
 
     private async Task LocateAsync()
     {

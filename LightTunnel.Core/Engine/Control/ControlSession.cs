@@ -93,7 +93,7 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
     public void OnFrame(in ControlFrame frame) => Channel.OnFrame(frame, time.Now());
 
     /// <summary>Sends again what is due, and returns when to call again.</summary>
-    public long RunTimers(long now) => Channel.RunTimers(now);
+    public Timestamp RunTimers(Timestamp now) => Channel.RunTimers(now);
 
     /// <inheritdoc/>
     void IControlChannelHost.SendFrame(ReadOnlySpan<byte> frame) => send(frame);

@@ -26,9 +26,9 @@ internal sealed class InterfaceUpkeep
     private readonly NodeServices _services;
     private readonly IConfiguredInterface? _device;
     private readonly Action<Action> _post;
-    private readonly Queue<long> _repairs = new();
-    private long _due = long.MaxValue;
-    private long _leftAloneUntil = long.MinValue;
+    private readonly Queue<Timestamp> _repairs = new();
+    private Timestamp _due = Timestamp.Never;
+    private Timestamp _leftAloneUntil;
     private bool _isLooking;
 
     /// <param name="services">The interface, the clock and the log.</param>
@@ -47,11 +47,11 @@ internal sealed class InterfaceUpkeep
     public void Begin() => _device?.Watch(() => _post(OnChanged));
 
     /// <summary>Looks at the interface when that is due; returns when to call again.</summary>
-    public long Run(long now)
+    public Timestamp Run(Timestamp now)
     {
         if (now < _due || _isLooking)
-            return _isLooking ? long.MaxValue : _due;
-        _due = long.MaxValue;
+            return _isLooking ? Timestamp.Never : _due;
+        _due = Timestamp.Never;
         _isLooking = true;
         bool mayRestore = MayRestore(now);
         IConfiguredInterface device = _device!;
@@ -60,7 +60,7 @@ internal sealed class InterfaceUpkeep
             InterfaceCheck found = Look(device, mayRestore);
             _post(() => OnLooked(found, mayRestore));
         });
-        return long.MaxValue;
+        return Timestamp.Never;
     }
 
     private static InterfaceCheck Look(IConfiguredInterface device, bool restore)
@@ -81,11 +81,11 @@ internal sealed class InterfaceUpkeep
 
     private void OnChanged() => PlanIn(Settle);
 
-    private void PlanIn(TimeSpan delay) => _due = Math.Min(_due, _services.Time.Now() + delay.Ticks);
+    private void PlanIn(TimeSpan delay) => _due = Timestamp.Earliest(_due, _services.Time.Now() + delay);
 
-    private bool MayRestore(long now)
+    private bool MayRestore(Timestamp now)
     {
-        while (_repairs.TryPeek(out long oldest) && now - oldest > Window.Ticks)
+        while (_repairs.TryPeek(out Timestamp oldest) && now - oldest > Window)
             _repairs.Dequeue();
         return now >= _leftAloneUntil && _repairs.Count < MostRepairs;
     }
@@ -103,10 +103,10 @@ internal sealed class InterfaceUpkeep
         }
         else if (!restored)
         {
-            long now = _services.Time.Now();
+            Timestamp now = _services.Time.Now();
             if (now >= _leftAloneUntil)
-                _leftAloneUntil = now + Truce.Ticks;
-            PlanIn(TimeSpan.FromSeconds((_leftAloneUntil - now) / (double)TimeSpan.TicksPerSecond));
+                _leftAloneUntil = now + Truce;
+            PlanIn(_leftAloneUntil - now);
             string who = found.Suspect is { } suspect ? $"Somebody, perhaps {suspect}," : "Somebody";
             Report($"{who} changes interface {name} again and again ({differences}): it was put right {MostRepairs} times within a minute, and is left alone now. "
                 + $"Keep what manages interfaces on this machine away from {name}.");

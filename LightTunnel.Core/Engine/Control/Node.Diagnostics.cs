@@ -1,6 +1,7 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Data;
 using LightTunnel.Engine.Probing;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Control;
 
@@ -56,7 +57,7 @@ internal abstract partial class Node
     }
 
     /// <summary>True while the attempt that began at that time goes on; control loop.</summary>
-    public virtual bool IsTryingDirect(Peer peer, long since) => false;
+    public virtual bool IsTryingDirect(Peer peer, Timestamp since) => false;
 
     /// <summary>
     /// Sends a probe by each path to the peer that is proven, and by the server's, whichever is in use; false when there is no server's. Control loop.

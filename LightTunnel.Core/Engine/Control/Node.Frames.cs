@@ -80,10 +80,10 @@ internal abstract partial class Node
     }
 
     /// <summary>Asks by the path in use how long packets may be; returns when to call again.</summary>
-    private long MeasureMtu(Peer peer, Link link, long now)
+    private Timestamp MeasureMtu(Peer peer, Link link, Timestamp now)
     {
         _mtuProbes.Clear();
-        long next = peer.PathMtu.Run(link.Path, now, peer.RoundTrip, peer.LastTraffic, _mtuProbes);
+        Timestamp next = peer.PathMtu.Run(link.Path, now, peer.RoundTrip, peer.LastTraffic, _mtuProbes);
         foreach (MtuProbe probe in _mtuProbes)
         {
             if (TrySendWholeFrame(link, ProbeReport.Ping(probe.Transaction, peer.Monitor), probe.Size))
@@ -123,7 +123,7 @@ internal abstract partial class Node
                 OnPinged(peer);
                 break;
             case ControlFrameKind.Pong:
-                long now = Time.Now();
+                Timestamp now = Time.Now();
                 if (peer.Challenge is { } challenge && challenge.Transaction == frame.Number)
                 {
                     peer.Challenge = null;

@@ -32,27 +32,27 @@ internal abstract partial class Node
     }
 
     /// <summary>Asks by which stripes the peer is reached, and has those used; returns when to call again.</summary>
-    private long RunStripes(Peer peer, Link link, long now)
+    private Timestamp RunStripes(Peer peer, Link link, Timestamp now)
     {
         // Who answers pings, or sends them, is no plain WireGuard peer, which knows nothing of control frames.
-        if (Services.Transport.Queues == 1 || peer.RoundTrip is null || peer.LastTraffic == long.MinValue)
-            return long.MaxValue;
+        if (Services.Transport.Queues == 1 || peer.RoundTrip is null || peer.LastTraffic == Timestamp.NotYet)
+            return Timestamp.Never;
         if (now - peer.LastTraffic > StripesPause)
         {
             peer.Stripes?.Restart(now);
             link.UseStripes(link.Path, 0);
-            return long.MaxValue;
+            return Timestamp.Never;
         }
 
         PeerStripes stripes = peer.Stripes ??= new PeerStripes(Services.Jitter, OuterPort, OpenStripes);
         KeepStripes(stripes, link, now);
         uint before = stripes.Proven;
         _stripeQuestions.Clear();
-        long next = stripes.Run(now, link.Path, link.SentPackets, _stripeQuestions);
+        Timestamp next = stripes.Run(now, link.Path, link.SentPackets, _stripeQuestions);
         foreach (StripeQuestion question in _stripeQuestions)
             Ask(peer, link, question);
         UseStripes(peer, stripes, link, before);
-        return Math.Min(next, peer.LastTraffic + Ticks(StripesPause) + 1);
+        return Timestamp.Earliest(next, (peer.LastTraffic + StripesPause).Following);
     }
 
     /// <summary>Each stripe is asked by with a packet as long as those that it is to carry.</summary>
@@ -76,7 +76,7 @@ internal abstract partial class Node
     {
         if (peer.Stripes is not { } stripes || !StripeFrames.TryReadTaken(frame.Body, out UdpEndpoint seen, out int queues))
             return;
-        long now = Time.Now();
+        Timestamp now = Time.Now();
         KeepStripes(stripes, link, now);
         uint before = stripes.Proven;
         stripes.OnAnswer(frame.Number, seen, _ownAddresses.Contains(seen.MappedAddress), queues, now);
@@ -98,7 +98,7 @@ internal abstract partial class Node
     }
 
     /// <summary>Somebody has ended the use of stripes, as the path was another one: what was proven before says nothing of it.</summary>
-    private static void KeepStripes(PeerStripes stripes, Link link, long now)
+    private static void KeepStripes(PeerStripes stripes, Link link, Timestamp now)
     {
         if (stripes.Proven != link.Stripes)
             stripes.Restart(now);

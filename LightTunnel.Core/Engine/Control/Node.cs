@@ -22,7 +22,7 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
     /// <summary>Clocks of files may be a little ahead.</summary>
     private static readonly TimeSpan ClockTolerance = TimeSpan.FromSeconds(2);
 
-    private readonly long _made = Time.Now();
+    private readonly Timestamp _made = Time.Now();
     private readonly DateTimeOffset _wallWhenMade = Time.GetUtcNow();
 
     /// <summary>What the jitter of waiting times comes from, never a secret; the control loop's alone when it is not the shared one.</summary>
@@ -40,7 +40,7 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
         get
         {
             DateTimeOffset now = Time.GetUtcNow();
-            DateTimeOffset rising = (LastUsed > _wallWhenMade ? LastUsed.Value : _wallWhenMade) + (Time.Now() - (Timestamp)_made);
+            DateTimeOffset rising = (LastUsed > _wallWhenMade ? LastUsed.Value : _wallWhenMade) + (Time.Now() - _made);
             return now > rising ? now : rising;
         }
     }
@@ -71,7 +71,7 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
     private readonly ConcurrentQueue<Action> _commands = new();
     private readonly DeadlineQueue _timers = new();
     private readonly InterfaceUpkeep _interface;
-    private readonly long _started;
+    private readonly Timestamp _started;
     private DateTimeOffset _wallAtStart;
     private volatile Action? _wake;
 
@@ -95,7 +95,7 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
     public DataPlane Plane { get; }
 
     /// <summary>The present.</summary>
-    public long Timestamp => Time.Now();
+    public Timestamp Now => Time.Now();
 
     /// <summary>What changed, for whoever watches.</summary>
     public RouteJournal Journal { get; }
@@ -193,7 +193,7 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
     }
 
     /// <summary>Does everything that waits or is due, and returns the timestamp at which to call again at the latest.</summary>
-    public long RunControl()
+    public Timestamp RunControl()
     {
         LookAtClock();
         // First, as a link must have its owner before what came through it is looked at.
@@ -207,8 +207,8 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
             Plane.Inbox.Return(item);
         }
 
-        long next = Links.RunTimers();
-        long now = Time.Now();
+        Timestamp next = Links.RunTimers();
+        Timestamp now = Time.Now();
         while (_timers.Earliest <= now)
         {
             var peer = (Peer)_timers.Peek();
@@ -218,11 +218,11 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
             peer.Publish();
         }
 
-        next = Math.Min(next, _tests.Run(now));
-        next = Math.Min(next, FinishTurn(now));
-        next = Math.Min(next, _interface.Run(now));
+        next = Timestamp.Earliest(next, _tests.Run(now));
+        next = Timestamp.Earliest(next, FinishTurn(now));
+        next = Timestamp.Earliest(next, _interface.Run(now));
         Journal.FinishTurn(ShownState, ShownError);
-        next = Math.Min(next, _timers.Earliest);
+        next = Timestamp.Earliest(next, _timers.Earliest);
         return _commands.IsEmpty ? next : now;
     }
 
@@ -325,21 +325,21 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
     }
 
     /// <summary>True when the peer's path is to be probed now and then.</summary>
-    protected virtual bool IsProbed(Peer peer, long now) =>
+    protected virtual bool IsProbed(Peer peer, Timestamp now) =>
         peer.Online && now - peer.LastTraffic <= LinkAsleepAfter;
 
     /// <summary>The member through which this peer is reached, or null.</summary>
     public virtual Peer? Via(Peer peer) => null;
 
     /// <summary>Everything of one peer that is due; returns when to call again.</summary>
-    protected virtual long RunTimers(Peer peer, long now)
+    protected virtual Timestamp RunTimers(Peer peer, Timestamp now)
     {
-        long next = long.MaxValue;
+        Timestamp next = Timestamp.Never;
         if (peer.Session is { } session)
             next = session.RunTimers(now);
         if (peer.Link is not { HasSession: true } link)
             return next;
-        next = Math.Min(Math.Min(next, MeasureMtu(peer, link, now)), RunStripes(peer, link, now));
+        next = Timestamp.Earliest(next, MeasureMtu(peer, link, now), RunStripes(peer, link, now));
         if (!IsProbed(peer, now))
             return next;
 
@@ -348,17 +348,17 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
             SendFrame(link, ProbeReport.Ping(transaction, peer.Monitor));
         if (peer.Monitor.Misses > misses)
             OnMissed(peer);
-        return Math.Min(next, (long)nextProbe);
+        return Timestamp.Earliest(next, nextProbe);
     }
 
     /// <summary>A handshake message arrived.</summary>
     protected virtual void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => Links.HandleHandshake(datagram, source);
 
     /// <summary>The end of a turn of the control loop, after all events; returns when to call again.</summary>
-    protected virtual long FinishTurn(long now) => long.MaxValue;
+    protected virtual Timestamp FinishTurn(Timestamp now) => Timestamp.Never;
 
     /// <summary>Has the peer's timers run at that time, or earlier if that was planned.</summary>
-    protected void Schedule(Peer peer, long due)
+    protected void Schedule(Peer peer, Timestamp due)
     {
         if (due < peer.Deadline)
             _timers.Set(peer, due);
@@ -377,13 +377,10 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
             peer.ReleaseStaged();
     }
 
-    /// <summary>A time span in the clock's ticks.</summary>
-    protected static long Ticks(TimeSpan span) => span.Ticks;
-
     /// <summary>The clock that timestamps come from stands still while the machine sleeps, the wall clock does not.</summary>
     private void LookAtClock()
     {
-        TimeSpan jump = Time.GetUtcNow() - _wallAtStart - (Time.Now() - (Timestamp)_started);
+        TimeSpan jump = Time.GetUtcNow() - _wallAtStart - (Time.Now() - _started);
         if (jump.Duration() < ClockJump)
             return;
         _wallAtStart += jump;
@@ -441,7 +438,7 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
         }
 
         // Also what waits for keys is traffic: a path that swallows the handshake must not pass for idle.
-        Plane.NoteTraffic(peer, Timestamp);
+        Plane.NoteTraffic(peer, Now);
         peer.Staged.Enqueue(packet.ToArray());
         if (peer.Link is { HasSession: true } link)
             FlushStaged(peer, link);
@@ -459,7 +456,7 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
             peer.Staged.Dequeue();
             peer.ReleaseStaged();
             SendBy(link.Path, datagram[..written]);
-            Plane.NoteTraffic(peer, Timestamp);
+            Plane.NoteTraffic(peer, Now);
         }
     }
 }

@@ -1,5 +1,6 @@
 using LightTunnel.Engine.Probing;
 using LightTunnel.Membership;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Control;
 
@@ -13,10 +14,10 @@ internal abstract class NodeTest
     public abstract bool IsDone { get; }
 
     /// <summary>Does what is due; returns when to call again.</summary>
-    public abstract long Run(long now);
+    public abstract Timestamp Run(Timestamp now);
 
     /// <summary>Takes a pong; false when it answers none of this test's pings.</summary>
-    public abstract bool TryTakePong(in ControlFrame pong, long now);
+    public abstract bool TryTakePong(in ControlFrame pong, Timestamp now);
 
     /// <summary>Nobody wants the answer any more.</summary>
     public abstract void Cancel();
@@ -60,14 +61,14 @@ internal sealed class NodeTests
     public void Add(NodeTest test) => _running.Add(test);
 
     /// <summary>Does what is due; returns when to call again.</summary>
-    public long Run(long now)
+    public Timestamp Run(Timestamp now)
     {
-        long next = long.MaxValue;
+        Timestamp next = Timestamp.Never;
         for (int i = _running.Count - 1; i >= 0; i--)
         {
             NodeTest test = _running[i];
             if (!test.IsDone)
-                next = Math.Min(next, test.Run(now));
+                next = Timestamp.Earliest(next, test.Run(now));
             if (test.IsDone)
                 _running.RemoveAt(i);
         }
@@ -76,7 +77,7 @@ internal sealed class NodeTests
     }
 
     /// <summary>Takes a pong that answers a test's ping; false for any other.</summary>
-    public bool TryTakePong(in ControlFrame pong, long now)
+    public bool TryTakePong(in ControlFrame pong, Timestamp now)
     {
         foreach (NodeTest test in _running)
         {

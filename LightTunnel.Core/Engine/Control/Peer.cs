@@ -87,7 +87,7 @@ internal sealed class Peer : RouteTarget, IScheduled
     /// <summary>True while the directory lists the peer as online; it also counts as online while a direct path to it is proven.</summary>
     public bool IsListedOnline { get; set; }
 
-    /// <summary>Timestamp of the last authentic datagram of the peer's links, those that are gone included. Control loop only.</summary>
+    /// <summary>When the last authentic datagram of the peer's links came, those that are gone included. Control loop only.</summary>
     public Timestamp LastReceivedTimestamp => Timestamp.Latest(_link?.LastReceivedTimestamp ?? Timestamp.NotYet, _lastReceivedTimestamp);
 
     /// <summary>True while the peer takes part.</summary>
@@ -187,11 +187,11 @@ internal sealed class Peer : RouteTarget, IScheduled
     /// <summary>Server: whether the peer took part in its last conversation that is over.</summary>
     public bool WasAnswered { get; set; }
 
-    /// <summary>Timestamp at which the peer's link came up first.</summary>
-    public long LinkedAt { get; set; }
+    /// <summary>When the peer's link came up first.</summary>
+    public Timestamp LinkedAt { get; set; }
 
-    /// <summary>Timestamp at which this node came to know the peer, or somebody here last asked for it.</summary>
-    public long WantedAt { get; set; }
+    /// <summary>When this node came to know the peer, or somebody here last asked for it.</summary>
+    public Timestamp WantedAt { get; set; }
 
     /// <summary>When the route to the peer last changed.</summary>
     public DateTimeOffset Updated { get; set; }

@@ -36,7 +36,7 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     private volatile int _longestPacket = TunnelOptions.OrdinaryMtu;
 
     /// <summary>The present, for a data thread's whole batch.</summary>
-    public Timestamp Timestamp => time.Now();
+    public Timestamp Now => time.Now();
 
     /// <summary>What data threads have handed over.</summary>
     public Inbox Inbox { get; } = new(InboxCapacity, wake);
@@ -88,7 +88,7 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame, in PathAddress source = default)
     {
         FrameIntake intake = (link.Owner as RouteTarget)?.Frames ?? _newcomersFrames;
-        if (!intake.TryTake(Timestamp))
+        if (!intake.TryTake(Now))
             return false;
         if (Inbox.TryPost(InboxKind.ControlFrame, frame[..Math.Min(frame.Length, LongestControlDatagram)], source, link, intake: intake))
             return true;
@@ -117,7 +117,7 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     }
 
     /// <summary>True when an ICMP error may be sent now (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f).</summary>
-    public bool TryTakeIcmpToken() => _icmpLimiter.TryTake(Timestamp);
+    public bool TryTakeIcmpToken() => _icmpLimiter.TryTake(Now);
 
     /// <summary>True for the ports that this node's own datagrams leave from.</summary>
     public bool IsOuterPort(int port) => port != 0 && Array.IndexOf(_outerPorts, port) >= 0;
@@ -125,14 +125,14 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     /// <summary>The system sent a packet for this node's own address into the tunnel: it was dropped, and an admin should know.</summary>
     public void NoteOwnDestination(TunnelAddress destination)
     {
-        if (_ownDestinationLimiter.TryTake(Timestamp))
+        if (_ownDestinationLimiter.TryTake(Now))
             log.PacketForServerItself(destination.ToIPAddress());
     }
 
     /// <summary>The system routes what this node sends into its own tunnel.</summary>
     public void NoteOwnDatagram(TunnelAddress destination)
     {
-        if (!_ownDestinationLimiter.TryTake(Timestamp))
+        if (!_ownDestinationLimiter.TryTake(Now))
             return;
         log.Warning(
             "The system routes this tunnel's own datagrams to {Destination} into the tunnel: they are dropped. A route or another overlay leads there",

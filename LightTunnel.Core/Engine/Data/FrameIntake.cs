@@ -1,4 +1,5 @@
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Data;
 
@@ -27,7 +28,7 @@ internal sealed class FrameIntake(TimeProvider time, int burst, int perSecond, i
     public static FrameIntake ForNewcomers(TimeProvider time) => new(time, burst: 8192, perSecond: 8192, waiting: 4096);
 
     /// <summary>Asks for one frame; give it back with <see cref="Release"/>.</summary>
-    public bool TryTake(long now)
+    public bool TryTake(Timestamp now)
     {
         if (Interlocked.Increment(ref _waiting) <= waiting && _rate.TryTake(now))
             return true;

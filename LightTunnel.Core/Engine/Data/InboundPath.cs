@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
@@ -31,7 +32,7 @@ internal sealed class InboundPath(DataPlane plane)
         packets.Clear();
         forward.Clear();
         ForwardingTable table = plane.Forwarding;
-        long now = plane.Timestamp;
+        Timestamp now = plane.Now;
         if (first == 0)
             Drop(DropReason.FullQueue, datagrams.LeftOut);
         for (int i = first; i < datagrams.Count; i++)
@@ -53,7 +54,7 @@ internal sealed class InboundPath(DataPlane plane)
 
     /// <summary>Deals with as many datagrams as are alike from the train's start on.</summary>
     /// <returns>How many that were, at least 1.</returns>
-    private int ProcessRun(in Train train, PacketBatch packets, PacketBatch forward, ForwardingTable table, long now)
+    private int ProcessRun(in Train train, PacketBatch packets, PacketBatch forward, ForwardingTable table, Timestamp now)
     {
         ReadOnlySpan<byte> datagram = train.First;
         switch (datagram.IsEmpty ? 0 : datagram[0])
@@ -77,7 +78,7 @@ internal sealed class InboundPath(DataPlane plane)
             Counters.Drop(DropReason.Overload);
     }
 
-    private int Open(in Train train, in PathAddress source, int skip, PacketBatch packets, ForwardingTable table, long now)
+    private int Open(in Train train, in PathAddress source, int skip, PacketBatch packets, ForwardingTable table, Timestamp now)
     {
         int count = plane.Links.Open(train.Bytes, train.Stride, skip, source, _opened, out Link? link);
         var sender = link?.Owner as RouteTarget;
@@ -149,7 +150,7 @@ internal sealed class InboundPath(DataPlane plane)
     }
 
     /// <summary>Relayed datagrams are either for this node, and are opened, or are passed on if this node relays, or are dropped.</summary>
-    private int TakeRelayed(in Train train, PacketBatch packets, PacketBatch forward, ForwardingTable table, long now)
+    private int TakeRelayed(in Train train, PacketBatch packets, PacketBatch forward, ForwardingTable table, Timestamp now)
     {
         if (!RelayHeader.TryRead(train.First, out RelayHeader header))
         {
@@ -175,7 +176,7 @@ internal sealed class InboundPath(DataPlane plane)
         return count;
     }
 
-    private int TakeOwn(in Train run, int count, uint sender, PacketBatch packets, ForwardingTable table, long now)
+    private int TakeOwn(in Train run, int count, uint sender, PacketBatch packets, ForwardingTable table, Timestamp now)
     {
         if (!plane.Relay.IsRelay(run.Source))
         {

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Data;
@@ -34,7 +35,7 @@ internal sealed class OutboundPath(DataPlane plane, int queue = 0)
         datagrams.Clear();
         replies.Clear();
         ForwardingTable table = plane.Forwarding;
-        long now = plane.Timestamp;
+        Timestamp now = plane.Now;
         if (first == 0)
             LongestRoundTrip = 0;
         for (int i = first; i < packets.Count; i++)
@@ -131,7 +132,7 @@ internal sealed class OutboundPath(DataPlane plane, int queue = 0)
     /// <param name="route">What is known of it.</param>
     /// <param name="datagrams">Takes the datagrams; there is room for them.</param>
     /// <param name="now">The present.</param>
-    private void Send(Span<byte> memory, int length, PacketSegmenter segments, RouteTarget target, PeerRoute route, PacketBatch datagrams, long now)
+    private void Send(Span<byte> memory, int length, PacketSegmenter segments, RouteTarget target, PeerRoute route, PacketBatch datagrams, Timestamp now)
     {
         int count = Math.Max(segments.Count, 1);
         if (route.Link is not { } link || !link.TryBeginSeal(count, out SealRun run))

@@ -1,4 +1,5 @@
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 
@@ -18,7 +19,7 @@ internal sealed class OutboundQueue(DataPlane plane, ITunDevice tun, IDatagramTr
     private int _sent;
     private bool _waited;
     private bool _emptied;
-    private long _read;
+    private Timestamp _read;
 
     /// <summary>What this queue counted.</summary>
     public PacketCounters Counters => _path.Counters;
@@ -38,7 +39,7 @@ internal sealed class OutboundQueue(DataPlane plane, ITunDevice tun, IDatagramTr
     /// <summary>Begins to work on what was read.</summary>
     public void Begin()
     {
-        _read = plane.Timestamp;
+        _read = plane.Now;
         _emptied = !Packets.IsFull;
         _waited = false;
         _sealed = 0;
@@ -74,7 +75,7 @@ internal sealed class OutboundQueue(DataPlane plane, ITunDevice tun, IDatagramTr
         var roundTrip = new TimeSpan(_path.LongestRoundTrip);
         _delay.NoteRoundTrip(roundTrip);
         transport.NoteRoundTrip(roundTrip, TransportQueue);
-        _delay.Note(_waited, _emptied, _read, _waited ? plane.Timestamp : _read);
+        _delay.Note(_waited, _emptied, _read, _waited ? plane.Now : _read);
         // A client learns of the network's MTU when it has joined: what the first buffers are too small for is lost once.
         if (_buffers.LongestPacket < plane.LongestPacket)
             _buffers = DataBuffers.TakeOutbound(plane.LongestPacket, tun.ReadsSuperPackets);

@@ -29,7 +29,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
 
     private readonly ClientNode _node;
     private readonly TimeProvider _time;
-    private readonly long _waitUntil;
+    private readonly Timestamp _waitUntil;
     private PingSeries? _short;
     private MtuSearch? _search;
     private uint? _question;
@@ -43,13 +43,13 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
     {
         _node = node;
         _time = time;
-        _waitUntil = time.Now() + timeout.Ticks;
+        _waitUntil = time.Now() + timeout;
     }
 
     private Peer Server => _node.Server;
 
     /// <inheritdoc/>
-    public override long Run(long now)
+    public override Timestamp Run(Timestamp now)
     {
         if (_short is null && _node.State != TunnelState.Up && now < _waitUntil)
         {
@@ -65,7 +65,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
         }
 
         Tell("Asking the server", 50 * _short.Sent / Pings);
-        long next = _short.Run(now);
+        Timestamp next = _short.Run(now);
         if (!_short.IsDone)
             return next;
         if (_short.Result.Answered == 0)
@@ -78,7 +78,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
     }
 
     /// <inheritdoc/>
-    public override bool TryTakePong(in ControlFrame pong, long now) =>
+    public override bool TryTakePong(in ControlFrame pong, Timestamp now) =>
         (_short is not null && _short.TryTakePong(pong, now))
         || (_search is not null && _search.TryTakePong(pong));
 
@@ -90,12 +90,12 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
             _question = _node.Own.Ask(other);
     }
 
-    private long Done(long now)
+    private Timestamp Done(Timestamp now)
     {
         if (_node.Own.Detection == NatDetection.Running)
         {
             Tell("Looking at the NAT", 90);
-            return now + DetectionInterval.Ticks;
+            return now + DetectionInterval;
         }
 
         UdpEndpoint server = Server.Path.Endpoint;
@@ -127,7 +127,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
             ClockOffset = _short.ClockOffset,
         };
         Finish(report with { Problems = [.. ProblemsOf(report)] });
-        return long.MaxValue;
+        return Timestamp.Never;
     }
 
     private static string NameOf(PortMappingProtocol protocol) => protocol switch

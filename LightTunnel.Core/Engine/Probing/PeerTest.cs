@@ -32,12 +32,12 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     private readonly Peer _peer;
     private readonly PeerTestRequest _request;
     private readonly TimeProvider _time;
-    private readonly long _started;
+    private readonly Timestamp _started;
     private PingSeries? _pings;
     private PathType _measured;
-    private long _measuring;
-    private long _serverMeasured;
-    private long _tried;
+    private Timestamp _measuring;
+    private Timestamp _serverMeasured;
+    private Timestamp _tried;
     private int _rounds;
 
     /// <param name="node">The node that tests.</param>
@@ -60,13 +60,13 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     }
 
     /// <inheritdoc/>
-    public override long Run(long now)
+    public override Timestamp Run(Timestamp now)
     {
-        if (IsThere && _measuring == 0 && IsAttempting(now))
+        if (IsThere && _measuring == Timestamp.NotYet && IsAttempting(now))
             return TellAttempt(now);
         if (!_peer.Online)
             return Done(PingResult.None);
-        if (_measuring == 0)
+        if (_measuring == Timestamp.NotYet)
         {
             _measuring = now;
             _measured = _peer.PathType;
@@ -76,50 +76,50 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
                 link.RequestHandshake(force: true);
         }
 
-        if (_peer.Link is not { HasSession: true } && now - _measuring < LinkPatience.Ticks)
+        if (_peer.Link is not { HasSession: true } && now - _measuring < LinkPatience)
         {
             if (_peer.PathType != _measured && _rounds < MaximumRounds)
                 return Again(now);
             Tell("Waiting for keys", AttemptShare);
-            return Math.Min(now + TellInterval.Ticks, _measuring + LinkPatience.Ticks);
+            return Timestamp.Earliest(now + TellInterval, _measuring + LinkPatience);
         }
 
         return Measure(now);
     }
 
     /// <inheritdoc/>
-    public override bool TryTakePong(in ControlFrame pong, long now) => _pings is not null && _pings.TryTakePong(pong, now);
+    public override bool TryTakePong(in ControlFrame pong, Timestamp now) => _pings is not null && _pings.TryTakePong(pong, now);
 
     /// <summary>A peer that may be reached directly only, and is not, counts as offline, but can be tried.</summary>
     private bool IsThere => _peer.Online || _peer.IsListedOnline;
 
     private bool IsDirect => _peer.PathType is PathType.Lan or PathType.Direct;
 
-    private bool IsAttempting(long now) => !IsDirect && now - _started < _request.Timeout.Ticks && _node.IsTryingDirect(_peer, _tried);
+    private bool IsAttempting(Timestamp now) => !IsDirect && now - _started < _request.Timeout && _node.IsTryingDirect(_peer, _tried);
 
-    private long Again(long now)
+    private Timestamp Again(Timestamp now)
     {
         _pings = null;
-        _measuring = 0;
+        _measuring = Timestamp.NotYet;
         if (!IsDirect)
             Try(now);
         return now;
     }
 
-    private void Try(long now)
+    private void Try(Timestamp now)
     {
         _tried = now;
         _node.TryDirect(_peer);
     }
 
-    private long TellAttempt(long now)
+    private Timestamp TellAttempt(Timestamp now)
     {
-        TimeSpan elapsed = ((Timestamp)now - (Timestamp)_started);
+        TimeSpan elapsed = now - _started;
         Tell("Trying to reach it directly", (int)(AttemptShare * elapsed / _request.Timeout));
-        return Math.Min(now + TellInterval.Ticks, _started + _request.Timeout.Ticks);
+        return Timestamp.Earliest(now + TellInterval, _started + _request.Timeout);
     }
 
-    private long Measure(long now)
+    private Timestamp Measure(Timestamp now)
     {
         if (_pings is null)
         {
@@ -128,7 +128,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         }
 
         int sent = _pings.Sent;
-        long next = _pings.Run(now);
+        Timestamp next = _pings.Run(now);
         // Beside the pings, which take the path that is in use.
         if (_pings.Sent != sent && _node.MeasurePaths(_peer))
             _serverMeasured = now;
@@ -142,16 +142,16 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
             return Again(now);
 
         // The way through the server is the longer one.
-        long patience = _serverMeasured + ServerPatience.Ticks;
-        if (_serverMeasured != 0 && now < patience && _node.Diagnose(_peer).ServerRoundTrip is null)
+        Timestamp patience = _serverMeasured + ServerPatience;
+        if (now < patience && _node.Diagnose(_peer).ServerRoundTrip is null)
             return patience;
         return Done(_pings.Result);
     }
 
-    private long Done(PingResult pings)
+    private Timestamp Done(PingResult pings)
     {
         Finish(Describe(pings, _node.Diagnose(_peer)));
-        return long.MaxValue;
+        return Timestamp.Never;
     }
 
     private PeerTestReport Describe(PingResult pings, PeerDiagnosis diagnosis)
@@ -172,7 +172,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
             PeerNat = diagnosis.PeerNat,
             Candidates = diagnosis.Candidates,
             Reason = DirectPaths.ReasonOf(_peer),
-            Duration = (_time.Now() - (Timestamp)_started),
+            Duration = _time.Now() - _started,
         };
     }
 }

@@ -6,7 +6,7 @@ namespace LightTunnel.Engine.Probing;
 
 /// <summary>
 /// A number of pings through one link, and what their answers tell: of the path that the link takes, and of the clock at its
-/// far end. Owned by the control loop; times are <see cref="TimeProvider.GetTimestamp"/> values.
+/// far end. Owned by the control loop.
 /// </summary>
 /// <param name="node">Sends the pings.</param>
 /// <param name="peer">Who is asked.</param>
@@ -20,10 +20,10 @@ internal sealed class PingSeries(Node node, Peer peer, int count, TimeProvider t
     /// <summary>How long the last answer is waited for.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
-    private readonly Dictionary<uint, (long Sent, DateTimeOffset Clock)> _waiting = [];
+    private readonly Dictionary<uint, (Timestamp Sent, DateTimeOffset Clock)> _waiting = [];
     private readonly List<TimeSpan> _roundTrips = [];
     private int _sent;
-    private long _lastSent;
+    private Timestamp _lastSent;
 
     /// <summary>Pings sent so far.</summary>
     public int Sent => _sent;
@@ -40,11 +40,11 @@ internal sealed class PingSeries(Node node, Peer peer, int count, TimeProvider t
         : new PingResult(_sent, _roundTrips.Count, _roundTrips.Min(), _roundTrips.Aggregate(TimeSpan.Zero, (sum, next) => sum + next) / _roundTrips.Count, _roundTrips.Max());
 
     /// <summary>Sends what is due; returns when to call again.</summary>
-    public long Run(long now)
+    public Timestamp Run(Timestamp now)
     {
         if (IsDone)
-            return long.MaxValue;
-        if (_sent < count && (_sent == 0 || now - _lastSent >= Interval.Ticks))
+            return Timestamp.Never;
+        if (_sent < count && (_sent == 0 || now - _lastSent >= Interval))
         {
             _sent++;
             _waiting.Add(node.SendPing(peer), (now, time.GetUtcNow()));
@@ -52,18 +52,18 @@ internal sealed class PingSeries(Node node, Peer peer, int count, TimeProvider t
         }
 
         if (_sent < count)
-            return _lastSent + Interval.Ticks;
-        long end = _lastSent + Patience.Ticks;
+            return _lastSent + Interval;
+        Timestamp end = _lastSent + Patience;
         IsDone = _waiting.Count == 0 || now >= end;
-        return IsDone ? long.MaxValue : end;
+        return IsDone ? Timestamp.Never : end;
     }
 
     /// <summary>Takes a pong; false when it is not of this series.</summary>
-    public bool TryTakePong(in ControlFrame pong, long now)
+    public bool TryTakePong(in ControlFrame pong, Timestamp now)
     {
-        if (!_waiting.Remove(pong.Number, out (long Sent, DateTimeOffset Clock) ping))
+        if (!_waiting.Remove(pong.Number, out (Timestamp Sent, DateTimeOffset Clock) ping))
             return false;
-        TimeSpan roundTrip = ((Timestamp)now - (Timestamp)ping.Sent);
+        TimeSpan roundTrip = now - ping.Sent;
         if (ProbeReport.ReadClock(pong.Body) is { } clock && (_roundTrips.Count == 0 || roundTrip < _roundTrips.Min()))
             ClockOffset = clock - (ping.Clock + (roundTrip / 2));
         _roundTrips.Add(roundTrip);

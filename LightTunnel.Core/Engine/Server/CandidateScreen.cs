@@ -38,7 +38,7 @@ internal sealed class CandidateScreen(TimeProvider time, Random salt, IReadOnlyL
     public Reachability Pass(Reachability told, in PathAddress path)
     {
         UdpEndpoint seen = Candidate.IsUsable(path.Endpoint) ? path.Endpoint : default;
-        long now = time.Now();
+        Timestamp now = time.Now();
         var passed = new List<Candidate>(Reachability.MaximumCandidates);
         var unseen = new HashSet<UInt128>();
 
@@ -54,7 +54,7 @@ internal sealed class CandidateScreen(TimeProvider time, Random salt, IReadOnlyL
         return told with { Candidates = passed };
     }
 
-    private bool MayPass(in Candidate candidate, in PathAddress path, in UdpEndpoint seen, HashSet<UInt128> unseen, long now)
+    private bool MayPass(in Candidate candidate, in PathAddress path, in UdpEndpoint seen, HashSet<UInt128> unseen, Timestamp now)
     {
         if (candidate.Endpoint == seen && candidate.Kind is CandidateKind.ServerReflexive or CandidateKind.PeerReflexive)
             return false; // Told from here.
@@ -84,7 +84,7 @@ internal sealed class CandidateScreen(TimeProvider time, Random salt, IReadOnlyL
         return tunnel.Any(prefix => prefix.Contains(inner));
     }
 
-    private bool IsAffordable(in UdpEndpoint endpoint, HashSet<UInt128> unseen, long now)
+    private bool IsAffordable(in UdpEndpoint endpoint, HashSet<UInt128> unseen, Timestamp now)
     {
         // Each port and each address behind a prefix is a naming of its own: each is sent probes.
         UInt128 subscriber = endpoint.Subscriber;

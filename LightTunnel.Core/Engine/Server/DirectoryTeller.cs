@@ -1,5 +1,6 @@
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Server;
 
@@ -147,7 +148,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     /// <param name="now">The present.</param>
     /// <param name="sent">Called for each client that was sent something.</param>
     /// <returns>When to call again.</returns>
-    public long Tell(long now, Action<Peer> sent)
+    public Timestamp Tell(Timestamp now, Action<Peer> sent)
     {
         foreach (Peer peer in _behind)
         {

@@ -1,5 +1,6 @@
 using LightTunnel.Engine.Control;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Server;
 
@@ -45,5 +46,5 @@ internal sealed class ListingQueue(TimeProvider time)
     }
 
     /// <summary>When to look again.</summary>
-    public long Deadline(long now) => _order.Count == 0 ? long.MaxValue : now + Interval.Ticks;
+    public Timestamp Deadline(Timestamp now) => _order.Count == 0 ? Timestamp.Never : now + Interval;
 }

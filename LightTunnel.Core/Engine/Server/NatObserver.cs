@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
@@ -47,7 +48,7 @@ internal sealed class NatObserver : IDisposable
     public IReadOnlyList<TunnelAddress> Addresses { get; private set; } = [];
 
     /// <summary>A member's probe, or what looks like one.</summary>
-    public void OnProbe(Peer member, ReadOnlySpan<byte> datagram, in PathAddress source, long now)
+    public void OnProbe(Peer member, ReadOnlySpan<byte> datagram, in PathAddress source, Timestamp now)
     {
         Span<byte> answer = stackalloc byte[ProbeCodec.Size];
         if (ResponderOf(member) is not { } responder || !responder.TryAnswer(datagram, source.Endpoint, now, answer, out bool fromElsewhere))

@@ -80,7 +80,7 @@ internal sealed partial class ServerNode
     void ILeaseHost.Refuse(HeldRegistration held, RefusedMessage refusal)
     {
         Refuse(held.Peer, held.Register, refusal);
-        Schedule(held.Peer, Timestamp);
+        Schedule(held.Peer, Now);
     }
 
     /// <inheritdoc/>
@@ -117,8 +117,8 @@ internal sealed partial class ServerNode
         if (peer is { Link: { } link, Session: { } session })
         {
             SendReset(link, session.Conversation);
-            peer.LinkedAt = Timestamp;
-            Schedule(peer, Timestamp);
+            peer.LinkedAt = Now;
+            Schedule(peer, Now);
         }
 
         EndSession(peer);

@@ -6,6 +6,7 @@ using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Store;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
@@ -46,8 +47,8 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     private readonly Action<Peer> _hurry;
     private readonly IDisposable _addressWatch;
     private readonly NewcomerQuota _newcomers;
-    private long _nextLeaseCheck;
-    private long _nextUnusedCheck;
+    private Timestamp _nextLeaseCheck;
+    private Timestamp _nextUnusedCheck;
     private int _online;
 
     /// <param name="options">What the server is to be.</param>
@@ -73,15 +74,15 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         _addressWatch = addresses.Watch(() => Post(() => TakeOwnAddresses(addresses.Read())));
         _directory = new DirectoryTeller(options.EagerUpTo, services.Time);
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
-        _hurry = peer => Schedule(peer, Timestamp);
+        _hurry = peer => Schedule(peer, Now);
         Plane.LongestPacket = _mtu;
         _observer = new NatObserver(identity, networkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)], Unproven, services);
         _refusedHandshakes = new RefusedHandshakes(Links.Counters, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
         MemberId = Leases.ServerMemberId;
         _newcomers = new NewcomerQuota(services.Time);
-        _nextLeaseCheck = Timestamp + Ticks(LeaseCheckInterval); // Members come back first: it was not they who were away.
-        _nextUnusedCheck = Timestamp + Ticks(UnusedCheckInterval);
+        _nextLeaseCheck = Now + LeaseCheckInterval; // Members come back first: it was not they who were away.
+        _nextUnusedCheck = Now + UnusedCheckInterval;
         Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
         foreach (Lease lease in leases.All)
             Remember(lease);
@@ -122,7 +123,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     /// <inheritdoc/>
     public override void NoteRelayed(in RelayHeader header)
     {
-        if (!Log.IsEnabled(LogLevel.Debug) || !_relayLogLimiter.TryTake(Timestamp))
+        if (!Log.IsEnabled(LogLevel.Debug) || !_relayLogLimiter.TryTake(Now))
             return;
         if (_members.Find(header.Source) is { } source && _members.Find(header.Destination) is { } target)
             Log.Relaying(source.Route.Owned[0].Network.ToIPAddress(), target.Route.Owned[0].Network.ToIPAddress());
@@ -174,7 +175,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     protected override void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
         if (!source.IsRelayed && ProbeCodec.TryReadSender(datagram, out uint sender) && FindMember(sender) is { } member)
-            _observer.OnProbe(member, datagram, source, Timestamp);
+            _observer.OnProbe(member, datagram, source, Now);
     }
 
     /// <inheritdoc/>
@@ -190,7 +191,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         }
 
         peer.Link = link;
-        peer.LinkedAt = Timestamp;
+        peer.LinkedAt = Now;
         link.Owner = peer;
         return peer;
     }
@@ -224,7 +225,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
             }
 
             // Who registers in a loop is told nothing: its next attempt is in some seconds, as for a frame that was lost.
-            if (!peer.Registrations.TryTake(Timestamp))
+            if (!peer.Registrations.TryTake(Now))
             {
                 NoteRegistrationFlood(peer);
                 return;
@@ -236,7 +237,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
 
         session.OnFrame(frame);
         _directory.OnReady(peer);
-        Schedule(peer, Timestamp);
+        Schedule(peer, Now);
     }
 
     /// <inheritdoc/>
@@ -250,40 +251,40 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     }
 
     /// <inheritdoc/>
-    protected override bool IsProbed(Peer peer, long now) => false;
+    protected override bool IsProbed(Peer peer, Timestamp now) => false;
 
     /// <inheritdoc/>
-    protected override long RunTimers(Peer peer, long now)
+    protected override Timestamp RunTimers(Peer peer, Timestamp now)
     {
         if (peer.Link is not { } link)
-            return long.MaxValue;
+            return Timestamp.Never;
         if (peer.Session is { IsBroken: true } broken)
             Reset(peer, link, broken);
 
         if (peer.Online)
         {
-            long offline = link.LastReceivedTimestamp + Ticks(OfflineAfter);
+            Timestamp offline = link.LastReceivedTimestamp + OfflineAfter;
             if (offline > now)
-                return Math.Min(offline, base.RunTimers(peer, now));
+                return Timestamp.Earliest(offline, base.RunTimers(peer, now));
             SetOffline(peer, "says nothing any more");
         }
         else if (peer.Session is not { Registered: true })
         {
-            long forget = peer.LinkedAt + Ticks(RegisterWithin);
+            Timestamp forget = peer.LinkedAt + RegisterWithin;
             if (forget > now)
-                return Math.Min(forget, base.RunTimers(peer, now));
+                return Timestamp.Earliest(forget, base.RunTimers(peer, now));
             Unlink(peer);
         }
 
-        return long.MaxValue;
+        return Timestamp.Never;
     }
 
     /// <inheritdoc/>
-    protected override long FinishTurn(long now)
+    protected override Timestamp FinishTurn(Timestamp now)
     {
         if (now >= _nextLeaseCheck)
         {
-            _nextLeaseCheck = now + Ticks(LeaseCheckInterval);
+            _nextLeaseCheck = now + LeaseCheckInterval;
             _leases.SeeOnline(Time.GetUtcNow());
             foreach (Lease lease in _leases.RemoveOfflineSince(Time.GetUtcNow() - LeaseTime))
                 Forget(lease, "it was away for too long");
@@ -291,18 +292,18 @@ internal sealed partial class ServerNode : Node, ILeaseHost
 
         if (now >= _nextUnusedCheck)
         {
-            _nextUnusedCheck = now + Ticks(UnusedCheckInterval);
+            _nextUnusedCheck = now + UnusedCheckInterval;
             foreach (Lease lease in _leases.RemoveUnused(Time.GetUtcNow(), member => _peers.TryGetValue(member, out Peer? peer) && peer.Online && HasTraffic(peer)))
                 Forget(lease, "it never used its address");
         }
 
-        long nextCommit = _commits.Run(now);
-        long nextListing = _directory.Tell(now, _hurry);
+        Timestamp nextCommit = _commits.Run(now);
+        Timestamp nextListing = _directory.Tell(now, _hurry);
         _refusedHandshakes.Look(now);
-        return Math.Min(Math.Min(Math.Min(_nextLeaseCheck, _nextUnusedCheck), nextListing), nextCommit);
+        return Timestamp.Earliest(Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck), nextListing, nextCommit);
     }
 
-    private static bool HasTraffic(Peer peer) => peer.LastTraffic != long.MinValue;
+    private static bool HasTraffic(Peer peer) => peer.LastTraffic != Timestamp.NotYet;
 
     /// <summary>What the member should have been told is lost: it has to begin anew, if it is there.</summary>
     private void Reset(Peer peer, Link link, ControlSession broken)
@@ -311,7 +312,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
             SetOffline(peer, "takes nothing of what it is told, and has to register again");
         SendReset(link, broken.Conversation);
         EndSession(peer);
-        peer.LinkedAt = Timestamp;
+        peer.LinkedAt = Now;
     }
 
     private void EndSession(Peer peer)
@@ -328,7 +329,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     {
         switch (message)
         {
-            case RegisterMessage when peer.Session!.Registered && !peer.Registrations.TryTake(Timestamp):
+            case RegisterMessage when peer.Session!.Registered && !peer.Registrations.TryTake(Now):
                 NoteRegistrationFlood(peer);
                 break;
             case RegisterMessage register:
@@ -373,7 +374,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         _leases.SetOnline(peer.Key, online: true, Time.GetUtcNow());
         UpdateDirectory(peer);
         _directory.OnReady(peer);
-        Schedule(peer, Timestamp);
+        Schedule(peer, Now);
     }
 
     private void SetOffline(Peer peer, string why)

@@ -16,23 +16,24 @@ internal sealed class ToldReachability(TimeProvider time)
     /// <summary>After so long a member that does not know its NAT will not get to know it.</summary>
     private static readonly TimeSpan LongestLook = TimeSpan.FromSeconds(5);
 
-    private long _firstTold;
+    private Timestamp _firstTold;
     private UdpEndpoint _prediction;
-    private long? _predictionTold;
+    private Timestamp? _predictionTold;
 
     /// <summary>What it told last, null until it told.</summary>
     public Reachability? Latest { get; private set; }
 
     /// <summary>True while the member is likely to look at its NAT still: it will tell.</summary>
-    public bool IsLookingAtNat => Latest is { Nat.Mapping: EndpointDependence.Unknown } && (time.Now() - (Timestamp)_firstTold) < LongestLook;
+    public bool IsLookingAtNat => Latest is { Nat.Mapping: EndpointDependence.Unknown } && time.Now() - _firstTold < LongestLook;
 
     /// <summary>True when ports may be guessed now: those of its NAT are not one after another, or the next one was told a moment ago and nobody has used it.</summary>
-    public bool CanBeGuessed => Latest is { } latest && (!latest.Nat.IsPredictable || (_predictionTold is { } told && (time.Now() - (Timestamp)told) < PredictionLifetime));
+    public bool CanBeGuessed =>
+        Latest is { } latest && (!latest.Nat.IsPredictable || (_predictionTold is { } told && time.Now() - told < PredictionLifetime));
 
     /// <summary>Takes what the member tells.</summary>
     public void Set(Reachability reachability)
     {
-        long now = time.Now();
+        Timestamp now = time.Now();
         if (Latest is null)
             _firstTold = now;
         Latest = reachability;
