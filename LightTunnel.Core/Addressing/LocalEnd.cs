@@ -28,7 +28,10 @@ internal readonly record struct LocalEnd
     /// <summary>Most further sockets that a node has.</summary>
     public const int MaximumFurther = 1100;
 
-    private LocalEnd(LocalEndKind kind, int index) => (Kind, Index) = (kind, (ushort)index);
+    // Kind and index in one, as it is compared with every datagram.
+    private readonly uint _value;
+
+    private LocalEnd(LocalEndKind kind, int index) => _value = ((uint)kind << 16) | (ushort)index;
 
     /// <summary>
     /// True for the node's own socket, whose mappings are those that a NAT before the node is known by; true for the default value.
@@ -36,13 +39,13 @@ internal readonly record struct LocalEnd
     public bool IsOwn => Kind == LocalEndKind.Own;
 
     /// <summary>What it is. Transport's.</summary>
-    public LocalEndKind Kind { get; }
+    public LocalEndKind Kind => (LocalEndKind)(_value >> 16);
 
     /// <summary>
     /// Which one of its kind: 1 to <see cref="MaximumFurther"/> of the further sockets, the queue of a stripe, 0 of the node's own.
     /// Transport's.
     /// </summary>
-    public ushort Index { get; }
+    public ushort Index => (ushort)_value;
 
     /// <summary>The stripe of a queue (<c>IDatagramTransport.OpenStripes</c>).</summary>
     public static LocalEnd Stripe(int queue) => new(LocalEndKind.Stripe, queue);
@@ -51,7 +54,7 @@ internal readonly record struct LocalEnd
     public static LocalEnd Further(int number) => new(LocalEndKind.Further, number);
 
     /// <summary>An order that means nothing, and is the same each time.</summary>
-    public int CompareTo(LocalEnd other) => Kind == other.Kind ? Index.CompareTo(other.Index) : Kind.CompareTo(other.Kind);
+    public int CompareTo(LocalEnd other) => _value.CompareTo(other._value);
 
     /// <summary>"Own", "Further 3", "Stripe 1".</summary>
     public override string ToString() => IsOwn ? nameof(LocalEndKind.Own) : string.Create(CultureInfo.InvariantCulture, $"{Kind} {Index}");
