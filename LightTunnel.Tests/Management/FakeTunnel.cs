@@ -82,7 +82,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     {
         Peers =
         [
-            Peer(name, "nas", "10.0.0.20", PathType.Server, 31.4, 2_000_000_000, 15_100_000, TimeSpan.FromMinutes(5.5)),
+            Peer(name, "nas", "10.0.0.20", PathType.Server, 31.4, 2_000_000_000, 15_100_000, TimeSpan.FromHours(5.5)),
             Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 1_234_567, 999, TimeSpan.FromHours(2.5)) with { NatType = "Full Cone", RelaysForOthers = true, Cipher = CipherSuite.Aegis256 },
             Peer(name, "phone", "10.0.0.22", PathType.Offline, null, 0, 0, null),
         ],
@@ -243,10 +243,10 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     }
 
     /// <summary>Completes when somebody has begun to wait for changes.</summary>
-    public Task WatchedAsync(CancellationToken cancellationToken) => _watched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
+    public Task WatchedAsync(CancellationToken cancellationToken) => _watched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
 
     /// <summary>Completes when somebody has ceased to wait for changes.</summary>
-    public Task UnwatchedAsync(CancellationToken cancellationToken) => _unwatched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
+    public Task UnwatchedAsync(CancellationToken cancellationToken) => _unwatched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
 
     public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) => Answer(() =>
     {

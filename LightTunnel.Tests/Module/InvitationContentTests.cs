@@ -69,11 +69,11 @@ public sealed class InvitationContentTests(PlainShell shared) : IClassFixture<Pl
         Assert.Equal("NotFound,LightTunnel.ConvertFromLtInvitationCommand", (await shared.Shell.FailAsync("ConvertFrom-LtInvitation -InvitationPath nothing.txt")).ErrorId);
     }
 
-    private static string Make(DateTimeOffset? expires)
+    internal static string Make(DateTimeOffset? expires)
     {
         Assert.True(ServerEndpoint.TryParse("vpn.example.org:9000", 0, out ServerEndpoint endpoint));
         Assert.True(IpPrefix.TryParse("10.0.0.0/24", out IpPrefix prefix));
-        using PrivateKey server = PrivateKey.Generate();
+        using var server = new PrivateKey([.. Enumerable.Repeat((byte)7, 32)]);
         using var key = new PresharedKey(Key);
         return new Invitation
         {

@@ -1,0 +1,115 @@
+using System.Net;
+using System.Runtime.Versioning;
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Control;
+using LightTunnel.Lab.Shells;
+using LightTunnel.Management;
+using LightTunnel.Routing;
+using LightTunnel.Tests.Management;
+using Xunit;
+
+namespace LightTunnel.Tests.PowerShellModule;
+
+/// <summary>
+/// Objects of each kind in each of their forms, as a pwsh of its own puts them on the screen: a console's formatting, no host of ours between. All in
+/// one run, before the first test of a class.
+/// </summary>
+[SupportedOSPlatform("linux")]
+public sealed class RenderedViews : IAsyncLifetime
+{
+    /// <summary>An invitation of the network "office" that has ended: its content is what is shown.</summary>
+    private static readonly string Invitation = InvitationContentTests.Make(DateTimeOffset.FromUnixTimeSeconds(1_700_000_000));
+
+    private static readonly string[] Forms = ["Format-Table", "Format-List"];
+
+    private Dictionary<string, string> _texts = [];
+
+    /// <summary>What is shown, by the name of its file, and the command that puts it out. The last ends when the tunnels do.</summary>
+    internal static IReadOnlyList<(string Name, string Command)> All { get; } =
+    [
+        ("LtServer", "Get-LtServer"),
+        ("LtNetwork", "Get-LtNetwork"),
+        ("LtPeer", "Get-LtPeer -Network office"),
+        ("LtPeer.Networks", "Get-LtPeer nas, laptop"),
+        ("LtRoute", "Get-LtServer office | Get-LtRoute"),
+        ("LtRoute.Networks", "Get-LtPeer -Network office | Get-LtRoute -Network office, home"),
+        ("LtP2PResult", "Test-LtP2P nas -Network home"),
+        ("LtP2PResult.Networks", "Test-LtP2P laptop"),
+        ("LtP2PCandidate", "(Test-LtP2P laptop -Network office).Candidates"),
+        ("LtNetworkTest", "Test-LtNetwork"),
+        ("LtNetworkProblem", "(Test-LtNetwork).Problems"),
+        ("LtInvitation", "New-LtInvitation -Expires 2100-01-01T12:00Z"),
+        ("LtInvitationContent", $"ConvertFrom-LtInvitation {RealPowerShell.Quote(Invitation)}"),
+        ("LtNetworkKey", "New-LtNetworkKey"),
+        ("LtLogEntry", "Get-LtLog office | ForEach-Object { $_ }"),
+        ("LtLogEntry.Networks", "Get-LtLog"),
+        ("LtConfigurationProblem", "Test-LtConfiguration bad.yaml"),
+        ("LtRouteChange", "Watch-LtRoute -Network home -ChangesOnly | Select-Object -First 3"),
+        ("LtRouteChange.Networks", "Watch-LtRoute -ChangesOnly"),
+    ];
+
+    /// <summary>What pwsh showed.</summary>
+    internal string this[string name] => _texts[name];
+
+    public async ValueTask InitializeAsync()
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("lt-views");
+        try
+        {
+            _texts = await RenderAsync(folder.FullName);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private static async Task<Dictionary<string, string>> RenderAsync(string folder)
+    {
+        CancellationToken token = TestContext.Current.CancellationToken;
+        await File.WriteAllTextAsync(Path.Combine(folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\nmtu: 100\n", token);
+        (FakeTunnel server, FakeTunnel member) = (FakeTunnel.SampleServer(), FakeTunnel.SampleMember());
+        server.Log(LogLevel.Information, "Routing stats: 1 peers, 1 direct, 0 relay, 0 server");
+        server.Log(LogLevel.Warning, "  Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=connected-local throughServer=false");
+        member.Log(LogLevel.Warning, "The path is gone");
+        string runtimeFolder = Path.Combine(folder, "run");
+        using var sockets = ControlSocketServer.Start(
+            new UnixControlTransport(runtimeFolder, UnixControlTransport.CurrentNamespace()), () => [.. new[] { server, member }.Where(tunnel => !tunnel.IsStopped)]);
+
+        await using RealShellProcess shell = RealShell.Start(
+            Script(folder), environment: new Dictionary<string, string> { [UnixControlTransport.FolderVariable] = runtimeFolder, ["TZ"] = "UTC" });
+        await shell.WaitForOutputAsync("LtRouteChange");
+        await member.WatchedAsync(token);
+        ChangeRoutes(member);
+        await shell.WaitForOutputAsync("LtRouteChange.Networks");
+        await server.WatchedAsync(token);
+        ChangeRoutes(server);
+        await server.StopAsync(token);
+        await member.StopAsync(token);
+        RealShellResult result = await shell.EndAsync();
+        Assert.True(result is { ExitCode: 0, Errors: "" }, $"{result}");
+        return All.ToDictionary(view => view.Name, view => File.ReadAllText(Path.Combine(folder, view.Name + ".txt")).Replace(folder, "/folder", StringComparison.Ordinal));
+    }
+
+    private static void ChangeRoutes(FakeTunnel tunnel)
+    {
+        var byServer = new RoutePath(PathType.Server, IPEndPoint.Parse("203.0.113.7:9000"), PathReason.BothNatsRandom);
+        var direct = new RoutePath(PathType.Direct, IPEndPoint.Parse("192.0.2.7:9000"), PathReason.DirectUp);
+        tunnel.Change("nas", "10.0.0.20/32", null, byServer);
+        tunnel.Change("nas", "10.0.0.20/32", byServer, direct);
+        tunnel.Change("workstation", "192.168.100.200/32", direct, null);
+    }
+
+    private static string Script(string folder)
+    {
+        IEnumerable<string> renderings = All.Select(view => $$"""
+            '{{view.Name}}'
+            $objects = {{view.Command}}
+            @({{string.Join("; ", Forms.SelectMany(form => (int[])[80, 120], (form, width) =>
+                $"'PS> ... | {form} | Out-String -Width {width}'; $objects | {form} | Out-String -Width {width}"))}}) | Set-Content {{view.Name}}.txt
+            """);
+        return $"[cultureinfo]::CurrentCulture = [cultureinfo]::InvariantCulture; Set-Location {RealPowerShell.Quote(folder)}\n{string.Join('\n', renderings)}";
+    }
+}
