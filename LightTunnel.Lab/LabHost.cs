@@ -48,7 +48,8 @@ internal class LabHost : IAsyncDisposable
     };
 
     /// <summary>
-    /// Starts the host's shell. A machine has a name and a disk of its own: both are told to the commands as their default -Name and -StatePath.
+    /// Starts the host's shell. A machine has a name and a disk of its own: both are told to the commands as their default -Name and -StatePath. All
+    /// machines of a laboratory share one processor: the default -TimeoutSec allows for it.
     /// </summary>
     public async Task StartShellAsync(IReadOnlyList<string> imports, CancellationToken cancellationToken)
     {
@@ -61,6 +62,7 @@ internal class LabHost : IAsyncDisposable
         foreach ($command in 'Start-LtServer', 'Connect-LtNetwork') {
             $PSDefaultParameterValues["${command}:Name"] = '{{Name}}'
             $PSDefaultParameterValues["${command}:StatePath"] = '{{Path.Combine(Folder, "state")}}'
+            $PSDefaultParameterValues["${command}:TimeoutSec"] = 90
         }
         """;
 

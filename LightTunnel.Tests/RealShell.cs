@@ -20,7 +20,7 @@ internal static class RealShell
     /// <param name="script">The script.</param>
     /// <param name="networkNamespace">Network namespace to run in; null for this process's own.</param>
     /// <param name="environment">Variables added to the process's environment.</param>
-    /// <param name="timeout">How long it may take; a minute when left out.</param>
+    /// <param name="timeout">How long it may take; two minutes when left out.</param>
     public static async Task<RealShellResult> RunAsync(
         string script, string? networkNamespace = null, IReadOnlyDictionary<string, string>? environment = null, TimeSpan? timeout = null)
     {
@@ -61,6 +61,9 @@ internal static class RealShell
 /// <summary>A running pwsh. Disposal ends it by force if it still runs.</summary>
 internal sealed partial class RealShellProcess : IAsyncDisposable
 {
+    /// <summary>Only so that what hangs is named: a busy machine takes its time.</summary>
+    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromMinutes(2);
+
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _errors = new();
@@ -84,7 +87,7 @@ internal sealed partial class RealShellProcess : IAsyncDisposable
     /// <exception cref="InvalidOperationException">It ended without it.</exception>
     public async Task WaitForOutputAsync(string text, TimeSpan? timeout = null)
     {
-        DateTime end = DateTime.UtcNow + (timeout ?? TimeSpan.FromMinutes(1));
+        DateTime end = DateTime.UtcNow + (timeout ?? DefaultTimeout);
         while (true)
         {
             Task more = _more.Task;
@@ -106,7 +109,7 @@ internal sealed partial class RealShellProcess : IAsyncDisposable
     /// <summary>Waits until it has ended.</summary>
     public async Task<RealShellResult> EndAsync(TimeSpan? timeout = null)
     {
-        await _process.WaitForExitAsync(Token).WaitAsync(timeout ?? TimeSpan.FromMinutes(1), Token);
+        await _process.WaitForExitAsync(Token).WaitAsync(timeout ?? DefaultTimeout, Token);
         await _reading.WaitAsync(Token);
         return new RealShellResult(_process.ExitCode, Text(_output), Text(_errors));
     }

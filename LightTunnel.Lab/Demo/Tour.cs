@@ -15,7 +15,7 @@ internal sealed partial class Tour
 
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan PingInterval = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan RecoveryTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan RecoveryTimeout = TimeSpan.FromMinutes(2);
     private static readonly IPAddress ServerAddress = IPAddress.Parse("10.0.0.1");
     private static readonly IPAddress AliceAddress = IPAddress.Parse("10.0.0.10");
     private static readonly IPAddress BobAddress = IPAddress.Parse("10.0.0.20");
@@ -149,7 +149,7 @@ internal sealed partial class Tour
         _stage.Step("What a member sees");
         await ShowAsync(Alice, "Get-LtPeer").ConfigureAwait(false);
         await ShowAsync(Alice, "Get-LtRoute").ConfigureAwait(false);
-        _stage.Find(await IsBobAsync("Direct").ConfigureAwait(false), "alice reaches bob directly, through both NATs");
+        _stage.Find(await BecomesAsync("Direct").ConfigureAwait(false), "alice reaches bob directly, through both NATs");
         await ShowAsync(Server, "Get-LtServer").ConfigureAwait(false);
     }
 
@@ -277,7 +277,7 @@ internal sealed partial class Tour
 
     private async Task PingAsync(LabNode from, IPAddress to, int count)
     {
-        CommandResult ping = await from.PingAsync(to.ToString(), count, PingInterval, _cancellationToken, "-w", "10").ConfigureAwait(false);
+        CommandResult ping = await from.PingAsync(to.ToString(), count, PingInterval, _cancellationToken, "-w", "60").ConfigureAwait(false);
         Match received = ReceivedPattern().Match(ping.Output);
         int answers = received.Success ? int.Parse(received.Groups[1].Value, CultureInfo.InvariantCulture) : 0;
         string time = RoundTripPattern().Match(ping.Output) is { Success: true } match ? $", {match.Groups[1].Value} ms on average" : string.Empty;

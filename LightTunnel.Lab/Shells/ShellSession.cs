@@ -19,10 +19,10 @@ internal sealed record ShellOptions
     public int Width { get; init; } = 80;
 
     /// <summary>How long starting, imports included, may take.</summary>
-    public TimeSpan StartTimeout { get; init; } = TimeSpan.FromSeconds(60);
+    public TimeSpan StartTimeout { get; init; } = TimeSpan.FromMinutes(2);
 
     /// <summary>How long a script may take when nothing else is said.</summary>
-    public TimeSpan InvokeTimeout { get; init; } = TimeSpan.FromSeconds(60);
+    public TimeSpan InvokeTimeout { get; init; } = TimeSpan.FromMinutes(3);
 
     /// <summary>Variables added to the process's environment.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
@@ -40,8 +40,9 @@ internal sealed class ShellSession : IAsyncDisposable
     /// <summary>The runspace that scripts run in when nothing else is said.</summary>
     public const string MainRunspace = "main";
 
-    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan CancelTimeout = TimeSpan.FromSeconds(10);
+    // What hangs comes to an end by these; a busy machine takes its time.
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan CancelTimeout = TimeSpan.FromSeconds(60);
 
     private readonly Process _process;
     private readonly ShellOptions _options;

@@ -43,10 +43,10 @@ public sealed class InMemoryTunDeviceTests
         var batch = new PacketBatch(2, 1500);
         Task<bool> read = Task.Run(() => tun.Read(batch));
         tun.Inject(Packet);
-        Assert.True(await read.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.True(await read.WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken));
         read = Task.Run(() => tun.Read(batch));
         tun.Close();
-        Assert.False(await read.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.False(await read.WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken));
     }
 
     [Fact]

@@ -85,7 +85,7 @@ internal sealed class LoopNode : ILinkHost, IDisposable
     }
 
     /// <summary>Serves socket and timers until the condition holds; false when it does not in time.</summary>
-    public bool PumpUntil(Func<bool> condition, double seconds = 10)
+    public bool PumpUntil(Func<bool> condition, double seconds = 60)
     {
         long start = Stopwatch.GetTimestamp();
         while (!condition())

@@ -108,7 +108,7 @@ internal sealed class WireGuardGo : IDisposable
         long start = Stopwatch.GetTimestamp();
         while (!condition())
         {
-            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(10))
+            if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromMinutes(2))
                 throw new TimeoutException("wireguard-go did not start.");
             Thread.Sleep(10);
         }

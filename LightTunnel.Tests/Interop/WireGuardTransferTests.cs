@@ -13,7 +13,7 @@ namespace LightTunnel.Tests.Interop;
 public sealed class WireGuardTransferTests
 {
     private const int Length = 8 << 20;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     [Theory]
     [InlineData(Offloads.All, 1, 1)]

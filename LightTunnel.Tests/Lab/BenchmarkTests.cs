@@ -108,7 +108,7 @@ public sealed class BenchmarkTests
             Assert.True(found.Median >= roundTrip.TotalMicroseconds, $"{found}");
         }
 
-        Assert.Equal(0, (await network.First.PingAsync(BenchNetwork.ServerForFirst, 1, TimeSpan.FromSeconds(1), token)).ExitCode);
+        Assert.Equal(0, (await network.First.PingAsync(BenchNetwork.ServerForFirst, 1, TimeSpan.FromSeconds(1), token, "-w", "60")).ExitCode);
         Assert.DoesNotContain("long0", (await network.First.ExecuteAsync("ip", ["link"], token)).Output, StringComparison.Ordinal);
     }
 

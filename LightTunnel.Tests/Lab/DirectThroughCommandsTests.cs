@@ -10,7 +10,7 @@ namespace LightTunnel.Tests.Lab;
 /// <summary>How members come to be direct, or relayed by one of them, with real sockets and through the commands.</summary>
 public sealed class DirectThroughCommandsTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(10);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -9,7 +9,7 @@ namespace LightTunnel.Tests.Lab;
 public sealed class EndSignalTests
 {
     private const int Hup = 1, Terminate = 15, Interrupt = 2;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private const string Online = "@(Get-LtPeer alice -ErrorAction Ignore | Where-Object Path -ne Offline).Count -eq 1";
 

@@ -29,7 +29,7 @@ public sealed class IPv6SwitchedOffTests
         Assert.Equal("Up", joined.Single().Text("State"));
         ShellResult log = await alice.Shell.InvokeAsync("Get-LtLog -Level Warning | ForEach-Object Message", cancellationToken: Token);
         Assert.Contains(log.Output, line => line.ToString().Contains("net.ipv6.conf.all.disable_ipv6=0", StringComparison.Ordinal));
-        CommandResult ping = await alice.PingAsync("10.0.0.1", 1, TimeSpan.FromSeconds(30), Token);
+        CommandResult ping = await alice.PingAsync("10.0.0.1", 1, TimeSpan.FromSeconds(1), Token, "-w", "60");
         Assert.Contains("1 received", ping.Output, StringComparison.Ordinal);
     }
 

@@ -12,7 +12,7 @@ public sealed class JoinedNetworkTests(RunningNetwork network)
 {
     private static readonly IPAddress ServerAddress = IPAddress.Parse("10.0.0.1");
     private static readonly IPAddress AliceAddress = IPAddress.Parse("10.0.0.10");
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -28,7 +28,7 @@ public sealed class JoinedNetworkTests(RunningNetwork network)
     {
         await network.JoinAsync();
 
-        CommandResult ping = await network.Laboratory[from].PingAsync(to, count: 3, TimeSpan.FromMilliseconds(20), Token, "-w", "30");
+        CommandResult ping = await network.Laboratory[from].PingAsync(to, count: 3, TimeSpan.FromMilliseconds(20), Token, "-w", "60");
 
         Assert.True(ping.ExitCode == 0, ping.Output + ping.Errors);
     }

@@ -12,7 +12,7 @@ public sealed class NarrowPathLabTests
 {
     private static readonly IPAddress ServerAddress = IPAddress.Parse("10.0.0.1");
     private static readonly IPAddress AliceAddress = IPAddress.Parse("10.0.0.10");
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 

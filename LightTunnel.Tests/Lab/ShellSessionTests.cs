@@ -111,7 +111,7 @@ public sealed class ShellSessionTests
 
         Task<ShellResult> waiting = shell.TryInvokeAsync(
             "'begun'; while ($true) { [Threading.Thread]::Sleep(10) }", runspace: "waiting", onOutput: _ => begun.TrySetResult(), cancellationToken: cancel.Token);
-        await begun.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await begun.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
         ShellResult other = await shell.InvokeAsync("1 + 1", cancellationToken: Token);
         Assert.False(waiting.IsCompleted);
         await cancel.CancelAsync();
@@ -157,7 +157,7 @@ public sealed class ShellSessionTests
         var begun = new TaskCompletionSource();
         using var process = Process.GetProcessById(shell.ProcessId);
         Task<ShellResult> running = shell.TryInvokeAsync("1; while ($true) { }", onOutput: _ => begun.TrySetResult(), cancellationToken: Token);
-        await begun.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await begun.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
 
         await shell.DisposeAsync();
 
@@ -172,7 +172,7 @@ public sealed class ShellSessionTests
         await using ShellSession shell = await ShellSession.StartAsync(cancellationToken: Token);
         var begun = new TaskCompletionSource();
         Task<ShellResult> running = shell.TryInvokeAsync("1; while ($true) { }", onOutput: _ => begun.TrySetResult(), cancellationToken: Token);
-        await begun.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await begun.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
 
         shell.Kill();
 

@@ -267,7 +267,7 @@ public sealed class ControlSocketTests : IDisposable
         // The last of those that wait may be accepted before the connection is seen to be made: nobody may wait for one more.
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(Token);
         Task accepting = AcceptAllAsync(hung, ended.Token);
-        using Stream? connection = await connecting.WaitAsync(TimeSpan.FromMinutes(1), Token);
+        using Stream? connection = await connecting.WaitAsync(TimeSpan.FromMinutes(2), Token);
         await ended.CancelAsync();
         await accepting;
         Assert.NotNull(connection);

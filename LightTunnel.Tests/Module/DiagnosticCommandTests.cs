@@ -134,7 +134,7 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         ShellResult result = await shell.Session.TryInvokeAsync(script, cancellationToken: stop.Token);
 
         Assert.Equal(ShellState.Stopped, result.State);
-        await tunnel.TestCancelled.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await tunnel.TestCancelled.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
     }
 
     [Fact]

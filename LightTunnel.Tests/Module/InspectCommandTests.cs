@@ -243,10 +243,10 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
             "Get-LtLog -Tail 1 -Follow",
             onOutput: item => (item.Text("Message") == "old" ? first : item.Text("Message") == "newer" ? last : new()).TrySetResult(),
             cancellationToken: Token);
-        await first.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await first.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
         server.Log(LogLevel.Information, "new");
         server.Log(LogLevel.Information, "newer");
-        await last.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await last.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
         await server.StopAsync(Token);
 
         Assert.Equal(["old", "new", "newer"], Messages(await following));
@@ -269,14 +269,14 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
             $"Get-LtLog -Security -Follow -Tail {tail}",
             onOutput: item => (item.Text("Message") == awaited ? seen : new()).TrySetResult(),
             cancellationToken: Token);
-        await server.WaitUntilLogIsFollowedAsync().WaitAsync(TimeSpan.FromMinutes(1), Token);
+        await server.WaitUntilLogIsFollowedAsync().WaitAsync(TimeSpan.FromMinutes(2), Token);
         server.Log(LogLevel.Warning, "and another");
         server.Log(LogLevel.Warning, "Flood: new");
-        await seen.Task.WaitAsync(TimeSpan.FromMinutes(1), Token);
+        await seen.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
 
         await server.StopAsync(Token);
 
-        Assert.Equal(expected, Messages(await following.WaitAsync(TimeSpan.FromMinutes(1), Token)));
+        Assert.Equal(expected, Messages(await following.WaitAsync(TimeSpan.FromMinutes(2), Token)));
     }
 
     [Fact]

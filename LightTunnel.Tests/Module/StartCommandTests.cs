@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Shells;
@@ -381,10 +380,10 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        (ShellResult result, TimeSpan took) = await StopAsync(shell, $"'starting'; Connect-LtNetwork secret -Name {name}");
+        // By itself it would give up much later than the session waits for a script that does not heed Ctrl+C.
+        ShellResult result = await StopAsync(shell, $"'starting'; Connect-LtNetwork secret -Name {name} -TimeoutSec 3600");
 
         Assert.Equal(ShellState.Stopped, result.State);
-        Assert.InRange(took, TimeSpan.Zero, TimeSpan.FromSeconds(10)); // It would give up after 17, and a busy machine takes its time.
     }
 
     [Fact]
@@ -413,7 +412,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        (ShellResult result, _) = await StopAsync(shell, "Start-LtServer 10.0.0.1/24 -Name waiting -Wait");
+        ShellResult result = await StopAsync(shell, "Start-LtServer 10.0.0.1/24 -Name waiting -Wait");
 
         Assert.Equal(ShellState.Stopped, result.State);
         Assert.Equal("waiting", result.Output[0].Text("Name"));
@@ -426,7 +425,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ModuleShell shell = await StartAsync();
         var up = new TaskCompletionSource();
         Task<ShellResult> waiting = shell.Session.TryInvokeAsync("Start-LtServer 10.0.0.1/24 -Name waiting -Wait; 'goes on'", onOutput: _ => up.TrySetResult(), cancellationToken: Token);
-        await up.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await up.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
 
         ITunnelHandle tunnel = Assert.Single((await shell.FindFromOutsideAsync()).Tunnels);
         Assert.Equal(("waiting", shell.Session.ProcessId, false), (tunnel.Name, tunnel.ProcessId, tunnel.IsLocal));
@@ -443,7 +442,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ModuleShell shell = await StartAsync();
         var up = new TaskCompletionSource();
         Task<ShellResult> waiting = shell.Session.TryInvokeAsync("Connect-LtNetwork secret -Name waiting -Wait", onOutput: _ => up.TrySetResult(), cancellationToken: Token);
-        await up.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await up.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
 
         await shell.Session.InvokeAsync("Get-LtNetwork | Disconnect-LtNetwork", runspace: "second", cancellationToken: Token);
 
@@ -534,19 +533,10 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
     private static async Task<string> LastSettingsAsync(ModuleShell shell) => (await shell.RunAsync("Get-LastSettings")).Single().ToString();
 
-    /// <summary>Ctrl+C after the first output, and how long it took from there.</summary>
-    private static async Task<(ShellResult Result, TimeSpan Took)> StopAsync(ModuleShell shell, string script)
+    /// <summary>Ctrl+C after the first output; fails when that does not end the script.</summary>
+    private static async Task<ShellResult> StopAsync(ModuleShell shell, string script)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        long stopped = 0;
-        ShellResult result = await shell.Session.TryInvokeAsync(
-            script,
-            onOutput: _ =>
-            {
-                stopped = Stopwatch.GetTimestamp();
-                stop.Cancel();
-            },
-            cancellationToken: stop.Token);
-        return (result, Stopwatch.GetElapsedTime(stopped));
+        return await shell.Session.TryInvokeAsync(script, onOutput: _ => stop.Cancel(), cancellationToken: stop.Token);
     }
 }

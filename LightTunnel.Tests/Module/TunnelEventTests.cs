@@ -94,7 +94,7 @@ public sealed class TunnelEventTests(PlainShell shared) : IClassFixture<PlainShe
         await tunnel.WatchedAsync(Token);
         tunnel.Change("nas", "10.0.0.20/32", ByServer, Direct);
 
-        Assert.Equal("nas", (await heard.Task.WaitAsync(TimeSpan.FromSeconds(30), Token)).Peer);
+        Assert.Equal("nas", (await heard.Task.WaitAsync(TimeSpan.FromMinutes(2), Token)).Peer);
     }
 
     [Fact]
@@ -113,7 +113,7 @@ public sealed class TunnelEventTests(PlainShell shared) : IClassFixture<PlainShe
         tunnel.Change("first", "10.0.0.20/32", ByServer, Direct);
         tunnel.Change("second", "10.0.0.20/32", ByServer, Direct);
 
-        Assert.True(await heard.Task.WaitAsync(TimeSpan.FromSeconds(30), Token));
+        Assert.True(await heard.Task.WaitAsync(TimeSpan.FromMinutes(2), Token));
     }
 
     [Fact]
@@ -126,7 +126,7 @@ public sealed class TunnelEventTests(PlainShell shared) : IClassFixture<PlainShe
         network.StateChanged += (_, arguments) => states.TrySetResult(arguments);
         await tunnel.StopAsync(Token);
 
-        LtStateChangedEventArgs stopped = await states.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        LtStateChangedEventArgs stopped = await states.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
         Assert.Equal((LtTunnelState.Up, LtTunnelState.Stopped, "home"), (stopped.OldState, stopped.State, stopped.Network));
     }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Runtime.Versioning;
 using System.Threading.Channels;
@@ -84,19 +83,10 @@ public sealed class WatchRouteTests(PlainShell shared) : IClassFixture<PlainShel
         await shared.Shell.ResetAsync();
         shared.Shell.Serve(FakeTunnel.SampleServer());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        long stopped = 0;
 
-        ShellResult result = await shared.Shell.Session.TryInvokeAsync(
-            "Watch-LtRoute",
-            onOutput: _ =>
-            {
-                stopped = Stopwatch.GetTimestamp();
-                stop.Cancel();
-            },
-            cancellationToken: stop.Token);
+        ShellResult result = await shared.Shell.Session.TryInvokeAsync("Watch-LtRoute", onOutput: _ => stop.Cancel(), cancellationToken: stop.Token);
 
         Assert.Equal(ShellState.Stopped, result.State);
-        Assert.InRange(Stopwatch.GetElapsedTime(stopped), TimeSpan.Zero, TimeSpan.FromSeconds(30)); // It would go on for ever.
     }
 
     [Theory]
@@ -131,6 +121,6 @@ public sealed class WatchRouteTests(PlainShell shared) : IClassFixture<PlainShel
 
         public Task<ShellResult> Result { get; }
 
-        public Task<string> NextAsync() => _written.Reader.ReadAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token);
+        public Task<string> NextAsync() => _written.Reader.ReadAsync(Token).AsTask().WaitAsync(TimeSpan.FromMinutes(2), Token);
     }
 }

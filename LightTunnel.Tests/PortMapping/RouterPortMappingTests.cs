@@ -13,7 +13,7 @@ namespace LightTunnel.Tests.PortMapping;
 /// <summary>A host behind the laboratory's router has a port forwarded: real sockets, a stranger's packets.</summary>
 public sealed class RouterPortMappingTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan Silence = TimeSpan.FromMilliseconds(300);
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;

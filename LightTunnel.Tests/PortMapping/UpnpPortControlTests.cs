@@ -76,7 +76,7 @@ public sealed class UpnpPortControlTests : IDisposable
         int reports = 0;
         using var end = CancellationTokenSource.CreateLinkedTokenSource(Token);
         Task keeping = Control(new QuickTime(2000, TimeSpan.FromMinutes(1))).KeepAsync(_ => { if (++reports == 3) renewed.SetResult(); }, end.Token);
-        await renewed.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await renewed.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
         await end.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => keeping);
         Assert.True(_igd.Requests.Count(request => request == "AddPortMapping") >= 3);

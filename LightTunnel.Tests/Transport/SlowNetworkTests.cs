@@ -52,7 +52,7 @@ public sealed class SlowNetworkTests : IDisposable
             for (int next = 0; (next = sender.TrySend(batch, next)) < batch.Count; waits++)
                 sender.WaitForRoom(0, orDatagrams: false);
             Assert.Equal(0, sender.SendErrors);
-            return (waits, arrival.WaitAsync(TimeSpan.FromSeconds(20)).GetAwaiter().GetResult());
+            return (waits, arrival.WaitAsync(TimeSpan.FromMinutes(2)).GetAwaiter().GetResult());
         });
 
         Assert.Equal(Enumerable.Range(0, count), arrived);
@@ -110,7 +110,7 @@ public sealed class SlowNetworkTests : IDisposable
             Task waiting = Task.Run(() => sender.WaitForRoom(0, orDatagrams: false));
             Assert.False(waiting.IsCompleted);
             sender.Close();
-            waiting.WaitAsync(TimeSpan.FromSeconds(10)).GetAwaiter().GetResult();
+            waiting.WaitAsync(TimeSpan.FromMinutes(2)).GetAwaiter().GetResult();
             return 0;
         });
     }

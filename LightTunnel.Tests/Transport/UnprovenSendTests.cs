@@ -126,7 +126,7 @@ public sealed class UnprovenSendTests : IDisposable
 
             return count;
         });
-        return counting.WaitAsync(TimeSpan.FromSeconds(60)).GetAwaiter().GetResult();
+        return counting.WaitAsync(TimeSpan.FromMinutes(2)).GetAwaiter().GetResult();
     }
 }
 

@@ -10,7 +10,7 @@ namespace LightTunnel.Tests.Tun;
 [SupportedOSPlatform("linux")]
 public sealed class LinuxInterfaceSettingsTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static int _counter;
 
     private readonly string _namespace = $"ltxset{Environment.ProcessId}x{Interlocked.Increment(ref _counter)}";

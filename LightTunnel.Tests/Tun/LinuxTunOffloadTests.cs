@@ -21,7 +21,7 @@ namespace LightTunnel.Tests.Tun;
 public sealed class LinuxTunOffloadTests : IDisposable
 {
     private const int Mtu = 1400;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static int _counter;
 
     private readonly string _prefix = $"ltxoff{Environment.ProcessId}x{Interlocked.Increment(ref _counter)}";

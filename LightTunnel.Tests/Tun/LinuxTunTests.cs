@@ -16,7 +16,7 @@ namespace LightTunnel.Tests.Tun;
 [SupportedOSPlatform("linux")]
 public sealed class LinuxTunTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static int _counter;
 
     private readonly string _namespace = $"ltxtun{Environment.ProcessId}x{Interlocked.Increment(ref _counter)}";
@@ -131,8 +131,9 @@ public sealed class LinuxTunTests : IDisposable
     {
         using LinuxTun tun = Create(null);
         tun.Configure([Interface("10.0.0.1/24")], 1400);
-        Task<string> ping = Task.Run(() => NetworkNamespace.Execute(_namespace, "ping", "-c", "3", "-i", "0.01", "-W", "5", "10.0.0.20"));
+        Task<string> ping = Task.Run(() => NetworkNamespace.Execute(_namespace, "ping", "-c", "3", "-i", "0.01", "-w", "100", "10.0.0.20"));
         var batch = new PacketBatch(8, 1500);
+        // With a deadline ping asks until it has three answers; how many questions it took is the machine's affair.
         for (int answered = 0; answered < 3 && tun.Read(batch);)
         {
             for (int i = 0; i < batch.Count; i++)
@@ -147,7 +148,7 @@ public sealed class LinuxTunTests : IDisposable
         }
 
         string output = await ping.WaitAsync(Patience, TestContext.Current.CancellationToken);
-        Assert.True(output.Contains(" 0% packet loss", StringComparison.Ordinal), output);
+        Assert.True(output.Contains(" 3 received", StringComparison.Ordinal), output);
     }
 
     [Theory]
@@ -164,7 +165,7 @@ public sealed class LinuxTunTests : IDisposable
         using Socket socket = InNamespace(() =>
         {
             IPAddress address = IPAddress.Parse(peer);
-            var result = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 20_000 };
+            var result = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
             // IP_RECVERR, IPV6_RECVERR: report unreachable networks and hosts too, which UDP sockets otherwise take for passing.
             bool isIPv4 = address.AddressFamily == AddressFamily.InterNetwork;
             result.SetRawSocketOption(isIPv4 ? 0 : 41, isIPv4 ? 11 : 25, BitConverter.GetBytes(1));
@@ -442,7 +443,7 @@ public sealed class LinuxTunTests : IDisposable
     private static Socket Bind(TunnelAddress address)
     {
         IPAddress ip = address.ToIPAddress();
-        var socket = new Socket(ip.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = 20_000 };
+        var socket = new Socket(ip.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
         socket.Bind(new IPEndPoint(ip, 0));
         return socket;
     }

@@ -10,7 +10,7 @@ namespace LightTunnel.Tests.Tun;
 public sealed class WintunDeviceTests : IDisposable
 {
     private static readonly byte[] Packet = Udp("10.0.0.20", "10.0.0.1", 1, 2, [1, 2, 3]);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private readonly FakeWintun _driver = new();
     private readonly FakeIpHelper _system = new();

@@ -18,7 +18,7 @@ namespace LightTunnel.Tests.Tun;
 public sealed class WintunMergeKernelTests : IDisposable
 {
     private const int Bytes = 8 * 1024 * 1024, Mtu = 1400;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static int _counter;
 
     private readonly string _from = $"ltxmga{Environment.ProcessId}x{Interlocked.Increment(ref _counter)}", _to = $"ltxmgb{Environment.ProcessId}x{_counter}";
