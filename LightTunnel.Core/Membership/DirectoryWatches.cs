@@ -113,11 +113,11 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
         return watchers;
     }
 
-    /// <summary>Builds the next page for a client, an encoded <see cref="DirectoryMessage"/>; false when there is no news to tell.</summary>
+    /// <summary>Builds the next page for a client; false when there is no news to tell.</summary>
     /// <param name="watch">The client's watch.</param>
-    /// <param name="maximumLength">Most bytes of the page, at least 300.</param>
-    /// <param name="page">The encoded message, to be sent on the client's channel.</param>
-    public bool TryBuildPage(DirectoryWatch watch, int maximumLength, [NotNullWhen(true)] out byte[]? page)
+    /// <param name="maximumLength">Most bytes of the page when it is encoded, at least 300.</param>
+    /// <param name="page">To be sent on the client's channel.</param>
+    public bool TryBuildPage(DirectoryWatch watch, int maximumLength, [NotNullWhen(true)] out DirectoryMessage? page)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, 300);
         page = null;
@@ -153,7 +153,7 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
             }
         }
 
-        page = ControlMessageCodec.Encode(new DirectoryMessage
+        page = new DirectoryMessage
         {
             Revision = watch.Page,
             Changed = changed,
@@ -162,7 +162,7 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
             Start = watch.IsNew,
             Partial = true,
             Unknown = unknown,
-        });
+        };
         watch.IsNew = watch.IsUntold = false;
         return true;
     }

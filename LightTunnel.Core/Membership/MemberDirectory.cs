@@ -107,13 +107,13 @@ internal sealed class MemberDirectory
     public bool IsNews(DirectoryCursor cursor, uint memberId) => _members.TryGetValue(memberId, out State? state) && state.Revision > cursor.Revision;
 
     /// <summary>
-    /// Builds the next page for a client, an encoded <see cref="DirectoryMessage"/>, and moves its cursor past it; false when there is no news to tell.
-    /// Costs what changed since the cursor, not what the directory holds.
+    /// Builds the next page for a client and moves its cursor past it; false when there is no news to tell. Costs what changed since the
+    /// cursor, not what the directory holds.
     /// </summary>
     /// <param name="cursor">The client's cursor.</param>
-    /// <param name="maximumLength">Most bytes of the page, at least 300.</param>
-    /// <param name="page">The encoded message, to be sent on the client's channel.</param>
-    public bool TryBuildPage(DirectoryCursor cursor, int maximumLength, [NotNullWhen(true)] out byte[]? page)
+    /// <param name="maximumLength">Most bytes of the page when it is encoded, at least 300.</param>
+    /// <param name="page">To be sent on the client's channel.</param>
+    public bool TryBuildPage(DirectoryCursor cursor, int maximumLength, [NotNullWhen(true)] out DirectoryMessage? page)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumLength, 300);
         page = null;
@@ -147,14 +147,14 @@ internal sealed class MemberDirectory
         cursor.Revision = more ? revision : Revision;
         if (changed.Count == 0 && removed.Count == 0 && !start)
             return false;
-        page = ControlMessageCodec.Encode(new DirectoryMessage
+        page = new DirectoryMessage
         {
             Revision = cursor.Revision,
             Changed = changed,
             Removed = removed,
             More = more,
             Start = start,
-        });
+        };
         return true;
     }
 

@@ -76,13 +76,13 @@ public sealed class ControlMessageBytesTests
         for (uint id = 2; id < 6; id++)
             directory.Upsert(Entry(id));
         DirectoryCursor cursor = directory.OpenCursor(5);
-        Assert.True(directory.TryBuildPage(cursor, 300, out byte[]? page));
+        Assert.True(directory.TryBuildPage(cursor, 300, out DirectoryMessage? page));
         Assert.Equal(
             "A4000401040283A7010202666E6F64652D320381440A0000020458207193C69524B9E36F7C3898B7DD200BC1161EEC2EF0BD1646F2A9E693"
                 + "6C62693305F50665302E312E300701A6010302666E6F64652D330381440A0000030458209D5605A907DBE33A63A0322750A4A3BD8C6EC827"
                 + "CC1FDEEA75CF27DDF84AC5C705F50665302E312E30A7010402666E6F64652D340381440A000004045820C81945BCEBFDE2064A08CC98C427"
                 + "3ABA01BFA420A881A68DF9F568278432205A05F50665302E312E30070105F5",
-            Convert.ToHexString(page));
+            Encode(page));
 
         directory.Remove(3);
         directory.SetOnline(2, false);
@@ -90,7 +90,7 @@ public sealed class ControlMessageBytesTests
         Assert.Equal(
             "A4000401060281A7010202666E6F64652D320381440A0000020458207193C69524B9E36F7C3898B7DD200BC1161EEC2EF0BD1646F2A9E693"
                 + "6C62693305F40665302E312E300701038103",
-            Convert.ToHexString(page));
+            Encode(page));
 
         var watches = new DirectoryWatches(directory);
         DirectoryWatch watch = DirectoryWatches.Open(5);
@@ -100,7 +100,7 @@ public sealed class ControlMessageBytesTests
         Assert.Equal(
             "A6000401010281A7010402666E6F64652D340381440A000004045820C81945BCEBFDE2064A08CC98C4273ABA01BFA420A881A68DF9F56827"
                 + "8432205A05F50665302E312E30070105F506F50781440A000009",
-            Convert.ToHexString(page));
+            Encode(page));
     }
 
     [Fact]

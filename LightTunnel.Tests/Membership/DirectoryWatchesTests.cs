@@ -119,7 +119,8 @@ public sealed class DirectoryWatchesTests
 
     private DirectoryMessage NextPage()
     {
-        Assert.True(_watches.TryBuildPage(_watch, DirectoryMessage.MaximumLength, out byte[]? encoded));
+        Assert.True(_watches.TryBuildPage(_watch, DirectoryMessage.MaximumLength, out DirectoryMessage? page));
+        byte[] encoded = ControlMessageCodec.Encode(page);
         Assert.InRange(encoded.Length, 1, DirectoryMessage.MaximumLength);
         Assert.Equal(DecodeResult.Message, ControlMessageCodec.Decode(encoded, out ControlMessage? message));
         return Assert.IsType<DirectoryMessage>(message);

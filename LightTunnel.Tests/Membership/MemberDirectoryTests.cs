@@ -17,10 +17,11 @@ public sealed class MemberDirectoryTests
         MemberDirectory directory, DirectoryCursor cursor, int maximum = DirectoryMessage.MaximumLength)
     {
         var pages = new List<DirectoryMessage>();
-        while (directory.TryBuildPage(cursor, maximum, out byte[]? page))
+        while (directory.TryBuildPage(cursor, maximum, out DirectoryMessage? page))
         {
-            Assert.InRange(page.Length, 1, maximum);
-            pages.Add(Decode(page));
+            byte[] encoded = ControlMessageCodec.Encode(page);
+            Assert.InRange(encoded.Length, 1, maximum);
+            pages.Add(Decode(encoded));
         }
 
         return pages;
@@ -160,8 +161,8 @@ public sealed class MemberDirectoryTests
                     break;
                 case 4 when views.Count > 0:
                     (DirectoryView view, DirectoryCursor cursor) = views[random.Next(views.Count)];
-                    if (directory.TryBuildPage(cursor, random.Next(300, 1100), out byte[]? page))
-                        view.Apply(Decode(page));
+                    if (directory.TryBuildPage(cursor, random.Next(300, 1100), out DirectoryMessage? page))
+                        view.Apply(Decode(ControlMessageCodec.Encode(page)));
                     break;
                 default: directory.Upsert(Entry(id, random.Next(2) == 0, random.Next(3) == 0 ? "other" : "node")); break;
             }

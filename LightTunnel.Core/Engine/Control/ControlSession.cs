@@ -84,9 +84,6 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
             IsBroken = true;
     }
 
-    /// <summary>Like <see cref="Send"/>, for a message that is encoded already, and must not be lost.</summary>
-    public void SendEncoded(ReadOnlySpan<byte> message) => IsBroken |= !TrySend(message);
-
     private bool TrySend(ReadOnlySpan<byte> message) => !IsBroken && Channel.TrySend(message, time.Now());
 
     /// <summary>Takes a data or acknowledgement frame of this conversation.</summary>

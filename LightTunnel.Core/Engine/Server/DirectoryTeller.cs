@@ -155,11 +155,11 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
             ControlSession session = peer.Session!;
             if (!session.IsIdle || !peer.Online)
                 continue;
-            byte[]? page = null;
+            DirectoryMessage? page = null;
             if (session.DirectoryWatch is { } watch ? _watches!.TryBuildPage(watch, DirectoryMessage.MaximumLength, out page)
                 : session.DirectoryCursor is { } cursor && _directory.TryBuildPage(cursor, DirectoryMessage.MaximumLength, out page))
             {
-                session.SendEncoded(page);
+                session.Send(page);
             }
             else if (session.List is not null)
             {
