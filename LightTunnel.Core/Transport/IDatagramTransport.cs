@@ -120,7 +120,7 @@ internal interface IDatagramTransport : IDisposable
     void Close();
 }
 
-/// <summary>Opens the node's socket; replaced in tests by an in-memory network.</summary>
+/// <summary>Opens the node's socket.</summary>
 internal interface IDatagramTransportFactory
 {
     /// <summary>Binds the port on all local addresses, IPv6 and IPv4; 0 lets the system choose.</summary>

@@ -55,7 +55,13 @@ internal sealed class SimulatedPortMapper(SimulatedHost host, VirtualTime time) 
         if (host.Parent?.Nat is not { Settings.Forwarding: not PortForwarding.None } nat)
             return new PortMappingStatus(PortMappingState.NotAvailable) { Reason = "The router forwards no ports." };
         return nat.TryForward(time.Elapsed, NatProtocol.Udp, Inside, _port, Lifetime, out UdpEndpoint external)
-            ? new PortMappingStatus(PortMappingState.Mapped) { Protocol = PortMappingProtocol.Pcp, External = external, LeaseEnd = time.GetUtcNow() + Lifetime }
-            : new PortMappingStatus(PortMappingState.Refused) { Protocol = PortMappingProtocol.Pcp, Reason = "The router has no free port." };
+            ? new PortMappingStatus(PortMappingState.Mapped)
+            {
+                Protocol = PortMappingProtocol.Pcp, External = external, LeaseEnd = time.GetUtcNow() + Lifetime,
+            }
+            : new PortMappingStatus(PortMappingState.Refused)
+            {
+                Protocol = PortMappingProtocol.Pcp, Reason = "The router has no free port.",
+            };
     }
 }

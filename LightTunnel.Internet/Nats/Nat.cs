@@ -9,7 +9,8 @@ namespace LightTunnel.Internet.Nats;
 /// packets, and is told the time: the laboratory's router and the simulation both stand on it. Not thread-safe.
 /// <para>
 /// A <em>mapping</em> binds an inside endpoint to an outside port. It lives by its <em>sessions</em>, one for each remote side that the
-/// filter tells apart; a session that is unused for too long is forgotten, and a mapping with its last session, unless the port is forwarded.
+/// filter tells apart; a session that is unused for too long is forgotten, and a mapping with its last session, unless the port is
+/// forwarded.
 /// </para>
 /// </summary>
 internal sealed class Nat
@@ -105,9 +106,9 @@ internal sealed class Nat
     }
 
     /// <summary>
-    /// Lets everybody in at an outside port for a while, as an inside host asks for (RFC 6887 section 11.3): at the port that the host has for
-    /// all others already, otherwise at the one suggested or the next that is free. What the host sends leaves by it, but for
-    /// remote sides that have a mapping of their own.
+    /// Lets everybody in at an outside port for a while, as an inside host asks for (RFC 6887 section 11.3): at the port that the host has
+    /// for all others already, otherwise at the one suggested or the next that is free. What the host sends leaves by it, but for remote
+    /// sides that have a mapping of their own.
     /// </summary>
     /// <param name="now">The time.</param>
     /// <param name="protocol">What is let in.</param>
@@ -116,7 +117,8 @@ internal sealed class Nat
     /// <param name="lifetime">How long.</param>
     /// <param name="outside">The outside endpoint.</param>
     /// <returns>False when no port is free.</returns>
-    public bool TryForward(TimeSpan now, NatProtocol protocol, in UdpEndpoint inside, ushort suggestedPort, TimeSpan lifetime, out UdpEndpoint outside)
+    public bool TryForward(
+        TimeSpan now, NatProtocol protocol, in UdpEndpoint inside, ushort suggestedPort, TimeSpan lifetime, out UdpEndpoint outside)
     {
         Expire(now);
         outside = default;
@@ -276,8 +278,10 @@ internal sealed class Nat
     }
 
     /// <summary>The mapping for a remote side, or the forwarded one, which is for all.</summary>
-    private bool TryFindMapping(NatProtocol protocol, in UdpEndpoint inside, in UdpEndpoint mappedFor, [NotNullWhen(true)] out Mapping? mapping) =>
-        _byInside.TryGetValue((protocol, inside, mappedFor), out mapping) || _byInside.TryGetValue((protocol, inside, default), out mapping);
+    private bool TryFindMapping(
+        NatProtocol protocol, in UdpEndpoint inside, in UdpEndpoint mappedFor, [NotNullWhen(true)] out Mapping? mapping) =>
+        _byInside.TryGetValue((protocol, inside, mappedFor), out mapping)
+        || _byInside.TryGetValue((protocol, inside, default), out mapping);
 
     private Mapping AddMapping(NatProtocol protocol, in UdpEndpoint inside, in UdpEndpoint mappedFor, ushort port)
     {
@@ -306,7 +310,8 @@ internal sealed class Nat
                 return true;
             }
 
-            candidate = _settings.Assignment == PortAssignment.Random ? _random.Next(FirstPort, FirstPort + PortCount) : After(candidate, step);
+            candidate = _settings.Assignment == PortAssignment.Random
+                ? _random.Next(FirstPort, FirstPort + PortCount) : After(candidate, step);
         }
 
         port = 0;
@@ -335,7 +340,8 @@ internal sealed class Nat
         }
     }
 
-    private Session Oldest() => _byAge.Where(sessions => sessions.Count > 0).Select(sessions => sessions.First!.Value).MinBy(session => session.LastUsed)!;
+    private Session Oldest() =>
+        _byAge.Where(sessions => sessions.Count > 0).Select(sessions => sessions.First!.Value).MinBy(session => session.LastUsed)!;
 
     private void Refresh(Session session, TimeSpan now)
     {

@@ -55,9 +55,9 @@ internal static class NatKinds
     };
 
     /// <summary>
-    /// True when two hosts in different networks of these kinds can be made to talk directly: always but where nothing passes, and where both sides give
-    /// each remote endpoint another port, one of them at random. (The other's port can then be predicted, but each datagram of the random side
-    /// hits with one chance in 64,512: tens of thousands would be needed, each of which takes a mapping of its router.)
+    /// True when two hosts in different networks of these kinds can be made to talk directly: always but where nothing passes, and where
+    /// both sides give each remote endpoint another port, one of them at random. (The other's port can then be predicted, but each datagram
+    /// of the random side hits with one chance in 64,512: tens of thousands would be needed, each of which takes a mapping of its router.)
     /// </summary>
     public static bool CanBeDirect(NatKind first, NatKind second)
     {

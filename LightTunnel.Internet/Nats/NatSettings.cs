@@ -39,8 +39,8 @@ internal enum PortForwarding
 }
 
 /// <summary>
-/// How one NAT behaves, in the words of RFC 4787, which are also those in which a node tells what it has measured. Immutable; the defaults are those of a
-/// common home router.
+/// How one NAT behaves, in the words of RFC 4787, which are also those in which a node tells what it has measured. Immutable; the defaults
+/// are those of a common home router.
 /// </summary>
 internal sealed record NatSettings
 {
@@ -51,12 +51,14 @@ internal sealed record NatSettings
     public EndpointDependence Filtering { get; init; } = EndpointDependence.AddressAndPortDependent;
 
     /// <summary>
-    /// Port assignment (section 4.2): the inside port, and when that is taken the next one that is free; the last one plus <see cref="PortStep"/>, beginning
-    /// anywhere; or any.
+    /// Port assignment (section 4.2): the inside port, and when that is taken the next one that is free; the last one plus
+    /// <see cref="PortStep"/>, beginning anywhere; or any.
     /// </summary>
     public PortAssignment Assignment { get; init; } = PortAssignment.Preserving;
 
-    /// <summary>From one port to the next that is assigned, upwards or downwards; only <see cref="PortAssignment.Sequential"/>. Not 0.</summary>
+    /// <summary>
+    /// From one port to the next that is assigned, upwards or downwards; only <see cref="PortAssignment.Sequential"/>. Not 0.
+    /// </summary>
     public int PortStep { get; init; } = 1;
 
     /// <summary>Hairpinning behaviour (section 6).</summary>
@@ -86,11 +88,17 @@ internal sealed record NatSettings
     /// <summary>UDP flows that other machines inside begin per second, at random moments: each takes a port. 0 for none.</summary>
     public double OtherFlows { get; init; }
 
-    /// <summary>Flows that they begin one after another within as many milliseconds, every ten seconds, as a page with many parts does. 0 for none.</summary>
+    /// <summary>
+    /// Flows that they begin one after another within as many milliseconds, every ten seconds, as a page with many parts does. 0 for none.
+    /// </summary>
     public int OtherBurst { get; init; }
 
     /// <summary>True for a firewall that lets no UDP pass in either direction.</summary>
     public bool BlocksUdp { get; init; }
+
+    /// <summary>What a node behind it should measure, but for the address.</summary>
+    public NatBehaviour Behaviour =>
+        new(Mapping, Filtering, Assignment, Assignment == PortAssignment.Sequential ? PortStep : 0, NatPresence.Translated);
 
     /// <summary>The timeout of a protocol's sessions.</summary>
     public TimeSpan TimeoutOf(NatProtocol protocol) => protocol switch

@@ -2,13 +2,17 @@ using LightTunnel.Addressing;
 
 namespace LightTunnel.Internet.Nats;
 
-/// <summary>Flows that other machines behind a NAT begin meanwhile, each of which takes a port: some at random moments, some in bursts.</summary>
+/// <summary>
+/// Flows that other machines behind a NAT begin meanwhile, each of which takes a port: some at random moments, some in bursts.
+/// </summary>
 internal sealed class OtherFlows
 {
     private static readonly TimeSpan BurstInterval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan BurstPace = TimeSpan.FromMilliseconds(1);
 
-    /// <summary>The machine that begins them, 192.168.1.250, and whom it talks to, 203.0.113.128 and up: addresses that no host of ours has.</summary>
+    /// <summary>
+    /// The machine that begins them, 192.168.1.250, and whom it talks to, 203.0.113.128 and up: addresses that no host of ours has.
+    /// </summary>
     private const uint Machine = 0xC0A801FA;
     private const uint FirstRemote = 0xCB007180;
 

@@ -4,8 +4,8 @@ using LightTunnel.Addressing;
 namespace LightTunnel.Internet.Nats;
 
 /// <summary>
-/// The server side of PCP (RFC 6887: MAP for UDP, no options) and of NAT-PMP (RFC 6886: address and UDP mapping) before a <see cref="Nat"/>, as far as
-/// its settings say that it has them. Datagrams in, datagrams out.
+/// The server side of PCP (RFC 6887: MAP for UDP, no options) and of NAT-PMP (RFC 6886: address and UDP mapping) before a
+/// <see cref="Nat"/>, as far as its settings say that it has them. Datagrams in, datagrams out.
 /// </summary>
 /// <param name="nat">What forwards.</param>
 internal sealed class PortForwarder(Nat nat)
@@ -18,7 +18,8 @@ internal sealed class PortForwarder(Nat nat)
 
     private const int PcpHeaderLength = 24, PcpMapLength = 60, NatPmpMapLength = 12;
     private const byte PcpVersion = 2, PcpMap = 1, IsAnswer = 0x80, Udp = 17;
-    private const byte Success = 0, UnsupportedVersion = 1, NotAuthorized = 2, MalformedRequest = 3, UnsupportedOpcode = 4, NoResources = 8, AddressMismatch = 12;
+    private const byte Success = 0, UnsupportedVersion = 1, NotAuthorized = 2, MalformedRequest = 3, UnsupportedOpcode = 4;
+    private const byte NoResources = 8, AddressMismatch = 12;
     private const ushort NatPmpOutOfResources = 4, NatPmpUnsupportedOpcode = 5;
     private const uint LongestLifetime = 24 * 60 * 60;
 
@@ -115,9 +116,10 @@ internal sealed class PortForwarder(Nat nat)
         request.Slice(4, 2).CopyTo(answer[8..]);
         uint lifetime = Math.Min(BinaryPrimitives.ReadUInt32BigEndian(request[8..]), LongestLifetime);
         var inside = new UdpEndpoint(from.MappedAddress, BinaryPrimitives.ReadUInt16BigEndian(request[4..]));
+        ushort suggested = BinaryPrimitives.ReadUInt16BigEndian(request[6..]);
         if (lifetime == 0)
             nat.StopForwarding(NatProtocol.Udp, inside);
-        else if (nat.TryForward(now, NatProtocol.Udp, inside, BinaryPrimitives.ReadUInt16BigEndian(request[6..]), TimeSpan.FromSeconds(lifetime), out UdpEndpoint outside))
+        else if (nat.TryForward(now, NatProtocol.Udp, inside, suggested, TimeSpan.FromSeconds(lifetime), out UdpEndpoint outside))
             BinaryPrimitives.WriteUInt16BigEndian(answer[10..], outside.Port);
         else
             BinaryPrimitives.WriteUInt16BigEndian(answer[2..], NatPmpOutOfResources);

@@ -87,8 +87,12 @@ internal static class NatPacket
     public static bool TryFindQuote(Span<byte> packet, out Span<byte> quote)
     {
         quote = default;
-        if (!TrySplit(packet, out int header) || packet[9] != IpPacket.ProtocolIcmp || packet[header] is not (Unreachable or TimeExceeded or ParameterProblem))
+        if (!TrySplit(packet, out int header) || packet[9] != IpPacket.ProtocolIcmp
+            || packet[header] is not (Unreachable or TimeExceeded or ParameterProblem))
+        {
             return false;
+        }
+
         quote = packet[(header + IcmpHeaderLength)..];
         return TrySplit(quote, out _);
     }

@@ -7,9 +7,10 @@ using LightTunnel.Packets;
 namespace LightTunnel.Internet.Routers;
 
 /// <summary>
-/// A router with a local network inside and one address outside, and a <see cref="Nats.Nat"/> in between. Hosts inside reach each other as by a
-/// switch. Translates UDP, TCP and ICMP queries of IPv4 and the ICMP errors about them; fragments and other protocols do not pass. IPv6 of
-/// those who have it is routed and not filtered. It answers pings to its own addresses and, when it is set so, requests to forward a port.
+/// A router with a local network inside and one address outside, and a <see cref="Nats.Nat"/> in between. Hosts inside reach each other as
+/// by a switch. Translates UDP, TCP and ICMP queries of IPv4 and the ICMP errors about them; fragments and other protocols do not pass.
+/// IPv6 of those who have it is routed and not filtered. It answers pings to its own addresses and, when it is set so, requests to forward
+/// a port.
 /// </summary>
 internal sealed class NatRouter : Router
 {
@@ -125,8 +126,12 @@ internal sealed class NatRouter : Router
             return CountUnless(_neighbours.Contains(info.Destination));
         if (NatPacket.TryFindQuote(packet, out _))
             return CountUnless(TranslateErrorOutbound(packet));
-        if (!NatPacket.TryRead(packet, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination) || IsEchoReply(protocol, source))
+        if (!NatPacket.TryRead(packet, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
+            || IsEchoReply(protocol, source))
+        {
             return CountUnless(false);
+        }
+
         if (Nat.Outbound(_now(), protocol, ref source, ref destination) is not (NatVerdict.Translated or NatVerdict.Hairpinned))
             return false;
         NatPacket.Rewrite(packet, protocol, source, destination);
@@ -180,10 +185,13 @@ internal sealed class NatRouter : Router
         return true;
     }
 
-    /// <summary>An ICMP error for an inside host: what it quotes was sent by that host and left with the outside endpoint (RFC 5508 section 4.1).</summary>
+    /// <summary>
+    /// An ICMP error for an inside host: what it quotes was sent by that host and left with the outside endpoint (RFC 5508 section 4.1).
+    /// </summary>
     private bool TranslateErrorInbound(Span<byte> packet)
     {
-        if (!NatPacket.TryFindQuote(packet, out Span<byte> quote) || !NatPacket.TryRead(quote, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
+        if (!NatPacket.TryFindQuote(packet, out Span<byte> quote)
+            || !NatPacket.TryRead(quote, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
             || !Nat.TryFindInside(_now(), protocol, source, out UdpEndpoint inside))
         {
             return false;
@@ -197,7 +205,8 @@ internal sealed class NatRouter : Router
     /// <summary>An ICMP error of an inside host: what it quotes came in by the outside endpoint (RFC 5508 section 4.2).</summary>
     private bool TranslateErrorOutbound(Span<byte> packet)
     {
-        if (!NatPacket.TryFindQuote(packet, out Span<byte> quote) || !NatPacket.TryRead(quote, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
+        if (!NatPacket.TryFindQuote(packet, out Span<byte> quote)
+            || !NatPacket.TryRead(quote, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
             || !Nat.TryFindOutside(_now(), protocol, destination, source, out UdpEndpoint outside))
         {
             return false;

@@ -119,7 +119,9 @@ internal class Router : INetworkNode
         BinaryPrimitives.WriteUInt16BigEndian(header[10..], InternetChecksum.Compute(header));
     }
 
-    /// <summary>RFC 791 section 3.2. Options are copied to every fragment, which is more than needed and never wrong for those in use.</summary>
+    /// <summary>
+    /// RFC 791 section 3.2. Options are copied to every fragment, which is more than needed and never wrong for those in use.
+    /// </summary>
     private void SendFragments(ReadOnlySpan<byte> packet, in IpPacketInfo info, Wire next, int mtu)
     {
         int headerLength = (packet[0] & 0xF) * 4;

@@ -3,7 +3,9 @@ using LightTunnel.Tun;
 
 namespace LightTunnel.Internet.Routers;
 
-/// <summary>A host's interface to the internet: what the host sends goes into a <see cref="VirtualInternet"/>, what arrives there comes out of it.</summary>
+/// <summary>
+/// A host's interface to the internet: what the host sends goes into a <see cref="VirtualInternet"/>, what arrives there comes out of it.
+/// </summary>
 internal sealed class TunUplink : IDisposable
 {
     private const int BatchCapacity = 64;

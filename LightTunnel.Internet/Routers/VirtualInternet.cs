@@ -60,7 +60,8 @@ internal sealed class VirtualInternet
     /// <param name="inside">Its own address in its local network, with that network's prefix length.</param>
     /// <param name="conditions">What the wire between the two routers does to packets.</param>
     /// <param name="router">What it is connected to; null for <see cref="Core"/>.</param>
-    public NatRouter AddNat(string name, NatSettings settings, TunnelAddress outside, InterfaceAddress inside, WireConditions conditions, Router? router = null)
+    public NatRouter AddNat(
+        string name, NatSettings settings, TunnelAddress outside, InterfaceAddress inside, WireConditions conditions, Router? router = null)
     {
         lock (_lock)
         {
@@ -182,5 +183,6 @@ internal sealed class VirtualInternet
     }
 
     private static TunnelAddress Address(string text) =>
-        TunnelAddress.TryParse(text, out TunnelAddress address) ? address : throw new ArgumentException($"{text} is no address.", nameof(text));
+        TunnelAddress.TryParse(text, out TunnelAddress address)
+            ? address : throw new ArgumentException($"{text} is no address.", nameof(text));
 }

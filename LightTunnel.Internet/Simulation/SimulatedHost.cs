@@ -1,12 +1,11 @@
 using System.Net;
 using LightTunnel.Addressing;
-using LightTunnel.Packets;
 using LightTunnel.Transport;
 
 namespace LightTunnel.Internet.Simulation;
 
 /// <summary>A machine with sockets.</summary>
-internal sealed class SimulatedHost : SimulatedElement, IDatagramTransportFactory
+internal sealed class SimulatedHost : SimulatedElement
 {
     private const int FirstEphemeralPort = 49152;
 
@@ -54,8 +53,6 @@ internal sealed class SimulatedHost : SimulatedElement, IDatagramTransportFactor
 
         return chosen;
     }
-
-    IDatagramTransport IDatagramTransportFactory.Open(int port, DataPathOptions? options) => Open(port);
 
     /// <summary>The host changes networks: its sockets stay open, with another address.</summary>
     /// <param name="behind">The NAT of its new network; null for a public address.</param>

@@ -64,9 +64,6 @@ internal sealed class SimulatedInternet
     /// <summary>Datagrams that ended underway: by wires, NATs, cuts, or because nobody was there.</summary>
     public long Lost { get; private set; }
 
-    /// <summary>Datagrams under way.</summary>
-    public int InFlight => _flights.Count;
-
     /// <summary>Sees each datagram as a host sends it, and may lose it; null lets all pass.</summary>
     public DatagramFilter? Sending { get; set; }
 
@@ -96,11 +93,13 @@ internal sealed class SimulatedInternet
     {
         if (_hosts.TryGetValue(name, out SimulatedHost? found))
             return found;
-        return IPAddress.TryParse(name, out _) ? AddHost(name, address: name) : throw new ArgumentException($"There is no host {name}.", nameof(name));
+        return IPAddress.TryParse(name, out _)
+            ? AddHost(name, address: name) : throw new ArgumentException($"There is no host {name}.", nameof(name));
     }
 
     /// <summary>Adds a NAT: on the internet, or behind another NAT.</summary>
-    public SimulatedNat AddNat(string name, NatSettings settings, SimulatedNat? behind = null, string lan = HomeLan, WireConditions? conditions = null)
+    public SimulatedNat AddNat(
+        string name, NatSettings settings, SimulatedNat? behind = null, string lan = HomeLan, WireConditions? conditions = null)
     {
         if (!IpPrefix.TryParse(lan, out IpPrefix prefix))
             throw new ArgumentException($"{lan} is no prefix.", nameof(lan));
@@ -113,8 +112,8 @@ internal sealed class SimulatedInternet
     }
 
     /// <summary>
-    /// Adds hosts in one local network behind the NATs of a kind: "home" is the home router, "home-carrier" the provider's NAT if there is one.
-    /// Delay and the like are on the wire to the internet. Hosts of the kind <see cref="NatKind.Open"/> have public addresses.
+    /// Adds hosts in one local network behind the NATs of a kind: "home" is the home router, "home-carrier" the provider's NAT if there is
+    /// one. Delay and the like are on the wire to the internet. Hosts of the kind <see cref="NatKind.Open"/> have public addresses.
     /// </summary>
     public SimulatedHost[] AddLan(string name, NatKind kind, params string[] hosts) => AddLan(name, NatKinds.Layers(kind), hosts);
 
@@ -336,13 +335,18 @@ internal sealed class SimulatedInternet
         Mix((ulong)flight.From.MappedAddress ^ ((ulong)flight.From.Port << 40));
         Mix((ulong)flight.To.MappedAddress ^ ((ulong)flight.To.Port << 40));
         Mix((ulong)flight.Data.Length);
-        Trace?.Invoke(string.Create(
+        if (Trace is null)
+            return;
+        int type = flight.Data.Length > 0 ? flight.Data[0] : 0;
+        Trace(string.Create(
             CultureInfo.InvariantCulture,
-            $"{_time.Elapsed.TotalMilliseconds,12:F3} {flight.Origin.Name}: {flight.From} > {flight.To} type {(flight.Data.Length > 0 ? flight.Data[0] : 0)}, {flight.Data.Length} bytes: {what}"));
+            $"{_time.Elapsed.TotalMilliseconds,12:F3} {flight.Origin.Name}: {flight.From} > {flight.To} type {type}, {flight.Data.Length} bytes: {what}"));
     }
 
     // FNV-1a, a word at a time.
     private void Mix(ulong value) => TraceHash = (TraceHash ^ value) * 1099511628211;
 
-    private readonly record struct Flight(SimulatedHost Origin, UdpEndpoint From, UdpEndpoint To, byte[] Data, SimulatedElement? At, bool Upward);
+    /// <summary>A datagram on its way to an element, or to the internet's own middle.</summary>
+    private readonly record struct Flight(
+        SimulatedHost Origin, UdpEndpoint From, UdpEndpoint To, byte[] Data, SimulatedElement? At, bool Upward);
 }

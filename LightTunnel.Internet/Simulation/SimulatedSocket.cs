@@ -5,7 +5,10 @@ using LightTunnel.Transport;
 
 namespace LightTunnel.Internet.Simulation;
 
-/// <summary>A node's socket on a <see cref="SimulatedHost"/>. For one thread: <see cref="TryReceive"/> never waits, and there is no blocking receive.</summary>
+/// <summary>
+/// A node's socket on a <see cref="SimulatedHost"/>. For one thread: <see cref="TryReceive"/> never waits, and there is no blocking
+/// receive.
+/// </summary>
 internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramTransport
 {
     /// <summary>Datagrams that wait at most, as in a kernel's socket buffer; more are lost.</summary>
@@ -55,7 +58,8 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
     }
 
     /// <inheritdoc/>
-    public bool Receive(PacketBatch batch, int queue = 0) => throw new NotSupportedException("A simulation has one thread, which must not wait.");
+    public bool Receive(PacketBatch batch, int queue = 0) =>
+        throw new NotSupportedException("A simulation has one thread, which must not wait.");
 
     /// <inheritdoc/>
     public void Send(PacketBatch batch, int queue = 0)
@@ -123,7 +127,9 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
         _ => _ports.GetValueOrDefault(socket),
     };
 
-    /// <summary>Its machine has another public address, and it another port, as when a NAT forgets a mapping. What is sent to the old ones is lost.</summary>
+    /// <summary>
+    /// Its machine has another public address, and it another port, as when a NAT forgets a mapping. What is sent to the old ones is lost.
+    /// </summary>
     /// <exception cref="Diagnostics.LightTunnelException">The port is taken.</exception>
     public void MoveTo(string address, int port)
     {

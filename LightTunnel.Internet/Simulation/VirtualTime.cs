@@ -3,8 +3,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Internet.Simulation;
 
 /// <summary>
-/// A clock that moves when it is told to, for one thread. It has no timers: nodes are asked for their deadlines, so whoever needs a timer is at
-/// fault and hears of it.
+/// A clock that moves when it is told to, for one thread. It has no timers: nodes are asked for their deadlines, so whoever needs a timer
+/// is at fault and hears of it.
 /// </summary>
 internal sealed class VirtualTime : TimeProvider
 {

@@ -13,7 +13,9 @@ internal sealed class EventQueue(TimeProvider clock)
     private TimeSpan? _moment;
     private long _order;
 
-    /// <summary>Time since the queue was made. While a packet arrives it is the time it was due, so that being late does not add up.</summary>
+    /// <summary>
+    /// Time since the queue was made. While a packet arrives it is the time it was due, so that being late does not add up.
+    /// </summary>
     public TimeSpan Now => _moment ?? clock.Now() - _start;
 
     /// <summary>When the next packet arrives; null when none is on its way.</summary>

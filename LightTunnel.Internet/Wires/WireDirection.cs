@@ -15,8 +15,8 @@ internal sealed class WireDirection(int seed, WireConditions conditions)
     public bool IsCut { get; set; }
 
     /// <summary>
-    /// Decides about one packet, whose length is the sender's to check. The number of random draws is fixed, so that one condition changed leaves the rest
-    /// of a run alike.
+    /// Decides about one packet, whose length is the sender's to check. The number of random draws is fixed, so that one condition changed
+    /// leaves the rest of a run alike.
     /// </summary>
     /// <param name="now">When it is sent.</param>
     /// <param name="arrival">When it arrives.</param>

@@ -5,9 +5,7 @@ using LightTunnel.Configuration;
 using LightTunnel.Engine;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Management;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
-using LightTunnel.Tun;
 
 namespace LightTunnel.Lab.Bench;
 
@@ -58,7 +56,7 @@ internal static class IdleCost
         var tunnels = new List<ITunnelHandle>();
         try
         {
-            var others = new LocalEngine(TunnelEnvironment.System with { TunDevices = new MemoryDevices(), PortMappers = null });
+            var others = new LocalEngine(TunnelEnvironment.System with { TunDevices = new InMemoryTunDeviceFactory(), PortMappers = null });
             ITunnelHandle server = await others.StartServerAsync(
                 new ServerSettings { Name = "idle-server", Address = [$"{Prefix}.0.1/16"], ListenPort = 0, StatePath = Path.Combine(state, "server") }, cancellationToken)
                 .ConfigureAwait(false);
@@ -134,10 +132,5 @@ internal static class IdleCost
         }
 
         return (ran, woken);
-    }
-
-    private sealed class MemoryDevices : ITunDeviceFactory
-    {
-        public ITunDevice Create(string? name, DataPathOptions? options = null) => new InMemoryTunDevice(name ?? "memory");
     }
 }

@@ -292,14 +292,15 @@ public sealed class LocalEngineTests : IDisposable
 
     private sealed class DeviceFactory : ITunDeviceFactory
     {
-        public List<InMemoryTunDevice> Made { get; } = [];
+        private readonly InMemoryTunDeviceFactory _memory = new();
+
+        public IReadOnlyList<InMemoryTunDevice> Made => _memory.Devices;
 
         public bool FailReading { get; set; }
 
         public ITunDevice Create(string? name, DataPathOptions? options = null)
         {
-            var device = new InMemoryTunDevice($"lt{Made.Count}", Made.Count + 1);
-            Made.Add(device);
+            InMemoryTunDevice device = _memory.Create(null, options);
             return FailReading ? new BrokenDevice(device) : device;
         }
     }

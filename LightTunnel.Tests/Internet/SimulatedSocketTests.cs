@@ -53,7 +53,10 @@ public sealed class SimulatedSocketTests
         static List<int> Run(int seed)
         {
             var two = new SimulatedSocketTests(seed);
-            two._alice.Host.Uplink.Conditions = new WireConditions { Loss = 0.3, Duplication = 0.1, Jitter = TimeSpan.FromMilliseconds(10), Reorders = true };
+            two._alice.Host.Uplink.Conditions = new WireConditions
+            {
+                Loss = 0.3, Duplication = 0.1, Jitter = TimeSpan.FromMilliseconds(10), Reorders = true,
+            };
             return two.Exchange(500);
         }
 

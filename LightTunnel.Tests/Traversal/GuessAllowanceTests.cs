@@ -63,5 +63,5 @@ public sealed class GuessAllowanceTests
     }
 
     private static PunchSide Side(uint outside, string kind) =>
-        new(CandidateList.Create([new Candidate(CandidateKind.ServerReflexive, UdpEndpoint.FromIPv4(outside, 40_000))]), Nats.Named(kind)!.Value);
+        new(CandidateList.Create([new Candidate(CandidateKind.ServerReflexive, UdpEndpoint.FromIPv4(outside, 40_000))]), Nats.BehaviourOf(kind));
 }

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Internet.Nats;
 using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using Microsoft.Extensions.Time.Testing;
@@ -28,8 +29,11 @@ public sealed class NatBehaviourDetectorTests
 
     private Timestamp Now => _time.Now();
 
-    private static TestNat Nat(EndpointDependence mapping, EndpointDependence filtering, PortAssignment allocation = PortAssignment.Preserving, int step = 0) =>
-        new(new NatBehaviour(mapping, filtering, allocation, step), 0xC6336401, new Random(9));
+    private static TestNat Nat(
+        EndpointDependence mapping, EndpointDependence filtering, PortAssignment assignment = PortAssignment.Preserving, int step = 1) =>
+        new(
+            new NatSettings { Mapping = mapping, Filtering = filtering, Assignment = assignment, PortStep = step },
+            0xC6336401, new Random(9));
 
     /// <summary>The server's answer to a probe, unless the NAT keeps it out.</summary>
     private void Answer(TestNat? nat, ObservationProbe probe, NatObservers observers, double loss)

@@ -1,24 +1,26 @@
 using LightTunnel.Addressing;
+using LightTunnel.Internet.Nats;
 
 namespace LightTunnel.Tests.Traversal;
 
-/// <summary>The kinds of NAT that people have names for.</summary>
+/// <summary>The kinds of NAT that tests of traversal name.</summary>
 internal static class Nats
 {
-    public static NatBehaviour? Named(string name) => name switch
+    /// <summary>How such a NAT is set; null for none.</summary>
+    public static NatSettings? Named(string name) => name switch
     {
         "Open" => null,
-        "FullCone" => Cone(EndpointDependence.EndpointIndependent),
-        "Restricted" => Cone(EndpointDependence.AddressDependent),
-        "PortRestricted" => Cone(EndpointDependence.AddressAndPortDependent),
-        "SymmetricSequential" => Symmetric(PortAssignment.Sequential, 1),
-        "SymmetricStepDown" => Symmetric(PortAssignment.Sequential, -2),
-        "SymmetricRandom" => Symmetric(PortAssignment.Random, 0),
+        "FullCone" => Of(NatKind.FullCone),
+        "Restricted" => Of(NatKind.RestrictedCone),
+        "PortRestricted" => Of(NatKind.PortRestrictedCone),
+        "SymmetricSequential" => Of(NatKind.SymmetricSequential),
+        "SymmetricStepDown" => Of(NatKind.SymmetricSequential) with { PortStep = -2 },
+        "SymmetricRandom" => Of(NatKind.SymmetricRandom),
         _ => throw new ArgumentOutOfRangeException(nameof(name)),
     };
 
-    private static NatBehaviour Cone(EndpointDependence filtering) => new(EndpointDependence.EndpointIndependent, filtering, PortAssignment.Preserving);
+    /// <summary>What a node behind such a NAT tells of it.</summary>
+    public static NatBehaviour BehaviourOf(string name) => Named(name)!.Behaviour;
 
-    private static NatBehaviour Symmetric(PortAssignment allocation, int step) =>
-        new(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, allocation, step);
+    private static NatSettings Of(NatKind kind) => NatKinds.Layers(kind)[0];
 }

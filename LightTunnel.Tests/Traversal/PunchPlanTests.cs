@@ -17,7 +17,7 @@ public sealed class PunchPlanTests
         };
         if (ipv6)
             candidates.Add(new(CandidateKind.Host, new UdpEndpoint(System.Net.IPAddress.Parse("2001:db8::" + (host & 0xFF)), 9000)));
-        return new PunchSide(CandidateList.Create(candidates), Nats.Named(kind)!.Value);
+        return new PunchSide(CandidateList.Create(candidates), Nats.BehaviourOf(kind));
     }
 
     public static TheoryData<string, string, bool> All()
@@ -174,7 +174,7 @@ public sealed class PunchPlanTests
             {
                 bool both = first.StartsWith("Symmetric", StringComparison.Ordinal) && second.StartsWith("Symmetric", StringComparison.Ordinal);
                 bool random = first == "SymmetricRandom" || second == "SymmetricRandom";
-                Assert.Equal(both && random, PunchPlan.IsHopeless(Nats.Named(first)!.Value, Nats.Named(second)!.Value));
+                Assert.Equal(both && random, PunchPlan.IsHopeless(Nats.BehaviourOf(first), Nats.BehaviourOf(second)));
             }
         }
     }

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Internet.Nats;
 using LightTunnel.Timing;
 using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
@@ -59,7 +60,7 @@ internal sealed class TestInternet : IDisposable
     private readonly Random _random;
     private int _order;
 
-    public TestInternet(NatBehaviour? first, NatBehaviour? second, int seed = 1, bool sameLan = false)
+    public TestInternet(NatSettings? first, NatSettings? second, int seed = 1, bool sameLan = false)
     {
         _random = new Random(seed);
         SameLan = sameLan;
@@ -163,11 +164,11 @@ internal sealed class TestInternet : IDisposable
     /// <summary>Hands a datagram to a node as if it had come from somewhere.</summary>
     public ProbeOutcome Inject(TestNode to, byte[] datagram, UdpEndpoint from) => Receive(to, datagram, from, default);
 
-    private TestNode Make(string name, PrivateKey own, in PublicKey other, uint id, uint address, NatBehaviour? nat, uint publicAddress)
+    private TestNode Make(string name, PrivateKey own, in PublicKey other, uint id, uint address, NatSettings? nat, uint publicAddress)
     {
         Assert.True(ProbeKey.TryDerive(own, other, _network, out ProbeKey? key));
         var traversal = new PeerTraversal(new ProbeChannel(key, id, Time.GetUtcNow()), id == 1, new Random(_random.Next()));
-        return new TestNode(name, address, nat is { } behaviour ? new TestNat(behaviour, publicAddress, _random) : null, traversal);
+        return new TestNode(name, address, nat is not null ? new TestNat(nat, publicAddress, _random) : null, traversal);
     }
 
     private static (CandidateList, NatBehaviour) Gather(TestNode node)

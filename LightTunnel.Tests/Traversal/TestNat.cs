@@ -4,7 +4,7 @@ using Xunit;
 
 namespace LightTunnel.Tests.Traversal;
 
-/// <summary>A NAT that behaves as a node would describe it, at a moment that does not pass: mappings and permissions never expire.</summary>
+/// <summary>A NAT at a moment that does not pass: mappings and permissions never expire.</summary>
 internal sealed class TestNat
 {
     /// <summary>Where another machine behind it sends to.</summary>
@@ -13,22 +13,15 @@ internal sealed class TestNat
     private readonly Nat _nat;
     private ushort _othersPort;
 
-    public TestNat(NatBehaviour behaviour, uint publicAddress, Random random)
+    public TestNat(NatSettings settings, uint publicAddress, Random random)
     {
         var outside = UdpEndpoint.FromIPv4(publicAddress, 1);
-        var settings = new NatSettings
-        {
-            Mapping = behaviour.Mapping,
-            Filtering = behaviour.Filtering,
-            Assignment = behaviour.Assignment,
-            PortStep = behaviour.Assignment == PortAssignment.Sequential ? behaviour.Step : 1,
-            Capacity = int.MaxValue,
-        };
-        _nat = new Nat(settings, outside.Address, random.Next());
-        Behaviour = behaviour with { Presence = NatPresence.Translated, PublicAddress = outside.Address };
+        _nat = new Nat(settings with { Capacity = int.MaxValue }, outside.Address, random.Next());
+        Behaviour = settings.Behaviour with { PublicAddress = outside.Address };
         PublicAddress = publicAddress;
     }
 
+    /// <summary>What a node behind it tells of it.</summary>
     public NatBehaviour Behaviour { get; }
 
     public uint PublicAddress { get; }
