@@ -23,7 +23,7 @@ internal sealed class SocketTable<T>
         _sockets[0] = main;
     }
 
-    /// <summary>Socket 0.</summary>
+    /// <summary>The node's own socket.</summary>
     public T Main { get; }
 
     /// <summary>True while there is more than <see cref="Main"/>.</summary>

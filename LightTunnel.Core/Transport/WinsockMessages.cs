@@ -21,7 +21,7 @@ internal sealed unsafe class WinsockMessages
 
     /// <param name="api">The system.</param>
     /// <param name="offloads">What may be used of what it has.</param>
-    /// <param name="main">The transport's socket 0, which tells what the system has.</param>
+    /// <param name="main">The node's own socket, which tells what the system has.</param>
     /// <param name="dualMode">True for sockets of both families.</param>
     public WinsockMessages(IWinsock api, Offloads offloads, Socket main, bool dualMode)
     {
