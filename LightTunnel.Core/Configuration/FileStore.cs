@@ -4,9 +4,10 @@ using LightTunnel.Membership.Store;
 namespace LightTunnel.Configuration;
 
 /// <summary>
-/// The facts of a network with one server, in that server's state file. Commits are written in the background; those that come while the disk is busy are
-/// written as one, and answered when it has them. When it has not, the file and what can be read are as they were before: nothing is tried again here, as who
-/// committed may want something else by then. Disposal writes what was committed and zeroes the secrets. Any thread.
+/// The facts of a network with one server, in that server's state file. Commits are written in the background; those that come while the
+/// disk is busy are written as one, and answered when it has them. When it has not, the file and what can be read are as they were before:
+/// nothing is tried again here, as who committed may want something else by then. Disposal writes what was committed and zeroes the
+/// secrets. Any thread.
 /// </summary>
 /// <param name="folder">The state folder.</param>
 /// <param name="state">The server's state as it is there.</param>

@@ -11,11 +11,12 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Configuration;
 
 /// <summary>
-/// The state file: two lines of JSON. The first names format, version and the SHA-256 of the second; the second is the content. So damage is
-/// always noticed, and a version is told before anything else is read. Whatever the bytes are, reading throws InvalidState only.
+/// The state file: two lines of JSON. The first names format, version and the SHA-256 of the second; the second is the content. So damage
+/// is always noticed, and a version is told before anything else is read. Whatever the bytes are, reading throws InvalidState only.
 /// <para>
-/// A server's content is of version 2: its network's facts are entries, as in any store. In version 1 they were leases, which are taken over
-/// (<see cref="FirstStateFile"/>). A client's content has not changed, and is still written as version 1, which older programs can read.
+/// A server's content is of version 2: its network's facts are entries, as in any store. In version 1 they were leases, which are taken
+/// over (<see cref="FirstStateFile"/>). A client's content has not changed, and is still written as version 1, which older programs can
+/// read.
 /// </para>
 /// </summary>
 internal static class StateFile
@@ -36,7 +37,8 @@ internal static class StateFile
         ArgumentNullException.ThrowIfNull(state);
         StoreEntry[] entries = [.. state.Network.Entries];
         // Roomy from the beginning, as a buffer that grows leaves copies of the secrets behind.
-        var body = new ArrayBufferWriter<byte>(4096 + (512 * (state.LastAddresses.Count + state.PeerPolicies.Count)) + entries.Sum(LengthOf));
+        int others = state.LastAddresses.Count + state.PeerPolicies.Count;
+        var body = new ArrayBufferWriter<byte>(4096 + (512 * others) + entries.Sum(LengthOf));
         using (var writer = new Utf8JsonWriter(body))
             WriteBody(writer, state, entries);
         var header = new ArrayBufferWriter<byte>();
@@ -205,7 +207,7 @@ internal static class StateFile
             throw new FormatException("No entry.");
         var entry = new StoreEntry(key, element[3].GetBytesFromBase64(), element[1].GetInt64(), element[2].GetInt64());
 
-        // An entry of a kind that only a newer version knows is kept; one that this one should know, and cannot read, is none to go on with.
+        // An entry of a kind that only a newer version knows is kept; one that this one should know, and cannot read, is damage.
         bool isReadable = key == StoreKeys.Network
             ? LeaseCodec.TryReadNetwork(entry.Value, out _, out _)
             : !StoreKeys.TryReadMember(key, out _) || LeaseCodec.TryReadMember(entry, out _);

@@ -3,9 +3,9 @@ using LightTunnel.Diagnostics;
 namespace LightTunnel.Configuration;
 
 /// <summary>
-/// Writes a client's changed state to its folder in the background, so that the control loop never waits for the disk. Changes that come faster than
-/// the disk takes them are written as one. A write that failed is tried again, more and more rarely, until it succeeds. Disposal writes the last
-/// change and zeroes the secrets.
+/// Writes a client's changed state to its folder in the background, so that the control loop never waits for the disk. Changes that come
+/// faster than the disk takes them are written as one. A write that failed is tried again, more and more rarely, until it succeeds.
+/// Disposal writes the last change and zeroes the secrets.
 /// </summary>
 /// <param name="store">The folder.</param>
 /// <param name="state">The state as it is there.</param>

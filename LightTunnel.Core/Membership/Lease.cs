@@ -26,7 +26,9 @@ internal sealed record Lease : ICborRecord<Lease>
     /// <summary>When the member was last known to be online.</summary>
     public required DateTimeOffset LastSeen { get; init; }
 
-    /// <summary>False for a member that was never there for longer than a moment, and carried nothing: its lease is soon given up.</summary>
+    /// <summary>
+    /// False for a member that was never there for longer than a moment, and carried nothing: its lease is soon given up.
+    /// </summary>
     public bool Used { get; init; }
 
     /// <summary>As it stands in the store, where the entry's key tells the member's id.</summary>

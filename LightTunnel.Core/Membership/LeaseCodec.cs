@@ -14,7 +14,8 @@ internal static class LeaseCodec
 {
     /// <summary>Every lease that is in a store, by rising id.</summary>
     public static IReadOnlyList<Lease> ReadAll(StoreContents contents) =>
-        [.. contents.Entries.Select(entry => TryReadMember(entry, out Lease? lease) ? lease : null).OfType<Lease>().OrderBy(lease => lease.MemberId)];
+        [.. contents.Entries.Select(entry => TryReadMember(entry, out Lease? lease) ? lease : null).OfType<Lease>()
+            .OrderBy(lease => lease.MemberId)];
 
     /// <summary>A store with these facts. Of two leases with one id or key the first counts, and of an address too.</summary>
     public static StoreContents ToContents(string? networkName, uint nextMemberId, IEnumerable<Lease> leases)

@@ -3,8 +3,9 @@ using LightTunnel.Membership.Store;
 namespace LightTunnel.Membership;
 
 /// <summary>
-/// What has to be committed so that leases in the store are as they are meant to be. All of it is expected to be as this server knows it: a lease that is new writes
-/// its member, its key and each of its addresses, and expects that none of them is there. So no two servers give one address away.
+/// What has to be committed so that leases in the store are as they are meant to be. All of it is expected to be as this server knows it: a
+/// lease that is new writes its member, its key and each of its addresses, and expects that none of them is there. So no two servers give
+/// one address away.
 /// </summary>
 internal static class LeasePlan
 {
@@ -16,29 +17,39 @@ internal static class LeasePlan
     {
         // What one member gives up, another may get in the same commit: what is written last counts.
         var writes = new Dictionary<string, byte[]?>(StringComparer.Ordinal);
-        uint[] changed = [.. memberIds];
-        foreach (uint memberId in changed)
+        var entries = new List<(string Key, byte[] Value)>();
+        foreach (uint memberId in memberIds)
         {
             string key = StoreKeys.Member(memberId);
             byte[]? value = replica.Find(key);
-            if (!LeaseCodec.TryReadMember(new StoreEntry(key, value, 0, 0), out Lease? before))
-                continue;
-            foreach ((string part, byte[] own) in LeaseCodec.EntriesOf(before, value))
+            Lease? now = leaseOf(memberId);
+            if (LeaseCodec.TryReadMember(new StoreEntry(key, value, 0, 0), out Lease? before))
             {
-                if (part == key || IsSame(replica.Find(part), own))
-                    writes[part] = null;
+                if (now?.PublicKey == before.PublicKey && now.Addresses.SequenceEqual(before.Addresses))
+                {
+                    entries.Add(LeaseCodec.EntriesOf(now, value).First());
+                    continue;
+                }
+
+                foreach ((string part, byte[] own) in LeaseCodec.EntriesOf(before, value))
+                {
+                    if (part == key || IsSame(replica.Find(part), own))
+                        writes[part] = null;
+                }
             }
+
+            if (now is not null)
+                entries.AddRange(LeaseCodec.EntriesOf(now, value));
         }
 
-        foreach (Lease lease in changed.Select(leaseOf).OfType<Lease>())
-        {
-            foreach ((string part, byte[] value) in LeaseCodec.EntriesOf(lease, replica.Find(StoreKeys.Member(lease.MemberId))))
-                writes[part] = value;
-        }
-
+        foreach ((string key, byte[] value) in entries)
+            writes[key] = value;
         if (network is not null)
             writes[StoreKeys.Network] = network;
-        StoreWrite[] different = [.. writes.Where(write => !IsSame(replica.Find(write.Key), write.Value)).Select(write => new StoreWrite(write.Key, write.Value))];
+        StoreWrite[] different =
+        [
+            .. writes.Where(write => !IsSame(replica.Find(write.Key), write.Value)).Select(write => new StoreWrite(write.Key, write.Value)),
+        ];
         return new StoreCommit(Guid.NewGuid(), [.. different.Select(write => replica.Expect(write.Key))], different);
     }
 

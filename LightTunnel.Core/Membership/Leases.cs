@@ -7,12 +7,13 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Membership;
 
 /// <summary>
-/// Tunnel addresses by public key, which is what a member is known by. The same key gets the same ones again; an address belongs to one key. When nothing is left,
-/// the member offline for the longest time makes room, if it has been so for long enough, or never used its lease.
+/// Tunnel addresses by public key, which is what a member is known by. The same key gets the same ones again; an address belongs to one
+/// key. When nothing is left, the member offline for the longest time makes room, if it has been so for long enough, or never used its
+/// lease.
 /// <para>
-/// These are leases as they are meant to be, planned from a replica of the store: what differs from it goes into the next commit (<see cref="Plan"/>). A lease that
-/// is new is nobody's before that is applied; if it cannot be, it is taken back (<see cref="TakeBack"/>). What others commit is taken over (<see cref="TakeOver"/>).
-/// No I/O here. Owned by the control loop.
+/// These are leases as they are meant to be, planned from a replica of the store: what differs from it goes into the next commit
+/// (<see cref="Plan"/>). A lease that is new is nobody's before that is applied; if it cannot be, it is taken back
+/// (<see cref="TakeBack"/>). What others commit is taken over (<see cref="TakeOver"/>). No I/O here. Owned by the control loop.
 /// </para>
 /// </summary>
 internal sealed class Leases
@@ -49,7 +50,10 @@ internal sealed class Leases
     /// <summary>Members whose leases are not as in the store, by the ids that their entries have there.</summary>
     private readonly HashSet<uint> _changed = [];
 
-    /// <summary>Those of them that a commit is under way for; null when there is none.</summary>
+    /// <summary>Members of whom something was noted that can wait: when they were seen, and whether they use their leases.</summary>
+    private readonly HashSet<uint> _noted = [];
+
+    /// <summary>Members that a commit is under way for; null when there is none.</summary>
     private HashSet<uint>? _planned;
 
     /// <param name="serverAddresses">The server's own addresses; their prefixes are what is leased from.</param>
@@ -57,7 +61,8 @@ internal sealed class Leases
     /// <param name="maximumCount">Most leases, so that keys made up by the thousand fill neither memory nor the state file.</param>
     /// <param name="serverName">The server's own name, which no member gets, and the network's.</param>
     public Leases(
-        IReadOnlyList<InterfaceAddress> serverAddresses, TimeSpan? keepOffline = null, int maximumCount = DefaultMaximumCount, string? serverName = null)
+        IReadOnlyList<InterfaceAddress> serverAddresses, TimeSpan? keepOffline = null, int maximumCount = DefaultMaximumCount,
+        string? serverName = null)
     {
         _networkName = serverName;
         _names = new MemberNames(serverName);
@@ -82,7 +87,7 @@ internal sealed class Leases
     public long Revision => _replica.Revision;
 
     /// <summary>True when something is to be committed.</summary>
-    public bool HasChanges => _changed.Count > 0 || _storedNetwork != (_networkName, NextMemberId);
+    public bool HasChanges => _changed.Count > 0 || _noted.Count > 0 || _storedNetwork != (_networkName, NextMemberId);
 
     public Lease? ById(uint memberId) => _byId.GetValueOrDefault(memberId);
 
@@ -95,9 +100,9 @@ internal sealed class Leases
     public bool IsOnline(PublicKey member) => _online.Contains(member);
 
     /// <summary>
-    /// Takes over what is in the store: all of it at first, later what others committed. Addresses that the network no longer has, or that two leases claim, are left
-    /// out: their members get new ones when they register. When the store has lost commits, the leases that were in them are to be committed again, but for
-    /// those that somebody else got meanwhile.
+    /// Takes over what is in the store: all of it at first, later what others committed. Addresses that the network no longer has, or that
+    /// two leases claim, are left out: their members get new ones when they register. When the store has lost commits, the leases that were
+    /// in them are to be committed again, but for those that somebody else got meanwhile.
     /// </summary>
     public LeaseNews TakeOver(StoreChanges changes)
     {
@@ -108,16 +113,19 @@ internal sealed class Leases
     }
 
     /// <summary>
-    /// Plans a commit of everything that has changed. While one is under way, a further one is for the end only, when nobody waits for an answer: it has what the
-    /// other has not.
+    /// Plans a commit of everything that has changed. While one is under way, a further one is for the end only, when nobody waits for an
+    /// answer: it has what the other has not.
     /// </summary>
-    public StoreCommit Plan()
+    /// <param name="mostNotes">Most members of whom it has what can wait, as each costs some work.</param>
+    public StoreCommit Plan(int mostNotes = int.MaxValue)
     {
-        uint[] members = [.. _planned is null ? _changed : _changed.Except(_planned)];
+        _noted.ExceptWith(_changed);
+        uint[] members = [.. _changed.Concat(_noted.Take(mostNotes)).Where(memberId => _planned?.Contains(memberId) != true)];
         byte[]? network = _planned is null ? LeaseCodec.WriteNetwork(_networkName, NextMemberId, _replica.Find(StoreKeys.Network)) : null;
         StoreCommit commit = LeasePlan.Make(_replica, members, ById, network);
         (_planned ??= []).UnionWith(members);
         _changed.ExceptWith(members);
+        _noted.ExceptWith(members);
         return commit;
     }
 
@@ -137,9 +145,12 @@ internal sealed class Leases
     }
 
     /// <summary>Leases that could not be committed are again what they are in the store.</summary>
-    public void TakeBack(IEnumerable<PublicKey> members) => Replace(members.Select(member => ByKey(member)?.MemberId ?? 0), hasLostCommits: false);
+    public void TakeBack(IEnumerable<PublicKey> members) =>
+        Replace(members.Select(member => ByKey(member)?.MemberId ?? 0), hasLostCommits: false);
 
-    /// <summary>Leases one address of each prefix to a key, those asked for or any. A refusal changes nothing, but for a possible eviction.</summary>
+    /// <summary>
+    /// Leases one address of each prefix to a key, those asked for or any. A refusal changes nothing, but for a possible eviction.
+    /// </summary>
     public LeaseResult Acquire(PublicKey key, string name, IReadOnlyList<TunnelAddress> requested, DateTimeOffset now)
     {
         Lease? current = ByKey(key);
@@ -190,7 +201,9 @@ internal sealed class Leases
             _offline.Add((now, lease.MemberId));
         else
             GiveBack(current, addresses);
-        Change(lease);
+        Put(lease);
+        if (current is null || !IsSame(current, lease))
+            _changed.Add(lease.MemberId);
         return new LeaseResult(lease, null, evicted);
     }
 
@@ -201,7 +214,7 @@ internal sealed class Leases
             return null;
         _offline.Remove((lease.LastSeen, lease.MemberId));
         lease = lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) };
-        Change(lease);
+        Note(lease);
         if (online)
         {
             _online.Add(member);
@@ -221,7 +234,7 @@ internal sealed class Leases
         foreach (PublicKey member in _online)
         {
             Lease lease = _byKey[member];
-            Change(lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) });
+            Note(lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) });
         }
     }
 
@@ -229,7 +242,7 @@ internal sealed class Leases
     public void NoteUsed(PublicKey member)
     {
         if (ByKey(member) is { Used: false } lease)
-            Change(lease with { Used = true });
+            Note(lease with { Used = true });
     }
 
     /// <summary>Forgets members that came for a moment only and carried nothing, some minutes after they went, and returns them.</summary>
@@ -301,7 +314,8 @@ internal sealed class Leases
 
     private bool TryEvict(PublicKey except, DateTimeOffset now, [NotNullWhen(true)] out Lease? evicted)
     {
-        evicted = _unused.Where(member => !IsOnline(member) && member != except).Select(member => _byKey[member]).MinBy(lease => lease.LastSeen);
+        evicted = _unused.Where(member => !IsOnline(member) && member != except).Select(member => _byKey[member])
+            .MinBy(lease => lease.LastSeen);
         if (evicted is not null)
         {
             Remove(evicted);
@@ -339,6 +353,7 @@ internal sealed class Leases
         foreach (Lease lease in before)
             Drop(lease);
         _changed.ExceptWith(ids);
+        _noted.ExceptWith(ids);
         foreach (uint memberId in ids)
         {
             string key = StoreKeys.Member(memberId);
@@ -421,10 +436,10 @@ internal sealed class Leases
         }
     }
 
-    private void Change(Lease lease)
+    private void Note(Lease lease)
     {
         Put(lease);
-        _changed.Add(lease.MemberId);
+        _noted.Add(lease.MemberId);
     }
 
     private void Put(Lease lease)

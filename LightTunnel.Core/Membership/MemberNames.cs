@@ -4,13 +4,15 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Membership;
 
 /// <summary>
-/// Who has which name: nobody has another's, nor the server's own, in whatever case, as commands take members by name. Who asks for one that is taken gets it
-/// with a number behind it. Owned by the control loop.
+/// Who has which name: nobody has another's, nor the server's own, in whatever case, as commands take members by name. Who asks for one
+/// that is taken gets it with a number behind it. Owned by the control loop.
 /// </summary>
 /// <param name="serverName">The server's own name, or null for none.</param>
 internal sealed class MemberNames(string? serverName)
 {
-    /// <summary>Numbers that are tried from 1; then the member's own number is, which hardly anybody has in a name, however many ask for one.</summary>
+    /// <summary>
+    /// Numbers that are tried from 1; then the member's own number is, which hardly anybody has in a name, however many ask for one.
+    /// </summary>
     private const uint LastSmallNumber = 99;
 
     private readonly Dictionary<string, PublicKey> _owners = new(StringComparer.OrdinalIgnoreCase);
@@ -25,7 +27,8 @@ internal sealed class MemberNames(string? serverName)
     /// <param name="current">The name that the member has, or null.</param>
     public string Give(PublicKey member, uint memberId, string asked, string? current)
     {
-        string given = IsFree(asked, member) ? asked : current is not null && IsNumbered(current, asked) ? current : Numbered(member, memberId, asked);
+        string given = IsFree(asked, member) ? asked
+            : current is not null && IsNumbered(current, asked) ? current : Numbered(member, memberId, asked);
         if (current is not null)
             Release(current, member);
         _owners[given] = member;
@@ -40,7 +43,8 @@ internal sealed class MemberNames(string? serverName)
     }
 
     private bool IsFree(string name, PublicKey member) =>
-        !string.Equals(name, serverName, StringComparison.OrdinalIgnoreCase) && (!_owners.TryGetValue(name, out PublicKey owner) || owner == member);
+        !string.Equals(name, serverName, StringComparison.OrdinalIgnoreCase)
+        && (!_owners.TryGetValue(name, out PublicKey owner) || owner == member);
 
     private static bool IsNumbered(string name, string asked)
     {

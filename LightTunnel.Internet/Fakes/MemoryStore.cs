@@ -27,7 +27,10 @@ internal sealed class MemoryStore(StoreContents? contents = null) : INetworkStor
 {
     private readonly Queue<Action> _waiting = new();
 
-    /// <summary>What is in the store. Set to what was in it earlier, the commits since then are lost, as when a standby that was behind takes a database's place.</summary>
+    /// <summary>
+    /// What is in the store. Set to what was in it earlier, the commits since then are lost, as when a standby that was behind takes a
+    /// database's place.
+    /// </summary>
     public StoreContents Contents { get; set; } = contents ?? StoreContents.Empty;
 
     /// <summary>What happens to each commit; nothing when null.</summary>

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Membership;
@@ -7,7 +8,9 @@ using Xunit;
 
 namespace LightTunnel.Tests.Engine;
 
-/// <summary>A client is told of its address when that is in the store, not before; and no trouble of the store gives an address away twice.</summary>
+/// <summary>
+/// A client is told of its address when that is in the store, not before; and no trouble of the store gives an address away twice.
+/// </summary>
 public sealed class DurableLeaseTests : IDisposable
 {
     private const string Full = "No space left on device";
@@ -180,11 +183,12 @@ public sealed class DurableLeaseTests : IDisposable
 
         SimulatedNode dave = _network.AddClient("dave");
         Assert.True(_network.RunUntil(() => dave.IsUp, Soon));
-        Assert.True(_network.RunUntil(() => SavedNames.SequenceEqual(["alice", "bob", "carol", "dave", "theirs"]), TimeSpan.FromMinutes(1)));
+        string[] all = ["alice", "bob", "carol", "dave", "theirs"];
+        Assert.True(_network.RunUntil(() => SavedNames.SequenceEqual(all), Soon));
         Assert.Equal(5, _network.SavedLeases.SelectMany(lease => lease.Addresses).Distinct().Count());
         Assert.Equal(5, _network.SavedLeases.Select(lease => lease.MemberId).Distinct().Count());
-        Assert.Equal(carol.Address, _network.SavedLeases.Single(lease => lease.Name == "carol").Addresses[0]);
-        Assert.True(_network.RunUntil(() => bob.IsUp && _network.SavedLeases.Single(lease => lease.Name == "bob").Addresses[0] == bob.Address, Soon));
+        Assert.Equal(carol.Address, SavedAddressOf("carol"));
+        Assert.True(_network.RunUntil(() => bob.IsUp && SavedAddressOf("bob") == bob.Address, Soon));
     }
 
     [Fact]
@@ -211,6 +215,8 @@ public sealed class DurableLeaseTests : IDisposable
     }
 
     private IEnumerable<string> SavedNames => _network.SavedLeases.Select(lease => lease.Name).Order(StringComparer.Ordinal);
+
+    private TunnelAddress SavedAddressOf(string name) => _network.SavedLeases.Single(lease => lease.Name == name).Addresses[0];
 
     private PrivateKey AliceKey()
     {

@@ -43,6 +43,27 @@ public sealed class LeasePlanTests
     }
 
     [Fact]
+    public void NotesOfMany_AreSpreadOverCommits_ButWhatWasGivenUpIsNot()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        for (int i = 2; i <= 10; i++)
+            leases.Acquire(Key(i), "x", [], Start);
+        Apply(leases, ref store);
+        for (int i = 1; i <= 10; i++)
+            leases.SetOnline(Key(i), online: true, Start.AddHours(1));
+        leases.Remove(Key(5));
+        leases.Acquire(Key(11), "new", [], Start);
+
+        StoreCommit first = Apply(leases, ref store, mostNotes: 3);
+        Assert.Equal(3, LeaseCodec.ReadAll(store).Count(lease => lease.LastSeen == Start.AddHours(1)));
+        Assert.Null(first.Write.Single(write => write.Key == "m/6").Value);
+        Assert.Contains(first.Write, write => write.Key == "m/12");
+        Apply(leases, ref store);
+        Assert.Equal(9, LeaseCodec.ReadAll(store).Count(lease => lease.LastSeen == Start.AddHours(1)));
+        Assert.False(leases.HasChanges);
+    }
+
+    [Fact]
     public void MemberThatTakesAnotherAddress_GivesTheOldOneBackInTheSameCommit()
     {
         (Leases leases, StoreContents store) = WithMember();
@@ -261,9 +282,9 @@ public sealed class LeasePlanTests
         return (leases, store);
     }
 
-    private static StoreCommit Apply(Leases leases, ref StoreContents store)
+    private static StoreCommit Apply(Leases leases, ref StoreContents store, int mostNotes = int.MaxValue)
     {
-        StoreCommit commit = leases.Plan();
+        StoreCommit commit = leases.Plan(mostNotes);
         store = store.Apply(commit, out CommitAnswer answer);
         Assert.Equal(CommitOutcome.Applied, answer.Outcome);
         leases.OnApplied(commit, answer.Revision);

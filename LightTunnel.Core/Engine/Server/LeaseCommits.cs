@@ -41,9 +41,10 @@ internal interface ILeaseHost
 }
 
 /// <summary>
-/// Brings changed leases into the store, one commit at a time. A client is told of its addresses when they are there, not before: after a crash an address that
-/// somebody uses would be given to another. What is only noted, such as when a member was last seen, goes with them or within a second. A commit that comes to
-/// nothing is made again from what has changed by then; meanwhile nobody new is admitted. Owned by the control loop.
+/// Brings changed leases into the store, one commit at a time. A client is told of its addresses when they are there, not before: after a
+/// crash an address that somebody uses would be given to another. What is only noted, such as when a member was last seen, goes with them
+/// or within a second. A commit that comes to nothing is made again from what has changed by then; meanwhile nobody new is admitted. Owned
+/// by the control loop.
 /// </summary>
 /// <param name="store">Where leases last.</param>
 /// <param name="leases">The leases.</param>
@@ -51,10 +52,14 @@ internal interface ILeaseHost
 /// <param name="time">The clock.</param>
 /// <param name="jitter">Keeps servers that want the same from wanting it at the same time again.</param>
 /// <param name="host">Told of what became of it.</param>
-internal sealed class LeaseCommits(INetworkStore store, Leases leases, Action<Action> post, TimeProvider time, Random jitter, ILeaseHost host)
+internal sealed class LeaseCommits(
+    INetworkStore store, Leases leases, Action<Action> post, TimeProvider time, Random jitter, ILeaseHost host)
 {
     /// <summary>Registrations that are committed together.</summary>
     public const int GroupSize = 64;
+
+    /// <summary>Members of whom one commit notes when they were seen; all of a large network would keep the control loop for too long.</summary>
+    private const int MostNotes = 2048;
 
     /// <summary>So often another address is tried when other servers were faster.</summary>
     private const int MostConflicts = 8;
@@ -81,6 +86,11 @@ internal sealed class LeaseCommits(INetworkStore store, Leases leases, Action<Ac
     private Timestamp _nextNotes = Timestamp.AtOnce;
     private Timestamp _notBefore = Timestamp.AtOnce;
     private Timestamp _resend = Timestamp.Never;
+
+    private static readonly RefusedMessage TooSlow = new()
+    {
+        Reason = RefusalReason.Other, Text = "Other servers of the network gave away each address that was chosen: try again.",
+    };
 
     /// <summary>Why nobody new can be admitted at present; null when the store takes commits.</summary>
     public RefusedMessage? Refusal => _failure is null ? null : new()
@@ -141,7 +151,7 @@ internal sealed class LeaseCommits(INetworkStore store, Leases leases, Action<Ac
         }
 
         _joining.AddRange(_group.Select(held => held.Peer.Key));
-        _commit = leases.Plan();
+        _commit = leases.Plan(MostNotes);
         if (_commit.Write.Count == 0 && _failure is null)
             OnApplied(_commit, leases.Revision);
         else
@@ -221,11 +231,11 @@ internal sealed class LeaseCommits(INetworkStore store, Leases leases, Action<Ac
         int most = 0;
         foreach (HeldRegistration held in _group)
         {
-            bool isConcerned = lost.Contains(StoreKeys.Network) || LeaseCodec.EntriesOf(held.Lease!, null).Any(entry => lost.Contains(entry.Key));
+            bool isConcerned = LeaseCodec.EntriesOf(held.Lease!, null).Select(entry => entry.Key).Append(StoreKeys.Network).Any(lost.Contains);
             int times = held.Conflicts + (isConcerned ? 1 : 0);
             most = Math.Max(most, times);
             if (times > MostConflicts)
-                host.Refuse(held, new RefusedMessage { Reason = RefusalReason.Other, Text = "Other servers of the network gave away each address that was chosen: try again." });
+                host.Refuse(held, TooSlow);
             else if (!_latest.ContainsKey(held.Peer))
                 Add(held with { Lease = null, Conflicts = times });
         }

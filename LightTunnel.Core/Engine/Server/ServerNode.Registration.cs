@@ -107,7 +107,10 @@ internal sealed partial class ServerNode
             LastError = $"The state cannot be saved, so that no new members are admitted: {failure}";
     }
 
-    /// <summary>Another server has ended or changed a member's lease: what is known here of it goes, and if the member is here, it registers again and so learns of it.</summary>
+    /// <summary>
+    /// Another server has ended or changed a member's lease: what is known here of it goes, and if the member is here, it registers again
+    /// and so learns of it.
+    /// </summary>
     private void Displace(Lease lease)
     {
         if (!_peers.TryGetValue(lease.PublicKey, out Peer? peer) || peer.MemberId == 0)
@@ -200,7 +203,7 @@ internal sealed partial class ServerNode
     /// <summary>A member asked for a name that is another's: whoever has it should know of both.</summary>
     private void TellOfName(Lease lease, string asked)
     {
-        Peer? owner = _leases.ByName(asked) is { } other && _peers.TryGetValue(other.PublicKey, out Peer? member) && member.Online ? member : null;
+        Peer? owner = _leases.ByName(asked) is { } other ? FindOnline(other.PublicKey) : null;
         Log.Warning(
             "A member with the address {Address} asked for the name {Asked}, which is {Owner}'s: it is known as {Name}",
             lease.Addresses[0], asked, owner?.Addresses[0].ToString() ?? "another", lease.Name);

@@ -293,7 +293,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         if (now >= _nextUnusedCheck)
         {
             _nextUnusedCheck = now + UnusedCheckInterval;
-            foreach (Lease lease in _leases.RemoveUnused(Time.GetUtcNow(), member => _peers.TryGetValue(member, out Peer? peer) && peer.Online && HasTraffic(peer)))
+            foreach (Lease lease in _leases.RemoveUnused(Time.GetUtcNow(), member => FindOnline(member) is { } peer && HasTraffic(peer)))
                 Forget(lease, "it never used its address");
         }
 
@@ -302,6 +302,9 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         _refusedHandshakes.Look(now);
         return Timestamp.Earliest(Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck), nextListing, nextCommit);
     }
+
+    /// <summary>The member with that key, when it is here; null else.</summary>
+    private Peer? FindOnline(PublicKey member) => _peers.TryGetValue(member, out Peer? peer) && peer.Online ? peer : null;
 
     private static bool HasTraffic(Peer peer) => peer.LastTraffic != Timestamp.NotYet;
 

@@ -1,9 +1,9 @@
 namespace LightTunnel.Membership.Store;
 
 /// <summary>
-/// Where a network's facts last: the one thing that servers of a network share. It knows entries, not what they mean. Every commit that writes makes the next
-/// revision, and commits take effect one after the other. Neither call waits, and nothing is ever answered twice; an answer may come on any thread, within
-/// the call too, so that whoever owns state posts it to the loop that does.
+/// Where a network's facts last: the one thing that servers of a network share. It knows entries, not what they mean. Every commit that
+/// writes makes the next revision, and commits take effect one after the other. Neither call waits, and nothing is ever answered twice; an
+/// answer may come on any thread, within the call too, so that whoever owns state posts it to the loop that does.
 /// </summary>
 internal interface INetworkStore
 {

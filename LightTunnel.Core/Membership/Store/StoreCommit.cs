@@ -47,7 +47,10 @@ internal sealed record CommitAnswer(CommitOutcome Outcome)
     /// <summary>Applied: the revision that it made.</summary>
     public long Revision { get; private init; }
 
-    /// <summary>Conflict: the entries that are not as expected, as they are; with the version <see cref="StoreExpectation.Absent"/> where there is nothing.</summary>
+    /// <summary>
+    /// Conflict: the entries that are not as expected, as they are; with the version <see cref="StoreExpectation.Absent"/> where there is
+    /// nothing.
+    /// </summary>
     public IReadOnlyList<StoreEntry> Conflicts { get; private init; } = [];
 
     /// <summary>Unavailable, Unknown: why, for people.</summary>

@@ -3,8 +3,8 @@ using System.Collections.Immutable;
 namespace LightTunnel.Membership.Store;
 
 /// <summary>
-/// All that a store has, and what a commit makes of it: an immutable value, so that a store that cannot keep the new one still has the old one. What was deleted
-/// is remembered for a while, so that a replica that is not far behind learns of it.
+/// All that a store has, and what a commit makes of it: an immutable value, so that a store that cannot keep the new one still has the old
+/// one. What was deleted is remembered for a while, so that a replica that is not far behind learns of it.
 /// </summary>
 internal sealed class StoreContents
 {
@@ -14,15 +14,16 @@ internal sealed class StoreContents
     /// <summary>Commits whose ids are remembered.</summary>
     public const int MostCommits = 64;
 
+    private static readonly StoreEntry None = new(string.Empty, null, StoreExpectation.Absent, 0);
+
     private readonly ImmutableDictionary<string, StoreEntry> _entries;
     private readonly ImmutableQueue<StoreEntry> _deletions;
     private readonly int _deletionCount;
-    private readonly ImmutableQueue<(Guid Id, long Revision)> _commits;
-    private readonly int _commitCount;
+    private readonly ImmutableArray<(Guid Id, long Revision)> _commits;
 
     private StoreContents(
         long revision, long floor, ImmutableDictionary<string, StoreEntry> entries, ImmutableQueue<StoreEntry> deletions, int deletionCount,
-        ImmutableQueue<(Guid Id, long Revision)> commits, int commitCount)
+        ImmutableArray<(Guid Id, long Revision)> commits)
     {
         Revision = revision;
         Floor = floor;
@@ -30,7 +31,6 @@ internal sealed class StoreContents
         _deletions = deletions;
         _deletionCount = deletionCount;
         _commits = commits;
-        _commitCount = commitCount;
     }
 
     /// <summary>A store in which nothing was written yet.</summary>
@@ -45,13 +45,15 @@ internal sealed class StoreContents
     /// <summary>Every entry that there is, in the order of revisions and keys.</summary>
     public IEnumerable<StoreEntry> Entries => Ordered(_entries.Values.Where(entry => entry.Value is not null));
 
-    /// <summary>Contents as they were written down somewhere, without what was deleted before. Of two entries of one key the first counts.</summary>
+    /// <summary>
+    /// Contents as they were written down somewhere, without what was deleted before. Of two entries of one key the first counts.
+    /// </summary>
     public static StoreContents Restore(IEnumerable<StoreEntry> entries, long revision)
     {
         ImmutableDictionary<string, StoreEntry>.Builder all = ImmutableDictionary.CreateBuilder<string, StoreEntry>(StringComparer.Ordinal);
         foreach (StoreEntry entry in entries)
             all.TryAdd(entry.Key, entry);
-        return new StoreContents(revision, revision, all.ToImmutable(), [], 0, [], 0);
+        return new StoreContents(revision, revision, all.ToImmutable(), [], 0, []);
     }
 
     /// <summary>What changed after a revision.</summary>
@@ -72,7 +74,8 @@ internal sealed class StoreContents
             return this;
         }
 
-        StoreEntry[] conflicts = [.. commit.Expect.Where(expected => VersionOf(expected.Key) != expected.Version).Select(expected => Find(expected.Key))];
+        StoreEntry[] conflicts =
+            [.. commit.Expect.Where(expected => Find(expected.Key).Version != expected.Version).Select(expected => Find(expected.Key))];
         if (conflicts.Length > 0 || commit.Write.Count == 0)
         {
             answer = conflicts.Length > 0 ? CommitAnswer.Conflict(conflicts) : CommitAnswer.Applied(Revision);
@@ -88,7 +91,7 @@ internal sealed class StoreContents
             var entry = new StoreEntry(write.Key, write.Value, commit.Version, next);
             if (write.Value is null)
             {
-                if (VersionOf(write.Key) == StoreExpectation.Absent)
+                if (Find(write.Key).Version == StoreExpectation.Absent)
                     continue;
                 deletions = deletions.Enqueue(entry);
                 deletionCount++;
@@ -105,15 +108,14 @@ internal sealed class StoreContents
                 entries.Remove(oldest.Key);
         }
 
-        ImmutableQueue<(Guid Id, long Revision)> commits = (_commitCount == MostCommits ? _commits.Dequeue() : _commits).Enqueue((commit.Id, next));
+        ImmutableArray<(Guid Id, long Revision)> commits = [.. _commits.TakeLast(MostCommits - 1), (commit.Id, next)];
         answer = CommitAnswer.Applied(next);
-        return new StoreContents(next, floor, entries.ToImmutable(), deletions, deletionCount, commits, Math.Min(_commitCount + 1, MostCommits));
+        return new StoreContents(next, floor, entries.ToImmutable(), deletions, deletionCount, commits);
     }
 
-    private static IEnumerable<StoreEntry> Ordered(IEnumerable<StoreEntry> entries) => entries.OrderBy(entry => entry.Revision).ThenBy(entry => entry.Key, StringComparer.Ordinal);
+    private static IEnumerable<StoreEntry> Ordered(IEnumerable<StoreEntry> entries) =>
+        entries.OrderBy(entry => entry.Revision).ThenBy(entry => entry.Key, StringComparer.Ordinal);
 
-    private long VersionOf(string key) => _entries.TryGetValue(key, out StoreEntry? entry) && entry.Value is not null ? entry.Version : StoreExpectation.Absent;
-
-    private StoreEntry Find(string key) =>
-        _entries.TryGetValue(key, out StoreEntry? entry) && entry.Value is not null ? entry : new StoreEntry(key, null, StoreExpectation.Absent, 0);
+    /// <summary>The entry of a key, or one that says that there is none.</summary>
+    private StoreEntry Find(string key) => _entries.TryGetValue(key, out StoreEntry? entry) && entry.Value is not null ? entry : None with { Key = key };
 }

@@ -6,8 +6,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Membership.Store;
 
 /// <summary>
-/// What entries are about, by their keys: <c>n</c> the network, <c>m/2</c> a member, <c>k/&lt;public key&gt;</c> and <c>a/10.0.0.2</c> the id of the member that
-/// has that key or address. The latter two are there to be absent: that is what a new lease expects.
+/// What entries are about, by their keys: <c>n</c> the network, <c>m/2</c> a member, <c>k/&lt;public key&gt;</c> and <c>a/10.0.0.2</c> the
+/// id of the member that has that key or address. The latter two are there to be absent: that is what a new lease expects.
 /// </summary>
 internal static class StoreKeys
 {
@@ -30,6 +30,7 @@ internal static class StoreKeys
     {
         memberId = 0;
         return key?.StartsWith(MemberPrefix, StringComparison.Ordinal) == true
-            && uint.TryParse(key.AsSpan(MemberPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out memberId) && Member(memberId) == key;
+            && uint.TryParse(key.AsSpan(MemberPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out memberId)
+            && Member(memberId) == key;
     }
 }

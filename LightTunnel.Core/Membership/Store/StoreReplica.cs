@@ -17,7 +17,8 @@ internal sealed class StoreReplica
     /// <summary>Takes over an own commit that was applied.</summary>
     /// <param name="commit">The commit.</param>
     /// <param name="revision">
-    /// The revision that it made. What others committed before it and this replica has not read is not in here yet, so that the replica stays at its own revision then.
+    /// The revision that it made. What others committed before it and this replica has not read is not in here yet, so that the replica
+    /// stays at its own revision then.
     /// </param>
     public void Apply(StoreCommit commit, long revision)
     {
@@ -30,7 +31,8 @@ internal sealed class StoreReplica
     /// <summary>Takes over what was read, and returns the keys of everything that is another now.</summary>
     public IReadOnlyCollection<string> Apply(StoreChanges changes)
     {
-        HashSet<string> changed = [.. changes.Entries.Where(entry => _entries.GetValueOrDefault(entry.Key)?.Version != entry.Version).Select(entry => entry.Key)];
+        HashSet<string> changed =
+            [.. changes.Entries.Where(entry => _entries.GetValueOrDefault(entry.Key)?.Version != entry.Version).Select(entry => entry.Key)];
         if (changes.IsWhole)
         {
             HashSet<string> left = [.. changes.Entries.Select(entry => entry.Key)];
