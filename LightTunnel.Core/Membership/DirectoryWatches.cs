@@ -1,18 +1,19 @@
 using System.Diagnostics.CodeAnalysis;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
 
 /// <summary>What one client of a large network is told of the directory: the members that it asked for. Only <see cref="DirectoryWatches"/> changes it.</summary>
-internal sealed class DirectoryWatch(uint memberId, bool isNew)
+internal sealed class DirectoryWatch(PublicKey client, bool isNew)
 {
     /// <summary>The client.</summary>
-    public uint MemberId { get; } = memberId;
+    public PublicKey Client { get; } = client;
 
-    /// <summary>Members watched, and the page in which each was last told of; 0 for not yet.</summary>
-    internal Dictionary<uint, ulong> Members { get; } = [];
+    /// <summary>Members watched, the page in which each was last told of, 0 for not yet, and the number that it was told to have.</summary>
+    internal Dictionary<PublicKey, (ulong Page, uint MemberId)> Members { get; } = [];
 
     /// <summary>Those of them that there is something to tell of.</summary>
-    internal HashSet<uint> News { get; } = [];
+    internal HashSet<PublicKey> News { get; } = [];
 
     /// <summary>What was asked for and is no member's.</summary>
     internal Queue<MemberSubject> Unknown { get; } = new();
@@ -30,7 +31,7 @@ internal sealed class DirectoryWatch(uint memberId, bool isNew)
     public bool HasNews => IsUntold || News.Count > 0 || Unknown.Count > 0;
 
     /// <summary>True when the client is told of that member already.</summary>
-    public bool IsWatching(uint memberId) => Members.ContainsKey(memberId);
+    public bool IsWatching(PublicKey member) => Members.ContainsKey(member);
 }
 
 /// <summary>
@@ -40,7 +41,7 @@ internal sealed class DirectoryWatch(uint memberId, bool isNew)
 /// <param name="directory">The members.</param>
 internal sealed class DirectoryWatches(MemberDirectory directory)
 {
-    /// <summary>Most members that all clients together watch; about 100 bytes each.</summary>
+    /// <summary>Most members that all clients together watch; about 200 bytes each.</summary>
     public const int MaximumCount = 1_000_000;
 
     /// <summary>Answers that may wait: more are asked for by nobody who waits for answers.</summary>
@@ -50,35 +51,39 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
     private const int PageOverhead = 1 + 2 + 10 + (3 * 4) + (3 * 2);
 
     private const int RemovalLength = 5;
-    private const int LongestSubject = 2 + WireGuard.PublicKey.Size;
+    private const int LongestSubject = 2 + PublicKey.Size;
 
-    private readonly Dictionary<uint, HashSet<DirectoryWatch>> _watchers = [];
+    private readonly Dictionary<PublicKey, HashSet<DirectoryWatch>> _watchers = [];
 
     /// <summary>Members that all clients together watch.</summary>
     public int Count { get; private set; }
 
     /// <summary>A watch for a client that just registered: it watches nobody.</summary>
-    public static DirectoryWatch Open(uint memberId) => new(memberId, isNew: true);
+    public static DirectoryWatch Open(PublicKey client) => new(client, isNew: true);
 
     /// <summary>A watch for a client that was told of everybody so far: it goes on being told of those.</summary>
     public DirectoryWatch Take(DirectoryCursor cursor)
     {
-        var watch = new DirectoryWatch(cursor.MemberId, isNew: cursor.Revision == 0);
+        var watch = new DirectoryWatch(cursor.Client, isNew: cursor.Revision == 0);
         foreach (DirectoryEntry entry in directory.Entries)
         {
-            if (entry.MemberId != cursor.MemberId && TryAdd(watch, entry.MemberId) && directory.IsNews(cursor, entry.MemberId))
-                watch.News.Add(entry.MemberId);
+            if (entry.PublicKey == cursor.Client || !TryAdd(watch, entry.PublicKey, entry.MemberId))
+                continue;
+            if (directory.IsNews(cursor, entry.PublicKey))
+                watch.News.Add(entry.PublicKey);
         }
 
         return watch;
     }
 
     /// <summary>The client is told of a member, and of what becomes of it; false when there are too many watches, or there is no such member.</summary>
-    public bool TryWatch(DirectoryWatch watch, uint memberId)
+    public bool TryWatch(DirectoryWatch watch, PublicKey member)
     {
-        if (!directory.TryGet(memberId, out _) || memberId == watch.MemberId || !(watch.Members.ContainsKey(memberId) || TryAdd(watch, memberId)))
+        if (!directory.TryGet(member, out DirectoryEntry? entry) || member == watch.Client)
             return false;
-        watch.News.Add(memberId);
+        if (!watch.Members.ContainsKey(member) && !TryAdd(watch, member, entry.MemberId))
+            return false;
+        watch.News.Add(member);
         return true;
     }
 
@@ -90,26 +95,26 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
     }
 
     /// <summary>The client needs to know nothing of a member any more, unless a page after the one that it has read tells of that member.</summary>
-    public void Forget(DirectoryWatch watch, uint memberId, ulong page)
+    public void Forget(DirectoryWatch watch, PublicKey member, ulong page)
     {
-        if (watch.Members.TryGetValue(memberId, out ulong told) && told <= page && !watch.News.Contains(memberId))
-            Remove(watch, memberId);
+        if (watch.Members.TryGetValue(member, out (ulong Page, uint) told) && told.Page <= page && !watch.News.Contains(member))
+            Remove(watch, member);
     }
 
     /// <summary>Ends a client's watch.</summary>
     public void Close(DirectoryWatch watch)
     {
-        foreach (uint memberId in watch.Members.Keys.ToArray())
-            Remove(watch, memberId);
+        foreach (PublicKey member in watch.Members.Keys.ToArray())
+            Remove(watch, member);
     }
 
     /// <summary>Something about a member has changed, or it is gone: whom that concerns.</summary>
-    public IReadOnlyCollection<DirectoryWatch> Changed(uint memberId)
+    public IReadOnlyCollection<DirectoryWatch> Changed(PublicKey member)
     {
-        if (!_watchers.TryGetValue(memberId, out HashSet<DirectoryWatch>? watchers))
+        if (!_watchers.TryGetValue(member, out HashSet<DirectoryWatch>? watchers))
             return [];
         foreach (DirectoryWatch watch in watchers)
-            watch.News.Add(memberId);
+            watch.News.Add(member);
         return watchers;
     }
 
@@ -134,22 +139,22 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
             length += LongestSubject;
         }
 
-        foreach (uint memberId in watch.News)
+        foreach (PublicKey member in watch.News)
         {
-            directory.TryGet(memberId, out DirectoryEntry? entry);
+            directory.TryGet(member, out DirectoryEntry? entry);
             length += entry?.Encode().Length ?? RemovalLength;
             if (length > maximumLength)
                 break;
-            watch.News.Remove(memberId);
+            watch.News.Remove(member);
             if (entry is null)
             {
-                removed.Add(memberId);
-                Remove(watch, memberId);
+                removed.Add(watch.Members[member].MemberId);
+                Remove(watch, member);
             }
             else
             {
                 changed.Add(entry);
-                watch.Members[memberId] = watch.Page;
+                watch.Members[member] = (watch.Page, entry.MemberId);
             }
         }
 
@@ -167,27 +172,27 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
         return true;
     }
 
-    private bool TryAdd(DirectoryWatch watch, uint memberId)
+    private bool TryAdd(DirectoryWatch watch, PublicKey member, uint memberId)
     {
         if (Count >= MaximumCount)
             return false;
         Count++;
-        watch.Members.Add(memberId, 0);
-        if (!_watchers.TryGetValue(memberId, out HashSet<DirectoryWatch>? watchers))
-            _watchers.Add(memberId, watchers = []);
+        watch.Members.Add(member, (0, memberId));
+        if (!_watchers.TryGetValue(member, out HashSet<DirectoryWatch>? watchers))
+            _watchers.Add(member, watchers = []);
         watchers.Add(watch);
         return true;
     }
 
-    private void Remove(DirectoryWatch watch, uint memberId)
+    private void Remove(DirectoryWatch watch, PublicKey member)
     {
-        if (!watch.Members.Remove(memberId))
+        if (!watch.Members.Remove(member))
             return;
         Count--;
-        watch.News.Remove(memberId);
-        HashSet<DirectoryWatch> watchers = _watchers[memberId];
+        watch.News.Remove(member);
+        HashSet<DirectoryWatch> watchers = _watchers[member];
         watchers.Remove(watch);
         if (watchers.Count == 0)
-            _watchers.Remove(memberId);
+            _watchers.Remove(member);
     }
 }

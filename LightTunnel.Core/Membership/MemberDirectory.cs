@@ -1,12 +1,13 @@
 using System.Diagnostics.CodeAnalysis;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
 
 /// <summary>How far one client has been told of the directory. Only <see cref="MemberDirectory"/> moves it.</summary>
-internal sealed class DirectoryCursor(uint memberId)
+internal sealed class DirectoryCursor(PublicKey client)
 {
     /// <summary>The client, of which the pages leave out its own entry.</summary>
-    public uint MemberId { get; } = memberId;
+    public PublicKey Client { get; } = client;
 
     /// <summary>The last revision that the client was told of; 0 for nothing yet.</summary>
     public ulong Revision { get; internal set; }
@@ -15,7 +16,9 @@ internal sealed class DirectoryCursor(uint memberId)
 /// <summary>
 /// The server's list of members and what changed when: each change gets the next revision, and each client has a cursor into the revisions, so that
 /// it is told of changes only. Changes are kept in a log in revision order; a member's older changes in it are stale and swept out once
-/// they are the majority. Owned by the control loop.
+/// they are the majority. Members are known by their keys. The log, and what it remembers of members that are gone, goes by the numbers that
+/// clients were told: a member that is admitted anew has another one, and each client must learn that the former one is nobody's.
+/// Owned by the control loop.
 /// </summary>
 internal sealed class MemberDirectory
 {
@@ -29,6 +32,7 @@ internal sealed class MemberDirectory
     private const int RemovalLength = 5;
 
     private readonly Dictionary<uint, State> _members = [];
+    private readonly Dictionary<PublicKey, uint> _numbers = [];
     private readonly List<Change> _log = [];
     private readonly HashSet<DirectoryCursor> _cursors = [];
     private int _tombstones;
@@ -54,6 +58,13 @@ internal sealed class MemberDirectory
     /// <summary>Every member.</summary>
     public IEnumerable<DirectoryEntry> Entries => _members.Values.Select(state => state.Entry).OfType<DirectoryEntry>();
 
+    public bool TryGet(PublicKey member, [NotNullWhen(true)] out DirectoryEntry? entry)
+    {
+        entry = null;
+        return _numbers.TryGetValue(member, out uint memberId) && TryGet(memberId, out entry);
+    }
+
+    /// <summary>The member that a number on the wire stands for.</summary>
     public bool TryGet(uint memberId, [NotNullWhen(true)] out DirectoryEntry? entry)
     {
         entry = _members.GetValueOrDefault(memberId)?.Entry;
@@ -66,6 +77,9 @@ internal sealed class MemberDirectory
         State? old = _members.GetValueOrDefault(entry.MemberId);
         if (entry.Equals(old?.Entry))
             return false;
+        if (_numbers.TryGetValue(entry.PublicKey, out uint former) && former != entry.MemberId)
+            Remove(entry.PublicKey);
+        _numbers[entry.PublicKey] = entry.MemberId;
         if (old is { Entry: null })
             _tombstones--;
         Record(entry.MemberId, entry);
@@ -73,12 +87,12 @@ internal sealed class MemberDirectory
     }
 
     /// <summary>Tells that a member came or went; false when that is nothing new, or the member unknown.</summary>
-    public bool SetOnline(uint memberId, bool online) => TryGet(memberId, out DirectoryEntry? entry) && Upsert(entry with { Online = online });
+    public bool SetOnline(PublicKey member, bool online) => TryGet(member, out DirectoryEntry? entry) && Upsert(entry with { Online = online });
 
     /// <summary>Removes a member; false when unknown.</summary>
-    public bool Remove(uint memberId)
+    public bool Remove(PublicKey member)
     {
-        if (!TryGet(memberId, out _))
+        if (!_numbers.Remove(member, out uint memberId))
             return false;
         _tombstones++;
         Record(memberId, null);
@@ -86,9 +100,9 @@ internal sealed class MemberDirectory
     }
 
     /// <summary>A cursor at the very beginning, for a client that just registered.</summary>
-    public DirectoryCursor OpenCursor(uint memberId)
+    public DirectoryCursor OpenCursor(PublicKey client)
     {
-        var cursor = new DirectoryCursor(memberId);
+        var cursor = new DirectoryCursor(client);
         _cursors.Add(cursor);
         return cursor;
     }
@@ -104,7 +118,7 @@ internal sealed class MemberDirectory
     public bool HasNews(DirectoryCursor cursor) => cursor.Revision < Revision;
 
     /// <summary>True when the client was not told how things are with that member.</summary>
-    public bool IsNews(DirectoryCursor cursor, uint memberId) => _members.TryGetValue(memberId, out State? state) && state.Revision > cursor.Revision;
+    public bool IsNews(DirectoryCursor cursor, PublicKey member) => Find(member)?.Revision > cursor.Revision;
 
     /// <summary>
     /// Builds the next page for a client and moves its cursor past it; false when there is no news to tell. Costs what changed since the
@@ -129,7 +143,7 @@ internal sealed class MemberDirectory
         {
             Change change = _log[i];
             State? state = _members.GetValueOrDefault(change.MemberId);
-            if (state?.Revision == change.Revision && change.MemberId != cursor.MemberId && !(start && state.Entry is null))
+            if (state?.Revision == change.Revision && state.Entry?.PublicKey != cursor.Client && !(start && state.Entry is null))
             {
                 length += state.Entry?.Encode().Length ?? RemovalLength;
                 more = length > maximumLength;
@@ -157,6 +171,8 @@ internal sealed class MemberDirectory
         };
         return true;
     }
+
+    private State? Find(PublicKey member) => _numbers.TryGetValue(member, out uint memberId) ? _members[memberId] : null;
 
     private void Record(uint memberId, DirectoryEntry? entry)
     {

@@ -75,7 +75,7 @@ public sealed class ControlMessageBytesTests
         var directory = new MemberDirectory();
         for (uint id = 2; id < 6; id++)
             directory.Upsert(Entry(id));
-        DirectoryCursor cursor = directory.OpenCursor(5);
+        DirectoryCursor cursor = directory.OpenCursor(Key(5));
         Assert.True(directory.TryBuildPage(cursor, 300, out DirectoryMessage? page));
         Assert.Equal(
             "A4000401040283A7010202666E6F64652D320381440A0000020458207193C69524B9E36F7C3898B7DD200BC1161EEC2EF0BD1646F2A9E693"
@@ -84,8 +84,8 @@ public sealed class ControlMessageBytesTests
                 + "3ABA01BFA420A881A68DF9F568278432205A05F50665302E312E30070105F5",
             Encode(page));
 
-        directory.Remove(3);
-        directory.SetOnline(2, false);
+        directory.Remove(Key(3));
+        directory.SetOnline(Key(2), false);
         Assert.True(directory.TryBuildPage(cursor, 300, out page));
         Assert.Equal(
             "A4000401060281A7010202666E6F64652D320381440A0000020458207193C69524B9E36F7C3898B7DD200BC1161EEC2EF0BD1646F2A9E693"
@@ -93,8 +93,8 @@ public sealed class ControlMessageBytesTests
             Encode(page));
 
         var watches = new DirectoryWatches(directory);
-        DirectoryWatch watch = DirectoryWatches.Open(5);
-        watches.TryWatch(watch, 4);
+        DirectoryWatch watch = DirectoryWatches.Open(Key(5));
+        watches.TryWatch(watch, Key(4));
         DirectoryWatches.AnswerUnknown(watch, MemberSubject.Of(Address("10.0.0.9")));
         Assert.True(watches.TryBuildPage(watch, 300, out page));
         Assert.Equal(

@@ -1,4 +1,5 @@
 using LightTunnel.Membership;
+using LightTunnel.WireGuard;
 using Xunit;
 using static LightTunnel.Tests.Membership.ControlMessageTests;
 
@@ -6,7 +7,7 @@ namespace LightTunnel.Tests.Membership;
 
 public sealed class DirectoryWatchesTests
 {
-    private const uint Client = 100;
+    private static readonly PublicKey Client = Key(100);
 
     private readonly MemberDirectory _directory = new();
     private readonly DirectoryWatches _watches;
@@ -17,7 +18,7 @@ public sealed class DirectoryWatchesTests
         _watches = new DirectoryWatches(_directory);
         for (uint id = 2; id < 50; id++)
             _directory.Upsert(Entry(id));
-        _directory.Upsert(Entry(Client));
+        _directory.Upsert(Entry(100));
         _watch = DirectoryWatches.Open(Client);
     }
 
@@ -34,26 +35,45 @@ public sealed class DirectoryWatchesTests
     public void Changes_AreTold_OfWatchedMembersOnly()
     {
         NextPage();
-        Assert.True(_watches.TryWatch(_watch, 7));
+        Assert.True(_watches.TryWatch(_watch, Key(7)));
         Assert.Equal([7u], NextPage().Changed.Select(entry => entry.MemberId));
 
-        _directory.SetOnline(7, online: false);
-        Assert.Equal([_watch], _watches.Changed(7));
-        _directory.SetOnline(8, online: false);
-        Assert.Empty(_watches.Changed(8));
+        _directory.SetOnline(Key(7), online: false);
+        Assert.Equal([_watch], _watches.Changed(Key(7)));
+        _directory.SetOnline(Key(8), online: false);
+        Assert.Empty(_watches.Changed(Key(8)));
         Assert.False(Assert.Single(NextPage().Changed).Online);
 
-        _directory.Remove(7);
-        _watches.Changed(7);
+        _directory.Remove(Key(7));
+        _watches.Changed(Key(7));
         Assert.Equal([7u], NextPage().Removed);
         Assert.Equal(0, _watches.Count);
+    }
+
+    [Fact]
+    public void MemberThatIsAdmittedAgain_IsTheSame_UnderAnotherNumber()
+    {
+        _watches.TryWatch(_watch, Key(7));
+        NextPage();
+        _directory.Remove(Key(7));
+        _watches.Changed(Key(7));
+        _directory.Upsert(Entry(7) with { MemberId = 77 });
+        _watches.Changed(Key(7));
+
+        DirectoryMessage page = NextPage();
+        Assert.Empty(page.Removed);
+        Assert.Equal((77u, Key(7)), (Assert.Single(page.Changed).MemberId, page.Changed[0].PublicKey));
+        Assert.False(_directory.TryGet(7u, out _));
+        _directory.Remove(Key(7));
+        _watches.Changed(Key(7));
+        Assert.Equal([77u], NextPage().Removed);
     }
 
     [Fact]
     public void ManyMembers_AreToldInPages_ThatFit()
     {
         for (uint id = 2; id < 50; id++)
-            Assert.True(_watches.TryWatch(_watch, id));
+            Assert.True(_watches.TryWatch(_watch, Key((int)id)));
         var told = new List<uint>();
         DirectoryMessage page;
         do
@@ -70,23 +90,23 @@ public sealed class DirectoryWatchesTests
     [Fact]
     public void Forget_OfAMemberThatALaterPageTellsOf_ComesTooLate()
     {
-        _watches.TryWatch(_watch, 7);
+        _watches.TryWatch(_watch, Key(7));
         ulong read = NextPage().Revision;
-        _watches.TryWatch(_watch, 7);
+        _watches.TryWatch(_watch, Key(7));
         NextPage();
-        _watches.Forget(_watch, 7, read);
-        Assert.True(_watch.IsWatching(7));
+        _watches.Forget(_watch, Key(7), read);
+        Assert.True(_watch.IsWatching(Key(7)));
 
-        _watches.Forget(_watch, 7, read + 1);
-        Assert.False(_watch.IsWatching(7));
-        Assert.Empty(_watches.Changed(7));
+        _watches.Forget(_watch, Key(7), read + 1);
+        Assert.False(_watch.IsWatching(Key(7)));
+        Assert.Empty(_watches.Changed(Key(7)));
     }
 
     [Fact]
     public void Strangers_ItselfAndUnknown_AreNotWatched()
     {
         Assert.False(_watches.TryWatch(_watch, Client));
-        Assert.False(_watches.TryWatch(_watch, 51));
+        Assert.False(_watches.TryWatch(_watch, Key(51)));
         for (int i = 0; i < 1000; i++)
             DirectoryWatches.AnswerUnknown(_watch, MemberSubject.Of(Key(i)));
         int answers = 0;
@@ -98,11 +118,11 @@ public sealed class DirectoryWatchesTests
     [Fact]
     public void Close_LeavesNothing()
     {
-        _watches.TryWatch(_watch, 7);
-        _watches.TryWatch(_watch, 8);
+        _watches.TryWatch(_watch, Key(7));
+        _watches.TryWatch(_watch, Key(8));
         _watches.Close(_watch);
         Assert.Equal(0, _watches.Count);
-        Assert.Empty(_watches.Changed(7));
+        Assert.Empty(_watches.Changed(Key(7)));
     }
 
     [Theory]

@@ -33,8 +33,8 @@ public sealed class MemberDirectoryTests
         var directory = new MemberDirectory();
         for (uint id = 2; id < 5; id++)
             Assert.True(directory.Upsert(Entry(id)));
-        directory.Remove(3);
-        DirectoryMessage page = Assert.Single(Pages(directory, directory.OpenCursor(4)));
+        directory.Remove(Key(3));
+        DirectoryMessage page = Assert.Single(Pages(directory, directory.OpenCursor(Key(4))));
         Assert.True(page.Start);
         Assert.False(page.More);
         Assert.Equal([2u], page.Changed.Select(entry => entry.MemberId));
@@ -47,7 +47,7 @@ public sealed class MemberDirectoryTests
     {
         var directory = new MemberDirectory();
         directory.Upsert(Entry(2));
-        DirectoryMessage page = Assert.Single(Pages(directory, directory.OpenCursor(2)));
+        DirectoryMessage page = Assert.Single(Pages(directory, directory.OpenCursor(Key(2))));
         Assert.True(page is { Start: true, More: false, Changed.Count: 0 });
     }
 
@@ -57,25 +57,25 @@ public sealed class MemberDirectoryTests
         var directory = new MemberDirectory();
         for (uint id = 2; id < 10; id++)
             directory.Upsert(Entry(id));
-        DirectoryCursor cursor = directory.OpenCursor(2);
+        DirectoryCursor cursor = directory.OpenCursor(Key(2));
         Pages(directory, cursor);
         Assert.False(directory.HasNews(cursor));
 
         Assert.False(directory.Upsert(Entry(5)));
-        Assert.False(directory.SetOnline(5, true));
-        Assert.False(directory.SetOnline(99, true));
-        Assert.False(directory.Remove(99));
-        Assert.True(directory.SetOnline(5, false));
-        Assert.True(directory.SetOnline(6, false));
-        Assert.True(directory.SetOnline(5, true));
-        Assert.True(directory.Remove(7));
+        Assert.False(directory.SetOnline(Key(5), true));
+        Assert.False(directory.SetOnline(Key(99), true));
+        Assert.False(directory.Remove(Key(99)));
+        Assert.True(directory.SetOnline(Key(5), false));
+        Assert.True(directory.SetOnline(Key(6), false));
+        Assert.True(directory.SetOnline(Key(5), true));
+        Assert.True(directory.Remove(Key(7)));
         Assert.True(directory.Upsert(Entry(2, name: "renamed")));
         DirectoryMessage page = Assert.Single(Pages(directory, cursor));
         Assert.False(page.Start);
         Assert.Equal([(6u, false), (5u, true)], page.Changed.Select(entry => (entry.MemberId, entry.Online)));
         Assert.Equal([7u], page.Removed);
         Assert.Equal(7, directory.Count);
-        Assert.False(directory.TryGet(7, out _));
+        Assert.False(directory.TryGet(Key(7), out _));
     }
 
     [Fact]
@@ -84,7 +84,7 @@ public sealed class MemberDirectoryTests
         var directory = new MemberDirectory();
         for (uint id = 2; id < 1002; id++)
             directory.Upsert(Entry(id, name: new string('n', 50)));
-        List<DirectoryMessage> pages = Pages(directory, directory.OpenCursor(0));
+        List<DirectoryMessage> pages = Pages(directory, directory.OpenCursor(Key(0)));
         Assert.InRange(pages.Count, 100, 300);
         Assert.True(pages[0].Start);
         Assert.All(pages[1..], page => Assert.False(page.Start));
@@ -97,13 +97,13 @@ public sealed class MemberDirectoryTests
     public void Tombstones_EveryoneWasTold_AreForgotten()
     {
         var directory = new MemberDirectory();
-        DirectoryCursor cursor = directory.OpenCursor(0);
+        DirectoryCursor cursor = directory.OpenCursor(Key(0));
         directory.Upsert(Entry(2));
         Pages(directory, cursor);
         for (uint id = 3; id < 5000; id++)
         {
             directory.Upsert(Entry(id));
-            directory.Remove(id);
+            directory.Remove(Key((int)id));
             Pages(directory, cursor);
         }
 
@@ -116,14 +116,14 @@ public sealed class MemberDirectoryTests
     {
         var directory = new MemberDirectory();
         directory.Upsert(Entry(2));
-        DirectoryCursor slow = directory.OpenCursor(2);
-        DirectoryCursor gone = directory.OpenCursor(2);
+        DirectoryCursor slow = directory.OpenCursor(Key(2));
+        DirectoryCursor gone = directory.OpenCursor(Key(2));
         Pages(directory, slow);
         Pages(directory, gone);
         for (uint id = 3; id < 1003; id++)
         {
             directory.Upsert(Entry(id));
-            directory.Remove(id);
+            directory.Remove(Key((int)id));
         }
 
         Assert.Equal(1000, directory.Tombstones);
@@ -132,12 +132,12 @@ public sealed class MemberDirectoryTests
         for (uint id = 1003; id < 4003; id++)
         {
             directory.Upsert(Entry(id));
-            directory.Remove(id);
+            directory.Remove(Key((int)id));
             Pages(directory, slow);
         }
 
         Assert.InRange(directory.Tombstones, 0, 3000);
-        Assert.Empty(Pages(directory, directory.OpenCursor(9)).SelectMany(page => page.Removed));
+        Assert.Empty(Pages(directory, directory.OpenCursor(Key(9))).SelectMany(page => page.Removed));
     }
 
     [Property(MaxTest = 60)]
@@ -146,23 +146,28 @@ public sealed class MemberDirectoryTests
         var random = new Random(seed);
         var directory = new MemberDirectory();
         var views = new List<(DirectoryView View, DirectoryCursor Cursor)>();
+        uint nextId = 40;
         for (int step = 0; step < 600; step++)
         {
             uint id = (uint)random.Next(2, 40);
             switch (random.Next(8))
             {
-                case 0: directory.Remove(id); break;
-                case 1: directory.SetOnline(id, random.Next(2) == 0); break;
-                case 2 when views.Count < 5: views.Add((new DirectoryView(), directory.OpenCursor(0))); break;
+                case 0: directory.Remove(Key((int)id)); break;
+                case 1: directory.SetOnline(Key((int)id), random.Next(2) == 0); break;
+                case 2 when views.Count < 5: views.Add((new DirectoryView(), directory.OpenCursor(Key(0)))); break;
                 case 3 when views.Count > 0: // A new registration: a new cursor, the same view.
                     int which = random.Next(views.Count);
                     directory.CloseCursor(views[which].Cursor);
-                    views[which] = (views[which].View, directory.OpenCursor(0));
+                    views[which] = (views[which].View, directory.OpenCursor(Key(0)));
                     break;
                 case 4 when views.Count > 0:
                     (DirectoryView view, DirectoryCursor cursor) = views[random.Next(views.Count)];
                     if (directory.TryBuildPage(cursor, random.Next(300, 1100), out DirectoryMessage? page))
                         view.Apply(Decode(ControlMessageCodec.Encode(page)));
+                    break;
+                case 5 when random.Next(4) == 0: // It was removed, and is admitted again: the same key and address, another number.
+                    directory.Remove(Key((int)id));
+                    directory.Upsert(Entry(id) with { MemberId = nextId++ });
                     break;
                 default: directory.Upsert(Entry(id, random.Next(2) == 0, random.Next(3) == 0 ? "other" : "node")); break;
             }

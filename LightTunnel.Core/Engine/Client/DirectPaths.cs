@@ -184,7 +184,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             LogIntroduction(peer, candidates);
         Begin(traversal, now + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
         if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(peer, now) && traversal.TryPredict(now))
-            Own.IntroduceWithPrediction(peer.MemberId, now);
+            Own.IntroduceWithPrediction(peer, now);
         _host.Hurry(peer);
     }
 
@@ -292,7 +292,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             traversal.GuessesAskedAt = now;
         // Where both ports are predicted the server has both look at the same time.
         if (withGuesses && !traversal.RemoteNat.IsPredictable && traversal.TryPredict(now))
-            Own.IntroduceWithPrediction(peer.MemberId, now);
+            Own.IntroduceWithPrediction(peer, now);
         else
             _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = withGuesses });
         return next;

@@ -55,7 +55,7 @@ internal sealed class OwnReachability : IDisposable
     private readonly NatBehaviourDetector _detector;
     private readonly ProbeChannel? _server;
     private readonly List<ObservationProbe> _output = [];
-    private readonly HashSet<uint> _wantPrediction = [];
+    private readonly HashSet<Peer> _wantPrediction = [];
     private UdpEndpoint _seenByServer;
     private UdpEndpoint _mapping;
     private NatObservers _observers;
@@ -254,7 +254,7 @@ internal sealed class OwnReachability : IDisposable
     public void UsePrediction() => _predicted = Timestamp.NotYet;
 
     /// <summary>Asks the server for an introduction as soon as the port that this node's NAT will hand out next is known.</summary>
-    public void IntroduceWithPrediction(uint member, Timestamp now)
+    public void IntroduceWithPrediction(Peer member, Timestamp now)
     {
         _wantPrediction.Add(member);
         if (_burstEnds != Timestamp.Never)
@@ -367,8 +367,8 @@ internal sealed class OwnReachability : IDisposable
 
     private void Introduce()
     {
-        foreach (uint member in _wantPrediction)
-            _host.Tell(new IntroduceMessage { MemberId = member, Reachability = Now(), WithGuesses = true });
+        foreach (Peer member in _wantPrediction)
+            _host.Tell(new IntroduceMessage { MemberId = member.MemberId, Reachability = Now(), WithGuesses = true });
         _wantPrediction.Clear();
     }
 

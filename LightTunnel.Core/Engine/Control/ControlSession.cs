@@ -2,6 +2,7 @@ using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Timing;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Control;
 
@@ -49,7 +50,7 @@ internal sealed class ControlSession(uint conversation, TimeProvider time, Actio
     public ToldReachability Reachability { get; } = new(time);
 
     /// <summary>Server: members that this one was introduced to.</summary>
-    public HashSet<uint> IntroducedTo { get; } = [];
+    public HashSet<PublicKey> IntroducedTo { get; } = [];
 
     /// <summary>Server: whether the member, which asks for an introduction, may: 64 at once, and one more each 100 ms.</summary>
     public bool MayAskForIntroduction() => (_introductions ??= new RateLimiter(time, AskInterval, AskBurst)).TryTake();

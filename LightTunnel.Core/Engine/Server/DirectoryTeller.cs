@@ -1,6 +1,7 @@
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Timing;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Server;
 
@@ -20,7 +21,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     private const int ListingOverhead = 1 + 2 + 6 + 4 + 6;
 
     private readonly MemberDirectory _directory = new();
-    private readonly Dictionary<uint, Peer> _told = [];
+    private readonly Dictionary<PublicKey, Peer> _told = [];
     private readonly HashSet<Peer> _behind = [];
     private readonly ListingQueue _listings = new(time);
     private DirectoryWatches? _watches;
@@ -39,17 +40,17 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     public void Update(DirectoryEntry entry)
     {
         _lastMemberId = Math.Max(_lastMemberId, entry.MemberId);
-        if (_watches is null && _directory.Count >= eagerUpTo && !_directory.TryGet(entry.MemberId, out _))
+        if (_watches is null && _directory.Count >= eagerUpTo && !_directory.TryGet(entry.PublicKey, out _))
             Grow();
         if (_directory.Upsert(entry))
-            NoteChange(entry.MemberId);
+            NoteChange(entry.PublicKey);
     }
 
     /// <summary>A member is none any more.</summary>
-    public void Remove(uint memberId)
+    public void Remove(PublicKey member)
     {
-        if (_directory.Remove(memberId))
-            NoteChange(memberId);
+        if (_directory.Remove(member))
+            NoteChange(member);
     }
 
     /// <summary>A client has registered, and is to be told of the others.</summary>
@@ -61,10 +62,10 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         ControlSession session = peer.Session!;
         session.AsksForMembers = asksForMembers;
         if (IsLarge && asksForMembers)
-            session.DirectoryWatch = DirectoryWatches.Open(peer.MemberId);
+            session.DirectoryWatch = DirectoryWatches.Open(peer.Key);
         else
-            session.DirectoryCursor = _directory.OpenCursor(peer.MemberId);
-        _told[peer.MemberId] = peer;
+            session.DirectoryCursor = _directory.OpenCursor(peer.Key);
+        _told[peer.Key] = peer;
         _behind.Add(peer);
     }
 
@@ -72,8 +73,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     public void End(Peer peer)
     {
         _behind.Remove(peer);
-        if (_told.GetValueOrDefault(peer.MemberId) == peer)
-            _told.Remove(peer.MemberId);
+        _told.Remove(peer.Key);
         if (peer.Session is not { } session)
             return;
         if (session.DirectoryCursor is { } cursor)
@@ -88,7 +88,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     /// <summary>A client has taken what it was sent, or is online again: it may be told more.</summary>
     public void OnReady(Peer peer)
     {
-        if (peer is { Online: true, Session: { IsIdle: true } session } && _told.ContainsKey(peer.MemberId) && HasNews(session))
+        if (peer is { Online: true, Session: { IsIdle: true } session } && _told.ContainsKey(peer.Key) && HasNews(session))
             _behind.Add(peer);
     }
 
@@ -102,7 +102,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
             return;
         foreach (MemberSubject subject in subjects)
         {
-            if (find(subject) is not { } found || !_watches!.TryWatch(watch, found.MemberId))
+            if (find(subject) is not { } found || !_watches!.TryWatch(watch, found.Key))
                 DirectoryWatches.AnswerUnknown(watch, subject);
             else if (found.Online)
                 Tell(found, peer);
@@ -125,10 +125,12 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     {
         if (peer.Session is not { DirectoryWatch: { } watch } session)
             return;
-        foreach (uint member in message.Members)
+        foreach (uint memberId in message.Members)
         {
-            _watches!.Forget(watch, member, message.Revision);
-            session.IntroducedTo.Remove(member);
+            if (!_directory.TryGet(memberId, out DirectoryEntry? member))
+                continue;
+            _watches!.Forget(watch, member.PublicKey, message.Revision);
+            session.IntroducedTo.Remove(member.PublicKey);
         }
     }
 
@@ -138,7 +140,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     /// </summary>
     public void List(Peer peer, ListMessage message)
     {
-        if (!_told.ContainsKey(peer.MemberId))
+        if (!_told.ContainsKey(peer.Key))
             return;
         peer.Session!.List = message;
         _behind.Add(peer);
@@ -185,12 +187,12 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     private bool HasNews(ControlSession session) =>
         session.List is not null || (session.DirectoryWatch?.HasNews ?? (session.DirectoryCursor is { } cursor && _directory.HasNews(cursor)));
 
-    private void NoteChange(uint memberId)
+    private void NoteChange(PublicKey member)
     {
         if (_watches is { } watches)
         {
-            foreach (DirectoryWatch watch in watches.Changed(memberId))
-                NoteBehind(watch.MemberId);
+            foreach (DirectoryWatch watch in watches.Changed(member))
+                NoteBehind(watch.Client);
         }
 
         if (_directory.Cursors > 0)
@@ -203,9 +205,9 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         }
     }
 
-    private void NoteBehind(uint memberId)
+    private void NoteBehind(PublicKey member)
     {
-        if (_told.TryGetValue(memberId, out Peer? peer))
+        if (_told.TryGetValue(member, out Peer? peer))
             _behind.Add(peer);
     }
 
@@ -226,9 +228,9 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
 
     private void Tell(Peer peer, Peer other)
     {
-        if (peer.Session?.DirectoryWatch is not { } watch || watch.IsWatching(other.MemberId))
+        if (peer.Session?.DirectoryWatch is not { } watch || watch.IsWatching(other.Key))
             return;
-        if (_watches!.TryWatch(watch, other.MemberId))
+        if (_watches!.TryWatch(watch, other.Key))
             _behind.Add(peer);
     }
 

@@ -66,7 +66,7 @@ internal sealed class Introducer(CandidateScreen screen)
 
     private void Tell(Peer member, Peer other, Reachability told, TimeSpan delay, Guessing guessing)
     {
-        member.Session!.IntroducedTo.Add(other.MemberId);
+        member.Session!.IntroducedTo.Add(other.Key);
         member.Session.Send(new IntroductionMessage
         {
             MemberId = other.MemberId,

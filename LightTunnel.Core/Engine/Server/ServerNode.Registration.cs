@@ -86,13 +86,10 @@ internal sealed partial class ServerNode
     /// <inheritdoc/>
     void ILeaseHost.TakeOver(LeaseNews news)
     {
-        foreach (Lease lease in news.Ended)
+        foreach (Lease lease in news.Ended.Concat(news.Current))
             Displace(lease);
         foreach (Lease lease in news.Current)
-        {
-            Displace(lease);
             Remember(lease);
-        }
     }
 
     /// <inheritdoc/>
@@ -127,7 +124,7 @@ internal sealed partial class ServerNode
         EndSession(peer);
         Journal.NoteGone(peer);
         RemoveRoutes(peer);
-        _directory.Remove(peer.MemberId);
+        _directory.Remove(peer.Key);
         peer.MemberId = 0;
         peer.Addresses = [];
         if (peer.Link is null)

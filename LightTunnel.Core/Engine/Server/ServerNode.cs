@@ -439,7 +439,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         Unlink(peer);
         Journal.NoteGone(peer);
         RemoveRoutes(peer);
-        _directory.Remove(lease.MemberId);
+        _directory.Remove(lease.PublicKey);
         Log.Information("Client {Client} ({Address}) is forgotten: {Reason}", lease.Name, string.Join(", ", lease.Addresses), why);
     }
 
@@ -457,7 +457,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     /// <summary>Whom a member that tells how it is reached may be introduced to now: everybody in a small network, otherwise those whom it was before.</summary>
     private IReadOnlyCollection<Peer> Acquaintances(Peer peer) => !_directory.IsLarge && _online <= Introducer.EagerUpTo
         ? _directory.Told
-        : [.. peer.Session!.IntroducedTo.Select(FindMember).OfType<Peer>()];
+        : [.. peer.Session!.IntroducedTo.Select(FindOnline).OfType<Peer>()];
 
     /// <summary>The member of that id that is online.</summary>
     private Peer? FindMember(uint id) => _members.Find(id) as Peer;
