@@ -34,7 +34,8 @@ internal readonly record struct Timestamp : IComparable<Timestamp>
     /// <summary>For <see cref="SharedTimestamp"/>.</summary>
     internal ulong Value => _value;
 
-    private bool IsEnd => _value is 0 or ulong.MaxValue;
+    /// <summary>One comparison for both: the two are neighbours where numbers wrap around.</summary>
+    private bool IsEnd => unchecked(_value + 1) <= 1;
 
     /// <summary>The moment at which the clock shows so many ticks of 100 ns.</summary>
     public static Timestamp FromTicks(long ticks) => new((ulong)ticks ^ Sign);
@@ -67,31 +68,29 @@ internal readonly record struct Timestamp : IComparable<Timestamp>
 
     public static Timestamp operator +(Timestamp moment, TimeSpan duration)
     {
+        ulong sum = moment._value + (ulong)duration.Ticks;
+        bool isForward = duration.Ticks >= 0;
         if (moment.IsEnd)
             return moment;
-        ulong sum = moment._value + (ulong)duration.Ticks;
-        return duration.Ticks >= 0 ? (sum < moment._value ? Never : new Timestamp(sum)) : (sum > moment._value ? NotYet : new Timestamp(sum));
+        return sum >= moment._value == isForward ? new Timestamp(sum) : isForward ? Never : NotYet;
     }
 
     public static Timestamp operator -(Timestamp moment, TimeSpan duration)
     {
+        ulong difference = moment._value - (ulong)duration.Ticks;
+        bool isBackward = duration.Ticks >= 0;
         if (moment.IsEnd)
             return moment;
-        ulong difference = moment._value - (ulong)duration.Ticks;
-        return duration.Ticks >= 0
-            ? (difference > moment._value ? NotYet : new Timestamp(difference))
-            : (difference < moment._value ? Never : new Timestamp(difference));
+        return difference <= moment._value == isBackward ? new Timestamp(difference) : isBackward ? NotYet : Never;
     }
 
     public static TimeSpan operator -(Timestamp end, Timestamp start)
     {
-        if (end._value == start._value)
-            return TimeSpan.Zero;
-        bool isForward = end._value > start._value;
-        ulong distance = isForward ? end._value - start._value : start._value - end._value;
-        if (end.IsEnd || start.IsEnd || distance > long.MaxValue)
-            return isForward ? TimeSpan.MaxValue : TimeSpan.MinValue;
-        return new TimeSpan(isForward ? (long)distance : -(long)distance);
+        long difference = (long)(end._value - start._value);
+        bool isForward = end._value >= start._value;
+        if (end == start || (difference >= 0 == isForward && !end.IsEnd && !start.IsEnd))
+            return new TimeSpan(difference);
+        return isForward ? TimeSpan.MaxValue : TimeSpan.MinValue;
     }
 
     public static bool operator <(Timestamp one, Timestamp other) => one._value < other._value;

@@ -192,7 +192,7 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
         return answer.Task;
     }
 
-    /// <summary>Does everything that waits or is due, and returns the timestamp at which to call again at the latest.</summary>
+    /// <summary>Does everything that waits or is due, and returns when to call again at the latest.</summary>
     public Timestamp RunControl()
     {
         LookAtClock();

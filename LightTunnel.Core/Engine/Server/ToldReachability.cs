@@ -18,7 +18,7 @@ internal sealed class ToldReachability(TimeProvider time)
 
     private Timestamp _firstTold;
     private UdpEndpoint _prediction;
-    private Timestamp? _predictionTold;
+    private Timestamp _predictionTold;
 
     /// <summary>What it told last, null until it told.</summary>
     public Reachability? Latest { get; private set; }
@@ -27,8 +27,7 @@ internal sealed class ToldReachability(TimeProvider time)
     public bool IsLookingAtNat => Latest is { Nat.Mapping: EndpointDependence.Unknown } && time.Now() - _firstTold < LongestLook;
 
     /// <summary>True when ports may be guessed now: those of its NAT are not one after another, or the next one was told a moment ago and nobody has used it.</summary>
-    public bool CanBeGuessed =>
-        Latest is { } latest && (!latest.Nat.IsPredictable || (_predictionTold is { } told && time.Now() - told < PredictionLifetime));
+    public bool CanBeGuessed => Latest is { } latest && (!latest.Nat.IsPredictable || time.Now() - _predictionTold < PredictionLifetime);
 
     /// <summary>Takes what the member tells.</summary>
     public void Set(Reachability reachability)
@@ -44,5 +43,5 @@ internal sealed class ToldReachability(TimeProvider time)
     }
 
     /// <summary>Both members guess each other's ports now, which uses up those that were predicted.</summary>
-    public void UsePrediction() => _predictionTold = null;
+    public void UsePrediction() => _predictionTold = Timestamp.NotYet;
 }
