@@ -20,7 +20,7 @@ namespace LightTunnel.Tests.Engine;
 /// <summary>Whole tunnels with their threads, state and sockets on loopback; only the interface is in memory.</summary>
 public sealed class LocalEngineTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -193,9 +193,10 @@ public sealed class LocalEngineTests : IDisposable
         PeerTestReport toServer = await alice.TestPeerAsync(Request(hub), null, Cancellation);
         Assert.Equal((true, true, 2), (toServer.IsDirect, toServer.IsServer, toServer.Pings.Answered));
         Assert.True((await server.TestPeerAsync(Request(member), null, Cancellation)).IsDirect);
-        NetworkTestReport network = await alice.TestNetworkAsync(TimeSpan.FromSeconds(1), null, Cancellation);
+        NetworkTestReport network = await alice.TestNetworkAsync(Patience, null, Cancellation);
         Assert.Equal((true, 1400, 1400), (network.IsServerReachable, network.Mtu, network.LargestPacket));
-        Assert.InRange(network.ClockOffset!.Value.Duration(), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        // Half a round trip goes into it, whatever that is on a busy machine.
+        Assert.InRange(network.ClockOffset!.Value.Duration(), TimeSpan.Zero, TimeSpan.FromSeconds(10));
 
         await FailsAsync(LightTunnelError.NotFound, () => alice.TestPeerAsync(Request(member), null, Cancellation));
         await FailsAsync(LightTunnelError.InvalidOption, () => server.TestNetworkAsync(TimeSpan.FromSeconds(1), null, Cancellation));
@@ -235,7 +236,7 @@ public sealed class LocalEngineTests : IDisposable
         await server.StopAsync(Cancellation);
     }
 
-    private static PeerTestRequest Request(string key) => new(key, 2, TimeSpan.FromSeconds(1));
+    private static PeerTestRequest Request(string key) => new(key, 2, Patience);
 
     private static async Task FailsAsync(LightTunnelError error, Func<Task> action)
     {
@@ -259,7 +260,7 @@ public sealed class LocalEngineTests : IDisposable
     private static async Task<byte[]?> SendUntilItArrives(InMemoryTunDevice from, InMemoryTunDevice to, byte[] packet)
     {
         byte[]? arrived = null;
-        for (int i = 0; i < 5 && arrived is null; i++)
+        for (int i = 0; i < 60 && arrived is null; i++)
         {
             from.Inject(packet);
             arrived = await Task.Run(() => to.Collect(TimeSpan.FromSeconds(2)));

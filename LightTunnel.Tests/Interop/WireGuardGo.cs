@@ -85,7 +85,7 @@ internal sealed class WireGuardGo : IDisposable
     /// jitter): an initiation right behind another is refused as a flood or, having the same whitened timestamp, as a replay.
     /// </summary>
     public Process Ping(int count = 1) => Process.Start(new ProcessStartInfo(
-        "ip", ["netns", "exec", Namespace, "ping", "-n", "-i", "0.2", "-W", "12", "-c", count.ToString(CultureInfo.InvariantCulture), "10.77.0.2"])
+        "ip", ["netns", "exec", Namespace, "ping", "-n", "-i", "0.2", "-W", "60", "-c", count.ToString(CultureInfo.InvariantCulture), "10.77.0.2"])
     {
         RedirectStandardOutput = true,
     })!;

@@ -189,7 +189,7 @@ public sealed class WireGuardInteropTests : IDisposable
         // Enough initiations with a good mac1, from nobody in particular, to be under load. It tries again after five seconds.
         using var stranger = new InitiationSource(Node.Key);
         stranger.Flood(Node.Table, 2 * HandshakeLoad.RatePerSecond);
-        using Process ping = Peer.Ping(count: 60);
+        using Process ping = Peer.Ping(count: 600);
 
         bool answered = Node.PumpUntil(
             () =>
@@ -198,7 +198,7 @@ public sealed class WireGuardInteropTests : IDisposable
                     stranger.Flood(Node.Table, 20);
                 return Node.PingsAnswered != 0;
             },
-            seconds: 20);
+            seconds: 120);
 
         ping.Kill(entireProcessTree: true);
         ping.WaitForExit();
@@ -212,7 +212,7 @@ public sealed class WireGuardInteropTests : IDisposable
     private void PingFromPeer(int count)
     {
         using Process ping = Peer.Ping(count);
-        bool ended = Node.PumpUntil(() => ping.HasExited, seconds: 20);
+        bool ended = Node.PumpUntil(() => ping.HasExited, seconds: 120);
         if (!ended)
             ping.Kill();
         string output = ping.StandardOutput.ReadToEnd();

@@ -82,7 +82,13 @@ public sealed class NattedNetworkTests
         await RunningNetwork.JoinAllAsync(laboratory);
         LabNode alice = laboratory["alice"];
 
-        ShellObject result = (await alice.Shell.InvokeAsync("Get-LtRoute 10.0.0.20 | Test-LtP2P", cancellationToken: Token)).Single();
+        // Until it was tried to the end, the reason is that it is being tried.
+        ShellObject result;
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        deadline.CancelAfter(Patience);
+        do
+            result = (await alice.Shell.InvokeAsync("Get-LtRoute 10.0.0.20 | Test-LtP2P", cancellationToken: deadline.Token)).Single();
+        while (result.Text("Reason") == "Punching");
 
         Assert.Equal(("False", "Server", "BothNatsRandom"), (result.Text("P2P"), result.Text("Type"), result.Text("Reason")));
         Assert.Equal(("Symmetric", "Symmetric"), (result.Text("LocalNat"), result.Text("PeerNat")));

@@ -18,7 +18,7 @@ namespace LightTunnel.Tests.Packets;
 public sealed unsafe class KernelOffloadTests : IDisposable
 {
     private const string Host4 = "10.9.0.1", Peer4 = "10.9.0.2", Host6 = "fd09::1", Peer6 = "fd09::2";
-    private const int PatienceMilliseconds = 20_000;
+    private const int PatienceMilliseconds = 120_000;
     private static int _counter;
 
     private readonly string _namespace = $"ltxgso{Environment.ProcessId}x{Interlocked.Increment(ref _counter)}";
