@@ -138,6 +138,29 @@ public sealed class LeasePlanTests
     }
 
     [Fact]
+    public void EntryOfAnyBytes_IsReadOrIsNot_AndIsNoReasonToStop()
+    {
+        (_, StoreContents store) = WithMember();
+        var mutator = new ByteMutator(3);
+        int read = 0;
+        for (int i = 0; i < Fuzz.Count(5000); i++)
+        {
+            foreach (string key in (string[])["m/2", "n"])
+            {
+                byte[] value = i % 20 == 0 ? mutator.Random(i % 200) : mutator.Mutate(Find(store, key)!);
+                StoreContents hostile = store.Apply(new StoreCommit(Guid.NewGuid(), [], [new StoreWrite(key, value)]), out _);
+                Leases other = Create();
+                other.TakeOver(hostile.ChangesAfter(0));
+                read += other.Count;
+                other.Acquire(Key(9), "new", [], Start);
+                other.Plan();
+            }
+        }
+
+        Assert.InRange(read, Fuzz.Count(5000), Fuzz.Count(10_000) - 1);
+    }
+
+    [Fact]
     public void TakeOver_TellsWhatOthersChanged_AndKeepsWhoIsOnline()
     {
         (Leases leases, StoreContents store) = WithMember();
