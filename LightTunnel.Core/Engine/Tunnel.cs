@@ -105,7 +105,7 @@ internal sealed class Tunnel : IAsyncDisposable
     {
         Task<bool> goodbye = Node.AskAsync(() =>
         {
-            Node.SayGoodbye();
+            Node.Role.SayGoodbye();
             return true;
         });
         Task unmapped = Services.PortMapper.StopAsync(CancellationToken.None);
@@ -129,7 +129,7 @@ internal sealed class Tunnel : IAsyncDisposable
         try
         {
             _threads.Dispose();
-            Node.FinishState();
+            Node.Role.FinishState();
             if (reason is null)
                 Services.Log.Information("The tunnel {Tunnel} has stopped", Options.Name);
             _resources.Dispose();

@@ -114,7 +114,10 @@ internal sealed class TunnelThreads(
     {
         while (!_stopping)
         {
-            Timestamp next = node.RunControl();
+            Timestamp next = node.RunTurn();
+            node.Outputs.CarryOut(transport);
+            if (node.Outputs.Reports.Count > 0)
+                continue;
             if (next == Timestamp.Never)
             {
                 _work.WaitOne(LongestSleep);

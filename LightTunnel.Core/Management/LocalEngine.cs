@@ -30,18 +30,18 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     public async Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken)
     {
         ClientOptions options = SettingsResolver.Resolve(settings, environment.Time);
-        (LocalTunnel handle, Tunnel tunnel, ClientNode node) = await StartClientAsync(options, cancellationToken).ConfigureAwait(false);
+        (LocalTunnel handle, Tunnel tunnel, ClientRole client) = await StartClientAsync(options, cancellationToken).ConfigureAwait(false);
         try
         {
-            Task first = await Task.WhenAny(node.Connected, tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false);
+            Task first = await Task.WhenAny(client.Connected, tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false);
             if (first == tunnel.Stopped)
                 throw Ended(tunnel);
-            await node.Connected.ConfigureAwait(false);
+            await client.Connected.ConfigureAwait(false);
             return handle;
         }
         catch (OperationCanceledException exception)
         {
-            Task<LightTunnelException> answer = node.AskAsync(node.Unreachable);
+            Task<LightTunnelException> answer = tunnel.Node.AskAsync(client.Unreachable);
             await Task.WhenAny(answer, tunnel.Stopped).ConfigureAwait(false);
             LightTunnelException reason = answer.IsCompletedSuccessfully ? await answer.ConfigureAwait(false) : Ended(tunnel);
             await handle.StopAsync(CancellationToken.None).ConfigureAwait(false);
@@ -63,7 +63,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     /// <inheritdoc/>
     public IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => ConfigurationFile.Check(path);
 
-    private async Task<(LocalTunnel Handle, Tunnel Tunnel, ClientNode Node)> StartClientAsync(ClientOptions options, CancellationToken cancellationToken)
+    private async Task<(LocalTunnel Handle, Tunnel Tunnel, ClientRole Role)> StartClientAsync(ClientOptions options, CancellationToken cancellationToken)
     {
         try
         {
@@ -121,14 +121,15 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var facts = undo.Add(new FileStore(store, state, services.Log));
         var leases = new Leases(options.Addresses, serverName: options.Name);
         facts.Read(0, changes => leases.TakeOver(changes));
-        var node = undo.Add(new ServerNode(
-            options, identity, networkKey, leases, facts, new RememberedAddresses(environment.Addresses, services.Log, environment.Time), services));
+        var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
+        var node = undo.Add(new Node(
+            identity, networkKey, options.Cipher, services, made => new ServerRole(made, options, identity, leases, facts, addresses)));
         if (unset is not null)
             node.Notice(unset);
         return Publish(options, node, services, networkKey, undo).Handle;
     }
 
-    private (LocalTunnel Handle, Tunnel Tunnel, ClientNode Node) StartClient(ClientOptions options)
+    private (LocalTunnel Handle, Tunnel Tunnel, ClientRole Role) StartClient(ClientOptions options)
     {
         using var undo = new Undo();
         StateStore store = undo.Add(OpenState(options));
@@ -141,16 +142,17 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         NodeServices services = OpenServices(options, store, undo);
         var saver = undo.Add(new StateSaver(store, state, services.Log));
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
-        var node = undo.Add(new ClientNode(
-            options, identity, last,
-            addresses => saver.Save(current => WithLastAddresses(current, options.ServerKey, addresses)), environment.Resolver,
-            new RememberedAddresses(environment.Addresses, services.Log, environment.Time), services)
+        var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
+        var node = undo.Add(new Node(identity, options.NetworkKey, options.Cipher, services, made => new ClientRole(
+            made, options, identity, last, leased => saver.Save(current => WithLastAddresses(current, options.ServerKey, leased)), environment.Resolver,
+            addresses)
         {
             Policies = new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })),
-        });
+        }));
+        var client = (ClientRole)node.Role;
         (LocalTunnel handle, Tunnel tunnel) = Publish(options, node, services, options.NetworkKey, undo);
-        node.Post(node.Connect);
-        return (handle, tunnel, node);
+        node.Post(client.Connect);
+        return (handle, tunnel, client);
     }
 
     private static NodeState OpenServerState(StateStore store, ServerOptions options)

@@ -50,7 +50,7 @@ internal sealed class LocalTunnel : ITunnelHandle
     /// <inheritdoc/>
     public async Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken)
     {
-        if (_tunnel.Node is not ClientNode client || !await AskAsync(() => client.KnowsFew, cancellationToken).ConfigureAwait(false))
+        if (_tunnel.Node.Role is not ClientRole client || !await AskAsync(() => client.KnowsFew, cancellationToken).ConfigureAwait(false))
             return await GetPeersAsync(cancellationToken).ConfigureAwait(false);
         if (TunnelAddress.TryParse(text, out TunnelAddress address))
         {
@@ -60,7 +60,7 @@ internal sealed class LocalTunnel : ITunnelHandle
 
         Task<IReadOnlyList<DirectoryEntry>> listing = await AskAsync(() => client.ListAsync(text), cancellationToken).ConfigureAwait(false);
         IReadOnlyList<DirectoryEntry> listed = await UnlessStoppedAsync(listing, cancellationToken).ConfigureAwait(false);
-        return await AskAsync(() => _report.Peers(client, [.. listed.Where(entry => entry.PublicKey != _publicKey)]), cancellationToken).ConfigureAwait(false);
+        return await AskAsync(() => _report.Peers(_tunnel.Node, [.. listed.Where(entry => entry.PublicKey != _publicKey)]), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -131,6 +131,7 @@ internal sealed class LocalTunnel : ITunnelHandle
     public Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
         TestAsync(
             () => new NetworkTest(
+                _tunnel.Node,
                 Client("it has no server whose network could be tested", "Test the network on a client."), timeout, _tunnel.Services.Time, progress),
             cancellationToken);
 
@@ -141,7 +142,7 @@ internal sealed class LocalTunnel : ITunnelHandle
         await AskAsync(
             () =>
             {
-                ClientNode client = Client("it cannot choose its paths to clients", "Set the policy on a client.");
+                ClientRole client = Client("it cannot choose its paths to clients", "Set the policy on a client.");
                 Peer peer = Find(publicKey);
                 if (peer.IsServer)
                 {
@@ -159,7 +160,7 @@ internal sealed class LocalTunnel : ITunnelHandle
     public Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken) => AskAsync(
         () =>
         {
-            if (_tunnel.Node is not ServerNode server)
+            if (_tunnel.Node.Role is not ServerRole server)
             {
                 throw new LightTunnelException(
                     LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server can remove members.", "Remove the member on the server.") { Target = Name };
@@ -209,13 +210,13 @@ internal sealed class LocalTunnel : ITunnelHandle
 
     private async Task MeetAsync(MemberSubject subject, CancellationToken cancellationToken)
     {
-        if (_tunnel.Node is not ClientNode client)
+        if (_tunnel.Node.Role is not ClientRole client)
             return;
         Task met = await AskAsync(() => client.MeetAsync(subject), cancellationToken).ConfigureAwait(false);
         await Task.WhenAny(met, _tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private ClientNode Client(string why, string remedy) => _tunnel.Node as ClientNode
+    private ClientRole Client(string why, string remedy) => _tunnel.Node.Role as ClientRole
         ?? throw new LightTunnelException(LightTunnelError.InvalidOption, $"'{Name}' is a server: {why}.", remedy) { Target = Name };
 
     private async Task<T> TestAsync<T>(Func<NodeTest<T>> begin, CancellationToken cancellationToken)
@@ -249,7 +250,7 @@ internal sealed class LocalTunnel : ITunnelHandle
     {
         TunnelOptions options = _tunnel.Options;
         var server = options as ServerOptions;
-        var client = _tunnel.Node as ClientNode;
+        var client = _tunnel.Node.Role as ClientRole;
         List<Peer> others = [.. _tunnel.Node.Peers.Where(peer => !peer.IsServer)];
         UdpEndpoint serverEndpoint = client?.Server.Path.Endpoint ?? default;
         return new TunnelStatus

@@ -44,7 +44,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             .. from route in table.Routes
                let peer = route.Value as Peer
                where peer is not null
-               select Route(route.Key, peer, node.Via(peer)?.Addresses ?? server, IsServerLost(node)),
+               select Route(route.Key, peer, node.Role.Via(peer)?.Addresses ?? server, IsServerLost(node)),
         ];
     }
 
@@ -60,8 +60,8 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             IsServer = peer.IsServer,
             Path = peer.PathType,
             PathReason = DirectPaths.ReasonOf(peer),
-            PathPolicy = !peer.IsServer && node is ClientNode client ? client.PolicyOf(peer) : PathPolicy.Auto,
-            Via = node.Via(peer)?.Name,
+            PathPolicy = !peer.IsServer && node.Role is ClientRole client ? client.PolicyOf(peer) : PathPolicy.Auto,
+            Via = node.Role.Via(peer)?.Name,
             NatType = (peer.Traversal?.RemoteNat ?? default).ClassicName,
             RelaysForOthers = peer.Traversal is { PeerWillingToRelay: true },
             Endpoint = EndpointOf(peer),
@@ -111,7 +111,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     }
 
     /// <summary>What a client reaches through its server is not reached while that is lost, whatever was measured before.</summary>
-    private static bool IsServerLost(Node node) => node is ClientNode { State: not TunnelState.Up };
+    private static bool IsServerLost(Node node) => node is { Role: ClientRole, State: not TunnelState.Up };
 
     /// <summary>The node's address of the destination's kind; a node that has none of that kind is named by its first.</summary>
     private static IPAddress NextHop(IpPrefix destination, TunnelAddress[] addresses)

@@ -90,7 +90,7 @@ internal sealed class PeerMtu(int largest)
     }
 
     /// <summary>A question is too long for this machine's own network. Run afterwards.</summary>
-    public void OnTooLong(in MtuProbe probe) => Find(probe.Transaction)?.OnTooLong(probe.Size);
+    public void OnTooLong(uint transaction) => Find(transaction)?.OnTooLong((ushort)transaction);
 
     /// <summary>The network is another one: nothing that was measured holds.</summary>
     public void Forget()

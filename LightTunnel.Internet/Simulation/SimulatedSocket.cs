@@ -41,7 +41,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
     /// <inheritdoc/>
     public bool ReceivesTrains => false;
 
-    /// <summary>What of this machine's own is in the way of all that it sends.</summary>
+    /// <summary>What of this machine's own is in the way of all that its control loop sends.</summary>
     public SendObstacle Obstacle { get; set; }
 
     /// <summary>Called when something has arrived.</summary>
@@ -67,12 +67,18 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
         for (int i = 0; i < batch.Count; i++)
         {
             foreach (Span<byte> datagram in batch.Segments(i))
-                Send(datagram, batch[i].Path);
+                SendUnhindered(datagram, batch[i].Path);
         }
     }
 
     /// <inheritdoc/>
     public void Send(ReadOnlySpan<byte> datagram, in PathHandle path)
+    {
+        if (Obstacle == SendObstacle.None)
+            SendUnhindered(datagram, path);
+    }
+
+    private void SendUnhindered(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
         int from = PortOf(path.Local);
         if (_closed || !path.Endpoint.IsSpecified || from == 0 || !host.Send(from, path.Endpoint, datagram))
@@ -82,8 +88,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
     /// <inheritdoc/>
     public SendObstacle SendOrTell(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
-        if (Obstacle == SendObstacle.None)
-            Send(datagram, path);
+        Send(datagram, path);
         return Obstacle;
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
 using LightTunnel.Routing;
 

@@ -1,5 +1,5 @@
 using System.Management.Automation;
-using LightTunnel.Engine.Probing;
+using LightTunnel.Engine.Control;
 
 namespace LightTunnel;
 

@@ -31,7 +31,7 @@ public sealed class AbsentCandidateTests : IDisposable
         await attack;
 
         TestContext.Current.SendDiagnosticMessage($"slowest ping: {calm.TotalMilliseconds:F1} ms, {attacked.TotalMilliseconds:F1} ms in the attack");
-        Assert.Equal(0, ((ClientNode)alice.Node).Reconnects);
+        Assert.Equal(0, ((ClientRole)alice.Node.Role).Reconnects);
         Assert.Equal(limit, alice.Transport.SendQueue.Bytes);
     }
 
@@ -52,7 +52,7 @@ public sealed class AbsentCandidateTests : IDisposable
 
         TestContext.Current.SendDiagnosticMessage(
             $"slowest ping: {calm.TotalMilliseconds:F1} ms, {joining.TotalMilliseconds:F1} ms while others join, {joined.TotalMilliseconds:F1} ms afterwards");
-        Assert.Equal(0, ((ClientNode)alice.Node).Reconnects);
+        Assert.Equal(0, ((ClientRole)alice.Node.Role).Reconnects);
     }
 
     /// <summary>Eight others each time, which all members are told of and try.</summary>

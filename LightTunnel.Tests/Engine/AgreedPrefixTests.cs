@@ -58,7 +58,7 @@ public sealed class AgreedPrefixTests : IDisposable
 
         Assert.True(_network.RunUntil(() => alice.Node.LastError?.Contains("8.8.8.", StringComparison.Ordinal) == true, TimeSpan.FromMinutes(1)));
 
-        Assert.Equal(TunnelState.Reconnecting, alice.Client.State);
+        Assert.Equal(TunnelState.Reconnecting, alice.Node.State);
         Assert.Equal(before, Assert.Single(alice.Node.Forwarding.OwnAddresses).ToString());
         Assert.Contains(alice.Log.Read(minimumLevel: LogLevel.Warning), entry => entry.Message.Contains("-AcceptPrefix 8.8.8.0/24", StringComparison.Ordinal));
         Assert.Contains(

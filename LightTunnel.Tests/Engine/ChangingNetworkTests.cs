@@ -61,7 +61,7 @@ public sealed class ChangingNetworkTests : IDisposable
         _network.Run(Later);
 
         Assert.Equal(["bob"], server.Node.Peers.Where(peer => peer.Online).Select(peer => peer.Name));
-        Assert.Equal(TunnelState.Reconnecting, alice.Client.State);
+        Assert.Equal(TunnelState.Reconnecting, alice.Node.State);
         Assert.InRange(alice.LogLines.Count(line => line.Contains("as many clients online", StringComparison.Ordinal)), 1, 2);
 
         _network.Stop(bob);
@@ -273,7 +273,7 @@ public sealed class ChangingNetworkTests : IDisposable
         Assert.True(_network.RunUntil(() => !alice.IsUp, Later));
         _network.Run(TimeSpan.FromSeconds(30));
         _network.StartServer();
-        Assert.True(_network.RunUntil(() => alice.IsUp, Later), alice.Client.LastError);
+        Assert.True(_network.RunUntil(() => alice.IsUp, Later), alice.Node.LastError);
     }
 
     /// <summary>Whenever in a ping's course the goodbye comes, answers and misses of before bring nobody back.</summary>
@@ -295,7 +295,7 @@ public sealed class ChangingNetworkTests : IDisposable
             _network.Run(TimeSpan.FromMilliseconds(round * 23 % 900));
             Cut();
             _network.Stop(server);
-            Assert.True(_network.RunUntil(() => alice.Client.State == TunnelState.Reconnecting, Later));
+            Assert.True(_network.RunUntil(() => alice.Node.State == TunnelState.Reconnecting, Later));
             Assert.False(_network.RunUntil(() => alice.IsUp, TimeSpan.FromSeconds(15)), $"round {round}");
 
             server = _network.StartServer();
@@ -347,7 +347,7 @@ public sealed class ChangingNetworkTests : IDisposable
     private SimulatedNode Join(string name)
     {
         SimulatedNode node = _network.AddClient(name);
-        Assert.True(_network.RunUntil(() => node.IsUp, Soon), $"{name} did not join: {node.Client.LastError}");
+        Assert.True(_network.RunUntil(() => node.IsUp, Soon), $"{name} did not join: {node.Node.LastError}");
         _network.Settle();
         return node;
     }

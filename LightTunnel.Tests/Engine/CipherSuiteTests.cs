@@ -138,7 +138,7 @@ public sealed class CipherSuiteTests : IDisposable
     private SimulatedNode Join(string name)
     {
         SimulatedNode node = _network.AddClient(name);
-        Assert.True(_network.RunUntil(() => node.IsUp, Soon), $"{name} did not join: {node.Client.LastError}");
+        Assert.True(_network.RunUntil(() => node.IsUp, Soon), $"{name} did not join: {node.Node.LastError}");
         _network.Settle();
         return node;
     }

@@ -38,7 +38,7 @@ public sealed class ControlFloodTests : IDisposable
         alice.Send(server.Address, "still here");
         _network.Settle();
         Assert.Equal(["still here"], server.TakeReceived());
-        Assert.Equal(TunnelState.Up, alice.Client.State);
+        Assert.Equal(TunnelState.Up, alice.Node.State);
         Assert.Equal(0, alice.Client.Reconnects);
 
         // Once it stops, it is a member like any other again.

@@ -19,7 +19,7 @@ public sealed class DurableLeaseTests : IDisposable
     private readonly SimulatedNetwork _network = new() { IsDirectBlocked = true };
     private string _aliceKey = string.Empty;
 
-    private ServerNode Server => (ServerNode)_network.Server.Node;
+    private ServerRole Server => (ServerRole)_network.Server.Node.Role;
 
     private MemoryStore Store => _network.Store;
 
@@ -60,7 +60,7 @@ public sealed class DurableLeaseTests : IDisposable
         SimulatedNode bob = _network.AddClient("bob");
         Assert.True(_network.RunUntil(() => bob.Client.Connected.IsFaulted, Soon));
         Assert.Contains(Full, bob.Client.Connected.Exception!.InnerException!.Message, StringComparison.Ordinal);
-        Assert.Contains(Full, Server.LastError, StringComparison.Ordinal);
+        Assert.Contains(Full, _network.Server.Node.LastError, StringComparison.Ordinal);
         SimulatedNode carol = _network.AddClient("carol");
         Assert.True(_network.RunUntil(() => carol.Client.Connected.IsFaulted, Soon));
         Assert.True(alice.IsUp);
@@ -71,7 +71,7 @@ public sealed class DurableLeaseTests : IDisposable
         _network.Run(TimeSpan.FromMinutes(5));
         Assert.InRange(Store.Commits - before, 8, 15);
         Store.Failure = null;
-        Assert.True(_network.RunUntil(() => Server.LastError is null, TimeSpan.FromSeconds(31)));
+        Assert.True(_network.RunUntil(() => _network.Server.Node.LastError is null, TimeSpan.FromSeconds(31)));
         Assert.Equal(["alice"], SavedNames);
         SimulatedNode dave = _network.AddClient("dave");
         Assert.True(_network.RunUntil(() => dave.IsUp, Soon));
@@ -92,7 +92,7 @@ public sealed class DurableLeaseTests : IDisposable
         Assert.True(_network.RunUntil(() => third.IsUp, Soon));
         Assert.Equal("10.0.0.2", third.Address.ToString());
         Store.Failure = null;
-        Assert.True(_network.RunUntil(() => Server.LastError is null, TimeSpan.FromSeconds(31)));
+        Assert.True(_network.RunUntil(() => _network.Server.Node.LastError is null, TimeSpan.FromSeconds(31)));
         Assert.Equal("10.0.0.2", Assert.Single(_network.SavedLeases).Addresses[0].ToString());
     }
 
@@ -114,7 +114,7 @@ public sealed class DurableLeaseTests : IDisposable
 
         Assert.Equal(ids[0], ids[1]);
         Assert.Equal(before + 1, Store.Contents.Entries.Single(entry => entry.Key == "a/10.0.0.3").Revision);
-        Assert.Null(Server.LastError);
+        Assert.Null(_network.Server.Node.LastError);
     }
 
     [Fact]
@@ -124,10 +124,10 @@ public sealed class DurableLeaseTests : IDisposable
         Store.Fault = _ => StoreFault.CommitLost;
         SimulatedNode bob = _network.AddClient("bob");
         Assert.True(_network.RunUntil(() => bob.Client.Connected.IsFaulted, Soon));
-        Assert.Contains("Nothing was heard of it", Server.LastError, StringComparison.Ordinal);
+        Assert.Contains("Nothing was heard of it", _network.Server.Node.LastError, StringComparison.Ordinal);
 
         Store.Fault = null;
-        Assert.True(_network.RunUntil(() => Server.LastError is null, TimeSpan.FromSeconds(31)));
+        Assert.True(_network.RunUntil(() => _network.Server.Node.LastError is null, TimeSpan.FromSeconds(31)));
         Assert.Equal(["alice", "bob"], SavedNames);
         SimulatedNode carol = _network.AddClient("carol");
         Assert.True(_network.RunUntil(() => carol.IsUp, Soon));

@@ -43,7 +43,7 @@ public sealed class ForgedSourceTests : IDisposable
 
         TestContext.Current.SendDiagnosticMessage($"slowest ping: {calm.TotalMilliseconds:F1} ms, {flooded.TotalMilliseconds:F1} ms in the flood of {flood.Sent}");
         Assert.Null(flood.Failure);
-        Assert.Equal([0, 0], new[] { alice, bob }.Select(client => ((ClientNode)client.Node).Reconnects));
+        Assert.Equal([0, 0], new[] { alice, bob }.Select(client => ((ClientRole)client.Node.Role).Reconnects));
     }
 
     /// <summary>The client's link with the server gets new keys, which the server answers however many strangers ask for its time.</summary>

@@ -132,7 +132,7 @@ public sealed class LargeNetworkTests : IDisposable
         _network.Run(TimeSpan.FromMinutes(10));
         Assert.Equal(["hub"], alice.Node.Peers.Select(peer => peer.Name));
         Assert.Equal(["hub"], bob.Node.Peers.Select(peer => peer.Name));
-        Assert.Equal(0, ((ServerNode)_network.Server.Node).Watches);
+        Assert.Equal(0, ((ServerRole)_network.Server.Node.Role).Watches);
         Meet(bob, alice);
     }
 

@@ -51,7 +51,9 @@ internal sealed class LocalLan : IDisposable
         {
             Assert.True(InterfaceAddress.TryParse("10.0.0.1/24", out InterfaceAddress own));
             var options = new ServerOptions { Name = "hub", StatePath = "unused", Addresses = [own] };
-            return new ServerNode(options, _serverKey, _networkKey, new Leases(options.Addresses), new MemoryStore(), addresses, services);
+            return new Node(
+                _serverKey, _networkKey, options.Cipher, services,
+                node => new ServerRole(node, options, _serverKey, new Leases(options.Addresses), new MemoryStore(), addresses));
         });
     }
 
@@ -76,10 +78,12 @@ internal sealed class LocalLan : IDisposable
             {
                 Name = name, StatePath = "unused", Servers = [new ServerEndpoint(ServerAddress, ServerEndpoint.Port)], ServerKey = ServerKey, NetworkKey = _networkKey,
             };
-            return new ClientNode(options, PrivateKey.Generate(), [], null, new SystemNameResolver(), own, services);
+            var identity = PrivateKey.Generate();
+            return new Node(
+                identity, _networkKey, options.Cipher, services,
+                node => new ClientRole(node, options, identity, [], null, new SystemNameResolver(), own));
         });
-        var client = (ClientNode)made.Node;
-        client.Post(client.Connect);
+        made.Node.Post(((ClientRole)made.Node.Role).Connect);
         return made;
     }
 

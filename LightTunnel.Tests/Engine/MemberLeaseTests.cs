@@ -107,7 +107,7 @@ public sealed class MemberLeaseTests : IDisposable
         SimulatedNode alice = _network.AddClient("alice");
         Assert.True(_network.RunUntil(() => nas.IsUp && alice.IsUp && alice.Node.Peers.Any(peer => peer.Name == "nas"), Soon));
         _network.Run(TimeSpan.FromMinutes(4));
-        LightTunnelException refused = Assert.Throws<LightTunnelException>(() => ((ServerNode)server.Node).Remove(server.Peer("nas")));
+        LightTunnelException refused = Assert.Throws<LightTunnelException>(() => ((ServerRole)server.Node.Role).Remove(server.Peer("nas")));
         Assert.Equal((LightTunnelError.InvalidOption, "nas"), (refused.Error, refused.Target));
 
         _network.Stop(nas);
@@ -117,7 +117,7 @@ public sealed class MemberLeaseTests : IDisposable
         Assert.Equal(LightTunnelError.AddressTaken, taken.Error);
         Assert.Contains("Remove-LtPeer", taken.RecommendedAction, StringComparison.Ordinal);
 
-        server.Node.Post(() => ((ServerNode)server.Node).Remove(server.Peer("nas")));
+        server.Node.Post(() => ((ServerRole)server.Node.Role).Remove(server.Peer("nas")));
         server.MarkReady();
         SimulatedNode reinstalled = _network.AddClient("nas", "10.0.0.20");
         Assert.True(_network.RunUntil(() => reinstalled.IsUp, Soon));

@@ -192,7 +192,7 @@ public sealed class NetworkTestTests
         NetworkTest? test = null;
         node.Node.Post(() =>
         {
-            test = new NetworkTest(node.Client, TimeSpan.FromSeconds(1), network.Time, null);
+            test = new NetworkTest(node.Node, node.Client, TimeSpan.FromSeconds(1), network.Time, null);
             node.Node.Begin(test);
         });
         Assert.True(network.RunUntil(() => test is { IsDone: true }, TimeSpan.FromMinutes(1)), "The test never ended.");

@@ -94,7 +94,7 @@ public sealed class RouteJournalTests : IDisposable
         _network.Kill(server);
         Assert.True(_network.RunUntil(() => !alice.IsUp, TimeSpan.FromMinutes(1)));
         StateChange lost = Assert.Single(alice.Node.Journal.Changes.Read(_read[alice])).State!;
-        Assert.Equal((TunnelState.Up, TunnelState.Reconnecting, alice.Client.LastError), (lost.Old, lost.New, lost.Reason));
+        Assert.Equal((TunnelState.Up, TunnelState.Reconnecting, alice.Node.LastError), (lost.Old, lost.New, lost.Reason));
         Assert.NotNull(lost.Reason);
 
         SimulatedNode again = _network.StartServer();

@@ -27,11 +27,11 @@ public sealed class SharedIdentityTests : IDisposable
         Assert.True(_network.RunUntil(() => IsTold(second), TimeSpan.FromMinutes(5)));
         Assert.True(_network.RunUntil(() => first.IsUp && IsTold(first), TimeSpan.FromMinutes(1)));
 
-        Assert.Equal(TunnelState.Reconnecting, second.Client.State);
-        Assert.Contains("Another machine uses this node's identity", second.Client.LastError, StringComparison.Ordinal);
-        Assert.Contains("connect again", second.Client.LastError, StringComparison.Ordinal);
+        Assert.Equal(TunnelState.Reconnecting, second.Node.State);
+        Assert.Contains("Another machine uses this node's identity", second.Node.LastError, StringComparison.Ordinal);
+        Assert.Contains("connect again", second.Node.LastError, StringComparison.Ordinal);
         Assert.Contains(server.Log.ReadSecurity(), entry => entry.Message.Contains(second.Endpoint.ToString(), StringComparison.Ordinal));
-        Assert.Null(first.Client.LastError);
+        Assert.Null(first.Node.LastError);
 
         // It keeps still, so that nothing of the first one's is lost.
         int reconnects = first.Client.Reconnects;
@@ -64,7 +64,7 @@ public sealed class SharedIdentityTests : IDisposable
 
         Assert.False(_network.RunUntil(() => second.IsUp, IdentityWatch.Wait - TimeSpan.FromMinutes(1)));
         Assert.True(_network.RunUntil(() => second.IsUp, TimeSpan.FromMinutes(2)));
-        Assert.Null(second.Client.LastError);
+        Assert.Null(second.Node.LastError);
     }
 
     [Fact]

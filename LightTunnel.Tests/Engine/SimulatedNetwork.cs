@@ -124,7 +124,10 @@ internal sealed class SimulatedNetwork : IDisposable
             services.Tun.Configure(options.Addresses, options.Mtu ?? TunnelOptions.DefaultMtu);
             var leases = new Leases(options.Addresses, serverName: options.Name);
             leases.TakeOver(Store.Contents.ChangesAfter(0));
-            return new ServerNode(options, Copy(_serverKey), _networkKey, leases, Store, new FakeAddresses(services), services);
+            PrivateKey identity = Copy(_serverKey);
+            return new Node(
+                identity, _networkKey, options.Cipher, services,
+                node => new ServerRole(node, options, identity, leases, Store, new FakeAddresses(services)));
         });
         Server = made;
         return made;
@@ -144,12 +147,15 @@ internal sealed class SimulatedNetwork : IDisposable
             RequestedAddresses = address is null ? [] : [TunnelAddress.FromIPAddress(IPAddress.Parse(address))],
         };
         options = change?.Invoke(options) ?? options;
+        identity ??= NewKey();
         FakeAddresses? addresses = null;
         SimulatedNode made = Add(
             name, host ?? $"198.51.{100 + (_hosts / 250)}.{1 + (_hosts++ % 250)}", 0,
-            services => new ClientNode(options, identity ?? NewKey(), [], null, Resolver, addresses = new FakeAddresses(services), services with { LastUsed = lastUsed }));
+            services => new Node(
+                identity, options.NetworkKey, options.Cipher, services with { LastUsed = lastUsed },
+                node => new ClientRole(node, options, identity, [], null, Resolver, addresses = new FakeAddresses(services))));
         made.Addresses = addresses!;
-        made.Client.Post(made.Client.Connect);
+        made.Node.Post(made.Client.Connect);
         return made;
     }
 
@@ -166,9 +172,9 @@ internal sealed class SimulatedNetwork : IDisposable
     /// <summary>The node says goodbye and is gone.</summary>
     public void Stop(SimulatedNode node)
     {
-        node.Node.Post(node.Node.SayGoodbye);
+        node.Node.Post(node.Node.Role.SayGoodbye);
         node.Step();
-        node.Node.FinishState();
+        node.Node.Role.FinishState();
         Kill(node);
     }
 
@@ -276,7 +282,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
 
     public Node Node { get; }
 
-    public ClientNode Client => (ClientNode)Node;
+    public ClientRole Client => (ClientRole)Node.Role;
 
     /// <inheritdoc/>
     public int QueuePosition { get; set; } = -1;
@@ -299,7 +305,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
 
     public TunnelAddress Address => Node.Forwarding.OwnAddresses[0].Address;
 
-    public bool IsUp => Node is ServerNode || Client.State == TunnelState.Up;
+    public bool IsUp => Node.Role is ServerRole || Node.State == TunnelState.Up;
 
     public IEnumerable<string> LogLines => Log.Read().Select(entry => entry.Message);
 
@@ -341,7 +347,10 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
 
         // What woke the control loop until here is done by it now; what wakes it from here on needs another step.
         _isReady = false;
-        Timestamp deadline = Node.RunControl();
+        Timestamp deadline = Node.RunTurn();
+        Node.Outputs.CarryOut(Transport);
+        if (Node.Outputs.Reports.Count > 0)
+            deadline = Node.Now;
         Steps++;
         Busy += Stopwatch.GetElapsedTime(started);
         return deadline;

@@ -138,8 +138,8 @@ public sealed class WholeNetworkTests : IDisposable
         _network.Kill(server);
         _network.Run(TimeSpan.FromSeconds(20));
         Assert.False(alice.IsUp);
-        Assert.Equal(LightTunnel.Engine.Control.TunnelState.Reconnecting, alice.Client.State);
-        Assert.NotNull(alice.Client.LastError);
+        Assert.Equal(LightTunnel.Engine.Control.TunnelState.Reconnecting, alice.Node.State);
+        Assert.NotNull(alice.Node.LastError);
         server = _network.StartServer();
         Assert.True(_network.RunUntil(() => alice.IsUp && bob.IsUp, TimeSpan.FromSeconds(30)));
 
@@ -160,7 +160,7 @@ public sealed class WholeNetworkTests : IDisposable
         _network.Stop(server);
         _network.Settle();
 
-        Assert.Equal(LightTunnel.Engine.Control.TunnelState.Reconnecting, alice.Client.State);
+        Assert.Equal(LightTunnel.Engine.Control.TunnelState.Reconnecting, alice.Node.State);
         _network.StartServer();
         Assert.True(_network.RunUntil(() => alice.IsUp, TimeSpan.FromSeconds(3)));
     }
@@ -482,7 +482,7 @@ public sealed class WholeNetworkTests : IDisposable
     private SimulatedNode Join(string name, string? address = null, PrivateKey? identity = null)
     {
         SimulatedNode node = _network.AddClient(name, address, identity: identity);
-        Assert.True(_network.RunUntil(() => node.IsUp, Soon), $"{name} did not join: {node.Client.LastError}");
+        Assert.True(_network.RunUntil(() => node.IsUp, Soon), $"{name} did not join: {node.Node.LastError}");
         _network.Settle();
         return node;
     }

@@ -26,7 +26,7 @@ internal sealed class PlainTunnel : IDisposable
     private readonly PrivateKey _identity = PrivateKey.Generate();
     private readonly PresharedKey _key = PresharedKey.Generate();
     private readonly TunnelLog _log;
-    private readonly PlainNode _node;
+    private readonly Node _node;
     private readonly TunnelThreads _threads;
 
     public PlainTunnel(WireGuardGo peer, DataPathOptions options)
@@ -37,7 +37,7 @@ internal sealed class PlainTunnel : IDisposable
         Device = NetworkNamespace.Run(Namespace, () => LinuxTun.Create(null, options));
         Device.Configure([new InterfaceAddress(Address("10.77.0.2"), 24)], 1420);
         _log = new TunnelLog("plain", TimeProvider.System, LogLevel.Warning);
-        _node = new PlainNode(_identity, _key, new NodeServices(TimeProvider.System, Device, Transport, _log), peer);
+        _node = new Node(_identity, _key, CipherPolicy.Auto, new NodeServices(TimeProvider.System, Device, Transport, _log), node => new PlainRole(node, _key, peer));
         _threads = new TunnelThreads(_node, Device, Transport, TimeProvider.System, options.ThreadsPerQueue, exception => Failure ??= exception);
         _threads.Start("plain");
         peer.SetPeer(_identity.PublicKey, _key, Transport.LocalPort);
@@ -67,60 +67,74 @@ internal sealed class PlainTunnel : IDisposable
         NetworkNamespace.Delete(Namespace);
     }
 
-    private sealed class PlainNode : Node
+    /// <summary>Knows one peer, and nothing of networks.</summary>
+    private sealed class PlainRole : INodeRole
     {
+        private readonly Node _node;
         private readonly Peer _peer;
 
-        public PlainNode(PrivateKey identity, PresharedKey key, NodeServices services, WireGuardGo other)
-            : base(identity, key, CipherPolicy.Auto, services)
+        public PlainRole(Node node, PresharedKey key, WireGuardGo other)
         {
-            _peer = new Peer(other.PublicKey, services.Time)
+            _node = node;
+            _peer = new Peer(other.PublicKey, node.Time)
             {
                 Addresses = [Address("10.77.0.1")], Online = true, NetworkMtu = 1420,
-                Link = Links.Add(other.PublicKey, key),
+                Link = node.Links.Add(other.PublicKey, key),
             };
             _peer.Link.Owner = _peer;
             _peer.Link.Path = new PathAddress(new UdpEndpoint(IPAddress.Loopback, other.Port));
-            Forwarding = ForwardingTable.Empty.WithOwn([new InterfaceAddress(Address("10.77.0.2"), 24)]).With(_peer.Prefixes, _peer);
+            node.Forwarding = ForwardingTable.Empty.WithOwn([new InterfaceAddress(Address("10.77.0.2"), 24)]).With(_peer.Prefixes, _peer);
         }
 
-        public override IEnumerable<Peer> Peers => [_peer];
+        public IEnumerable<Peer> Peers => [_peer];
 
-        public override bool IsRelay(in PathAddress sender) => false;
+        public bool IsRelay(in PathAddress sender) => false;
 
-        public override bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
+        public bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
         {
             destination = default;
             return false;
         }
 
-        public override void NoteRelayed(in RelayHeader header)
+        public void NoteRelayed(in RelayHeader header)
         {
         }
 
-        public override void SayGoodbye()
+        public void SayGoodbye()
         {
         }
 
-        public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+        public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
         {
             presharedKey = null;
             return false;
         }
 
-        protected override Peer? OnLinkUp(Link link) => _peer;
+        public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => _node.Links.HandleHandshake(datagram, source);
 
-        protected override void OnLinkLost(Peer peer)
+        public Peer? OnLinkUp(Link link) => _peer;
+
+        public void OnLinkLost(Peer peer)
         {
         }
 
-        protected override void OnFrame(Peer peer, in ControlFrame frame)
+        public void OnFrame(Peer peer, in ControlFrame frame)
         {
         }
 
-        protected override void OnLinkWanted(Peer peer) => peer.Link!.RequestHandshake();
+        public void OnLinkWanted(Peer peer) => peer.Link!.RequestHandshake();
 
         /// <summary>wireguard-go answers no pings of ours.</summary>
-        protected override bool IsProbed(Peer peer, Timestamp now) => false;
+        public bool IsProbed(Peer peer, Timestamp now) => false;
+
+        public Timestamp RunTimers(Peer peer, Timestamp now) => _node.RunLink(peer, now);
+
+        public Timestamp FinishTurn(Timestamp now) => Timestamp.Never;
+
+        public PeerDiagnosis Diagnose(Peer peer) => new(string.Empty, string.Empty, [], null);
+
+        public void Dispose()
+        {
+        }
     }
 }

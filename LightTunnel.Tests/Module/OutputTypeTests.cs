@@ -2,7 +2,6 @@ using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
-using LightTunnel.Engine.Probing;
 using LightTunnel.Management;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;

@@ -42,7 +42,7 @@ public sealed class ScaleTests(ITestOutputHelper output)
 
         Assert.All(clients.Where((_, index) => index % 2 == 1), client => Assert.Equal(1, client.Tun.WrittenCount));
         Assert.All(clients, client => Assert.Equal(2, client.Node.Peers.Count()));
-        Assert.Equal(clients.Length, ((ServerNode)storm.Network.Server.Node).Watches);
+        Assert.Equal(clients.Length, ((ServerRole)storm.Network.Server.Node.Role).Watches);
         output.WriteLine($"{(storm.Bytes - before) / (clients.Length / 2)} bytes for each pair that meets");
         Assert.InRange((storm.Bytes - before) / (clients.Length / 2), 1, 5000);
     }
@@ -73,7 +73,7 @@ public sealed class ScaleTests(ITestOutputHelper output)
         (long bytes, long datagrams, TimeSpan busy) = (storm.Bytes, storm.Datagrams, storm.Network.Server.Busy);
         long all = storm.BytesOnHeap();
         storm.Network.Run(TimeSpan.FromMinutes(2));
-        long watches = ((ServerNode)storm.Network.Server.Node).Watches;
+        long watches = ((ServerRole)storm.Network.Server.Node.Role).Watches;
         var costs = new Costs(bytes / clients, (storm.Bytes - bytes) * 30 / clients, 0, 0, watches);
         output.WriteLine($"{clients} clients: {datagrams / clients} datagrams and {costs.BytesPerJoin} bytes a join, {busy.TotalSeconds:F2} s of the server for the storm");
         output.WriteLine($"  idle: {(storm.Datagrams - datagrams) * 30 / clients} datagrams and {costs.BytesPerHour} bytes an hour and client, {(storm.Network.Server.Busy - busy).TotalMilliseconds * 30 / clients:F1} ms of the server");

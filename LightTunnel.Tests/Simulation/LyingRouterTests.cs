@@ -32,8 +32,8 @@ public sealed class LyingRouterTests
         scene.Network.Run(TimeSpan.FromSeconds(3));
 
         var expected = new UdpEndpoint(router.Claims ?? router.Address, (ushort)alice.Transport.LocalPort);
-        Assert.Equal(isTold, ((ClientNode)alice.Node).PortMapping.IsSpecified);
-        Assert.Equal(isTold, ((ClientNode)alice.Node).PortMapping == expected);
+        Assert.Equal(isTold, ((ClientRole)alice.Node.Role).PortMapping.IsSpecified);
+        Assert.Equal(isTold, ((ClientRole)alice.Node.Role).PortMapping == expected);
         Assert.Equal(isTold, bob.Peer("alice").Traversal!.Tallies.Any(tally => tally.Path.Endpoint == expected));
     }
 }

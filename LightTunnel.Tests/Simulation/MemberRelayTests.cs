@@ -104,7 +104,7 @@ public sealed class MemberRelayTests
     {
         using Scene scene = Start(out SimulatedNode alice, out SimulatedNode bob, out SimulatedNode carol);
         Talk(scene, alice, bob, () => IsRelayed(alice, bob), Soon);
-        uint from = alice.Client.MemberId, to = bob.Client.MemberId;
+        uint from = alice.Node.MemberId, to = bob.Node.MemberId;
         PathAddress way = carol.Peer("alice").DirectPath!.Key;
         Assert.True(carol.Client.TryFindTarget(new RelayHeader(from, to), way, out PathAddress target));
         Assert.Equal(carol.Peer("bob").DirectPath!.Key, target);
@@ -113,7 +113,7 @@ public sealed class MemberRelayTests
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, from), way, out _));
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, 99), way, out _));
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, to), new PathAddress(UdpEndpoint.FromIPv4(0xC0000201, 9)), out _));
-        Assert.False(alice.Client.TryFindTarget(new RelayHeader(carol.Client.MemberId, to), alice.Peer("carol").DirectPath!.Key, out _)); // Has not offered it.
+        Assert.False(alice.Client.TryFindTarget(new RelayHeader(carol.Node.MemberId, to), alice.Peer("carol").DirectPath!.Key, out _)); // Has not offered it.
     }
 
     /// <summary>Alice and bob behind NATs with random ports, 10 ms from carol and 50 ms from the server.</summary>

@@ -114,7 +114,7 @@ internal sealed class StormWorld : IDisposable
     /// <summary>Ends the server's process, with a goodbye or without. Leases of its last second are not lost here: nobody would own their addresses.</summary>
     public void EndServer(bool politely)
     {
-        Network.Server.Node.FinishState();
+        Network.Server.Node.Role.FinishState();
         if (politely)
             Network.Stop(Network.Server);
         else

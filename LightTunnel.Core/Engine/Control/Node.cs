@@ -4,168 +4,149 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
-using LightTunnel.PortMapping;
 using LightTunnel.Timing;
 using LightTunnel.Transport;
-using LightTunnel.Tun;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Control;
 
-/// <summary>What a node stands on; replaced piece by piece in tests.</summary>
-/// <param name="Time">The clock.</param>
-/// <param name="Tun">The virtual interface.</param>
-/// <param name="Transport">The UDP socket.</param>
-/// <param name="Log">The tunnel's log.</param>
-internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagramTransport Transport, TunnelLog Log)
-{
-    /// <summary>Clocks of files may be a little ahead.</summary>
-    private static readonly TimeSpan ClockTolerance = TimeSpan.FromSeconds(2);
-
-    private readonly Timestamp _made = Time.Now();
-    private readonly DateTimeOffset _wallWhenMade = Time.GetUtcNow();
-
-    /// <summary>What the jitter of waiting times comes from, never a secret; the control loop's alone when it is not the shared one.</summary>
-    public Random Jitter { get; init; } = Random.Shared;
-
-    /// <summary>Has the router forward a port to the node; a client's.</summary>
-    public IPortMapper PortMapper { get; init; } = new NoPortMapper();
-
-    /// <summary>When the node's identity was in use before, by the clock of that time; null when it was not, or nobody knows.</summary>
-    public DateTimeOffset? LastUsed { get; init; }
-
-    /// <summary>The time, but never earlier than before, wherever the clock is set: what tells others that something is new.</summary>
-    public DateTimeOffset RisingNow
-    {
-        get
-        {
-            DateTimeOffset now = Time.GetUtcNow();
-            DateTimeOffset rising = (LastUsed > _wallWhenMade ? LastUsed.Value : _wallWhenMade) + (Time.Now() - _made);
-            return now > rising ? now : rising;
-        }
-    }
-
-    /// <summary>True when the clock is behind the time at which the identity was in use already: it was set back, and others may take handshakes for old ones.</summary>
-    public bool IsClockBehind => LastUsed - Time.GetUtcNow() > ClockTolerance;
-
-    /// <summary>Runs what may wait for the system, beside the control loop.</summary>
-    public Action<Action> Background { get; init; } = work => ThreadPool.UnsafeQueueUserWorkItem(static work => work(), work, preferLocal: false);
-
-    /// <summary>True when this machine's processor is fast at AEGIS-256.</summary>
-    public bool HasAesInstructions { get; init; } = Sodium.HasAesInstructions;
-}
-
 /// <summary>
-/// What a server and a client have in common: links, peers, forwarding, timers. Three doors lead in: <see cref="OutboundPath"/> and
-/// <see cref="InboundPath"/> for the data threads, and <see cref="RunControl"/> for the control loop, which owns everything mutable.
-/// There are no threads in here, so a test can run a whole network by hand.
+/// One node: the control loop's turn, and what a server and a client have in common of it. There are no threads in here and nothing is sent, so a test can run a whole
+/// network by hand. What is a server's or a client's own is its <see cref="Role"/>.
+/// <para>
+/// Data threads meet it in <see cref="Plane"/> alone, others by <see cref="Post"/> and <see cref="AskAsync"/>. All else belongs to the control loop, whose turn
+/// (<see cref="RunTurn"/>) is, in this order:
+/// </para>
+/// <list type="number">
+/// <item>What came of the last turn's datagrams: <see cref="INodeRole.OnSendReport"/>.</item>
+/// <item>The clock: <see cref="INodeRole.OnClockJump"/> when the machine slept.</item>
+/// <item>Links tell of themselves (<see cref="LinkTable.RunTimers"/>): new keys, <see cref="INodeRole.OnLinkUp"/>, then the packets that waited for
+/// them; keys that are lost, <see cref="INodeRole.OnLinkLost"/>.</item>
+/// <item>Commands: what was posted, answers of the system and of the store among them.</item>
+/// <item>The inbox: handshakes (<see cref="INodeRole.OnHandshake"/>), probes (<see cref="INodeRole.OnProbe"/>), control frames
+/// (pings here, others <see cref="INodeRole.OnFrame"/>), packets that wait for a link (<see cref="INodeRole.OnLinkWanted"/>). When more
+/// waits than one turn takes, the next turn follows at once.</item>
+/// <item>Links once more, then the timers of peers that are due: <see cref="INodeRole.RunTimers"/>, and in it <see cref="RunLink"/>; what changed of a peer
+/// is published to the data threads.</item>
+/// <item>Tests, then <see cref="INodeRole.FinishTurn"/>, the interface, the journal.</item>
+/// </list>
+/// <para>Then whoever runs the turn carries out what it wants done: <see cref="Outputs"/>.</para>
 /// </summary>
-internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
+internal sealed class Node : ILinkHost, IDisposable
 {
+    /// <summary>Things that one turn takes out of the inbox, so that what is sent because of them does not wait for all of them.</summary>
+    private const int MaximumTaken = 256;
+
     /// <summary>The wall clock is off the other one by more than this: the machine slept, or somebody set the clock.</summary>
     private static readonly TimeSpan ClockJump = TimeSpan.FromSeconds(5);
-
-    /// <summary>A client's link that carried nothing for this long is not probed any more.</summary>
-    private static readonly TimeSpan LinkAsleepAfter = TimeSpan.FromSeconds(60);
 
     private readonly ConcurrentQueue<Action> _commands = new();
     private readonly DeadlineQueue _timers = new();
     private readonly InterfaceUpkeep _interface;
+    private readonly LinkUpkeep _upkeep;
+    private readonly NodeTests _tests = new();
     private readonly Timestamp _started;
     private DateTimeOffset _wallAtStart;
     private volatile Action? _wake;
 
-    protected Node(PrivateKey identity, PresharedKey networkKey, CipherPolicy cipher, NodeServices services)
+    /// <param name="identity">The node's key pair; not owned.</param>
+    /// <param name="networkKey">The network's key; not owned.</param>
+    /// <param name="cipher">Which suites are used.</param>
+    /// <param name="services">What the node stands on.</param>
+    /// <param name="role">Makes it a server or a client.</param>
+    public Node(PrivateKey identity, PresharedKey networkKey, CipherPolicy cipher, NodeServices services, Func<Node, INodeRole> role)
     {
         Services = services;
-        OuterPort = services.Transport.LocalPort;
         NetworkKey = networkKey;
         PreferredSuite = cipher == CipherPolicy.Auto && services.HasAesInstructions ? CipherSuite.Aegis256 : CipherSuite.WireGuard;
         _started = services.Time.Now();
         _wallAtStart = services.Time.GetUtcNow();
         Unproven = new UnprovenBudget(services.Time, services.Jitter);
-        Journal = new RouteJournal(services.Log.Tunnel, services.Time, Via);
         Links = new LinkTable(identity, services.Time, this, services.Jitter) { LastUsed = services.LastUsed is { } used ? Tai64n.Next(used, default) : default };
-        Plane = new DataPlane(services.Time, services.Log, Links, this, Wake) { OuterPorts = [services.Transport.LocalPort] };
+        Plane = new DataPlane(services.Time, services.Log, Links, Wake) { OuterPorts = [services.Transport.LocalPort] };
+        Sender = new ControlSender(Plane, Unproven, Outputs);
+        _upkeep = new LinkUpkeep(services, Plane, Sender, Unproven, _tests);
         _interface = new InterfaceUpkeep(services, Post);
+        Journal = new RouteJournal(services.Log.Tunnel, services.Time, peer => Role?.Via(peer));
+        Role = role(this);
+        Plane.Relay = Role;
         _interface.Begin();
     }
+
+    /// <summary>Server or client.</summary>
+    public INodeRole Role { get; }
 
     /// <summary>The border to the data threads.</summary>
     public DataPlane Plane { get; }
 
-    /// <summary>The present.</summary>
-    public Timestamp Now => Time.Now();
+    /// <summary>What the turn wants done.</summary>
+    public TurnOutputs Outputs { get; } = new();
+
+    /// <summary>All that is sent.</summary>
+    public ControlSender Sender { get; }
+
+    /// <summary>All links, and the way to open what they carry.</summary>
+    public LinkTable Links { get; }
 
     /// <summary>What changed, for whoever watches.</summary>
     public RouteJournal Journal { get; }
 
-    /// <summary>Where the node stands in its network.</summary>
-    public TunnelState State { get; protected set; } = TunnelState.Up;
+    /// <summary>How much may go to whom may not exist, and who has shown to be where.</summary>
+    public UnprovenBudget Unproven { get; }
 
-    /// <summary>Where the node stands, for people: what the system does with its interface included.</summary>
-    public TunnelState ShownState => State == TunnelState.Up && _interface.Problem is not null ? TunnelState.Impaired : State;
+    /// <summary>What this node stands on.</summary>
+    public NodeServices Services { get; }
 
-    /// <summary>The last thing that went wrong in the network, or null.</summary>
-    public string? LastError { get; protected set; }
+    /// <summary>The network's key, mixed into every handshake.</summary>
+    public PresharedKey NetworkKey { get; }
 
-    /// <summary>The last thing that went wrong, for people, or null.</summary>
-    public string? ShownError => State == TunnelState.Up ? _interface.Problem ?? LastError : LastError ?? _interface.Problem;
+    /// <summary>The suite that this node uses with nodes that prefer it too; with all others it uses WireGuard's.</summary>
+    public CipherSuite PreferredSuite { get; }
 
-    /// <summary>Takes note of something that the node copes with and its admin should know.</summary>
-    public void Notice(LightTunnelException notice)
-    {
-        LastError = $"{notice.Message} {notice.RecommendedAction}";
-        Log.Warning("{Reason} {Remedy}", notice.Message, notice.RecommendedAction);
-    }
+    /// <summary>The clock.</summary>
+    public TimeProvider Time => Services.Time;
 
-    /// <summary>All links, and the way to open what they carry.</summary>
-    public LinkTable Links { get; }
+    /// <summary>The present.</summary>
+    public Timestamp Now => Time.Now();
+
+    /// <summary>The tunnel's log.</summary>
+    public TunnelLog Log => Services.Log;
+
+    /// <summary>Every peer that is known, the server included.</summary>
+    public IEnumerable<Peer> Peers => Role.Peers;
 
     /// <summary>What data threads place inner packets by.</summary>
     public ForwardingTable Forwarding
     {
         get => Plane.Forwarding;
-        protected set => Plane.Forwarding = value;
+        set => Plane.Forwarding = value;
     }
 
     /// <summary>This node's id in relay headers, 0 until the server gave one.</summary>
     public uint MemberId
     {
         get => Plane.MemberId;
-        protected set => Plane.MemberId = value;
+        set => Plane.MemberId = value;
     }
 
-    /// <summary>The UDP port of this node's datagrams outside.</summary>
-    public int OuterPort { get; }
+    /// <summary>Where the node stands in its network. Its role's to change.</summary>
+    public TunnelState State { get; set; } = TunnelState.Up;
 
-    /// <summary>Called, from any thread, when <see cref="RunControl"/> has something to do.</summary>
+    /// <summary>Where the node stands, for people: what the system does with its interface included.</summary>
+    public TunnelState ShownState => State == TunnelState.Up && _interface.Problem is not null ? TunnelState.Impaired : State;
+
+    /// <summary>The last thing that went wrong in the network, or null. Its role's to change.</summary>
+    public string? LastError { get; set; }
+
+    /// <summary>The last thing that went wrong, for people, or null.</summary>
+    public string? ShownError => State == TunnelState.Up ? _interface.Problem ?? LastError : LastError ?? _interface.Problem;
+
+    /// <summary>Called, from any thread, when <see cref="RunTurn"/> has something to do.</summary>
     public Action? Woken
     {
         get => _wake;
         set => _wake = value;
     }
-
-    /// <summary>How much may go to whom may not exist.</summary>
-    protected UnprovenBudget Unproven { get; }
-
-    /// <summary>What this node stands on.</summary>
-    protected NodeServices Services { get; }
-
-    /// <summary>The clock.</summary>
-    public TimeProvider Time => Services.Time;
-
-    /// <summary>The tunnel's log.</summary>
-    protected TunnelLog Log => Services.Log;
-
-    /// <summary>The network's key, mixed into every handshake.</summary>
-    protected PresharedKey NetworkKey { get; }
-
-    /// <summary>The suite that this node uses with nodes that prefer it too; with all others it uses WireGuard's.</summary>
-    protected CipherSuite PreferredSuite { get; }
-
-    /// <summary>Every peer that is known, the server included.</summary>
-    public abstract IEnumerable<Peer> Peers { get; }
 
     /// <summary>Runs an action on the control loop; any thread.</summary>
     public void Post(Action command)
@@ -174,7 +155,7 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
         Wake();
     }
 
-    /// <summary>Runs a function on the control loop and gives its result; any thread but the control loop's.</summary>
+    /// <summary>Runs a function on the control loop and gives its result once all that it led to is under way; any thread but the control loop's.</summary>
     public Task<T> AskAsync<T>(Func<T> question)
     {
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -182,255 +163,101 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
         {
             try
             {
-                answer.SetResult(question());
+                T result = question();
+                Outputs.Answer(() => answer.SetResult(result));
             }
             catch (Exception exception) when (exception is not OutOfMemoryException)
             {
-                answer.SetException(exception);
+                Outputs.Answer(() => answer.SetException(exception));
             }
         });
         return answer.Task;
     }
 
-    /// <summary>Does everything that waits or is due, and returns when to call again at the latest.</summary>
-    public Timestamp RunControl()
+    /// <summary>Does everything that waits or is due. The order is said above.</summary>
+    /// <returns>When to call again at the latest, once <see cref="Outputs"/> are carried out.</returns>
+    public Timestamp RunTurn()
     {
+        TakeReports();
         LookAtClock();
         // First, as a link must have its owner before what came through it is looked at.
         Links.RunTimers();
         while (_commands.TryDequeue(out Action? command))
             command();
 
-        for (int budget = DataPlane.InboxCapacity; budget > 0 && Plane.Inbox.TryTake(out InboxItem item); budget--)
+        bool hasMore = true;
+        for (int budget = MaximumTaken; budget > 0 && hasMore; budget--)
         {
+            hasMore = Plane.Inbox.TryTake(out InboxItem item);
+            if (!hasMore)
+                break;
             Handle(item);
             Plane.Inbox.Return(item);
         }
 
         Timestamp next = Links.RunTimers();
-        Timestamp now = Time.Now();
+        Timestamp now = Now;
         while (_timers.Earliest <= now)
         {
             var peer = (Peer)_timers.Peek();
             _timers.Remove(peer);
             Journal.NoteIfKnown(peer);
-            Schedule(peer, RunTimers(peer, now));
+            Schedule(peer, Role.RunTimers(peer, now));
             peer.Publish();
         }
 
         next = Timestamp.Earliest(next, _tests.Run(now));
-        next = Timestamp.Earliest(next, FinishTurn(now));
+        next = Timestamp.Earliest(next, Role.FinishTurn(now));
         next = Timestamp.Earliest(next, _interface.Run(now));
         Journal.FinishTurn(ShownState, ShownError);
         next = Timestamp.Earliest(next, _timers.Earliest);
-        return _commands.IsEmpty ? next : now;
+        return _commands.IsEmpty && !hasMore ? next : now;
     }
 
-    /// <inheritdoc/>
-    public abstract bool IsRelay(in PathAddress sender);
-
-    /// <inheritdoc/>
-    public abstract bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination);
-
-    /// <inheritdoc/>
-    public abstract void NoteRelayed(in RelayHeader header);
-
-    /// <summary>Tells whoever should know that this node stops; control loop.</summary>
-    public abstract void SayGoodbye();
-
-    /// <summary>Hands out what is still to be saved; after the threads have ended.</summary>
-    public virtual void FinishState()
+    /// <summary>Takes note of something that the node copes with and its admin should know.</summary>
+    public void Notice(LightTunnelException notice)
     {
+        LastError = $"{notice.Message} {notice.RecommendedAction}";
+        Log.Warning("{Reason} {Remedy}", notice.Message, notice.RecommendedAction);
     }
 
-    /// <inheritdoc/>
-    public virtual void Dispose()
+    /// <summary>Takes note of the machine's own addresses.</summary>
+    public void TakeOwnAddresses(IReadOnlyList<Traversal.LocalAddressInfo> addresses)
     {
-        Links.Dispose();
-        GC.SuppressFinalize(this);
+        Unproven.Neighbourhood = Traversal.HostCandidates.Networks(addresses);
+        _upkeep.TakeOwnAddresses(addresses);
     }
-
-    /// <inheritdoc/>
-    public virtual void Send(Link link, ReadOnlySpan<byte> datagram) => SendBy(link.Path, datagram);
-
-    /// <inheritdoc/>
-    public void Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => SendBy(destination, datagram);
-
-    /// <inheritdoc/>
-    public bool IsProven(in PathAddress source) => source.IsRelayed || Unproven.Proven.Contains(source.Endpoint);
-
-    /// <inheritdoc/>
-    public void PathDoubted(Link link)
-    {
-        if (link.Owner is Peer peer)
-            AskWhetherThere(peer, link);
-    }
-
-    /// <inheritdoc/>
-    public abstract bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey);
-
-    /// <inheritdoc/>
-    public CipherSuite SuiteFor(Link link) => link.Owner is Peer peer && peer.PreferredSuite == PreferredSuite ? PreferredSuite : CipherSuite.WireGuard;
-
-    /// <inheritdoc/>
-    public void SessionEstablished(Link link)
-    {
-        if (link.ProvenEndpoint is { IsSpecified: true } proven)
-            Unproven.Proven.Add(proven);
-        Peer? peer = OnLinkUp(link);
-        if (peer is null)
-            return;
-        FlushStaged(peer, link);
-        peer.Stripes?.TellAgain();
-        Schedule(peer, Time.Now());
-    }
-
-    /// <inheritdoc/>
-    public void SessionLost(Link link)
-    {
-        if (link.Owner is not Peer peer)
-            return;
-        DropStaged(peer);
-        OnLinkLost(peer);
-    }
-
-    /// <inheritdoc/>
-    public void Wake() => _wake?.Invoke();
-
-    /// <summary>A link has (new) keys. Returns the peer at its far end, or null when the link was removed.</summary>
-    protected abstract Peer? OnLinkUp(Link link);
-
-    /// <summary>A link's handshake was given up, or its keys are too old.</summary>
-    protected abstract void OnLinkLost(Peer peer);
-
-    /// <summary>A control frame of a conversation arrived; ping and pong are dealt with already.</summary>
-    protected abstract void OnFrame(Peer peer, in ControlFrame frame);
-
-    /// <summary>A packet waits for a link to the peer: make one, and start its handshake.</summary>
-    protected abstract void OnLinkWanted(Peer peer);
-
-    /// <summary>A probe or answer arrived from somewhere; nothing about it is authenticated yet.</summary>
-    protected virtual void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
-    {
-    }
-
-    /// <summary>The peer answered a ping: it is there.</summary>
-    protected virtual void OnAnswered(Peer peer)
-    {
-    }
-
-    /// <summary>The peer did not answer a ping in time.</summary>
-    protected virtual void OnMissed(Peer peer)
-    {
-    }
-
-    /// <summary>True when the peer's path is to be probed now and then.</summary>
-    protected virtual bool IsProbed(Peer peer, Timestamp now) =>
-        peer.Online && now - peer.LastTraffic <= LinkAsleepAfter;
-
-    /// <summary>The member through which this peer is reached, or null.</summary>
-    public virtual Peer? Via(Peer peer) => null;
-
-    /// <summary>Everything of one peer that is due; returns when to call again.</summary>
-    protected virtual Timestamp RunTimers(Peer peer, Timestamp now)
-    {
-        Timestamp next = Timestamp.Never;
-        if (peer.Session is { } session)
-            next = session.RunTimers(now);
-        if (peer.Link is not { HasSession: true } link)
-            return next;
-        next = Timestamp.Earliest(next, MeasureMtu(peer, link, now), RunStripes(peer, link, now));
-        if (!IsProbed(peer, now))
-            return next;
-
-        int misses = peer.Monitor.Misses;
-        if (peer.Monitor.RunTimers(now, peer.LastTraffic, out uint transaction, out Timestamp nextProbe))
-            SendFrame(link, ProbeReport.Ping(transaction, peer.Monitor));
-        if (peer.Monitor.Misses > misses)
-            OnMissed(peer);
-        return Timestamp.Earliest(next, nextProbe);
-    }
-
-    /// <summary>A handshake message arrived.</summary>
-    protected virtual void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => Links.HandleHandshake(datagram, source);
-
-    /// <summary>The end of a turn of the control loop, after all events; returns when to call again.</summary>
-    protected virtual Timestamp FinishTurn(Timestamp now) => Timestamp.Never;
 
     /// <summary>Has the peer's timers run at that time, or earlier if that was planned.</summary>
-    protected void Schedule(Peer peer, Timestamp due)
+    public void Schedule(Peer peer, Timestamp due)
     {
         if (due < peer.Deadline)
             _timers.Set(peer, due);
     }
 
+    /// <summary>Has the peer's timers run in this turn, or at once in the next.</summary>
+    public void Hurry(Peer peer) => Schedule(peer, Now);
+
+    /// <summary>What a link needs now and then, whoever is at its far end: pings, a measured MTU, stripes. Returns when to call again.</summary>
+    public Timestamp RunLink(Peer peer, Timestamp now)
+    {
+        if (peer.Link is not { HasSession: true } link)
+            return Timestamp.Never;
+        Timestamp next = _upkeep.Run(peer, link, Role.IsProbed(peer, now), now, out bool missed);
+        if (missed)
+            Role.OnMissed(peer);
+        return next;
+    }
+
     /// <summary>Publishes a route to each address of the peer.</summary>
-    protected void AddRoutes(Peer peer) => Forwarding = Forwarding.With(peer.Prefixes, peer);
+    public void AddRoutes(Peer peer) => Forwarding = Forwarding.With(peer.Prefixes, peer);
 
     /// <summary>Takes the routes to the peer's addresses back.</summary>
-    protected void RemoveRoutes(Peer peer) => Forwarding = Forwarding.Without(peer.Prefixes, peer);
+    public void RemoveRoutes(Peer peer) => Forwarding = Forwarding.Without(peer.Prefixes, peer);
 
-    /// <summary>Forgets the packets that wait for the peer's link.</summary>
-    protected static void DropStaged(Peer peer)
+    /// <summary>Sends a packet to the peer, or keeps it until there is a link. A place for it was reserved.</summary>
+    public void Stage(Peer peer, ReadOnlySpan<byte> packet)
     {
-        while (peer.Staged.TryDequeue(out _))
-            peer.ReleaseStaged();
-    }
-
-    /// <summary>The clock that timestamps come from stands still while the machine sleeps, the wall clock does not.</summary>
-    private void LookAtClock()
-    {
-        TimeSpan jump = Time.GetUtcNow() - _wallAtStart - (Time.Now() - _started);
-        if (jump.Duration() < ClockJump)
-            return;
-        _wallAtStart += jump;
-        OnClockJump(jump);
-    }
-
-    private void Handle(in InboxItem item)
-    {
-        switch (item.Kind)
-        {
-            case InboxKind.Handshake:
-                HandleHandshake(item.Bytes, item.Source);
-                break;
-            case InboxKind.Probe:
-                OnProbe(item.Bytes, item.Source);
-                break;
-            case InboxKind.ControlFrame:
-                HandleFrame(item.Link!, item.Bytes, item.Source);
-                break;
-            case InboxKind.Staged:
-                Stage(item.Target!, item.Bytes);
-                break;
-            case InboxKind.TrafficStarted:
-                Schedule((Peer)item.Target!, Time.Now());
-                break;
-        }
-    }
-
-    /// <summary>The machine slept for a while, or its clock was set.</summary>
-    protected virtual void OnClockJump(TimeSpan jump)
-    {
-    }
-
-    /// <summary>The peer asked whether this node is there.</summary>
-    protected virtual void OnPinged(Peer peer)
-    {
-    }
-
-    /// <summary>A packet waits for somebody who is no peer yet.</summary>
-    protected virtual void StageUnknown(RouteTarget target, ReadOnlySpan<byte> packet) => target.ReleaseStaged();
-
-    /// <summary>A packet waits for a link to the peer.</summary>
-    protected void Stage(RouteTarget target, ReadOnlySpan<byte> packet)
-    {
-        if (target is not Peer peer)
-        {
-            StageUnknown(target, packet);
-            return;
-        }
-
         if (!peer.Online)
         {
             peer.ReleaseStaged();
@@ -443,7 +270,176 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
         if (peer.Link is { HasSession: true } link)
             FlushStaged(peer, link);
         else
-            OnLinkWanted(peer);
+            Role.OnLinkWanted(peer);
+    }
+
+    /// <summary>Forgets the packets that wait for the peer's link.</summary>
+    public static void DropStaged(Peer peer)
+    {
+        while (peer.Staged.TryDequeue(out _))
+            peer.ReleaseStaged();
+    }
+
+    /// <summary>Begins a test.</summary>
+    public void Begin(NodeTest test)
+    {
+        _tests.Add(test);
+        Wake();
+    }
+
+    /// <summary>Has the peer's link set up, if it is not.</summary>
+    public void WantLink(Peer peer)
+    {
+        if (peer.Link is not { HasSession: true })
+            Role.OnLinkWanted(peer);
+    }
+
+    /// <summary>Sends a ping of a test, by the path that the peer's link takes; lost when the link has no keys.</summary>
+    /// <returns>What the pong is known by.</returns>
+    public uint SendPing(Peer peer) => _upkeep.SendTestPing(peer);
+
+    /// <summary>
+    /// Sends a ping of a test that nobody on its way may cut in pieces, nor its pong. When it is too long for this machine's own network, the test is
+    /// told (<see cref="NodeTest.OnTooLong"/>).
+    /// </summary>
+    /// <param name="peer">Whom to ask.</param>
+    /// <param name="length">Length of the ping as an inner packet, bytes; the pong is as long, but no longer than a control frame.</param>
+    /// <returns>What the pong is known by.</returns>
+    public uint SendLongPing(Peer peer, int length) => _upkeep.SendLongTestPing(peer, length);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Role.Dispose();
+        Links.Dispose();
+    }
+
+    /// <inheritdoc/>
+    void ILinkHost.Send(Link link, ReadOnlySpan<byte> datagram)
+    {
+        if (!Role.TrySend(link, datagram))
+            Sender.Datagram(link.Path, datagram);
+    }
+
+    /// <inheritdoc/>
+    void ILinkHost.Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => Sender.Datagram(destination, datagram);
+
+    /// <inheritdoc/>
+    bool ILinkHost.IsProven(in PathAddress source) => source.IsRelayed || Unproven.Proven.Contains(source.Endpoint);
+
+    /// <inheritdoc/>
+    void ILinkHost.PathDoubted(Link link)
+    {
+        if (link.Owner is Peer peer)
+            _upkeep.AskWhetherThere(peer, link);
+    }
+
+    /// <inheritdoc/>
+    bool ILinkHost.TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey) => Role.TryAdmit(initiator, source, out presharedKey);
+
+    /// <inheritdoc/>
+    public CipherSuite SuiteFor(Link link) => link.Owner is Peer peer && peer.PreferredSuite == PreferredSuite ? PreferredSuite : CipherSuite.WireGuard;
+
+    /// <inheritdoc/>
+    void ILinkHost.SessionEstablished(Link link)
+    {
+        if (link.ProvenEndpoint is { IsSpecified: true } proven)
+            Unproven.Proven.Add(proven);
+        Peer? peer = Role.OnLinkUp(link);
+        if (peer is null)
+            return;
+        FlushStaged(peer, link);
+        peer.Stripes?.TellAgain();
+        Hurry(peer);
+    }
+
+    /// <inheritdoc/>
+    void ILinkHost.SessionLost(Link link)
+    {
+        if (link.Owner is not Peer peer)
+            return;
+        DropStaged(peer);
+        Role.OnLinkLost(peer);
+    }
+
+    /// <summary>Has <see cref="RunTurn"/> called soon; any thread.</summary>
+    public void Wake() => _wake?.Invoke();
+
+    private void TakeReports()
+    {
+        foreach (SendReport report in Outputs.Reports)
+        {
+            if (report.Question is { Kind: SendQuestionKind.Whole, Peer: { } peer } question)
+            {
+                if (_upkeep.OnTooLong(peer, question.Transaction))
+                    Hurry(peer);
+            }
+            else
+            {
+                Role.OnSendReport(report);
+            }
+        }
+
+        Outputs.ForgetReports();
+    }
+
+    /// <summary>The clock that timestamps come from stands still while the machine sleeps, the wall clock does not.</summary>
+    private void LookAtClock()
+    {
+        TimeSpan jump = Time.GetUtcNow() - _wallAtStart - (Now - _started);
+        if (jump.Duration() < ClockJump)
+            return;
+        _wallAtStart += jump;
+        Role.OnClockJump(jump);
+    }
+
+    private void Handle(in InboxItem item)
+    {
+        switch (item.Kind)
+        {
+            case InboxKind.Handshake:
+                Role.OnHandshake(item.Bytes, item.Source);
+                break;
+            case InboxKind.Probe:
+                Role.OnProbe(item.Bytes, item.Source);
+                break;
+            case InboxKind.ControlFrame:
+                HandleFrame(item.Link!, item.Bytes, item.Source);
+                break;
+            case InboxKind.Staged when item.Target is Peer peer:
+                Stage(peer, item.Bytes);
+                break;
+            case InboxKind.Staged:
+                Role.OnPacketForUnknown(item.Target!, item.Bytes);
+                break;
+            case InboxKind.TrafficStarted when item.Target is Peer peer:
+                Hurry(peer);
+                break;
+        }
+    }
+
+    private void HandleFrame(Link link, ReadOnlySpan<byte> content, in PathAddress source)
+    {
+        if (link.Owner is null)
+            Links.RunTimers(); // Its first message under new keys: the link tells of itself there.
+        if (link.IsRemoved || link.Owner is not Peer peer || !ControlFrame.TryRead(content, out ControlFrame frame))
+            return;
+
+        switch (_upkeep.Take(peer, link, frame, source))
+        {
+            case FrameOutcome.Pinged:
+                Role.OnPinged(peer);
+                break;
+            case FrameOutcome.Answered:
+                Role.OnAnswered(peer);
+                break;
+            case FrameOutcome.Due:
+                Hurry(peer);
+                break;
+            case FrameOutcome.Unknown:
+                Role.OnFrame(peer, frame);
+                break;
+        }
     }
 
     private void FlushStaged(Peer peer, Link link)
@@ -455,7 +451,7 @@ internal abstract partial class Node : ILinkHost, IRelayRules, IDisposable
         {
             peer.Staged.Dequeue();
             peer.ReleaseStaged();
-            SendBy(link.Path, datagram[..written]);
+            Sender.Datagram(link.Path, datagram[..written]);
             Plane.NoteTraffic(peer, Now);
         }
     }

@@ -1,8 +1,12 @@
-using LightTunnel.Engine.Probing;
 using LightTunnel.Membership;
 using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Control;
+
+/// <summary>How far a test has got.</summary>
+/// <param name="Step">What is done right now, for people.</param>
+/// <param name="Percent">Share of the whole, 0..100.</param>
+public sealed record TestProgress(string Step, int Percent);
 
 /// <summary>
 /// A question whose answer takes time, worked on by the control loop beside everything else: it runs at the end of each turn, and at the latest when
@@ -18,6 +22,12 @@ internal abstract class NodeTest
 
     /// <summary>Takes a pong; false when it answers none of this test's pings.</summary>
     public abstract bool TryTakePong(in ControlFrame pong, Timestamp now);
+
+    /// <summary>A long ping was too long for this machine's own network.</summary>
+    /// <param name="transaction">What its pong would have been known by; perhaps another test's.</param>
+    public virtual void OnTooLong(uint transaction)
+    {
+    }
 
     /// <summary>Nobody wants the answer any more.</summary>
     public abstract void Cancel();
@@ -74,6 +84,13 @@ internal sealed class NodeTests
         }
 
         return next;
+    }
+
+    /// <summary>A long ping of one of them was too long for this machine's own network.</summary>
+    public void OnTooLong(uint transaction)
+    {
+        foreach (NodeTest test in _running)
+            test.OnTooLong(transaction);
     }
 
     /// <summary>Takes a pong that answers a test's ping; false for any other.</summary>

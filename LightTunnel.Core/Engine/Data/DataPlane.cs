@@ -14,9 +14,8 @@ namespace LightTunnel.Engine.Data;
 /// <param name="time">The clock.</param>
 /// <param name="log">The tunnel's log.</param>
 /// <param name="links">Opens what was received.</param>
-/// <param name="relay">What is passed on for others.</param>
 /// <param name="wake">Wakes the control loop.</param>
-internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable links, IRelayRules relay, Action wake)
+internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable links, Action wake)
 {
     /// <summary>Handshakes and control frames that may wait for the control loop.</summary>
     public const int InboxCapacity = 8192;
@@ -44,8 +43,8 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     /// <summary>All links, by which what was received is opened.</summary>
     public LinkTable Links => links;
 
-    /// <summary>What is passed on for others.</summary>
-    public IRelayRules Relay => relay;
+    /// <summary>What is passed on for others: the node's role, before any thread is started.</summary>
+    public IRelayRules Relay { get; set; } = new NothingRelayed();
 
     /// <summary>Where inner packets go. Published by the control loop.</summary>
     public ForwardingTable Forwarding

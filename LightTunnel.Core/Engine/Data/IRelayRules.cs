@@ -14,3 +14,22 @@ internal interface IRelayRules
     /// <summary>A datagram was passed on.</summary>
     void NoteRelayed(in RelayHeader header);
 }
+
+/// <summary>Nothing is passed on.</summary>
+internal sealed class NothingRelayed : IRelayRules
+{
+    /// <inheritdoc/>
+    public bool IsRelay(in PathAddress sender) => false;
+
+    /// <inheritdoc/>
+    public bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
+    {
+        destination = default;
+        return false;
+    }
+
+    /// <inheritdoc/>
+    public void NoteRelayed(in RelayHeader header)
+    {
+    }
+}

@@ -25,29 +25,19 @@ internal sealed class MtuSearch(Node node, Peer peer)
     /// <summary>Sends what is due; returns when to call again.</summary>
     public Timestamp Run(Timestamp now)
     {
-        Timestamp next;
-        bool refused;
-        do
-        {
-            _sizes.Clear();
-            refused = false;
-            next = IsDone ? Timestamp.Never : _search.Run(now, peer.RoundTrip, busy: true, answers: true, _sizes);
-            foreach (int size in _sizes)
-            {
-                if (node.TrySendLongPing(peer, size, out uint transaction))
-                {
-                    _waiting[transaction] = size;
-                    continue;
-                }
-
-                _search.OnTooLong(size);
-                refused = true;
-            }
-        }
-        while (refused);
-
+        _sizes.Clear();
+        Timestamp next = IsDone ? Timestamp.Never : _search.Run(now, peer.RoundTrip, busy: true, answers: true, _sizes);
+        foreach (int size in _sizes)
+            _waiting[node.SendLongPing(peer, size)] = size;
         IsDone = !_search.IsSearching;
         return IsDone ? Timestamp.Never : next;
+    }
+
+    /// <summary>A ping was too long for this machine's own network, perhaps one of this search. Run afterwards.</summary>
+    public void OnTooLong(uint transaction)
+    {
+        if (_waiting.Remove(transaction, out int size))
+            _search.OnTooLong(size);
     }
 
     /// <summary>Takes a pong; false when it is not of this search.</summary>

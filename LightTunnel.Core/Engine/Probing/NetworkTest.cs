@@ -27,26 +27,29 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
     /// <summary>Share of lost pings that is worth a word.</summary>
     private const double WorstLoss = 0.15;
 
-    private readonly ClientNode _node;
+    private readonly Node _node;
+    private readonly ClientRole _client;
     private readonly TimeProvider _time;
     private readonly Timestamp _waitUntil;
     private PingSeries? _short;
     private MtuSearch? _search;
     private uint? _question;
 
-    /// <param name="node">The client.</param>
+    /// <param name="node">The node.</param>
+    /// <param name="client">Its role.</param>
     /// <param name="timeout">How long a server that is lost is waited for.</param>
     /// <param name="time">The clock.</param>
     /// <param name="progress">Told of each step; may be null.</param>
-    public NetworkTest(ClientNode node, TimeSpan timeout, TimeProvider time, IProgress<TestProgress>? progress)
+    public NetworkTest(Node node, ClientRole client, TimeSpan timeout, TimeProvider time, IProgress<TestProgress>? progress)
         : base(progress)
     {
         _node = node;
+        _client = client;
         _time = time;
         _waitUntil = time.Now() + timeout;
     }
 
-    private Peer Server => _node.Server;
+    private Peer Server => _client.Server;
 
     /// <inheritdoc/>
     public override Timestamp Run(Timestamp now)
@@ -61,7 +64,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
         {
             _short = new PingSeries(_node, Server, Pings, _time);
             AskOverIPv6();
-            _node.Own.LookAgain(now);
+            _client.Own.LookAgain(now);
         }
 
         Tell("Asking the server", 50 * _short.Sent / Pings);
@@ -78,6 +81,9 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
     }
 
     /// <inheritdoc/>
+    public override void OnTooLong(uint transaction) => _search?.OnTooLong(transaction);
+
+    /// <inheritdoc/>
     public override bool TryTakePong(in ControlFrame pong, Timestamp now) =>
         (_short is not null && _short.TryTakePong(pong, now))
         || (_search is not null && _search.TryTakePong(pong));
@@ -85,22 +91,22 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
     /// <summary>The link goes on over IPv4 when it does: a probe asks beside it.</summary>
     private void AskOverIPv6()
     {
-        UdpEndpoint other = _node.ServerEndpoints.FirstOrDefault(endpoint => !endpoint.IsIPv4);
+        UdpEndpoint other = _client.ServerEndpoints.FirstOrDefault(endpoint => !endpoint.IsIPv4);
         if (Server.Path.Endpoint.IsIPv4 && other.IsSpecified)
-            _question = _node.Own.Ask(other);
+            _question = _client.Own.Ask(other);
     }
 
     private Timestamp Done(Timestamp now)
     {
-        if (_node.Own.Detection == NatDetection.Running)
+        if (_client.Own.Detection == NatDetection.Running)
         {
             Tell("Looking at the NAT", 90);
             return now + DetectionInterval;
         }
 
         UdpEndpoint server = Server.Path.Endpoint;
-        NatBehaviour nat = _node.Own.Nat;
-        PortMappingStatus mapping = _node.PortMappingStatus;
+        NatBehaviour nat = _client.Own.Nat;
+        PortMappingStatus mapping = _client.PortMappingStatus;
         var report = new NetworkTestReport
         {
             Server = server.IsSpecified ? server.ToIPEndPoint() : null,
@@ -109,7 +115,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
             Mapping = nat.Mapping,
             Filtering = nat.Filtering,
             PortAssignment = nat.Assignment,
-            PublicEndpoint = _node.PublicEndpoint.IsSpecified ? _node.PublicEndpoint.ToIPEndPoint() : null,
+            PublicEndpoint = _client.PublicEndpoint.IsSpecified ? _client.PublicEndpoint.ToIPEndPoint() : null,
             PortMappingProtocol = mapping.State == PortMappingState.Mapped ? NameOf(mapping.Protocol) : null,
             PortMappingEndpoint = mapping.External.IsSpecified ? mapping.External.ToIPEndPoint() : null,
             PortMappingFailure = mapping.State switch
@@ -121,7 +127,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
             },
             IPv6Address = GlobalIPv6(),
             IsServerReachableByIPv6 = server is { IsSpecified: true, IsIPv4: false } ? _short.Result.Answered > 0
-                : _question is { } question ? _node.Own.IsAnswered(question) : null,
+                : _question is { } question ? _client.Own.IsAnswered(question) : null,
             Mtu = Server.NetworkMtu,
             LargestPacket = _search?.Longest,
             ClockOffset = _short.ClockOffset,
@@ -139,7 +145,7 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
     };
 
     /// <summary>The first address of an own interface that others can send to over IPv6.</summary>
-    private IPAddress? GlobalIPv6() => _node.Own.Candidates
+    private IPAddress? GlobalIPv6() => _client.Own.Candidates
         .Where(candidate => candidate.Kind == CandidateKind.Host && !candidate.Endpoint.IsIPv4 && !candidate.Endpoint.IsLocal)
         .Select(candidate => candidate.Endpoint.Address)
         .FirstOrDefault();

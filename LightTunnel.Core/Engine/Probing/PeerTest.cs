@@ -95,7 +95,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
 
     private bool IsDirect => _peer.PathType is PathType.Lan or PathType.Direct;
 
-    private bool IsAttempting(Timestamp now) => !IsDirect && now - _started < _request.Timeout && _node.IsTryingDirect(_peer, _tried);
+    private bool IsAttempting(Timestamp now) => !IsDirect && now - _started < _request.Timeout && _node.Role.IsTryingDirect(_peer, _tried);
 
     private Timestamp Again(Timestamp now)
     {
@@ -109,7 +109,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     private void Try(Timestamp now)
     {
         _tried = now;
-        _node.TryDirect(_peer);
+        _node.Role.TryDirect(_peer);
     }
 
     private Timestamp TellAttempt(Timestamp now)
@@ -130,7 +130,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         int sent = _pings.Sent;
         Timestamp next = _pings.Run(now);
         // Beside the pings, which take the path that is in use.
-        if (_pings.Sent != sent && _node.MeasurePaths(_peer))
+        if (_pings.Sent != sent && _node.Role.MeasurePaths(_peer))
             _serverMeasured = now;
         Tell("Measuring the path", AttemptShare + ((100 - AttemptShare) * _pings.Sent / _request.Count));
         if (!_pings.IsDone)
@@ -143,14 +143,14 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
 
         // The way through the server is the longer one.
         Timestamp patience = _serverMeasured + ServerPatience;
-        if (now < patience && _node.Diagnose(_peer).ServerRoundTrip is null)
+        if (now < patience && _node.Role.Diagnose(_peer).ServerRoundTrip is null)
             return patience;
         return Done(_pings.Result);
     }
 
     private Timestamp Done(PingResult pings)
     {
-        Finish(Describe(pings, _node.Diagnose(_peer)));
+        Finish(Describe(pings, _node.Role.Diagnose(_peer)));
         return Timestamp.Never;
     }
 

@@ -1,5 +1,5 @@
 using System.Net;
-using LightTunnel.Addressing;
+using LightTunnel.Engine.Control;
 using LightTunnel.Routing;
 
 namespace LightTunnel.Engine.Probing;
@@ -9,58 +9,6 @@ namespace LightTunnel.Engine.Probing;
 /// <param name="Count">Pings that measure the path, at least 1.</param>
 /// <param name="Timeout">How long the attempt to reach the peer directly may take; the measurement comes after it.</param>
 public sealed record PeerTestRequest(string PublicKey, int Count, TimeSpan Timeout);
-
-/// <summary>How far a test has got.</summary>
-/// <param name="Step">What is done right now, for people.</param>
-/// <param name="Percent">Share of the whole, 0..100.</param>
-public sealed record TestProgress(string Step, int Percent);
-
-/// <summary>What came of probing one endpoint of a peer.</summary>
-public enum ProbeResult
-{
-    /// <summary>No probe was sent to it.</summary>
-    NotTried,
-
-    /// <summary>Nothing came back.</summary>
-    NoAnswer,
-
-    /// <summary>The peer's probes came from there, but it answered none of ours: one direction is broken.</summary>
-    OneWay,
-
-    /// <summary>Probes were answered: the path works in both directions.</summary>
-    Answered,
-}
-
-/// <summary>One way to a peer that was tried, and its outcome.</summary>
-public sealed record CandidateReport
-{
-    /// <summary>How the endpoint came to be known; null for a relay's.</summary>
-    public CandidateKind? Kind { get; init; }
-
-    /// <summary>The peer's endpoint, or the relay's; with port 0 it stands for all ports that were guessed at that address.</summary>
-    public required IPEndPoint Endpoint { get; init; }
-
-    /// <summary>Local UDP port that the probes left from.</summary>
-    public int LocalPort { get; init; }
-
-    /// <summary>Name of the node that passes the datagrams on, null for a direct path.</summary>
-    public string? Relay { get; init; }
-
-    /// <summary>What came of it.</summary>
-    public required ProbeResult Result { get; init; }
-
-    /// <summary>Probes sent.</summary>
-    public int Sent { get; init; }
-
-    /// <summary>Of those, answered.</summary>
-    public int Answered { get; init; }
-
-    /// <summary>Shortest round trip, null when nothing was answered.</summary>
-    public TimeSpan? RoundTrip { get; init; }
-
-    /// <summary>True when data takes this path.</summary>
-    public bool InUse { get; init; }
-}
 
 /// <summary>Round trips and losses of a few pings.</summary>
 /// <param name="Sent">Pings sent.</param>
@@ -76,13 +24,6 @@ public sealed record PingResult(int Sent, int Answered, TimeSpan? Minimum, TimeS
     /// <summary>Share of pings that were not answered, 0..1; null when none was sent.</summary>
     public double? Loss => Sent == 0 ? null : (double)(Sent - Answered) / Sent;
 }
-
-/// <summary>What a node knows of the way to a peer, beside what a test measures.</summary>
-/// <param name="LocalNat">The NAT before this node.</param>
-/// <param name="PeerNat">The NAT before the peer, as it told.</param>
-/// <param name="Candidates">Everything that was tried.</param>
-/// <param name="ServerRoundTrip">Round trip through the server, null when it was not measured.</param>
-internal sealed record PeerDiagnosis(string LocalNat, string PeerNat, IReadOnlyList<CandidateReport> Candidates, TimeSpan? ServerRoundTrip);
 
 /// <summary>How a peer is reached, and why not better.</summary>
 public sealed record PeerTestReport

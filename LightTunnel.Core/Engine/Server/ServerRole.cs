@@ -16,7 +16,7 @@ namespace LightTunnel.Engine.Server;
 /// The server's side of a network: admits whoever proves to hold the network's key, leases addresses by public key, tells members of each
 /// other, and passes on what they cannot send each other directly, without being able to read it.
 /// </summary>
-internal sealed partial class ServerNode : Node, ILeaseHost
+internal sealed partial class ServerRole : INodeRole, ILeaseHost
 {
     /// <summary>A client that says nothing for this long is offline; it pings at least every 10 s.</summary>
     private static readonly TimeSpan OfflineAfter = TimeSpan.FromSeconds(35);
@@ -33,6 +33,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
 
     private static readonly TimeSpan RelayLogInterval = TimeSpan.FromSeconds(1);
 
+    private readonly Node _node;
     private readonly ServerOptions _options;
     private readonly Leases _leases;
     private readonly LeaseCommits _commits;
@@ -51,61 +52,72 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     private Timestamp _nextUnusedCheck;
     private int _online;
 
+    /// <param name="node">The node that it makes a server of.</param>
     /// <param name="options">What the server is to be.</param>
     /// <param name="identity">The server's key pair.</param>
-    /// <param name="networkKey">The network's key.</param>
     /// <param name="leases">Addresses leased so far, as they are in the store.</param>
     /// <param name="store">Where leases last.</param>
     /// <param name="addresses">The machine's own addresses.</param>
-    /// <param name="services">What the node stands on.</param>
-    public ServerNode(
-        ServerOptions options, PrivateKey identity, PresharedKey networkKey, Leases leases, INetworkStore store, ILocalAddressSource addresses,
-        NodeServices services)
-        : base(identity, networkKey, options.Cipher, services)
+    public ServerRole(Node node, ServerOptions options, PrivateKey identity, Leases leases, INetworkStore store, ILocalAddressSource addresses)
     {
+        _node = node;
+        NodeServices services = node.Services;
         _options = options;
         _leases = leases;
-        _commits = new LeaseCommits(store, leases, Post, services.Time, services.Jitter, this);
+        _commits = new LeaseCommits(store, leases, node.Post, services.Time, services.Jitter, this);
         _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
-        Links.DoubtsNewAddresses = true;
-        Links.IsAsked = true;
+        _node.Links.DoubtsNewAddresses = true;
+        _node.Links.IsAsked = true;
         IReadOnlyList<LocalAddressInfo> own = addresses.Read();
-        TakeOwnAddresses(own);
-        _addressWatch = addresses.Watch(() => Post(() => TakeOwnAddresses(addresses.Read())));
+        _node.TakeOwnAddresses(own);
+        _addressWatch = addresses.Watch(() => _node.Post(() => _node.TakeOwnAddresses(addresses.Read())));
         _directory = new DirectoryTeller(options.EagerUpTo, services.Time);
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
-        _hurry = peer => Schedule(peer, Now);
-        Plane.LongestPacket = _mtu;
-        _observer = new NatObserver(identity, networkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)], Unproven, services);
-        _refusedHandshakes = new RefusedHandshakes(Links.Counters, Log);
+        _hurry = peer => _node.Hurry(peer);
+        _node.Plane.LongestPacket = _mtu;
+        _observer = new NatObserver(identity, node.NetworkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)], _node.Unproven, services);
+        _refusedHandshakes = new RefusedHandshakes(_node.Links.Counters, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
-        MemberId = Leases.ServerMemberId;
+        _node.MemberId = Leases.ServerMemberId;
         _newcomers = new NewcomerQuota(services.Time);
-        _nextLeaseCheck = Now + LeaseCheckInterval; // Members come back first: it was not they who were away.
-        _nextUnusedCheck = Now + UnusedCheckInterval;
-        Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
+        _nextLeaseCheck = _node.Now + LeaseCheckInterval; // Members come back first: it was not they who were away.
+        _nextUnusedCheck = _node.Now + UnusedCheckInterval;
+        _node.Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
         foreach (Lease lease in leases.All)
             Remember(lease);
     }
 
     /// <inheritdoc/>
-    public override IEnumerable<Peer> Peers => _peers.Values.Where(peer => peer.Addresses.Length > 0);
+    public IEnumerable<Peer> Peers => _peers.Values.Where(peer => peer.Addresses.Length > 0);
+
+    private TunnelLog Log => _node.Log;
+
+    private TimeProvider Time => _node.Time;
+
+    private NodeServices Services => _node.Services;
 
     /// <summary>Members that clients of a large network are told of, all together.</summary>
     public int Watches => _directory.Watches;
 
     /// <inheritdoc/>
-    public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+    public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
     {
-        presharedKey = NetworkKey;
+        presharedKey = _node.NetworkKey;
         return !source.IsRelayed;
     }
 
     /// <inheritdoc/>
-    public override bool IsRelay(in PathAddress sender) => false;
+    public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => _node.Links.HandleHandshake(datagram, source);
 
     /// <inheritdoc/>
-    public override bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
+    public PeerDiagnosis Diagnose(Peer peer) =>
+        new(default(NatBehaviour).ClassicName, (peer.Session?.Reachability.Latest?.Nat ?? default).ClassicName, [], null);
+
+    /// <inheritdoc/>
+    public bool IsRelay(in PathAddress sender) => false;
+
+    /// <inheritdoc/>
+    public bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
     {
         destination = default;
         if (_options.ClientIsolation || header.Source == header.Destination)
@@ -121,9 +133,9 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     }
 
     /// <inheritdoc/>
-    public override void NoteRelayed(in RelayHeader header)
+    public void NoteRelayed(in RelayHeader header)
     {
-        if (!Log.IsEnabled(LogLevel.Debug) || !_relayLogLimiter.TryTake(Now))
+        if (!Log.IsEnabled(LogLevel.Debug) || !_relayLogLimiter.TryTake(_node.Now))
             return;
         if (_members.Find(header.Source) is { } source && _members.Find(header.Destination) is { } target)
             Log.Relaying(source.Route.Owned[0].Network.ToIPAddress(), target.Route.Owned[0].Network.ToIPAddress());
@@ -147,14 +159,14 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     }
 
     /// <inheritdoc/>
-    public override void FinishState()
+    public void FinishState()
     {
         _leases.SeeOnline(Time.GetUtcNow());
         _commits.Finish();
     }
 
     /// <inheritdoc/>
-    public override void SayGoodbye()
+    public void SayGoodbye()
     {
         foreach (Peer peer in Peers)
         {
@@ -164,22 +176,21 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     }
 
     /// <inheritdoc/>
-    public override void Dispose()
+    public void Dispose()
     {
         _addressWatch.Dispose();
         _observer.Dispose();
-        base.Dispose();
     }
 
     /// <inheritdoc/>
-    protected override void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
+    public void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
         if (!source.IsRelayed && ProbeCodec.TryReadSender(datagram, out uint sender) && FindMember(sender) is { } member)
-            _observer.OnProbe(member, datagram, source, Now);
+            _observer.OnProbe(member, datagram, source, _node.Now);
     }
 
     /// <inheritdoc/>
-    protected override Peer? OnLinkUp(Link link)
+    public Peer? OnLinkUp(Link link)
     {
         if (link.Owner is Peer known)
             return known;
@@ -191,26 +202,26 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         }
 
         peer.Link = link;
-        peer.LinkedAt = Now;
+        peer.LinkedAt = _node.Now;
         link.Owner = peer;
         return peer;
     }
 
     /// <inheritdoc/>
-    protected override void OnLinkLost(Peer peer) => Unlink(peer);
+    public void OnLinkLost(Peer peer) => Unlink(peer);
 
     /// <inheritdoc/>
-    protected override void OnLinkWanted(Peer peer)
+    public void OnLinkWanted(Peer peer)
     {
         // A server cannot reach a client whose endpoint it does not know; the client comes back by itself.
         if (peer.Link is { } link && link.Path.Endpoint.IsSpecified)
             link.RequestHandshake();
         else
-            DropStaged(peer);
+            Node.DropStaged(peer);
     }
 
     /// <inheritdoc/>
-    protected override void OnFrame(Peer peer, in ControlFrame frame)
+    public void OnFrame(Peer peer, in ControlFrame frame)
     {
         if (frame.Kind == ControlFrameKind.Reset || peer.Link is not { } link)
             return;
@@ -225,7 +236,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
             }
 
             // Who registers in a loop is told nothing: its next attempt is in some seconds, as for a frame that was lost.
-            if (!peer.Registrations.TryTake(Now))
+            if (!peer.Registrations.TryTake(_node.Now))
             {
                 NoteRegistrationFlood(peer);
                 return;
@@ -237,11 +248,11 @@ internal sealed partial class ServerNode : Node, ILeaseHost
 
         session.OnFrame(frame);
         _directory.OnReady(peer);
-        Schedule(peer, Now);
+        _node.Hurry(peer);
     }
 
     /// <inheritdoc/>
-    protected override void OnPinged(Peer peer)
+    public void OnPinged(Peer peer)
     {
         // Who was away for a while may find its place taken, which only a new registration can tell it.
         if (peer.Session is not { Registered: true } || IsFullFor(peer))
@@ -251,10 +262,10 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     }
 
     /// <inheritdoc/>
-    protected override bool IsProbed(Peer peer, Timestamp now) => false;
+    public bool IsProbed(Peer peer, Timestamp now) => false;
 
     /// <inheritdoc/>
-    protected override Timestamp RunTimers(Peer peer, Timestamp now)
+    public Timestamp RunTimers(Peer peer, Timestamp now)
     {
         if (peer.Link is not { } link)
             return Timestamp.Never;
@@ -265,22 +276,25 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         {
             Timestamp offline = link.LastReceivedTimestamp + OfflineAfter;
             if (offline > now)
-                return Timestamp.Earliest(offline, base.RunTimers(peer, now));
+                return Timestamp.Earliest(offline, RunSessionAndLink(peer, now));
             SetOffline(peer, "says nothing any more");
         }
         else if (peer.Session is not { Registered: true })
         {
             Timestamp forget = peer.LinkedAt + RegisterWithin;
             if (forget > now)
-                return Timestamp.Earliest(forget, base.RunTimers(peer, now));
+                return Timestamp.Earliest(forget, RunSessionAndLink(peer, now));
             Unlink(peer);
         }
 
         return Timestamp.Never;
     }
 
+    private Timestamp RunSessionAndLink(Peer peer, Timestamp now) =>
+        Timestamp.Earliest(peer.Session?.RunTimers(now) ?? Timestamp.Never, _node.RunLink(peer, now));
+
     /// <inheritdoc/>
-    protected override Timestamp FinishTurn(Timestamp now)
+    public Timestamp FinishTurn(Timestamp now)
     {
         if (now >= _nextLeaseCheck)
         {
@@ -315,7 +329,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
             SetOffline(peer, "takes nothing of what it is told, and has to register again");
         SendReset(link, broken.Conversation);
         EndSession(peer);
-        peer.LinkedAt = Now;
+        peer.LinkedAt = _node.Now;
     }
 
     private void EndSession(Peer peer)
@@ -326,13 +340,13 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     }
 
     private ControlSession NewSession(Peer peer, uint conversation) =>
-        new(conversation, Time, frame => SendFrame(peer.Link!, frame), message => OnMessage(peer, message));
+        new(conversation, Time, frame => _node.Sender.Frame(peer.Link!, frame), message => OnMessage(peer, message));
 
     private void OnMessage(Peer peer, ControlMessage message)
     {
         switch (message)
         {
-            case RegisterMessage when peer.Session!.Registered && !peer.Registrations.TryTake(Now):
+            case RegisterMessage when peer.Session!.Registered && !peer.Registrations.TryTake(_node.Now):
                 NoteRegistrationFlood(peer);
                 break;
             case RegisterMessage register:
@@ -372,12 +386,12 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         }
 
         peer.Updated = Time.GetUtcNow();
-        Journal.Note(peer);
+        _node.Journal.Note(peer);
         _members.Set(peer.MemberId, peer);
         _leases.SetOnline(peer.Key, online: true, Time.GetUtcNow());
         UpdateDirectory(peer);
         _directory.OnReady(peer);
-        Schedule(peer, Now);
+        _node.Hurry(peer);
     }
 
     private void SetOffline(Peer peer, string why)
@@ -387,7 +401,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         if (HasTraffic(peer))
             _leases.NoteUsed(peer.Key);
         _online--;
-        Journal.Note(peer);
+        _node.Journal.Note(peer);
         _members.Set(peer.MemberId, null);
         _leases.SetOnline(peer.Key, online: false, Time.GetUtcNow());
         UpdateDirectory(peer);
@@ -399,13 +413,13 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     {
         if (peer.Online)
             SetOffline(peer, "is gone");
-        DropStaged(peer);
+        Node.DropStaged(peer);
         _observer.Forget(peer);
         EndSession(peer);
         if (peer.Link is { } link)
         {
             peer.Link = null;
-            Links.Remove(link);
+            _node.Links.Remove(link);
         }
 
         if (peer.MemberId == 0)
@@ -426,8 +440,8 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         peer.NetworkMtu = _mtu;
         if (peer.Addresses.Length == 0)
             return; // The network's prefix is another one now: the member gets a new address when it comes back.
-        AddRoutes(peer);
-        Journal.Remember(peer);
+        _node.AddRoutes(peer);
+        _node.Journal.Remember(peer);
         UpdateDirectory(peer);
     }
 
@@ -437,8 +451,8 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         if (!_peers.Remove(lease.PublicKey, out Peer? peer))
             return;
         Unlink(peer);
-        Journal.NoteGone(peer);
-        RemoveRoutes(peer);
+        _node.Journal.NoteGone(peer);
+        _node.RemoveRoutes(peer);
         _directory.Remove(lease.PublicKey);
         Log.Information("Client {Client} ({Address}) is forgotten: {Reason}", lease.Name, string.Join(", ", lease.Addresses), why);
     }
@@ -469,7 +483,7 @@ internal sealed partial class ServerNode : Node, ILeaseHost
         if (subject.Key is { } key)
             _peers.TryGetValue(key, out found);
         else if (subject.Address is { } address)
-            found = Forwarding.TryFind(address, out RouteTarget? target) ? target as Peer : null;
+            found = _node.Forwarding.TryFind(address, out RouteTarget? target) ? target as Peer : null;
         return found is { MemberId: not 0 } ? found : null;
     }
 
@@ -477,6 +491,6 @@ internal sealed partial class ServerNode : Node, ILeaseHost
     {
         Span<byte> frame = stackalloc byte[ControlFrame.HeaderLength];
         new ControlFrame(ControlFrameKind.Reset, conversation, 0).Write(frame);
-        SendFrame(link, frame);
+        _node.Sender.Frame(link, frame);
     }
 }

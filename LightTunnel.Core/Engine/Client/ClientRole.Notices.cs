@@ -5,7 +5,7 @@ using LightTunnel.Membership;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>The part of a client that tells people what the server says of this node's place in the network.</summary>
-internal sealed partial class ClientNode
+internal sealed partial class ClientRole
 {
     /// <summary>Notices come as others act, and each is a line of the log.</summary>
     private static readonly TimeSpan NoticeInterval = TimeSpan.FromMinutes(1);
@@ -22,12 +22,12 @@ internal sealed partial class ClientNode
 
     private void OnNotice(NoticeMessage notice)
     {
-        if (notice.Kind == NoticeKind.Other || !_noticeLimiter.TryTake(Now))
+        if (notice.Kind == NoticeKind.Other || !_noticeLimiter.TryTake(_node.Now))
             return;
         if (notice.Kind == NoticeKind.NameAskedFor)
             Log.Warning("Another member asked for this node's name {Name}; it is known as {Other}", MemberName, notice.Subject);
         else
-            Log.Security(SecurityEvent.IdentityReplaced, Links.PublicKey.ToString(), "Another machine used this node's identity, and was sent away by the server");
+            Log.Security(SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(), "Another machine used this node's identity, and was sent away by the server");
     }
 
     /// <summary>
@@ -40,21 +40,21 @@ internal sealed partial class ClientNode
             LightTunnelError.IdentityInUse,
             $"Another machine uses this node's identity in the network: the state in {_options.StatePath}, or the disk that it is on, was copied.",
             "Stop this tunnel, remove that folder, and connect again: the node gets an identity of its own.") { Target = _options.StatePath };
-        Log.Security(SecurityEvent.IdentityReplaced, Links.PublicKey.ToString(), reason.Message);
+        Log.Security(SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(), reason.Message);
         _server.Session = null;
         _server.Monitor.Reset();
-        if (State == TunnelState.Connecting)
+        if (_node.State == TunnelState.Connecting)
         {
             Fail(reason);
             return;
         }
 
-        if (State == TunnelState.Up)
+        if (_node.State == TunnelState.Up)
             LoseServer("Another machine uses this node's identity.");
-        LastError = $"{reason.Message} {reason.RecommendedAction}";
+        _node.LastError = $"{reason.Message} {reason.RecommendedAction}";
         _search.Rest(IdentityWatch.Wait);
         _server.Link!.Path = default;
         Take(new DirectoryMessage { Revision = _members.Revision, Removed = [.. _members.All.Select(peer => peer.MemberId)], Partial = true });
-        Schedule(_server, Now);
+        _node.Hurry(_server);
     }
 }

@@ -6,7 +6,7 @@ using LightTunnel.Membership;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>The part of a server that admits clients: who may come in, and what they get.</summary>
-internal sealed partial class ServerNode
+internal sealed partial class ServerRole
 {
     private string? _storeFailure;
     private string? _otherError;
@@ -80,7 +80,7 @@ internal sealed partial class ServerNode
     void ILeaseHost.Refuse(HeldRegistration held, RefusedMessage refusal)
     {
         Refuse(held.Peer, held.Register, refusal);
-        Schedule(held.Peer, Now);
+        _node.Hurry(held.Peer);
     }
 
     /// <inheritdoc/>
@@ -96,12 +96,12 @@ internal sealed partial class ServerNode
     void ILeaseHost.OnStoreState(string? failure)
     {
         if (failure is null)
-            LastError = _otherError;
+            _node.LastError = _otherError;
         else if (_storeFailure is null)
-            _otherError = LastError;
+            _otherError = _node.LastError;
         _storeFailure = failure;
         if (failure is not null)
-            LastError = $"The state cannot be saved, so that no new members are admitted: {failure}";
+            _node.LastError = $"The state cannot be saved, so that no new members are admitted: {failure}";
     }
 
     /// <summary>
@@ -117,13 +117,13 @@ internal sealed partial class ServerNode
         if (peer is { Link: { } link, Session: { } session })
         {
             SendReset(link, session.Conversation);
-            peer.LinkedAt = Now;
-            Schedule(peer, Now);
+            peer.LinkedAt = _node.Now;
+            _node.Hurry(peer);
         }
 
         EndSession(peer);
-        Journal.NoteGone(peer);
-        RemoveRoutes(peer);
+        _node.Journal.NoteGone(peer);
+        _node.RemoveRoutes(peer);
         _directory.Remove(peer.Key);
         peer.MemberId = 0;
         peer.Addresses = [];
@@ -142,7 +142,7 @@ internal sealed partial class ServerNode
         bool isRenamed = lease.Name != register.Name;
         if (isRenamed && lease.Name != peer.Name)
             TellOfName(lease, register.Name);
-        RemoveRoutes(peer);
+        _node.RemoveRoutes(peer);
         peer.MemberId = lease.MemberId;
         peer.Name = lease.Name;
         peer.Version = register.SoftwareVersion;
@@ -150,7 +150,7 @@ internal sealed partial class ServerNode
         peer.Addresses = [.. lease.Addresses];
         peer.NetworkMtu = _mtu;
         session.Registered = true;
-        AddRoutes(peer);
+        _node.AddRoutes(peer);
         SetOnline(peer);
 
         ProtocolRange.TryAgree(ProtocolRange.Own, register.Protocols, out int protocol);
@@ -166,7 +166,7 @@ internal sealed partial class ServerNode
             ObservedEndpoint = peer.Path.Endpoint,
             ClientIsolation = _options.ClientIsolation,
             SoftwareVersion = SoftwareVersion.Text,
-            PreferredSuite = PreferredSuite,
+            PreferredSuite = _node.PreferredSuite,
             ObserverPort = _observer.Port,
             ObserverAddresses = _observer.Addresses,
             GivenName = isRenamed ? lease.Name : string.Empty,

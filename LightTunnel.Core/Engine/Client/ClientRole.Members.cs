@@ -9,7 +9,7 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>The part of a client that deals with other members: whom it knows, links with them, and the paths that these take.</summary>
-internal sealed partial class ClientNode : IDirectPathsHost
+internal sealed partial class ClientRole : IDirectPathsHost
 {
     private readonly KnownKeys _keys = new();
 
@@ -25,25 +25,25 @@ internal sealed partial class ClientNode : IDirectPathsHost
     }
 
     /// <inheritdoc/>
-    public override bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+    public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
     {
-        presharedKey = NetworkKey;
+        presharedKey = _node.NetworkKey;
         _refusedStranger = !_members.TryGet(initiator, out _admitted);
         _stranger = initiator;
         return !_refusedStranger;
     }
 
     /// <inheritdoc/>
-    protected override void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
+    public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
         if (IsSilentTowards(source.Endpoint))
             return; // The answer would end the silence.
         _refusedStranger = false;
         _admitted = null;
-        base.HandleHandshake(datagram, source);
+        _node.Links.HandleHandshake(datagram, source);
 
         // The first message under the new keys may carry a packet, and a packet is taken only from a link with an owner.
-        if (_admitted is { } peer && Links.Find(peer.Key) is { } link)
+        if (_admitted is { } peer && _node.Links.Find(peer.Key) is { } link)
             link.Owner = peer;
 
         // The server passes on what members send only: this one is newer than the directory here, or was never asked for.
@@ -52,11 +52,11 @@ internal sealed partial class ClientNode : IDirectPathsHost
     }
 
     /// <inheritdoc/>
-    protected override void OnLinkWanted(Peer peer)
+    public void OnLinkWanted(Peer peer)
     {
         if (peer.Link is null)
         {
-            Link link = Links.Find(peer.Key) ?? Links.Add(peer.Key, NetworkKey);
+            Link link = _node.Links.Find(peer.Key) ?? _node.Links.Add(peer.Key, _node.NetworkKey);
             link.Owner = peer;
             link.RoamingEnabled = false;
             peer.Link = link;
@@ -71,28 +71,28 @@ internal sealed partial class ClientNode : IDirectPathsHost
 
     /// <inheritdoc/>
     PathCandidate IDirectPathsHost.ServerPath(Peer peer) => new(
-        PathKind.Server, new PathAddress(_server.Path.Endpoint, peer.MemberId), Proven: State == TunnelState.Up && peer.IsListedOnline,
+        PathKind.Server, new PathAddress(_server.Path.Endpoint, peer.MemberId), Proven: _node.State == TunnelState.Up && peer.IsListedOnline,
         RoundTrip: peer.Monitor.RoundTrip ?? peer.Traversal?.ServerRoundTrip, Loss: peer.Monitor.Loss);
 
     /// <inheritdoc/>
-    TimeSpan? IDirectPathsHost.ServerRoundTrip => State == TunnelState.Up ? _server.Monitor.RoundTrip : null;
+    TimeSpan? IDirectPathsHost.ServerRoundTrip => _node.State == TunnelState.Up ? _server.Monitor.RoundTrip : null;
 
     /// <inheritdoc/>
     void IDirectPathsHost.Tell(ControlMessage message)
     {
         if (_server.Session is { Registered: true } session)
             session.Send(message);
-        Schedule(_server, Now);
+        _node.Hurry(_server);
     }
 
     /// <inheritdoc/>
-    void IDirectPathsHost.SendTo(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched) => SendBy(path, datagram, isVouched);
+    void IDirectPathsHost.SendTo(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched) => _node.Sender.Datagram(path, datagram, isVouched);
 
     /// <inheritdoc/>
-    void IDirectPathsHost.NoteProven(in PathAddress path) => Unproven.Proven.Add(path.Endpoint);
+    void IDirectPathsHost.NoteProven(in PathAddress path) => _node.Unproven.Proven.Add(path.Endpoint);
 
     /// <inheritdoc/>
-    void IDirectPathsHost.Hurry(Peer peer) => Schedule(peer, Now);
+    void IDirectPathsHost.Hurry(Peer peer) => _node.Hurry(peer);
 
     /// <inheritdoc/>
     void IDirectPathsHost.OnPathChanged(Peer peer)
@@ -111,13 +111,13 @@ internal sealed partial class ClientNode : IDirectPathsHost
         peer.Monitor.Reset();
         peer.Online = peer.UsedPath is not null || (peer.IsListedOnline && !peer.IsForbidden);
         _routeLog.NoteChange();
-        Journal.Note(peer);
+        _node.Journal.Note(peer);
         // Data takes another path from now on: that one is to be watched as closely as the one before.
-        Schedule(peer, Now);
+        _node.Hurry(peer);
     }
 
     private bool IsAlive(Peer peer, PathAddress path) => path == ServerPathTo(peer)
-        ? State == TunnelState.Up && _server.Monitor is { IsProven: true, Misses: 0 }
+        ? _node.State == TunnelState.Up && _server.Monitor is { IsProven: true, Misses: 0 }
         : peer.Traversal?.Paths.Any(known => known.Key == path && known.IsProven) == true;
 
     private PathAddress PathTo(Peer peer) =>
@@ -147,18 +147,18 @@ internal sealed partial class ClientNode : IDirectPathsHost
         Take(page);
         OnSearched(page);
         foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())
-            HandleHandshake(datagram, source);
+            OnHandshake(datagram, source);
     }
 
     private void Take(DirectoryMessage page)
     {
-        MemberChanges changes = _members.Apply(page, Forwarding, _server.NetworkMtu);
-        Forwarding = changes.Routes;
+        MemberChanges changes = _members.Apply(page, _node.Forwarding, _server.NetworkMtu);
+        _node.Forwarding = changes.Routes;
         foreach (Peer gone in changes.Gone)
         {
             _paths.Forget(gone, isGone: true);
             Unlink(gone);
-            Journal.NoteGone(gone);
+            _node.Journal.NoteGone(gone);
         }
 
         foreach (Peer told in changes.Told)
@@ -169,14 +169,14 @@ internal sealed partial class ClientNode : IDirectPathsHost
             if (!told.IsListedOnline && told.UsedPath is null)
             {
                 _paths.Forget(told, isGone: false);
-                DropStaged(told);
+                Node.DropStaged(told);
             }
 
             // It has left, or the server was started again: which of the two, it must say itself.
             if (!told.IsListedOnline)
                 _paths.Doubt(told);
             RenewPath(told);
-            Journal.Note(told);
+            _node.Journal.Note(told);
         }
 
         // It may be another process that knows nothing of this link. Old keys stay in use until there are new ones.
@@ -189,12 +189,12 @@ internal sealed partial class ClientNode : IDirectPathsHost
 
     private void Unlink(Peer peer)
     {
-        DropStaged(peer);
+        Node.DropStaged(peer);
         if (peer.Link is not { } link)
             return;
         peer.Link = null;
         peer.LinkedAt = Timestamp.NotYet;
         peer.Monitor.Reset();
-        Links.Remove(link);
+        _node.Links.Remove(link);
     }
 }

@@ -8,7 +8,7 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>The part of a client that, in a large network, knows those members only that it deals with (docs/architecture.md, "Large networks").</summary>
-internal sealed partial class ClientNode
+internal sealed partial class ClientRole
 {
     /// <summary>Long after the last keys of a link have ended, at both ends alike, so that nothing is sent to who does not know its sender any more.</summary>
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(15);
@@ -26,19 +26,19 @@ internal sealed partial class ClientNode
     /// <summary>Completes when the server has told who has an address or a key, or that nobody has; control loop.</summary>
     public Task MeetAsync(MemberSubject subject)
     {
-        Peer? known = subject.Key is { } key ? _members.Find(key) : Forwarding.TryFind(subject.Address!.Value, out RouteTarget? target) ? target as Peer : null;
+        Peer? known = subject.Key is { } key ? _members.Find(key) : _node.Forwarding.TryFind(subject.Address!.Value, out RouteTarget? target) ? target as Peer : null;
         if (known is null)
             return _memberSearch.WaitAsync(subject);
-        known.WantedAt = Now;
+        known.WantedAt = _node.Now;
         return Task.CompletedTask;
     }
 
     /// <summary>Members whose names match a pattern, as the server knows them; control loop.</summary>
     /// <exception cref="Diagnostics.LightTunnelException">The server does not answer.</exception>
-    public Task<IReadOnlyList<DirectoryEntry>> ListAsync(string pattern) => _lists.AskAsync(pattern, Now);
+    public Task<IReadOnlyList<DirectoryEntry>> ListAsync(string pattern) => _lists.AskAsync(pattern, _node.Now);
 
     /// <inheritdoc/>
-    protected override void StageUnknown(RouteTarget target, ReadOnlySpan<byte> packet)
+    public void OnPacketForUnknown(RouteTarget target, ReadOnlySpan<byte> packet)
     {
         if (!IpPacket.TryParse(packet, out IpPacketInfo info) || !TryHold(info.Destination, packet))
             _memberSearch.Everybody.ReleaseStaged();
@@ -47,9 +47,9 @@ internal sealed partial class ClientNode
     private bool TryHold(TunnelAddress destination, ReadOnlySpan<byte> packet)
     {
         // The prefix contains these, too.
-        if (Forwarding.IsOwn(destination) || Forwarding.IsMulticastOrBroadcast(destination))
+        if (_node.Forwarding.IsOwn(destination) || _node.Forwarding.IsMulticastOrBroadcast(destination))
             return false;
-        if (!Forwarding.TryFind(destination, out RouteTarget? known) || known == _memberSearch.Everybody)
+        if (!_node.Forwarding.TryFind(destination, out RouteTarget? known) || known == _memberSearch.Everybody)
             return _memberSearch.Hold(destination, packet.ToArray());
         Restage(known as Peer, packet);
         return true;
@@ -60,7 +60,7 @@ internal sealed partial class ClientNode
     {
         _memberSearch.Everybody.ReleaseStaged();
         if (peer is { Online: true } && peer.TryReserveStaged())
-            Stage(peer, packet);
+            _node.Stage(peer, packet);
     }
 
     /// <summary>After a page: routes for who is not known, and what to ask for.</summary>
@@ -70,7 +70,7 @@ internal sealed partial class ClientNode
         if (isNeeded != _memberSearch.IsNeeded)
         {
             _memberSearch.IsNeeded = isNeeded;
-            _nextForget = isNeeded ? Now + ForgetInterval : Timestamp.Never;
+            _nextForget = isNeeded ? _node.Now + ForgetInterval : Timestamp.Never;
             PublishSearch();
         }
 
@@ -93,13 +93,13 @@ internal sealed partial class ClientNode
 
     private void OnUnknown(MemberSubject subject)
     {
-        foreach (byte[] packet in _memberSearch.OnUnknown(subject, Now))
+        foreach (byte[] packet in _memberSearch.OnUnknown(subject, _node.Now))
             Restage(null, packet);
         if (subject.Key is { } key && _members.TryGet(key, out Peer? gone))
             Take(new DirectoryMessage { Revision = _members.Revision, Removed = [gone.MemberId], Partial = true });
         // The data thread refuses what is sent there meanwhile.
-        if (subject.Address is { } address && _memberSearch.IsUnknown(subject) && Forwarding.TryFind(address, out RouteTarget? target) && target == _memberSearch.Everybody)
-            Forwarding = Forwarding.With([IpPrefix.Host(address)], _memberSearch.Nobody);
+        if (subject.Address is { } address && _memberSearch.IsUnknown(subject) && _node.Forwarding.TryFind(address, out RouteTarget? target) && target == _memberSearch.Everybody)
+            _node.Forwarding = _node.Forwarding.With([IpPrefix.Host(address)], _memberSearch.Nobody);
     }
 
     /// <summary>Routes to the network's prefixes, for addresses that are nobody's whom this node knows.</summary>
@@ -107,9 +107,9 @@ internal sealed partial class ClientNode
     {
         int mtu = _server.NetworkMtu;
         _memberSearch.Everybody.Route = new PeerRoute { NextHop = NextHop.Link, Verdict = RouteVerdict.Ask, Mtu = mtu, NetworkMtu = mtu };
-        Forwarding = Forwarding.Without(_searched, _memberSearch.Everybody);
-        _searched = _memberSearch.IsNeeded ? [.. Forwarding.OwnAddresses.Select(own => own.Prefix)] : [];
-        Forwarding = Forwarding.With(_searched, _memberSearch.Everybody);
+        _node.Forwarding = _node.Forwarding.Without(_searched, _memberSearch.Everybody);
+        _searched = _memberSearch.IsNeeded ? [.. _node.Forwarding.OwnAddresses.Select(own => own.Prefix)] : [];
+        _node.Forwarding = _node.Forwarding.With(_searched, _memberSearch.Everybody);
     }
 
     private Timestamp RunSearch(Timestamp now)
@@ -117,7 +117,7 @@ internal sealed partial class ClientNode
         while (_memberSearch.TryTakeForgotten(now, out MemberSubject subject))
         {
             if (subject.Address is { } address)
-                Forwarding = Forwarding.Without([IpPrefix.Host(address)], _memberSearch.Nobody);
+                _node.Forwarding = _node.Forwarding.Without([IpPrefix.Host(address)], _memberSearch.Nobody);
         }
 
         while (_memberSearch.TryTakeLate(now, out IEnumerable<byte[]>? packets))
@@ -132,7 +132,7 @@ internal sealed partial class ClientNode
             session.Send(question);
         if (now >= _nextForget)
             ForgetIdle(now, session);
-        Schedule(_server, session.RunTimers(now));
+        _node.Schedule(_server, session.RunTimers(now));
         return Timestamp.Earliest(_memberSearch.Deadline(isAsking: true), _nextForget, _lists.RunTimers(now, session));
     }
 

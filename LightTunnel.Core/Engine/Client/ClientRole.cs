@@ -16,7 +16,7 @@ namespace LightTunnel.Engine.Client;
 /// A client's side of a network: finds the server, registers, keeps the directory, and has a link of its own with every member it talks to.
 /// When the server is lost it tries again for ever, while interface, address and members' links stay.
 /// </summary>
-internal sealed partial class ClientNode : Node
+internal sealed partial class ClientRole : INodeRole
 {
     private const int HandshakeInitiation = 1;
 
@@ -26,6 +26,7 @@ internal sealed partial class ClientNode : Node
     /// <summary>A registration that is not answered within this time is begun anew.</summary>
     private static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(5);
 
+    private readonly Node _node;
     private readonly ClientOptions _options;
     private readonly ServerSearch _search;
     private readonly RouteLog _routeLog;
@@ -50,6 +51,7 @@ internal sealed partial class ClientNode : Node
     private string? _obstacle;
     private Timestamp _registeredSince;
 
+    /// <param name="node">The node that it makes a client of.</param>
     /// <param name="options">The network to join.</param>
     /// <param name="identity">The client's key pair.</param>
     /// <param name="lastAddresses">
@@ -58,13 +60,13 @@ internal sealed partial class ClientNode : Node
     /// <param name="save">Keeps leased addresses; called on the control loop, must not block it.</param>
     /// <param name="resolver">Looks up names.</param>
     /// <param name="addresses">The machine's own addresses.</param>
-    /// <param name="services">What the node stands on.</param>
-    public ClientNode(
-        ClientOptions options, PrivateKey identity, IReadOnlyList<InterfaceAddress> lastAddresses, Action<IReadOnlyList<InterfaceAddress>>? save,
-        INameResolver resolver, ILocalAddressSource addresses, NodeServices services)
-        : base(identity, options.NetworkKey, options.Cipher, services)
+    public ClientRole(
+        Node node, ClientOptions options, PrivateKey identity, IReadOnlyList<InterfaceAddress> lastAddresses, Action<IReadOnlyList<InterfaceAddress>>? save,
+        INameResolver resolver, ILocalAddressSource addresses)
     {
-        State = TunnelState.Connecting;
+        _node = node;
+        NodeServices services = node.Services;
+        _node.State = TunnelState.Connecting;
         _options = options;
         MemberName = options.Name;
         _addresses = addresses;
@@ -72,7 +74,7 @@ internal sealed partial class ClientNode : Node
         _save = save;
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : [.. lastAddresses.Select(last => last.Address)];
         _prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
-        _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, services.Jitter, Post, OnLocated);
+        _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, services.Jitter, node.Post, OnLocated);
         _routeLog = new RouteLog(Log);
         _noticeLimiter = new RateLimiter(Time, NoticeInterval, burst: 4);
         // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
@@ -80,11 +82,12 @@ internal sealed partial class ClientNode : Node
         _members = new MemberPeers(Time, _server);
         _memberSearch = new MemberSearch(Time);
         _lists = new MemberLists();
-        Plane.LongestPacket = options.Mtu ?? 0;
+        _node.Plane.LongestPacket = options.Mtu ?? 0;
         _paths = new DirectPaths(options, identity, addresses, _members, services, this);
-        TakeOwnAddresses(addresses.Read());
-        _addressWatch = addresses.Watch(() => Post(() => OnNetworkChanged(isCertain: false)));
-        Link link = Links.Add(options.ServerKey, options.NetworkKey);
+        node.Sender.IsSilentTowards = IsSilentTowards;
+        _node.TakeOwnAddresses(addresses.Read());
+        _addressWatch = addresses.Watch(() => _node.Post(() => OnNetworkChanged(isCertain: false)));
+        Link link = _node.Links.Add(options.ServerKey, options.NetworkKey);
         link.Owner = _server;
         _server.Link = link;
     }
@@ -117,13 +120,19 @@ internal sealed partial class ClientNode : Node
     public Peer Server => _server;
 
     /// <inheritdoc/>
-    public override IEnumerable<Peer> Peers => _server.Addresses.Length == 0 ? _members.All : _members.All.Prepend(_server);
+    public IEnumerable<Peer> Peers => _server.Addresses.Length == 0 ? _members.All : _members.All.Prepend(_server);
+
+    private TunnelLog Log => _node.Log;
+
+    private TimeProvider Time => _node.Time;
+
+    private NodeServices Services => _node.Services;
 
     /// <summary>Begins to look for the server; control loop.</summary>
     public void Connect() => BeginSearch();
 
     /// <inheritdoc/>
-    public override void SayGoodbye()
+    public void SayGoodbye()
     {
         if (_server.Session is { Registered: true } session)
             session.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
@@ -133,7 +142,7 @@ internal sealed partial class ClientNode : Node
     public LightTunnelException Unreachable()
     {
         LightTunnelException reason = _search.Unreachable(
-            isForged: Links.Counters[LinkEvent.ResponseForged] > 0, _obstacles.Explain(_search.Candidates), LastError);
+            isForged: _node.Links.Counters[LinkEvent.ResponseForged] > 0, _obstacles.Explain(_search.Candidates), _node.LastError);
         return reason.Error != LightTunnelError.ServerUnreachable || !Services.IsClockBehind
             ? reason
             : new LightTunnelException(
@@ -143,83 +152,85 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    public override void Dispose()
+    public void Dispose()
     {
         _addressWatch.Dispose();
         _search.Dispose();
         _paths.Dispose();
-        base.Dispose();
     }
 
     /// <inheritdoc/>
-    public override void Send(Link link, ReadOnlySpan<byte> datagram)
+    public bool TrySend(Link link, ReadOnlySpan<byte> datagram)
     {
         // While the server is looked for, each handshake goes to all its endpoints: the first answer decides (and moves the link there).
-        if (link != _server.Link || datagram[0] != HandshakeInitiation || State == TunnelState.Up)
-        {
-            base.Send(link, datagram);
-            return;
-        }
-
+        if (link != _server.Link || datagram[0] != HandshakeInitiation || _node.State == TunnelState.Up)
+            return false;
         foreach (UdpEndpoint candidate in _search.Candidates)
-            _obstacles.Note(candidate, SendBy(new PathAddress(candidate) { IsUnproven = true }, datagram));
+            _node.Sender.Datagram(new PathAddress(candidate) { IsUnproven = true }, datagram, question: new SendQuestion(SendQuestionKind.Obstacle));
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void OnSendReport(SendReport report)
+    {
+        _obstacles.Note(report.Endpoint, report.Obstacle);
         NoteObstacle();
     }
 
     /// <summary>In a silence nothing goes to the server, nor through it: no answer, no probe for a member behind it.</summary>
-    protected override bool IsSilentTowards(in UdpEndpoint endpoint) => _search.IsSilent && _search.Candidates.Contains(endpoint);
+    private bool IsSilentTowards(UdpEndpoint endpoint) => _search.IsSilent && _search.Candidates.Contains(endpoint);
 
     /// <inheritdoc/>
-    public override bool IsRelay(in PathAddress sender) => _server.Path.Endpoint == sender.Endpoint || _paths.Relays.IsMember(sender);
+    public bool IsRelay(in PathAddress sender) => _server.Path.Endpoint == sender.Endpoint || _paths.Relays.IsMember(sender);
 
     /// <inheritdoc/>
-    public override bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination) =>
+    public bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination) =>
         _paths.Relays.TryFindTarget(header, sender, out destination);
 
     /// <inheritdoc/>
-    public override void NoteRelayed(in RelayHeader header)
+    public void NoteRelayed(in RelayHeader header)
     {
     }
 
     /// <inheritdoc/>
-    public override Peer? Via(Peer peer) => peer.UsedPath is { } used ? _paths.Relays.RelayOf(used.Key) : null;
+    public Peer? Via(Peer peer) => peer.UsedPath is { } used ? _paths.Relays.RelayOf(used.Key) : null;
 
     /// <inheritdoc/>
-    protected override bool IsProbed(Peer peer, Timestamp now) =>
-        peer.IsServer ? peer.Session is { Registered: true } : peer.UsedPath is null && base.IsProbed(peer, now);
+    public bool IsProbed(Peer peer, Timestamp now) =>
+        peer.IsServer ? peer.Session is { Registered: true } : peer.UsedPath is null && LinkUpkeep.IsAwake(peer, now);
 
     /// <inheritdoc/>
-    protected override void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
+    public void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
         _paths.OnDatagram(datagram, source);
     }
 
     /// <inheritdoc/>
-    protected override void OnClockJump(TimeSpan jump)
+    public void OnClockJump(TimeSpan jump)
     {
         Log.Information("The clock jumped by {Jump}: everything is tried anew", jump);
         OnNetworkChanged(isCertain: true);
     }
 
     /// <inheritdoc/>
-    protected override Peer? OnLinkUp(Link link)
+    public Peer? OnLinkUp(Link link)
     {
         if (link.Owner == _server)
         {
-            if (State is not (TunnelState.Up or TunnelState.Failed))
+            if (_node.State is not (TunnelState.Up or TunnelState.Failed))
                 Register();
             return _server;
         }
 
         if (!_members.TryGet(link.Peer, out Peer? peer))
         {
-            Links.Remove(link);
+            _node.Links.Remove(link);
             return null;
         }
 
         if (peer.LinkedAt == Timestamp.NotYet)
         {
-            peer.LinkedAt = Now;
+            peer.LinkedAt = _node.Now;
             peer.Link = link;
             link.RoamingEnabled = false; // Paths are chosen by probes, not by where a packet last came from.
             TakePath(peer, link);
@@ -230,11 +241,11 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    protected override void OnLinkLost(Peer peer)
+    public void OnLinkLost(Peer peer)
     {
         if (peer.IsServer)
         {
-            if (State == TunnelState.Up)
+            if (_node.State == TunnelState.Up)
                 LoseServer("The server did not answer the handshake.");
             return;
         }
@@ -243,7 +254,7 @@ internal sealed partial class ClientNode : Node
     }
 
     /// <inheritdoc/>
-    protected override void OnFrame(Peer peer, in ControlFrame frame)
+    public void OnFrame(Peer peer, in ControlFrame frame)
     {
         if (!peer.IsServer)
             return;
@@ -263,29 +274,29 @@ internal sealed partial class ClientNode : Node
         if (session is null || session.Conversation != frame.Conversation)
             return;
         session.OnFrame(frame);
-        Schedule(peer, Now);
+        _node.Hurry(peer);
     }
 
     /// <inheritdoc/>
-    protected override void OnAnswered(Peer peer)
+    public void OnAnswered(Peer peer)
     {
-        if (peer.IsServer && State == TunnelState.Reconnecting && peer.Session is { Registered: true })
+        if (peer.IsServer && _node.State == TunnelState.Reconnecting && peer.Session is { Registered: true })
             FindServer();
     }
 
     /// <inheritdoc/>
-    protected override void OnMissed(Peer peer)
+    public void OnMissed(Peer peer)
     {
-        if (peer.IsServer && State == TunnelState.Up && peer.Monitor.IsDead)
+        if (peer.IsServer && _node.State == TunnelState.Up && peer.Monitor.IsDead)
             LoseServer("The server does not answer any more.");
     }
 
     /// <inheritdoc/>
-    protected override Timestamp RunTimers(Peer peer, Timestamp now)
+    public Timestamp RunTimers(Peer peer, Timestamp now)
     {
         if (!peer.IsServer)
-            return Timestamp.Earliest(base.RunTimers(peer, now), _paths.RunTimers(peer, now));
-        if (State == TunnelState.Connecting && Links.Counters[LinkEvent.ResponseForged] >= AnswersUntilKeyIsWrong)
+            return Timestamp.Earliest(RunSessionAndLink(peer, now), _paths.RunTimers(peer, now));
+        if (_node.State == TunnelState.Connecting && _node.Links.Counters[LinkEvent.ResponseForged] >= AnswersUntilKeyIsWrong)
             Fail(Unreachable());
         if (_server.Session is { IsBroken: true })
         {
@@ -306,21 +317,24 @@ internal sealed partial class ClientNode : Node
             _server.Link!.Path = default;
         }
 
-        return Timestamp.Earliest(base.RunTimers(peer, now), _search.NextAttempt);
+        return Timestamp.Earliest(RunSessionAndLink(peer, now), _search.NextAttempt);
     }
 
+    private Timestamp RunSessionAndLink(Peer peer, Timestamp now) =>
+        Timestamp.Earliest(peer.Session?.RunTimers(now) ?? Timestamp.Never, _node.RunLink(peer, now));
+
     /// <inheritdoc/>
-    protected override Timestamp FinishTurn(Timestamp now) =>
+    public Timestamp FinishTurn(Timestamp now) =>
         Timestamp.Earliest(RunSearch(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
 
     /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
     private void OnNetworkChanged(bool isCertain)
     {
-        TakeOwnAddresses(_addresses.Read());
+        _node.TakeOwnAddresses(_addresses.Read());
         bool isElsewhere = _paths.OnNetworkChanged(isCertain);
         Services.PortMapper.Refresh();
         _server.Monitor.Hurry();
-        Schedule(_server, Now);
+        _node.Hurry(_server);
         if (!isElsewhere)
             return;
         _server.PathMtu.Forget();
@@ -333,7 +347,7 @@ internal sealed partial class ClientNode : Node
     private void BeginSearch()
     {
         _search.Begin();
-        Schedule(_server, Now);
+        _node.Hurry(_server);
     }
 
     /// <summary>Whatever would go to the server, data for members behind it included, goes nowhere until the next attempt gives its link an endpoint again.</summary>
@@ -349,16 +363,16 @@ internal sealed partial class ClientNode : Node
     {
         if (location.Failure is { } failure && failure != _locationFailure)
         {
-            LastError = failure;
+            _node.LastError = failure;
             Log.Warning("{Failure}", failure);
         }
 
         _locationFailure = location.Failure;
 
-        _search.Candidates = [.. location.Endpoints.Where(endpoint => FindAround(endpoint, Forwarding.OwnAddresses) is null)];
+        _search.Candidates = [.. location.Endpoints.Where(endpoint => FindAround(endpoint, _node.Forwarding.OwnAddresses) is null)];
         _obstacles.Keep(_search.Candidates);
         if (_search.Candidates.Count < location.Endpoints.Count && _search.Candidates.Count == 0)
-            LastError = "Every endpoint of the server lies inside the tunnel's own network.";
+            _node.LastError = "Every endpoint of the server lies inside the tunnel's own network.";
         if (_search.Candidates.Count == 0)
         {
             if (location.Failure is not null)
@@ -369,7 +383,7 @@ internal sealed partial class ClientNode : Node
         if (!_server.Path.Endpoint.IsSpecified)
             _server.Link!.Path = new PathAddress(_search.Candidates[0]);
         _server.Link!.RequestHandshake(force: true);
-        Wake();
+        _node.Wake();
     }
 
     /// <summary>What keeps this machine from sending at all is said once, until it is something else.</summary>
@@ -378,7 +392,7 @@ internal sealed partial class ClientNode : Node
         LightTunnelException? found = _obstacles.Explain(_search.Candidates);
         if (found is not null && found.Message != _obstacle)
         {
-            LastError = found.Message;
+            _node.LastError = found.Message;
             Log.Warning("{Reason} {Remedy} Trying again until it works", found.Message, found.RecommendedAction);
         }
 
@@ -401,19 +415,19 @@ internal sealed partial class ClientNode : Node
     private void Register()
     {
         uint conversation = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4)) | 1;
-        var session = new ControlSession(conversation, Time, frame => SendFrame(_server.Link!, frame), message => OnMessage(conversation, message));
+        var session = new ControlSession(conversation, Time, frame => _node.Sender.Frame(_server.Link!, frame), message => OnMessage(conversation, message));
         _server.Session = session;
-        _registeredSince = Now;
+        _registeredSince = _node.Now;
         session.Send(new RegisterMessage
         {
             Name = _options.Name,
             RequestedAddresses = _requested,
             SoftwareVersion = SoftwareVersion.Text,
-            PreferredSuite = PreferredSuite,
+            PreferredSuite = _node.PreferredSuite,
             AsksForMembers = true,
             Instance = _instance,
         });
-        Schedule(_server, _registeredSince);
+        _node.Schedule(_server, _registeredSince);
     }
 
     private void OnMessage(uint conversation, ControlMessage message)
@@ -435,7 +449,7 @@ internal sealed partial class ClientNode : Node
                 _paths.OnIntroduction(introduction);
                 break;
             case ListingMessage listing:
-                _lists.OnListing(listing, Now);
+                _lists.OnListing(listing, _node.Now);
                 break;
             case NoticeMessage notice:
                 OnNotice(notice);
@@ -485,7 +499,7 @@ internal sealed partial class ClientNode : Node
             Log.Warning("An MTU of {Requested} was asked for; the network carries {Mtu} at most", _options.Mtu, mtu);
         try
         {
-            if (!Forwarding.OwnAddresses.SequenceEqual(registered.Addresses) || Services.Tun.Mtu != mtu)
+            if (!_node.Forwarding.OwnAddresses.SequenceEqual(registered.Addresses) || Services.Tun.Mtu != mtu)
                 _unset = Services.Tun.Configure(registered.Addresses, mtu);
         }
         catch (LightTunnelException exception)
@@ -494,11 +508,11 @@ internal sealed partial class ClientNode : Node
             return;
         }
 
-        Plane.LongestPacket = registered.Mtu; // Others may send what is longer than this node's own MTU.
-        MemberId = registered.MemberId;
+        _node.Plane.LongestPacket = registered.Mtu; // Others may send what is longer than this node's own MTU.
+        _node.MemberId = registered.MemberId;
         NetworkName = registered.NetworkName;
         Registered = Time.GetUtcNow();
-        RemoveRoutes(_server);
+        _node.RemoveRoutes(_server);
         _server.MemberId = Leases.ServerMemberId;
         _server.Name = registered.ServerName;
         _server.Version = registered.SoftwareVersion;
@@ -507,11 +521,11 @@ internal sealed partial class ClientNode : Node
         foreach (Peer peer in _members.All.Append(_server))
             peer.NetworkMtu = mtu;
         _server.Online = true;
-        Forwarding = Forwarding.WithOwn(registered.Addresses);
-        AddRoutes(_server);
+        _node.Forwarding = _node.Forwarding.WithOwn(registered.Addresses);
+        _node.AddRoutes(_server);
         PublishSearch();
         _lists.AskAgain();
-        Journal.Note(_server);
+        _node.Journal.Note(_server);
         _requested = [.. registered.Addresses.Select(own => own.Address)];
         _save?.Invoke(registered.Addresses);
 
@@ -521,8 +535,8 @@ internal sealed partial class ClientNode : Node
             NetworkName, MemberName, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
         FindServer();
         if (_unset is not null)
-            Notice(_unset);
-        if (_server.Link!.Suite is { } suite && suite != SuiteFor(_server.Link))
+            _node.Notice(_unset);
+        if (_server.Link!.Suite is { } suite && suite != _node.SuiteFor(_server.Link))
             _server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
         MapPort();
         _paths.OnRegistered(registered, _server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
@@ -536,7 +550,7 @@ internal sealed partial class ClientNode : Node
             return;
         _mapsPort = true;
         IPortMapper mapper = Services.PortMapper;
-        mapper.Start((ushort)Services.Transport.LocalPort, () => Post(() => _paths.Own.OnPortMapped(mapper.Status)));
+        mapper.Start((ushort)Services.Transport.LocalPort, () => _node.Post(() => _paths.Own.OnPortMapped(mapper.Status)));
     }
 
     private void OnRefused(RefusedMessage refused)
@@ -555,29 +569,29 @@ internal sealed partial class ClientNode : Node
 
     private void FindServer()
     {
-        if (State == TunnelState.Reconnecting)
+        if (_node.State == TunnelState.Reconnecting)
         {
             Reconnects++;
             Log.Information("The server is back at {Endpoint}", _server.Path.Endpoint);
         }
 
-        State = TunnelState.Up;
-        LastError = _locationFailure = _obstacle = null;
+        _node.State = TunnelState.Up;
+        _node.LastError = _locationFailure = _obstacle = null;
         _search.End();
         _server.Updated = Time.GetUtcNow();
         foreach (Peer peer in _members.All)
             RenewPath(peer);
 
-        _paths.Own.OnServerFound(Now);
-        Schedule(_server, Now);
+        _paths.Own.OnServerFound(_node.Now);
+        _node.Hurry(_server);
     }
 
     private void LoseServer(string why)
     {
-        if (State != TunnelState.Up)
+        if (_node.State != TunnelState.Up)
             return;
-        State = TunnelState.Reconnecting;
-        LastError = why;
+        _node.State = TunnelState.Reconnecting;
+        _node.LastError = why;
         _server.Updated = Time.GetUtcNow();
         Log.Warning("{Reason} Trying again until it does", why);
         BeginSearch();
@@ -589,18 +603,18 @@ internal sealed partial class ClientNode : Node
         // A server that has admitted this node would list it as online until it misses it, and keep addresses for it that it cannot use.
         _server.Session?.Send(new LeaveMessage { Reason = reason });
         _server.Session = null;
-        if (State == TunnelState.Connecting)
+        if (_node.State == TunnelState.Connecting)
         {
-            State = TunnelState.Failed;
+            _node.State = TunnelState.Failed;
             _search.End();
             Log.Error(null, "{Reason}", exception.Message);
             _connected.TrySetException(exception);
         }
-        else if (exception.Message != LastError)
+        else if (exception.Message != _node.LastError)
         {
             Log.Warning("{Reason} {Remedy} Trying again until it works", exception.Message, exception.RecommendedAction);
         }
 
-        LastError = exception.Message;
+        _node.LastError = exception.Message;
     }
 }

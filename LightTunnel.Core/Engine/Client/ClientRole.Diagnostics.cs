@@ -1,6 +1,5 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
-using LightTunnel.Engine.Probing;
 using LightTunnel.PortMapping;
 using LightTunnel.Routing;
 using LightTunnel.Timing;
@@ -9,7 +8,7 @@ using LightTunnel.Traversal;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>The part of a client that tests ask.</summary>
-internal sealed partial class ClientNode
+internal sealed partial class ClientRole
 {
     /// <summary>An introduction that was asked for is waited for this long.</summary>
     private static readonly TimeSpan IntroductionPatience = TimeSpan.FromSeconds(5);
@@ -24,37 +23,37 @@ internal sealed partial class ClientNode
     public IReadOnlyList<UdpEndpoint> ServerEndpoints => _search.Candidates;
 
     /// <inheritdoc/>
-    public override void TryDirect(Peer peer)
+    public void TryDirect(Peer peer)
     {
         if (peer.IsServer)
             return;
-        Own.LookAgain(Now);
+        Own.LookAgain(_node.Now);
         _paths.Retry(peer);
     }
 
     /// <inheritdoc/>
-    public override bool IsTryingDirect(Peer peer, Timestamp since)
+    public bool IsTryingDirect(Peer peer, Timestamp since)
     {
         if (peer.IsServer || peer.Traversal is not { IsDirectAllowed: true } traversal)
             return false;
         if (Own.Detection == NatDetection.Running)
             return true;
-        return traversal.Introduced >= since ? traversal.State == TraversalState.Punching : Now - since < IntroductionPatience;
+        return traversal.Introduced >= since ? traversal.State == TraversalState.Punching : _node.Now - since < IntroductionPatience;
     }
 
     /// <inheritdoc/>
-    public override bool MeasurePaths(Peer peer)
+    public bool MeasurePaths(Peer peer)
     {
         foreach (ProbedPath path in peer.Traversal?.Paths.Where(path => path.IsProven).ToArray() ?? [])
             _paths.Measure(peer, path.Key);
-        if (State != TunnelState.Up || peer.IsServer || !peer.IsListedOnline)
+        if (_node.State != TunnelState.Up || peer.IsServer || !peer.IsListedOnline)
             return false;
         _paths.Measure(peer, ServerPathTo(peer));
         return true;
     }
 
     /// <inheritdoc/>
-    public override PeerDiagnosis Diagnose(Peer peer)
+    public PeerDiagnosis Diagnose(Peer peer)
     {
         IReadOnlyList<ProbeTally> tallies = peer.Traversal?.Tallies ?? [];
         return new PeerDiagnosis(
