@@ -6,6 +6,7 @@ using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
@@ -120,7 +121,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         LightTunnelException? unset = services.Tun.Configure(options.Addresses, mtu);
         var facts = undo.Add(new FileStore(store, state, services.Log));
         var leases = new Leases(options.Addresses, serverName: options.Name);
-        facts.Read(0, changes => leases.TakeOver(changes));
+        facts.Read(INetworkStore.Everything, changes => leases.TakeOver(changes));
         var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
         var node = undo.Add(new Node(
             identity, networkKey, options.Cipher, services, made => new ServerRole(made, options, identity, leases, facts, addresses)));

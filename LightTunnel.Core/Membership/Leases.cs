@@ -104,13 +104,18 @@ internal sealed class Leases
     /// two leases claim, are left out: their members get new ones when they register. When the store has lost commits, the leases that were
     /// in them are to be committed again, but for those that somebody else got meanwhile.
     /// </summary>
-    public LeaseNews TakeOver(StoreChanges changes)
+    /// <param name="changes">What was read.</param>
+    /// <param name="isOtherHistory">True when the store is known to have lost commits, however many others there are by now.</param>
+    public LeaseNews TakeOver(StoreChanges changes, bool isOtherHistory = false)
     {
-        bool hasLostCommits = changes.IsWhole && changes.Revision < _replica.Revision;
+        bool hasLostCommits = changes.IsWhole && (isOtherHistory || changes.Revision < _replica.Revision);
         IReadOnlyCollection<string> keys = _replica.Apply(changes);
         NoteNetwork();
         return Replace(keys.Select(key => StoreKeys.TryReadMember(key, out uint memberId) ? memberId : 0), hasLostCommits);
     }
+
+    /// <summary>True when the entry is as this plans from.</summary>
+    public bool Agrees(StoreEntry entry) => _replica.Expect(entry.Key).Version == entry.Version;
 
     /// <summary>
     /// Plans a commit of everything that has changed. While one is under way, a further one is for the end only, when nobody waits for an

@@ -3,6 +3,7 @@ using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Fakes;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Store;
+using LightTunnel.Tests.Simulation;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -122,9 +123,18 @@ public sealed class DurableLeaseTests : IDisposable
     {
         StartWithAlice();
         Store.Fault = _ => StoreFault.CommitLost;
-        SimulatedNode bob = _network.AddClient("bob");
+        PrivateKey key = _network.NewKey();
+        string bobKey = key.Reveal();
+        SimulatedNode bob = _network.AddClient("bob", identity: key);
         Assert.True(_network.RunUntil(() => bob.Client.Connected.IsFaulted, Soon));
         Assert.Contains("Nothing was heard of it", _network.Server.Node.LastError, StringComparison.Ordinal);
+
+        // What is planned for it is not its own yet, however often it asks.
+        _network.Kill(bob);
+        Assert.True(PrivateKey.TryParse(bobKey, out PrivateKey? copy));
+        SimulatedNode again = _network.AddClient("bob", identity: copy);
+        Assert.True(_network.RunUntil(() => again.IsUp || again.Client.Connected.IsFaulted, Soon));
+        Assert.False(again.IsUp);
 
         Store.Fault = null;
         Assert.True(_network.RunUntil(() => _network.Server.Node.LastError is null, TimeSpan.FromSeconds(31)));
@@ -192,6 +202,25 @@ public sealed class DurableLeaseTests : IDisposable
     }
 
     [Fact]
+    public void StoreThatLostCommits_AndHasMoreThanBeforeByNow_IsFoundOut()
+    {
+        StartWithAlice();
+        StoreContents earlier = Store.Contents;
+        SimulatedNode bob = _network.AddClient("bob");
+        Assert.True(_network.RunUntil(() => bob.IsUp, Soon));
+        _network.Run(TimeSpan.FromSeconds(2));
+        long known = Store.Contents.Revision;
+        Store.Contents = earlier;
+        for (int i = 0; Store.Contents.Revision <= known; i++)
+            JoinElsewhere($"theirs{i}");
+
+        // What was read is newer than all that this server knows; that bob was seen is not as expected all the same.
+        _network.Stop(bob);
+        Assert.True(_network.RunUntil(() => _network.Server.Node.Peers.All(peer => peer.Name != "bob"), Soon));
+        Assert.Contains(_network.Server.Node.Peers, peer => peer.Name == "theirs0");
+    }
+
+    [Fact]
     public void ManyWhoJoinAtOnce_AreCommittedInGroups()
     {
         StartWithAlice();
@@ -214,6 +243,62 @@ public sealed class DurableLeaseTests : IDisposable
         Assert.Equal(102, _network.SavedLeases.Select(lease => lease.Addresses[0]).Distinct().Count());
     }
 
+    [Fact]
+    public void StoreWithEveryTroubleAtOnce_GivesNoAddressTwice_AndAllIsWellAfterwards() => Seeds.Run(6, seed =>
+    {
+        using var network = new SimulatedNetwork(seed) { IsDirectBlocked = true };
+        network.StartServer();
+        var random = new Random(seed);
+        var made = new List<SimulatedNode>();
+        network.Store.Fault = commit => random.Next(6) switch
+        {
+            0 => StoreFault.Unavailable,
+            1 => StoreFault.AnswerLost,
+            2 => StoreFault.CommitLost,
+            _ => StoreFault.None,
+        };
+        for (int step = 0; step < 120; step++)
+        {
+            switch (random.Next(12))
+            {
+                case < 4:
+                    made.Add(network.AddClient($"m{step}"));
+                    break;
+                case 4:
+                    JoinElsewhere(network, $"theirs{step}");
+                    break;
+                case 5 when made.Count > 0:
+                    SimulatedNode gone = made[random.Next(made.Count)];
+                    made.Remove(gone);
+                    network.Stop(gone);
+                    break;
+                case 6:
+                    network.Store.IsSlow = !network.Store.IsSlow;
+                    break;
+            }
+
+            if (!network.Store.IsSlow)
+                network.Store.Release();
+            network.Run(TimeSpan.FromMilliseconds(random.Next(1000)));
+        }
+
+        network.Store.Fault = null;
+        network.Store.IsSlow = false;
+        network.Store.Release();
+        SimulatedNode last = network.AddClient("last");
+        SimulatedNode[] stay = [.. made.Where(node => !node.Client.Connected.IsFaulted), last];
+        Assert.True(network.RunUntil(() => stay.All(node => node.IsUp || node.Client.Connected.IsFaulted), TimeSpan.FromMinutes(3)));
+        network.Run(TimeSpan.FromSeconds(40));
+
+        Lease[] leases = [.. network.SavedLeases];
+        Assert.Equal(leases.Length, leases.SelectMany(lease => lease.Addresses).Distinct().Count());
+        Assert.Equal(leases.Length, leases.Select(lease => lease.PublicKey).Distinct().Count());
+        Assert.All(
+            stay.Where(node => node.IsUp),
+            node => Assert.Equal(node.Address, leases.Single(lease => lease.Name == node.Client.MemberName).Addresses[0]));
+        Assert.Null(network.Server.Node.LastError);
+    });
+
     private IEnumerable<string> SavedNames => _network.SavedLeases.Select(lease => lease.Name).Order(StringComparer.Ordinal);
 
     private TunnelAddress SavedAddressOf(string name) => _network.SavedLeases.Single(lease => lease.Name == name).Addresses[0];
@@ -225,13 +310,15 @@ public sealed class DurableLeaseTests : IDisposable
     }
 
     /// <summary>Another server admits a member; returns its address.</summary>
-    private string JoinElsewhere(string name)
+    private string JoinElsewhere(string name) => JoinElsewhere(_network, name);
+
+    private static string JoinElsewhere(SimulatedNetwork network, string name)
     {
         var other = new Leases([SimulatedNetwork.Parse("10.0.0.1/24")], serverName: "hub");
-        other.TakeOver(Store.Contents.ChangesAfter(0));
-        using PrivateKey key = _network.NewKey();
-        string address = other.Acquire(key.PublicKey, name, [], _network.Time.GetUtcNow()).Lease!.Addresses[0].ToString();
-        Store.Contents = Store.Contents.Apply(other.Plan(), out CommitAnswer answer);
+        other.TakeOver(network.Store.Contents.ChangesAfter(0));
+        using PrivateKey key = network.NewKey();
+        string address = other.Acquire(key.PublicKey, name, [], network.Time.GetUtcNow()).Lease!.Addresses[0].ToString();
+        network.Store.Contents = network.Store.Contents.Apply(other.Plan(), out CommitAnswer answer);
         Assert.Equal(CommitOutcome.Applied, answer.Outcome);
         return address;
     }

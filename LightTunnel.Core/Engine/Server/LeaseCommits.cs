@@ -77,6 +77,8 @@ internal sealed class LeaseCommits(
 
     /// <summary>Those whose leases are in the commit that is under way.</summary>
     private readonly List<HeldRegistration> _group = [];
+
+    /// <summary>Whose they are, also when nobody waits for an answer any more because none comes.</summary>
     private readonly List<PublicKey> _joining = [];
     private StoreCommit? _commit;
     private bool _isUnknown;
@@ -106,7 +108,8 @@ internal sealed class LeaseCommits(
     }
 
     /// <summary>True when the member's lease is not in the store yet.</summary>
-    public bool Contains(Peer peer) => _latest.ContainsKey(peer) || _group.Exists(held => held.Peer == peer);
+    public bool Contains(Peer peer) =>
+        _latest.ContainsKey(peer) || _joining.Contains(peer.Key) || _group.Exists(held => held.Peer == peer);
 
     /// <summary>Begins what is due; returns when to call again.</summary>
     public Timestamp Run(Timestamp now)
@@ -176,8 +179,7 @@ internal sealed class LeaseCommits(
                 break;
             case CommitOutcome.Conflict:
                 GiveUp();
-                _isReading = true;
-                store.Read(leases.Revision, changes => post(() => OnRead(changes, answer.Conflicts)));
+                Read(leases.Revision, answer.Conflicts);
                 break;
             case CommitOutcome.Unavailable when !_isUnknown:
                 GiveUp();
@@ -196,6 +198,7 @@ internal sealed class LeaseCommits(
 
     private void OnApplied(StoreCommit commit, long revision)
     {
+        bool hasLostCommits = commit.Write.Count > 0 && revision <= leases.Revision;
         leases.OnApplied(commit, revision);
         End();
         _pause = FirstPause;
@@ -213,10 +216,19 @@ internal sealed class LeaseCommits(
             if (!held.IsOver && leases.ByKey(held.Peer.Key) is { } lease && lease.Addresses.SequenceEqual(held.Lease!.Addresses))
                 host.Admit(held, lease);
         }
+
+        if (hasLostCommits)
+            Read(INetworkStore.Everything, []);
+    }
+
+    private void Read(long afterRevision, IReadOnlyList<StoreEntry> conflicts)
+    {
+        _isReading = true;
+        store.Read(afterRevision, changes => post(() => OnRead(changes, conflicts, isOtherHistory: afterRevision == INetworkStore.Everything)));
     }
 
     /// <summary>Other servers were faster: what they committed is taken over, and another address tried.</summary>
-    private void OnRead(StoreChanges changes, IReadOnlyList<StoreEntry> conflicts)
+    private void OnRead(StoreChanges changes, IReadOnlyList<StoreEntry> conflicts, bool isOtherHistory)
     {
         _isReading = false;
         if (changes.Failure is { } failure)
@@ -226,7 +238,14 @@ internal sealed class LeaseCommits(
             return;
         }
 
-        host.TakeOver(leases.TakeOver(changes));
+        host.TakeOver(leases.TakeOver(changes, isOtherHistory));
+        if (!isOtherHistory && !conflicts.All(leases.Agrees))
+        {
+            // All that was committed since is known, and something is different nevertheless: commits were lost before that.
+            Read(INetworkStore.Everything, conflicts);
+            return;
+        }
+
         HashSet<string> lost = [.. conflicts.Select(conflict => conflict.Key)];
         int most = 0;
         foreach (HeldRegistration held in _group)

@@ -7,8 +7,11 @@ namespace LightTunnel.Membership.Store;
 /// </summary>
 internal interface INetworkStore
 {
+    /// <summary>Before the first revision: what to read after when all is wanted.</summary>
+    const long Everything = -1;
+
     /// <summary>Reads what changed.</summary>
-    /// <param name="afterRevision">The revision of the reader's replica, 0 for none.</param>
+    /// <param name="afterRevision">The revision of the reader's replica, or <see cref="Everything"/>.</param>
     /// <param name="done">Takes the answer.</param>
     void Read(long afterRevision, Action<StoreChanges> done);
 
