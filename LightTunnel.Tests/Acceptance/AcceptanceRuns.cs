@@ -87,10 +87,9 @@ public sealed class AcceptanceRuns
     {
         string results = Path.Combine(folder, "results.json");
         IEnumerable<string> others = machines.Select(machine =>
-            $"@{{ Name = '{machine.Node.Name}'; ProcessId = {machine.Shell.Id}; Preset = {RealPowerShell.Quote(machine.Node.PresetScript)} }}");
+            $"@{{ Name = '{machine.Node.Name}'; ProcessId = {machine.Shell.Id}; Preset = {RealPowerShell.Quote(Preset(machine.Node.Folder, machine.Node))} }}");
         string script = $"""
-            {here?.PresetScript}
-            Set-Location {RealPowerShell.Quote(folder)}
+            {Preset(folder, here)}
             & {RealPowerShell.Quote(Path.Combine(Folder, "Invoke-Acceptance.ps1"))} -PesterPath {RealPowerShell.Quote(PesterManifest)} `
                 -Path {RealPowerShell.Quote(Path.Combine(Folder, file))} `
                 -ModulePath {RealPowerShell.Quote(LabPaths.ModuleManifest())} -ResultPath {RealPowerShell.Quote(results)} -Machine @({string.Join(", ", others)})
@@ -108,6 +107,9 @@ public sealed class AcceptanceRuns
 
         return JsonSerializer.Deserialize<PesterTest[]>(await File.ReadAllTextAsync(results, Token))!;
     }
+
+    /// <summary>What a session begins with: where it is, and the defaults of its machine.</summary>
+    private static string Preset(string folder, LabNode? node) => $"Set-Location {RealPowerShell.Quote(folder)}\n{node?.PresetScript}";
 
     private static Dictionary<string, string> Environment(string runtimeFolder) => new() { ["LIGHTTUNNEL_RUNTIME_DIRECTORY"] = runtimeFolder };
 

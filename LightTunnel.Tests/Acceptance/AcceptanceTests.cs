@@ -43,7 +43,8 @@ public sealed partial class AcceptanceTests(AcceptanceRuns runs) : IClassFixture
     {
         IReadOnlyList<PesterTest> tests = await runs.RunAsync(file);
 
-        Assert.Equal(string.Empty, string.Join('\n', tests.Where(test => test.Name.Length == 0).Select(test => test.Message)));
+        PesterTest[] outside = [.. tests.Where(test => test.Name.Length == 0)];
+        Assert.True(outside.Length == 0, string.Join('\n', outside.Select(test => test.Message)));
         Assert.NotEmpty(tests);
         Assert.Equal(NamesIn(file).Order(StringComparer.Ordinal), tests.Select(test => test.Name).Distinct().Order(StringComparer.Ordinal));
     }

@@ -56,11 +56,9 @@ function Get-Failure($Item) {
 }
 
 @(
-    foreach ($container in $run.Containers) {
-        # What is outside of tests failed: there may be no test to say so.
-        if ($container.ErrorRecord) {
-            [pscustomobject]@{ Name = ''; Result = 'Failed'; Message = (Get-Failure $container) -join "`n" }
-        }
+    # What is outside of tests failed, such as AfterAll: there may be no test that says so.
+    foreach ($outside in @($run.FailedContainers) + @($run.FailedBlocks)) {
+        [pscustomobject]@{ Name = ''; Result = 'Failed'; Message = (@("[$($outside.Name)]") + @(Get-Failure $outside)) -join "`n" }
     }
 
     foreach ($test in $run.Tests) {
