@@ -1,6 +1,8 @@
 namespace LightTunnel.WireGuard;
 
-/// <summary>What a session's packets are sealed with. The initiator chooses; the choice is part of everything that the handshake hashes.</summary>
+/// <summary>
+/// What a session's packets are sealed with. The initiator chooses; the choice is part of everything that the handshake hashes.
+/// </summary>
 public enum CipherSuite
 {
     /// <summary>ChaCha20-Poly1305, as in every WireGuard implementation.</summary>
@@ -13,7 +15,9 @@ public enum CipherSuite
 /// <summary>Which cipher suites a node wants.</summary>
 public enum CipherPolicy
 {
-    /// <summary>AEGIS-256 with LightTunnel nodes that want it too, if this machine's processor has AES instructions; otherwise WireGuard's.</summary>
+    /// <summary>
+    /// AEGIS-256 with LightTunnel nodes that want it too, if this machine's processor has AES instructions; otherwise WireGuard's.
+    /// </summary>
     Auto,
 
     /// <summary>WireGuard's with everybody.</summary>

@@ -6,7 +6,9 @@ using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
 
-/// <summary>The receiver's half of WireGuard's denial-of-service protection (paper sections 5.3 and 5.4.7): checks macs, hands out cookies.</summary>
+/// <summary>
+/// The receiver's half of WireGuard's denial-of-service protection (paper sections 5.3 and 5.4.7): checks macs, hands out cookies.
+/// </summary>
 internal sealed class CookieChecker : IDisposable
 {
     /// <summary>The secret behind the cookies is replaced this often.</summary>
@@ -63,7 +65,8 @@ internal sealed class CookieChecker : IDisposable
         Span<byte> nonce = reply.Slice(Messages.CookieNonceOffset, Messages.CookieNonceSize);
         RandomNumberGenerator.Fill(nonce);
         Sodium.SealExtended(
-            _cookieKey, nonce, message[^(2 * Messages.MacSize)..^Messages.MacSize], cookie, reply[(Messages.CookieNonceOffset + Messages.CookieNonceSize)..]);
+            _cookieKey, nonce, message[^(2 * Messages.MacSize)..^Messages.MacSize], cookie,
+            reply[(Messages.CookieNonceOffset + Messages.CookieNonceSize)..]);
     }
 
     /// <summary>Zeroes the secret.</summary>
@@ -116,7 +119,9 @@ internal sealed class CookieJar
             mac2.Clear();
     }
 
-    /// <summary>Takes the cookie from a reply to the message that was signed last; false for a forgery or an answer to an older one.</summary>
+    /// <summary>
+    /// Takes the cookie from a reply to the message that was signed last; false for a forgery or an answer to an older one.
+    /// </summary>
     public bool TryTakeReply(ReadOnlySpan<byte> reply)
     {
         Span<byte> cookie = stackalloc byte[Messages.CookieSize];

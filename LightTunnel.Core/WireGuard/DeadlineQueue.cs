@@ -12,7 +12,9 @@ internal interface IScheduled
     Timestamp Deadline { get; set; }
 }
 
-/// <summary>A binary heap whose entries can be moved and removed: a link is in it at most once, and only when it has something to wait for.</summary>
+/// <summary>
+/// A binary heap whose entries can be moved and removed: a link is in it at most once, and only when it has something to wait for.
+/// </summary>
 internal sealed class DeadlineQueue
 {
     private readonly List<IScheduled> _heap = [];

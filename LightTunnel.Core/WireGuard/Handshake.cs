@@ -5,15 +5,17 @@ using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
 
-/// <summary>WireGuard's two handshake messages around the Noise handshake (paper sections 5.4.2 to 5.4.5). The macs are <see cref="CookieJar"/>'s.</summary>
+/// <summary>
+/// WireGuard's two handshake messages around the Noise handshake (paper sections 5.4.2 to 5.4.5). The macs are <see cref="CookieJar"/>'s.
+/// </summary>
 internal static class Handshake
 {
     /// <summary>The paper's CONSTRUCTION.</summary>
     public const string Construction = "Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s";
 
     /// <summary>
-    /// The same handshake for sessions sealed with AEGIS-256. Both keys and every hash begin with this name, so that who understands another one can read
-    /// nothing of it, and nobody on the path can turn one into the other.
+    /// The same handshake for sessions sealed with AEGIS-256. Both keys and every hash begin with this name, so that who understands
+    /// another one can read nothing of it, and nobody on the path can turn one into the other.
     /// </summary>
     public const string AegisConstruction = "Noise_IKpsk2_25519_ChaChaPoly/AEGIS256_BLAKE2s";
 
@@ -23,7 +25,9 @@ internal static class Handshake
     /// <summary>The paper's IDENTIFIER.</summary>
     private static ReadOnlySpan<byte> Identifier => "WireGuard v1 zx2c4 Jason@zx2c4.com"u8;
 
-    /// <summary>Writes an initiation, all but its macs, and gives the state that its response is read with; null for a peer key of low order.</summary>
+    /// <summary>
+    /// Writes an initiation, all but its macs, and gives the state that its response is read with; null for a peer key of low order.
+    /// </summary>
     public static HandshakeState? TryCreateInitiation(
         PrivateKey identity, in PublicKey peer, CipherSuite suite, uint index, Tai64n timestamp, Span<byte> message)
     {
@@ -39,9 +43,12 @@ internal static class Handshake
         return null;
     }
 
-    /// <summary>Reads an initiation of the right length; null for a forgery, when it was meant for another, or for a suite that is not spoken here.</summary>
+    /// <summary>
+    /// Reads an initiation of the right length; null for a forgery, when it was meant for another, or for a suite that is not spoken here.
+    /// </summary>
     /// <param name="identity">The responder's key.</param>
-    /// <param name="suites">The suites that the responder speaks, the likeliest first: an initiation does not name its suite in clear.</param>
+    /// <param name="suites">The suites that the responder speaks, the likeliest first: an initiation does not name its suite
+    /// in clear.</param>
     /// <param name="message">The initiation.</param>
     /// <param name="suite">The initiator's choice.</param>
     /// <param name="timestamp">The initiator's time.</param>
@@ -69,7 +76,9 @@ internal static class Handshake
         return read;
     }
 
-    /// <summary>Writes the response, all but its macs, and gives the session; null when the initiator's ephemeral key is of low order.</summary>
+    /// <summary>
+    /// Writes the response, all but its macs, and gives the session; null when the initiator's ephemeral key is of low order.
+    /// </summary>
     public static KeyPair? TryCreateResponse(
         HandshakeState state, CipherSuite suite, Link link, ReadOnlySpan<byte> initiation, uint index, Timestamp now, Span<byte> message)
     {

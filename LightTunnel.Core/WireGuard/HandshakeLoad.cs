@@ -6,8 +6,8 @@ using LightTunnel.Transport;
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// Says when initiations come faster than this node wants to compute answers, and limits each subscriber's address then. Fixed memory, however
-/// many sources there are.
+/// Says when initiations come faster than this node wants to compute answers, and limits each subscriber's address then. Fixed memory,
+/// however many sources there are.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="salt">Where sources are counted; seeded in simulations.</param>
@@ -16,7 +16,9 @@ internal sealed class HandshakeLoad(TimeProvider time, Random salt)
     /// <summary>Initiations per second that are answered without asking for a cookie.</summary>
     public const int RatePerSecond = 100;
 
-    /// <summary>Initiations per second and source that are answered under load; one IPv6 subscriber is one source, whose addresses are countless.</summary>
+    /// <summary>
+    /// Initiations per second and source that are answered under load; one IPv6 subscriber is one source, whose addresses are countless.
+    /// </summary>
     public const int SourceRatePerSecond = 20;
 
     /// <summary>The same for all networks of one IPv6 site: one attacker may have all of them.</summary>

@@ -9,16 +9,20 @@ internal interface ILinkHost
     void Send(Link link, ReadOnlySpan<byte> datagram);
 
     /// <summary>Sends a response or a cookie reply back to where the message came from, or claims to.</summary>
-    /// <param name="destination">Where it goes. <see cref="PathAddress.IsUnproven"/> unless that is where the link's peer is known to be.</param>
+    /// <param name="destination">Where it goes. <see cref="PathAddress.IsUnproven"/> unless that is where the link's peer is
+    /// known to be.</param>
     /// <param name="datagram">The message.</param>
     void Reply(in PathAddress destination, ReadOnlySpan<byte> datagram);
 
-    /// <summary>True when somebody with keys has shown not long ago to receive what is sent to that address: strangers who forge sources do not keep it from agreeing on new ones.</summary>
+    /// <summary>
+    /// True when somebody with keys has shown not long ago to receive what is sent to that address: strangers who forge sources do not keep
+    /// it from agreeing on new ones.
+    /// </summary>
     bool IsProven(in PathAddress source) => false;
 
     /// <summary>
-    /// The link's path leads to another address now, as an authentic message came from there, or claims to have: to be asked whether it is received there, after which
-    /// <see cref="Link.Prove"/> is to be called.
+    /// The link's path leads to another address now, as an authentic message came from there, or claims to have: to be asked whether it is
+    /// received there, after which <see cref="Link.Prove"/> is to be called.
     /// </summary>
     void PathDoubted(Link link)
     {
@@ -39,7 +43,10 @@ internal interface ILinkHost
     /// </summary>
     void SessionEstablished(Link link);
 
-    /// <summary>A handshake was given up after <see cref="LinkTimers.RekeyAttemptTime"/>, or the keys were zeroed after three times <see cref="LinkTimers.RejectAfterTime"/>.</summary>
+    /// <summary>
+    /// A handshake was given up after <see cref="LinkTimers.RekeyAttemptTime"/>, or the keys were zeroed after three times
+    /// <see cref="LinkTimers.RejectAfterTime"/>.
+    /// </summary>
     void SessionLost(Link link);
 
     /// <summary>Any thread: please call <see cref="LinkTable.RunTimers"/> soon. Called at most once until that runs.</summary>

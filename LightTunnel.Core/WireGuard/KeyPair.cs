@@ -31,7 +31,8 @@ internal sealed class KeyPair : IDisposable
     /// <param name="isInitiator">True when this side sent the handshake's initiation.</param>
     /// <param name="created">When the handshake was.</param>
     public KeyPair(
-        Link link, CipherSuite suite, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey, uint localIndex, uint remoteIndex, bool isInitiator, Timestamp created)
+        Link link, CipherSuite suite, ReadOnlySpan<byte> sendKey, ReadOnlySpan<byte> receiveKey, uint localIndex, uint remoteIndex,
+        bool isInitiator, Timestamp created)
     {
         Link = link;
         Suite = suite;
@@ -93,8 +94,8 @@ internal sealed class KeyPair : IDisposable
     }
 
     /// <summary>
-    /// Makes a transport message of a packet that is padded already: packet and message must not overlap, or the packet lies where the message will have it.
-    /// What was written before <see cref="IsIntact"/> says no may be sealed under a zeroed key and must not be sent.
+    /// Makes a transport message of a packet that is padded already: packet and message must not overlap, or the packet lies where the
+    /// message will have it. What was written before <see cref="IsIntact"/> says no may be sealed under a zeroed key and must not be sent.
     /// </summary>
     public void Seal(ulong counter, ReadOnlySpan<byte> packet, Span<byte> datagram)
     {
@@ -106,14 +107,19 @@ internal sealed class KeyPair : IDisposable
     public bool PairsAreFaster => _sending.PairsAreFaster;
 
     /// <summary>The same for two packets of one length, which get this counter and the next.</summary>
-    public void SealPair(ulong counter, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, Span<byte> firstDatagram, Span<byte> secondDatagram)
+    public void SealPair(
+        ulong counter, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, Span<byte> firstDatagram, Span<byte> secondDatagram)
     {
         Messages.WriteTransport(firstDatagram, RemoteIndex, counter);
         Messages.WriteTransport(secondDatagram, RemoteIndex, counter + 1);
-        _sending.SealPair(counter, first, second, firstDatagram[Messages.TransportHeaderSize..], secondDatagram[Messages.TransportHeaderSize..]);
+        _sending.SealPair(
+            counter, first, second, firstDatagram[Messages.TransportHeaderSize..], secondDatagram[Messages.TransportHeaderSize..]);
     }
 
-    /// <summary>Opens in place what follows the transport header; false for a forgery. Good for nothing when <see cref="IsIntact"/> says no afterwards.</summary>
+    /// <summary>
+    /// Opens in place what follows the transport header; false for a forgery. Good for nothing when <see cref="IsIntact"/>
+    /// says no afterwards.
+    /// </summary>
     public bool TryOpen(ulong counter, Span<byte> datagram)
     {
         Span<byte> body = datagram[Messages.TransportHeaderSize..];
@@ -121,7 +127,8 @@ internal sealed class KeyPair : IDisposable
     }
 
     /// <summary>The same for two messages of one length; each is a forgery or not for itself.</summary>
-    public void TryOpenPair(ulong firstCounter, ulong secondCounter, Span<byte> firstDatagram, Span<byte> secondDatagram, out bool first, out bool second)
+    public void TryOpenPair(
+        ulong firstCounter, ulong secondCounter, Span<byte> firstDatagram, Span<byte> secondDatagram, out bool first, out bool second)
     {
         Span<byte> firstBody = firstDatagram[Messages.TransportHeaderSize..], secondBody = secondDatagram[Messages.TransportHeaderSize..];
         _receiving.TryOpenPair(firstCounter, secondCounter, firstBody, secondBody, firstBody, secondBody, out first, out second);
@@ -136,7 +143,9 @@ internal sealed class KeyPair : IDisposable
     /// <summary>Messages may come by several ways from now on, of which one may be far behind the others.</summary>
     public void WidenWindow() => _window.Widen();
 
-    /// <summary>False when the keys were zeroed before or while they were used. To be asked after use, once for any number of messages.</summary>
+    /// <summary>
+    /// False when the keys were zeroed before or while they were used. To be asked after use, once for any number of messages.
+    /// </summary>
     public bool IsIntact()
     {
         Interlocked.MemoryBarrier();

@@ -4,7 +4,9 @@ using System.Security.Cryptography;
 
 namespace LightTunnel.WireGuard;
 
-/// <summary>A node's X25519 public key: 32 bytes, shown as the base64 that WireGuard's tools use. A value; equality is not secret.</summary>
+/// <summary>
+/// A node's X25519 public key: 32 bytes, shown as the base64 that WireGuard's tools use. A value; equality is not secret.
+/// </summary>
 [InlineArray(Size)]
 internal struct PublicKey : IEquatable<PublicKey>
 {
@@ -51,7 +53,8 @@ internal struct PublicKey : IEquatable<PublicKey>
 }
 
 /// <summary>
-/// A node's X25519 private key, long-lived or ephemeral. Its bytes are pinned, zeroed on disposal and never shown by <see cref="ToString"/>.
+/// A node's X25519 private key, long-lived or ephemeral. Its bytes are pinned, zeroed on disposal and never shown by
+/// <see cref="ToString"/>.
 /// </summary>
 internal sealed class PrivateKey : IDisposable
 {
@@ -166,7 +169,8 @@ internal sealed class PresharedKey : IDisposable, IEquatable<PresharedKey>
     public void Dispose() => CryptographicOperations.ZeroMemory(_bytes);
 
     /// <inheritdoc/>
-    public bool Equals([NotNullWhen(true)] PresharedKey? other) => other is not null && CryptographicOperations.FixedTimeEquals(_bytes, other._bytes);
+    public bool Equals([NotNullWhen(true)] PresharedKey? other) =>
+        other is not null && CryptographicOperations.FixedTimeEquals(_bytes, other._bytes);
 
     /// <inheritdoc/>
     public override bool Equals(object? obj) => Equals(obj as PresharedKey);

@@ -16,8 +16,8 @@ internal enum SealResult
 }
 
 /// <summary>
-/// The secure session with one peer, over all its rekeys. <see cref="TryBeginSeal"/>, <see cref="SealCopy"/> and the counters are for any thread, everything else is for the
-/// control loop.
+/// The secure session with one peer, over all its rekeys. <see cref="TryBeginSeal"/>, <see cref="SealCopy"/> and the counters are for any
+/// thread, everything else is for the control loop.
 /// </summary>
 internal sealed class Link : IScheduled
 {
@@ -88,7 +88,8 @@ internal sealed class Link : IScheduled
         PathHolder held = _path;
         while (held.Value == path && held.Stripes != stripes)
         {
-            PathHolder seen = Interlocked.CompareExchange(ref _path!, new PathHolder(held.Value, held.PeerPorts, held.Value.IsUnproven ? 0 : stripes), held);
+            PathHolder seen = Interlocked.CompareExchange(
+                ref _path!, new PathHolder(held.Value, held.PeerPorts, held.Value.IsUnproven ? 0 : stripes), held);
             if (seen == held)
                 return;
             held = seen;
@@ -96,8 +97,8 @@ internal sealed class Link : IScheduled
     }
 
     /// <summary>
-    /// The peer sends from these ports too, by several ways, of which one may be far behind the others: authentic messages from there say nothing of where it is. Until it tells others, or
-    /// begins a session elsewhere.
+    /// The peer sends from these ports too, by several ways, of which one may be far behind the others: authentic messages from there say
+    /// nothing of where it is. Until it tells others, or begins a session elsewhere.
     /// </summary>
     public void TakePeerPorts(ushort[] ports)
     {
@@ -124,13 +125,16 @@ internal sealed class Link : IScheduled
         set => _roaming = value;
     }
 
-    /// <summary>The peer has shown to receive what is sent to that address: if the path still leads there, it is proven. Any thread.</summary>
+    /// <summary>
+    /// The peer has shown to receive what is sent to that address: if the path still leads there, it is proven. Any thread.
+    /// </summary>
     public void Prove(in UdpEndpoint endpoint)
     {
         PathHolder held = _path;
         while (held.Value.IsUnproven && held.Value.Endpoint.MappedAddress == endpoint.MappedAddress)
         {
-            PathHolder seen = Interlocked.CompareExchange(ref _path!, new PathHolder(held.Value with { IsUnproven = false }, held.PeerPorts, held.Stripes), held);
+            PathHolder seen = Interlocked.CompareExchange(
+                ref _path!, new PathHolder(held.Value with { IsUnproven = false }, held.PeerPorts, held.Stripes), held);
             if (seen == held)
                 return;
             held = seen;
@@ -237,7 +241,9 @@ internal sealed class Link : IScheduled
         return true;
     }
 
-    /// <summary>Any thread, no allocation: seals one packet, an empty one for a keepalive; the datagram needs room for it and 63 bytes more.</summary>
+    /// <summary>
+    /// Any thread, no allocation: seals one packet, an empty one for a keepalive; the datagram needs room for it and 63 bytes more.
+    /// </summary>
     /// <param name="packet">The packet.</param>
     /// <param name="datagram">Where the datagram goes.</param>
     /// <param name="mtu">Padding never makes the packet longer than this.</param>
@@ -279,13 +285,14 @@ internal sealed class Link : IScheduled
         Interlocked.Add(ref _sentBytes, bytes);
         if (packets != 0)
             Interlocked.Add(ref _sentPackets, packets);
-        bool wantsRekey = lastCounter >= KeyPair.RekeyAfterMessages || (session.IsInitiator && now - session.Created >= LinkTimers.RekeyAfterTime);
+        bool wantsRekey = lastCounter >= KeyPair.RekeyAfterMessages
+            || (session.IsInitiator && now - session.Created >= LinkTimers.RekeyAfterTime);
         Signal(wantsRekey, Timers.Sent(now, isData: packets != 0));
     }
 
     /// <summary>
-    /// The second half of <c>LinkTable.Open</c>, any thread, no allocation: opens messages of one session in place. The entries say where the
-    /// packets will lie and which counters the messages have; their results are written.
+    /// The second half of <c>LinkTable.Open</c>, any thread, no allocation: opens messages of one session in place. The entries say where
+    /// the packets will lie and which counters the messages have; their results are written.
     /// </summary>
     internal void Open(KeyPair session, Span<byte> train, Span<OpenedMessage> opened, in PathAddress source)
     {
@@ -298,10 +305,13 @@ internal sealed class Link : IScheduled
             {
                 message.Result = OpenResult.Expired;
             }
-            else if (session.PairsAreFaster && i + 1 < opened.Length && opened[i + 1].Length == message.Length && opened[i + 1].Counter < KeyPair.RejectAfterMessages)
+            else if (session.PairsAreFaster && i + 1 < opened.Length && opened[i + 1].Length == message.Length
+                && opened[i + 1].Counter < KeyPair.RejectAfterMessages)
             {
                 ref OpenedMessage next = ref opened[++i];
-                session.TryOpenPair(message.Counter, next.Counter, DatagramOf(message, train, session), DatagramOf(next, train, session), out bool first, out bool second);
+                session.TryOpenPair(
+                    message.Counter, next.Counter, DatagramOf(message, train, session), DatagramOf(next, train, session), out bool first,
+                    out bool second);
                 message.Result = ResultOf(message, first);
                 next.Result = ResultOf(next, second);
             }
@@ -396,8 +406,10 @@ internal sealed class Link : IScheduled
         AbandonHandshake();
         Span<byte> message = stackalloc byte[Messages.InitiationSize];
         _handshakeIndex = _table.Indexes.NextFree();
-        // Only after the clock was set back do the others' time stamps matter: initiations to many peers at once would run ahead of it otherwise.
-        Tai64n floor = _table.LastUsed.CompareTo(Tai64n.Next(_time.GetUtcNow(), default)) > 0 && _table.LastUsed.CompareTo(_lastTimestamp) > 0
+        // Only after the clock was set back do the others' time stamps matter: initiations to many peers at once would run ahead
+        // of it otherwise.
+        Tai64n floor = _table.LastUsed.CompareTo(Tai64n.Next(_time.GetUtcNow(), default)) > 0
+            && _table.LastUsed.CompareTo(_lastTimestamp) > 0
             ? _table.LastUsed : _lastTimestamp;
         _lastTimestamp = Tai64n.Next(_time.GetUtcNow(), floor);
         if (_lastTimestamp.CompareTo(_table.LastUsed) > 0)
@@ -525,7 +537,9 @@ internal sealed class Link : IScheduled
             _table.Post(this);
     }
 
-    /// <summary>The path, with what is true of it alone: one reference, so that whoever changes the path leaves nothing of the one before.</summary>
+    /// <summary>
+    /// The path, with what is true of it alone: one reference, so that whoever changes the path leaves nothing of the one before.
+    /// </summary>
     private sealed class PathHolder(PathAddress value, ushort[] peerPorts, uint stripes)
     {
         public readonly PathAddress Value = value;
@@ -534,6 +548,7 @@ internal sealed class Link : IScheduled
 
         public PathHolder LeadingTo(in PathAddress path) => new(path, PeerPorts, path == Value && !path.IsUnproven ? Stripes : 0);
 
-        public bool IsPeerPort(in PathAddress source) => PeerPorts.Length > 0 && !source.IsRelayed && PeerPorts.AsSpan().Contains(source.Endpoint.Port);
+        public bool IsPeerPort(in PathAddress source) =>
+            PeerPorts.Length > 0 && !source.IsRelayed && PeerPorts.AsSpan().Contains(source.Endpoint.Port);
     }
 }

@@ -1,9 +1,9 @@
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// A link's three sessions (paper section 6.3's bookkeeping): <c>current</c> seals; <c>previous</c> still opens what was under way at the last
-/// change; <c>next</c> is what this node answered as responder and may not seal until the peer has shown that it has the keys.
-/// Changes are rare and take a lock; readers take none.
+/// A link's three sessions (paper section 6.3's bookkeeping): <c>current</c> seals; <c>previous</c> still opens what was under way at the
+/// last change; <c>next</c> is what this node answered as responder and may not seal until the peer has shown that it has the keys. Changes
+/// are rare and take a lock; readers take none.
 /// </summary>
 internal sealed class LinkSessions(SessionIndexTable indexes)
 {

@@ -6,7 +6,8 @@ namespace LightTunnel.WireGuard;
 
 /// <summary>
 /// All WireGuard links of one node: its identity, the messages that come in, and the clockwork. Belongs to the control loop, except
-/// <see cref="Open(Span{byte}, int, int, in PathAddress, Span{OpenedMessage}, out Link?)"/> and <see cref="Link.TryBeginSeal"/>, which any thread may call.
+/// <see cref="Open(Span{byte}, int, int, in PathAddress, Span{OpenedMessage}, out Link?)"/> and <see cref="Link.TryBeginSeal"/>, which any
+/// thread may call.
 /// </summary>
 internal sealed class LinkTable : IDisposable
 {
@@ -58,13 +59,15 @@ internal sealed class LinkTable : IDisposable
     internal CipherSuite[] Suites { get; init; } = [CipherSuite.Aegis256, CipherSuite.WireGuard];
 
     /// <summary>
-    /// True where a peer that is suddenly heard from another address counts as being there only when it has shown to receive something there: sources can be forged, by the peer itself too, and
-    /// what is sent to nobody waits in the same queue as what is sent to all others.
+    /// True where a peer that is suddenly heard from another address counts as being there only when it has shown to receive
+    /// something there: sources can be forged, by the peer itself too, and what is sent to nobody waits in the same queue as what is
+    /// sent to all others.
     /// </summary>
     public bool DoubtsNewAddresses { get; set; }
 
     /// <summary>
-    /// The latest time that earlier initiations of this identity may have told: whoever got one takes no earlier one, so that each of these is later, wherever the clock was set meanwhile.
+    /// The latest time that earlier initiations of this identity may have told: whoever got one takes no earlier one, so that each of these
+    /// is later, wherever the clock was set meanwhile.
     /// </summary>
     public Tai64n LastUsed { get; set; }
 
@@ -149,7 +152,8 @@ internal sealed class LinkTable : IDisposable
     }
 
     /// <summary>
-    /// Any thread, no allocation: opens in place the transport messages at the beginning of a train that belong to one session, as all of them mostly do.
+    /// Any thread, no allocation: opens in place the transport messages at the beginning of a train that belong to one session, as all of
+    /// them mostly do.
     /// </summary>
     /// <param name="train">Datagrams of <paramref name="stride"/> bytes each, of which the last may be shorter.</param>
     /// <param name="stride">Bytes from one datagram to the next.</param>
@@ -224,8 +228,8 @@ internal sealed class LinkTable : IDisposable
     }
 
     /// <summary>
-    /// The same for a single message. For <see cref="OpenResult.Packet"/> the packet (with up to 15 bytes of padding, to be cut by its own length field)
-    /// lies at offset and length within the datagram; the link is set for packets and keepalives.
+    /// The same for a single message. For <see cref="OpenResult.Packet"/> the packet (with up to 15 bytes of padding, to be cut by its own
+    /// length field) lies at offset and length within the datagram; the link is set for packets and keepalives.
     /// </summary>
     public OpenResult Open(Span<byte> datagram, in PathAddress source, out Link? link, out int offset, out int length)
     {
@@ -258,7 +262,8 @@ internal sealed class LinkTable : IDisposable
                 signalled = link.NextSignalled;
                 link.NextSignalled = null;
                 link.ServeSignals();
-                // Timers of a busy link are armed and cleared with every packet: one visit ten seconds from now serves all that are armed until then.
+                // Timers of a busy link are armed and cleared with every packet: one visit ten seconds from now serves all that are
+                // armed until then.
                 Schedule(link, notAfter: now + LinkTimers.KeepAliveTimeout);
             }
 

@@ -24,7 +24,9 @@ internal sealed class LinkTimers(Link link, TimeProvider time, Random jitter)
     /// <summary>Who has received and has nothing to say for this long sends a keepalive.</summary>
     public static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(10);
 
-    /// <summary>Who has sent and hears nothing for this long asks for new keys: the peer should have sent a keepalive at the least.</summary>
+    /// <summary>
+    /// Who has sent and hears nothing for this long asks for new keys: the peer should have sent a keepalive at the least.
+    /// </summary>
     private static readonly TimeSpan AnswerTimeout = KeepAliveTimeout + RekeyTimeout;
 
     /// <summary>Most that is added to <see cref="RekeyTimeout"/>.</summary>
@@ -208,7 +210,8 @@ internal sealed class LinkTimers(Link link, TimeProvider time, Random jitter)
 
     private TimeSpan Jitter() => jitter.NextDouble() * MaximumJitter;
 
-    // The fence pairs with the one in LinkTable.Schedule: either this thread sees the deadline just set, or the loop sees what this thread just armed.
+    // The fence pairs with the one in LinkTable.Schedule: either this thread sees the deadline just set, or the loop sees what this
+    // thread just armed.
     private bool IsBeforeNextVisit(Timestamp deadline)
     {
         Interlocked.MemoryBarrier();

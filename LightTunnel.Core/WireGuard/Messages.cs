@@ -5,7 +5,8 @@ using LightTunnel.Addressing;
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// The layout of WireGuard's four messages (paper section 5.4). Integers are little-endian. The first byte is the type, three zero bytes follow.
+/// The layout of WireGuard's four messages (paper section 5.4). Integers are little-endian. The first byte is the type, three
+/// zero bytes follow.
 /// <code>
 /// initiation (148): type 1 | sender 4 | ephemeral 32 | static 32+16 | timestamp 12+16 | mac1 16 | mac2 16
 /// response    (92): type 2 | sender 4 | receiver 4 | ephemeral 32 | empty 16 | mac1 16 | mac2 16

@@ -1,8 +1,9 @@
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// Remembers which of the last 8192 message counters were seen, or of the last 65,536 once <see cref="Widen"/> was called (the algorithm of RFC 6479: a ring of words, cleared as the
-/// window moves, with one word to spare so that no bit is ever shifted). Several receive threads may use one.
+/// Remembers which of the last 8192 message counters were seen, or of the last 65,536 once <see cref="Widen"/> was called (the algorithm
+/// of RFC 6479: a ring of words, cleared as the window moves, with one word to spare so that no bit is ever shifted). Several receive
+/// threads may use one.
 /// </summary>
 internal sealed class ReplayWindow
 {
@@ -28,7 +29,10 @@ internal sealed class ReplayWindow
             return TryAcceptLocked(counter);
     }
 
-    /// <summary>The same for all packets and keepalives among the messages, which become replays when their counters are not new: one lock for a train.</summary>
+    /// <summary>
+    /// The same for all packets and keepalives among the messages, which become replays when their counters are not new: one
+    /// lock for a train.
+    /// </summary>
     public void Accept(Span<OpenedMessage> opened)
     {
         lock (_lock)

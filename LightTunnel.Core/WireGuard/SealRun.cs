@@ -4,8 +4,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// Transport messages of one session that are sealed one behind the other: the counters were taken at once, and what the link notes of them is noted at once.
-/// Made by <see cref="Link.TryBeginSeal"/>.
+/// Transport messages of one session that are sealed one behind the other: the counters were taken at once, and what the link notes of them
+/// is noted at once. Made by <see cref="Link.TryBeginSeal"/>.
 /// </summary>
 internal ref struct SealRun
 {
@@ -26,8 +26,8 @@ internal ref struct SealRun
 
     /// <summary>Seals one packet with the next counter; not more often than counters were taken.</summary>
     /// <param name="padded">
-    /// The packet and the memory behind it that padding takes up (<see cref="Messages.PaddedLength"/>), which is as it was afterwards: in the middle
-    /// of a large packet it belongs to the next segment.
+    /// The packet and the memory behind it that padding takes up (<see cref="Messages.PaddedLength"/>), which is as it was afterwards: in
+    /// the middle of a large packet it belongs to the next segment.
     /// </param>
     /// <param name="length">Length of the packet without padding; 0 makes a keepalive.</param>
     /// <param name="datagram">Where the message goes: apart from the packet, or exactly around it.</param>

@@ -4,8 +4,8 @@ using System.Security.Cryptography;
 namespace LightTunnel.WireGuard;
 
 /// <summary>
-/// The primitives of libsodium that links are made of, on plain spans. Called without a wrapper such as NSec, whose key objects lie in guarded
-/// pages of their own: some thousand sessions would use up the memory maps that a process may have.
+/// The primitives of libsodium that links are made of, on plain spans. Called without a wrapper such as NSec, whose key objects lie in
+/// guarded pages of their own: some thousand sessions would use up the memory maps that a process may have.
 /// </summary>
 internal static unsafe partial class Sodium
 {
@@ -38,43 +38,61 @@ internal static unsafe partial class Sodium
         ScalarMultiply(sharedSecret, privateKey, publicKey) == 0;
 
     /// <summary>The X25519 public key of a private key.</summary>
-    public static void DerivePublicKey(ReadOnlySpan<byte> privateKey, Span<byte> publicKey) => _ = ScalarMultiplyBase(publicKey, privateKey);
+    public static void DerivePublicKey(ReadOnlySpan<byte> privateKey, Span<byte> publicKey) =>
+        _ = ScalarMultiplyBase(publicKey, privateKey);
 
-    /// <summary>ChaCha20-Poly1305 (RFC 8439) with a 12 byte nonce: ciphertext and tag; in place when both spans start at the same byte.</summary>
-    public static void Seal(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
+    /// <summary>
+    /// ChaCha20-Poly1305 (RFC 8439) with a 12 byte nonce: ciphertext and tag; in place when both spans start at the same byte.
+    /// </summary>
+    public static void Seal(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext,
+        Span<byte> ciphertext)
     {
         fixed (byte* c = ciphertext, m = plaintext, ad = associatedData, n = nonce, k = key)
             _ = ChaChaEncrypt(c, null, m, (ulong)plaintext.Length, ad, (ulong)associatedData.Length, null, n, k);
     }
 
     /// <summary>The reverse of <see cref="Seal"/>; false for a forgery.</summary>
-    public static bool TryOpen(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
+    public static bool TryOpen(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext,
+        Span<byte> plaintext)
     {
         fixed (byte* c = ciphertext, m = plaintext, ad = associatedData, n = nonce, k = key)
             return ChaChaDecrypt(m, null, null, c, (ulong)ciphertext.Length, ad, (ulong)associatedData.Length, n, k) == 0;
     }
 
-    /// <summary>AEGIS-256 (draft-irtf-cfrg-aegis-aead) with a 32 byte nonce: ciphertext and the tag of 32 bytes; in place as for <see cref="Seal"/>.</summary>
-    public static void SealAegis(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
+    /// <summary>
+    /// AEGIS-256 (draft-irtf-cfrg-aegis-aead) with a 32 byte nonce: ciphertext and the tag of 32 bytes; in place as for <see cref="Seal"/>.
+    /// </summary>
+    public static void SealAegis(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext,
+        Span<byte> ciphertext)
     {
         fixed (byte* c = ciphertext, m = plaintext, ad = associatedData, n = nonce, k = key)
             _ = AegisEncrypt(c, null, m, (ulong)plaintext.Length, ad, (ulong)associatedData.Length, null, n, k);
     }
 
     /// <summary>The reverse of <see cref="SealAegis"/>; false for a forgery.</summary>
-    public static bool TryOpenAegis(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
+    public static bool TryOpenAegis(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext,
+        Span<byte> plaintext)
     {
         fixed (byte* c = ciphertext, m = plaintext, ad = associatedData, n = nonce, k = key)
             return AegisDecrypt(m, null, null, c, (ulong)ciphertext.Length, ad, (ulong)associatedData.Length, n, k) == 0;
     }
 
     /// <summary>XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha) with a 24 byte nonce: ciphertext and tag.</summary>
-    public static void SealExtended(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
+    public static void SealExtended(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext,
+        Span<byte> ciphertext) =>
         _ = XChaChaEncrypt(ciphertext, 0, plaintext, (ulong)plaintext.Length, associatedData, (ulong)associatedData.Length, 0, nonce, key);
 
     /// <summary>The reverse of <see cref="SealExtended"/>; false for a forgery.</summary>
-    public static bool TryOpenExtended(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext) =>
-        XChaChaDecrypt(plaintext, 0, 0, ciphertext, (ulong)ciphertext.Length, associatedData, (ulong)associatedData.Length, nonce, key) == 0;
+    public static bool TryOpenExtended(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext,
+        Span<byte> plaintext) =>
+        XChaChaDecrypt(
+            plaintext, 0, 0, ciphertext, (ulong)ciphertext.Length, associatedData, (ulong)associatedData.Length, nonce, key) == 0;
 
     [LibraryImport(Library, EntryPoint = "sodium_init")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.AssemblyDirectory | DllImportSearchPath.SafeDirectories)]

@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace LightTunnel.WireGuard;
 
-/// <summary>A TAI64N time stamp (12 bytes, big-endian): what tells a new handshake initiation from a recorded one (paper section 5.1).</summary>
+/// <summary>
+/// A TAI64N time stamp (12 bytes, big-endian): what tells a new handshake initiation from a recorded one (paper section 5.1).
+/// </summary>
 internal readonly record struct Tai64n(ulong Seconds, uint Nanoseconds) : IComparable<Tai64n>
 {
     /// <summary>Bytes of a time stamp.</summary>
@@ -11,7 +13,9 @@ internal readonly record struct Tai64n(ulong Seconds, uint Nanoseconds) : ICompa
     /// <summary>TAI64's label of the Unix epoch, with the ten seconds by which TAI was ahead of UTC then.</summary>
     private const ulong UnixEpoch = 0x4000_0000_0000_000A;
 
-    /// <summary>Times are rounded down to this many nanoseconds (16.8 ms), so that they tell little about this machine's clock and load.</summary>
+    /// <summary>
+    /// Times are rounded down to this many nanoseconds (16.8 ms), so that they tell little about this machine's clock and load.
+    /// </summary>
     private const uint Granularity = 1 << 24;
 
     private const long NanosecondsPerSecond = 1_000_000_000;

@@ -53,8 +53,8 @@ internal abstract class TransportCipher : IDisposable
         suite == CipherSuite.Aegis256 ? new Aegis256Cipher(key) : ChaChaPoly.Fastest.Create(key);
 
     /// <summary>
-    /// Writes ciphertext and tag: <paramref name="plaintext"/>.Length + <see cref="TagSize"/> bytes. In place is fine when both spans start at
-    /// the same byte; otherwise they must not overlap.
+    /// Writes ciphertext and tag: <paramref name="plaintext"/>.Length + <see cref="TagSize"/> bytes. In place is fine when both spans start
+    /// at the same byte; otherwise they must not overlap.
     /// </summary>
     [SkipLocalsInit]
     public void Seal(ulong counter, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
@@ -66,7 +66,9 @@ internal abstract class TransportCipher : IDisposable
         Seal(MemoryMarshal.AsBytes(nonce)[^NonceSize..], associatedData, plaintext, ciphertext);
     }
 
-    /// <summary>Checks the tag and decrypts. In place is fine as for sealing; the destination's content is undefined after a forgery.</summary>
+    /// <summary>
+    /// Checks the tag and decrypts. In place is fine as for sealing; the destination's content is undefined after a forgery.
+    /// </summary>
     [SkipLocalsInit]
     public bool TryOpen(ulong counter, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
     {
@@ -80,11 +82,12 @@ internal abstract class TransportCipher : IDisposable
     }
 
     /// <summary>
-    /// Seals two messages of one length, without associated data, under <paramref name="counter"/> and the one after it. Each in place as for a single
-    /// one; otherwise no span may overlap another.
+    /// Seals two messages of one length, without associated data, under <paramref name="counter"/> and the one after it. Each in place as
+    /// for a single one; otherwise no span may overlap another.
     /// </summary>
     [SkipLocalsInit]
-    public void SealPair(ulong counter, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, Span<byte> firstCiphertext, Span<byte> secondCiphertext)
+    public void SealPair(
+        ulong counter, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, Span<byte> firstCiphertext, Span<byte> secondCiphertext)
     {
         if (first.Length != second.Length)
             throw new ArgumentException("Both messages must be equally long.", nameof(second));
@@ -92,7 +95,8 @@ internal abstract class TransportCipher : IDisposable
             throw new ArgumentException("The ciphertext needs room for the tag.", nameof(firstCiphertext));
         if (secondCiphertext.Length < second.Length + TagSize)
             throw new ArgumentException("The ciphertext needs room for the tag.", nameof(secondCiphertext));
-        Span<Vector128<ulong>> firstNonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16], secondNonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16];
+        Span<Vector128<ulong>> firstNonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16],
+            secondNonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16];
         WriteNonce(firstNonce, counter);
         WriteNonce(secondNonce, counter + 1);
         SealPair(
@@ -101,8 +105,8 @@ internal abstract class TransportCipher : IDisposable
     }
 
     /// <summary>
-    /// The reverse for two messages of one length, under any two counters. Each is authentic or not for itself; a destination's content is undefined
-    /// after a forgery of that message.
+    /// The reverse for two messages of one length, under any two counters. Each is authentic or not for itself; a destination's content is
+    /// undefined after a forgery of that message.
     /// </summary>
     [SkipLocalsInit]
     public void TryOpenPair(
@@ -119,7 +123,8 @@ internal abstract class TransportCipher : IDisposable
             throw new ArgumentException("The plaintext does not fit.", nameof(firstPlaintext));
         if (secondPlaintext.Length < secondCiphertext.Length - TagSize)
             throw new ArgumentException("The plaintext does not fit.", nameof(secondPlaintext));
-        Span<Vector128<ulong>> firstNonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16], secondNonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16];
+        Span<Vector128<ulong>> firstNonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16],
+            secondNonce = stackalloc Vector128<ulong>[MaximumNonceSize / 16];
         WriteNonce(firstNonce, firstCounter);
         WriteNonce(secondNonce, secondCounter);
         TryOpenPair(
@@ -135,10 +140,12 @@ internal abstract class TransportCipher : IDisposable
     }
 
     /// <summary>Seals under any nonce; lengths are checked already.</summary>
-    internal abstract void Seal(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext);
+    internal abstract void Seal(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext);
 
     /// <summary>Opens under any nonce; lengths are checked already.</summary>
-    internal abstract bool TryOpen(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext);
+    internal abstract bool TryOpen(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext);
 
     /// <summary>Seals two messages under any nonces; lengths are checked already.</summary>
     internal virtual void SealPair(
@@ -159,7 +166,9 @@ internal abstract class TransportCipher : IDisposable
         second = TryOpen(secondNonce, default, secondCiphertext, secondPlaintext);
     }
 
-    /// <summary>The counter, little-endian, behind zeros. In two stores of 16 bytes, as AEGIS reads it: bytes stored one by one must be waited for.</summary>
+    /// <summary>
+    /// The counter, little-endian, behind zeros. In two stores of 16 bytes, as AEGIS reads it: bytes stored one by one must be waited for.
+    /// </summary>
     private static void WriteNonce(Span<Vector128<ulong>> nonce, ulong counter)
     {
         nonce[0] = default;

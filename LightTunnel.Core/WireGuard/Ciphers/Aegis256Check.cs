@@ -6,16 +6,19 @@ internal static class Aegis256Check
     /// <summary>Many blocks with a rest.</summary>
     private const int PacketLength = 1421;
 
-    /// <summary>draft-irtf-cfrg-aegis-aead, appendix A, the first test vector of AEGIS-256: a block of zeros, and its tag of 256 bits.</summary>
+    /// <summary>
+    /// draft-irtf-cfrg-aegis-aead, appendix A, the first test vector of AEGIS-256: a block of zeros, and its tag of 256 bits.
+    /// </summary>
     private static readonly byte[] Published = Convert.FromHexString(
         "754fc3d8c973246dcc6d741412a4b2361181a1d18091082bf0266f66297d167d2e68b845f61a3b0527d31fc7b7b89f13");
 
     private static readonly byte[] PublishedKey = Convert.FromHexString("1001000000000000000000000000000000000000000000000000000000000000");
-    private static readonly byte[] PublishedNonce = Convert.FromHexString("1000020000000000000000000000000000000000000000000000000000000000");
+    private static readonly byte[] PublishedNonce = Convert.FromHexString(
+        "1000020000000000000000000000000000000000000000000000000000000000");
 
     /// <summary>
-    /// True when it seals and opens twice what the draft publishes, and two whole packets, in place, as libsodium does, and refuses what was changed
-    /// and nothing else.
+    /// True when it seals and opens twice what the draft publishes, and two whole packets, in place, as libsodium does, and refuses what
+    /// was changed and nothing else.
     /// </summary>
     public static bool Passes(Func<ReadOnlySpan<byte>, TransportCipher> create)
     {
@@ -35,7 +38,8 @@ internal static class Aegis256Check
         second = [.. otherText, .. new byte[Sodium.AegisTagSize]];
         cipher.SealPair(PublishedNonce, otherNonce, first.AsSpan(0, PacketLength), second.AsSpan(0, PacketLength), first, second);
         return first.AsSpan().SequenceEqual(expected) && second.AsSpan().SequenceEqual(otherExpected)
-            && Opens(changeFirst: false, changeSecond: false) && Opens(changeFirst: true, changeSecond: false) && Opens(changeFirst: false, changeSecond: true);
+            && Opens(changeFirst: false, changeSecond: false) && Opens(changeFirst: true, changeSecond: false)
+            && Opens(changeFirst: false, changeSecond: true);
 
         bool Opens(bool changeFirst, bool changeSecond)
         {

@@ -3,11 +3,13 @@ using LightTunnel.WireGuard.Vectors;
 namespace LightTunnel.WireGuard.Ciphers;
 
 /// <summary>
-/// AEGIS-256 (draft-irtf-cfrg-aegis-aead) by libsodium, with the tag of 256 bits, the only one that libsodium knows. Fast on processors with AES
-/// instructions; elsewhere slow, but in constant time too: good for what is said before both ends know of each other what they are. Two messages at
-/// once are computed by this project's own vector code, a third faster than libsodium computes them one after the other.
+/// AEGIS-256 (draft-irtf-cfrg-aegis-aead) by libsodium, with the tag of 256 bits, the only one that libsodium knows. Fast on
+/// processors with AES instructions; elsewhere slow, but in constant time too: good for what is said before both ends know of each
+/// other what they are. Two messages at once are computed by this project's own vector code, a third faster than libsodium computes
+/// them one after the other.
 /// </summary>
-internal sealed class Aegis256Cipher(ReadOnlySpan<byte> key, bool pairsByVectors) : TransportCipher(key, Sodium.AegisNonceSize, Sodium.AegisTagSize)
+internal sealed class Aegis256Cipher(ReadOnlySpan<byte> key, bool pairsByVectors)
+    : TransportCipher(key, Sodium.AegisNonceSize, Sodium.AegisTagSize)
 {
     /// <summary>Environment variable: with the value "libsodium" it computes pairs as well.</summary>
     public const string Variable = "LIGHTTUNNEL_AEGIS256";
@@ -23,16 +25,21 @@ internal sealed class Aegis256Cipher(ReadOnlySpan<byte> key, bool pairsByVectors
     /// <inheritdoc/>
     public override bool PairsAreFaster => pairsByVectors;
 
-    /// <summary>Whether pairs are computed by vectors: not when libsodium is asked for, and only where they compute what it computes.</summary>
+    /// <summary>
+    /// Whether pairs are computed by vectors: not when libsodium is asked for, and only where they compute what it computes.
+    /// </summary>
     internal static bool ChoosesVectors(string? name) =>
-        name != "libsodium" && VectorAegis256.IsSupported && Aegis256Check.Passes(static key => new Aegis256Cipher(key, pairsByVectors: true));
+        name != "libsodium" && VectorAegis256.IsSupported
+        && Aegis256Check.Passes(static key => new Aegis256Cipher(key, pairsByVectors: true));
 
     /// <inheritdoc/>
-    internal override void Seal(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
+    internal override void Seal(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
         Sodium.SealAegis(Key, nonce, associatedData, plaintext, ciphertext);
 
     /// <inheritdoc/>
-    internal override bool TryOpen(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext) =>
+    internal override bool TryOpen(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext) =>
         Sodium.TryOpenAegis(Key, nonce, associatedData, ciphertext, plaintext);
 
     /// <inheritdoc/>
@@ -53,8 +60,14 @@ internal sealed class Aegis256Cipher(ReadOnlySpan<byte> key, bool pairsByVectors
         out bool first, out bool second)
     {
         if (pairsByVectors)
-            VectorAegis256.TryOpenPair(Key, firstNonce, secondNonce, firstCiphertext, secondCiphertext, firstPlaintext, secondPlaintext, out first, out second);
+        {
+            VectorAegis256.TryOpenPair(
+                Key, firstNonce, secondNonce, firstCiphertext, secondCiphertext, firstPlaintext, secondPlaintext, out first, out second);
+        }
         else
-            base.TryOpenPair(firstNonce, secondNonce, firstCiphertext, secondCiphertext, firstPlaintext, secondPlaintext, out first, out second);
+        {
+            base.TryOpenPair(
+                firstNonce, secondNonce, firstCiphertext, secondCiphertext, firstPlaintext, secondPlaintext, out first, out second);
+        }
     }
 }

@@ -5,12 +5,14 @@ using LightTunnel.WireGuard.Vectors;
 namespace LightTunnel.WireGuard.Ciphers;
 
 /// <summary>
-/// One implementation of ChaCha20-Poly1305. <paramref name="create"/> takes a key, and the length from which the implementation is worth its
-/// overhead: for shorter packets it may leave the work to libsodium.
+/// One implementation of ChaCha20-Poly1305. <paramref name="create"/> takes a key, and the length from which the implementation is worth
+/// its overhead: for shorter packets it may leave the work to libsodium.
 /// </summary>
 internal sealed class ChaChaPolyImplementation(string name, Func<ReadOnlySpan<byte>, int, TransportCipher> create)
 {
-    /// <summary>Packets shorter than this are sealed faster by libsodium than by a library that must be called four times for each.</summary>
+    /// <summary>
+    /// Packets shorter than this are sealed faster by libsodium than by a library that must be called four times for each.
+    /// </summary>
     private const int WorthwhileLength = 768;
 
     /// <summary>The name that <see cref="ChaChaPoly.Variable"/> takes.</summary>
@@ -25,8 +27,9 @@ internal sealed class ChaChaPolyImplementation(string name, Func<ReadOnlySpan<by
 
 /// <summary>
 /// ChaCha20-Poly1305 (RFC 8439) by whichever implementation is fastest on this machine: they compute the same, at very different speeds. An
-/// implementation that is missing or computes anything else is out. With vectors of 256 bit and more that is this project's own, a fifth to a half faster
-/// than the next for packets of every length (docs/performance.md); elsewhere the libraries are measured once, at the first use.
+/// implementation that is missing or computes anything else is out. With vectors of 256 bit and more that is this project's own, a
+/// fifth to a half faster than the next for packets of every length (docs/performance.md); elsewhere the libraries are measured once,
+/// at the first use.
 /// </summary>
 internal static class ChaChaPoly
 {
@@ -61,7 +64,9 @@ internal static class ChaChaPoly
         return All.FirstOrDefault(implementation => implementation.Name == name && Works(implementation)) ?? Measure([.. All.Where(Works)]);
     }
 
-    /// <summary>True when the implementation is there and computes what the RFC publishes, and for a whole packet what libsodium computes.</summary>
+    /// <summary>
+    /// True when the implementation is there and computes what the RFC publishes, and for a whole packet what libsodium computes.
+    /// </summary>
     internal static bool Works(ChaChaPolyImplementation implementation)
     {
         try
@@ -80,7 +85,8 @@ internal static class ChaChaPoly
     {
         byte[] packet = GC.AllocateArray<byte>(PacketLength + Sodium.TagSize, pinned: true);
         long[] best = [.. implementations.Select(_ => long.MaxValue)];
-        TransportCipher[] ciphers = [.. implementations.Select(implementation => implementation.Create(packet.AsSpan(0, TransportCipher.KeySize)))];
+        TransportCipher[] ciphers =
+            [.. implementations.Select(implementation => implementation.Create(packet.AsSpan(0, TransportCipher.KeySize)))];
         for (int round = 0; round < Rounds; round++)
         {
             for (int i = 0; i < ciphers.Length; i++)

@@ -4,7 +4,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.WireGuard.Ciphers;
 
-/// <summary>ChaCha20-Poly1305 by OpenSSL's libcrypto, with a context that is kept: the key is set up once, each packet brings its nonce only.</summary>
+/// <summary>
+/// ChaCha20-Poly1305 by OpenSSL's libcrypto, with a context that is kept: the key is set up once, each packet brings its nonce only.
+/// </summary>
 internal sealed unsafe partial class CryptoLibraryChaChaPoly(ReadOnlySpan<byte> key, int shortest) : OneCallerChaChaPoly(key, shortest)
 {
     private const string Library = "libcrypto.so.3";
@@ -19,7 +21,8 @@ internal sealed unsafe partial class CryptoLibraryChaChaPoly(ReadOnlySpan<byte> 
     private readonly Context _context = Context.Create(key);
 
     /// <inheritdoc/>
-    protected override void SealAlone(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
+    protected override void SealAlone(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
     {
         fixed (byte* c = ciphertext, m = plaintext, ad = associatedData, n = nonce)
         {
@@ -38,7 +41,8 @@ internal sealed unsafe partial class CryptoLibraryChaChaPoly(ReadOnlySpan<byte> 
     }
 
     /// <inheritdoc/>
-    protected override bool TryOpenAlone(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
+    protected override bool TryOpenAlone(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
     {
         fixed (byte* c = ciphertext, m = plaintext, ad = associatedData, n = nonce)
         {

@@ -8,11 +8,14 @@ internal sealed class DotNetChaChaPoly(ReadOnlySpan<byte> key, int shortest) : O
     private readonly ChaCha20Poly1305 _cipher = new(key);
 
     /// <inheritdoc/>
-    protected override void SealAlone(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
-        _cipher.Encrypt(nonce, plaintext, ciphertext[..plaintext.Length], ciphertext.Slice(plaintext.Length, Sodium.TagSize), associatedData);
+    protected override void SealAlone(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
+        _cipher.Encrypt(
+            nonce, plaintext, ciphertext[..plaintext.Length], ciphertext.Slice(plaintext.Length, Sodium.TagSize), associatedData);
 
     /// <inheritdoc/>
-    protected override bool TryOpenAlone(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
+    protected override bool TryOpenAlone(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
     {
         ReadOnlySpan<byte> text = ciphertext[..^Sodium.TagSize];
         try

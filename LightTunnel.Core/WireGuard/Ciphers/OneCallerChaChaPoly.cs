@@ -1,8 +1,8 @@
 namespace LightTunnel.WireGuard.Ciphers;
 
 /// <summary>
-/// ChaCha20-Poly1305 by a library that keeps state with each key and lets one caller at a time use it. Who finds it in use does not wait, but
-/// is served by libsodium, as is who comes with a short packet: both compute the same.
+/// ChaCha20-Poly1305 by a library that keeps state with each key and lets one caller at a time use it. Who finds it in use does not wait,
+/// but is served by libsodium, as is who comes with a short packet: both compute the same.
 /// </summary>
 internal abstract class OneCallerChaChaPoly(ReadOnlySpan<byte> key, int shortest) : TransportCipher(key, Sodium.NonceSize, Sodium.TagSize)
 {
@@ -10,7 +10,8 @@ internal abstract class OneCallerChaChaPoly(ReadOnlySpan<byte> key, int shortest
     private bool _disposed;
 
     /// <inheritdoc/>
-    internal sealed override void Seal(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
+    internal sealed override void Seal(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
     {
         if (plaintext.Length < shortest || !TryEnter())
         {
@@ -29,7 +30,8 @@ internal abstract class OneCallerChaChaPoly(ReadOnlySpan<byte> key, int shortest
     }
 
     /// <inheritdoc/>
-    internal sealed override bool TryOpen(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
+    internal sealed override bool TryOpen(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
     {
         if (ciphertext.Length < shortest + TagSize || !TryEnter())
             return Sodium.TryOpen(Key, nonce, associatedData, ciphertext, plaintext);
@@ -58,10 +60,12 @@ internal abstract class OneCallerChaChaPoly(ReadOnlySpan<byte> key, int shortest
     }
 
     /// <summary>Seals; no other thread is in here.</summary>
-    protected abstract void SealAlone(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext);
+    protected abstract void SealAlone(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext);
 
     /// <summary>Opens; no other thread is in here.</summary>
-    protected abstract bool TryOpenAlone(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext);
+    protected abstract bool TryOpenAlone(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext);
 
     /// <summary>Gives the library's state back.</summary>
     protected abstract void Release();

@@ -14,10 +14,12 @@ internal sealed class VectorChaChaPoly : TransportCipher
     }
 
     /// <inheritdoc/>
-    internal override void Seal(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
+    internal override void Seal(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
         VectorChaCha20Poly1305.Seal(Key, nonce, associatedData, plaintext, ciphertext);
 
     /// <inheritdoc/>
-    internal override bool TryOpen(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext) =>
+    internal override bool TryOpen(
+        ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext) =>
         VectorChaCha20Poly1305.TryOpen(Key, nonce, associatedData, ciphertext, plaintext);
 }

@@ -30,9 +30,11 @@ internal sealed class HandshakeState : IDisposable
     /// <param name="pskMode">True for IKpsk2: the pre-shared key is given with the second message.</param>
     /// <param name="localStatic">This side's identity; not owned.</param>
     /// <param name="remoteStatic">The responder's key for the initiator; null for the responder, who learns the initiator's.</param>
-    /// <param name="ephemeral">The ephemeral key; null for a new random one, as everywhere but in tests with published vectors. Owned.</param>
+    /// <param name="ephemeral">The ephemeral key; null for a new random one, as everywhere but in tests with published
+    /// vectors. Owned.</param>
     public HandshakeState(
-        string protocolName, ReadOnlySpan<byte> prologue, bool pskMode, PrivateKey localStatic, PublicKey? remoteStatic, PrivateKey? ephemeral = null)
+        string protocolName, ReadOnlySpan<byte> prologue, bool pskMode, PrivateKey localStatic, PublicKey? remoteStatic,
+        PrivateKey? ephemeral = null)
     {
         _symmetric = new SymmetricState(protocolName);
         _static = localStatic;
@@ -85,11 +87,16 @@ internal sealed class HandshakeState : IDisposable
         return read;
     }
 
-    /// <summary>The message's first Diffie-Hellman result, es: what costs most, and is the same for every protocol name. False for a key of low order.</summary>
+    /// <summary>
+    /// The message's first Diffie-Hellman result, es: what costs most, and is the same for every protocol name. False for a
+    /// key of low order.
+    /// </summary>
     public static bool TryAgreeOnInitiation(PrivateKey responder, ReadOnlySpan<byte> message, Span<byte> agreement) =>
         message.Length >= PublicKey.Size && responder.TryAgree(new PublicKey(message[..PublicKey.Size]), agreement);
 
-    /// <summary>The same as <see cref="TryReadInitiation(ReadOnlySpan{byte}, Span{byte})"/>, with the result of <see cref="TryAgreeOnInitiation"/>.</summary>
+    /// <summary>
+    /// The same as <see cref="TryReadInitiation(ReadOnlySpan{byte}, Span{byte})"/>, with the result of <see cref="TryAgreeOnInitiation"/>.
+    /// </summary>
     public bool TryReadInitiation(ReadOnlySpan<byte> message, ReadOnlySpan<byte> agreement, Span<byte> payload)
     {
         if (message.Length != InitiationSize(payload.Length))

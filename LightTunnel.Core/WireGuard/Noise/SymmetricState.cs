@@ -4,7 +4,9 @@ using LightTunnel.WireGuard.Ciphers;
 
 namespace LightTunnel.WireGuard.Noise;
 
-/// <summary>Noise's SymmetricState (section 5.2) over BLAKE2s and ChaCha20-Poly1305: chaining key, transcript hash and the current handshake key.</summary>
+/// <summary>
+/// Noise's SymmetricState (section 5.2) over BLAKE2s and ChaCha20-Poly1305: chaining key, transcript hash and the current handshake key.
+/// </summary>
 internal sealed class SymmetricState : IDisposable
 {
     private const int Size = Blake2s.HashSize;

@@ -7,11 +7,11 @@ using X86Aes = System.Runtime.Intrinsics.X86.Aes;
 namespace LightTunnel.WireGuard.Vectors;
 
 /// <summary>
-/// AEGIS-256 (draft-irtf-cfrg-aegis-aead) with the tag of 256 bits, by AES instructions, for two messages of one length under one key at a time.
-/// The blocks of one message wait for one another, each for the time that an AES instruction takes; those of another message fill the waits. No
-/// associated data, as transport messages have none. No branch and no index depends on a secret, and no call allocates. The states, which have to lie
-/// on the stack, are zeroed there; what the compiler spills of registers is not, as in any compiled code.
-/// On Arm this has never been run: there as elsewhere <see cref="Ciphers.Aegis256Check"/> decides whether it is used.
+/// AEGIS-256 (draft-irtf-cfrg-aegis-aead) with the tag of 256 bits, by AES instructions, for two messages of one length under one key at a
+/// time. The blocks of one message wait for one another, each for the time that an AES instruction takes; those of another message fill the
+/// waits. No associated data, as transport messages have none. No branch and no index depends on a secret, and no call allocates. The
+/// states, which have to lie on the stack, are zeroed there; what the compiler spills of registers is not, as in any compiled code. On Arm
+/// this has never been run: there as elsewhere <see cref="Ciphers.Aegis256Check"/> decides whether it is used.
 /// </summary>
 internal static unsafe class VectorAegis256
 {
@@ -24,7 +24,8 @@ internal static unsafe class VectorAegis256
     public static bool IsSupported => X86Aes.IsSupported || ArmAes.IsSupported;
 
     /// <summary>
-    /// Ciphertext and tag of both messages, which are equally long. Each in place when its two spans start at the same byte; nothing else may overlap.
+    /// Ciphertext and tag of both messages, which are equally long. Each in place when its two spans start at the same byte; nothing
+    /// else may overlap.
     /// </summary>
     [SkipLocalsInit]
     public static void SealPair(
@@ -56,8 +57,8 @@ internal static unsafe class VectorAegis256
     }
 
     /// <summary>
-    /// The reverse of sealing. Each message is authentic or forged for itself; what was decrypted of a forged one is zeroed. In place as for sealing.
-    /// Both are forged when they are too short for a tag.
+    /// The reverse of sealing. Each message is authentic or forged for itself; what was decrypted of a forged one is zeroed. In place as
+    /// for sealing. Both are forged when they are too short for a tag.
     /// </summary>
     [SkipLocalsInit]
     public static void TryOpenPair(
@@ -79,7 +80,8 @@ internal static unsafe class VectorAegis256
             Decrypt(&work, from, secondFrom, to, secondTo, whole);
             if (rest > 0)
             {
-                // The state takes up the plaintext padded with zeros, not what the keystream makes of the padding. So encrypting it follows.
+                // The state takes up the plaintext padded with zeros, not what the keystream makes of the padding. So
+                // encrypting it follows.
                 LoadRest(&work, from + whole, secondFrom + whole, rest);
                 work.FirstRest ^= work.States.First.Keystream;
                 work.SecondRest ^= work.States.Second.Keystream;
@@ -100,7 +102,8 @@ internal static unsafe class VectorAegis256
             secondPlaintext.Clear();
     }
 
-    // What follows with a loop is a method of its own that calls none: beside a call the states would lie in memory rather than in registers.
+    // What follows with a loop is a method of its own that calls none: beside a call the states would lie in memory rather
+    // than in registers.
 
     /// <summary>The draft's Init for both messages.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
@@ -147,7 +150,8 @@ internal static unsafe class VectorAegis256
         Pair states = work->States;
         for (nint i = 0; i < length; i += BlockSize)
         {
-            Block text = Vector128.Load(from + i) ^ states.First.Keystream, secondText = Vector128.Load(secondFrom + i) ^ states.Second.Keystream;
+            Block text = Vector128.Load(from + i) ^ states.First.Keystream,
+                secondText = Vector128.Load(secondFrom + i) ^ states.Second.Keystream;
             text.Store(to + i);
             secondText.Store(secondTo + i);
             states.Update(text, secondText);
@@ -220,8 +224,10 @@ internal static unsafe class VectorAegis256
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public State(Block lowNonce, Block highNonce, Block lowKey, Block highKey)
         {
-            Block c0 = Vector128.Create((byte)0x00, 0x01, 0x01, 0x02, 0x03, 0x05, 0x08, 0x0d, 0x15, 0x22, 0x37, 0x59, 0x90, 0xe9, 0x79, 0x62);
-            Block c1 = Vector128.Create((byte)0xdb, 0x3d, 0x18, 0x55, 0x6d, 0xc2, 0x2f, 0xf1, 0x20, 0x11, 0x31, 0x42, 0x73, 0xb5, 0x28, 0xdd);
+            Block c0 = Vector128.Create(
+                (byte)0x00, 0x01, 0x01, 0x02, 0x03, 0x05, 0x08, 0x0d, 0x15, 0x22, 0x37, 0x59, 0x90, 0xe9, 0x79, 0x62);
+            Block c1 = Vector128.Create(
+                (byte)0xdb, 0x3d, 0x18, 0x55, 0x6d, 0xc2, 0x2f, 0xf1, 0x20, 0x11, 0x31, 0x42, 0x73, 0xb5, 0x28, 0xdd);
             (S0, S1, S2, S3, S4, S5) = (lowNonce, highNonce, c1, c0, lowKey ^ c0, highKey ^ c1);
         }
 
@@ -251,7 +257,9 @@ internal static unsafe class VectorAegis256
         public readonly bool HasTag(byte* tag) =>
             ((S0 ^ S1 ^ S2 ^ Vector128.Load(tag)) | (S3 ^ S4 ^ S5 ^ Vector128.Load(tag + BlockSize))) == Block.Zero;
 
-        /// <summary>The draft's AESRound. Arm's instruction adds the key before the round rather than after it, and leaves MixColumns to another.</summary>
+        /// <summary>
+        /// The draft's AESRound. Arm's instruction adds the key before the round rather than after it, and leaves MixColumns to another.
+        /// </summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static Block Round(Block block, Block key) =>
             X86Aes.IsSupported ? X86Aes.Encrypt(block, key) : ArmAes.MixColumns(ArmAes.Encrypt(block, Block.Zero)) ^ key;

@@ -7,8 +7,8 @@ namespace LightTunnel.WireGuard.Vectors;
 
 /// <summary>
 /// The keystream of ChaCha20 (RFC 8439 section 2.4), many blocks at once. Written once for any width of <see cref="IWords{TSelf}"/>, in two
-/// arrangements: columns for many blocks, rows for few. Additions, exclusive ors, rotations and shuffles by constants only, so the time depends on
-/// nothing but the number of blocks.
+/// arrangements: columns for many blocks, rows for few. Additions, exclusive ors, rotations and shuffles by constants only, so the time
+/// depends on nothing but the number of blocks.
 /// </summary>
 internal readonly ref struct VectorChaCha20
 {
@@ -44,8 +44,9 @@ internal readonly ref struct VectorChaCha20
     }
 
     /// <summary>
-    /// Writes blocks of the keystream from <paramref name="counter"/> on and returns the number of bytes. Vectors compute several together, so there
-    /// may be more or fewer blocks than asked for, at least one and at most <see cref="MaximumFill"/> bytes; never more for fewer asked for.
+    /// Writes blocks of the keystream from <paramref name="counter"/> on and returns the number of bytes. Vectors compute several
+    /// together, so there may be more or fewer blocks than asked for, at least one and at most <see cref="MaximumFill"/> bytes; never more
+    /// for fewer asked for.
     /// </summary>
     public int Fill(uint counter, int blocks, Span<byte> keystream)
     {
@@ -63,8 +64,8 @@ internal readonly ref struct VectorChaCha20
     }
 
     /// <summary>
-    /// As many blocks as a vector has words: vector i holds word i of each block, so that the rounds need no shuffle, and the blocks come out by
-    /// transposing at the end.
+    /// As many blocks as a vector has words: vector i holds word i of each block, so that the rounds need no shuffle, and the blocks come
+    /// out by transposing at the end.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int Columns<TWords>(uint counter, ref byte output)
@@ -85,9 +86,11 @@ internal readonly ref struct VectorChaCha20
         for (int i = 0; i < 10; i++)
         {
             QuarterRounds(
-                ref x0, ref x1, ref x2, ref x3, ref x4, ref x5, ref x6, ref x7, ref x8, ref x9, ref x10, ref x11, ref x12, ref x13, ref x14, ref x15);
+                ref x0, ref x1, ref x2, ref x3, ref x4, ref x5, ref x6, ref x7,
+                ref x8, ref x9, ref x10, ref x11, ref x12, ref x13, ref x14, ref x15);
             QuarterRounds(
-                ref x0, ref x1, ref x2, ref x3, ref x5, ref x6, ref x7, ref x4, ref x10, ref x11, ref x8, ref x9, ref x15, ref x12, ref x13, ref x14);
+                ref x0, ref x1, ref x2, ref x3, ref x5, ref x6, ref x7, ref x4,
+                ref x10, ref x11, ref x8, ref x9, ref x15, ref x12, ref x13, ref x14);
         }
 
         x0 += TWords.Broadcast(Constant0); x1 += TWords.Broadcast(Constant1);
@@ -112,8 +115,8 @@ internal readonly ref struct VectorChaCha20
     }
 
     /// <summary>
-    /// Twice as many blocks as a vector has 128 bit lanes: a lane holds one row of a block's 4 x 4 state, and shuffles turn diagonals into columns and
-    /// back. Two independent sets, for they fill each other's waits: one would take as long.
+    /// Twice as many blocks as a vector has 128 bit lanes: a lane holds one row of a block's 4 x 4 state, and shuffles turn diagonals into
+    /// columns and back. Two independent sets, for they fill each other's waits: one would take as long.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int Rows<TWords>(uint counter, ref byte output)
@@ -121,7 +124,8 @@ internal readonly ref struct VectorChaCha20
     {
         ref uint key = ref Unsafe.AsRef(in _key);
         TWords firstRow = TWords.BroadcastRow(Vector128.Create(Constant0, Constant1, Constant2, Constant3));
-        TWords secondRow = TWords.BroadcastRow(Vector128.LoadUnsafe(ref key)), thirdRow = TWords.BroadcastRow(Vector128.LoadUnsafe(ref key, 4));
+        TWords secondRow = TWords.BroadcastRow(Vector128.LoadUnsafe(ref key)),
+            thirdRow = TWords.BroadcastRow(Vector128.LoadUnsafe(ref key, 4));
         TWords fourthRow = TWords.BroadcastRow(Vector128.Create(counter, _nonce0, _nonce1, _nonce2)) + TWords.LaneNumbers;
         TWords nextFourthRow = fourthRow + TWords.LaneCounts;
         TWords a = firstRow, b = secondRow, c = thirdRow, d = fourthRow, e = firstRow, f = secondRow, g = thirdRow, h = nextFourthRow;
@@ -139,7 +143,8 @@ internal readonly ref struct VectorChaCha20
 
         int lanes = TWords.Count / 4;
         TWords.StoreBlocks(a + firstRow, b + secondRow, c + thirdRow, d + fourthRow, ref output, BlockSize);
-        TWords.StoreBlocks(e + firstRow, f + secondRow, g + thirdRow, h + nextFourthRow, ref Unsafe.Add(ref output, lanes * BlockSize), BlockSize);
+        TWords.StoreBlocks(
+            e + firstRow, f + secondRow, g + thirdRow, h + nextFourthRow, ref Unsafe.Add(ref output, lanes * BlockSize), BlockSize);
         return 2 * lanes * BlockSize;
     }
 
@@ -166,13 +171,17 @@ internal readonly ref struct VectorChaCha20
         where TWords : struct, IWords<TWords>
     {
         a0 += b0; a1 += b1; a2 += b2; a3 += b3;
-        d0 = TWords.RotateLeft16(d0 ^ a0); d1 = TWords.RotateLeft16(d1 ^ a1); d2 = TWords.RotateLeft16(d2 ^ a2); d3 = TWords.RotateLeft16(d3 ^ a3);
+        d0 = TWords.RotateLeft16(d0 ^ a0); d1 = TWords.RotateLeft16(d1 ^ a1);
+        d2 = TWords.RotateLeft16(d2 ^ a2); d3 = TWords.RotateLeft16(d3 ^ a3);
         c0 += d0; c1 += d1; c2 += d2; c3 += d3;
-        b0 = TWords.RotateLeft12(b0 ^ c0); b1 = TWords.RotateLeft12(b1 ^ c1); b2 = TWords.RotateLeft12(b2 ^ c2); b3 = TWords.RotateLeft12(b3 ^ c3);
+        b0 = TWords.RotateLeft12(b0 ^ c0); b1 = TWords.RotateLeft12(b1 ^ c1);
+        b2 = TWords.RotateLeft12(b2 ^ c2); b3 = TWords.RotateLeft12(b3 ^ c3);
         a0 += b0; a1 += b1; a2 += b2; a3 += b3;
-        d0 = TWords.RotateLeft8(d0 ^ a0); d1 = TWords.RotateLeft8(d1 ^ a1); d2 = TWords.RotateLeft8(d2 ^ a2); d3 = TWords.RotateLeft8(d3 ^ a3);
+        d0 = TWords.RotateLeft8(d0 ^ a0); d1 = TWords.RotateLeft8(d1 ^ a1);
+        d2 = TWords.RotateLeft8(d2 ^ a2); d3 = TWords.RotateLeft8(d3 ^ a3);
         c0 += d0; c1 += d1; c2 += d2; c3 += d3;
-        b0 = TWords.RotateLeft7(b0 ^ c0); b1 = TWords.RotateLeft7(b1 ^ c1); b2 = TWords.RotateLeft7(b2 ^ c2); b3 = TWords.RotateLeft7(b3 ^ c3);
+        b0 = TWords.RotateLeft7(b0 ^ c0); b1 = TWords.RotateLeft7(b1 ^ c1);
+        b2 = TWords.RotateLeft7(b2 ^ c2); b3 = TWords.RotateLeft7(b3 ^ c3);
     }
 
     /// <summary>Transposes the 4 x 4 words in each 128 bit lane.</summary>

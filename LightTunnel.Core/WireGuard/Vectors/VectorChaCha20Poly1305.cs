@@ -21,9 +21,9 @@ internal enum VectorPath
 }
 
 /// <summary>
-/// ChaCha20-Poly1305 (RFC 8439) by vector instructions. No branch and no index depends on a secret, and no call allocates. The keystream and the
-/// one-time key of Poly1305, which have to lie on the stack, are zeroed there, and the key is never copied; what the compiler spills of registers
-/// is not zeroed, as in any compiled code. What computes is compiled optimised from its first call on.
+/// ChaCha20-Poly1305 (RFC 8439) by vector instructions. No branch and no index depends on a secret, and no call allocates. The keystream
+/// and the one-time key of Poly1305, which have to lie on the stack, are zeroed there, and the key is never copied; what the compiler
+/// spills of registers is not zeroed, as in any compiled code. What computes is compiled optimised from its first call on.
 /// </summary>
 internal static class VectorChaCha20Poly1305
 {
@@ -35,16 +35,22 @@ internal static class VectorChaCha20Poly1305
 
     /// <summary>The widest path that this processor has.</summary>
     public static VectorPath BestPath =>
-        Vector512.IsHardwareAccelerated && Avx512F.VL.IsSupported ? VectorPath.Avx512 : Avx2.IsSupported ? VectorPath.Avx2 : VectorPath.Portable;
+        Vector512.IsHardwareAccelerated && Avx512F.VL.IsSupported
+            ? VectorPath.Avx512
+            : Avx2.IsSupported ? VectorPath.Avx2 : VectorPath.Portable;
 
-    /// <summary>Ciphertext and tag, with a 12 byte nonce; in place when both spans start at the same byte, else they must not overlap.</summary>
+    /// <summary>
+    /// Ciphertext and tag, with a 12 byte nonce; in place when both spans start at the same byte, else they must not overlap.
+    /// </summary>
     public static void Seal(
-        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext,
+        Span<byte> ciphertext) =>
         Seal(BestPath, key, nonce, associatedData, plaintext, ciphertext);
 
     /// <summary>The reverse of sealing; false for a forgery, of which nothing is decrypted.</summary>
     public static bool TryOpen(
-        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext) =>
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext,
+        Span<byte> plaintext) =>
         TryOpen(BestPath, key, nonce, associatedData, ciphertext, plaintext);
 
     /// <summary>Seals by a path that the processor must have.</summary>
@@ -89,8 +95,8 @@ internal static class VectorChaCha20Poly1305
         var authenticator = new VectorPoly1305(path, keystream[..VectorPoly1305.KeySize]);
         Authenticate(ref authenticator, associatedData, ciphertext, tag);
 
-        // One comparison of all 16 bytes takes the same time whichever differ. CryptographicOperations.FixedTimeEquals goes byte by byte and would
-        // take a seventh of a short packet's time.
+        // One comparison of all 16 bytes takes the same time whichever differ. CryptographicOperations.FixedTimeEquals goes byte by byte
+        // and would take a seventh of a short packet's time.
         bool authentic = Vector128.Create<byte>(tag) == Vector128.Create(expected);
         if (authentic)
             Crypt(cipher, keystream, filled, ciphertext, plaintext);
@@ -101,8 +107,8 @@ internal static class VectorChaCha20Poly1305
     private static int BlocksFor(int length) => (length + VectorChaCha20.BlockSize - 1) / VectorChaCha20.BlockSize;
 
     /// <summary>
-    /// RFC 8439 section 2.8: block 0 of the keystream, already computed together with the first others, is the one-time key's; the text goes with
-    /// blocks 1, 2 and so on.
+    /// RFC 8439 section 2.8: block 0 of the keystream, already computed together with the first others, is the one-time key's; the text
+    /// goes with blocks 1, 2 and so on.
     /// </summary>
     private static void Crypt(VectorChaCha20 cipher, Span<byte> keystream, int filled, ReadOnlySpan<byte> input, Span<byte> output)
     {
@@ -123,7 +129,8 @@ internal static class VectorChaCha20Poly1305
     }
 
     /// <summary>RFC 8439 section 2.8: associated data and ciphertext, each padded to 16 bytes, and their lengths.</summary>
-    private static void Authenticate(ref VectorPoly1305 authenticator, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> tag)
+    private static void Authenticate(
+        ref VectorPoly1305 authenticator, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> tag)
     {
         authenticator.AddPadded(associatedData);
         authenticator.AddPadded(ciphertext);

@@ -4,7 +4,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace LightTunnel.WireGuard.Vectors;
 
-/// <summary>A vector of 64 bit lanes, one limb of a number each, as Poly1305 uses it. A product is that of the lanes' lower 32 bits.</summary>
+/// <summary>
+/// A vector of 64 bit lanes, one limb of a number each, as Poly1305 uses it. A product is that of the lanes' lower 32 bits.
+/// </summary>
 internal interface ILimbs<TSelf>
     where TSelf : struct, ILimbs<TSelf>
 {
@@ -86,7 +88,8 @@ internal readonly struct Limbs512(Vector512<ulong> value) : ILimbs<Limbs512>
     public static Limbs512 operator +(Limbs512 left, Limbs512 right) => new(left._value + right._value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Limbs512 operator *(Limbs512 left, Limbs512 right) => new(Avx512F.Multiply(left._value.AsUInt32(), right._value.AsUInt32()));
+    public static Limbs512 operator *(Limbs512 left, Limbs512 right) =>
+        new(Avx512F.Multiply(left._value.AsUInt32(), right._value.AsUInt32()));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Limbs512 operator &(Limbs512 left, Limbs512 right) => new(left._value & right._value);

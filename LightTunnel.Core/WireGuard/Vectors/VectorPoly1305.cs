@@ -6,8 +6,8 @@ namespace LightTunnel.WireGuard.Vectors;
 
 /// <summary>
 /// Poly1305 (RFC 8439 section 2.5), one block or, by vectors, several blocks at once. Written once for any number of lanes of
-/// <see cref="ILimbs{TSelf}"/>. Numbers modulo 2^130 - 5 are five limbs of 26 bits, so that products of limbs and their sums fit 64 bits and carries
-/// can wait. No branch and no index depends on key or message.
+/// <see cref="ILimbs{TSelf}"/>. Numbers modulo 2^130 - 5 are five limbs of 26 bits, so that products of limbs and their sums fit 64 bits
+/// and carries can wait. No branch and no index depends on key or message.
 /// </summary>
 internal struct VectorPoly1305
 {
@@ -19,8 +19,8 @@ internal struct VectorPoly1305
 
     private const int BlockSize = 16;
 
-    // The powers of r that more lanes need cost as much as some blocks do without: below so many bytes they do not pay. Measured on a Zen 4, whose
-    // vectors of 512 bit are no faster than two of 256; where they are, the second could be lower.
+    // The powers of r that more lanes need cost as much as some blocks do without: below so many bytes they do not pay. Measured on a Zen
+    // 4, whose vectors of 512 bit are no faster than two of 256; where they are, the second could be lower.
     private const int Minimum256 = 64;
     private const int Minimum512 = 1024;
 
@@ -53,7 +53,9 @@ internal struct VectorPoly1305
             AddLast(data, 0, 1);
     }
 
-    /// <summary>Takes in a last block of less than 16 bytes that is not padded but ends with a one (RFC 8439 section 2.5.1); an AEAD has none.</summary>
+    /// <summary>
+    /// Takes in a last block of less than 16 bytes that is not padded but ends with a one (RFC 8439 section 2.5.1); an AEAD has none.
+    /// </summary>
     public void AddShortBlock(ReadOnlySpan<byte> block) => AddLast(block, 1, 0);
 
     /// <summary>Takes in the lengths that end what an AEAD authenticates (RFC 8439 section 2.8).</summary>
@@ -98,8 +100,8 @@ internal struct VectorPoly1305
     }
 
     /// <summary>
-    /// With n lanes, lane i takes blocks i, i + n and so on: all lanes multiply by r^n, and at last each by the power that its block still lacks. The
-    /// accumulator joins the first block. One lane does what RFC 8439 section 2.5.1 says, word for word.
+    /// With n lanes, lane i takes blocks i, i + n and so on: all lanes multiply by r^n, and at last each by the power that its block still
+    /// lacks. The accumulator joins the first block. One lane does what RFC 8439 section 2.5.1 says, word for word.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int AddGroups<TLimbs>(ReadOnlySpan<byte> data, ulong endBit)

@@ -179,10 +179,12 @@ internal readonly struct Words256<TRotation>(Vector256<uint> value) : IRows<Word
     public static Words256<TRotation> RotateRows3(Words256<TRotation> rows) => new(Avx2.Shuffle(rows._value, 0b10_01_00_11));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Words256<TRotation> InterleaveLow(Words256<TRotation> left, Words256<TRotation> right) => new(Avx2.UnpackLow(left._value, right._value));
+    public static Words256<TRotation> InterleaveLow(Words256<TRotation> left, Words256<TRotation> right) =>
+        new(Avx2.UnpackLow(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Words256<TRotation> InterleaveHigh(Words256<TRotation> left, Words256<TRotation> right) => new(Avx2.UnpackHigh(left._value, right._value));
+    public static Words256<TRotation> InterleaveHigh(Words256<TRotation> left, Words256<TRotation> right) =>
+        new(Avx2.UnpackHigh(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words256<TRotation> InterleaveLowPairs(Words256<TRotation> left, Words256<TRotation> right) =>
@@ -193,7 +195,8 @@ internal readonly struct Words256<TRotation>(Vector256<uint> value) : IRows<Word
         new(Avx2.UnpackHigh(left._value.AsUInt64(), right._value.AsUInt64()).AsUInt32());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void StoreBlocks(Words256<TRotation> a, Words256<TRotation> b, Words256<TRotation> c, Words256<TRotation> d, ref byte destination, nuint stride)
+    public static void StoreBlocks(
+        Words256<TRotation> a, Words256<TRotation> b, Words256<TRotation> c, Words256<TRotation> d, ref byte destination, nuint stride)
     {
         Avx2.Permute2x128(a._value, b._value, 0x20).AsByte().StoreUnsafe(ref destination);
         Avx2.Permute2x128(c._value, d._value, 0x20).AsByte().StoreUnsafe(ref destination, 32);
