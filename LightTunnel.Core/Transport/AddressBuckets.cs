@@ -5,8 +5,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// A token bucket for each address that strangers name, in fixed memory however many they are: addresses that fall on one place share its bucket, which ones nobody
-/// outside can know. For one thread.
+/// A token bucket for each address that strangers name, in fixed memory however many they are: addresses that fall on one place share its
+/// bucket, which ones nobody outside can know. For one thread.
 /// </summary>
 /// <param name="salt">What decides the places; seeded in simulations.</param>
 /// <param name="ratePerSecond">Tokens that come back in a second.</param>
@@ -18,7 +18,10 @@ internal sealed class AddressBuckets(Random salt, double ratePerSecond, int burs
     private readonly ulong _salt = (ulong)salt.NextInt64();
     private TokenBucket[]? _buckets;
 
-    /// <summary>Takes one token of an address, as <see cref="UdpEndpoint.Subscriber"/> or <see cref="UdpEndpoint.MappedAddress"/> says it; false when there is none.</summary>
+    /// <summary>
+    /// Takes one token of an address, as <see cref="UdpEndpoint.Subscriber"/> or <see cref="UdpEndpoint.MappedAddress"/> says it; false
+    /// when there is none.
+    /// </summary>
     public bool TryTake(UInt128 address, Timestamp now) => BucketOf(address).TryTake(now, ratePerSecond, burst);
 
     /// <summary>True when the address has a token.</summary>

@@ -3,8 +3,9 @@ using LightTunnel.Addressing;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// The addresses of this machine that datagrams came to, each by a small number: answers leave from there, as who asked may be behind a firewall
-/// that takes them from nowhere else. The system would choose by the routing table. Numbers stay for the transport's life; any thread.
+/// The addresses of this machine that datagrams came to, each by a small number: answers leave from there, as who asked may be
+/// behind a firewall that takes them from nowhere else. The system would choose by the routing table. Numbers stay for the
+/// transport's life; any thread.
 /// </summary>
 internal sealed class AskedAddresses
 {

@@ -3,10 +3,11 @@ using LightTunnel.Addressing;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// Finds those who send the most without remembering everybody: Misra's and Gries's counters (1982), with weights. Whoever sent more than one part in
-/// <see cref="Places"/> + 1 of everything is among them in the end, however many others there are, and nobody's counter is above what it sent. For one thread; allocates nothing.
-/// It counts by address and port, as a socket can be given to no more than that: who spreads what it sends, or forges where it comes from, is not found. So it keeps those who send much from hindering
-/// the others, and is no defence.
+/// Finds those who send the most without remembering everybody: Misra's and Gries's counters (1982), with weights. Whoever sent more
+/// than one part in <see cref="Places"/> + 1 of everything is among them in the end, however many others there are, and nobody's counter
+/// is above what it sent. For one thread; allocates nothing. It counts by address and port, as a socket can be given to no more than
+/// that: who spreads what it sends, or forges where it comes from, is not found. So it keeps those who send much from hindering the
+/// others, and is no defence.
 /// </summary>
 internal sealed class HeavySources
 {

@@ -21,7 +21,9 @@ internal interface IDatagramTransport : IDisposable
     /// <summary>Number of queues, at least 1.</summary>
     int Queues { get; }
 
-    /// <summary>True when <see cref="Receive"/> hands over trains: slots then must take <see cref="PacketBatch.LongestReceived"/> bytes.</summary>
+    /// <summary>
+    /// True when <see cref="Receive"/> hands over trains: slots then must take <see cref="PacketBatch.LongestReceived"/> bytes.
+    /// </summary>
     bool ReceivesTrains { get; }
 
     /// <summary>
@@ -32,7 +34,9 @@ internal interface IDatagramTransport : IDisposable
     /// <returns>False once the transport is closed; true otherwise, also when the batch stayed empty.</returns>
     bool Receive(PacketBatch batch, int queue = 0);
 
-    /// <summary>Learns how far away those are with whom datagrams are exchanged: the farther, the more of theirs may be under way and wait here.</summary>
+    /// <summary>
+    /// Learns how far away those are with whom datagrams are exchanged: the farther, the more of theirs may be under way and wait here.
+    /// </summary>
     /// <param name="roundTrip">The farthest of them; zero when that is not known.</param>
     /// <param name="queue">The queue.</param>
     void NoteRoundTrip(TimeSpan roundTrip, int queue = 0)
@@ -47,8 +51,9 @@ internal interface IDatagramTransport : IDisposable
     void Send(PacketBatch batch, int queue = 0);
 
     /// <summary>
-    /// Sends like <see cref="Send(PacketBatch, int)"/>, but what the system has no room for yet stays in the batch. For what this machine itself sends: as long as nothing more is
-    /// taken from its programs, they notice, and the queue in front of a slow network is theirs, one for each, instead of one for all here.
+    /// Sends like <see cref="Send(PacketBatch, int)"/>, but what the system has no room for yet stays in the batch. For what this machine
+    /// itself sends: as long as nothing more is taken from its programs, they notice, and the queue in front of a slow network is theirs,
+    /// one for each, instead of one for all here.
     /// </summary>
     /// <param name="batch">The datagrams; a train that was sent in part is shortened to what is left.</param>
     /// <param name="first">The slot to begin with.</param>
@@ -80,10 +85,11 @@ internal interface IDatagramTransport : IDisposable
     }
 
     /// <summary>
-    /// Sends one datagram that nobody on its way may cut in pieces, so that its arrival says something of the path; for the control loop. All other
-    /// datagrams may be: until a path is known, pieces are better than nothing.
+    /// Sends one datagram that nobody on its way may cut in pieces, so that its arrival says something of the path; for the control loop.
+    /// All other datagrams may be: until a path is known, pieces are better than nothing.
     /// </summary>
-    /// <returns>False when it is too long for this machine's own network; true otherwise, also when it was lost. It does not wait either.</returns>
+    /// <returns>False when it is too long for this machine's own network; true otherwise, also when it was lost. It does not wait
+    /// either.</returns>
     bool TrySendWhole(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
         Send(datagram, path);
@@ -96,7 +102,8 @@ internal interface IDatagramTransport : IDisposable
     /// comes to them, though nobody is told to send there, is received as if it had come to the node's own socket. They stay until the
     /// transport ends. For the control loop.
     /// </summary>
-    /// <returns>The port of each queue's stripe; 0 for the first queue, and where the system refuses. Empty where there is one queue.</returns>
+    /// <returns>The port of each queue's stripe; 0 for the first queue, and where the system refuses. Empty where there is one
+    /// queue.</returns>
     IReadOnlyList<int> OpenStripes() => [];
 
     /// <summary>Opens a further socket; of those there are <see cref="LocalEnd.MaximumFurther"/> at most.</summary>

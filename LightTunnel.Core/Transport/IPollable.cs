@@ -5,8 +5,8 @@ using LightTunnel.Packets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// A device or transport that can be asked for packets without waiting, and has a descriptor to wait by: so that one thread can serve several. A queue is
-/// taken from in this way by one thread, or by that of the blocking call.
+/// A device or transport that can be asked for packets without waiting, and has a descriptor to wait by: so that one thread can serve
+/// several. A queue is taken from in this way by one thread, or by that of the blocking call.
 /// </summary>
 internal interface IPollable
 {
@@ -17,7 +17,10 @@ internal interface IPollable
     /// <summary>A descriptor that is readable when there is something to take, or nothing will ever come again.</summary>
     SafeHandle ReadyHandle(int queue);
 
-    /// <summary>True when the last <see cref="TryTake"/> left something, or took so much that more has come meanwhile: to ask again costs less than to wait first.</summary>
+    /// <summary>
+    /// True when the last <see cref="TryTake"/> left something, or took so much that more has come meanwhile: to ask again costs less
+    /// than to wait first.
+    /// </summary>
     bool ExpectsMore(int queue);
 
     /// <summary>Blocks until there is something to take here or there, or nothing will ever come again.</summary>

@@ -3,8 +3,8 @@ using System.Net.Sockets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// What <see cref="WinsockMessages"/> needs of Windows (ws2_32.dll) beyond the framework's sockets; replaced in tests by a stand-in. A socket that was
-/// closed makes any of them throw <see cref="ObjectDisposedException"/>.
+/// What <see cref="WinsockMessages"/> needs of Windows (ws2_32.dll) beyond the framework's sockets; replaced in tests by a stand-in. A
+/// socket that was closed makes any of them throw <see cref="ObjectDisposedException"/>.
 /// </summary>
 internal unsafe interface IWinsock
 {
@@ -14,7 +14,10 @@ internal unsafe interface IWinsock
     /// <summary>Sets an option; false when the system refuses.</summary>
     bool TrySetOption(Socket socket, int level, int name, int value);
 
-    /// <summary>Looks for WSARecvMsg, which is an extension of the socket's provider; false when there is none. Before the first <see cref="ReceiveMessage"/>.</summary>
+    /// <summary>
+    /// Looks for WSARecvMsg, which is an extension of the socket's provider; false when there is none. Before the first
+    /// <see cref="ReceiveMessage"/>.
+    /// </summary>
     bool TryFindReceiveMessage(Socket socket);
 
     /// <summary>Sends a message (WSASendMsg).</summary>

@@ -15,15 +15,15 @@ internal static unsafe partial class LibC
 
     // errno, the same numbers on every processor that .NET runs on.
     public const int EPERM = 1, ENOENT = 2, EINTR = 4, EIO = 5, ENXIO = 6, EAGAIN = 11, EACCES = 13, EBUSY = 16, EEXIST = 17, ENODEV = 19,
-        EINVAL = 22, ERANGE = 34, EBADFD = 77, EMSGSIZE = 90, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, EADDRINUSE = 98, EADDRNOTAVAIL = 99, ENETDOWN = 100,
-        ENETUNREACH = 101, ENOBUFS = 105, EHOSTUNREACH = 113;
+        EINVAL = 22, ERANGE = 34, EBADFD = 77, EMSGSIZE = 90, EOPNOTSUPP = 95, EAFNOSUPPORT = 97, EADDRINUSE = 98, EADDRNOTAVAIL = 99,
+        ENETDOWN = 100, ENETUNREACH = 101, ENOBUFS = 105, EHOSTUNREACH = 113;
 
     public const int O_RDWR = 2, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
     public const int EFD_NONBLOCK = 0x800, EFD_CLOEXEC = 0x80000;
     public const int AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16;
     public const int SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_CLOEXEC = 0x80000;
-    public const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_REUSEPORT = 15, SO_RCVTIMEO = 20, SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33,
-        SO_ATTACH_REUSEPORT_CBPF = 51, SO_MEMINFO = 55;
+    public const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_REUSEPORT = 15, SO_RCVTIMEO = 20,
+        SO_SNDBUFFORCE = 32, SO_RCVBUFFORCE = 33, SO_ATTACH_REUSEPORT_CBPF = 51, SO_MEMINFO = 55;
     public const int IPPROTO_IP = 0, IP_MTU_DISCOVER = 10, IPPROTO_IPV6 = 41, IPV6_MTU_DISCOVER = 23, IPV6_V6ONLY = 26;
     public const int PMTUDISC_DONT = 0, PMTUDISC_WANT = 1, PMTUDISC_PROBE = 3, PMTUDISC_OMIT = 5;
     public const int IP_PKTINFO = 8, IPV6_RECVPKTINFO = 49, IPV6_PKTINFO = 50;
@@ -35,7 +35,9 @@ internal static unsafe partial class LibC
     public const short POLLIN = 1, POLLOUT = 4, POLLERR = 8, POLLHUP = 16, POLLNVAL = 32, POLLRDHUP = 0x2000;
     public const int SIOCOUTQ = 0x5411;
 
-    /// <summary>Bytes of struct epoll_event, which is packed on Intel's processors only: 4 of events, then 8 of the caller's own at the end.</summary>
+    /// <summary>
+    /// Bytes of struct epoll_event, which is packed on Intel's processors only: 4 of events, then 8 of the caller's own at the end.
+    /// </summary>
     public static readonly int EpollEventSize = RuntimeInformation.ProcessArchitecture is Architecture.X64 or Architecture.X86 ? 12 : 16;
 
     [StructLayout(LayoutKind.Sequential)]
@@ -74,8 +76,8 @@ internal static unsafe partial class LibC
     }
 
     /// <summary>
-    /// struct cmsghdr with the one number that UDP_SEGMENT sends and UDP_GRO receives: a 16-bit and a 32-bit one. Aligned as the kernel wants it, 24 bytes
-    /// on 64-bit systems. Of other controls it is the beginning.
+    /// struct cmsghdr with the one number that UDP_SEGMENT sends and UDP_GRO receives: a 16-bit and a 32-bit one. Aligned as the kernel
+    /// wants it, 24 bytes on 64-bit systems. Of other controls it is the beginning.
     /// </summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct SegmentControl

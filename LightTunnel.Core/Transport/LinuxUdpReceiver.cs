@@ -9,9 +9,9 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// One receiving thread's half of a <see cref="LinuxUdpTransport"/>: an epoll set of its own main socket, of the sockets that heavy sources have of their own
-/// (<see cref="SourceSockets"/>) and, for the first receiver, of the further sockets; recvmmsg; trains where the kernel makes them (UDP_GRO). The epoll set
-/// notices by itself when a socket comes or goes.
+/// One receiving thread's half of a <see cref="LinuxUdpTransport"/>: an epoll set of its own main socket, of the sockets that heavy sources
+/// have of their own (<see cref="SourceSockets"/>) and, for the first receiver, of the further sockets; recvmmsg; trains where the kernel
+/// makes them (UDP_GRO). The epoll set notices by itself when a socket comes or goes.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class LinuxUdpReceiver : IDisposable
@@ -61,7 +61,8 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private long _roundTrip;
 
     private LinuxUdpReceiver(
-        LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, AskedAddresses asked, SafeFileHandle epoll, TimeProvider time)
+        LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, AskedAddresses asked, SafeFileHandle epoll,
+        TimeProvider time)
     {
         _asked = asked;
         _main = main;
@@ -82,7 +83,9 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         set => Volatile.Write(ref _roundTrip, value);
     }
 
-    /// <summary>See <see cref="IPollable.ExpectsMore"/>: where that much was there that some was left, or trains were, which take long to work off.</summary>
+    /// <summary>
+    /// See <see cref="IPollable.ExpectsMore"/>: where that much was there that some was left, or trains were, which take long to work off.
+    /// </summary>
     public bool ExpectsMore { get; private set; }
 
     /// <summary>Makes a receiver; null when the system refuses, and <see cref="LibC.LastError"/> says why.</summary>
@@ -95,8 +98,11 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         LinuxUdpSocket main, SocketTable<LinuxUdpSocket>? further, LinuxUdpSocket? unproven, AskedAddresses asked, TimeProvider time)
     {
         var epoll = new SafeFileHandle(LibC.EpollCreate(LibC.EPOLL_CLOEXEC), ownsHandle: true);
-        if (!epoll.IsInvalid && LibC.TryWatch(epoll, main.Handle, key: 0) && (unproven is null || LibC.TryWatch(epoll, unproven.Handle, UnprovenKey)))
+        if (!epoll.IsInvalid && LibC.TryWatch(epoll, main.Handle, key: 0)
+            && (unproven is null || LibC.TryWatch(epoll, unproven.Handle, UnprovenKey)))
+        {
             return new LinuxUdpReceiver(main, further, unproven, asked, epoll, time);
+        }
         int error = LibC.LastError;
         epoll.Dispose();
         Marshal.SetLastPInvokeError(error);
@@ -112,7 +118,8 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         bool held = false;
         try
         {
-            // What wakes the wait at the end is the main socket (see LinuxUdpTransport.Close), so its descriptor must not leave the epoll set before.
+            // What wakes the wait at the end is the main socket (see LinuxUdpTransport.Close), so its descriptor must not leave the
+            // epoll set before.
             _main.Handle.DangerousAddRef(ref held);
             if (ExpectsMore)
                 ReceiveMain(batch);
@@ -152,7 +159,9 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     /// <summary>Waits for a further socket as well; false when the system refuses.</summary>
     public bool TryWatch(LinuxUdpSocket socket, int number) => LibC.TryWatch(_epoll, socket.Handle, number);
 
-    /// <summary>Waits for the queue's stripe as well, what comes to which is received like the main socket's; false when the system refuses.</summary>
+    /// <summary>
+    /// Waits for the queue's stripe as well, what comes to which is received like the main socket's; false when the system refuses.
+    /// </summary>
     public bool TryWatchStripe(LinuxUdpSocket stripe)
     {
         _stripe = stripe;
@@ -175,8 +184,8 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
     private bool HasOthers => Sources.Count > 0 || _stripe is not null || _further is { HasFurther: true };
 
     /// <summary>
-    /// Adds to the batch what is there for the main socket, without asking the kernel first which sockets have something; nothing when the others have not had a turn for long.
-    /// So the many that share it go before the few that have a socket of their own.
+    /// Adds to the batch what is there for the main socket, without asking the kernel first which sockets have something; nothing when the
+    /// others have not had a turn for long. So the many that share it go before the few that have a socket of their own.
     /// </summary>
     private void ReceiveMain(PacketBatch batch)
     {
@@ -185,7 +194,10 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
         _turnsOfMain = batch.Count > 0 ? _turnsOfMain + 1 : 0;
     }
 
-    /// <summary>Adds to the batch what is there for the sockets that the kernel says have something. Every socket has its turn before one has its second.</summary>
+    /// <summary>
+    /// Adds to the batch what is there for the sockets that the kernel says have something. Every socket has its turn before one
+    /// has its second.
+    /// </summary>
     private void ReceiveReady(PacketBatch batch, int timeout)
     {
         byte* events = (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_events)); // Pinned.
@@ -200,13 +212,18 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
             while (_next < _ready && !batch.IsFull)
             {
                 int key = LibC.WatchedKey(events, _next++);
-                if ((key == 0 ? _main : key == UnprovenKey ? _unproven : key == StripeKey ? _stripe : Sources.Find(key) ?? _further?.Find(key)) is { } socket)
+                LinuxUdpSocket? socket = key == 0
+                    ? _main
+                    : key == UnprovenKey ? _unproven : key == StripeKey ? _stripe : Sources.Find(key) ?? _further?.Find(key);
+                if (socket is not null)
                     Receive(socket, key, batch);
             }
         }
     }
 
-    /// <summary>Adds to the batch what is there for a socket, has the sources weighed, and leaves out what makes room where the queue fills up.</summary>
+    /// <summary>
+    /// Adds to the batch what is there for a socket, has the sources weighed, and leaves out what makes room where the queue fills up.
+    /// </summary>
     private void Receive(LinuxUdpSocket socket, int key, PacketBatch batch)
     {
         int first = batch.Count;
@@ -296,10 +313,15 @@ internal sealed unsafe class LinuxUdpReceiver : IDisposable
             var control = (LibC.SegmentControl*)at;
             if (control->Length < (nuint)least || control->Length > header.ControlLength - (nuint)start)
                 break;
-            if (control->Level == LibC.SOL_UDP && control->Type == LibC.UDP_GRO && control->Length >= LibC.SegmentControl.LengthWith(sizeof(int)))
+            if (control->Level == LibC.SOL_UDP && control->Type == LibC.UDP_GRO
+                && control->Length >= LibC.SegmentControl.LengthWith(sizeof(int)))
+            {
                 segmentSize = Math.Max(*(int*)&control->Value, 0);
+            }
             else if (PacketInfoControl.TryRead(at, out UInt128 address))
+            {
                 local = address;
+            }
             start += PacketInfoControl.Align((int)control->Length);
         }
 

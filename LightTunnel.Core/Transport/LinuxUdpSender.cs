@@ -7,8 +7,8 @@ using LightTunnel.Packets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// Sends batches: sendmmsg for many messages, UDP_SEGMENT for a train in one message. A train that the kernel or the network card cannot take
-/// is sent datagram by datagram. Any thread.
+/// Sends batches: sendmmsg for many messages, UDP_SEGMENT for a train in one message. A train that the kernel or the network card cannot
+/// take is sent datagram by datagram. Any thread.
 /// </summary>
 /// <param name="supportsIPv6">True when the sockets speak both families.</param>
 /// <param name="segments">True when the kernel knows UDP_SEGMENT.</param>
@@ -50,8 +50,9 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
     }
 
     /// <summary>
-    /// Sends one datagram that nobody may cut in pieces. That can only be said for the socket: a datagram that another thread sends meanwhile is sent so too, which does
-    /// no harm but to one that is longer than the path, and of those there are none once the path is known.
+    /// Sends one datagram that nobody may cut in pieces. That can only be said for the socket: a datagram that another thread
+    /// sends meanwhile is sent so too, which does no harm but to one that is longer than the path, and of those there are none
+    /// once the path is known.
     /// </summary>
     /// <returns>False when it is too long for this machine's own network.</returns>
     public bool TrySendWhole(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in PathHandle path)
@@ -65,8 +66,8 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
     }
 
     /// <summary>
-    /// Returns the errno; 0 when it was sent. The control loop must not wait, and what it sends is too little to wait behind data: a full buffer is made longer for the
-    /// length of one call.
+    /// Returns the errno; 0 when it was sent. The control loop must not wait, and what it sends is too little to wait behind data: a full
+    /// buffer is made longer for the length of one call.
     /// </summary>
     private int SendOne(LinuxUdpSocket socket, ReadOnlySpan<byte> datagram, in PathHandle path)
     {
@@ -111,10 +112,16 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
         }
     }
 
-    /// <summary>True for what the system says when a datagram cannot leave from an address, as that is gone for instance: then it leaves from another.</summary>
+    /// <summary>
+    /// True for what the system says when a datagram cannot leave from an address, as that is gone for instance: then it
+    /// leaves from another.
+    /// </summary>
     private static bool MayBeOfAddress(int error) => error is not (LibC.EAGAIN or LibC.EMSGSIZE);
 
-    /// <summary>Sends slots that all leave from this socket, until its buffer is full. A slot that was sent in part is shortened to what is left of it.</summary>
+    /// <summary>
+    /// Sends slots that all leave from this socket, until its buffer is full. A slot that was sent in part is shortened to
+    /// what is left of it.
+    /// </summary>
     /// <param name="socket">The socket.</param>
     /// <param name="batch">Where they are; all leave from the same address too.</param>
     /// <param name="first">The first of them.</param>
@@ -159,13 +166,24 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
 
                 vectors[prepared] = new LibC.IoVector { Base = data + start, Length = (nuint)Math.Min(step, slot.Length - start) };
                 ref LibC.MessageHeader header = ref headers[prepared].Header;
-                header = new LibC.MessageHeader { Name = name, NameLength = (uint)nameLength, Vectors = vectors + prepared, VectorCount = 1 };
+                header = new LibC.MessageHeader
+                {
+                    Name = name,
+                    NameLength = (uint)nameLength,
+                    Vectors = vectors + prepared,
+                    VectorCount = 1,
+                };
                 byte* control = controls + (prepared * ControlSize);
                 int length = address == UInt128.Zero ? 0 : PacketInfoControl.Write(address, supportsIPv6, control);
                 if (step > slot.SegmentSize && isTrain)
                 {
                     var segment = (LibC.SegmentControl*)(control + length);
-                    *segment = new LibC.SegmentControl { Length = LibC.SegmentControl.LengthWith(sizeof(ushort)), Level = LibC.SOL_UDP, Type = LibC.UDP_SEGMENT };
+                    *segment = new LibC.SegmentControl
+                    {
+                        Length = LibC.SegmentControl.LengthWith(sizeof(ushort)),
+                        Level = LibC.SOL_UDP,
+                        Type = LibC.UDP_SEGMENT,
+                    };
                     *(ushort*)&segment->Value = (ushort)slot.SegmentSize;
                     length += sizeof(LibC.SegmentControl);
                 }
@@ -193,7 +211,8 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
     }
 
     // The batch's memory is pinned for its whole life.
-    private static byte* DataOf(PacketBatch batch, int index) => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(batch.Packet(index)));
+    private static byte* DataOf(PacketBatch batch, int index) =>
+        (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(batch.Packet(index)));
 
     /// <summary>How many of the messages are done with; less than all when the buffer is full.</summary>
     private int SendPrepared(SafeHandle socket, LibC.MultiMessageHeader* headers, int count)
@@ -252,8 +271,8 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
     [SkipLocalsInit]
     private void SendApart(SafeHandle socket, in LibC.MessageHeader train, LibC.SegmentControl* segment, int error)
     {
-        // EIO: a network card that computes no checksums, and so it will be with the next train. Else (EINVAL, EMSGSIZE) the datagrams are too long
-        // for this one route, which may be fragmented one by one.
+        // EIO: a network card that computes no checksums, and so it will be with the next train. Else (EINVAL, EMSGSIZE) the datagrams are
+        // too long for this one route, which may be fragmented one by one.
         if (error == LibC.EIO)
             _segments = false;
         int size = *(ushort*)&segment->Value;
@@ -265,7 +284,11 @@ internal sealed unsafe class LinuxUdpSender(bool supportsIPv6, bool segments, As
         for (int start = 0; start < length; start += size)
         {
             vectors[prepared] = new LibC.IoVector { Base = data + start, Length = (nuint)Math.Min(size, length - start) };
-            headers[prepared].Header = train with { Vectors = vectors + prepared, ControlLength = (nuint)((byte*)segment - (byte*)train.Control) };
+            headers[prepared].Header = train with
+            {
+                Vectors = vectors + prepared,
+                ControlLength = (nuint)((byte*)segment - (byte*)train.Control),
+            };
             if (++prepared == MaximumMessages || start + size >= length)
             {
                 AddErrors(prepared - SendPrepared(socket, headers, prepared));

@@ -12,10 +12,14 @@ internal enum PortUse
     /// <summary>With nobody.</summary>
     Alone,
 
-    /// <summary>With one that allows it by <see cref="LinuxUdpSocket.TryAllowBeside"/>, of which it takes over everything that arrives.</summary>
+    /// <summary>
+    /// With one that allows it by <see cref="LinuxUdpSocket.TryAllowBeside"/>, of which it takes over everything that arrives.
+    /// </summary>
     Beside,
 
-    /// <summary>With others of this transport that share it (<see cref="LinuxUdpSocket.TrySharePort"/>): the kernel gives each some of the senders.</summary>
+    /// <summary>
+    /// With others of this transport that share it (<see cref="LinuxUdpSocket.TrySharePort"/>): the kernel gives each some of the senders.
+    /// </summary>
     Shared,
 }
 
@@ -77,7 +81,8 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         else
         {
             error = 0;
-            var socket = new LinuxUdpSocket(handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port, dualMode, use == PortUse.Shared);
+            var socket = new LinuxUdpSocket(
+                handle, SocketAddressCodec.Read(new ReadOnlySpan<byte>(name, (int)nameLength)).Port, dualMode, use == PortUse.Shared);
             socket.TryAllowBeside(false); // Where it asked for that to be bound: nobody is bound beside this one.
             socket.SetFragments(isIPv4: true, allowed: true);
             PacketInfoControl.TryReceive(handle, dualMode);
@@ -89,8 +94,8 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     }
 
     /// <summary>
-    /// Opens a socket on this one's port that receives what comes from one source, in place of this one. Others may share the port meanwhile, but no longer afterwards, unless
-    /// they may anyway.
+    /// Opens a socket on this one's port that receives what comes from one source, in place of this one. Others may share the port
+    /// meanwhile, but no longer afterwards, unless they may anyway.
     /// </summary>
     /// <param name="source">Who alone is received from, but for what comes before the socket is connected.</param>
     /// <param name="bufferSize">Bytes of kernel buffer.</param>
@@ -118,7 +123,8 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     }
 
     /// <summary>
-    /// True when much waits to be received: above three eighths of the buffer, of which a quarter may have been received already, as the kernel settles that only now and then.
+    /// True when much waits to be received: above three eighths of the buffer, of which a quarter may have been received already, as the
+    /// kernel settles that only now and then.
     /// </summary>
     public bool HasStandingQueue
     {
@@ -184,10 +190,14 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
             ApplyLimit(SendQueue.Bytes);
     }
 
-    /// <summary>Lets what is sent until <see cref="Shorten"/> have at least the room that there was at the beginning; false when it has.</summary>
+    /// <summary>
+    /// Lets what is sent until <see cref="Shorten"/> have at least the room that there was at the beginning; false when it has.
+    /// </summary>
     public bool LengthenToFirst() => SendQueue is { Bytes: < SendQueueLimit.First } limit && Lengthen(SendQueueLimit.First - limit.Bytes);
 
-    /// <summary>Lets what is sent until <see cref="Shorten"/> have so many bytes of room more; false where what finds none is to be lost.</summary>
+    /// <summary>
+    /// Lets what is sent until <see cref="Shorten"/> have so many bytes of room more; false where what finds none is to be lost.
+    /// </summary>
     public bool Lengthen(int bytes)
     {
         if (IsForUnproven)
@@ -203,18 +213,23 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     public bool IsForUnproven { get; set; }
 
     /// <summary>
-    /// Lets another socket be bound to the same port (SO_REUSEADDR), or no longer. The kernel gives what arrives to the one that was bound last, so this one is only good for sending then,
-    /// with a buffer of its own.
+    /// Lets another socket be bound to the same port (SO_REUSEADDR), or no longer. The kernel gives what arrives to the one that was bound
+    /// last, so this one is only good for sending then, with a buffer of its own.
     /// </summary>
     public bool TryAllowBeside(bool allow) => LibC.TrySetOption(Handle, LibC.SOL_SOCKET, LibC.SO_REUSEADDR, allow ? 1 : 0);
 
     /// <summary>True when the kernel splits messages at UDP_SEGMENT (since 4.18); others would send them as one large datagram.</summary>
     public bool KnowsSegmentation => LibC.TrySetOption((int)Handle.DangerousGetHandle(), LibC.SOL_UDP, LibC.UDP_SEGMENT, 0);
 
-    /// <summary>Lets the kernel hand over datagrams of one size from one sender as one message (UDP_GRO, since 5.0); false when it does not know how.</summary>
+    /// <summary>
+    /// Lets the kernel hand over datagrams of one size from one sender as one message (UDP_GRO, since 5.0); false when it
+    /// does not know how.
+    /// </summary>
     public bool TryReceiveTrains() => _receivesTrains = LibC.TrySetOption(Handle, LibC.SOL_UDP, LibC.UDP_GRO, 1);
 
-    /// <summary>Lets other sockets of this user be bound to the same port from now on, if they ask for it (SO_REUSEPORT), or no longer.</summary>
+    /// <summary>
+    /// Lets other sockets of this user be bound to the same port from now on, if they ask for it (SO_REUSEPORT), or no longer.
+    /// </summary>
     public bool TrySharePort(bool shares)
     {
         bool done = LibC.TrySetOption(Handle, LibC.SOL_SOCKET, LibC.SO_REUSEPORT, shares ? 1 : 0);
@@ -224,8 +239,9 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
     }
 
     /// <summary>
-    /// Has what is sent from now on sent whole, whatever the system believes of the path, or lets what is longer than the path go on in pieces. IPv4: without the
-    /// don't-fragment flag, and whatever ICMP says, which anybody can forge. IPv6: the sender itself cuts what is longer than it has been told of the path.
+    /// Has what is sent from now on sent whole, whatever the system believes of the path, or lets what is longer than the path go on in
+    /// pieces. IPv4: without the don't-fragment flag, and whatever ICMP says, which anybody can forge. IPv6: the sender itself cuts what is
+    /// longer than it has been told of the path.
     /// </summary>
     public void SetFragments(bool isIPv4, bool allowed)
     {
@@ -235,7 +251,10 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
             LibC.TrySetOption(Handle, level, name, LibC.PMTUDISC_DONT); // Before Linux 3.14.
     }
 
-    /// <summary>How much of the buffer for what was received is used, and its size (SO_MEMINFO, since Linux 4.12: SK_MEMINFO_RMEM_ALLOC, SK_MEMINFO_RCVBUF).</summary>
+    /// <summary>
+    /// How much of the buffer for what was received is used, and its size (SO_MEMINFO, since Linux 4.12: SK_MEMINFO_RMEM_ALLOC,
+    /// SK_MEMINFO_RCVBUF).
+    /// </summary>
     private bool TryReadQueue(uint* memory)
     {
         uint length = 2 * sizeof(uint);

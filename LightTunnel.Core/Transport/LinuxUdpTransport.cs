@@ -31,8 +31,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     private bool _closed;
 
     private LinuxUdpTransport(
-        LinuxUdpSocket[] queues, LinuxUdpSocket? unproven, LinuxUdpReceiver[] receivers, SocketTable<LinuxUdpSocket> sockets, LinuxUdpSender sender, bool supportsIPv6,
-        bool receivesTrains)
+        LinuxUdpSocket[] queues, LinuxUdpSocket? unproven, LinuxUdpReceiver[] receivers, SocketTable<LinuxUdpSocket> sockets,
+        LinuxUdpSender sender, bool supportsIPv6, bool receivesTrains)
     {
         _queues = queues;
         _unproven = unproven;
@@ -143,7 +143,8 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public bool ExpectsMore(int queue) => _receivers[queue].ExpectsMore;
 
     /// <inheritdoc/>
-    public (bool Here, bool There) WaitWith(IPollable other, int queue) => Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
+    public (bool Here, bool There) WaitWith(IPollable other, int queue) =>
+        Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
 
     /// <inheritdoc/>
     public bool TryOpenSocket(out LocalEnd socket, int port = 0, IPAddress? address = null)
@@ -277,8 +278,9 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     }
 
     /// <summary>
-    /// Shuts the receiving half of the main sockets down: Linux answers that an unconnected socket is not connected, but from now on it counts as
-    /// readable, which wakes who waits and lets nobody wait any more. They go on sending until disposal; the further sockets are closed.
+    /// Shuts the receiving half of the main sockets down: Linux answers that an unconnected socket is not connected, but from now on
+    /// it counts as readable, which wakes who waits and lets nobody wait any more. They go on sending until disposal; the further
+    /// sockets are closed.
     /// </summary>
     public void Close()
     {
@@ -317,12 +319,14 @@ internal sealed class LinuxUdpTransport : IDatagramTransport, IPollable
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"UDP port {LocalPort}");
 
     /// <summary>
-    /// Opens the main socket beside the one that was bound alone, so that a port which another program has was found out. The kernel gives what arrives to the one that was bound last;
-    /// the first is left for sending to whom may not exist. Where the system refuses, it is the main one itself.
+    /// Opens the main socket beside the one that was bound alone, so that a port which another program has was found out. The kernel gives
+    /// what arrives to the one that was bound last; the first is left for sending to whom may not exist. Where the system refuses, it is
+    /// the main one itself.
     /// </summary>
     private static (LinuxUdpSocket Main, LinuxUdpSocket? Unproven) OpenMain(LinuxUdpSocket first, bool dualMode)
     {
-        if (!first.TryAllowBeside(true) || LinuxUdpSocket.TryOpen(address: null, first.Port, dualMode, PortUse.Beside, out _) is not { } main)
+        if (!first.TryAllowBeside(true)
+            || LinuxUdpSocket.TryOpen(address: null, first.Port, dualMode, PortUse.Beside, out _) is not { } main)
         {
             first.TryAllowBeside(false);
             return (first, null);

@@ -6,8 +6,8 @@ using LightTunnel.Addressing;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// The control message that tells which local address a datagram came to, or is to leave from: struct cmsghdr with struct in6_pktinfo (RFC 3542 section 6), of sockets for
-/// both families for IPv4 as well, or with struct in_pktinfo.
+/// The control message that tells which local address a datagram came to, or is to leave from: struct cmsghdr with struct in6_pktinfo (RFC
+/// 3542 section 6), of sockets for both families for IPv4 as well, or with struct in_pktinfo.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal static unsafe class PacketInfoControl
@@ -34,14 +34,18 @@ internal static unsafe class PacketInfoControl
     {
         var header = (LibC.SegmentControl*)control;
         byte* data = control + HeaderLength;
-        if (header->Level == LibC.IPPROTO_IPV6 && header->Type == LibC.IPV6_PKTINFO && header->Length >= LibC.SegmentControl.LengthWith(Length6))
+        if (header->Level == LibC.IPPROTO_IPV6 && header->Type == LibC.IPV6_PKTINFO
+            && header->Length >= LibC.SegmentControl.LengthWith(Length6))
         {
             address = BinaryPrimitives.ReadUInt128BigEndian(new ReadOnlySpan<byte>(data, 16));
             return true;
         }
 
-        bool isIPv4 = header->Level == LibC.IPPROTO_IP && header->Type == LibC.IP_PKTINFO && header->Length >= LibC.SegmentControl.LengthWith(Length4);
-        address = isIPv4 ? UdpEndpoint.FromIPv4(BinaryPrimitives.ReadUInt32BigEndian(new ReadOnlySpan<byte>(data + 4, 4)), 0).MappedAddress : UInt128.Zero;
+        bool isIPv4 = header->Level == LibC.IPPROTO_IP && header->Type == LibC.IP_PKTINFO
+            && header->Length >= LibC.SegmentControl.LengthWith(Length4);
+        address = isIPv4
+            ? UdpEndpoint.FromIPv4(BinaryPrimitives.ReadUInt32BigEndian(new ReadOnlySpan<byte>(data + 4, 4)), 0).MappedAddress
+            : UInt128.Zero;
         return isIPv4;
     }
 

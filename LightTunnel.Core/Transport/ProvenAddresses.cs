@@ -4,7 +4,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// Addresses at which somebody with keys has shown to receive what is sent there, for some time: a fixed number, of which newer ones push out older ones. For one thread.
+/// Addresses at which somebody with keys has shown to receive what is sent there, for some time: a fixed number, of which newer ones push
+/// out older ones. For one thread.
 /// </summary>
 /// <param name="time">The clock.</param>
 internal sealed class ProvenAddresses(TimeProvider time)

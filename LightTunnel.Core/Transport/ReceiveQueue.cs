@@ -4,9 +4,11 @@ using LightTunnel.Timing;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// What becomes of a socket's queue for what was received when it fills up. The kernel loses whatever comes while it is full: whole trains, of one flow mostly, and pings and control messages that nobody
-/// sends twice. So before that some long datagrams are left out one by one, more the fuller it is (as RED does, Floyd and Jacobson 1993): TCP slows down by what it lost of each flow, and there is room left for
-/// the short ones. And where those who send are far away the queue may become longer, as they learn late. Knows nothing of sockets; belongs to the receiving thread.
+/// What becomes of a socket's queue for what was received when it fills up. The kernel loses whatever comes while it is full: whole trains,
+/// of one flow mostly, and pings and control messages that nobody sends twice. So before that some long datagrams are left out one by one,
+/// more the fuller it is (as RED does, Floyd and Jacobson 1993): TCP slows down by what it lost of each flow, and there is room left for
+/// the short ones. And where those who send are far away the queue may become longer, as they learn late. Knows nothing of sockets; belongs
+/// to the receiving thread.
 /// </summary>
 internal sealed class ReceiveQueue
 {
@@ -16,7 +18,8 @@ internal sealed class ReceiveQueue
     /// <summary>Most bytes of kernel buffer that are asked for; the system counts what it is asked for twice.</summary>
     public const int Largest = 16 * 1024 * 1024;
 
-    // From one look at the queue to the next: so many receives or so large a part of the queue, whichever comes first, but no less than so many bytes.
+    // From one look at the queue to the next: so many receives or so large a part of the queue, whichever comes first, but no less
+    // than so many bytes.
     private const int ReceivesPerLook = 64;
     private const int LooksPerQueue = 16;
     private const int FewestBytesPerLook = 64 * 1024;

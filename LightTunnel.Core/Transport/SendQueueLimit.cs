@@ -1,16 +1,18 @@
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// How much a socket may have under way to the network card: so much that the card never waits, and no more, as whatever is sent next waits behind it. Found
-/// out as Linux does for its cards (byte queue limits): what is still queued whenever the sender goes on was not needed. Only a sender that the
-/// network holds up learns anything, so a fast network leaves the limit as it is.
+/// How much a socket may have under way to the network card: so much that the card never waits, and no more, as whatever is sent next waits
+/// behind it. Found out as Linux does for its cards (byte queue limits): what is still queued whenever the sender goes on was not needed.
+/// Only a sender that the network holds up learns anything, so a fast network leaves the limit as it is.
 /// </summary>
 internal sealed class SendQueueLimit
 {
     /// <summary>At 20 Mbit/s this takes 26 ms. The last message may go beyond it.</summary>
     public const int Smallest = 64 * 1024;
 
-    /// <summary>The limit before anything is known, and what is passed on for others may always use: they cannot be held up, only lost.</summary>
+    /// <summary>
+    /// The limit before anything is known, and what is passed on for others may always use: they cannot be held up, only lost.
+    /// </summary>
     public const int First = 512 * 1024;
 
     /// <summary>Where a system lets its cards take so much at once, it does so for a reason.</summary>

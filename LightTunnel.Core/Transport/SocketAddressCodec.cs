@@ -8,7 +8,8 @@ namespace LightTunnel.Transport;
 
 /// <summary>
 /// Between <see cref="UdpEndpoint"/> and the operating system's sockaddr_in and sockaddr_in6, which have the same layout on
-/// Linux and Windows: family (2 bytes, host order), port (2), then for IPv4 the address (4), for IPv6 flow label (4), address (16), scope (4, host order).
+/// Linux and Windows: family (2 bytes, host order), port (2), then for IPv4 the address (4), for IPv6 flow label (4), address (16), scope
+/// (4, host order).
 /// </summary>
 internal static class SocketAddressCodec
 {
@@ -34,7 +35,9 @@ internal static class SocketAddressCodec
         return WriteUnchecked(endpoint, dualMode, destination);
     }
 
-    /// <summary>Writes an address of this machine, null for all of them, in the form that bind takes; 0 when the socket cannot have it.</summary>
+    /// <summary>
+    /// Writes an address of this machine, null for all of them, in the form that bind takes; 0 when the socket cannot have it.
+    /// </summary>
     public static int WriteLocal(IPAddress? address, int port, bool dualMode, Span<byte> destination)
     {
         UdpEndpoint endpoint = address is null ? new UdpEndpoint(UInt128.Zero, (ushort)port) : new UdpEndpoint(address, port);

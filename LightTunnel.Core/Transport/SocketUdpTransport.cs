@@ -168,7 +168,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             return e.SocketErrorCode switch
             {
                 SocketError.AccessDenied => SendObstacle.Refused,
-                SocketError.NetworkDown or SocketError.NetworkUnreachable or SocketError.HostUnreachable or SocketError.AddressNotAvailable => SendObstacle.NoRoute,
+                SocketError.NetworkDown or SocketError.NetworkUnreachable or SocketError.HostUnreachable
+                    or SocketError.AddressNotAvailable => SendObstacle.NoRoute,
                 SocketError.AddressFamilyNotSupported => SendObstacle.NoFamily,
                 _ => SendObstacle.None,
             };
@@ -187,7 +188,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             return true;
         try
         {
-            // The flag is the socket's: what another thread sends meanwhile has it too, which does no harm to what is no longer than the path.
+            // The flag is the socket's: what another thread sends meanwhile has it too, which does no harm to what is no
+            // longer than the path.
             from.SetDontFragment(path.Endpoint.IsIPv4, true);
             Send(from, datagram, path.Asked, address);
             return true;
@@ -247,7 +249,9 @@ internal sealed class SocketUdpTransport : IDatagramTransport
         socket.Dispose();
     }
 
-    /// <summary>The socket to send from, and the destination as it takes it, until the thread's next; counts an error when there is no such thing.</summary>
+    /// <summary>
+    /// The socket to send from, and the destination as it takes it, until the thread's next; counts an error when there is no such thing.
+    /// </summary>
     private bool TryFind(in PathHandle path, [NotNullWhen(true)] out UdpSocket? from, out SocketAddress address)
     {
         address = _destination ??= new SocketAddress(AddressFamily.InterNetworkV6, SocketAddressCodec.MaximumLength);
@@ -290,8 +294,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <summary>
-    /// Asks before a send that must not wait, as the framework's sockets wait unless they are told at once for everything not to. What a data thread takes of the room in
-    /// between is sent in a moment.
+    /// Asks before a send that must not wait, as the framework's sockets wait unless they are told at once for everything not to. What a
+    /// data thread takes of the room in between is sent in a moment.
     /// </summary>
     private bool HasRoom(UdpSocket socket)
     {
@@ -388,8 +392,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
     }
 
     /// <summary>
-    /// Has every datagram received by itself. There are machines whose Windows or network card puts datagrams together without telling of what size they are, so that
-    /// all of them are lost. One that is that long in truth loses nothing but the speed.
+    /// Has every datagram received by itself. There are machines whose Windows or network card puts datagrams together without telling of
+    /// what size they are, so that all of them are lost. One that is that long in truth loses nothing but the speed.
     /// </summary>
     private void StopCoalescing()
     {
@@ -441,7 +445,10 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             }
         }
 
-        /// <summary>Has datagrams sent whole, or lets them be cut in pieces. Windows sets the flag on none unless told so; where the system knows no such option, all stays as it is.</summary>
+        /// <summary>
+        /// Has datagrams sent whole, or lets them be cut in pieces. Windows sets the flag on none unless told so; where the system knows no
+        /// such option, all stays as it is.
+        /// </summary>
         public void SetDontFragment(bool isIPv4, bool value)
         {
             const int IPv6DontFragment = 14; // IPV6_DONTFRAG of ws2ipdef.h; the framework has no name for it.
@@ -450,7 +457,8 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             try
             {
                 SetSocketOption(
-                    isIPv4 ? SocketOptionLevel.IP : SocketOptionLevel.IPv6, isIPv4 ? SocketOptionName.DontFragment : (SocketOptionName)IPv6DontFragment, value);
+                    isIPv4 ? SocketOptionLevel.IP : SocketOptionLevel.IPv6,
+                    isIPv4 ? SocketOptionName.DontFragment : (SocketOptionName)IPv6DontFragment, value);
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {

@@ -7,14 +7,15 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// Sockets of their own for sources that send more than this node works off. The kernel's queue of the main socket is everybody's: who fills it costs the others their
-/// datagrams, and those that still find room wait behind all of its. So while that queue stands, its sources are weighed, and the heaviest gets a
-/// socket that is bound to the same port and connected to it: the kernel then puts what comes from there into that socket's queue.
-/// Above the transport nothing is seen of it.
+/// Sockets of their own for sources that send more than this node works off. The kernel's queue of the main socket is everybody's: who
+/// fills it costs the others their datagrams, and those that still find room wait behind all of its. So while that queue stands, its
+/// sources are weighed, and the heaviest gets a socket that is bound to the same port and connected to it: the kernel then puts what comes
+/// from there into that socket's queue. Above the transport nothing is seen of it.
 /// </summary>
 /// <remarks>
-/// Sources can be forged, so everything is bounded: the sockets, what they cost, and how often one is opened. Everything but <see cref="Dispose"/> belongs to the receiving thread, and nothing
-/// wakes it: when nothing comes, sockets that are no longer needed stay and do no harm. A datagram of somebody else that comes between bind and connect is received as any other.
+/// Sources can be forged, so everything is bounded: the sockets, what they cost, and how often one is opened. Everything but
+/// <see cref="Dispose"/> belongs to the receiving thread, and nothing wakes it: when nothing comes, sockets that are no longer needed stay
+/// and do no harm. A datagram of somebody else that comes between bind and connect is received as any other.
 /// </remarks>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, TimeProvider time) : IDisposable
@@ -26,8 +27,8 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
     public static readonly TimeSpan LongestIdle = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// From one opening to the next: nothing to a source that goes on, and few enough where it does not help, since the source is forged or has come to another of this
-    /// machine's addresses than the one that answers would leave from.
+    /// From one opening to the next: nothing to a source that goes on, and few enough where it does not help, since the source is forged or
+    /// has come to another of this machine's addresses than the one that answers would leave from.
     /// </summary>
     public static readonly TimeSpan BetweenOpenings = TimeSpan.FromSeconds(0.25);
 
@@ -69,7 +70,10 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
         return false;
     }
 
-    /// <summary>Tells of a receive that brought something, and with every so many looks whether a source needs a socket, or a socket is needed no longer.</summary>
+    /// <summary>
+    /// Tells of a receive that brought something, and with every so many looks whether a source needs a socket, or a socket is
+    /// needed no longer.
+    /// </summary>
     /// <param name="batch">What was received.</param>
     /// <param name="first">The first slot of this receive.</param>
     /// <param name="key">The key of the socket that it came from, 0 for the main one.</param>
@@ -138,8 +142,9 @@ internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle e
 
     private bool TryOpen(in UdpEndpoint source, Timestamp now)
     {
-        // Once the transport is disposed of its port must be free, so no socket may come late. A single one loses no more than it did before: it may be a transfer
-        // whose window fits. The more there are, the less the next one gets, so that together they take no more than 3.4 times what the main one has.
+        // Once the transport is disposed of its port must be free, so no socket may come late. A single one loses no more than it did
+        // before: it may be a transfer whose window fits. The more there are, the less the next one gets, so that together they take no
+        // more than 3.4 times what the main one has.
         lock (_changing)
         {
             if (_isDisposed || main.TryOpenFor(source, UdpTransportFactory.SocketBufferSize / (Count + 1)) is not { } socket)

@@ -6,20 +6,25 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// Decides which of the sockets that share a port receives what comes from where: by the source port modulo the number of sockets, so that one sender's consecutive ports
-/// are spread evenly, beginning somewhere else for each source address. The kernel's own way, a hash of both endpoints, would give some sockets several of few ports and others none.
+/// Decides which of the sockets that share a port receives what comes from where: by the source port modulo the number of sockets, so that
+/// one sender's consecutive ports are spread evenly, beginning somewhere else for each source address. The kernel's own way, a hash of both
+/// endpoints, would give some sockets several of few ports and others none.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal static unsafe class SourceSpread
 {
     // Classic BPF (linux/filter.h). The kernel shows the program what is behind the UDP header; at this address the network header begins.
     private const uint NetworkHeader = unchecked((uint)-0x100000);
-    private const ushort LoadByte = 0x30, LoadHalf = 0x28, LoadWord = 0x20, LoadHalfBehindX = 0x48, LoadXWithHeaderLength = 0xb1, LoadXFromMemory = 0x61, Store = 0x02,
-        MoveToX = 0x07, AddX = 0x0c, XorX = 0xac, Multiply = 0x24, ShiftRight = 0x74, Modulo = 0x94, Jump = 0x05, JumpIfEqual = 0x15, ReturnResult = 0x16;
+    private const ushort LoadByte = 0x30, LoadHalf = 0x28, LoadWord = 0x20, LoadHalfBehindX = 0x48, LoadXWithHeaderLength = 0xb1,
+        LoadXFromMemory = 0x61, Store = 0x02, MoveToX = 0x07, AddX = 0x0c, XorX = 0xac, Multiply = 0x24, ShiftRight = 0x74, Modulo = 0x94,
+        Jump = 0x05, JumpIfEqual = 0x15, ReturnResult = 0x16;
 
     private const uint IPv4Source = NetworkHeader + 12, IPv6Source = NetworkHeader + 8, BehindIPv6Header = NetworkHeader + 40;
 
-    /// <summary>Has the sockets that share this one's port receive by source port; false when the system refuses, and then it chooses in its own way.</summary>
+    /// <summary>
+    /// Has the sockets that share this one's port receive by source port; false when the system refuses, and then it chooses
+    /// in its own way.
+    /// </summary>
     /// <param name="socket">One of the sockets.</param>
     /// <param name="count">How many there are by now. What is bound to the port later receives nothing by this.</param>
     public static bool TryAttach(SafeFileHandle socket, int count)

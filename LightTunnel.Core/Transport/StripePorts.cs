@@ -3,8 +3,10 @@ using System.Runtime.Versioning;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// The source ports of a node's stripes (<see cref="IDatagramTransport.OpenStripes"/>). A receiver chooses its queue by the port modulo their number (<see cref="SourceSpread"/>), so a queue's port differs from
-/// the node's own by the queue's number, modulo a multiple of every usual number of queues; and they lie where Linux itself takes the ports from that no program asks for, so that none is another program's.
+/// The source ports of a node's stripes (<see cref="IDatagramTransport.OpenStripes"/>). A receiver chooses its queue by the port
+/// modulo their number (<see cref="SourceSpread"/>), so a queue's port differs from the node's own by the queue's number, modulo a
+/// multiple of every usual number of queues; and they lie where Linux itself takes the ports from that no program asks for, so that
+/// none is another program's.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal static class StripePorts

@@ -9,7 +9,8 @@ internal static class UdpErrors
     public static LightTunnelException PortInUse(int port, Exception? cause = null) => new(
         LightTunnelError.PortInUse,
         string.Create(CultureInfo.InvariantCulture, $"UDP port {port} is in use by another program."),
-        "Choose another listen port, or stop the program that has this one. (A LightTunnel server has the port after its own as well, unless -ObserverPort says otherwise.)",
+        "Choose another listen port, or stop the program that has this one. (A LightTunnel server has the port after its own as well, "
+            + "unless -ObserverPort says otherwise.)",
         cause)
     { Target = port };
 

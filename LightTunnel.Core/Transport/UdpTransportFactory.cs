@@ -15,8 +15,8 @@ internal sealed class UdpTransportFactory : IDatagramTransportFactory
     internal const int FurtherSocketBufferSize = 256 * 1024;
 
     /// <summary>
-    /// The same for what is sent to whom may not exist. Linux keeps up to 200 KB for a neighbour that does not answer, for three seconds, and the system counts what it is asked for
-    /// twice: above what <c>Engine/UnprovenBudget</c> lets through in that time to neighbours.
+    /// The same for what is sent to whom may not exist. Linux keeps up to 200 KB for a neighbour that does not answer, for three seconds,
+    /// and the system counts what it is asked for twice: above what <c>Engine/UnprovenBudget</c> lets through in that time to neighbours.
     /// </summary>
     internal const int UnprovenBufferSize = 2 * 1024 * 1024;
 

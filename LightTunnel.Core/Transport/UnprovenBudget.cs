@@ -5,8 +5,9 @@ using LightTunnel.Timing;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// How much a node sends to addresses at which nobody has shown to receive it: answers to strangers, whose source may be forged, and probes to what others name. Neither may a
-/// third be flooded by it, nor this machine kept busy with neighbours that do not exist, of whom each takes memory of the system for three seconds. For the control loop.
+/// How much a node sends to addresses at which nobody has shown to receive it: answers to strangers, whose source may be forged, and probes
+/// to what others name. Neither may a third be flooded by it, nor this machine kept busy with neighbours that do not exist, of whom each
+/// takes memory of the system for three seconds. For the control loop.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="salt">Where the addresses are counted; seeded in simulations.</param>
@@ -17,8 +18,8 @@ internal sealed class UnprovenBudget(TimeProvider time, Random salt)
     private const double Rate = 16;
 
     /// <summary>
-    /// The same for an address that the server vouches for, as it sees the member there: some pairs guess ports there at once, each with 200 datagrams a second, and
-    /// others are introduced meanwhile whose NAT is the same.
+    /// The same for an address that the server vouches for, as it sees the member there: some pairs guess ports there at once, each with
+    /// 200 datagrams a second, and others are introduced meanwhile whose NAT is the same.
     /// </summary>
     public const int VouchedBurst = 2500;
     private const double VouchedRate = 1000;
@@ -27,7 +28,9 @@ internal sealed class UnprovenBudget(TimeProvider time, Random salt)
     public const int NeighbourBurst = 16;
     private const double NeighbourRate = 2;
 
-    /// <summary>The same for all neighbours together. The system keeps a datagram for three seconds when there is no such neighbour.</summary>
+    /// <summary>
+    /// The same for all neighbours together. The system keeps a datagram for three seconds when there is no such neighbour.
+    /// </summary>
     public const int NeighboursBurst = 512;
     private const double NeighboursRate = 256;
 

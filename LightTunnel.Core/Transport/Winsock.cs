@@ -4,7 +4,9 @@ using System.Runtime.Versioning;
 
 namespace LightTunnel.Transport;
 
-/// <summary>The calls of ws2_32.dll that the framework has no method for, and raw options in the form that <see cref="IWinsock"/> wants.</summary>
+/// <summary>
+/// The calls of ws2_32.dll that the framework has no method for, and raw options in the form that <see cref="IWinsock"/> wants.
+/// </summary>
 [SupportedOSPlatform("windows")]
 internal sealed unsafe partial class Winsock : IWinsock
 {
@@ -63,7 +65,9 @@ internal sealed unsafe partial class Winsock : IWinsock
     public SocketError SendMessage(Socket socket, WinsockMessage* message)
     {
         uint sent;
-        return WSASendMsg(socket.SafeHandle, message, 0, &sent, null, null) == 0 ? SocketError.Success : (SocketError)Marshal.GetLastPInvokeError();
+        return WSASendMsg(socket.SafeHandle, message, 0, &sent, null, null) == 0
+            ? SocketError.Success
+            : (SocketError)Marshal.GetLastPInvokeError();
     }
 
     /// <inheritdoc/>
@@ -90,5 +94,6 @@ internal sealed unsafe partial class Winsock : IWinsock
     }
 
     [LibraryImport(Library, SetLastError = true)]
-    private static partial int WSASendMsg(SafeHandle socket, WinsockMessage* message, uint flags, uint* sent, void* overlapped, void* completion);
+    private static partial int WSASendMsg(
+        SafeHandle socket, WinsockMessage* message, uint flags, uint* sent, void* overlapped, void* completion);
 }

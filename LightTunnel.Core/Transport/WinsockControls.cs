@@ -14,12 +14,15 @@ internal struct WinsockControl
 }
 
 /// <summary>
-/// The control messages of Windows: numbers, and addresses as struct in_pktinfo (address, interface) or struct in6_pktinfo (the same). Sockets of both families tell and take IPv4 addresses in
-/// the form of IPv4, other than on Linux.
+/// The control messages of Windows: numbers, and addresses as struct in_pktinfo (address, interface) or struct in6_pktinfo (the same).
+/// Sockets of both families tell and take IPv4 addresses in the form of IPv4, other than on Linux.
 /// </summary>
 internal static unsafe class WinsockControls
 {
-    /// <summary>Bytes for more than is ever asked for: Windows leaves out what finds no room, and with it may go how long the datagrams of a train are.</summary>
+    /// <summary>
+    /// Bytes for more than is ever asked for: Windows leaves out what finds no room, and with it may go how long the datagrams
+    /// of a train are.
+    /// </summary>
     public const int Size = 128;
 
     private const int AddressLength4 = 4, AddressLength6 = 16, InterfaceLength = 4;
@@ -32,7 +35,10 @@ internal static unsafe class WinsockControls
         return Align(sizeof(WinsockControl) + data.Length);
     }
 
-    /// <summary>Writes what has a message leave from an address in mapped form, by whatever interface the system chooses; returns the bytes, padding included.</summary>
+    /// <summary>
+    /// Writes what has a message leave from an address in mapped form, by whatever interface the system chooses; returns the bytes,
+    /// padding included.
+    /// </summary>
     public static int WriteAddress(byte* place, UInt128 address)
     {
         Span<byte> data;

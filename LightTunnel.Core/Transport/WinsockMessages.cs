@@ -5,8 +5,9 @@ using LightTunnel.Packets;
 namespace LightTunnel.Transport;
 
 /// <summary>
-/// What Windows tells and is told of a message besides its bytes: that it is a train (UDP_SEND_MSG_SIZE and UDP_RECV_MAX_COALESCED_SIZE of ws2ipdef.h, Windows 10 2004 and later), and
-/// which of this machine's addresses it came to or leaves from (IP_PKTINFO, IPV6_PKTINFO). Both travel in control messages, as several threads send to many from one socket.
+/// What Windows tells and is told of a message besides its bytes: that it is a train (UDP_SEND_MSG_SIZE and UDP_RECV_MAX_COALESCED_SIZE of
+/// ws2ipdef.h, Windows 10 2004 and later), and which of this machine's addresses it came to or leaves from (IP_PKTINFO, IPV6_PKTINFO). Both
+/// travel in control messages, as several threads send to many from one socket.
 /// </summary>
 internal sealed unsafe class WinsockMessages
 {
@@ -46,7 +47,8 @@ internal sealed unsafe class WinsockMessages
     /// <param name="socket">The socket.</param>
     /// <param name="train">Its datagrams.</param>
     /// <param name="segmentSize">Bytes of each but the last.</param>
-    /// <param name="from">The address that they leave from in mapped form, 0 for the system's choice, which it is as well when the system cannot do that.</param>
+    /// <param name="from">The address that they leave from in mapped form, 0 for the system's choice, which it is as well when the system
+    /// cannot do that.</param>
     /// <param name="destination">Where to.</param>
     /// <returns>False when the system refuses it, but may take its datagrams one by one.</returns>
     /// <exception cref="SocketException">It cannot be sent either way.</exception>
@@ -110,7 +112,8 @@ internal sealed unsafe class WinsockMessages
     }
 
     /// <summary>Has datagrams that come to the socket together received as one message; false when the system does not do so.</summary>
-    public bool TryCoalesce(Socket socket) => _coalesces && _api.TrySetOption(socket, IPPROTO_UDP, UDP_RECV_MAX_COALESCED_SIZE, PacketBatch.LongestReceived);
+    public bool TryCoalesce(Socket socket) =>
+        _coalesces && _api.TrySetOption(socket, IPPROTO_UDP, UDP_RECV_MAX_COALESCED_SIZE, PacketBatch.LongestReceived);
 
     /// <summary>From now on no further socket gets its datagrams together, nor does this one.</summary>
     public void StopCoalescing(Socket socket)
@@ -119,7 +122,10 @@ internal sealed unsafe class WinsockMessages
         _api.TrySetOption(socket, IPPROTO_UDP, UDP_RECV_MAX_COALESCED_SIZE, 0);
     }
 
-    /// <summary>Has the system tell which address a message was sent to; false when it does not do so. A socket of both families must be told for each.</summary>
+    /// <summary>
+    /// Has the system tell which address a message was sent to; false when it does not do so. A socket of both families must
+    /// be told for each.
+    /// </summary>
     public bool TryTellAddresses(Socket socket, bool dualMode)
     {
         if (!_knowsReceive)
@@ -130,7 +136,10 @@ internal sealed unsafe class WinsockMessages
         return tells;
     }
 
-    /// <summary>True for what the system says when a message cannot leave from an address, as that is gone for instance: then it leaves from another.</summary>
+    /// <summary>
+    /// True for what the system says when a message cannot leave from an address, as that is gone for instance: then it
+    /// leaves from another.
+    /// </summary>
     private static bool MayBeOfAddress(SocketError error) =>
         error is not (SocketError.Success or SocketError.MessageSize or SocketError.WouldBlock or SocketError.NoBufferSpaceAvailable);
 
