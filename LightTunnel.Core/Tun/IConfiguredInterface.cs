@@ -3,7 +3,9 @@ namespace LightTunnel.Tun;
 /// <summary>A device that notices when others change what <see cref="ITunDevice.Configure"/> set, and can set it again.</summary>
 internal interface IConfiguredInterface
 {
-    /// <summary>Calls back, on any thread, whenever others may have changed the interface, until the device is closed. To be called once.</summary>
+    /// <summary>
+    /// Calls back, on any thread, whenever others may have changed the interface, until the device is closed. To be called once.
+    /// </summary>
     void Watch(Action changed);
 
     /// <summary>Compares the interface with what was set; any thread, may wait for the system.</summary>

@@ -5,8 +5,8 @@ namespace LightTunnel.Tun;
 
 /// <summary>
 /// A virtual network interface whose other end is this process: what the system sends into it is read here, what is written here
-/// arrives at the system. It may have several queues: <see cref="Read"/> belongs to one thread per queue, <see cref="Write(PacketBatch, int)"/> to another one;
-/// everything else may be called from any.
+/// arrives at the system. It may have several queues: <see cref="Read"/> belongs to one thread per queue,
+/// <see cref="Write(PacketBatch, int)"/> to another one; everything else may be called from any.
 /// </summary>
 internal interface ITunDevice : IDisposable
 {
@@ -22,7 +22,9 @@ internal interface ITunDevice : IDisposable
     /// <summary>Number of queues, at least 1.</summary>
     int Queues { get; }
 
-    /// <summary>True when <see cref="Read"/> hands over super-packets: slots then must take <see cref="PacketBatch.LongestReceived"/> bytes.</summary>
+    /// <summary>
+    /// True when <see cref="Read"/> hands over super-packets: slots then must take <see cref="PacketBatch.LongestReceived"/> bytes.
+    /// </summary>
     bool ReadsSuperPackets { get; }
 
     /// <summary>
@@ -34,8 +36,8 @@ internal interface ITunDevice : IDisposable
     bool Read(PacketBatch batch, int queue = 0);
 
     /// <summary>
-    /// Hands every slot of non-zero length to the system as one IP packet; packets the system refuses are counted. Neighbours may be merged, which
-    /// changes their headers and the 16 bytes before each: these must be the batch's to change.
+    /// Hands every slot of non-zero length to the system as one IP packet; packets the system refuses are counted. Neighbours may be
+    /// merged, which changes their headers and the 16 bytes before each: these must be the batch's to change.
     /// </summary>
     void Write(PacketBatch batch, int queue = 0);
 
@@ -47,7 +49,8 @@ internal interface ITunDevice : IDisposable
     /// routed to it by the system.
     /// </summary>
     /// <returns>
-    /// Null; or, where this machine has IPv6 switched off and there is an IPv4 address to go on with, what could not be set and how to change that.
+    /// Null; or, where this machine has IPv6 switched off and there is an IPv4 address to go on with, what could not be set and how
+    /// to change that.
     /// </returns>
     /// <exception cref="Diagnostics.LightTunnelException">An address belongs to another interface, or the system refused.</exception>
     Diagnostics.LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu);
@@ -55,14 +58,18 @@ internal interface ITunDevice : IDisposable
     /// <summary>Packets that the system refused to take.</summary>
     long WriteErrors { get; }
 
-    /// <summary>Unblocks <see cref="Read"/>; idempotent, any thread. Disposal removes the interface with its addresses and routes.</summary>
+    /// <summary>
+    /// Unblocks <see cref="Read"/>; idempotent, any thread. Disposal removes the interface with its addresses and routes.
+    /// </summary>
     void Close();
 }
 
 /// <summary>Creates the node's interface; replaced in tests by an in-memory device.</summary>
 internal interface ITunDeviceFactory
 {
-    /// <summary>Creates the interface, down and without addresses. An interface of that name left behind by a crash is taken over or removed.</summary>
+    /// <summary>
+    /// Creates the interface, down and without addresses. An interface of that name left behind by a crash is taken over or removed.
+    /// </summary>
     /// <param name="name">Name of the interface, or null to let the first free "lt0", "lt1", ... be chosen.</param>
     /// <param name="options">How many queues and what offloads; null for what is best here.</param>
     /// <exception cref="Diagnostics.LightTunnelException">No privilege, no device node or driver, or the name is in use.</exception>

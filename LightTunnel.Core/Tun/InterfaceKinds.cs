@@ -32,14 +32,15 @@ internal static class InterfaceKinds
     /// <summary>IFLA_INFO_KIND of what carries packets in packets; not PPP and 6in4 ("sit"), as providers' uplinks are such.</summary>
     private static readonly HashSet<string> Tunnels = new(StringComparer.Ordinal)
     {
-        "tun", "wireguard", "amneziawg", "ovpn", "vxlan", "geneve", "gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip", "ip6tnl", "vti",
-        "vti6", "xfrm", "gtp", "bareudp", "amt", "l2tp", "batadv",
+        "tun", "wireguard", "amneziawg", "ovpn", "vxlan", "geneve", "gre", "gretap", "ip6gre", "ip6gretap", "erspan", "ip6erspan", "ipip",
+        "ip6tnl", "vti", "vti6", "xfrm", "gtp", "bareudp", "amt", "l2tp", "batadv",
     };
 
     private static readonly HashSet<string> InnerKinds = new(StringComparer.Ordinal) { "veth", "dummy", "ifb", "vrf", "netkit", "nlmon" };
 
     /// <summary>How tunnels that present themselves as Ethernet cards describe themselves on Windows.</summary>
-    private static readonly string[] WindowsTunnels = ["TAP-Windows", "ZeroTier", "Wintun", "WireGuard", "Tailscale", "OpenVPN", "Hamachi", "LightTunnel"];
+    private static readonly string[] WindowsTunnels =
+        ["TAP-Windows", "ZeroTier", "Wintun", "WireGuard", "Tailscale", "OpenVPN", "Hamachi", "LightTunnel"];
 
     /// <summary>IANA ifType "proprietary virtual", which Wintun and WireGuard have on Windows.</summary>
     private const NetworkInterfaceType ProprietaryVirtual = (NetworkInterfaceType)53;
@@ -64,7 +65,9 @@ internal static class InterfaceKinds
     {
         if (!OperatingSystem.IsLinux())
             return one => OfWindows(one) == InterfaceKind.Tunnel;
-        var tunnels = ReadLinux().Values.Where(link => link.Kind == InterfaceKind.Tunnel).Select(link => link.Name).ToHashSet(StringComparer.Ordinal);
+        var tunnels = ReadLinux().Values.Where(link => link.Kind == InterfaceKind.Tunnel)
+            .Select(link => link.Name)
+            .ToHashSet(StringComparer.Ordinal);
         return one => tunnels.Contains(one.Name);
     }
 
@@ -72,7 +75,8 @@ internal static class InterfaceKinds
     public static InterfaceKind OfWindows(NetworkInterface one) => OfWindows(one.NetworkInterfaceType, one.Description);
 
     internal static InterfaceKind OfWindows(NetworkInterfaceType type, string description) =>
-        type is NetworkInterfaceType.Tunnel or ProprietaryVirtual || WindowsTunnels.Any(name => description.Contains(name, StringComparison.OrdinalIgnoreCase))
+        type is NetworkInterfaceType.Tunnel or ProprietaryVirtual
+            || WindowsTunnels.Any(name => description.Contains(name, StringComparison.OrdinalIgnoreCase))
             ? InterfaceKind.Tunnel
             : InterfaceKind.Ordinary;
 
@@ -88,7 +92,9 @@ internal static class InterfaceKinds
         return OperatingSystem.IsWindows() ? IpHelper.FindInterface(destination) : 0;
     }
 
-    /// <summary>What each of a machine's interfaces is: what stands on a tunnel is one, and so is a bridge that joins a tunnel to no network.</summary>
+    /// <summary>
+    /// What each of a machine's interfaces is: what stands on a tunnel is one, and so is a bridge that joins a tunnel to no network.
+    /// </summary>
     internal static IReadOnlyDictionary<int, InterfaceKind> Classify(IReadOnlyList<LinkDetails> links)
     {
         var byIndex = links.ToDictionary(link => link.Index);

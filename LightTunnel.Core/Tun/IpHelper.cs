@@ -25,10 +25,14 @@ internal interface IIpHelper
     /// <summary>Takes an address from an interface.</summary>
     int RemoveAddress(ulong luid, InterfaceAddress address);
 
-    /// <summary>Sets the longest packet of one family, bytes, and switches off duplicate detection and router discovery, for which nobody is there.</summary>
+    /// <summary>
+    /// Sets the longest packet of one family, bytes, and switches off duplicate detection and router discovery, for which nobody is there.
+    /// </summary>
     int SetMtu(ulong luid, bool isIPv4, int mtu);
 
-    /// <summary>The longest packet of one family, bytes; null when the family is switched off on the interface, or the interface is gone.</summary>
+    /// <summary>
+    /// The longest packet of one family, bytes; null when the family is switched off on the interface, or the interface is gone.
+    /// </summary>
     int? GetMtu(ulong luid, bool isIPv4);
 
     /// <summary>The route that packets to the address take, by its interface and prefix; null when there is none.</summary>
@@ -38,8 +42,8 @@ internal interface IIpHelper
     int AddRoute(ulong luid, IpPrefix prefix);
 
     /// <summary>
-    /// Calls back, on any thread, after each change of the interface, its addresses and routes, or of a route that leads something of its networks elsewhere; until what is returned is disposed of. Null when
-    /// the system refuses.
+    /// Calls back, on any thread, after each change of the interface, its addresses and routes, or of a route that leads something of its
+    /// networks elsewhere; until what is returned is disposed of. Null when the system refuses.
     /// </summary>
     IDisposable? Watch(ulong luid, Func<IReadOnlyList<InterfaceAddress>> networks, Action changed);
 
@@ -163,7 +167,8 @@ internal sealed unsafe partial class IpHelper : IIpHelper
     }
 
     /// <inheritdoc/>
-    public IDisposable? Watch(ulong luid, Func<IReadOnlyList<InterfaceAddress>> networks, Action changed) => IpHelperWatch.TryStart(luid, networks, changed);
+    public IDisposable? Watch(ulong luid, Func<IReadOnlyList<InterfaceAddress>> networks, Action changed) =>
+        IpHelperWatch.TryStart(luid, networks, changed);
 
     /// <summary>The interface that packets to the address leave by; 0 when there is no route.</summary>
     public static int FindInterface(TunnelAddress destination)
@@ -239,7 +244,8 @@ internal sealed unsafe partial class IpHelper : IIpHelper
 
     [LibraryImport(Library)]
     private static partial int GetBestRoute2(
-        ulong* luid, uint index, SocketAddressInet* source, SocketAddressInet* destination, uint options, ForwardRow* route, SocketAddressInet* bestSource);
+        ulong* luid, uint index, SocketAddressInet* source, SocketAddressInet* destination, uint options, ForwardRow* route,
+        SocketAddressInet* bestSource);
 
     [LibraryImport(Library)]
     private static partial void InitializeIpForwardEntry(ForwardRow* row);

@@ -6,7 +6,8 @@ using LightTunnel.Addressing;
 namespace LightTunnel.Tun;
 
 /// <summary>
-/// Hears from Windows what is done to an interface, its addresses and routes (NotifyIpInterfaceChange, NotifyUnicastIpAddressChange, NotifyRouteChange2), on threads of the system's.
+/// Hears from Windows what is done to an interface, its addresses and routes (NotifyIpInterfaceChange, NotifyUnicastIpAddressChange,
+/// NotifyRouteChange2), on threads of the system's.
 /// </summary>
 [SupportedOSPlatform("windows")]
 internal sealed unsafe partial class IpHelperWatch : IDisposable
@@ -93,17 +94,20 @@ internal sealed unsafe partial class IpHelperWatch : IDisposable
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int NotifyIpInterfaceChange(
-        ushort family, delegate* unmanaged[Stdcall]<void*, IpInterfaceRow*, int, void> callback, void* context, byte initial, nint* notification);
+        ushort family, delegate* unmanaged[Stdcall]<void*, IpInterfaceRow*, int, void> callback, void* context, byte initial,
+        nint* notification);
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int NotifyUnicastIpAddressChange(
-        ushort family, delegate* unmanaged[Stdcall]<void*, UnicastAddressRow*, int, void> callback, void* context, byte initial, nint* notification);
+        ushort family, delegate* unmanaged[Stdcall]<void*, UnicastAddressRow*, int, void> callback, void* context, byte initial,
+        nint* notification);
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int NotifyRouteChange2(
-        ushort family, delegate* unmanaged[Stdcall]<void*, ForwardRow*, int, void> callback, void* context, byte initial, nint* notification);
+        ushort family, delegate* unmanaged[Stdcall]<void*, ForwardRow*, int, void> callback, void* context, byte initial,
+        nint* notification);
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]

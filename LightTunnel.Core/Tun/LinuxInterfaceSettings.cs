@@ -5,8 +5,8 @@ using LightTunnel.Transport;
 namespace LightTunnel.Tun;
 
 /// <summary>
-/// What an interface was set to: addresses, MTU, up, and the routes of its networks. Finds what others changed of it and sets that again, without touching what is as it
-/// should be or what others added. For one thread at a time, as the socket is.
+/// What an interface was set to: addresses, MTU, up, and the routes of its networks. Finds what others changed of it and sets that again,
+/// without touching what is as it should be or what others added. For one thread at a time, as the socket is.
 /// </summary>
 /// <param name="netlink">Asks the kernel; not owned.</param>
 /// <param name="interfaceIndex">The interface.</param>
@@ -30,7 +30,8 @@ internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interface
     /// <exception cref="IOException">The kernel does not answer.</exception>
     public IReadOnlyList<string> Differences()
     {
-        // An interface that somebody moved into another network namespace is out of reach, and one that was removed is noticed by who reads from it.
+        // An interface that somebody moved into another network namespace is out of reach, and one that was removed is noticed by
+        // who reads from it.
         if (_addresses.Count == 0 || netlink.GetLink(interfaceIndex) is not { } link)
             return [];
         var found = new List<string>();
@@ -82,11 +83,14 @@ internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interface
         return [.. _addresses.Where(address => !present.Contains(address))];
     }
 
-    /// <summary>Addresses whose network is not reached by the interface. A longer prefix that somebody routes elsewhere is that person's business.</summary>
+    /// <summary>
+    /// Addresses whose network is not reached by the interface. A longer prefix that somebody routes elsewhere is that person's business.
+    /// </summary>
     private List<InterfaceAddress> Unrouted()
     {
         List<InterfaceAddress> missing = Missing();
-        return [.. _addresses.Where(address => !missing.Contains(address) && NetworkNeighbour.Of(address, _addresses) is { } other && !IsRoutedHere(other, address.Prefix))];
+        return [.. _addresses.Where(address => !missing.Contains(address) && NetworkNeighbour.Of(address, _addresses) is { } other
+            && !IsRoutedHere(other, address.Prefix))];
     }
 
     private bool IsRoutedHere(TunnelAddress destination, IpPrefix network)

@@ -7,13 +7,14 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Tun;
 
 /// <summary>
-/// Hears from the kernel what is done to an interface, its addresses and routes (rtnetlink's groups), on a thread of its own that ends with the device. Listens in the
-/// network namespace in which it was made.
+/// Hears from the kernel what is done to an interface, its addresses and routes (rtnetlink's groups), on a thread of its own that ends with
+/// the device. Listens in the network namespace in which it was made.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class LinuxInterfaceWatch : IDisposable
 {
-    private const uint RTMGRP_LINK = 0x1, RTMGRP_IPV4_IFADDR = 0x10, RTMGRP_IPV4_ROUTE = 0x40, RTMGRP_IPV6_IFADDR = 0x100, RTMGRP_IPV6_ROUTE = 0x400;
+    private const uint RTMGRP_LINK = 0x1, RTMGRP_IPV4_IFADDR = 0x10, RTMGRP_IPV4_ROUTE = 0x40, RTMGRP_IPV6_IFADDR = 0x100,
+        RTMGRP_IPV6_ROUTE = 0x400;
     private const int StackSize = 256 * 1024;
 
     private readonly SafeFileHandle _socket;
@@ -48,7 +49,8 @@ internal sealed unsafe class LinuxInterfaceWatch : IDisposable
     /// <param name="changed">Called, on the thread, after each change that may concern the interface.</param>
     public void Start(string name, Func<IReadOnlyList<InterfaceAddress>> networks, Action changed)
     {
-        uint* address = stackalloc uint[3] { LibC.AF_NETLINK, 0, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE };
+        const uint Groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
+        uint* address = stackalloc uint[3] { LibC.AF_NETLINK, 0, Groups };
         if (LibC.Bind((int)_socket.DangerousGetHandle(), address, 3 * sizeof(uint)) != 0)
             throw new IOException($"netlink socket: {LibC.Describe(LibC.LastError)}");
         new Thread(() => Listen(networks, changed), StackSize) { IsBackground = true, Name = $"LightTunnel {name} watch" }.Start();
@@ -104,8 +106,8 @@ internal sealed unsafe class LinuxInterfaceWatch : IDisposable
     }
 
     /// <summary>
-    /// Whose socket asked for the change: the first one of a process has the process's own id for its port. Nobody's when the kernel acted by itself, and a guess
-    /// where processes are numbered apart, so it is said as one.
+    /// Whose socket asked for the change: the first one of a process has the process's own id for its port. Nobody's when the kernel acted
+    /// by itself, and a guess where processes are numbered apart, so it is said as one.
     /// </summary>
     private void NoteSuspect(uint port)
     {

@@ -51,7 +51,9 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable, IConfiguredInterf
         Offloads = offloads;
     }
 
-    /// <summary>The first queue's descriptor, non-blocking, owned by this object; for callers that do their own reading and writing.</summary>
+    /// <summary>
+    /// The first queue's descriptor, non-blocking, owned by this object; for callers that do their own reading and writing.
+    /// </summary>
     public SafeFileHandle Handle => _queues[0].Handle;
 
     /// <inheritdoc/>
@@ -128,7 +130,8 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable, IConfiguredInterf
     public bool ExpectsMore(int queue) => _queues[queue].ExpectsMore;
 
     /// <inheritdoc/>
-    public (bool Here, bool There) WaitWith(IPollable other, int queue) => Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
+    public (bool Here, bool There) WaitWith(IPollable other, int queue) =>
+        Poll.Wait(ReadyHandle(queue), LibC.POLLIN, other.ReadyHandle(queue), LibC.POLLIN);
 
     /// <inheritdoc/>
     public void Write(PacketBatch batch, int queue = 0) => _queues[queue].Write(batch);
@@ -239,7 +242,8 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable, IConfiguredInterf
     /// <summary>The kernel knows no IPv6 at all (EAFNOSUPPORT), or was told to keep it off its interfaces.</summary>
     private static string HowToSwitchIPv6On(int error) => error is LibC.EAFNOSUPPORT or LibC.EOPNOTSUPP
         ? "Start the kernel without ipv6.disable=1, with its module ipv6"
-        : "Run 'sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0' (see also /etc/sysctl.d) and start the tunnel again";
+        : "Run 'sysctl -w net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0' (see also /etc/sysctl.d) and start the "
+            + "tunnel again";
 
     private static void CheckName(string name)
     {

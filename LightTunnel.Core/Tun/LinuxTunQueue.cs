@@ -8,8 +8,8 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Tun;
 
 /// <summary>
-/// One descriptor of a <see cref="LinuxTun"/>. With offloads, a virtio header stands before each packet: what is read may be a super-packet, and
-/// neighbours that are written are merged into one.
+/// One descriptor of a <see cref="LinuxTun"/>. With offloads, a virtio header stands before each packet: what is read may be a
+/// super-packet, and neighbours that are written are merged into one.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class LinuxTunQueue : IDisposable
@@ -41,8 +41,9 @@ internal sealed unsafe class LinuxTunQueue : IDisposable
     public SafeFileHandle Handle { get; }
 
     /// <summary>
-    /// Tells of all queues of the interface, this one included. The kernel reads a flow's packets to the queue by which packets of the other direction came in last, so what is received
-    /// by one thread, as everything of one peer may be, must come in by all queues, or one thread has to send all answers. A flow always comes in by the same one.
+    /// Tells of all queues of the interface, this one included. The kernel reads a flow's packets to the queue by which packets of the
+    /// other direction came in last, so what is received by one thread, as everything of one peer may be, must come in by all queues, or
+    /// one thread has to send all answers. A flow always comes in by the same one.
     /// </summary>
     public void SpreadOver(SafeFileHandle[] queues) => _all = queues;
 

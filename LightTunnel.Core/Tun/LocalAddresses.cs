@@ -64,9 +64,10 @@ internal static class LocalAddresses
     {
         foreach (InterfaceAddress address in wanted)
         {
-            LocalAddress? conflict = FindOverlap(existing, IpPrefix.Host(address.Address)) is { } same && same.Address.Address == address.Address
-                ? same
-                : FindOverlap(existing, address.Prefix);
+            LocalAddress? conflict =
+                FindOverlap(existing, IpPrefix.Host(address.Address)) is { } same && same.Address.Address == address.Address
+                    ? same
+                    : FindOverlap(existing, address.Prefix);
             if (conflict is { } other)
                 throw TunErrors.AddressInUse(address, other.Address, other.InterfaceName);
         }

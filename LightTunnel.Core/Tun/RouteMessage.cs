@@ -30,10 +30,10 @@ internal readonly record struct Route(TunnelAddress Destination, int PrefixLengt
 [SupportedOSPlatform("linux")]
 internal static class RouteMessage
 {
-    internal const ushort RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22, RTM_NEWROUTE = 24,
-        RTM_DELROUTE = 25, RTM_GETROUTE = 26;
-    internal const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_LINKINFO = 18, IFLA_AF_SPEC = 26, IFLA_LINK_NETNSID = 37,
-        IFLA_GSO_MAX_SIZE = 41, IFLA_INET6_ADDR_GEN_MODE = 8;
+    internal const ushort RTM_NEWLINK = 16, RTM_DELLINK = 17, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_GETADDR = 22,
+        RTM_NEWROUTE = 24, RTM_DELROUTE = 25, RTM_GETROUTE = 26;
+    internal const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_LINKINFO = 18, IFLA_AF_SPEC = 26,
+        IFLA_LINK_NETNSID = 37, IFLA_GSO_MAX_SIZE = 41, IFLA_INET6_ADDR_GEN_MODE = 8;
     internal const ushort IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8;
     internal const ushort RTA_DST = 1, RTA_OIF = 4, RTA_PRIORITY = 6, RTA_PREFSRC = 7;
     internal const uint IFF_UP = 1;
@@ -81,8 +81,11 @@ internal static class RouteMessage
                     return true;
                 foreach (InterfaceAddress network in networks)
                 {
-                    if (network.PrefixLength == route.PrefixLength && network.Address.IsIPv4 == route.IsIPv4 && network.Prefix.Network == route.Destination)
+                    if (network.PrefixLength == route.PrefixLength && network.Address.IsIPv4 == route.IsIPv4
+                        && network.Prefix.Network == route.Destination)
+                    {
                         return true;
+                    }
                 }
 
                 return false;

@@ -14,8 +14,10 @@ namespace LightTunnel.Tun;
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class RouteNetlink : IDisposable
 {
-    private const ushort NLM_F_REQUEST = 1, NLM_F_ACK = 4, NLM_F_REPLACE = 0x100, NLM_F_EXCL = 0x200, NLM_F_CREATE = 0x400, NLM_F_DUMP = 0x300;
-    private const byte RT_TABLE_MAIN = 254, RTPROT_KERNEL = 2, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253, RTN_UNICAST = 1, RTN_LOCAL = 2;
+    private const ushort NLM_F_REQUEST = 1, NLM_F_ACK = 4, NLM_F_REPLACE = 0x100, NLM_F_EXCL = 0x200, NLM_F_CREATE = 0x400,
+        NLM_F_DUMP = 0x300;
+    private const byte RT_TABLE_MAIN = 254, RTPROT_KERNEL = 2, RTPROT_STATIC = 4, RT_SCOPE_UNIVERSE = 0, RT_SCOPE_LINK = 253,
+        RTN_UNICAST = 1, RTN_LOCAL = 2;
     private const uint IFA_F_NODAD = 2, RTM_F_FIB_MATCH = 0x2000;
     private const int NetworkMetricIPv6 = 256; // IP6_RT_PRIO_ADDRCONF: what the kernel gives the routes of its own addresses.
     private const byte AddressGenerationNone = 1;
@@ -119,9 +121,12 @@ internal sealed unsafe class RouteNetlink : IDisposable
     public int AddRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) =>
         ChangeRoute(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, interfaceIndex, prefix, metric);
 
-    /// <summary>Routes the network of one of an interface's addresses into it as the kernel does; an equal route of another interface stays.</summary>
+    /// <summary>
+    /// Routes the network of one of an interface's addresses into it as the kernel does; an equal route of another interface stays.
+    /// </summary>
     public int AddNetworkRoute(int interfaceIndex, InterfaceAddress address) => ChangeRoute(
-        RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, interfaceIndex, address.Prefix, address.Address.IsIPv4 ? 0 : NetworkMetricIPv6, RTPROT_KERNEL,
+        RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, interfaceIndex, address.Prefix, address.Address.IsIPv4 ? 0 : NetworkMetricIPv6,
+        RTPROT_KERNEL,
         address.Address.IsIPv4 ? address.Address : null);
 
     /// <summary>Which route packets to an address take.</summary>
@@ -141,7 +146,8 @@ internal sealed unsafe class RouteNetlink : IDisposable
     }
 
     /// <summary>Removes a route.</summary>
-    public int RemoveRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) => ChangeRoute(RTM_DELROUTE, 0, interfaceIndex, prefix, metric);
+    public int RemoveRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) =>
+        ChangeRoute(RTM_DELROUTE, 0, interfaceIndex, prefix, metric);
 
     /// <summary>True when packets to the address are delivered to this machine.</summary>
     public bool IsDelivered(TunnelAddress address)
@@ -214,7 +220,8 @@ internal sealed unsafe class RouteNetlink : IDisposable
     }
 
     private int ChangeRoute(
-        ushort type, ushort flags, int interfaceIndex, IpPrefix prefix, int metric, byte protocol = RTPROT_STATIC, TunnelAddress? source = null)
+        ushort type, ushort flags, int interfaceIndex, IpPrefix prefix, int metric, byte protocol = RTPROT_STATIC,
+        TunnelAddress? source = null)
     {
         Span<byte> bytes = stackalloc byte[16];
         bytes = bytes[..prefix.Network.WriteTo(bytes)];

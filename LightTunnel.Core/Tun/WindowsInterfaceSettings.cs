@@ -4,8 +4,9 @@ using LightTunnel.Addressing;
 namespace LightTunnel.Tun;
 
 /// <summary>
-/// What an interface of Windows was set to: addresses, the MTU of each family, and the routes of its networks. Finds what others changed of it and sets that again, without touching
-/// what is as it should be or what others added. For one thread at a time; <see cref="Addresses"/> for any.
+/// What an interface of Windows was set to: addresses, the MTU of each family, and the routes of its networks. Finds what others changed
+/// of it and sets that again, without touching what is as it should be or what others added. For one thread at a time;
+/// <see cref="Addresses"/> for any.
 /// </summary>
 /// <param name="system">Asks Windows.</param>
 /// <param name="luid">The interface.</param>
@@ -83,7 +84,9 @@ internal sealed class WindowsInterfaceSettings(IIpHelper system, ulong luid)
         return [.. _addresses.Where(address => !present.Contains(address))];
     }
 
-    /// <summary>Addresses whose network is not reached by the interface. A longer prefix that somebody routes elsewhere is that person's business.</summary>
+    /// <summary>
+    /// Addresses whose network is not reached by the interface. A longer prefix that somebody routes elsewhere is that person's business.
+    /// </summary>
     private List<InterfaceAddress> Unrouted()
     {
         List<InterfaceAddress> missing = Missing();

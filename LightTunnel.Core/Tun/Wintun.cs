@@ -6,13 +6,15 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Tun;
 
 /// <summary>
-/// wintun.dll, which is not part of Windows: beside the engine's assembly and nowhere else. Who may create adapters is elevated, and what names a library in the environment, or leaves one in the
-/// current folder, need not be.
+/// wintun.dll, which is not part of Windows: beside the engine's assembly and nowhere else. Who may create adapters is elevated, and what
+/// names a library in the environment, or leaves one in the current folder, need not be.
 /// </summary>
 [SupportedOSPlatform("windows")]
 internal sealed unsafe partial class Wintun : IWintunApi
 {
-    /// <summary>The environment variable that named the library's file once; whoever still sets it is told that it counts no more.</summary>
+    /// <summary>
+    /// The environment variable that named the library's file once; whoever still sets it is told that it counts no more.
+    /// </summary>
     public const string PathVariable = "LIGHTTUNNEL_WINTUN";
 
     private const string Library = "wintun.dll";
@@ -94,7 +96,9 @@ internal sealed unsafe partial class Wintun : IWintunApi
     /// <param name="variable">The environment variable's value.</param>
     internal static LightTunnelException Missing(string path, bool isPresent, string? variable) => TunErrors.Unavailable(
         (isPresent ? $"{path} could not be loaded: it is damaged or for another processor." : $"{Library} was not found.")
-            + (string.IsNullOrWhiteSpace(variable) ? string.Empty : $" {PathVariable} is not looked at, as programs without rights could set it."),
+            + (string.IsNullOrWhiteSpace(variable)
+                ? string.Empty
+                : $" {PathVariable} is not looked at, as programs without rights could set it."),
         $"Download Wintun from https://www.wintun.net and copy the {Library} for this processor to '{path}'.");
 
     private static Wintun Load()

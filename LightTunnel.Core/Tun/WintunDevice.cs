@@ -20,8 +20,8 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     /// <summary>Longest packet that Wintun carries, bytes (WINTUN_MAX_IP_PACKET_SIZE).</summary>
     internal const int MaximumPacket = 0xFFFF;
 
-    internal const int ErrorFileNotFound = 2, ErrorAccessDenied = 5, ErrorHandleEof = 38, ErrorDuplicateName = 52, ErrorBufferOverflow = 111,
-        ErrorAlreadyExists = 183, ErrorNoMoreItems = 259, ErrorNotFound = 1168, ErrorAlreadyInitialized = 1247;
+    internal const int ErrorFileNotFound = 2, ErrorAccessDenied = 5, ErrorHandleEof = 38, ErrorDuplicateName = 52,
+        ErrorBufferOverflow = 111, ErrorAlreadyExists = 183, ErrorNoMoreItems = 259, ErrorNotFound = 1168, ErrorAlreadyInitialized = 1247;
 
     private const string TunnelType = "LightTunnel";
     private const int MaximumNameLength = 127;
@@ -318,7 +318,8 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         if (asked.Length == addresses.Count || error == ErrorAccessDenied)
             ThrowIfFailed(error, "set the MTU of");
         return TunErrors.IPv6Disabled(
-            asked[0], $"Run 'Enable-NetAdapterBinding -Name {Name} -ComponentID ms_tcpip6', set DisabledComponents in HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters to 0");
+            asked[0], $"Run 'Enable-NetAdapterBinding -Name {Name} -ComponentID ms_tcpip6', set DisabledComponents in "
+                + "HKLM\\SYSTEM\\CurrentControlSet\\Services\\Tcpip6\\Parameters to 0");
     }
 
     private int SetMtu(bool isIPv4, int mtu, bool required)

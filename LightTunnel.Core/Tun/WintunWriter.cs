@@ -5,17 +5,19 @@ using LightTunnel.Packets;
 namespace LightTunnel.Tun;
 
 /// <summary>
-/// Writes to the sending ring of a Wintun session. The driver hands every packet of the ring up by itself, and takes packets of up to 65,535 bytes whatever the interface's MTU is: so what costs
-/// is their number, and TCP segments that follow each other are written as longer ones. To the system these are segments like any other: it is not told that they were merged, and does
-/// not cut them again. From that follow the two rules here.
+/// Writes to the sending ring of a Wintun session. The driver hands every packet of the ring up by itself, and takes packets of up to
+/// 65,535 bytes whatever the interface's MTU is: so what costs is their number, and TCP segments that follow each other are written as
+/// longer ones. To the system these are segments like any other: it is not told that they were merged, and does not cut them again. From
+/// that follow the two rules here.
 /// </summary>
 /// <param name="api">The driver.</param>
 /// <param name="merges">False to write every packet by itself.</param>
 internal sealed unsafe class WintunWriter(IWintunApi api, bool merges)
 {
     /// <summary>
-    /// A run of segments becomes two packets, never one, and needs this many. Who acknowledges every other segment that arrives, however long it is, as older versions of Windows do by
-    /// Microsoft's documents, acknowledges the rest after a while only (RFC 9293 section 3.8.6.3): a sender whose whole window came as one would stand still until then.
+    /// A run of segments becomes two packets, never one, and needs this many. Who acknowledges every other segment that arrives, however
+    /// long it is, as older versions of Windows do by Microsoft's documents, acknowledges the rest after a while only (RFC 9293 section
+    /// 3.8.6.3): a sender whose whole window came as one would stand still until then.
     /// </summary>
     internal const int FewestMerged = 4;
 
@@ -35,7 +37,8 @@ internal sealed unsafe class WintunWriter(IWintunApi api, bool merges)
     /// <param name="session">The session, which must not end meanwhile.</param>
     /// <param name="batch">The packets; they are not changed.</param>
     /// <param name="own">
-    /// The interface's addresses. Only what goes to them ends in this machine: what Windows is to route further must fit into the MTU of where it goes, and a longer one is lost.
+    /// The interface's addresses. Only what goes to them ends in this machine: what Windows is to route further must fit into the MTU of
+    /// where it goes, and a longer one is lost.
     /// </param>
     public void Write(nint session, PacketBatch batch, IReadOnlyList<InterfaceAddress> own)
     {
