@@ -3,7 +3,10 @@ using LightTunnel.Timing;
 
 namespace LightTunnel.Traversal;
 
-/// <summary>The sockets beside the node's own that one attempt has for itself: fresh ones, as a NAT gives each another port. Owned by the control loop.</summary>
+/// <summary>
+/// The sockets beside the node's own that one attempt has for itself: fresh ones, as a NAT gives each another port. Owned by
+/// the control loop.
+/// </summary>
 internal sealed class AttemptSockets
 {
     private Timestamp _until = Timestamp.Never;

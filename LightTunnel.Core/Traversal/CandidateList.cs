@@ -65,7 +65,8 @@ internal sealed class CandidateList : IReadOnlyList<Candidate>, IEquatable<Candi
 
     /// <summary>True when both have the same endpoints but for predicted ones, which are others each time.</summary>
     public bool EqualsButPredictions(CandidateList other) =>
-        _items.Where(candidate => candidate.Kind != CandidateKind.Predicted).SequenceEqual(other._items.Where(candidate => candidate.Kind != CandidateKind.Predicted));
+        _items.Where(candidate => candidate.Kind != CandidateKind.Predicted)
+            .SequenceEqual(other._items.Where(candidate => candidate.Kind != CandidateKind.Predicted));
 
     /// <summary>How the endpoint is known to be one, null when it is not in the list.</summary>
     public CandidateKind? KindOf(in UdpEndpoint endpoint)

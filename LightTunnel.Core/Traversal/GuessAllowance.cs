@@ -3,13 +3,17 @@ using LightTunnel.Timing;
 namespace LightTunnel.Traversal;
 
 /// <summary>
-/// When ports may be guessed again: guessing costs both sides' routers some thousand mappings and datagrams, so that failures make it rare. Owned by
-/// the control loop.
+/// When ports may be guessed again: guessing costs both sides' routers some thousand mappings and datagrams, so that failures make it rare.
+/// Owned by the control loop.
 /// </summary>
-/// <param name="random">Varies the pauses, so that pairs that failed together do not try again together, when each would disturb the others.</param>
+/// <param name="random">Varies the pauses, so that pairs that failed together do not try again together, when each would disturb the
+/// others.</param>
 internal sealed class GuessAllowance(Random random)
 {
-    /// <summary>Where both ports are predicted little is sent, and what others took meanwhile is another number each time: so many attempts come quickly.</summary>
+    /// <summary>
+    /// Where both ports are predicted little is sent, and what others took meanwhile is another number each time: so many
+    /// attempts come quickly.
+    /// </summary>
     private const int QuickAttempts = 4;
     private static readonly TimeSpan QuickPause = TimeSpan.FromMilliseconds(200);
 
@@ -37,7 +41,8 @@ internal sealed class GuessAllowance(Random random)
     public bool IsGiven(Timestamp now, bool busy) => IsTolerated(now) && now >= (busy ? Timestamp.Earliest(_next, _nextBusy) : _next);
 
     /// <summary>
-    /// True when it may guess because the other asks for it: our own pauses may have become others than the other's, and guessing alone is for nothing.
+    /// True when it may guess because the other asks for it: our own pauses may have become others than the other's, and guessing alone
+    /// is for nothing.
     /// </summary>
     public bool IsTolerated(Timestamp now) => Attempts(now) >= 1;
 

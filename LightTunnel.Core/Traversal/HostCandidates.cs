@@ -37,19 +37,24 @@ internal readonly record struct LocalAddressInfo(
 /// <summary>Which of a machine's addresses another member may be told.</summary>
 internal static class HostCandidates
 {
-    /// <summary>Bridges of containers and virtual machines, where the system does not tell: reachable for what runs on this machine, so last.</summary>
-    private static readonly string[] InnerPrefixes = ["docker", "br-", "virbr", "veth", "cni", "flannel", "podman", "lxc", "lxd", "vEthernet", "vmnet", "vboxnet"];
+    /// <summary>
+    /// Bridges of containers and virtual machines, where the system does not tell: reachable for what runs on this machine, so last.
+    /// </summary>
+    private static readonly string[] InnerPrefixes =
+        ["docker", "br-", "virbr", "veth", "cni", "flannel", "podman", "lxc", "lxd", "vEthernet", "vmnet", "vboxnet"];
 
     /// <summary>
     /// The usable addresses with the node's port: neither loopback, unspecified, multicast, link-local, tentative nor deprecated, not on an
-    /// interface that is down, not in one of the excluded prefixes (the tunnel's own). Private addresses of tunnels are left out, as a tunnel inside
-    /// a tunnel would be the result; one by which the server is reached is as good as a network. Addresses of containers' bridges come last.
+    /// interface that is down, not in one of the excluded prefixes (the tunnel's own). Private addresses of tunnels are left out, as a
+    /// tunnel inside a tunnel would be the result; one by which the server is reached is as good as a network. Addresses of containers'
+    /// bridges come last.
     /// </summary>
     /// <param name="addresses">All addresses of the machine.</param>
     /// <param name="port">The UDP port that the node listens on.</param>
     /// <param name="exclude">The prefixes of the tunnel.</param>
     /// <param name="uplink">The interface that packets to the server leave by, 0 when it is not known.</param>
-    public static IReadOnlyList<Candidate> Filter(IReadOnlyList<LocalAddressInfo> addresses, ushort port, IReadOnlyList<IpPrefix> exclude, int uplink = 0)
+    public static IReadOnlyList<Candidate> Filter(
+        IReadOnlyList<LocalAddressInfo> addresses, ushort port, IReadOnlyList<IpPrefix> exclude, int uplink = 0)
     {
         return
         [
@@ -81,9 +86,12 @@ internal static class HostCandidates
             && !exclude.Any(prefix => prefix.Contains(info.Address));
     }
 
-    /// <summary>Who has a public address by a tunnel is reached there by everybody; overlays like to use the providers' shared ones (RFC 6598).</summary>
+    /// <summary>
+    /// Who has a public address by a tunnel is reached there by everybody; overlays like to use the providers' shared ones (RFC 6598).
+    /// </summary>
     private static bool IsPublic(TunnelAddress address) =>
-        new UdpEndpoint(address.ToIPAddress(), 1) is { IsLocal: false } && !(address.IsIPv4 && (uint)(address.Bits >> 96) >> 22 == 0x6440_0000 >> 22);
+        new UdpEndpoint(address.ToIPAddress(), 1) is { IsLocal: false }
+        && !(address.IsIPv4 && (uint)(address.Bits >> 96) >> 22 == 0x6440_0000 >> 22);
 
     private static UdpEndpoint EndpointOf(LocalAddressInfo info, ushort port) => new(info.Address.ToIPAddress(), port);
 

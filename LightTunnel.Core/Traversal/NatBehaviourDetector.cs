@@ -33,8 +33,8 @@ internal enum NatDetection
 }
 
 /// <summary>
-/// Measures the NAT before this node by RFC 5780's logic over the node's own socket. Filtering comes first: the server is asked to answer from
-/// a port (and address) that nothing was sent to yet, which decides what gets in. Then mapping: how others see the very same socket.
+/// Measures the NAT before this node by RFC 5780's logic over the node's own socket. Filtering comes first: the server is asked to answer
+/// from a port (and address) that nothing was sent to yet, which decides what gets in. Then mapping: how others see the very same socket.
 /// No I/O; owned by the control loop; bounded.
 /// </summary>
 internal sealed class NatBehaviourDetector
@@ -137,7 +137,8 @@ internal sealed class NatBehaviourDetector
         _waiting.Clear();
         _samples.Clear();
         _otherPortCame = _otherAddressCame = _plainAnswered = _cannotTest = false;
-        // Our own earlier probes would let the answers in that are to be tested, unless it really is another NAT, which only its address tells.
+        // Our own earlier probes would let the answers in that are to be tested, unless it really is another NAT, which only
+        // its address tells.
         _skipFiltering = now - _othersProbed < FilterMemory;
         _ports = default;
         _randomBursts = _silentBursts = 0;
@@ -160,11 +161,13 @@ internal sealed class NatBehaviourDetector
 
     /// <summary>When the filtering can be tested that could not be now, as the NAT may remember what was sent.</summary>
     public Timestamp FilteringTestableAt =>
-        State == NatDetection.Done && _filtering == EndpointDependence.Unknown && _skipFiltering ? _othersProbed + FilterMemory : Timestamp.Never;
+        State == NatDetection.Done && _filtering == EndpointDependence.Unknown && _skipFiltering
+            ? _othersProbed + FilterMemory
+            : Timestamp.Never;
 
     /// <summary>
-    /// Asks where sockets that were just opened are seen: a burst of new mappings, one after another, shows the counter and its step. To be done right
-    /// before two members are introduced, as every mapping moves the counter on.
+    /// Asks where sockets that were just opened are seen: a burst of new mappings, one after another, shows the counter and its step. To be
+    /// done right before two members are introduced, as every mapping moves the counter on.
     /// </summary>
     public void BeginBurst(LocalEnd[] sockets, List<ObservationProbe> output)
     {
@@ -181,7 +184,9 @@ internal sealed class NatBehaviourDetector
     public void EndBurst()
     {
         // In the order in which they were sent; a gap where one was lost.
-        (int Order, int Port)[] seen = [.. _burst.Select(entry => (Order: Array.IndexOf(_burstSockets, entry.Socket), (int)entry.Seen.Port)).OrderBy(entry => entry.Order)];
+        (int Order, int Port)[] seen =
+            [.. _burst.Select(entry => (Order: Array.IndexOf(_burstSockets, entry.Socket), (int)entry.Seen.Port))
+                .OrderBy(entry => entry.Order)];
         if (seen.Length > 0)
             _lastMapping = _burst.MaxBy(entry => Array.IndexOf(_burstSockets, entry.Socket)).Seen;
         if (seen.Length < LeastOfBurst)
@@ -269,16 +274,21 @@ internal sealed class NatBehaviourDetector
     /// </summary>
     /// <param name="member">The member.</param>
     /// <param name="seen">Where it sees this node.</param>
-    /// <param name="isOdd">True when that contradicts what was measured: the NAT may have been started again, or have another address now.</param>
+    /// <param name="isOdd">True when that contradicts what was measured: the NAT may have been started again, or have another
+    /// address now.</param>
     /// <returns>True when <see cref="Behaviour"/> is another now.</returns>
     public bool OnMemberAnswer(in UdpEndpoint member, in UdpEndpoint seen, out bool isOdd)
     {
         isOdd = false;
-        if (State != NatDetection.Done || !PublicEndpoint.IsIPv4 || !seen.IsIPv4 || !member.IsIPv4 || member.IsLocal != _observers.Primary.IsLocal || seen.IsLocal != PublicEndpoint.IsLocal)
+        if (State != NatDetection.Done || !PublicEndpoint.IsIPv4 || !seen.IsIPv4 || !member.IsIPv4
+            || member.IsLocal != _observers.Primary.IsLocal || seen.IsLocal != PublicEndpoint.IsLocal)
+        {
             return false;
+        }
         if (seen != PublicEndpoint)
         {
-            // The server's own views decide, as they are of one moment. Members' are older or younger: before and after a new mapping they differ anyhow.
+            // The server's own views decide, as they are of one moment. Members' are older or younger: before and after a new mapping
+            // they differ anyhow.
             bool isKnown = OwnObservers().Count(HasSample) > 1;
             if (isKnown && Behaviour.HasDependentMapping)
                 return false;
@@ -326,13 +336,17 @@ internal sealed class NatBehaviourDetector
         changed = State != before;
         if (_phase == Phase.None)
             return Timestamp.Never;
-        return _nextShot < shots.Length ? Timestamp.Earliest(_deadline, _phaseStart + TimeSpan.FromMilliseconds(shots[_nextShot])) : _deadline;
+        return _nextShot < shots.Length
+            ? Timestamp.Earliest(_deadline, _phaseStart + TimeSpan.FromMilliseconds(shots[_nextShot]))
+            : _deadline;
     }
 
-    private bool IsOrderUnknown => State == NatDetection.Done && Behaviour.HasDependentMapping && _ports.Assignment == PortAssignment.Unknown;
+    private bool IsOrderUnknown =>
+        State == NatDetection.Done && Behaviour.HasDependentMapping && _ports.Assignment == PortAssignment.Unknown;
 
     private bool HasAllSamples =>
-        (!_observers.OtherPort.IsSpecified || HasSample(_observers.OtherPort)) && (!_observers.OtherAddress.IsSpecified || HasSample(_observers.OtherAddress));
+        (!_observers.OtherPort.IsSpecified || HasSample(_observers.OtherPort))
+        && (!_observers.OtherAddress.IsSpecified || HasSample(_observers.OtherAddress));
 
     private void Enter(Phase phase, Timestamp now, TimeSpan limit)
     {
@@ -435,7 +449,8 @@ internal sealed class NatBehaviourDetector
         bool isOwn = _local.Any(own => own.MappedAddress == PublicEndpoint.MappedAddress);
         EndpointDependence mapping = Mapping();
         (PortAssignment allocation, int step) = Assignment(mapping);
-        return new NatBehaviour(mapping, _filtering, allocation, step, isOwn ? NatPresence.None : NatPresence.Translated, PublicEndpoint.Address);
+        return new NatBehaviour(
+            mapping, _filtering, allocation, step, isOwn ? NatPresence.None : NatPresence.Translated, PublicEndpoint.Address);
     }
 
     /// <summary>RFC 5780 section 4.3: compares what is seen by others at one address, then at several.</summary>
@@ -445,7 +460,8 @@ internal sealed class NatBehaviourDetector
             return EndpointDependence.Unknown;
         if (_samples.TrueForAll(sample => sample.Seen == _samples[0].Seen))
             return EndpointDependence.EndpointIndependent;
-        bool samePerAddress = _samples.GroupBy(sample => sample.Observer.MappedAddress).All(group => group.Select(sample => sample.Seen).Distinct().Count() == 1);
+        bool samePerAddress = _samples.GroupBy(sample => sample.Observer.MappedAddress)
+            .All(group => group.Select(sample => sample.Seen).Distinct().Count() == 1);
         bool tellsPorts = _samples.GroupBy(sample => sample.Observer.MappedAddress).Any(group => group.Count() > 1);
         return samePerAddress && tellsPorts ? EndpointDependence.AddressDependent : EndpointDependence.AddressAndPortDependent;
     }
@@ -461,18 +477,23 @@ internal sealed class NatBehaviourDetector
             return _ports;
         // Only what this measurement made, within a second: members' views are older or younger than others' mappings.
         (int Order, int Port)[] seen =
-            [.. OwnObservers().Where(HasSample).Select((observer, order) => (order, (int)_samples.Find(sample => sample.Observer == observer).Seen.Port)).DistinctBy(entry => entry.Item2)];
+            [.. OwnObservers()
+                .Where(HasSample)
+                .Select((observer, order) => (order, (int)_samples.Find(sample => sample.Observer == observer).Seen.Port))
+                .DistinctBy(entry => entry.Item2)];
         return seen.Length < 2 ? (PortAssignment.Unknown, 0) : PortsOf(seen);
     }
 
     /// <summary>How ports follow each other that were handed out in this order; an order that is left out was lost.</summary>
     private static (PortAssignment Assignment, int Step) PortsOf((int Order, int Port)[] seen)
     {
-        int[] differences = [.. seen.Zip(seen.Skip(1), static (first, second) => (second.Port - first.Port) / (second.Order - first.Order))];
+        int[] differences =
+            [.. seen.Zip(seen.Skip(1), static (first, second) => (second.Port - first.Port) / (second.Order - first.Order))];
         // Others take ports in between: the smallest difference is the step.
         int step = differences.MinBy(Math.Abs);
         bool isClose = Array.TrueForAll(differences, difference => Math.Abs(difference) <= LargestStep);
-        bool isRegular = differences.Length > 1 && step != 0 && Math.Abs(step) <= LargestRegularStep && Array.TrueForAll(differences, difference => difference % step == 0);
+        bool isRegular = differences.Length > 1 && step != 0 && Math.Abs(step) <= LargestRegularStep
+            && Array.TrueForAll(differences, difference => difference % step == 0);
         bool isOneWay = step != 0 && Array.TrueForAll(differences, difference => Math.Sign(difference) == Math.Sign(step));
         return isOneWay && (isClose || isRegular) ? (PortAssignment.Sequential, step) : (PortAssignment.Random, 0);
     }

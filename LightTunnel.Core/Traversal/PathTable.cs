@@ -4,7 +4,10 @@ using LightTunnel.Timing;
 
 namespace LightTunnel.Traversal;
 
-/// <summary>The paths to one peer that were proven once, or that its probes came by: bounded, the least useful goes first. Owned by the control loop.</summary>
+/// <summary>
+/// The paths to one peer that were proven once, or that its probes came by: bounded, the least useful goes first. Owned by
+/// the control loop.
+/// </summary>
 internal sealed class PathTable
 {
     /// <summary>Paths that are remembered.</summary>

@@ -4,8 +4,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Traversal;
 
 /// <summary>
-/// Everything that is done to reach one peer without the server: punching when the server introduces the two, probes to prove and keep paths, direct
-/// ones and those through other members, answers to the peer's probes, retries for ever. No I/O; owned by the control loop.
+/// Everything that is done to reach one peer without the server: punching when the server introduces the two, probes to prove and keep
+/// paths, direct ones and those through other members, answers to the peer's probes, retries for ever. No I/O; owned by the control loop.
 /// </summary>
 internal sealed class PeerTraversal : IDisposable
 {
@@ -113,7 +113,10 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>Smoothed round trip through the server, null until measured.</summary>
     public TimeSpan? ServerRoundTrip => _serverRoundTrip.SmoothedRoundTrip;
 
-    /// <summary>The sockets beside the node's own that the attempt has; to be opened by the owner after <see cref="Introduce"/>. See <see cref="IsSocketNeeded"/>.</summary>
+    /// <summary>
+    /// The sockets beside the node's own that the attempt has; to be opened by the owner after <see cref="Introduce"/>. See
+    /// <see cref="IsSocketNeeded"/>.
+    /// </summary>
     public AttemptSockets Sockets { get; } = new();
 
     /// <summary>When the server last introduced the two.</summary>
@@ -172,7 +175,8 @@ internal sealed class PeerTraversal : IDisposable
     /// </summary>
     public bool TryPredict(Timestamp now)
     {
-        if (!_local.Nat.IsPredictable || IsProven || !IsDirectAllowed || !_guesses.IsTolerated(now) || PunchPlan.IsHopeless(_local.Nat, _remote.Nat)
+        if (!_local.Nat.IsPredictable || IsProven || !IsDirectAllowed || !_guesses.IsTolerated(now)
+            || PunchPlan.IsHopeless(_local.Nat, _remote.Nat)
             || (now - _lastPrediction < PredictionInterval))
         {
             return false;
@@ -216,7 +220,9 @@ internal sealed class PeerTraversal : IDisposable
         return true;
     }
 
-    /// <summary>The node's network changed or it woke from sleep: nothing that was proven is trusted, and everything is tried at once.</summary>
+    /// <summary>
+    /// The node's network changed or it woke from sleep: nothing that was proven is trusted, and everything is tried at once.
+    /// </summary>
     public void OnNetworkChanged(Timestamp now)
     {
         foreach (ProbedPath path in _paths.All)
@@ -226,7 +232,9 @@ internal sealed class PeerTraversal : IDisposable
         Retry(now);
     }
 
-    /// <summary>Something says that the peer is gone or has lost its paths: what was proven is proven anew or given up within a second.</summary>
+    /// <summary>
+    /// Something says that the peer is gone or has lost its paths: what was proven is proven anew or given up within a second.
+    /// </summary>
     public void Doubt()
     {
         foreach (ProbedPath path in _paths.All)
@@ -278,7 +286,8 @@ internal sealed class PeerTraversal : IDisposable
     /// <param name="now">The present.</param>
     /// <param name="answer">Receives the answer to a probe, <see cref="ProbeCodec.Size"/> bytes.</param>
     /// <param name="seenFrom">Where the peer saw the probe that it answers come from; unspecified otherwise.</param>
-    /// <param name="pathsChanged">True when a path was proven: choose anew. Timers are to be run after every datagram but rejected ones.</param>
+    /// <param name="pathsChanged">True when a path was proven: choose anew. Timers are to be run after every datagram but
+    /// rejected ones.</param>
     public ProbeOutcome OnDatagram(
         ReadOnlySpan<byte> datagram, in PathAddress from, Timestamp now, Span<byte> answer, out UdpEndpoint seenFrom, out bool pathsChanged)
     {
@@ -453,8 +462,8 @@ internal sealed class PeerTraversal : IDisposable
     }
 
     /// <summary>
-    /// Without a direct path: everything again, ever more slowly; a member that nobody introduced yet is asked for while data flows. With one, and only while
-    /// data flows: what may be as good or better.
+    /// Without a direct path: everything again, ever more slowly; a member that nobody introduced yet is asked for while data flows. With
+    /// one, and only while data flows: what may be as good or better.
     /// </summary>
     private void RunRetries(Timestamp now, bool busy, PathAddress? inUse, List<OutgoingProbe> output)
     {

@@ -6,7 +6,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Traversal;
 
 /// <summary>
-/// The probes between this node and one other: seals ours with a rising sequence number, opens the other's each once. Owned by the control loop.
+/// The probes between this node and one other: seals ours with a rising sequence number, opens the other's each once. Owned by
+/// the control loop.
 /// </summary>
 internal sealed class ProbeChannel : IDisposable
 {
@@ -39,15 +40,16 @@ internal sealed class ProbeChannel : IDisposable
         ProbeCodec.Seal(_key, new Probe(true, OwnMemberId, ++_sequence, probe.Transaction, flags, seenFrom), datagram);
 
     /// <summary>Opens a probe or answer of the other node; false for a forgery or one that came before.</summary>
-    public bool TryOpen(ReadOnlySpan<byte> datagram, out Probe probe) => ProbeCodec.TryOpen(_key, datagram, out probe) && _window.TryAccept(probe.Sequence);
+    public bool TryOpen(ReadOnlySpan<byte> datagram, out Probe probe) =>
+        ProbeCodec.TryOpen(_key, datagram, out probe) && _window.TryAccept(probe.Sequence);
 
     /// <summary>Zeroes the key.</summary>
     public void Dispose() => _key.Dispose();
 }
 
 /// <summary>
-/// The server's side of a member's probes: answers each once, from where it came to or, when that is asked for, from elsewhere. A server that has no
-/// other port answers from the same one, by which the member knows.
+/// The server's side of a member's probes: answers each once, from where it came to or, when that is asked for, from elsewhere. A server
+/// that has no other port answers from the same one, by which the member knows.
 /// </summary>
 internal sealed class ProbeResponder(ProbeChannel channel, TimeProvider time) : IDisposable
 {

@@ -12,7 +12,9 @@ internal enum ProbeFlags : byte
     /// <summary>Nothing.</summary>
     None = 0,
 
-    /// <summary>To the server: answer from where nothing was sent to yet, your other port and, if you have one, your other address.</summary>
+    /// <summary>
+    /// To the server: answer from where nothing was sent to yet, your other port and, if you have one, your other address.
+    /// </summary>
     AnswerFromElsewhere = 1,
 
     /// <summary>The sender sends its data over this path.</summary>
@@ -42,8 +44,8 @@ internal readonly record struct Probe(bool IsAnswer, uint Sender, ulong Sequence
 /// 4..7   member id of the sender, big-endian
 /// 8..31  random nonce
 /// 32..   XChaCha20-Poly1305 under the sender's key, bytes 0..7 as associated data:
-///        0..7 sequence, 8..11 transaction, 12 flags, 13 reserved, 14..29 address that the probe was seen from (IPv4 mapped), 30..31 its port,
-///        32..47 reserved, 48..63 tag
+///        0..7 sequence, 8..11 transaction, 12 flags, 13 reserved, 14..29 address that the probe was seen from (IPv4 mapped),
+///        30..31 its port, 32..47 reserved, 48..63 tag
 /// </code>
 /// Reserved bytes are sent as zero and ignored. Reading never throws, whatever the bytes.
 /// </summary>
@@ -66,8 +68,11 @@ internal static class ProbeCodec
     public static bool TryReadSender(ReadOnlySpan<byte> datagram, out uint sender)
     {
         sender = 0;
-        if (datagram.Length != Size || BinaryPrimitives.ReadUInt32BigEndian(datagram) is not ((uint)ProbeType << 24 or (uint)AnswerType << 24))
+        if (datagram.Length != Size
+            || BinaryPrimitives.ReadUInt32BigEndian(datagram) is not ((uint)ProbeType << 24 or (uint)AnswerType << 24))
+        {
             return false;
+        }
         sender = BinaryPrimitives.ReadUInt32BigEndian(datagram[4..]);
         return sender != 0;
     }
@@ -96,8 +101,11 @@ internal static class ProbeCodec
         if (!TryReadSender(datagram, out uint sender))
             return false;
         Span<byte> body = stackalloc byte[BodySize];
-        if (!Sodium.TryOpenExtended(key.Receiving, datagram.Slice(HeaderSize, NonceSize), datagram[..HeaderSize], datagram[(HeaderSize + NonceSize)..], body))
+        if (!Sodium.TryOpenExtended(
+            key.Receiving, datagram.Slice(HeaderSize, NonceSize), datagram[..HeaderSize], datagram[(HeaderSize + NonceSize)..], body))
+        {
             return false;
+        }
         bool isAnswer = datagram[0] == AnswerType;
         var seen = new UdpEndpoint(BinaryPrimitives.ReadUInt128BigEndian(body[14..]), BinaryPrimitives.ReadUInt16BigEndian(body[30..]));
         probe = new Probe(

@@ -47,8 +47,8 @@ internal sealed class ProbeTally(PathAddress path, CandidateKind? kind)
 }
 
 /// <summary>
-/// The record of an attempt, for people who want to know why two members are (not) direct. Bounded; ports that were merely guessed count together.
-/// Owned by the control loop.
+/// The record of an attempt, for people who want to know why two members are (not) direct. Bounded; ports that were merely guessed count
+/// together. Owned by the control loop.
 /// </summary>
 internal sealed class ProbeTallies
 {

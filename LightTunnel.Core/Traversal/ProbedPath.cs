@@ -20,8 +20,8 @@ internal enum ProbePace
 }
 
 /// <summary>
-/// What probes say of one path, direct or through another member: proven only by answers to our own probes, and only as long as they keep coming. Owned by the
-/// control loop.
+/// What probes say of one path, direct or through another member: proven only by answers to our own probes, and only as long as they keep
+/// coming. Owned by the control loop.
 /// </summary>
 internal sealed class ProbedPath
 {
@@ -193,7 +193,8 @@ internal sealed class ProbedPath
     }
 
     /// <summary>
-    /// A node with many idle peers wakes up once for those that are due at about the same time, and asks back when it is asked, as it is awake then.
+    /// A node with many idle peers wakes up once for those that are due at about the same time, and asks back when it is asked, as
+    /// it is awake then.
     /// </summary>
     private Timestamp Together(Timestamp due)
     {
@@ -244,7 +245,9 @@ internal sealed class ProbedPath
 
     private static TimeSpan LeastSilence(ProbePace pace) => pace == ProbePace.Busy ? LeastSilenceBusy : LeastSilenceIdle;
 
-    /// <summary>What was sent before the way was open, to NATs that had yet to be opened or while it was cut, says nothing of how much it loses.</summary>
+    /// <summary>
+    /// What was sent before the way was open, to NATs that had yet to be opened or while it was cut, says nothing of how much it loses.
+    /// </summary>
     private void ForgetLosses(Timestamp before)
     {
         _losses.Reset();

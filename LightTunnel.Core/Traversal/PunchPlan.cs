@@ -29,8 +29,10 @@ internal readonly record struct PunchSpray(UdpEndpoint Address, TimeSpan Delay, 
 /// <param name="LocalSockets">How many sockets besides the node's own the shots use.</param>
 /// <param name="Spray">Probes to random ports, null for none.</param>
 /// <param name="UsesGuesses">True when shots or spray go to guessed ports: costly, not to be repeated often.</param>
-/// <param name="Quiet">For so long after the start nothing else is sent to new endpoints of the peer, as each would use up a port that was predicted.</param>
-internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSockets, PunchSpray? Spray, bool UsesGuesses, TimeSpan Quiet = default)
+/// <param name="Quiet">For so long after the start nothing else is sent to new endpoints of the peer, as each would use up a port that was
+/// predicted.</param>
+internal sealed record PunchPlan(
+    IReadOnlyList<PunchShot> Shots, int LocalSockets, PunchSpray? Spray, bool UsesGuesses, TimeSpan Quiet = default)
 {
     /// <summary>Guesses per second, at most.</summary>
     public const int MaximumRate = 200;
@@ -45,14 +47,15 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     public const int BirthdaySockets = 256;
 
     /// <summary>
-    /// Two sequential NATs: probes of each side, each from a socket of its own. They meet when the ports that others took since the predictions, those of the
-    /// side that does not lead and twice those of the one that does, are fewer.
+    /// Two sequential NATs: probes of each side, each from a socket of its own. They meet when the ports that others took since the
+    /// predictions, those of the side that does not lead and twice those of the one that does, are fewer.
     /// </summary>
     private const int MeetingSockets = 64;
 
     /// <summary>
-    /// Time from one of them to the next. The two that meet leave the sooner after each other the shorter it is: a router that lets in what nobody asked for, to refuse it
-    /// itself, keeps the port from its own side afterwards, and both must be on their way before either arrives.
+    /// Time from one of them to the next. The two that meet leave the sooner after each other the shorter it is: a router that lets in
+    /// what nobody asked for, to refuse it itself, keeps the port from its own side afterwards, and both must be on their way before
+    /// either arrives.
     /// </summary>
     private static readonly TimeSpan MeetingInterval = TimeSpan.FromMilliseconds(2);
 
@@ -124,7 +127,9 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
         return new PunchPlan(shots, sockets, spray, spray is not null || shots.Exists(shot => shot.IsGuess), quiet);
     }
 
-    /// <summary>True when nothing but luck would make the two meet: both sides' ports depend on the other's, and one's at least is random.</summary>
+    /// <summary>
+    /// True when nothing but luck would make the two meet: both sides' ports depend on the other's, and one's at least is random.
+    /// </summary>
     public static bool IsHopeless(in NatBehaviour local, in NatBehaviour remote) =>
         local.HasDependentMapping && remote.HasDependentMapping && (local.IsRandom || remote.IsRandom);
 
@@ -153,8 +158,10 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
                 continue;
 
             bool isNear = IsNear(endpoint, local.Candidates);
-            // A millisecond per rank: the local network is proven before the others have an answer. A private address of elsewhere is the router's to translate as well.
-            TimeSpan start = TimeSpan.FromMilliseconds(isNear ? 0 : 1 + CandidateList.Rank(candidate)) + (isNear || !endpoint.IsIPv4 ? TimeSpan.Zero : quiet);
+            // A millisecond per rank: the local network is proven before the others have an answer. A private address of elsewhere is the
+            // router's to translate as well.
+            TimeSpan start = TimeSpan.FromMilliseconds(isNear ? 0 : 1 + CandidateList.Rank(candidate))
+                + (isNear || !endpoint.IsIPv4 ? TimeSpan.Zero : quiet);
             foreach (int delay in Retransmits)
                 shots.Add(new PunchShot(endpoint, start + TimeSpan.FromMilliseconds(delay)));
         }
@@ -178,7 +185,8 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     private static bool TryFindGateway(CandidateList remote, out UdpEndpoint seen, out UdpEndpoint next, int step)
     {
         bool isPredicted = remote.TryFindIPv4(CandidateKind.Predicted, out next);
-        bool isSeen = remote.TryFindIPv4(CandidateKind.ServerReflexive, out seen) || remote.TryFindIPv4(CandidateKind.PeerReflexive, out seen);
+        bool isSeen = remote.TryFindIPv4(CandidateKind.ServerReflexive, out seen)
+            || remote.TryFindIPv4(CandidateKind.PeerReflexive, out seen);
         if (!isPredicted && isSeen)
             next = Offset(seen, step);
         else if (!isSeen)
@@ -199,7 +207,8 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     }
 
     /// <summary>
-    /// Our next port was predicted, and the peer tries it: a new socket gets it. (The node's own has a mapping for the peer, if it ever sent there.)
+    /// Our next port was predicted, and the peer tries it: a new socket gets it. (The node's own has a mapping for the peer, if it
+    /// ever sent there.)
     /// </summary>
     private static int AddFreshSocket(List<PunchShot> shots, UdpEndpoint seen)
     {
@@ -209,9 +218,10 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
     }
 
     /// <summary>
-    /// Each probe uses up a port of our own. The other's i-th goes to our i-th predicted port, the leader's j-th to the other's 2j-th. Where others have taken
-    /// g of the leader's ports and f of the other's meanwhile, the leader's j-th leaves by port j + g, at which the other's probe of that number aims, which leaves by port
-    /// j + g + f: that is 2j, where the leader aims, when j = g + f. As g and f never fall there is always such a j, also while others take more.
+    /// Each probe uses up a port of our own. The other's i-th goes to our i-th predicted port, the leader's j-th to the other's 2j-th.
+    /// Where others have taken g of the leader's ports and f of the other's meanwhile, the leader's j-th leaves by port j + g, at which the
+    /// other's probe of that number aims, which leaves by port j + g + f: that is 2j, where the leader aims, when j = g + f. As g and f
+    /// never fall there is always such a j, also while others take more.
     /// </summary>
     private static int AddBothPredicted(List<PunchShot> shots, UdpEndpoint next, int step, bool leads)
     {
@@ -219,13 +229,18 @@ internal sealed record PunchPlan(IReadOnlyList<PunchShot> Shots, int LocalSocket
         {
             // Each from a socket that was just opened, which has no mapping yet, and again from the same, which takes no port.
             for (int i = 0; i < MeetingSockets; i++)
-                shots.Add(new PunchShot(Offset(next, step * (leads ? 2 * i : i)), TimeSpan.FromMilliseconds(start) + (MeetingInterval * i), i + 1, IsGuess: true));
+            {
+                UdpEndpoint guess = Offset(next, step * (leads ? 2 * i : i));
+                shots.Add(new PunchShot(guess, TimeSpan.FromMilliseconds(start) + (MeetingInterval * i), i + 1, IsGuess: true));
+            }
         }
 
         return MeetingSockets;
     }
 
-    /// <summary>Our ports are random: open many, all for the peer's one, and let it guess. Twice, for what is lost on the way to our own NAT.</summary>
+    /// <summary>
+    /// Our ports are random: open many, all for the peer's one, and let it guess. Twice, for what is lost on the way to our own NAT.
+    /// </summary>
     private static int AddBirthdaySockets(List<PunchShot> shots, UdpEndpoint seen)
     {
         foreach (TimeSpan start in (ReadOnlySpan<TimeSpan>)[TimeSpan.Zero, SecondBirthdayRound])

@@ -3,7 +3,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Traversal;
 
 /// <summary>
-/// When everything is tried again to reach a peer directly: quickly after an event, then ever more slowly, for ever. Owned by the control loop.
+/// When everything is tried again to reach a peer directly: quickly after an event, then ever more slowly, for ever. Owned by
+/// the control loop.
 /// </summary>
 internal sealed class RetryPace
 {
