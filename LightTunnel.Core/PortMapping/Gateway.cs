@@ -18,10 +18,12 @@ internal interface IGatewayFinder
 }
 
 /// <summary>Finds the next hop of the system's default route.</summary>
-/// <param name="findTunnels">Tells which interfaces lead into a tunnel now: a router behind one is asked only where there is no other.</param>
+/// <param name="findTunnels">Tells which interfaces lead into a tunnel now: a router behind one is asked only where there is
+/// no other.</param>
 internal sealed class SystemGatewayFinder(Func<Predicate<NetworkInterface>> findTunnels) : IGatewayFinder
 {
-    // Nothing is sent there: the address that is set aside for "the nearest PCP server" (RFC 7723) asks for the default route like any other.
+    // Nothing is sent there: the address that is set aside for "the nearest PCP server" (RFC 7723) asks for the default route
+    // like any other.
     private static readonly IPEndPoint Somewhere = new(new IPAddress([192, 0, 0, 9]), 5351);
 
     /// <inheritdoc/>
@@ -32,7 +34,8 @@ internal sealed class SystemGatewayFinder(Func<Predicate<NetworkInterface>> find
             IPAddress? preferred = AddressTowardsInternet();
             Predicate<NetworkInterface> isTunnel = findTunnels();
             return NetworkInterface.GetAllNetworkInterfaces()
-                .Where(each => each.OperationalStatus != OperationalStatus.Down && each.NetworkInterfaceType != NetworkInterfaceType.Loopback)
+                .Where(each => each.OperationalStatus != OperationalStatus.Down
+                    && each.NetworkInterfaceType != NetworkInterfaceType.Loopback)
                 .Select(each => (Gateway: GatewayOf(each.GetIPProperties(), preferred), IsTunnel: isTunnel(each)))
                 .Where(each => each.Gateway is not null)
                 .OrderBy(each => each.IsTunnel)
@@ -46,8 +49,8 @@ internal sealed class SystemGatewayFinder(Func<Predicate<NetworkInterface>> find
     }
 
     /// <summary>
-    /// An interface's first gateway: on Linux the others may be those of narrower routes. Of several addresses the one that the system itself
-    /// would use, or one in the gateway's network.
+    /// An interface's first gateway: on Linux the others may be those of narrower routes. Of several addresses the one that the system
+    /// itself would use, or one in the gateway's network.
     /// </summary>
     private static Gateway? GatewayOf(IPInterfaceProperties properties, IPAddress? preferred)
     {

@@ -24,8 +24,8 @@ internal enum DialogueState
 
 /// <summary>
 /// What a node says to its gateway at port 5351, and makes of the answers, to have one UDP port forwarded: by PCP, or by NAT-PMP when the
-/// gateway does not speak that or not with us. It does no I/O and has no timer: call <see cref="TakeRequest"/> at first, after every other call and when
-/// <see cref="UntilNext"/> is over. For one thread.
+/// gateway does not speak that or not with us. It does no I/O and has no timer: call <see cref="TakeRequest"/> at first, after every other
+/// call and when <see cref="UntilNext"/> is over. For one thread.
 /// </summary>
 internal sealed class GatewayDialogue
 {
@@ -126,7 +126,9 @@ internal sealed class GatewayDialogue
         ? PcpMessages.WriteMap(destination, _client, _nonce, UdpEndpoint.FromIPv4(0, 0), TimeSpan.Zero)
         : NatPmpMessages.WriteMap(destination, _client.Port, suggestedPort: 0, TimeSpan.Zero);
 
-    /// <summary>Takes a datagram that came from the gateway's port to ours. Anything but an answer to a question of ours is ignored.</summary>
+    /// <summary>
+    /// Takes a datagram that came from the gateway's port to ours. Anything but an answer to a question of ours is ignored.
+    /// </summary>
     /// <returns>True when a mapping was made, renewed, changed or lost by it.</returns>
     public bool Receive(ReadOnlySpan<byte> answer)
     {
@@ -155,7 +157,9 @@ internal sealed class GatewayDialogue
             _next = _time.Now();
     }
 
-    /// <summary>The gateway says that nobody listens at its port (ICMP). Anybody could have sent that, so a mapping that there is stays.</summary>
+    /// <summary>
+    /// The gateway says that nobody listens at its port (ICMP). Anybody could have sent that, so a mapping that there is stays.
+    /// </summary>
     public void NobodyListens()
     {
         if (State == DialogueState.Asking)
@@ -202,7 +206,8 @@ internal sealed class GatewayDialogue
                 else
                     Ask(Question.NatPmpMap);
                 break;
-            case Question.NatPmpMap when NatPmpMessages.TryReadMap(answer, out NatPmpMapAnswer map) && (map.Result != 0 || map.InternalPort == _client.Port):
+            case Question.NatPmpMap when NatPmpMessages.TryReadMap(answer, out NatPmpMapAnswer map)
+                && (map.Result != 0 || map.InternalPort == _client.Port):
                 _epoch.Continues(map.Epoch);
                 if (map.Result != 0)
                     Refuse(GatewayResults.Describe(PortMappingProtocol.NatPmp, map.Result));
@@ -240,7 +245,8 @@ internal sealed class GatewayDialogue
     }
 
     /// <summary>
-    /// PCP leads nowhere: NAT-PMP may, if only because it has no nonce that a node forgets when it is killed. When that leads nowhere either it is over.
+    /// PCP leads nowhere: NAT-PMP may, if only because it has no nonce that a node forgets when it is killed. When that leads nowhere
+    /// either it is over.
     /// </summary>
     private void GiveUp(DialogueState state)
     {

@@ -21,8 +21,8 @@ internal enum GatewayEvent
 }
 
 /// <summary>
-/// The sockets for PCP and NAT-PMP: one to ask the gateway, and one for what it announces to all (224.0.0.1, RFC 6886 section 3.2.1, RFC 6887
-/// section 14.1). What is not from the gateway's address is dropped.
+/// The sockets for PCP and NAT-PMP: one to ask the gateway, and one for what it announces to all (224.0.0.1, RFC 6886 section 3.2.1, RFC
+/// 6887 section 14.1). What is not from the gateway's address is dropped.
 /// </summary>
 internal sealed class GatewaySockets : IDisposable
 {
@@ -72,7 +72,8 @@ internal sealed class GatewaySockets : IDisposable
     }
 
     /// <summary>Waits for what comes next.</summary>
-    public async Task<(GatewayEvent What, byte[] Data)> ReceiveAsync(TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
+    public async Task<(GatewayEvent What, byte[] Data)> ReceiveAsync(
+        TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
     {
         if (_arrived.Reader.TryRead(out (GatewayEvent What, byte[] Data) waiting))
             return waiting;
@@ -95,7 +96,9 @@ internal sealed class GatewaySockets : IDisposable
         _announcements?.Dispose();
     }
 
-    /// <summary>Announcements are a convenience: where another program has the port to itself, the mapping is renewed a little later.</summary>
+    /// <summary>
+    /// Announcements are a convenience: where another program has the port to itself, the mapping is renewed a little later.
+    /// </summary>
     private static Socket? TryListen(IPAddress local, int port)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
@@ -121,7 +124,8 @@ internal sealed class GatewaySockets : IDisposable
         {
             try
             {
-                SocketReceiveFromResult received = await socket.ReceiveFromAsync(buffer, SocketFlags.None, anyone, _closed.Token).ConfigureAwait(false);
+                SocketReceiveFromResult received = await socket.ReceiveFromAsync(
+                    buffer, SocketFlags.None, anyone, _closed.Token).ConfigureAwait(false);
                 if (((IPEndPoint)received.RemoteEndPoint).Address.Equals(_gateway.Address))
                     _arrived.Writer.TryWrite((what, buffer[..received.ReceivedBytes]));
             }

@@ -9,7 +9,9 @@ internal interface IPortControl
     /// <returns>How it ended: <see cref="PortMappingState.NotAvailable"/> or <see cref="PortMappingState.Refused"/>.</returns>
     Task<PortMappingStatus> KeepAsync(Action<PortMappingStatus> report, CancellationToken cancellationToken);
 
-    /// <summary>Lets the gateway forward no longer what <see cref="KeepAsync"/> last had. Failing is no error: the lease ends by itself.</summary>
+    /// <summary>
+    /// Lets the gateway forward no longer what <see cref="KeepAsync"/> last had. Failing is no error: the lease ends by itself.
+    /// </summary>
     Task RemoveAsync(CancellationToken cancellationToken);
 }
 

@@ -12,12 +12,14 @@ internal interface IPortMapper : IDisposable
     void Start(ushort internalPort, Action changed);
 
     /// <summary>
-    /// The network has changed, or the machine woke up, or others see it at another address: looks for the router at once and asks it again.
-    /// A mapping that there was counts until the answer is in.
+    /// The network has changed, or the machine woke up, or others see it at another address: looks for the router at once and asks it
+    /// again. A mapping that there was counts until the answer is in.
     /// </summary>
     void Refresh();
 
-    /// <summary>Ends, and removes the mapping; gives up after about a second, as the router forgets it by itself at the lease's end.</summary>
+    /// <summary>
+    /// Ends, and removes the mapping; gives up after about a second, as the router forgets it by itself at the lease's end.
+    /// </summary>
     Task StopAsync(CancellationToken cancellationToken);
 }
 

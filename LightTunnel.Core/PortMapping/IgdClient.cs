@@ -49,7 +49,8 @@ internal sealed class IgdClient : IDisposable
         {
             try
             {
-                byte[] description = await SendAsync(new HttpRequestMessage(HttpMethod.Get, location), cancellationToken).ConfigureAwait(false);
+                byte[] description = await SendAsync(
+                    new HttpRequestMessage(HttpMethod.Get, location), cancellationToken).ConfigureAwait(false);
                 IReadOnlyList<IgdService> services = Read(() => IgdMessages.ReadServices(description, location, _gateway.Address));
                 if (services.Count > 0)
                     return services;
@@ -65,7 +66,8 @@ internal sealed class IgdClient : IDisposable
 
     /// <summary>Calls an action of a service.</summary>
     /// <exception cref="IgdException">There was no answer, or none that can be read.</exception>
-    public async Task<IgdAnswer> CallAsync(IgdService service, string action, IEnumerable<(string Name, string Value)> arguments, CancellationToken cancellationToken)
+    public async Task<IgdAnswer> CallAsync(
+        IgdService service, string action, IEnumerable<(string Name, string Value)> arguments, CancellationToken cancellationToken)
     {
         var request = new HttpRequestMessage(HttpMethod.Post, service.Control)
         {
@@ -141,9 +143,11 @@ internal sealed class IgdClient : IDisposable
         {
             try
             {
-                SocketReceiveFromResult received = await socket.ReceiveFromAsync(buffer, SocketFlags.None, anyone, cancellationToken).ConfigureAwait(false);
+                SocketReceiveFromResult received = await socket.ReceiveFromAsync(
+                    buffer, SocketFlags.None, anyone, cancellationToken).ConfigureAwait(false);
                 if (((IPEndPoint)received.RemoteEndPoint).Address.Equals(_gateway.Address)
-                    && SsdpMessages.TryReadLocation(buffer.AsSpan(0, received.ReceivedBytes), out Uri? location) && IgdMessages.IsOf(location!, _gateway.Address))
+                    && SsdpMessages.TryReadLocation(buffer.AsSpan(0, received.ReceivedBytes), out Uri? location)
+                    && IgdMessages.IsOf(location!, _gateway.Address))
                 {
                     return location;
                 }
@@ -188,7 +192,8 @@ internal sealed class IgdClient : IDisposable
                     : throw new IgdException($"The router answered HTTP {(int)response.StatusCode} to UPnP.");
             }
         }
-        catch (Exception exception) when (exception is HttpRequestException or IOException || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception exception) when (exception is HttpRequestException or IOException
+            || (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             throw new IgdException("The router does not answer to UPnP.", exception);
         }

@@ -59,7 +59,9 @@ internal static class IgdMessages
     public static IReadOnlyList<IgdService> ReadServices(ReadOnlyMemory<byte> description, Uri location, IPAddress gateway)
     {
         XElement root = Read(description);
-        Uri origin = Child(root, "URLBase") is { Length: > 0 } text && Uri.TryCreate(text, UriKind.Absolute, out Uri? given) ? given : location;
+        Uri origin = Child(root, "URLBase") is { Length: > 0 } text && Uri.TryCreate(text, UriKind.Absolute, out Uri? given)
+            ? given
+            : location;
         return
         [
             .. root.Descendants()
@@ -67,7 +69,9 @@ internal static class IgdMessages
                 .Select(element => (Type: Child(element, "serviceType"), Control: Child(element, "controlURL")))
                 .Where(service => ServiceTypes.Contains(service.Type))
                 .OrderBy(service => Array.IndexOf(ServiceTypes, service.Type))
-                .Select(service => Uri.TryCreate(origin, service.Control, out Uri? control) && IsOf(control, gateway) ? new IgdService(service.Type!, control) : null)
+                .Select(service => Uri.TryCreate(origin, service.Control, out Uri? control) && IsOf(control, gateway)
+                    ? new IgdService(service.Type!, control)
+                    : null)
                 .OfType<IgdService>()
                 .Take(MaximumServices),
         ];
@@ -116,7 +120,9 @@ internal static class IgdMessages
         return XElement.Load(reader);
     }
 
-    /// <summary>The text of a child. One that has elements of its own has none: collecting theirs goes as deep as the sender likes.</summary>
+    /// <summary>
+    /// The text of a child. One that has elements of its own has none: collecting theirs goes as deep as the sender likes.
+    /// </summary>
     private static string? Child(XElement parent, string name) =>
         parent.Elements().FirstOrDefault(element => element.Name.LocalName == name && !element.HasElements)?.Value.Trim();
 }

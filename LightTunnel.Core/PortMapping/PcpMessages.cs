@@ -10,11 +10,12 @@ namespace LightTunnel.PortMapping;
 /// <param name="Nonce">Copied from the request.</param>
 /// <param name="InternalPort">Copied from the request.</param>
 /// <param name="External">The endpoint that was assigned.</param>
-internal readonly record struct PcpMapAnswer(byte Result, TimeSpan Lifetime, uint Epoch, UInt128 Nonce, ushort InternalPort, UdpEndpoint External);
+internal readonly record struct PcpMapAnswer(
+    byte Result, TimeSpan Lifetime, uint Epoch, UInt128 Nonce, ushort InternalPort, UdpEndpoint External);
 
 /// <summary>
-/// Port Control Protocol, RFC 6887: what of it a client needs that keeps one UDP port. Integers are big-endian, addresses 16 bytes with IPv4
-/// in mapped form.
+/// Port Control Protocol, RFC 6887: what of it a client needs that keeps one UDP port. Integers are big-endian, addresses 16 bytes with
+/// IPv4 in mapped form.
 /// <code>
 /// request          answer
 /// 0     version, 2
@@ -103,7 +104,8 @@ internal static class PcpMessages
         message.Length >= 8 && message[0] != 0 && (message[1] & IsAnswer) != 0 && message[3] == UnsupportedVersion;
 
     private static bool IsMessage(ReadOnlySpan<byte> message, byte opcode) =>
-        message.Length is >= HeaderLength and <= MaximumLength && message.Length % 4 == 0 && message[0] == Version && message[1] == (opcode | IsAnswer);
+        message.Length is >= HeaderLength and <= MaximumLength && message.Length % 4 == 0 && message[0] == Version
+        && message[1] == (opcode | IsAnswer);
 
     private static void WriteNonce(Span<byte> destination, UInt128 nonce)
     {

@@ -127,14 +127,22 @@ internal sealed class SystemPortMapper : IPortMapper
         if (gateway != _gateway)
         {
             _gateway = gateway;
-            _controls = gateway is null ? [] : [new UdpPortControl(gateway, port, _ports, _time), new UpnpPortControl(gateway, port, _ports, _time)];
+            _controls = gateway is null
+                ? []
+                : [new UdpPortControl(gateway, port, _ports, _time), new UpnpPortControl(gateway, port, _ports, _time)];
             _holder = null; // The one before is out of reach.
         }
 
         if (gateway is null)
             return new PortMappingStatus(PortMappingState.NotAvailable) { Reason = "There is no router to the internet." };
         if (PortMappingStatus.IsPublic(new UdpEndpoint(gateway.LocalAddress, port)))
-            return new PortMappingStatus(PortMappingState.NotAvailable) { Gateway = gateway.Address, Reason = "This machine has a public address: no port needs to be forwarded." };
+        {
+            return new PortMappingStatus(PortMappingState.NotAvailable)
+            {
+                Gateway = gateway.Address,
+                Reason = "This machine has a public address: no port needs to be forwarded.",
+            };
+        }
         var searching = new PortMappingStatus(PortMappingState.Searching) { Gateway = gateway.Address };
         if (_holder is null)
             Publish(searching);

@@ -59,8 +59,11 @@ internal sealed class UdpPortControl : IPortControl
             for (int attempt = 0; attempt < RemovalAttempts; attempt++)
             {
                 await sockets.SendAsync(request.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
-                if ((await sockets.ReceiveAsync(RemovalTimeout, _time, cancellationToken).ConfigureAwait(false)).What is GatewayEvent.Answer or GatewayEvent.NobodyListens)
+                if ((await sockets.ReceiveAsync(RemovalTimeout, _time, cancellationToken).ConfigureAwait(false)).What is GatewayEvent.Answer
+                    or GatewayEvent.NobodyListens)
+                {
                     return;
+                }
             }
         }
         catch (SocketException)
@@ -69,7 +72,8 @@ internal sealed class UdpPortControl : IPortControl
         }
     }
 
-    private async Task<PortMappingStatus> KeepAsync(GatewaySockets sockets, Action<PortMappingStatus> report, CancellationToken cancellationToken)
+    private async Task<PortMappingStatus> KeepAsync(
+        GatewaySockets sockets, Action<PortMappingStatus> report, CancellationToken cancellationToken)
     {
         byte[] request = new byte[GatewayDialogue.MaximumRequestLength];
         while (true)
@@ -79,7 +83,8 @@ internal sealed class UdpPortControl : IPortControl
                 await sockets.SendAsync(request.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
             if (_dialogue.IsOver)
                 return End();
-            (GatewayEvent what, byte[] data) = await sockets.ReceiveAsync(_dialogue.UntilNext, _time, cancellationToken).ConfigureAwait(false);
+            (GatewayEvent what, byte[] data) = await sockets.ReceiveAsync(
+                _dialogue.UntilNext, _time, cancellationToken).ConfigureAwait(false);
             switch (what)
             {
                 case GatewayEvent.Answer when _dialogue.Receive(data) && !_dialogue.IsOver:
@@ -115,7 +120,12 @@ internal sealed class UdpPortControl : IPortControl
     };
 
     private PortMappingStatus End(PortMappingState state, string? reason) =>
-        new(state) { Protocol = state == PortMappingState.Refused ? _dialogue.Protocol : PortMappingProtocol.None, Gateway = _gateway.Address, Reason = reason };
+        new(state)
+        {
+            Protocol = state == PortMappingState.Refused ? _dialogue.Protocol : PortMappingProtocol.None,
+            Gateway = _gateway.Address,
+            Reason = reason,
+        };
 
     /// <summary>Not even the gateway can guess it before it is asked.</summary>
     private static UInt128 NewNonce()
@@ -125,5 +135,6 @@ internal sealed class UdpPortControl : IPortControl
         return System.Buffers.Binary.BinaryPrimitives.ReadUInt128LittleEndian(bytes);
     }
 
-    private GatewayDialogue NewDialogue() => new(_time, Random.Shared.NextDouble, _client, _nonce, _holder?.Wish ?? UdpEndpoint.FromIPv4(0, _client.Port));
+    private GatewayDialogue NewDialogue() =>
+        new(_time, Random.Shared.NextDouble, _client, _nonce, _holder?.Wish ?? UdpEndpoint.FromIPv4(0, _client.Port));
 }

@@ -167,10 +167,16 @@ internal sealed class UpnpPortControl(Gateway gateway, ushort port, GatewayPorts
         return answer.Error ?? 0;
     }
 
-    private (string Name, string Value)[] Entry() => [("NewRemoteHost", ""), ("NewExternalPort", Text(_externalPort)), ("NewProtocol", "UDP")];
+    private (string Name, string Value)[] Entry() =>
+        [("NewRemoteHost", ""), ("NewExternalPort", Text(_externalPort)), ("NewProtocol", "UDP")];
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 
     private PortMappingStatus End(PortMappingState state, string reason) =>
-        new(state) { Protocol = state == PortMappingState.Refused ? PortMappingProtocol.UpnpIgd : PortMappingProtocol.None, Gateway = gateway.Address, Reason = reason };
+        new(state)
+        {
+            Protocol = state == PortMappingState.Refused ? PortMappingProtocol.UpnpIgd : PortMappingProtocol.None,
+            Gateway = gateway.Address,
+            Reason = reason,
+        };
 }
