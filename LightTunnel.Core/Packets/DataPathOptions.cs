@@ -7,7 +7,9 @@ public enum Offloads
     /// <summary>Every packet by itself.</summary>
     None = 0,
 
-    /// <summary>The TUN device takes and gives TCP segments many at a time (virtio headers, TSO); a Wintun adapter takes them as one long segment.</summary>
+    /// <summary>
+    /// The TUN device takes and gives TCP segments many at a time (virtio headers, TSO); a Wintun adapter takes them as one long segment.
+    /// </summary>
     TunTcp = 1,
 
     /// <summary>The TUN device does the same for UDP (USO, Linux 6.2). Needs <see cref="TunTcp"/>.</summary>
@@ -16,7 +18,9 @@ public enum Offloads
     /// <summary>Many datagrams of one size to one receiver are sent as one message (UDP_SEGMENT; UDP_SEND_MSG_SIZE on Windows).</summary>
     UdpSend = 4,
 
-    /// <summary>Many datagrams of one size from one sender are received as one message (UDP_GRO; UDP_RECV_MAX_COALESCED_SIZE on Windows).</summary>
+    /// <summary>
+    /// Many datagrams of one size from one sender are received as one message (UDP_GRO; UDP_RECV_MAX_COALESCED_SIZE on Windows).
+    /// </summary>
     UdpReceive = 8,
 
     /// <summary>Whatever the system has.</summary>
@@ -44,8 +48,8 @@ internal sealed record DataPathOptions
     public int ThreadsPerQueue { get; init; } = Environment.ProcessorCount <= 2 ? 1 : 2;
 
     /// <summary>
-    /// One queue for two processors, as it keeps two threads busy, but not more than 8: beyond that the memory costs more than the threads bring. Up to
-    /// four processors have one queue: what the tunnel carries must be worked on as well.
+    /// One queue for two processors, as it keeps two threads busy, but not more than 8: beyond that the memory costs more than the threads
+    /// bring. Up to four processors have one queue: what the tunnel carries must be worked on as well.
     /// </summary>
     public static int DefaultQueues(int processors) => processors <= 4 ? 1 : Math.Min(processors / 2, 8);
 }

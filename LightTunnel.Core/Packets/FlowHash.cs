@@ -4,14 +4,16 @@ using System.Runtime.CompilerServices;
 namespace LightTunnel.Packets;
 
 /// <summary>
-/// A number by which flows are spread over several queues: all packets of one flow have the same; its fragments, which do not all tell the ports, have another one. Who has
-/// many flows share a number on purpose slows only these down, so there is no secret in it.
+/// A number by which flows are spread over several queues: all packets of one flow have the same; its fragments, which do not all tell the
+/// ports, have another one. Who has many flows share a number on purpose slows only these down, so there is no secret in it.
 /// </summary>
 internal static class FlowHash
 {
     private const ulong Mixer = 0x9E37_79B9_7F4A_7C15;
 
-    /// <summary>The number of the packet's flow: addresses, protocol and, where these stand at their usual place, ports; 0 for what is no IP packet.</summary>
+    /// <summary>
+    /// The number of the packet's flow: addresses, protocol and, where these stand at their usual place, ports; 0 for what is no IP packet.
+    /// </summary>
     public static uint Of(ReadOnlySpan<byte> packet)
     {
         TransportHeader.Read(packet, out TransportHeader header);

@@ -108,7 +108,8 @@ internal static class IcmpErrors
     }
 
     private static int WriteIPv4(
-        ReadOnlySpan<byte> offender, in IpPacketInfo info, byte type, byte code, uint parameter, TunnelAddress source, Span<byte> destination)
+        ReadOnlySpan<byte> offender, in IpPacketInfo info, byte type, byte code, uint parameter, TunnelAddress source,
+        Span<byte> destination)
     {
         const int Headers = IpPacket.IPv4HeaderLength + IcmpHeaderLength;
         int length = Math.Min(Math.Min(Headers + offender.Length, MaximumLengthV4), destination.Length);
@@ -137,7 +138,8 @@ internal static class IcmpErrors
     }
 
     private static int WriteIPv6(
-        ReadOnlySpan<byte> offender, in IpPacketInfo info, byte type, byte code, uint parameter, TunnelAddress source, Span<byte> destination)
+        ReadOnlySpan<byte> offender, in IpPacketInfo info, byte type, byte code, uint parameter, TunnelAddress source,
+        Span<byte> destination)
     {
         const int Headers = IpPacket.IPv6HeaderLength + IcmpHeaderLength;
         int length = Math.Min(Math.Min(Headers + offender.Length, MaximumLength), destination.Length);

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace LightTunnel.Packets;
 
 /// <summary>
-/// Puts TCP segments that follow each other into one, which is complete: a packet like any that a sender with a larger MTU might have sent, with full checksums and nothing left for
-/// the system to do. The segments themselves stay as they are.
+/// Puts TCP segments that follow each other into one, which is complete: a packet like any that a sender with a larger MTU might have sent,
+/// with full checksums and nothing left for the system to do. The segments themselves stay as they are.
 /// </summary>
 internal static class MergedSegments
 {

@@ -4,7 +4,8 @@ using LightTunnel.Addressing;
 namespace LightTunnel.Packets;
 
 /// <summary>
-/// One packet of a <see cref="PacketBatch"/>, or a train of datagrams: where it lies in the batch's memory and where it goes to or came from.
+/// One packet of a <see cref="PacketBatch"/>, or a train of datagrams: where it lies in the batch's memory and where it goes
+/// to or came from.
 /// </summary>
 internal struct PacketSlot
 {
@@ -14,7 +15,10 @@ internal struct PacketSlot
     /// <summary>Bytes of the packet, or of all datagrams of the train; 0 means "skip this slot".</summary>
     public int Length;
 
-    /// <summary>0 for one packet. Otherwise the slot holds a train: datagrams of this many bytes one behind the other, of which the last may be shorter.</summary>
+    /// <summary>
+    /// 0 for one packet. Otherwise the slot holds a train: datagrams of this many bytes one behind the other, of which the last
+    /// may be shorter.
+    /// </summary>
     public int SegmentSize;
 
     /// <summary>What is left to do for an IP packet that the system sent: it may stand for many. Unused for datagrams.</summary>
@@ -25,12 +29,14 @@ internal struct PacketSlot
 }
 
 /// <summary>
-/// Packets in one piece of memory that one data thread reads into, works on and writes from. Each has room before and behind it, so that headers
-/// are added and removed without a copy. Allocated once, pinned, owned by one thread.
+/// Packets in one piece of memory that one data thread reads into, works on and writes from. Each has room before and behind it, so that
+/// headers are added and removed without a copy. Allocated once, pinned, owned by one thread.
 /// </summary>
 internal sealed class PacketBatch
 {
-    /// <summary>Bytes free before a packet that was just read: a relay header (12), a transport header (16) or a virtio header (10) fits.</summary>
+    /// <summary>
+    /// Bytes free before a packet that was just read: a relay header (12), a transport header (16) or a virtio header (10) fits.
+    /// </summary>
     public const int Headroom = 64;
 
     /// <summary>Bytes free after the longest packet: padding (15) and the longest tag (32) fit.</summary>
@@ -118,7 +124,9 @@ internal sealed class PacketBatch
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> Before(int index, int length) => _memory.AsSpan(_slots[index].Start - length, length);
 
-    /// <summary>The packet together with up to <see cref="Tailroom"/> bytes behind it, which belong to it while it has not been shortened.</summary>
+    /// <summary>
+    /// The packet together with up to <see cref="Tailroom"/> bytes behind it, which belong to it while it has not been shortened.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public Span<byte> WithTail(int index, int tail)
     {
@@ -142,8 +150,8 @@ internal sealed class PacketBatch
     public Span<byte> NextFree() => _memory.AsSpan(_used + Headroom, MaxPacketLength);
 
     /// <summary>
-    /// The memory for the packet after <paramref name="ahead"/> others, for calls that receive several at once, and one byte more, by which a packet that
-    /// is too long is known; follow with <see cref="CommitPlace"/> for each in turn.
+    /// The memory for the packet after <paramref name="ahead"/> others, for calls that receive several at once, and one byte more, by which
+    /// a packet that is too long is known; follow with <see cref="CommitPlace"/> for each in turn.
     /// </summary>
     public Span<byte> FreePlace(int ahead) => _memory.AsSpan(_used + (ahead * _stride) + Headroom, MaxPacketLength + 1);
 
@@ -172,7 +180,10 @@ internal sealed class PacketBatch
         return true;
     }
 
-    /// <summary>True when so many datagrams that go the same way can be appended whose lengths together are at most this, and of which only the last is shorter.</summary>
+    /// <summary>
+    /// True when so many datagrams that go the same way can be appended whose lengths together are at most this, and of which only the
+    /// last is shorter.
+    /// </summary>
     public bool HasRoomFor(int datagrams, int bytes) =>
         _memory.Length - _used >= bytes && _slots.Length - Count >= 2 + (datagrams / MaximumSegments) + (bytes / MaximumTrainLength);
 
@@ -180,7 +191,8 @@ internal sealed class PacketBatch
     public Span<byte> NextDatagram() => _memory.AsSpan(_used);
 
     /// <summary>
-    /// Takes what was just written to <see cref="NextDatagram"/>: as part of the last slot's train when it goes the same way and fits, else as a slot of its own.
+    /// Takes what was just written to <see cref="NextDatagram"/>: as part of the last slot's train when it goes the same way and fits, else
+    /// as a slot of its own.
     /// </summary>
     public void Append(int length, in PathHandle path)
     {
@@ -202,7 +214,9 @@ internal sealed class PacketBatch
             _slots[Count - 1].Length = lastLength;
     }
 
-    /// <summary>A batch whose packets lie in this one's memory: <see cref="AddView"/> adds them without a copy. Good until this one is cleared.</summary>
+    /// <summary>
+    /// A batch whose packets lie in this one's memory: <see cref="AddView"/> adds them without a copy. Good until this one is cleared.
+    /// </summary>
     public PacketBatch CreateView(int capacity) => new(this, capacity);
 
     /// <summary>Adds a packet or train that lies in the shared memory; only to a view that has a free slot.</summary>

@@ -54,8 +54,8 @@ internal sealed class PacketCoalescer(int capacity)
     public int Next(int slot) => _next[slot];
 
     /// <summary>
-    /// Puts all packets of the batch into groups. The first packet of a group of several gets the lengths and the flags of the super-packet and
-    /// the pseudo header's sum as its checksum; before each group's first packet its <see cref="VirtioNetHeader"/> is written.
+    /// Puts all packets of the batch into groups. The first packet of a group of several gets the lengths and the flags of the super-packet
+    /// and the pseudo header's sum as its checksum; before each group's first packet its <see cref="VirtioNetHeader"/> is written.
     /// </summary>
     /// <param name="packets">Packets with at least <see cref="VirtioNetHeader.Size"/> free bytes before each.</param>
     public void Run(PacketBatch packets)
@@ -65,7 +65,9 @@ internal sealed class PacketCoalescer(int capacity)
             Finish(packets, in _groups[i]);
     }
 
-    /// <summary>The same without a change to any packet: for a device that makes a packet of its own of a group (<see cref="MergedSegments"/>).</summary>
+    /// <summary>
+    /// The same without a change to any packet: for a device that makes a packet of its own of a group (<see cref="MergedSegments"/>).
+    /// </summary>
     public void FindGroups(PacketBatch packets)
     {
         GroupCount = 0;
@@ -147,7 +149,8 @@ internal sealed class PacketCoalescer(int capacity)
     {
         ReadOnlySpan<byte> head = packets.Packet(group.Head);
         int size = packet.Length - header.MergeableLength;
-        bool fits = header.MergeableLength == group.Header.MergeableLength && size <= group.SegmentSize && group.Length + size <= LongestPacket;
+        bool fits = header.MergeableLength == group.Header.MergeableLength && size <= group.SegmentSize
+            && group.Length + size <= LongestPacket;
         if (!fits || !IsNext(head, packet, group))
             return false;
         // A super-packet's checksum is taken as verified, so damage must not get into one. The first is looked at when a second one comes.
@@ -168,9 +171,10 @@ internal sealed class PacketCoalescer(int capacity)
     }
 
     // Addresses and, right behind them, ports.
-    private static bool IsSameFlow(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int ipLength) => ipLength == IpPacket.IPv4HeaderLength
-        ? AreEqual<ulong>(first, second, 12) && AreEqual<uint>(first, second, 20)
-        : AreEqual<UInt128>(first, second, 8) && AreEqual<UInt128>(first, second, 24) && AreEqual<uint>(first, second, 40);
+    private static bool IsSameFlow(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, int ipLength) =>
+        ipLength == IpPacket.IPv4HeaderLength
+            ? AreEqual<ulong>(first, second, 12) && AreEqual<uint>(first, second, 20)
+            : AreEqual<UInt128>(first, second, 8) && AreEqual<UInt128>(first, second, 24) && AreEqual<uint>(first, second, 40);
 
     /// <summary>True when the headers are what those of the group's next segment would be.</summary>
     private static bool IsNext(ReadOnlySpan<byte> head, ReadOnlySpan<byte> packet, in Group group)

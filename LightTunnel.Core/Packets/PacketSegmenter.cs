@@ -3,10 +3,10 @@ using System.Buffers.Binary;
 namespace LightTunnel.Packets;
 
 /// <summary>
-/// Cuts a super-packet into packets that fit on a wire, in place and one after the other: each segment's headers are written straight before its
-/// payload, over the end of the segment before. So a segment may be used until the next one is asked for, and its headers, which the
-/// next one's are made from, must not be changed. Bytes written behind a segment (padding) fall on the next one's payload:
-/// the caller saves them and puts them back before it asks for the next.
+/// Cuts a super-packet into packets that fit on a wire, in place and one after the other: each segment's headers are written straight
+/// before its payload, over the end of the segment before. So a segment may be used until the next one is asked for, and its headers, which
+/// the next one's are made from, must not be changed. Bytes written behind a segment (padding) fall on the next one's payload: the caller
+/// saves them and puts them back before it asks for the next.
 /// </summary>
 internal ref struct PacketSegmenter
 {

@@ -3,23 +3,29 @@ using System.Buffers.Binary;
 namespace LightTunnel.Packets;
 
 /// <summary>
-/// Lowers the maximum segment size that a TCP connection is opened with (RFC 9293 section 3.7.1) to what passes a path that is narrower than the
-/// interfaces at its ends: so connections need not find out by losses or ICMP.
+/// Lowers the maximum segment size that a TCP connection is opened with (RFC 9293 section 3.7.1) to what passes a path that is narrower
+/// than the interfaces at its ends: so connections need not find out by losses or ICMP.
 /// </summary>
 internal static class TcpMss
 {
     private const byte SynchronizeFlag = 2;
     private const byte EndOfOptions = 0, NoOperation = 1, MaximumSegmentSize = 2, MaximumSegmentSizeLength = 4;
 
-    /// <summary>Lowers the option in place and puts the checksum right; leaves alone what is not the beginning of a connection, asks for no more, or is damaged.</summary>
+    /// <summary>
+    /// Lowers the option in place and puts the checksum right; leaves alone what is not the beginning of a connection, asks for no
+    /// more, or is damaged.
+    /// </summary>
     /// <param name="packet">A packet whose TCP checksum is complete.</param>
     /// <param name="info">What its headers say.</param>
     /// <param name="mtu">Longest packet that passes, bytes.</param>
     /// <returns>True when the packet was changed.</returns>
     public static bool Clamp(Span<byte> packet, in IpPacketInfo info, int mtu)
     {
-        if (info.Protocol != IpPacket.ProtocolTcp || info.FragmentOffset != 0 || info.TotalLength - info.HeaderLength < TransportHeader.TcpLength)
+        if (info.Protocol != IpPacket.ProtocolTcp || info.FragmentOffset != 0
+            || info.TotalLength - info.HeaderLength < TransportHeader.TcpLength)
+        {
             return false;
+        }
         Span<byte> tcp = packet[info.HeaderLength..info.TotalLength];
         if ((tcp[TransportHeader.TcpFlags + 1] & SynchronizeFlag) == 0)
             return false;
@@ -29,7 +35,8 @@ internal static class TcpMss
         if (offset == 0 || BinaryPrimitives.ReadUInt16BigEndian(tcp[offset..]) <= most)
             return false;
 
-        // The value may stand across two of the words that the checksum adds up, which is as if its bytes were swapped (RFC 1071 section 2.B).
+        // The value may stand across two of the words that the checksum adds up, which is as if its bytes were swapped (RFC
+        // 1071 section 2.B).
         uint before = WordAt(tcp, offset);
         BinaryPrimitives.WriteUInt16BigEndian(tcp[offset..], (ushort)most);
         // RFC 1624 section 3, equation 3.
