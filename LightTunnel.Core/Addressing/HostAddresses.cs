@@ -7,7 +7,9 @@ internal static class HostAddresses
     private const int MinimumIPv4PrefixLength = 8;
     private const int MinimumIPv6PrefixLength = 16;
 
-    /// <summary>Why no host of a network can have an address, as the end of a sentence ("is a loopback address"); null when one can.</summary>
+    /// <summary>
+    /// Why no host of a network can have an address, as the end of a sentence ("is a loopback address"); null when one can.
+    /// </summary>
     public static string? WhyUnusable(TunnelAddress address)
     {
         byte first = (byte)(address.Bits >> 120);
@@ -26,5 +28,6 @@ internal static class HostAddresses
     }
 
     /// <summary>True when the prefix is so short that a network of it would take addresses of the internet.</summary>
-    public static bool IsTooShort(IpPrefix prefix) => prefix.Length < (prefix.Network.IsIPv4 ? MinimumIPv4PrefixLength : MinimumIPv6PrefixLength);
+    public static bool IsTooShort(IpPrefix prefix) =>
+        prefix.Length < (prefix.Network.IsIPv4 ? MinimumIPv4PrefixLength : MinimumIPv6PrefixLength);
 }

@@ -35,7 +35,9 @@ internal readonly record struct IpPrefix
     /// <summary>True when some address lies in both.</summary>
     public bool Overlaps(IpPrefix other) => Length <= other.Length ? Contains(other.Network) : other.Contains(Network);
 
-    /// <summary>Reads "10.0.0.0/24" or "fd00::/64"; an address without a length is the prefix of that one address. Host bits must be zero.</summary>
+    /// <summary>
+    /// Reads "10.0.0.0/24" or "fd00::/64"; an address without a length is the prefix of that one address. Host bits must be zero.
+    /// </summary>
     public static bool TryParse([NotNullWhen(true)] string? text, out IpPrefix prefix)
     {
         prefix = default;
@@ -63,7 +65,8 @@ internal readonly record struct IpPrefix
             return true;
         }
 
-        return int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out length) && length <= address.BitLength;
+        return int.TryParse(text.AsSpan(slash + 1), NumberStyles.None, CultureInfo.InvariantCulture, out length)
+            && length <= address.BitLength;
     }
 }
 
@@ -79,8 +82,11 @@ internal readonly record struct InterfaceAddress(TunnelAddress Address, int Pref
     public static bool TryParse([NotNullWhen(true)] string? text, out InterfaceAddress result)
     {
         result = default;
-        if (text is null || !text.Contains('/', StringComparison.Ordinal) || !IpPrefix.TrySplit(text, out TunnelAddress address, out int length))
+        if (text is null || !text.Contains('/', StringComparison.Ordinal)
+            || !IpPrefix.TrySplit(text, out TunnelAddress address, out int length))
+        {
             return false;
+        }
         result = new InterfaceAddress(address, length);
         return true;
     }

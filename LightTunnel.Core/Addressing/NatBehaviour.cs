@@ -53,7 +53,8 @@ internal enum NatPresence : byte
 /// never forbids one.
 /// </summary>
 /// <param name="Mapping">What the outer endpoint of a mapping depends on.</param>
-/// <param name="Filtering">From whom a mapping lets datagrams in. With a server of one address, "address-dependent" may also be endpoint-independent.</param>
+/// <param name="Filtering">From whom a mapping lets datagrams in. With a server of one address, "address-dependent" may also be
+/// endpoint-independent.</param>
 /// <param name="Assignment">How outer ports are chosen.</param>
 /// <param name="Step">Sequential allocation: difference from one outer port to the next; otherwise 0.</param>
 /// <param name="Presence">Whether there is a NAT at all.</param>
@@ -76,7 +77,8 @@ internal readonly record struct NatBehaviour(
 
     /// <summary>True when each remote endpoint sees another outer port, so that what the server sees is of little use to others.</summary>
     public bool HasDependentMapping =>
-        Mapping is EndpointDependence.AddressDependent or EndpointDependence.AddressAndPortDependent && Assignment != PortAssignment.Preserving;
+        Mapping is EndpointDependence.AddressDependent or EndpointDependence.AddressAndPortDependent
+        && Assignment != PortAssignment.Preserving;
 
     /// <summary>True when the next outer port can be computed from the last.</summary>
     public bool IsPredictable => HasDependentMapping && Assignment == PortAssignment.Sequential && Step != 0;
@@ -87,7 +89,9 @@ internal readonly record struct NatBehaviour(
     /// <summary>True when only the very remote port that was written to may answer, as far as is known.</summary>
     public bool FiltersPorts => Filtering is EndpointDependence.AddressAndPortDependent or EndpointDependence.Unknown;
 
-    /// <summary>The name people know (RFC 3489): "None (Public IP)", "Full Cone", "Restricted Cone", "Port-Restricted Cone", "Symmetric", "Unknown".</summary>
+    /// <summary>
+    /// The name people know (RFC 3489): "None (Public IP)", "Full Cone", "Restricted Cone", "Port-Restricted Cone", "Symmetric", "Unknown".
+    /// </summary>
     public string ClassicName => (Presence, Mapping, Filtering) switch
     {
         (NatPresence.None, _, _) => "None (Public IP)",
@@ -115,7 +119,9 @@ internal readonly record struct NatBehaviour(
         return FixedSize + length;
     }
 
-    /// <summary>Reads what <see cref="Write"/> wrote; a value that this version does not know becomes "unknown". False for another length.</summary>
+    /// <summary>
+    /// Reads what <see cref="Write"/> wrote; a value that this version does not know becomes "unknown". False for another length.
+    /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> source, out NatBehaviour behaviour)
     {
         behaviour = default;

@@ -30,6 +30,9 @@ internal static class Overheads
     /// <summary>Room for everything that stands around a packet in a datagram.</summary>
     public const int PaddedDatagram = Datagram + PaddingMultiple;
 
-    /// <summary>Bytes around an inner packet at most by that path: IP, UDP, a relay's header, and the link's with the longer tag of both suites.</summary>
-    public static int Of(in PathAddress path) => (path.Endpoint.IsIPv4 ? IPv4 : IPv6) + Udp + (path.IsRelayed ? RelayHeader.Size : 0) + Sealed;
+    /// <summary>
+    /// Bytes around an inner packet at most by that path: IP, UDP, a relay's header, and the link's with the longer tag of both suites.
+    /// </summary>
+    public static int Of(in PathAddress path) =>
+        (path.Endpoint.IsIPv4 ? IPv4 : IPv6) + Udp + (path.IsRelayed ? RelayHeader.Size : 0) + Sealed;
 }

@@ -19,7 +19,9 @@ internal readonly record struct RelayHeader(uint Source, uint Destination)
     /// <summary>Bytes of the shortest datagram with a header: what is sealed behind it is a keepalive at least.</summary>
     public const int SmallestDatagram = Size + 32;
 
-    /// <summary>Reads the header of a datagram that holds a WireGuard message (a keepalive at least), a probe or an answer behind it.</summary>
+    /// <summary>
+    /// Reads the header of a datagram that holds a WireGuard message (a keepalive at least), a probe or an answer behind it.
+    /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> datagram, out RelayHeader header)
     {
         header = default;

@@ -50,12 +50,14 @@ internal readonly struct UdpEndpoint : IEquatable<UdpEndpoint>
     public UInt128 MappedAddress => _address;
 
     /// <summary>
-    /// The address without what one subscriber chooses freely: of IPv6 the first 64 bits, of IPv4 all. Whoever limits what strangers cost counts by this.
+    /// The address without what one subscriber chooses freely: of IPv6 the first 64 bits, of IPv4 all. Whoever limits what strangers cost
+    /// counts by this.
     /// </summary>
     public UInt128 Subscriber => IsIPv4 ? _address : _address >> 64 << 64;
 
     /// <summary>
-    /// What one site is given (RFC 6177): of IPv6 the first 48 bits, in which there are 65,536 subscribers' networks, of IPv4 the whole address. Several subscribers may share one.
+    /// What one site is given (RFC 6177): of IPv6 the first 48 bits, in which there are 65,536 subscribers' networks, of IPv4 the whole
+    /// address. Several subscribers may share one.
     /// </summary>
     public UInt128 Site => IsIPv4 ? _address : _address >> 80 << 80;
 
