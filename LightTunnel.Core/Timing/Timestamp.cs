@@ -5,8 +5,9 @@ namespace LightTunnel.Timing;
 /// <summary>
 /// A moment of a monotonic clock: the only form in which the engine keeps when something happened or is due. Read by <see cref="Clock"/>;
 /// good for comparing with and measuring from other moments of the same clock, and for nothing else: dates are
-/// <see cref="DateTimeOffset"/>s. To the nearest 100 ns, whatever the clock's own unit is, so that durations are <see cref="TimeSpan"/>s everywhere. It is one 64-bit word
-/// and costs what such a word costs; where several threads use one, it is a <see cref="SharedTimestamp"/>.
+/// <see cref="DateTimeOffset"/>s. To the nearest 100 ns, whatever the clock's own unit is, so that durations are <see cref="TimeSpan"/>s
+/// everywhere. It is one 64-bit word and costs what such a word costs; where several threads use one, it is a
+/// <see cref="SharedTimestamp"/>.
 /// <para>
 /// Two values are no reading of any clock, and lie before and after all of them. They absorb: whatever is added to them, they stay what
 /// they are. Between either and any reading lies <see cref="TimeSpan.MaxValue"/>. So "the last one plus an interval" is due at once when
@@ -49,7 +50,9 @@ internal readonly record struct Timestamp : IComparable<Timestamp>
     /// <summary>The later of both.</summary>
     public static Timestamp Latest(Timestamp one, Timestamp other) => one._value >= other._value ? one : other;
 
-    /// <summary>The latest multiple of that step that is not later: things that are due at about the same time are so at the same time.</summary>
+    /// <summary>
+    /// The latest multiple of that step that is not later: things that are due at about the same time are so at the same time.
+    /// </summary>
     public Timestamp RoundDown(TimeSpan step) => IsEnd ? this : this - new TimeSpan((long)(_value ^ Sign) % step.Ticks);
 
     /// <summary>The next moment that can be told from this one: the earliest at which to call again whoever has just been called.</summary>
