@@ -96,8 +96,8 @@ internal static partial class AtomicFile
     }
 
     /// <summary>
-    /// Makes the folder, for its owner only. A folder that exists is closed to others if it is empty or has <paramref name="ownFile"/> in it; one that others
-    /// could have put something into is refused.
+    /// Makes the folder, for its owner only. A folder that exists is closed to others if it is empty or has <paramref name="ownFile"/> in
+    /// it; one that others could have put something into is refused.
     /// </summary>
     /// <exception cref="LightTunnelException">FileAccess: others could have planted something there.</exception>
     public static void CreateOwnedFolder(string path, string ownFile)
@@ -139,7 +139,9 @@ internal static partial class AtomicFile
             WindowsAccess.CloseFolder(path);
     }
 
-    /// <summary>A rename is lasting only once the folder is on the disk; Windows has no such call and needs none (NTFS journals renames).</summary>
+    /// <summary>
+    /// A rename is lasting only once the folder is on the disk; Windows has no such call and needs none (NTFS journals renames).
+    /// </summary>
     private static void FlushFolder(string path)
     {
         if (OperatingSystem.IsWindows())

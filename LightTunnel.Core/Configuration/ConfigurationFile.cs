@@ -7,8 +7,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Configuration;
 
 /// <summary>
-/// Configuration files: YAML with the parameters' names in camelCase as keys, and "role: server" or "role: client". Relative paths in a file
-/// are relative to the file's folder.
+/// Configuration files: YAML with the parameters' names in camelCase as keys, and "role: server" or "role: client". Relative paths in a
+/// file are relative to the file's folder.
 /// </summary>
 public static class ConfigurationFile
 {
@@ -115,7 +115,8 @@ public static class ConfigurationFile
                     new ConfigurationProblem(_path, 0, 0, ConfigurationSeverity.Error, null, Message, Remedy),
                     new LightTunnelException(LightTunnelError.NotFound, Message, Remedy, exception)));
             }
-            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+            catch (Exception exception)
+                when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
             {
                 Add(default, null, $"The file could not be read: {exception.Message}", "Check the path and its permissions.");
             }
@@ -129,7 +130,8 @@ public static class ConfigurationFile
 
         public void ThrowFirst()
         {
-            (ConfigurationProblem? problem, LightTunnelException? cause) = Sorted().FirstOrDefault(pair => pair.Problem.Severity == ConfigurationSeverity.Error);
+            (ConfigurationProblem? problem, LightTunnelException? cause) =
+                Sorted().FirstOrDefault(pair => pair.Problem.Severity == ConfigurationSeverity.Error);
             if (problem is not null)
                 throw problem.ToException(cause);
         }
@@ -181,7 +183,11 @@ public static class ConfigurationFile
             if (entry is null)
             {
                 if (_problems.Count == 0)
-                    Add(new ConfigurationText(string.Empty, true, 1, 1), RoleKey, "The file does not say whose it is: 'role' is missing.", Action);
+                {
+                    Add(
+                        new ConfigurationText(string.Empty, true, 1, 1), RoleKey,
+                        "The file does not say whose it is: 'role' is missing.", Action);
+                }
                 return expected;
             }
 
@@ -200,11 +206,20 @@ public static class ConfigurationFile
             foreach (ConfigurationEntry entry in entries)
             {
                 if (!seen.TryAdd(entry.Key, entry.KeyText))
-                    Add(entry.KeyText, entry.Key, $"'{ConfigurationEntry.Shorten(entry.Key)}' is there twice, first in line {seen[entry.Key].Line}.", "Remove one of them.");
+                {
+                    Add(
+                        entry.KeyText, entry.Key,
+                        $"'{ConfigurationEntry.Shorten(entry.Key)}' is there twice, first in line {seen[entry.Key].Line}.",
+                        "Remove one of them.");
+                }
                 else if (keys.TryGetValue(entry.Key, out Func<T, ConfigurationEntry, T>? apply))
+                {
                     settings = apply(settings, entry);
+                }
                 else if (entry.Key != RoleKey)
+                {
                     ReportUnknown(entry, [.. keys.Keys]);
+                }
             }
 
             return settings;
@@ -216,7 +231,8 @@ public static class ConfigurationFile
             Add(
                 entry.KeyText,
                 entry.Key,
-                $"'{ConfigurationEntry.Shorten(entry.Key)}' is not a key of this file." + (near is null ? string.Empty : $" Did you mean '{near}'?"),
+                $"'{ConfigurationEntry.Shorten(entry.Key)}' is not a key of this file."
+                    + (near is null ? string.Empty : $" Did you mean '{near}'?"),
                 near is null ? $"Use one of {string.Join(", ", known.Order(StringComparer.Ordinal))}." : $"Write {near}.");
         }
 
@@ -262,12 +278,18 @@ public static class ConfigurationFile
         {
             string key = char.ToLowerInvariant(problem.Key[0]) + problem.Key[1..];
             ConfigurationText where = entries.FirstOrDefault(entry => entry.Key == key)?.ValueText(problem.Index) ?? default;
-            string message = severity == ConfigurationSeverity.Warning ? $"{problem.Exception.Message} It must be given as a parameter." : problem.Exception.Message;
-            _problems.Add((new ConfigurationProblem(_path, where.Line, where.Column, severity, key, message, problem.Exception.RecommendedAction), problem.Exception));
+            string message = severity == ConfigurationSeverity.Warning
+                ? $"{problem.Exception.Message} It must be given as a parameter."
+                : problem.Exception.Message;
+            _problems.Add(
+                (new ConfigurationProblem(_path, where.Line, where.Column, severity, key, message, problem.Exception.RecommendedAction),
+                    problem.Exception));
         }
 
         private void Add(ConfigurationText where, string? key, string message, string action) => _problems.Add((
-            new ConfigurationProblem(_path, where.Line, where.Column, ConfigurationSeverity.Error, key is null ? null : ConfigurationEntry.Shorten(key), message, action), null));
+            new ConfigurationProblem(
+                _path, where.Line, where.Column, ConfigurationSeverity.Error, key is null ? null : ConfigurationEntry.Shorten(key), message,
+                action), null));
 
         private T WithFullPaths<T>(T settings)
             where T : TunnelSettings => settings with { StatePath = FullPath(settings.StatePath), LogPath = FullPath(settings.LogPath) };

@@ -34,7 +34,9 @@ public sealed record ConfigurationProblem(
     internal LightTunnelException ToException(Exception? cause = null)
     {
         string place = Line == 0 ? File : string.Create(CultureInfo.InvariantCulture, $"{File}, line {Line}, column {Column}");
-        LightTunnelError error = cause is LightTunnelException { Error: LightTunnelError.NotFound } ? LightTunnelError.NotFound : LightTunnelError.InvalidConfiguration;
+        LightTunnelError error = cause is LightTunnelException { Error: LightTunnelError.NotFound }
+            ? LightTunnelError.NotFound
+            : LightTunnelError.InvalidConfiguration;
         return new LightTunnelException(error, $"{place}: {Message}", RecommendedAction, cause) { Target = this };
     }
 }

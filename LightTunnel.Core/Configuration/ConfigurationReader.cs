@@ -12,8 +12,11 @@ namespace LightTunnel.Configuration;
 /// <param name="Column">Column from 1.</param>
 internal readonly record struct ConfigurationText(string Text, bool IsPlain, int Line, int Column);
 
-/// <summary>A key of the file with its value: one text, or a list of texts. Reads itself as the type that the key wants, or reports why it is not.</summary>
-internal sealed class ConfigurationEntry(ConfigurationText key, IReadOnlyList<ConfigurationText> values, bool isList, Action<ConfigurationText, string, string, string> report)
+/// <summary>
+/// A key of the file with its value: one text, or a list of texts. Reads itself as the type that the key wants, or reports why it is not.
+/// </summary>
+internal sealed class ConfigurationEntry(
+    ConfigurationText key, IReadOnlyList<ConfigurationText> values, bool isList, Action<ConfigurationText, string, string, string> report)
 {
     /// <summary>Most items of a list.</summary>
     private const int MaximumItems = 64;
@@ -107,9 +110,9 @@ internal sealed class ConfigurationEntry(ConfigurationText key, IReadOnlyList<Co
 }
 
 /// <summary>
-/// Reads the YAML that a configuration file is allowed to be: one map of keys to texts or lists of texts. Anchors, aliases, tags, nesting and
-/// several documents are refused, so that a file can neither grow when read nor surprise. Works on the parser's events; whatever the text is,
-/// problems are reported and nothing is thrown.
+/// Reads the YAML that a configuration file is allowed to be: one map of keys to texts or lists of texts. Anchors, aliases, tags, nesting
+/// and several documents are refused, so that a file can neither grow when read nor surprise. Works on the parser's events; whatever the
+/// text is, problems are reported and nothing is thrown.
 /// </summary>
 internal sealed class ConfigurationReader
 {
@@ -140,9 +143,13 @@ internal sealed class ConfigurationReader
         }
         catch (YamlException exception)
         {
-            report(At(exception.Start), null, $"This is not YAML: {Sentence(exception.Message)}", "Check quotes, indentation and the blank after each colon.");
+            report(
+                At(exception.Start), null, $"This is not YAML: {Sentence(exception.Message)}",
+                "Check quotes, indentation and the blank after each colon.");
         }
-        catch (Exception exception) when (exception is InvalidOperationException or ArgumentException or OverflowException or IndexOutOfRangeException or FormatException)
+        catch (Exception exception)
+            when (exception is InvalidOperationException or ArgumentException or OverflowException or IndexOutOfRangeException
+                or FormatException)
         {
             // Faults of the parser on text that is no YAML at all.
             report(default, null, "This is not YAML.", OneMap);
@@ -225,7 +232,10 @@ internal sealed class ConfigurationReader
         }
 
         if (usable)
-            _entries.Add(new ConfigurationEntry(keyText, values, value is SequenceStart, (where, name, message, action) => Report(where, name, message, action)));
+        {
+            _entries.Add(new ConfigurationEntry(
+                keyText, values, value is SequenceStart, (where, name, message, action) => Report(where, name, message, action)));
+        }
         return true;
     }
 

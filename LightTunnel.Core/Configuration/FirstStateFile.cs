@@ -16,7 +16,8 @@ internal static class FirstStateFile
         string? networkName = root.TryGetProperty("networkName", out JsonElement name) ? name.GetString() : null;
         if (networkName is not null && !NodeName.IsValid(networkName))
             throw new FormatException("Bad network name.");
-        return LeaseCodec.ToContents(networkName, root.GetProperty("nextMemberId").GetUInt32(), root.GetProperty("leases").EnumerateArray().Select(ReadLease));
+        return LeaseCodec.ToContents(
+            networkName, root.GetProperty("nextMemberId").GetUInt32(), root.GetProperty("leases").EnumerateArray().Select(ReadLease));
     }
 
     private static Lease ReadLease(JsonElement element)
@@ -32,7 +33,8 @@ internal static class FirstStateFile
             Addresses = [.. element.GetProperty("addresses").EnumerateArray().Select(ReadAddress)],
             Created = element.GetProperty("created").GetDateTimeOffset(),
             LastSeen = element.GetProperty("lastSeen").GetDateTimeOffset(),
-            Used = !element.TryGetProperty("used", out JsonElement used) || used.GetBoolean(), // Older versions kept none that they would not keep.
+            // Older versions kept none that they would not keep.
+            Used = !element.TryGetProperty("used", out JsonElement used) || used.GetBoolean(),
         };
     }
 

@@ -32,7 +32,9 @@ internal sealed record NodeState : IDisposable
     public IReadOnlyDictionary<PublicKey, IReadOnlyList<InterfaceAddress>> LastAddresses { get; init; } =
         new Dictionary<PublicKey, IReadOnlyList<InterfaceAddress>>();
 
-    /// <summary>Client: which paths to single members may be used, by their public keys, where that is not what the network's policy says.</summary>
+    /// <summary>
+    /// Client: which paths to single members may be used, by their public keys, where that is not what the network's policy says.
+    /// </summary>
     public IReadOnlyDictionary<PublicKey, PathPolicy> PeerPolicies { get; init; } = new Dictionary<PublicKey, PathPolicy>();
 
     /// <summary>Zeroes the secrets.</summary>

@@ -24,23 +24,33 @@ public static class SecretFile
             byte[] content = new byte[MaximumLength + 1];
             int length = stream.ReadAtLeast(content, content.Length, throwOnEndOfStream: false);
             if (length > MaximumLength)
-                throw new LightTunnelException(LightTunnelError.FileAccess, $"{path} is too long for a file with the {what}.", "Check that it is the right file.") { Target = path };
+            {
+                throw new LightTunnelException(
+                    LightTunnelError.FileAccess, $"{path} is too long for a file with the {what}.",
+                    "Check that it is the right file.") { Target = path };
+            }
             CheckMode(path, warn);
-            using var reader = new StreamReader(new MemoryStream(content, 0, length), Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
+            using var reader = new StreamReader(
+                new MemoryStream(content, 0, length), Encoding.UTF8, detectEncodingFromByteOrderMarks: true);
             return new Secret(reader.ReadToEnd().Trim());
         }
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new LightTunnelException(LightTunnelError.NotFound, $"There is no file {path}.", "Check the path.", exception) { Target = path };
+            throw new LightTunnelException(
+                LightTunnelError.NotFound, $"There is no file {path}.", "Check the path.", exception) { Target = path };
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        catch (Exception exception)
+            when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             throw new LightTunnelException(
-                LightTunnelError.FileAccess, $"{path} could not be read: {exception.Message}", "Check the path and its permissions.", exception) { Target = path };
+                LightTunnelError.FileAccess, $"{path} could not be read: {exception.Message}", "Check the path and its permissions.",
+                exception) { Target = path };
         }
     }
 
-    /// <summary>Warns when others than the owner may read the secret; refuses a file that everybody may write, as its content is anybody's.</summary>
+    /// <summary>
+    /// Warns when others than the owner may read the secret; refuses a file that everybody may write, as its content is anybody's.
+    /// </summary>
     /// <exception cref="LightTunnelException">FileAccess.</exception>
     public static void CheckMode(string path, Action<string> warn)
     {
@@ -64,7 +74,8 @@ public static class SecretFile
         if (mode.HasFlag(UnixFileMode.OtherWrite) && File.Exists(path) && !IsStream(path))
         {
             throw new LightTunnelException(
-                LightTunnelError.FileAccess, $"Everybody on this machine may write {path}, which holds a secret.", $"See that it is what it should be, then chmod 600 {path}")
+                LightTunnelError.FileAccess, $"Everybody on this machine may write {path}, which holds a secret.",
+                $"See that it is what it should be, then chmod 600 {path}")
             { Target = path };
         }
 
@@ -79,7 +90,8 @@ public static class SecretFile
         if (facts.OtherWriter(user) is { } writer)
         {
             throw new LightTunnelException(
-                LightTunnelError.FileAccess, $"{writer} may write {path}, which holds a secret.", $"See that it is what it should be, then run {remedy}")
+                LightTunnelError.FileAccess, $"{writer} may write {path}, which holds a secret.",
+                $"See that it is what it should be, then run {remedy}")
             { Target = path };
         }
 
@@ -88,5 +100,6 @@ public static class SecretFile
             warn($"{reader} can read the secret in {path}. Remedy: {remedy}");
     }
 
-    private static bool IsStream(string path) => path.StartsWith("/dev/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal);
+    private static bool IsStream(string path) =>
+        path.StartsWith("/dev/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal);
 }

@@ -7,7 +7,9 @@ using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
 
-/// <summary>Reads single values that a person wrote; each error names the value and says what is expected. Secrets are never named.</summary>
+/// <summary>
+/// Reads single values that a person wrote; each error names the value and says what is expected. Secrets are never named.
+/// </summary>
 internal static class SettingValues
 {
     /// <summary>Longest interface name on Linux: IFNAMSIZ less its end.</summary>
@@ -92,7 +94,8 @@ internal static class SettingValues
     /// <exception cref="LightTunnelException">InvalidEndpoint.</exception>
     public static ServerEndpoint Endpoint(string text, int defaultPort)
     {
-        const string Action = "Write host:port, such as vpn.example.org:9000, 192.0.2.1:9000 or [2001:db8::1]:9000, with a port from 1 to 65535.";
+        const string Action =
+            "Write host:port, such as vpn.example.org:9000, 192.0.2.1:9000 or [2001:db8::1]:9000, with a port from 1 to 65535.";
         if (!ServerEndpoint.TryParse(text, defaultPort, out ServerEndpoint endpoint))
             throw Endpoint(text, "is not an endpoint", Action);
         if (IPAddress.TryParse(endpoint.Host, out IPAddress? address)
@@ -118,15 +121,17 @@ internal static class SettingValues
     }
 
     /// <summary>
-    /// An endpoint at which other members reach this one, "203.0.113.4:9000", "[2001:db8::4]:9000". A literal address: members use it as it is told,
-    /// and it is what the router's owner has set up.
+    /// An endpoint at which other members reach this one, "203.0.113.4:9000", "[2001:db8::4]:9000". A literal address: members use it as it
+    /// is told, and it is what the router's owner has set up.
     /// </summary>
     /// <param name="text">What was written.</param>
     /// <param name="inside">The network's prefixes, or own addresses in it, as far as they are known.</param>
     /// <exception cref="LightTunnelException">InvalidEndpoint.</exception>
     public static UdpEndpoint AdvertisedEndpoint(string text, IReadOnlyList<IpPrefix> inside)
     {
-        const string Action = "Write the address and UDP port at which the internet or the local network reaches this machine, such as 203.0.113.4:9000 or [2001:db8::4]:9000.";
+        const string Action =
+            "Write the address and UDP port at which the internet or the local network reaches this machine, such as 203.0.113.4:9000 or "
+                + "[2001:db8::4]:9000.";
         if (!ServerEndpoint.TryParse(text, 0, out ServerEndpoint parsed))
             throw Endpoint(text, "is not an endpoint", Action);
         if (!TunnelAddress.TryParse(parsed.Host, out TunnelAddress address))
@@ -177,7 +182,8 @@ internal static class SettingValues
         return valid ? text : throw new LightTunnelException(
             LightTunnelError.InvalidName,
             $"'{text}' is not a usable interface name.",
-            $"Use 1 to {longest} of a-z A-Z 0-9 - _ . beginning with a letter or digit, and neither 'all' nor 'default'.") { Target = text };
+            $"Use 1 to {longest} of a-z A-Z 0-9 - _ . beginning with a letter or digit, and neither 'all' "
+                + "nor 'default'.") { Target = text };
     }
 
     /// <exception cref="LightTunnelException">InvalidOption.</exception>
@@ -196,7 +202,8 @@ internal static class SettingValues
     {
         if (path.Trim().Length > 0 && !path.Contains('\0', StringComparison.Ordinal))
             return Path.GetFullPath(path);
-        throw new LightTunnelException(LightTunnelError.InvalidOption, $"The {what} is empty or not a path.", "Use the path of a file or folder.");
+        throw new LightTunnelException(
+            LightTunnelError.InvalidOption, $"The {what} is empty or not a path.", "Use the path of a file or folder.");
     }
 
     private static bool IsBroadcast(TunnelAddress address, IpPrefix prefix) =>

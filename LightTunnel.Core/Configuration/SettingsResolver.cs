@@ -22,7 +22,9 @@ internal static class SettingsResolver
         ClientIsolation = parameters.ClientIsolation ?? file.ClientIsolation,
     };
 
-    /// <summary>The file's settings with the parameters' over them. An invitation there replaces server and keys here, and the other way round.</summary>
+    /// <summary>
+    /// The file's settings with the parameters' over them. An invitation there replaces server and keys here, and the other way round.
+    /// </summary>
     public static ClientSettings Overlay(ClientSettings file, ClientSettings parameters)
     {
         if (parameters.Invitation is not null)
@@ -73,7 +75,8 @@ internal static class SettingsResolver
         if (settings.Address is null or [] && check.Complete)
         {
             check.Add(nameof(settings.Address), new LightTunnelException(
-                LightTunnelError.InvalidOption, "The server has no address.", "Give it an address with its network's prefix length, such as 10.0.0.1/24."));
+                LightTunnelError.InvalidOption, "The server has no address.",
+                "Give it an address with its network's prefix length, such as 10.0.0.1/24."));
         }
 
         int listenPort = settings.ListenPort ?? ServerOptions.DefaultListenPort;
@@ -115,9 +118,11 @@ internal static class SettingsResolver
     {
         CheckCommon(settings, check);
         string name = NameOf(settings);
-        Invitation? invitation = check.Read(nameof(settings.Invitation), settings.Invitation, secret => Invitation.Parse(secret.Reveal(), time.GetUtcNow()));
+        Invitation? invitation = check.Read(
+            nameof(settings.Invitation), settings.Invitation, secret => Invitation.Parse(secret.Reveal(), time.GetUtcNow()));
         CheckWayToJoin(settings, check);
-        List<ServerEndpoint> servers = check.ReadAll(nameof(settings.Server), settings.Server, text => SettingValues.Endpoint(text, ServerOptions.DefaultListenPort));
+        List<ServerEndpoint> servers = check.ReadAll(
+            nameof(settings.Server), settings.Server, text => SettingValues.Endpoint(text, ServerOptions.DefaultListenPort));
         CheckCount(check, nameof(settings.Server), servers.Count, Invitation.MaximumEndpoints);
         PublicKey serverKey = invitation?.ServerKey ?? default;
         check.Guard(nameof(settings.ServerKey), 0, () =>
@@ -189,7 +194,10 @@ internal static class SettingsResolver
         if (settings.ListenPort is { } port)
             check.Guard(nameof(settings.ListenPort), 0, () => SettingValues.Number("ListenPort", port, 0, ushort.MaxValue));
         if (settings.Mtu is { } mtu)
-            check.Guard(nameof(settings.Mtu), 0, () => SettingValues.Number("Mtu", mtu, TunnelOptions.MinimumMtu, TunnelOptions.MaximumMtu));
+        {
+            check.Guard(
+                nameof(settings.Mtu), 0, () => SettingValues.Number("Mtu", mtu, TunnelOptions.MinimumMtu, TunnelOptions.MaximumMtu));
+        }
         if (settings.Queues is { } queues)
             check.Guard(nameof(settings.Queues), 0, () => SettingValues.Number("Queues", queues, 1, DataPathOptions.MaximumQueues));
         CheckChoice(check, nameof(settings.LogLevel), settings.LogLevel, "log level");
@@ -241,16 +249,28 @@ internal static class SettingsResolver
             foreach ((string key, bool given) in parts)
             {
                 if (given)
-                    check.Add(key, new LightTunnelException(LightTunnelError.InvalidOption, $"{key} contradicts Invitation, which says it already.", Action));
+                {
+                    check.Add(
+                        key, new LightTunnelException(
+                            LightTunnelError.InvalidOption, $"{key} contradicts Invitation, which says it already.", Action));
+                }
             }
         }
         else if (check.Complete)
         {
             string[] missing = [.. parts.Where(part => !part.Given).Select(part => part.Key)];
             if (missing.Length == parts.Length)
-                check.Add(nameof(settings.Invitation), new LightTunnelException(LightTunnelError.InvalidOption, "Nothing says which network to join.", Action));
+            {
+                check.Add(
+                    nameof(settings.Invitation),
+                    new LightTunnelException(LightTunnelError.InvalidOption, "Nothing says which network to join.", Action));
+            }
             else if (missing.Length > 0)
-                check.Add(missing[0], new LightTunnelException(LightTunnelError.InvalidOption, $"{string.Join(" and ", missing)} missing.", Action));
+            {
+                check.Add(
+                    missing[0], new LightTunnelException(
+                        LightTunnelError.InvalidOption, $"{string.Join(" and ", missing)} missing.", Action));
+            }
         }
     }
 
@@ -266,7 +286,11 @@ internal static class SettingsResolver
     private static void CheckCount(SettingsCheck check, string key, int count, int maximum)
     {
         if (count > maximum)
-            check.Add(key, new LightTunnelException(LightTunnelError.InvalidOption, $"{key}: {count} endpoints are too many.", $"Give at most {maximum}."));
+        {
+            check.Add(
+                key, new LightTunnelException(
+                    LightTunnelError.InvalidOption, $"{key}: {count} endpoints are too many.", $"Give at most {maximum}."));
+        }
     }
 
     private static string NameOf(TunnelSettings settings) => settings.Name ?? NodeName.Sanitize(Environment.MachineName);

@@ -13,7 +13,9 @@ internal static class Spelling
             return null;
         string plain = Plain(word);
         (string Word, int Distance)[] ranked =
-            [.. known.Select(candidate => (candidate, Distance(plain, Plain(candidate)))).OrderBy(pair => pair.Item2).ThenBy(pair => pair.candidate, StringComparer.Ordinal)];
+            [.. known.Select(candidate => (candidate, Distance(plain, Plain(candidate))))
+                .OrderBy(pair => pair.Item2)
+                .ThenBy(pair => pair.candidate, StringComparer.Ordinal)];
         return ranked.Length > 0 && ranked[0].Distance <= Math.Max(1, ranked[0].Word.Length / 3) ? ranked[0].Word : null;
     }
 

@@ -89,7 +89,8 @@ internal static class StateFile
             using JsonDocument document = Parse(body);
             return ReadBody(document.RootElement, version);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException or OverflowException)
+        catch (Exception exception)
+            when (exception is JsonException or InvalidOperationException or FormatException or KeyNotFoundException or OverflowException)
         {
             throw Damaged(path, "its content could not be read", exception);
         }
@@ -99,10 +100,12 @@ internal static class StateFile
     public static LightTunnelException Damaged(string path, string what, Exception? cause) => new(
         LightTunnelError.InvalidState,
         $"The state file {path} is damaged: {what}.",
-        "Put a backup of the file in its place. Only if there is none, remove the file: the node then gets a new identity, and clients of a server need new invitations.",
+        "Put a backup of the file in its place. Only if there is none, remove the file: the node then gets a new identity, and clients of "
+            + "a server need new invitations.",
         cause) { Target = path };
 
-    private static JsonDocument Parse(ReadOnlyMemory<byte> json) => JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaximumDepth });
+    private static JsonDocument Parse(ReadOnlyMemory<byte> json) =>
+        JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaximumDepth });
 
     private static void WriteBody(Utf8JsonWriter writer, NodeState state, StoreEntry[] entries)
     {

@@ -8,8 +8,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Configuration;
 
 /// <summary>
-/// The folder in which one node keeps its identity and leases, held for as long as the tunnel runs. A lock file, which the system releases when
-/// the process ends however it ends, keeps a second tunnel out. Owned by the control loop.
+/// The folder in which one node keeps its identity and leases, held for as long as the tunnel runs. A lock file, which the system releases
+/// when the process ends however it ends, keeps a second tunnel out. Owned by the control loop.
 /// </summary>
 internal sealed class StateStore : IDisposable
 {
@@ -41,7 +41,8 @@ internal sealed class StateStore : IDisposable
     public string FilePath => Path.Combine(Folder, FileName);
 
     /// <summary>
-    /// When somebody held the folder before, by the clock of that time: until it was let go, or when it was taken or its state last saved by a process that was ended in between. Null for never.
+    /// When somebody held the folder before, by the clock of that time: until it was let go, or when it was taken or its state last saved
+    /// by a process that was ended in between. Null for never.
     /// </summary>
     public DateTimeOffset? LastUsed { get; }
 
@@ -130,7 +131,8 @@ internal sealed class StateStore : IDisposable
             state.Dispose();
             throw new LightTunnelException(
                 LightTunnelError.InvalidState,
-                $"The state file {FilePath} is of a {state.Role.ToString().ToLowerInvariant()}, not of a {role.ToString().ToLowerInvariant()}.",
+                $"The state file {FilePath} is of a {state.Role.ToString().ToLowerInvariant()}, "
+                    + $"not of a {role.ToString().ToLowerInvariant()}.",
                 "Choose another state path.") { Target = FilePath };
         }
         finally
@@ -190,7 +192,8 @@ internal sealed class StateStore : IDisposable
 
     private static DateTimeOffset? Later(DateTimeOffset? one, DateTimeOffset? other) => one is null || other > one ? other : one;
 
-    private static bool IsFileError(Exception exception) => exception is IOException or InvalidDataException or UnauthorizedAccessException or NotSupportedException or ArgumentException;
+    private static bool IsFileError(Exception exception) =>
+        exception is IOException or InvalidDataException or UnauthorizedAccessException or NotSupportedException or ArgumentException;
 
     /// <summary>EWOULDBLOCK of flock (11 on Linux, 35 on macOS), or ERROR_SHARING_VIOLATION on Windows.</summary>
     private static bool IsLocked(IOException exception) =>
@@ -203,7 +206,9 @@ internal sealed class StateStore : IDisposable
         {
             const int LongestNumber = 20;
             string text = Encoding.ASCII.GetString(AtomicFile.Read(Path.Combine(folder, HolderName), LongestNumber));
-            return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int process) ? $" (process {process})" : string.Empty;
+            return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int process)
+                ? $" (process {process})"
+                : string.Empty;
         }
         catch (Exception exception) when (IsFileError(exception))
         {

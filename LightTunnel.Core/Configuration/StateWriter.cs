@@ -28,7 +28,8 @@ internal sealed class StateWriter(StateStore store, TunnelLog log)
             {
                 log.Error(
                     exception,
-                    "The state could not be saved, which is tried again until it succeeds; what has changed since then is lost at a restart");
+                    "The state could not be saved, which is tried again until it succeeds; what has changed since then is lost "
+                        + "at a restart");
             }
 
             _isFailing = true;

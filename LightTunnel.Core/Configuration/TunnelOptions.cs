@@ -10,7 +10,9 @@ namespace LightTunnel.Configuration;
 /// <summary>What a server and a client have in common: everything that is needed to start one, already checked.</summary>
 internal abstract record TunnelOptions
 {
-    /// <summary>The MTU inside when nobody asks for another: sealed in either suite, a packet fits in 1500 bytes over IPv6, or relayed over IPv4.</summary>
+    /// <summary>
+    /// The MTU inside when nobody asks for another: sealed in either suite, a packet fits in 1500 bytes over IPv6, or relayed over IPv4.
+    /// </summary>
     public const int DefaultMtu = 1400;
 
     /// <summary>Of an interface that nobody has said anything about; buffers are never smaller.</summary>
@@ -74,10 +76,15 @@ internal sealed record ServerOptions : TunnelOptions
     /// <summary>True when clients may talk to the server only.</summary>
     public bool ClientIsolation { get; init; }
 
-    /// <summary>Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask (docs/architecture.md).</summary>
+    /// <summary>
+    /// Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask
+    /// (docs/architecture.md).
+    /// </summary>
     public int EagerUpTo { get; init; } = DefaultEagerUpTo;
 
-    /// <summary>Second UDP port, at which the server looks at its clients' NATs (RFC 5780); null for the one after the first, 0 for none.</summary>
+    /// <summary>
+    /// Second UDP port, at which the server looks at its clients' NATs (RFC 5780); null for the one after the first, 0 for none.
+    /// </summary>
     public int? ObserverPort { get; init; }
 }
 
@@ -101,11 +108,14 @@ internal sealed record ClientOptions : TunnelOptions
     public IReadOnlyList<TunnelAddress> RequestedAddresses { get; init; } = [];
 
     /// <summary>
-    /// Prefixes that the server may give to this node: the invitation's, and those that a person named. None: those that the first registration says.
+    /// Prefixes that the server may give to this node: the invitation's, and those that a person named. None: those that the first
+    /// registration says.
     /// </summary>
     public IReadOnlyList<IpPrefix> AgreedPrefixes { get; init; } = [];
 
-    /// <summary>Endpoints at which others reach this node, as a person knows them: a forwarded port, a public address. Members are told of them.</summary>
+    /// <summary>
+    /// Endpoints at which others reach this node, as a person knows them: a forwarded port, a public address. Members are told of them.
+    /// </summary>
     public IReadOnlyList<UdpEndpoint> AdvertisedEndpoints { get; init; } = [];
 
     /// <summary>Whether this node passes on sealed datagrams of others; null says yes with a public address.</summary>
