@@ -1,6 +1,8 @@
 namespace LightTunnel.Diagnostics;
 
-/// <summary>One right that an access list of Windows gives; what it denies is not looked at, so that more may seem to be given than is.</summary>
+/// <summary>
+/// One right that an access list of Windows gives; what it denies is not looked at, so that more may seem to be given than is.
+/// </summary>
 /// <param name="Identity">To whom, "S-1-1-0".</param>
 /// <param name="Rights">The access mask.</param>
 /// <param name="IsInheritedOnly">True for what counts below the folder only, not for itself.</param>
@@ -9,7 +11,10 @@ internal readonly record struct AccessGrant(string Identity, uint Rights, bool I
 /// <summary>For what a folder or file of Windows is judged.</summary>
 internal enum AccessPlace
 {
-    /// <summary>The root of a volume: as on the way, but nobody can delete it or give it another name, so that right counts for nothing. Volumes for data give it to all users.</summary>
+    /// <summary>
+    /// The root of a volume: as on the way, but nobody can delete it or give it another name, so that right counts for nothing. Volumes for
+    /// data give it to all users.
+    /// </summary>
     Root,
 
     /// <summary>A folder on the way to the one that is used: others may put things into it, but not take the next one away.</summary>
@@ -23,8 +28,8 @@ internal enum AccessPlace
 }
 
 /// <summary>
-/// What Windows says of who owns a folder or file, and who may do what with it; and what that means. The same judgement as on Linux: the owner, whoever may write, and whoever may replace
-/// what leads there must be this user or an administrator.
+/// What Windows says of who owns a folder or file, and who may do what with it; and what that means. The same judgement as on Linux: the
+/// owner, whoever may write, and whoever may replace what leads there must be this user or an administrator.
 /// </summary>
 /// <param name="Owner">Its owner, "S-1-5-32-544"; null when there is none.</param>
 /// <param name="Grants">Its access list; null when it has none, which lets everybody do everything.</param>
@@ -36,8 +41,9 @@ internal sealed record AccessFacts(string? Owner, IReadOnlyList<AccessGrant>? Gr
     private const string TrustedInstaller = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
 
     // Access masks (winnt.h). On folders, to write data is to add a file, and to append is to add a folder.
-    private const uint ReadData = 0x1, WriteData = 0x2, AppendData = 0x4, WriteExtended = 0x10, DeleteChild = 0x40, WriteAttributes = 0x100, Delete = 0x1_0000,
-        ChangePermissions = 0x4_0000, TakeOwnership = 0x8_0000, GenericAll = 0x1000_0000, GenericWrite = 0x4000_0000, GenericRead = 0x8000_0000;
+    private const uint ReadData = 0x1, WriteData = 0x2, AppendData = 0x4, WriteExtended = 0x10, DeleteChild = 0x40, WriteAttributes = 0x100,
+        Delete = 0x1_0000, ChangePermissions = 0x4_0000, TakeOwnership = 0x8_0000, GenericAll = 0x1000_0000, GenericWrite = 0x4000_0000,
+        GenericRead = 0x8000_0000;
 
     private const uint Replaces = DeleteChild | Delete | ChangePermissions | TakeOwnership | GenericAll;
     private const uint Changes = WriteData | AppendData | WriteExtended | WriteAttributes | GenericWrite | Replaces;
@@ -78,7 +84,10 @@ internal sealed record AccessFacts(string? Owner, IReadOnlyList<AccessGrant>? Gr
         return WhoMay(rights, user) is { } other ? $"may be changed by {NameOf(other)}" : null;
     }
 
-    /// <summary>Who else may change it, "Users (S-1-5-32-545)"; null when nobody may. Without a list it lies where there are none (FAT), which is not counted.</summary>
+    /// <summary>
+    /// Who else may change it, "Users (S-1-5-32-545)"; null when nobody may. Without a list it lies where there are none (FAT), which
+    /// is not counted.
+    /// </summary>
     public string? OtherWriter(string user) => WhoMay(Changes, user) is { } other ? NameOf(other) : null;
 
     /// <summary>Who else may read it, as above.</summary>
@@ -88,8 +97,11 @@ internal sealed record AccessFacts(string? Owner, IReadOnlyList<AccessGrant>? Gr
     {
         foreach (AccessGrant grant in Grants ?? [])
         {
-            if (!grant.IsInheritedOnly && (grant.Rights & rights) != 0 && !IsTrusted(grant.Identity, user) && grant.Identity is not (CreatorOwner or OwnerRights))
+            if (!grant.IsInheritedOnly && (grant.Rights & rights) != 0 && !IsTrusted(grant.Identity, user)
+                && grant.Identity is not (CreatorOwner or OwnerRights))
+            {
                 return grant.Identity;
+            }
         }
 
         return null;
@@ -97,7 +109,8 @@ internal sealed record AccessFacts(string? Owner, IReadOnlyList<AccessGrant>? Gr
 
     private static bool IsTrusted(string identity, string user) =>
         identity == user || identity is Administrators or LocalSystem or TrustedInstaller
-        || (identity.StartsWith(Accounts, StringComparison.Ordinal) && AdministratorAccounts.Any(account => identity.EndsWith(account, StringComparison.Ordinal)));
+        || (identity.StartsWith(Accounts, StringComparison.Ordinal)
+            && AdministratorAccounts.Any(account => identity.EndsWith(account, StringComparison.Ordinal)));
 
     private static string NameOf(string identity) => Names.TryGetValue(identity, out string? name) ? $"{name} ({identity})" : identity;
 }

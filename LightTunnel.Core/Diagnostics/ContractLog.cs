@@ -27,7 +27,9 @@ internal static class ContractLog
     public const string StatusDisconnected = "disconnected";
 
     public static void PeerInfoReceived(this TunnelLog log, IPAddress peer, IPEndPoint publicEndpoint, IPEndPoint? localEndpoint) =>
-        log.Information("Received peer info from server: {Peer} at {Endpoint} (local: {LocalEndpoint})", peer, publicEndpoint, localEndpoint ?? (object)"none");
+        log.Information(
+            "Received peer info from server: {Peer} at {Endpoint} (local: {LocalEndpoint})", peer, publicEndpoint,
+            localEndpoint ?? (object)"none");
 
     public static void P2PEstablished(this TunnelLog log, IPAddress peer, IPEndPoint endpoint) =>
         log.Information("P2P connection established with {Peer} via {Endpoint}", peer, endpoint);
@@ -48,7 +50,8 @@ internal static class ContractLog
     /// <param name="quality">0..150.</param>
     /// <param name="status"><see cref="StatusLocal"/>, <see cref="StatusConnected"/> or <see cref="StatusDisconnected"/>.</param>
     /// <param name="throughServer">True when packets travel through the server.</param>
-    public static void RoutingStatsOfPeer(this TunnelLog log, IPAddress peer, string route, int quality, string status, bool throughServer) =>
+    public static void RoutingStatsOfPeer(
+        this TunnelLog log, IPAddress peer, string route, int quality, string status, bool throughServer) =>
         log.Information(
             "  Peer {Peer}: route={Route} quality={Quality} status={Status} throughServer={ThroughServer}",
             peer, route, quality, status, throughServer ? "true" : "false");
@@ -60,5 +63,6 @@ internal static class ContractLog
     /// <summary>The caller limits its rate.</summary>
     public static void PacketForServerItself(this TunnelLog log, IPAddress destination) =>
         log.Warning(
-            "WARNING: Unexpected packet from TUN destined for server itself (dstIP={Destination}). This might indicate a routing loop.", destination);
+            "WARNING: Unexpected packet from TUN destined for server itself (dstIP={Destination}). This might indicate a routing loop.",
+            destination);
 }

@@ -1,8 +1,8 @@
 namespace LightTunnel.Diagnostics;
 
 /// <summary>
-/// The latest entries of something that goes on, numbered from 1, in a ring of fixed size: whoever writes never waits for who reads. All members
-/// may be called from any thread.
+/// The latest entries of something that goes on, numbered from 1, in a ring of fixed size: whoever writes never waits for who reads. All
+/// members may be called from any thread.
 /// </summary>
 /// <typeparam name="T">An entry; never changed once it is in.</typeparam>
 internal sealed class Journal<T>(int capacity)
@@ -28,7 +28,10 @@ internal sealed class Journal<T>(int capacity)
         changed?.SetResult();
     }
 
-    /// <summary>Entries that are kept, oldest first: those after <paramref name="afterSequence"/> (0 for all) that are wanted, and of those the last <paramref name="tail"/>.</summary>
+    /// <summary>
+    /// Entries that are kept, oldest first: those after <paramref name="afterSequence"/> (0 for all) that are wanted, and of those the last
+    /// <paramref name="tail"/>.
+    /// </summary>
     public IReadOnlyList<T> Read(long afterSequence, Func<T, bool>? wanted = null, int tail = int.MaxValue)
     {
         lock (_gate)

@@ -96,7 +96,9 @@ public enum LightTunnelError
     /// <summary>The tunnel is stopped.</summary>
     Stopped,
 
-    /// <summary>This machine itself cannot send to the server: it is in no network, has no route there, or a firewall of its own refuses.</summary>
+    /// <summary>
+    /// This machine itself cannot send to the server: it is in no network, has no route there, or a firewall of its own refuses.
+    /// </summary>
     NetworkUnavailable,
 }
 

@@ -4,8 +4,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Diagnostics;
 
 /// <summary>
-/// Collapses lines that repeat: of one kind about one thing, the first few of each interval are written, the others counted, and the count is
-/// written at the interval's end. So whoever causes lines by the thousand does not push all others out of the log. Any thread.
+/// Collapses lines that repeat: of one kind about one thing, the first few of each interval are written, the others counted, and the count
+/// is written at the interval's end. So whoever causes lines by the thousand does not push all others out of the log. Any thread.
 /// </summary>
 internal sealed class LogCollapser(TimeProvider time)
 {

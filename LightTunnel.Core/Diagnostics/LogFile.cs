@@ -6,7 +6,9 @@ using Serilog.Formatting;
 
 namespace LightTunnel.Diagnostics;
 
-/// <summary>The file half of a tunnel's log: "tunnel.log" becomes tunnel20260131.log, a new one each day and after 10 MB, the latest 7 kept.</summary>
+/// <summary>
+/// The file half of a tunnel's log: "tunnel.log" becomes tunnel20260131.log, a new one each day and after 10 MB, the latest 7 kept.
+/// </summary>
 internal static class LogFile
 {
     private const long MaximumLength = 10_000_000;
@@ -16,11 +18,13 @@ internal static class LogFile
 
     /// <summary>Adds a file that only grows too large, never too old, to a logger.</summary>
     /// <exception cref="LightTunnelException">FileAccess.</exception>
-    public static void ConfigureSecurity(LoggerConfiguration configuration, string path) => Configure(configuration, path, MaximumSecurityLength, RollingInterval.Infinite);
+    public static void ConfigureSecurity(LoggerConfiguration configuration, string path) =>
+        Configure(configuration, path, MaximumSecurityLength, RollingInterval.Infinite);
 
     /// <summary>Adds the file to a logger, after proof that it can be written.</summary>
     /// <exception cref="LightTunnelException">FileAccess.</exception>
-    public static void Configure(LoggerConfiguration configuration, string path) => Configure(configuration, path, MaximumLength, RollingInterval.Day);
+    public static void Configure(LoggerConfiguration configuration, string path) =>
+        Configure(configuration, path, MaximumLength, RollingInterval.Day);
 
     private static void Configure(LoggerConfiguration configuration, string path, long maximumLength, RollingInterval interval)
     {
@@ -43,7 +47,8 @@ internal static class LogFile
                 retainedFileCountLimit: RetainedFiles,
                 hooks: new OwnerOnly());
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        catch (Exception exception)
+            when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             throw new LightTunnelException(
                 LightTunnelError.FileAccess,
@@ -70,7 +75,9 @@ internal static class LogFile
         File.Delete(probe);
     }
 
-    /// <summary>The sink opens by name and would follow a link, which nobody but an owner of the folder can have made; it is not what a log is.</summary>
+    /// <summary>
+    /// The sink opens by name and would follow a link, which nobody but an owner of the folder can have made; it is not what a log is.
+    /// </summary>
     private static void ThrowIfLinked(string folder, string fullPath)
     {
         string pattern = $"{Path.GetFileNameWithoutExtension(fullPath)}*{Path.GetExtension(fullPath)}";

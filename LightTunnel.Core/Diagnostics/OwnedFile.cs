@@ -5,14 +5,15 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Diagnostics;
 
 /// <summary>
-/// Opens files of a node on Linux so that nobody else decides what is opened: a symbolic link, a second name (hard link), a pipe, or another user's file is
-/// refused, before anything in it is changed. .NET itself follows links.
+/// Opens files of a node on Linux so that nobody else decides what is opened: a symbolic link, a second name (hard link), a pipe, or
+/// another user's file is refused, before anything in it is changed. .NET itself follows links.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal static partial class OwnedFile
 {
     private const string Library = "libc";
-    private const int WriteOnly = 1, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, Append = 0x400, NonBlocking = 0x800, CloseOnExec = 0x80000;
+    private const int WriteOnly = 1, ReadWrite = 2, Create = 0x40, Exclusive = 0x80, Append = 0x400, NonBlocking = 0x800,
+        CloseOnExec = 0x80000;
     private const int CurrentFolder = -100, OfDescriptor = 0x1000, OfLinkItself = 0x100, BasicStatistics = 0x7FF;
     private const int LockExclusive = 2, LockWithoutWaiting = 4, LockRelease = 8;
     private const int NoSuchFile = 2, WouldBlock = 11, TooManyLinks = 40;
@@ -20,13 +21,16 @@ internal static partial class OwnedFile
 
     /// <summary>O_NOFOLLOW has two values among Linux's processors.</summary>
     private static readonly int NoFollow =
-        RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Armv6 or Architecture.Arm64 or Architecture.Ppc64le ? 0x8000 : 0x20000;
+        RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Armv6 or Architecture.Arm64 or Architecture.Ppc64le
+            ? 0x8000
+            : 0x20000;
 
     /// <summary>The user that this process acts as.</summary>
     public static uint CurrentUser => GetEffectiveUser();
 
     /// <summary>Opens a file to read and write, readable by its owner only from the moment it exists.</summary>
-    /// <exception cref="IOException">It cannot be opened, or is not this user's own file; its HResult is 11 when another process has locked it.</exception>
+    /// <exception cref="IOException">It cannot be opened, or is not this user's own file; its HResult is 11 when another process has locked
+    /// it.</exception>
     public static FileStream Open(string path, FileMode mode, bool isLocked = false)
     {
         int flags = ReadWrite | mode switch
@@ -49,7 +53,8 @@ internal static partial class OwnedFile
 
     /// <summary>Opens a file to write at its end, wherever others have written meanwhile.</summary>
     /// <exception cref="IOException">It cannot be opened, or is not this user's own file.</exception>
-    public static FileStream OpenToAppend(string path) => new(OpenChecked(path, WriteOnly | Create | Append), FileAccess.Write, bufferSize: 0);
+    public static FileStream OpenToAppend(string path) =>
+        new(OpenChecked(path, WriteOnly | Create | Append), FileAccess.Write, bufferSize: 0);
 
     /// <summary>Opens a file to read.</summary>
     /// <exception cref="IOException">It cannot be opened, or is not this user's own file.</exception>
@@ -104,7 +109,8 @@ internal static partial class OwnedFile
     private static partial uint GetEffectiveUser();
 
     /// <summary>
-    /// A file that is unlocked before it is closed: a process that was being started at this moment has the descriptor as well, until it runs its program (flock(2)).
+    /// A file that is unlocked before it is closed: a process that was being started at this moment has the descriptor as well, until it
+    /// runs its program (flock(2)).
     /// </summary>
     private sealed class LockedFile(SafeFileHandle handle) : FileStream(handle, FileAccess.ReadWrite, bufferSize: 0)
     {
@@ -148,6 +154,8 @@ internal readonly struct FileFacts
     /// <summary>True when its group or everybody may change it.</summary>
     public bool IsWrittenByOthers => (_mode & (GroupWrites | OthersWrite)) != 0;
 
-    /// <summary>True when everybody may change all that is in the folder: not in one like /tmp, where only the owner of a thing may.</summary>
+    /// <summary>
+    /// True when everybody may change all that is in the folder: not in one like /tmp, where only the owner of a thing may.
+    /// </summary>
     public bool IsOpenToAll => (_mode & OthersWrite) != 0 && (_mode & Sticky) == 0;
 }

@@ -32,8 +32,8 @@ public enum SecurityEvent
 }
 
 /// <summary>
-/// What matters for security, apart from everything else and so little of each kind in an hour that no flood can erase the rest: in memory, and in a file
-/// of its own. Any thread.
+/// What matters for security, apart from everything else and so little of each kind in an hour that no flood can erase the rest: in memory,
+/// and in a file of its own. Any thread.
 /// </summary>
 internal sealed class SecurityLog : IDisposable
 {
@@ -108,7 +108,12 @@ internal sealed class SecurityLog : IDisposable
     private void BeginInterval()
     {
         foreach ((SecurityEvent kind, int count) in _leftOut)
-            Emit(kind, string.Create(CultureInfo.InvariantCulture, $"{count:N0} more of this kind since {_time.GetLocalNow() - (_time.Now() - _began):HH:mm:ss} were left out"));
+        {
+            Emit(
+                kind, string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{count:N0} more of this kind since {_time.GetLocalNow() - (_time.Now() - _began):HH:mm:ss} were left out"));
+        }
         _leftOut.Clear();
         _kinds.Clear();
         _subjects.Clear();
@@ -117,7 +122,10 @@ internal sealed class SecurityLog : IDisposable
 
     private void Emit(SecurityEvent kind, string message)
     {
-        if (_logger.BindMessageTemplate("{Kind}: {Message}", [kind.ToString(), message], out MessageTemplate? template, out IEnumerable<LogEventProperty>? properties))
+        if (_logger.BindMessageTemplate(
+            "{Kind}: {Message}", [kind.ToString(), message], out MessageTemplate? template, out IEnumerable<LogEventProperty>? properties))
+        {
             _logger.Write(new LogEvent(_time.GetLocalNow(), LogEventLevel.Warning, null, template, properties));
+        }
     }
 }

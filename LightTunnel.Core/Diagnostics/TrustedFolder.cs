@@ -3,8 +3,8 @@ using System.Runtime.Versioning;
 namespace LightTunnel.Diagnostics;
 
 /// <summary>
-/// Whether other users could put something into a folder, or another folder in its place: a tunnel runs as root, so what they plant there would be opened as
-/// root. On Windows, where access lists say that, see <see cref="WindowsAccess"/>.
+/// Whether other users could put something into a folder, or another folder in its place: a tunnel runs as root, so what they plant there
+/// would be opened as root. On Windows, where access lists say that, see <see cref="WindowsAccess"/>.
 /// </summary>
 internal static class TrustedFolder
 {
@@ -29,7 +29,11 @@ internal static class TrustedFolder
     /// <param name="why">"/srv belongs to another user (1000)".</param>
     /// <param name="remedy">What to do.</param>
     internal static LightTunnelException Distrusted(string what, string path, string why, string remedy) =>
-        new(LightTunnelError.FileAccess, $"The {what} {path} is not safe: {why}, and could put something of theirs in its place.", remedy) { Target = path, IsSuspicious = true };
+        new(LightTunnelError.FileAccess, $"The {what} {path} is not safe: {why}, and could put something of theirs in its place.", remedy)
+        {
+            Target = path,
+            IsSuspicious = true,
+        };
 
     [SupportedOSPlatform("linux")]
     private static void Check(string path, string what, uint user)
@@ -42,7 +46,11 @@ internal static class TrustedFolder
         {
             FileFacts facts = OwnedFile.Look(current) ?? throw new DirectoryNotFoundException($"{current} does not exist.");
             if (facts.User != user && facts.User != 0)
-                throw Distrusted(what, path, $"{current} belongs to another user ({facts.User})", "Choose a folder that only this user may write, below folders of root's or this user's own.");
+            {
+                throw Distrusted(
+                    what, path, $"{current} belongs to another user ({facts.User})",
+                    "Choose a folder that only this user may write, below folders of root's or this user's own.");
+            }
             if (facts.IsLink)
             {
                 if (++links > MostLinks)
@@ -59,7 +67,11 @@ internal static class TrustedFolder
                 throw new IOException($"{current} is no folder.");
             bool isLast = rest.Count == 0;
             if (isLast ? facts.IsWrittenByOthers : facts.IsOpenToAll)
-                throw Distrusted(what, path, $"other users may write to {current}", $"Take that away (chmod go-w {current}) after a look at what lies there, or choose another folder.");
+            {
+                throw Distrusted(
+                    what, path, $"other users may write to {current}",
+                    $"Take that away (chmod go-w {current}) after a look at what lies there, or choose another folder.");
+            }
             if (isLast)
                 return;
             current = Path.Combine(current, rest.Dequeue());

@@ -6,8 +6,8 @@ using Serilog.Events;
 namespace LightTunnel.Diagnostics;
 
 /// <summary>
-/// The log of one tunnel: the latest entries in memory, and a file when one is asked for. Structured by Serilog templates: "{Peer} came online".
-/// All members may be called from any thread; none but the constructor throws for reasons outside this process.
+/// The log of one tunnel: the latest entries in memory, and a file when one is asked for. Structured by Serilog templates: "{Peer} came
+/// online". All members may be called from any thread; none but the constructor throws for reasons outside this process.
 /// </summary>
 internal sealed class TunnelLog : IDisposable
 {
@@ -28,7 +28,9 @@ internal sealed class TunnelLog : IDisposable
     /// <param name="capacity">Entries kept in memory.</param>
     /// <param name="securityPath">File for what matters for security; null for none.</param>
     /// <exception cref="LightTunnelException">FileAccess: the file cannot be written.</exception>
-    public TunnelLog(string tunnel, TimeProvider time, LogLevel minimumLevel = LogLevel.Information, string? path = null, int capacity = DefaultCapacity, string? securityPath = null)
+    public TunnelLog(
+        string tunnel, TimeProvider time, LogLevel minimumLevel = LogLevel.Information, string? path = null, int capacity = DefaultCapacity,
+        string? securityPath = null)
     {
         ArgumentNullException.ThrowIfNull(time);
         Tunnel = tunnel;
@@ -66,7 +68,8 @@ internal sealed class TunnelLog : IDisposable
     public void Warning(string template, params ReadOnlySpan<object?> values) => Write(LogLevel.Warning, null, template, values);
 
     /// <summary>Something is wrong, and somebody must act.</summary>
-    public void Error(Exception? exception, string template, params ReadOnlySpan<object?> values) => Write(LogLevel.Error, exception, template, values);
+    public void Error(Exception? exception, string template, params ReadOnlySpan<object?> values) =>
+        Write(LogLevel.Error, exception, template, values);
 
     /// <summary>Writes an entry.</summary>
     /// <param name="level">How important it is.</param>
@@ -93,12 +96,16 @@ internal sealed class TunnelLog : IDisposable
         Warning("{Message}", message);
     }
 
-    /// <summary>What matters for security, oldest first: entries after <paramref name="afterSequence"/> (0 for all), of those the last <paramref name="tail"/>.</summary>
-    public IReadOnlyList<LogEntry> ReadSecurity(long afterSequence = 0, int tail = int.MaxValue) => _security.Entries.Read(afterSequence, tail: tail);
+    /// <summary>
+    /// What matters for security, oldest first: entries after <paramref name="afterSequence"/> (0 for all), of those the last
+    /// <paramref name="tail"/>.
+    /// </summary>
+    public IReadOnlyList<LogEntry> ReadSecurity(long afterSequence = 0, int tail = int.MaxValue) =>
+        _security.Entries.Read(afterSequence, tail: tail);
 
     /// <summary>
-    /// Entries in memory, oldest first: those after <paramref name="afterSequence"/> (0 for all), of <paramref name="minimumLevel"/> or above, and of
-    /// those the last <paramref name="tail"/>.
+    /// Entries in memory, oldest first: those after <paramref name="afterSequence"/> (0 for all), of <paramref name="minimumLevel"/> or
+    /// above, and of those the last <paramref name="tail"/>.
     /// </summary>
     public IReadOnlyList<LogEntry> Read(long afterSequence = 0, LogLevel minimumLevel = LogLevel.Debug, int tail = int.MaxValue)
     {
@@ -163,7 +170,8 @@ internal sealed class LogRing(string tunnel, int capacity) : ILogEventSink
     {
         string message = LogText.Render(logEvent);
         string? exception = logEvent.Exception is { } cause ? LogText.OneLine($"{cause.GetType().Name}: {cause.Message}") : null;
-        Entries.Add(sequence => new LogEntry(sequence, logEvent.Timestamp, TunnelLog.FromSerilog(logEvent.Level), tunnel, message, exception));
+        Entries.Add(sequence =>
+            new LogEntry(sequence, logEvent.Timestamp, TunnelLog.FromSerilog(logEvent.Level), tunnel, message, exception));
     }
 }
 
@@ -176,7 +184,8 @@ internal static class LogText
         using var writer = new StringWriter(CultureInfo.InvariantCulture);
         foreach (Serilog.Parsing.MessageTemplateToken token in logEvent.MessageTemplate.Tokens)
         {
-            if (token is Serilog.Parsing.PropertyToken property && logEvent.Properties.TryGetValue(property.PropertyName, out LogEventPropertyValue? value)
+            if (token is Serilog.Parsing.PropertyToken property
+                && logEvent.Properties.TryGetValue(property.PropertyName, out LogEventPropertyValue? value)
                 && value is ScalarValue { Value: string text })
             {
                 writer.Write(text);

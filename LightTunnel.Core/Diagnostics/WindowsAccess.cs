@@ -6,7 +6,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.Diagnostics;
 
-/// <summary>Folders and files of a node on Windows: made for their owner only, and looked at before they are used (<see cref="AccessFacts"/>).</summary>
+/// <summary>
+/// Folders and files of a node on Windows: made for their owner only, and looked at before they are used (<see cref="AccessFacts"/>).
+/// </summary>
 [SupportedOSPlatform("windows")]
 internal static partial class WindowsAccess
 {
@@ -20,7 +22,9 @@ internal static partial class WindowsAccess
         }
     }
 
-    /// <summary>Throws unless the folder, and whatever leads to it, is this user's own or an administrator's. A link on the way is not followed.</summary>
+    /// <summary>
+    /// Throws unless the folder, and whatever leads to it, is this user's own or an administrator's. A link on the way is not followed.
+    /// </summary>
     /// <param name="path">The folder, which exists, as a full path.</param>
     /// <param name="what">"state folder", for the error.</param>
     /// <param name="mayBeOpen">True for a folder that is about to be closed to others.</param>
@@ -36,13 +40,17 @@ internal static partial class WindowsAccess
         {
             if (folder.LinkTarget is { } target)
                 throw TrustedFolder.Distrusted(what, path, $"{folder.FullName} is a link to {target}", "Give the path that it leads to.");
-            AccessPlace place = folder == last && !mayBeOpen ? AccessPlace.Folder : folder.Parent is null ? AccessPlace.Root : AccessPlace.OnTheWay;
-            AccessFacts facts = FactsOf(Ask(folder.FullName, () => folder.GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access)));
+            AccessPlace place = folder == last && !mayBeOpen
+                ? AccessPlace.Folder
+                : folder.Parent is null ? AccessPlace.Root : AccessPlace.OnTheWay;
+            AccessFacts facts = FactsOf(
+                Ask(folder.FullName, () => folder.GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access)));
             if (facts.FaultOf(place, user) is { } fault)
             {
                 throw TrustedFolder.Distrusted(
                     what, path, $"{folder.FullName} {fault}",
-                    "Choose a folder that belongs to this user or Administrators and that nobody else may write, or take it from them (icacls) after a look at what lies there.");
+                    "Choose a folder that belongs to this user or Administrators and that nobody else may write, or take it from them "
+                        + "(icacls) after a look at what lies there.");
             }
         }
     }
@@ -74,7 +82,8 @@ internal static partial class WindowsAccess
         ThrowIfLink(path);
         var security = new FileSecurity();
         Close(security, InheritanceFlags.None);
-        return Checked(path, new FileInfo(path).Create(mode, FileSystemRights.Read | FileSystemRights.Write, share, 4096, FileOptions.None, security));
+        return Checked(
+            path, new FileInfo(path).Create(mode, FileSystemRights.Read | FileSystemRights.Write, share, 4096, FileOptions.None, security));
     }
 
     /// <summary>Opens a file to read.</summary>
@@ -85,7 +94,9 @@ internal static partial class WindowsAccess
         return Checked(path, new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
     }
 
-    /// <summary>Throws when an open file is not this user's own or an administrator's, may be written by others, or has a second name.</summary>
+    /// <summary>
+    /// Throws when an open file is not this user's own or an administrator's, may be written by others, or has a second name.
+    /// </summary>
     /// <exception cref="IOException">It is not.</exception>
     public static void CheckFile(string path, FileStream stream)
     {
@@ -99,13 +110,16 @@ internal static partial class WindowsAccess
     /// <summary>What Windows says of a file, by its name.</summary>
     /// <exception cref="IOException">It does not say.</exception>
     public static (AccessFacts Facts, string User) Look(string path) =>
-        (FactsOf(Ask(path, () => new FileInfo(path).GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access))), CurrentUser.Value);
+        (FactsOf(Ask(path, () => new FileInfo(path).GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access))),
+            CurrentUser.Value);
 
     /// <summary>The facts of a security descriptor.</summary>
     internal static AccessFacts FactsOf(FileSystemSecurity security)
     {
         var descriptor = new RawSecurityDescriptor(security.GetSecurityDescriptorBinaryForm(), 0);
-        return new AccessFacts(descriptor.Owner?.Value, descriptor.DiscretionaryAcl is { } list ? [.. list.OfType<QualifiedAce>().Where(Allows).Select(ToGrant)] : null);
+        return new AccessFacts(
+            descriptor.Owner?.Value,
+            descriptor.DiscretionaryAcl is { } list ? [.. list.OfType<QualifiedAce>().Where(Allows).Select(ToGrant)] : null);
 
         static bool Allows(QualifiedAce entry) => entry.AceQualifier == AceQualifier.AccessAllowed;
 
@@ -113,7 +127,9 @@ internal static partial class WindowsAccess
             new(entry.SecurityIdentifier.Value, (uint)entry.AccessMask, entry.AceFlags.HasFlag(AceFlags.InheritOnly));
     }
 
-    /// <summary>File systems and servers that know no access lists answer with errors for which .NET has no better exception than this.</summary>
+    /// <summary>
+    /// File systems and servers that know no access lists answer with errors for which .NET has no better exception than this.
+    /// </summary>
     private static FileSystemSecurity Ask(string path, Func<FileSystemSecurity> ask)
     {
         try
@@ -140,7 +156,9 @@ internal static partial class WindowsAccess
         }
     }
 
-    /// <summary>By the name, before it is opened, as .NET follows links: in a folder that was checked, nobody else makes one meanwhile.</summary>
+    /// <summary>
+    /// By the name, before it is opened, as .NET follows links: in a folder that was checked, nobody else makes one meanwhile.
+    /// </summary>
     private static void ThrowIfLink(string path)
     {
         if (new FileInfo(path).LinkTarget is not null)
@@ -155,7 +173,8 @@ internal static partial class WindowsAccess
     }
 
     /// <summary>
-    /// What an administrator makes belongs to all of them, so that a tunnel that one of them tried can be run by SYSTEM or by another one later; what anybody else makes is that user's.
+    /// What an administrator makes belongs to all of them, so that a tunnel that one of them tried can be run by SYSTEM or by another one
+    /// later; what anybody else makes is that user's.
     /// </summary>
     private static void Close(FileSystemSecurity security, InheritanceFlags inheritance)
     {
@@ -168,7 +187,10 @@ internal static partial class WindowsAccess
             owners.Add(user);
         security.SetAccessRuleProtection(isProtected: true, preserveInheritance: false);
         foreach (SecurityIdentifier owner in owners)
-            security.AddAccessRule(new FileSystemAccessRule(owner, FileSystemRights.FullControl, inheritance, PropagationFlags.None, AccessControlType.Allow));
+        {
+            security.AddAccessRule(
+                new FileSystemAccessRule(owner, FileSystemRights.FullControl, inheritance, PropagationFlags.None, AccessControlType.Allow));
+        }
     }
 
     [LibraryImport("kernel32.dll")]
