@@ -19,7 +19,8 @@ internal sealed class ControlPipeTransport : ControlTransport
         var found = new List<int>();
         foreach (string pipe in Directory.EnumerateFiles(@"\\.\pipe\", Prefix + "*"))
         {
-            if (int.TryParse(Path.GetFileName(pipe).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
+            if (int.TryParse(
+                Path.GetFileName(pipe).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
                 && processId != Environment.ProcessId)
             {
                 found.Add(processId);
@@ -34,7 +35,8 @@ internal sealed class ControlPipeTransport : ControlTransport
     public override async Task<Stream?> ConnectAsync(int processId, CancellationToken cancellationToken)
     {
         // Identification lets the listener see who asks, never act as the asker.
-        var pipe = new NamedPipeClientStream(".", NameOf(processId), PipeDirection.InOut, PipeOptions.Asynchronous, TokenImpersonationLevel.Identification);
+        var pipe = new NamedPipeClientStream(
+            ".", NameOf(processId), PipeDirection.InOut, PipeOptions.Asynchronous, TokenImpersonationLevel.Identification);
         try
         {
             await pipe.ConnectAsync(cancellationToken).ConfigureAwait(false);

@@ -11,7 +11,9 @@ using StreamJsonRpc.Protocol;
 
 namespace LightTunnel.Management;
 
-/// <summary>What one process answers another over the control socket: <see cref="ITunnelHandle"/>, for the tunnel of the given name.</summary>
+/// <summary>
+/// What one process answers another over the control socket: <see cref="ITunnelHandle"/>, for the tunnel of the given name.
+/// </summary>
 internal interface IControlService
 {
     Task<IReadOnlyList<ControlTunnel>> ListAsync(CancellationToken cancellationToken);
@@ -24,21 +26,26 @@ internal interface IControlService
 
     Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(string tunnel, CancellationToken cancellationToken);
 
-    Task<IReadOnlyList<LogEntry>> ReadLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken);
+    Task<IReadOnlyList<LogEntry>> ReadLogAsync(
+        string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(string tunnel, int tail, CancellationToken cancellationToken);
 
-    Task<IReadOnlyList<LogEntry>> WaitForLogAsync(string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
+    Task<IReadOnlyList<LogEntry>> WaitForLogAsync(
+        string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(string tunnel, long afterSequence, int tail, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(string tunnel, long afterSequence, CancellationToken cancellationToken);
 
-    Task<InvitationText> CreateInvitationAsync(string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
+    Task<InvitationText> CreateInvitationAsync(
+        string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
 
-    Task<PeerTestReport> TestPeerAsync(string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
+    Task<PeerTestReport> TestPeerAsync(
+        string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
 
-    Task<NetworkTestReport> TestNetworkAsync(string tunnel, TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
+    Task<NetworkTestReport> TestNetworkAsync(
+        string tunnel, TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken);
 
     Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
@@ -75,7 +82,10 @@ internal static class ControlProtocol
     public static JsonRpc Over(Stream stream)
     {
         var formatter = new SystemTextJsonFormatter { JsonSerializerOptions = Options };
-        return new ControlRpc(new HeaderDelimitedMessageHandler(stream, stream, formatter)) { CancelLocallyInvokedMethodsWhenConnectionIsClosed = true };
+        return new ControlRpc(new HeaderDelimitedMessageHandler(stream, stream, formatter))
+        {
+            CancelLocallyInvokedMethodsWhenConnectionIsClosed = true,
+        };
     }
 
     /// <summary>Our error as JSON-RPC carries it.</summary>
@@ -115,14 +125,18 @@ internal static class ControlProtocol
         public override IPAddress Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
             IPAddress.TryParse(reader.GetString(), out IPAddress? address) ? address : throw new JsonException("not an address");
 
-        public override void Write(Utf8JsonWriter writer, IPAddress value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+        public override void Write(Utf8JsonWriter writer, IPAddress value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(value.ToString());
     }
 
     private sealed class EndpointConverter : JsonConverter<IPEndPoint>
     {
         public override IPEndPoint Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            IPEndPoint.TryParse(reader.GetString() ?? string.Empty, out IPEndPoint? endpoint) ? endpoint : throw new JsonException("not an endpoint");
+            IPEndPoint.TryParse(reader.GetString() ?? string.Empty, out IPEndPoint? endpoint)
+                ? endpoint
+                : throw new JsonException("not an endpoint");
 
-        public override void Write(Utf8JsonWriter writer, IPEndPoint value, JsonSerializerOptions options) => writer.WriteStringValue(value.ToString());
+        public override void Write(Utf8JsonWriter writer, IPEndPoint value, JsonSerializerOptions options) =>
+            writer.WriteStringValue(value.ToString());
     }
 }

@@ -8,10 +8,15 @@ using StreamJsonRpc;
 
 namespace LightTunnel.Management;
 
-/// <summary>Asks the other processes of this machine about their tunnels. Every question has a time limit: a process that hangs never blocks a prompt.</summary>
+/// <summary>
+/// Asks the other processes of this machine about their tunnels. Every question has a time limit: a process that hangs never
+/// blocks a prompt.
+/// </summary>
 internal sealed class ControlSocketClient(ControlTransport transport, TimeProvider timeProvider)
 {
-    /// <summary>Time for a process to answer, unless the question says otherwise. A busy machine's may be slow; who is stopped never answers.</summary>
+    /// <summary>
+    /// Time for a process to answer, unless the question says otherwise. A busy machine's may be slow; who is stopped never answers.
+    /// </summary>
     public static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>The other process asks its server in turn, which has much to tell in a large network.</summary>
@@ -30,8 +35,10 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
     {
         var warnings = new List<string>();
         IReadOnlyList<int> processes = transport.FindProcesses(warnings);
-        Answer[] answers = await Task.WhenAll(processes.Select(process => ListAsync(process, limit, cancellationToken))).ConfigureAwait(false);
-        return new TunnelSearch([.. answers.SelectMany(answer => answer.Tunnels)], [.. warnings, .. answers.Select(answer => answer.Warning).OfType<string>()])
+        Answer[] answers = await Task.WhenAll(
+            processes.Select(process => ListAsync(process, limit, cancellationToken))).ConfigureAwait(false);
+        return new TunnelSearch(
+            [.. answers.SelectMany(answer => answer.Tunnels)], [.. warnings, .. answers.Select(answer => answer.Warning).OfType<string>()])
         {
             NotAnswering = [.. answers.Select(answer => answer.NotAnswering).OfType<LightTunnelException>()],
         };
@@ -67,7 +74,8 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
                 $"Process {Describe(processId)} did not answer within {timeout.TotalSeconds:0} s.",
                 OperatingSystem.IsWindows()
                     ? "Ask again if the machine is busy. If the process hangs, end it: its tunnels end with it."
-                    : $"Ask again if the machine is busy. If the process was stopped, 'kill -CONT {processId}' lets it go on; if it hangs, end it: its tunnels end with it.",
+                    : $"Ask again if the machine is busy. If the process was stopped, 'kill -CONT {processId}' lets it go on; "
+                        + "if it hangs, end it: its tunnels end with it.",
                 exception)
             { Target = processId };
         }
@@ -102,12 +110,16 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
             return new Answer([])
             {
                 NotAnswering = new LightTunnelException(
-                    exception.Error, $"{exception.Message} The tunnels that it has are not known.", exception.RecommendedAction, exception) { Target = processId },
+                    exception.Error, $"{exception.Message} The tunnels that it has are not known.", exception.RecommendedAction,
+                    exception) { Target = processId },
             };
         }
         catch (LightTunnelException exception)
         {
-            return new Answer([]) { Warning = $"Tunnels of process {processId} are not shown: {exception.Message} {exception.RecommendedAction}" };
+            return new Answer([])
+            {
+                Warning = $"Tunnels of process {processId} are not shown: {exception.Message} {exception.RecommendedAction}",
+            };
         }
     }
 
@@ -119,7 +131,8 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
             using var process = Process.GetProcessById(processId);
             return $"{processId} ({process.ProcessName})";
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
+        catch (Exception exception)
+            when (exception is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
         {
             return $"{processId}";
         }
@@ -161,20 +174,24 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken) =>
-        AskAsync<IReadOnlyList<PeerStatus>>(nameof(IControlService.FindPeersAsync), [text], ControlSocketClient.FindTimeout, cancellationToken);
+        AskAsync<IReadOnlyList<PeerStatus>>(
+            nameof(IControlService.FindPeersAsync), [text], ControlSocketClient.FindTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) =>
-        AskAsync<IReadOnlyList<RouteStatus>>(nameof(IControlService.GetRoutesAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
+        AskAsync<IReadOnlyList<RouteStatus>>(
+            nameof(IControlService.GetRoutesAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<LogEntry>> ReadLogAsync(
+        long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
         AskAsync<IReadOnlyList<LogEntry>>(
             nameof(IControlService.ReadLogAsync), [afterSequence, minimumLevel, tail], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(int tail, CancellationToken cancellationToken) =>
-        AskAsync<IReadOnlyList<LogEntry>>(nameof(IControlService.ReadSecurityLogAsync), [tail], ControlSocketClient.CallTimeout, cancellationToken);
+        AskAsync<IReadOnlyList<LogEntry>>(
+            nameof(IControlService.ReadSecurityLogAsync), [tail], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
@@ -190,23 +207,27 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
         UntilStoppedAsync<TunnelChange>(nameof(IControlService.WaitForChangesAsync), [afterSequence], cancellationToken);
 
     /// <inheritdoc/>
-    public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
+    public Task<InvitationText> CreateInvitationAsync(
+        IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
         AskAsync<InvitationText>(
             nameof(IControlService.CreateInvitationAsync), [endpoints, expires], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+    public Task<PeerTestReport> TestPeerAsync(
+        PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
         AskAsync<PeerTestReport>(
             nameof(IControlService.TestPeerAsync), [request, progress], request.Timeout + ControlSocketClient.TestGrace, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+    public Task<NetworkTestReport> TestNetworkAsync(
+        TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
         AskAsync<NetworkTestReport>(
             nameof(IControlService.TestNetworkAsync), [timeout, progress], timeout + ControlSocketClient.TestGrace, cancellationToken);
 
     /// <inheritdoc/>
     public Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken) =>
-        AskAsync<object?>(nameof(IControlService.SetPeerPolicyAsync), [publicKey, policy], ControlSocketClient.CallTimeout, cancellationToken);
+        AskAsync<object?>(
+            nameof(IControlService.SetPeerPolicyAsync), [publicKey, policy], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken) =>

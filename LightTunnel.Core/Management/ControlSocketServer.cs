@@ -118,10 +118,12 @@ internal sealed class ControlSocketServer : IDisposable
             string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.WaitForLogAsync(afterSequence, minimumLevel, cancellationToken));
 
-        public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(string tunnel, long afterSequence, int tail, CancellationToken cancellationToken) =>
+        public Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(
+            string tunnel, long afterSequence, int tail, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.ReadChangesAsync(afterSequence, tail, cancellationToken));
 
-        public Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(string tunnel, long afterSequence, CancellationToken cancellationToken) =>
+        public Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(
+            string tunnel, long afterSequence, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.WaitForChangesAsync(afterSequence, cancellationToken));
 
         public Task<InvitationText> CreateInvitationAsync(
@@ -156,7 +158,8 @@ internal sealed class ControlSocketServer : IDisposable
 
         private async Task<T> AskAsync<T>(string tunnel, Func<ITunnelHandle, Task<T>> question)
         {
-            ITunnelHandle? handle = local().FirstOrDefault(handle => string.Equals(handle.Name, tunnel, StringComparison.OrdinalIgnoreCase));
+            ITunnelHandle? handle =
+                local().FirstOrDefault(handle => string.Equals(handle.Name, tunnel, StringComparison.OrdinalIgnoreCase));
             try
             {
                 if (handle is null)

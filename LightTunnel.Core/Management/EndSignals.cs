@@ -4,9 +4,9 @@ using System.Runtime.InteropServices;
 namespace LightTunnel.Management;
 
 /// <summary>
-/// SIGTERM (a service is stopped, the machine shuts down) and SIGHUP (the terminal or console is closed): .NET raises no ProcessExit for them, so tunnels
-/// are stopped here. Then the signal has the effect that it would have had: a shell sees 128+n. Who else handles it in this process and cancels that is
-/// respected, and SIGINT is left alone: it is for the pipeline.
+/// SIGTERM (a service is stopped, the machine shuts down) and SIGHUP (the terminal or console is closed): .NET raises no ProcessExit for
+/// them, so tunnels are stopped here. Then the signal has the effect that it would have had: a shell sees 128+n. Who else handles it in
+/// this process and cancels that is respected, and SIGINT is left alone: it is for the pipeline.
 /// </summary>
 internal sealed class EndSignals
 {
@@ -32,7 +32,9 @@ internal sealed class EndSignals
         return signals;
     }
 
-    /// <summary>A process that was started so that a signal means nothing to it (nohup) is not ended by it, and its tunnels live on.</summary>
+    /// <summary>
+    /// A process that was started so that a signal means nothing to it (nohup) is not ended by it, and its tunnels live on.
+    /// </summary>
     /// <param name="number">The signal's number.</param>
     /// <param name="status">Lines of /proc/self/status.</param>
     internal static bool IsIgnored(int number, IEnumerable<string> status)

@@ -7,7 +7,8 @@ using LightTunnel.Routing;
 namespace LightTunnel.Management;
 
 /// <summary>
-/// A tunnel that runs on this machine, in this process or another: everything that commands ask of it. All members may be called from any thread.
+/// A tunnel that runs on this machine, in this process or another: everything that commands ask of it. All members may be called
+/// from any thread.
 /// </summary>
 public interface ITunnelHandle
 {
@@ -30,8 +31,8 @@ public interface ITunnelHandle
     Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Peers, ordered by address, among them all that the text names: a name or a tunnel address, in which * stands for any characters and ? for one. A client
-    /// of a large network knows those that it deals with, and asks its server for the others.
+    /// Peers, ordered by address, among them all that the text names: a name or a tunnel address, in which * stands for any characters and
+    /// ? for one. A client of a large network knows those that it deals with, and asks its server for the others.
     /// </summary>
     /// <exception cref="LightTunnelException">The server does not answer.</exception>
     Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken);
@@ -45,10 +46,14 @@ public interface ITunnelHandle
     /// </summary>
     Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken);
 
-    /// <summary>What matters for security, kept apart so that nothing else pushes it out: the last <paramref name="tail"/> entries, oldest first.</summary>
+    /// <summary>
+    /// What matters for security, kept apart so that nothing else pushes it out: the last <paramref name="tail"/> entries, oldest first.
+    /// </summary>
     Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(int tail, CancellationToken cancellationToken);
 
-    /// <summary>Like <see cref="ReadLogAsync"/>, but waits until there is at least one such entry or the tunnel stops (then empty).</summary>
+    /// <summary>
+    /// Like <see cref="ReadLogAsync"/>, but waits until there is at least one such entry or the tunnel stops (then empty).
+    /// </summary>
     Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
 
     /// <summary>
@@ -57,7 +62,9 @@ public interface ITunnelHandle
     /// </summary>
     Task<IReadOnlyList<TunnelChange>> ReadChangesAsync(long afterSequence, int tail, CancellationToken cancellationToken);
 
-    /// <summary>Like <see cref="ReadChangesAsync"/>, but waits until there is at least one such change or the tunnel stops (then empty).</summary>
+    /// <summary>
+    /// Like <see cref="ReadChangesAsync"/>, but waits until there is at least one such change or the tunnel stops (then empty).
+    /// </summary>
     Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken);
 
     /// <summary>Makes an invitation; only a server can. The text is a secret: who holds it may join.</summary>
@@ -65,9 +72,13 @@ public interface ITunnelHandle
     /// <param name="expires">When the invitation ends, or null for never.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <exception cref="LightTunnelException">An endpoint is mistyped, or there is none at all.</exception>
-    Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
+    Task<InvitationText> CreateInvitationAsync(
+        IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
 
-    /// <summary>Tries to reach a peer directly, measures the path that it is reached by, and tells everything that was tried. Not direct is no error.</summary>
+    /// <summary>
+    /// Tries to reach a peer directly, measures the path that it is reached by, and tells everything that was tried. Not
+    /// direct is no error.
+    /// </summary>
     /// <param name="request">What to do.</param>
     /// <param name="progress">Told of each step; may be null. Called from any thread.</param>
     /// <param name="cancellationToken">Ends the test.</param>

@@ -14,7 +14,9 @@ using LightTunnel.WireGuard;
 
 namespace LightTunnel.Management;
 
-/// <summary>Starts tunnels in this process: settings checked, state opened, socket and device made, node and threads started, in this order.</summary>
+/// <summary>
+/// Starts tunnels in this process: settings checked, state opened, socket and device made, node and threads started, in this order.
+/// </summary>
 internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 {
     /// <summary>How long other processes are asked whether they have joined the same network.</summary>
@@ -64,7 +66,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     /// <inheritdoc/>
     public IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => ConfigurationFile.Check(path);
 
-    private async Task<(LocalTunnel Handle, Tunnel Tunnel, ClientRole Role)> StartClientAsync(ClientOptions options, CancellationToken cancellationToken)
+    private async Task<(LocalTunnel Handle, Tunnel Tunnel, ClientRole Role)> StartClientAsync(
+        ClientOptions options, CancellationToken cancellationToken)
     {
         try
         {
@@ -76,15 +79,19 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         }
     }
 
-    /// <summary>What is most often behind a state that is in use: the network is joined already, in this process or another. Null when it is not.</summary>
+    /// <summary>
+    /// What is most often behind a state that is in use: the network is joined already, in this process or another. Null when it is not.
+    /// </summary>
     private static async Task<LightTunnelException?> JoinedAlreadyAsync(string serverKey, CancellationToken cancellationToken)
     {
-        TunnelSearch search = await TunnelCatalog.FindAsync(TunnelRole.Client, JoinedAlreadyPatience, cancellationToken).ConfigureAwait(false);
+        TunnelSearch search = await TunnelCatalog.FindAsync(
+            TunnelRole.Client, JoinedAlreadyPatience, cancellationToken).ConfigureAwait(false);
         foreach (ITunnelHandle tunnel in search.Tunnels)
         {
             try
             {
-                TunnelStatus status = await tunnel.GetStatusAsync(cancellationToken).WaitAsync(JoinedAlreadyPatience, cancellationToken).ConfigureAwait(false);
+                TunnelStatus status = await tunnel.GetStatusAsync(cancellationToken)
+                    .WaitAsync(JoinedAlreadyPatience, cancellationToken).ConfigureAwait(false);
                 if (status.ServerKey != serverKey)
                     continue;
                 return new LightTunnelException(
@@ -145,7 +152,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
         var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
         var node = undo.Add(new Node(identity, options.NetworkKey, options.Cipher, services, made => new ClientRole(
-            made, options, identity, last, leased => saver.Save(current => WithLastAddresses(current, options.ServerKey, leased)), environment.Resolver,
+            made, options, identity, last, leased => saver.Save(current => WithLastAddresses(current, options.ServerKey, leased)),
+            environment.Resolver,
             addresses)
         {
             Policies = new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })),
@@ -208,10 +216,12 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
     private NodeServices OpenServices(TunnelOptions options, StateStore store, Undo undo)
     {
-        TunnelLog log = undo.Add(new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath, securityPath: SecurityPathOf(options)));
+        TunnelLog log = undo.Add(
+            new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath, securityPath: SecurityPathOf(options)));
         IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort, options.DataPath));
         // A queue more than the socket has would bring nothing.
-        ITunDevice tun = undo.Add(environment.TunDevices.Create(options.InterfaceName, options.DataPath with { Queues = transport.Queues }));
+        ITunDevice tun = undo.Add(
+            environment.TunDevices.Create(options.InterfaceName, options.DataPath with { Queues = transport.Queues }));
         bool mapsPort = options is ClientOptions { PortMapping: true };
         var services = new NodeServices(environment.Time, tun, transport, log)
         {
@@ -221,7 +231,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         if (services.IsClockBehind)
         {
             log.Warning(
-                "This machine's clock says {Now:u}, but this tunnel ran at {Used:u} already: it was set back. Handshakes go on from the later time, so that others take them",
+                "This machine's clock says {Now:u}, but this tunnel ran at {Used:u} already: it was set back. Handshakes go on from the "
+                    + "later time, so that others take them",
                 environment.Time.GetUtcNow(), services.LastUsed);
         }
 
@@ -234,7 +245,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var tunnel = new Tunnel(options, node, services, undo.Keep());
         var handle = new LocalTunnel(tunnel, networkKey);
         services.Log.Information(
-            "The tunnel {Tunnel} has started: interface {Interface}, UDP port {Port}", options.Name, services.Tun.Name, services.Transport.LocalPort);
+            "The tunnel {Tunnel} has started: interface {Interface}, UDP port {Port}", options.Name, services.Tun.Name,
+            services.Transport.LocalPort);
         try
         {
             if (TunnelCatalog.Register(handle) is { } hidden)
@@ -253,8 +265,14 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     private static void TellHidden(TunnelLog log, LightTunnelException reason)
     {
         if (reason.IsSuspicious)
-            log.Security(SecurityEvent.FolderRefused, $"{reason.Target}", $"Other sessions of this machine do not see this tunnel: {reason.Message}");
+        {
+            log.Security(
+                SecurityEvent.FolderRefused, $"{reason.Target}",
+                $"Other sessions of this machine do not see this tunnel: {reason.Message}");
+        }
         else
+        {
             log.Warning("Other sessions of this machine do not see this tunnel: {Reason}", reason.Message);
+        }
     }
 }

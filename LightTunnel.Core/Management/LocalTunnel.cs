@@ -60,7 +60,9 @@ internal sealed class LocalTunnel : ITunnelHandle
 
         Task<IReadOnlyList<DirectoryEntry>> listing = await AskAsync(() => client.ListAsync(text), cancellationToken).ConfigureAwait(false);
         IReadOnlyList<DirectoryEntry> listed = await UnlessStoppedAsync(listing, cancellationToken).ConfigureAwait(false);
-        return await AskAsync(() => _report.Peers(_tunnel.Node, [.. listed.Where(entry => entry.PublicKey != _publicKey)]), cancellationToken).ConfigureAwait(false);
+        return await AskAsync(
+            () => _report.Peers(_tunnel.Node, [.. listed.Where(entry => entry.PublicKey != _publicKey)]),
+            cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -68,7 +70,8 @@ internal sealed class LocalTunnel : ITunnelHandle
         AskAsync(() => _report.Routes(_tunnel.Node), cancellationToken);
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<LogEntry>> ReadLogAsync(
+        long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
         Task.FromResult(_tunnel.Services.Log.Read(afterSequence, minimumLevel, tail));
 
     /// <inheritdoc/>
@@ -88,15 +91,19 @@ internal sealed class LocalTunnel : ITunnelHandle
         _tunnel.Node.Journal.Changes.WaitAsync(afterSequence, wanted: null, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken)
+    public Task<InvitationText> CreateInvitationAsync(
+        IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken)
     {
         if (_tunnel.Options is not ServerOptions server)
         {
             throw new LightTunnelException(
-                LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server can invite.", "Make the invitation on the server.") { Target = Name };
+                LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server can invite.",
+                "Make the invitation on the server.") { Target = Name };
         }
 
-        IReadOnlyList<ServerEndpoint> reachedAt = endpoints.Count == 0 ? server.Endpoints : [.. endpoints.Select(text => ParseEndpoint(text, _tunnel.Services.Transport.LocalPort))];
+        IReadOnlyList<ServerEndpoint> reachedAt = endpoints.Count == 0
+            ? server.Endpoints
+            : [.. endpoints.Select(text => ParseEndpoint(text, _tunnel.Services.Transport.LocalPort))];
         if (reachedAt.Count == 0)
         {
             throw new LightTunnelException(
@@ -120,19 +127,23 @@ internal sealed class LocalTunnel : ITunnelHandle
     }
 
     /// <inheritdoc/>
-    public async Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
+    public async Task<PeerTestReport> TestPeerAsync(
+        PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
     {
         await MeetAsync(request.PublicKey, cancellationToken).ConfigureAwait(false);
         return await TestAsync(
-            () => new PeerTest(_tunnel.Node, Find(request.PublicKey), request, _tunnel.Services.Time, progress), cancellationToken).ConfigureAwait(false);
+            () => new PeerTest(_tunnel.Node, Find(request.PublicKey), request, _tunnel.Services.Time, progress),
+            cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
+    public Task<NetworkTestReport> TestNetworkAsync(
+        TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
         TestAsync(
             () => new NetworkTest(
                 _tunnel.Node,
-                Client("it has no server whose network could be tested", "Test the network on a client."), timeout, _tunnel.Services.Time, progress),
+                Client("it has no server whose network could be tested", "Test the network on a client."), timeout,
+                _tunnel.Services.Time, progress),
             cancellationToken);
 
     /// <inheritdoc/>
@@ -147,7 +158,8 @@ internal sealed class LocalTunnel : ITunnelHandle
                 if (peer.IsServer)
                 {
                     throw new LightTunnelException(
-                        LightTunnelError.InvalidOption, $"'{peer.Name}' is the server, which is always reached directly.", "Set the policy for another member.") { Target = peer.Name };
+                        LightTunnelError.InvalidOption, $"'{peer.Name}' is the server, which is always reached directly.",
+                        "Set the policy for another member.") { Target = peer.Name };
                 }
 
                 client.SetPolicy(peer, policy);
@@ -163,7 +175,8 @@ internal sealed class LocalTunnel : ITunnelHandle
             if (_tunnel.Node.Role is not ServerRole server)
             {
                 throw new LightTunnelException(
-                    LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server can remove members.", "Remove the member on the server.") { Target = Name };
+                    LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server can remove members.",
+                    "Remove the member on the server.") { Target = Name };
             }
 
             server.Remove(Find(publicKey));
@@ -197,12 +210,14 @@ internal sealed class LocalTunnel : ITunnelHandle
         ServerEndpoint.TryParse(text, defaultPort, out ServerEndpoint endpoint)
             ? endpoint
             : throw new LightTunnelException(
-                LightTunnelError.InvalidEndpoint, $"'{text}' is no endpoint.", "Write host:port, for example vpn.example.org:9000 or [2001:db8::1]:9000.") { Target = text };
+                LightTunnelError.InvalidEndpoint, $"'{text}' is no endpoint.",
+                "Write host:port, for example vpn.example.org:9000 or [2001:db8::1]:9000.") { Target = text };
 
     /// <summary>The peer with a key; control loop.</summary>
     private Peer Find(string publicKey) => _tunnel.Node.Peers.FirstOrDefault(peer => peer.Key.ToString() == publicKey)
         ?? throw new LightTunnelException(
-            LightTunnelError.NotFound, $"No peer of '{Name}' has the key {publicKey} any more.", "Get-LtPeer shows the peers that there are.") { Target = publicKey };
+            LightTunnelError.NotFound, $"No peer of '{Name}' has the key {publicKey} any more.",
+            "Get-LtPeer shows the peers that there are.") { Target = publicKey };
 
     /// <summary>A member that a client of a large network has not dealt with yet is asked for first.</summary>
     private Task MeetAsync(string publicKey, CancellationToken cancellationToken) =>
@@ -268,7 +283,9 @@ internal sealed class LocalTunnel : ITunnelHandle
             ProcessId = Environment.ProcessId,
             Started = _tunnel.Started,
             Endpoints = [.. server?.Endpoints.Select(endpoint => endpoint.ToString()) ?? []],
-            Server = client is null ? null : serverEndpoint.IsSpecified ? serverEndpoint.ToString() : ((ClientOptions)options).Servers[0].ToString(),
+            Server = client is null
+                ? null
+                : serverEndpoint.IsSpecified ? serverEndpoint.ToString() : ((ClientOptions)options).Servers[0].ToString(),
             ServerKey = (options as ClientOptions)?.ServerKey.ToString(),
             PublicEndpoint = client is { PublicEndpoint.IsSpecified: true } ? client.PublicEndpoint.ToIPEndPoint() : null,
             NatType = (client?.Nat ?? default).ClassicName,

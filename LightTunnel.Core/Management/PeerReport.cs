@@ -15,7 +15,8 @@ namespace LightTunnel.Management;
 internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider time)
 {
     /// <summary>Every peer, by address.</summary>
-    public IReadOnlyList<PeerStatus> Peers(Node node) => [.. node.Peers.OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
+    public IReadOnlyList<PeerStatus> Peers(Node node) =>
+        [.. node.Peers.OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
 
     /// <summary>Every peer, and members that the node has not dealt with yet, by address.</summary>
     public IReadOnlyList<PeerStatus> Peers(Node node, IReadOnlyList<DirectoryEntry> listed)

@@ -57,7 +57,10 @@ public sealed record TunnelStatus
     /// <summary>Client: own endpoint as the server sees it.</summary>
     public IPEndPoint? PublicEndpoint { get; init; }
 
-    /// <summary>Client: what kind of NAT stands before this node, by the name people know (RFC 3489), "Port-Restricted Cone"; "Unknown" until measured.</summary>
+    /// <summary>
+    /// Client: what kind of NAT stands before this node, by the name people know (RFC 3489), "Port-Restricted Cone"; "Unknown"
+    /// until measured.
+    /// </summary>
     public string NatType { get; init; } = "Unknown";
 
     /// <summary>Client: the endpoint that the router forwards to this node on request, or null.</summary>

@@ -200,7 +200,8 @@ internal sealed class UnixControlTransport : ControlTransport
     }
 
     /// <summary>
-    /// Connects; who listens but has not accepted for so long that its queue is full (EAGAIN, unix(7)) is waited for, like one that does not answer.
+    /// Connects; who listens but has not accepted for so long that its queue is full (EAGAIN, unix(7)) is waited for, like one that
+    /// does not answer.
     /// </summary>
     private static async Task ConnectAsync(Socket socket, string path, CancellationToken cancellationToken)
     {
@@ -248,7 +249,8 @@ internal sealed class UnixControlTransport : ControlTransport
 
     /// <param name="socket">The socket.</param>
     /// <param name="path">Its file.</param>
-    /// <param name="ownsFolders">Whether the folders go with the last socket in them: that they are there tells other users that root's tunnels run.</param>
+    /// <param name="ownsFolders">Whether the folders go with the last socket in them: that they are there tells other users that root's
+    /// tunnels run.</param>
     private sealed class Listener(Socket socket, string path, bool ownsFolders) : ControlListener
     {
         public override async Task<Stream?> AcceptAsync(CancellationToken cancellationToken)
