@@ -53,9 +53,10 @@ internal readonly record struct PathCandidate(
 
 /// <summary>
 /// Chooses the path to a peer: a pure function. What is proven comes before what is not; then local network, direct, through a member
-/// that is faster than the server, server, through another member; within these the shorter round trip, where each per cent of loss counts like
-/// <see cref="CostOfLoss"/>. The current path stays until another of its class is better by a margin, so that jitter moves nothing. A private address is
-/// only a hint that a path is local: one that is clearly slower than another direct path, as a tunnel's are, competes with it like any other.
+/// that is faster than the server, server, through another member; within these the shorter round trip, where each per cent of loss counts
+/// like <see cref="CostOfLoss"/>. The current path stays until another of its class is better by a margin, so that jitter moves nothing. A
+/// private address is only a hint that a path is local: one that is clearly slower than another direct path, as a tunnel's are, competes
+/// with it like any other.
 /// </summary>
 internal static class PathChoice
 {
@@ -80,7 +81,9 @@ internal static class PathChoice
     /// </returns>
     public static PathCandidate? Choose(in PathCandidate? current, IReadOnlyList<PathCandidate> candidates, PathPolicy policy)
     {
-        var rivals = new Rivals(current, LeastCost(candidates, PathKind.Server, PathKind.Server), LeastCost(candidates, PathKind.DirectIPv6, PathKind.DirectIPv4));
+        var rivals = new Rivals(
+            current, LeastCost(candidates, PathKind.Server, PathKind.Server),
+            LeastCost(candidates, PathKind.DirectIPv6, PathKind.DirectIPv4));
         PathCandidate? best = null;
         PathCandidate? kept = null;
         foreach (PathCandidate candidate in candidates)
@@ -145,7 +148,9 @@ internal static class PathChoice
         };
     }
 
-    /// <summary>The local network is preferred where it is no slower than the way around, and left when it is twice as much slower.</summary>
+    /// <summary>
+    /// The local network is preferred where it is no slower than the way around, and left when it is twice as much slower.
+    /// </summary>
     private static bool IsAsGoodAsLocal(in PathCandidate local, in Rivals rivals)
     {
         if (rivals.DirectCost is not { } direct)
@@ -167,14 +172,18 @@ internal static class PathChoice
         TimeSpan? least = null;
         foreach (PathCandidate candidate in candidates)
         {
-            if (candidate.Proven && (candidate.Kind == kind || candidate.Kind == orKind) && (least is not { } known || Cost(candidate) < known))
+            if (candidate.Proven && (candidate.Kind == kind || candidate.Kind == orKind)
+                && (least is not { } known || Cost(candidate) < known))
+            {
                 least = Cost(candidate);
+            }
         }
 
         return least;
     }
 
-    private static TimeSpan Cost(in PathCandidate candidate) => (candidate.RoundTrip ?? Unmeasured) + (CostOfLoss * (100 * (candidate.Loss ?? 0)));
+    private static TimeSpan Cost(in PathCandidate candidate) =>
+        (candidate.RoundTrip ?? Unmeasured) + (CostOfLoss * (100 * (candidate.Loss ?? 0)));
 
     private static TimeSpan Margin(TimeSpan cost) => cost / GainDivisor > LeastGain ? cost / GainDivisor : LeastGain;
 

@@ -3,9 +3,9 @@ using LightTunnel.Timing;
 namespace LightTunnel.Routing;
 
 /// <summary>
-/// Finds out how long an inner packet may be to pass whole by one path, by asking with packets of that length (RFC 8899): no ICMP is needed, and none is
-/// believed. A length passes when its question was answered. One that is not answered, while a shorter one is, does not pass. No I/O; owned by the control
-/// loop.
+/// Finds out how long an inner packet may be to pass whole by one path, by asking with packets of that length (RFC 8899): no ICMP is
+/// needed, and none is believed. A length passes when its question was answered. One that is not answered, while a shorter one is, does not
+/// pass. No I/O; owned by the control loop.
 /// </summary>
 /// <param name="overhead">Bytes that stand around an inner packet on this path, the outer IP header included.</param>
 /// <param name="largest">Longest inner packet that is wanted, bytes.</param>
@@ -20,11 +20,17 @@ internal sealed class PathMtu(int overhead, int largest)
     /// <summary>Lengths that a gap is searched by at once.</summary>
     private const int Fan = 4;
 
-    /// <summary>Outer lengths that networks have: IPv6's least, tunnels and mobile networks, PPPoE, Ethernet, and the large ones (RFC 1191 section 7.1).</summary>
+    /// <summary>
+    /// Outer lengths that networks have: IPv6's least, tunnels and mobile networks, PPPoE, Ethernet, and the large ones (RFC
+    /// 1191 section 7.1).
+    /// </summary>
     private static readonly int[] Plateaus =
         [1280, 1300, 1340, 1380, 1400, 1420, 1440, 1460, 1480, 1492, 1500, 2002, 4352, 8166, 9000, 17914, 32000];
 
-    /// <summary>While data flows, what was found is looked at this often: a path that got narrower swallows long packets for no longer than this and a search.</summary>
+    /// <summary>
+    /// While data flows, what was found is looked at this often: a path that got narrower swallows long packets for no longer than
+    /// this and a search.
+    /// </summary>
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
 
     /// <summary>Whether longer packets pass by now is asked after this time, then after twice as long each time.</summary>
@@ -32,8 +38,8 @@ internal sealed class PathMtu(int overhead, int largest)
     private static readonly TimeSpan LastRaise = TimeSpan.FromMinutes(10);
 
     /// <summary>
-    /// After a search that nothing was answered in, the next one waits so long, then twice as long each time, up to this: who never answered may not know how to, while
-    /// a path that is dead now may be another one when it comes back.
+    /// After a search that nothing was answered in, the next one waits so long, then twice as long each time, up to this: who never
+    /// answered may not know how to, while a path that is dead now may be another one when it comes back.
     /// </summary>
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
@@ -179,7 +185,9 @@ internal sealed class PathMtu(int overhead, int largest)
         _due = now + CheckInterval;
     }
 
-    /// <summary>The usual lengths in between, the shortest to know that questions are answered at all, and the one that was not answered so far.</summary>
+    /// <summary>
+    /// The usual lengths in between, the shortest to know that questions are answered at all, and the one that was not answered so far.
+    /// </summary>
     private IEnumerable<int> Ladder()
     {
         if (_low == 0)

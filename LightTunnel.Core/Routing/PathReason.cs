@@ -69,17 +69,24 @@ public static class PathReasons
     {
         PathReason.DirectUp or PathReason.IsServer => null,
         PathReason.Punching => "Wait some seconds and test again, or allow more time with -TimeoutSec.",
-        PathReason.WaitingForPeer => "Wait some seconds and test again; if it stays so, see that the peer runs a version of LightTunnel that finds direct paths.",
+        PathReason.WaitingForPeer =>
+            "Wait some seconds and test again; if it stays so, see that the peer runs a version of LightTunnel that finds direct paths.",
         PathReason.PeerOffline => "Start LightTunnel on the peer, and see with Test-LtNetwork there that it reaches the server.",
         PathReason.NoCandidates =>
             "Connect both machines to a network that others can reach, or tell one's endpoint with Connect-LtNetwork -AdvertiseEndpoint.",
         PathReason.BothNatsRandom =>
-            "Let one of the two routers forward a UDP port to its machine, by UPnP or PCP, or by hand together with Connect-LtNetwork -ListenPort and -AdvertiseEndpoint.",
-        PathReason.UdpBlocked => "Allow UDP to LightTunnel's port, and the answers to it, in the firewalls of both nodes and of their networks.",
+            "Let one of the two routers forward a UDP port to its machine, by UPnP or PCP, or by hand together with Connect-LtNetwork "
+                + "-ListenPort and -AdvertiseEndpoint.",
+        PathReason.UdpBlocked =>
+            "Allow UDP to LightTunnel's port, and the answers to it, in the firewalls of both nodes and of their networks.",
         PathReason.NoAnswer or PathReason.RelayIsBetter =>
-            "See whether a firewall on either side drops UDP between the two; a UDP port that one router forwards, told with Connect-LtNetwork -AdvertiseEndpoint, helps in any case.",
-        PathReason.PathLost => "Wait some seconds, as it is tried again by itself; if it stays so, see what changed in the network or the firewall of either side.",
-        PathReason.Policy => "Allow other paths on both nodes: Set-LtPeer -PathPolicy Auto for this peer, or Connect-LtNetwork -PathPolicy Auto for all.",
+            "See whether a firewall on either side drops UDP between the two; a UDP port that one router forwards, "
+                + "told with Connect-LtNetwork -AdvertiseEndpoint, helps in any case.",
+        PathReason.PathLost =>
+            "Wait some seconds, as it is tried again by itself; if it stays so, see what changed in the network or the firewall of "
+                + "either side.",
+        PathReason.Policy =>
+            "Allow other paths on both nodes: Set-LtPeer -PathPolicy Auto for this peer, or Connect-LtNetwork -PathPolicy Auto for all.",
         _ => "Test again in some seconds: nothing was tried yet.",
     };
 }

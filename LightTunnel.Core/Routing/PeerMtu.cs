@@ -9,7 +9,8 @@ namespace LightTunnel.Routing;
 internal readonly record struct MtuProbe(uint Transaction, int Size);
 
 /// <summary>
-/// How long packets to one peer may be, by the path that they take: what was found of the last few paths is remembered. Owned by the control loop.
+/// How long packets to one peer may be, by the path that they take: what was found of the last few paths is remembered. Owned by
+/// the control loop.
 /// </summary>
 internal sealed class PeerMtu(int largest)
 {
@@ -20,8 +21,9 @@ internal sealed class PeerMtu(int largest)
     private static readonly TimeSpan BusyFor = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// A transaction is this, 14 bits for the path and 16 for the length. Others have the second highest bit clear, or the highest set: answers so tell by themselves
-    /// what they answer. A peer that makes them up deceives nobody but itself, as it is its own packets that are lost.
+    /// A transaction is this, 14 bits for the path and 16 for the length. Others have the second highest bit clear, or the highest
+    /// set: answers so tell by themselves what they answer. A peer that makes them up deceives nobody but itself, as it is its own
+    /// packets that are lost.
     /// </summary>
     private const uint FirstTransaction = 0x4000_0000;
     private const int SizeBits = 16;
@@ -127,7 +129,10 @@ internal sealed class PeerMtu(int largest)
         return null;
     }
 
-    /// <summary>Of a relayed path only the way to the relay is measured with certainty, as the relay's datagrams may go on in pieces: the peer knows the other half.</summary>
+    /// <summary>
+    /// Of a relayed path only the way to the relay is measured with certainty, as the relay's datagrams may go on in pieces: the peer knows
+    /// the other half.
+    /// </summary>
     private void Update()
     {
         int current = Measured ?? _largest;
