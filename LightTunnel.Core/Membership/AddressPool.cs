@@ -3,8 +3,8 @@ using LightTunnel.Addressing;
 namespace LightTunnel.Membership;
 
 /// <summary>
-/// The host addresses of one prefix: which are taken, and the next free one. Nothing is enumerated, so that an IPv6 /64 costs what it leases:
-/// addresses above a rising mark were never given out automatically, those below it that came back are kept in order.
+/// The host addresses of one prefix: which are taken, and the next free one. Nothing is enumerated, so that an IPv6 /64 costs what it
+/// leases: addresses above a rising mark were never given out automatically, those below it that came back are kept in order.
 /// </summary>
 internal sealed class AddressPool
 {
@@ -26,8 +26,8 @@ internal sealed class AddressPool
         int hostBits = own.Address.BitLength - own.PrefixLength;
         UInt128 highest = hostBits == 128 ? UInt128.MaxValue : (UInt128.One << hostBits) - 1;
 
-        // The lowest address names the network, or all routers of an IPv6 subnet (RFC 4291 section 2.6.1); the highest of an IPv4 network is its
-        // broadcast address. Two-address prefixes have neither (RFC 3021, RFC 6164).
+        // The lowest address names the network, or all routers of an IPv6 subnet (RFC 4291 section 2.6.1); the highest of an IPv4 network
+        // is its broadcast address. Two-address prefixes have neither (RFC 3021, RFC 6164).
         _first = hostBits <= 1 ? UInt128.Zero : UInt128.One;
         _last = hostBits > 1 && own.Address.IsIPv4 ? highest - 1 : highest;
         _mark = _first;
@@ -37,9 +37,12 @@ internal sealed class AddressPool
     public IpPrefix Prefix { get; }
 
     /// <summary>Addresses that members can have, as far as an integer counts.</summary>
-    public int Capacity => (int)UInt128.Min(int.MaxValue, _last - _first + (HostOf(_own) >= _first && HostOf(_own) <= _last ? UInt128.Zero : UInt128.One));
+    public int Capacity =>
+        (int)UInt128.Min(int.MaxValue, _last - _first + (HostOf(_own) >= _first && HostOf(_own) <= _last ? UInt128.Zero : UInt128.One));
 
-    /// <summary>True when the address could be a member's: in the prefix, and neither the server's, the network's nor the broadcast address.</summary>
+    /// <summary>
+    /// True when the address could be a member's: in the prefix, and neither the server's, the network's nor the broadcast address.
+    /// </summary>
     public bool IsUsable(TunnelAddress address) =>
         Prefix.Contains(address) && address != _own && HostOf(address) >= _first && HostOf(address) <= _last;
 

@@ -2,7 +2,9 @@ using LightTunnel.Timing;
 
 namespace LightTunnel.Membership;
 
-/// <summary>What a <see cref="ControlChannel"/> needs of the node that it belongs to. Both may be called from within any of the channel's methods.</summary>
+/// <summary>
+/// What a <see cref="ControlChannel"/> needs of the node that it belongs to. Both may be called from within any of the channel's methods.
+/// </summary>
 internal interface IControlChannelHost
 {
     /// <summary>Seals a frame into the link and sends it. The bytes are valid during the call only. May be lost.</summary>
@@ -14,10 +16,9 @@ internal interface IControlChannelHost
 
 /// <summary>
 /// One conversation on a client-server link: messages arrive once and in order, or the conversation is over. A sliding window of
-/// <see cref="WindowSize"/> frames with cumulative acknowledgement; resends after a timeout that follows the measured round trip (RFC 6298), doubled
-/// each time, and after three repeated acknowledgements (RFC 5681 section 3.2).
-/// It never gives up: the owner looks at <see cref="IsStalled"/> and drops the channel.
-/// Owned by the control loop.
+/// <see cref="WindowSize"/> frames with cumulative acknowledgement; resends after a timeout that follows the measured round trip (RFC
+/// 6298), doubled each time, and after three repeated acknowledgements (RFC 5681 section 3.2). It never gives up: the owner looks at
+/// <see cref="IsStalled"/> and drops the channel. Owned by the control loop.
 /// </summary>
 /// <param name="conversation">The conversation's id.</param>
 /// <param name="host">Where frames and messages go.</param>
@@ -113,7 +114,10 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
         }
     }
 
-    /// <summary>Resends what is due and returns when the next call is needed; <see cref="Timestamp.Never"/> while nothing waits for an acknowledgement.</summary>
+    /// <summary>
+    /// Resends what is due and returns when the next call is needed; <see cref="Timestamp.Never"/> while nothing waits for an
+    /// acknowledgement.
+    /// </summary>
     public Timestamp RunTimers(Timestamp now)
     {
         if (!_unacknowledged.TryPeek(out Outgoing? oldest))

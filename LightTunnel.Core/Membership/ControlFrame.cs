@@ -28,8 +28,9 @@ internal enum ControlFrameKind : byte
 }
 
 /// <summary>
-/// A control frame inside a link: what a decrypted transport message holds when its first nibble is 0xC ("Inside a link" in docs/protocol.md).
-/// Layout, big-endian: 0xC1, kind, body length (u16), conversation (u32), number (u32), body. Bytes after the body are the link's padding.
+/// A control frame inside a link: what a decrypted transport message holds when its first nibble is 0xC ("Inside a link" in
+/// docs/protocol.md). Layout, big-endian: 0xC1, kind, body length (u16), conversation (u32), number (u32), body. Bytes after the body are
+/// the link's padding.
 /// </summary>
 internal readonly ref struct ControlFrame
 {
@@ -61,7 +62,9 @@ internal readonly ref struct ControlFrame
     /// <summary>Chosen by the client at each registration; 0 for what belongs to no conversation.</summary>
     public uint Conversation { get; }
 
-    /// <summary>Data: sequence number from 1. Acknowledgement: highest sequence received without a gap. All others: transaction id.</summary>
+    /// <summary>
+    /// Data: sequence number from 1. Acknowledgement: highest sequence received without a gap. All others: transaction id.
+    /// </summary>
     public uint Number { get; }
 
     /// <summary>Data: one CBOR message. Lies in the buffer that the frame was read from.</summary>

@@ -21,7 +21,10 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
     /// <summary>The protocol versions that the client speaks; a client that tells one only speaks that one.</summary>
     public ProtocolRange Protocols { get; init; } = ProtocolRange.Own;
 
-    /// <summary>The client's name, on its way to the server any printable text: <see cref="CheckFormat"/> says whether it is a <see cref="NodeName"/>.</summary>
+    /// <summary>
+    /// The client's name, on its way to the server any printable text: <see cref="CheckFormat"/> says whether it is a
+    /// <see cref="NodeName"/>.
+    /// </summary>
     public required string Name { get; init; }
 
     /// <summary>Addresses asked for; empty lets the server choose.</summary>
@@ -30,7 +33,9 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
     /// <summary>LightTunnel version of the client, for people; empty when unknown.</summary>
     public string SoftwareVersion { get; init; } = string.Empty;
 
-    /// <summary>The cipher suite that the client prefers, WireGuard's when it does not tell or tells one that this version does not know.</summary>
+    /// <summary>
+    /// The cipher suite that the client prefers, WireGuard's when it does not tell or tells one that this version does not know.
+    /// </summary>
     public CipherSuite PreferredSuite { get; init; }
 
     /// <summary>True when the client can ask for members: in a large network it is told of no others.</summary>
@@ -68,7 +73,13 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
     public RefusedMessage? CheckFormat()
     {
         if (!ProtocolRange.TryAgree(ProtocolRange.Own, Protocols, out _))
-            return new RefusedMessage { Reason = RefusalReason.VersionUnsupported, Text = ProtocolRange.Mismatch(ProtocolRange.Own, Protocols) };
+        {
+            return new RefusedMessage
+            {
+                Reason = RefusalReason.VersionUnsupported,
+                Text = ProtocolRange.Mismatch(ProtocolRange.Own, Protocols),
+            };
+        }
 
         return NodeName.IsValid(Name) ? null : new RefusedMessage { Reason = RefusalReason.InvalidName, Text = $"'{Name}' is no name." };
     }
@@ -107,10 +118,14 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
     /// <summary>LightTunnel version of the server, for people; empty when unknown.</summary>
     public string SoftwareVersion { get; init; } = string.Empty;
 
-    /// <summary>The cipher suite that the server prefers, WireGuard's when it does not tell or tells one that this version does not know.</summary>
+    /// <summary>
+    /// The cipher suite that the server prefers, WireGuard's when it does not tell or tells one that this version does not know.
+    /// </summary>
     public CipherSuite PreferredSuite { get; init; }
 
-    /// <summary>The UDP port at which the server also looks at its clients, so that they can measure their NAT (RFC 5780); 0 for none.</summary>
+    /// <summary>
+    /// The UDP port at which the server also looks at its clients, so that they can measure their NAT (RFC 5780); 0 for none.
+    /// </summary>
     public int ObserverPort { get; init; }
 
     /// <summary>The server's addresses at which it does, when it has several; otherwise the one that the client knows.</summary>
@@ -194,7 +209,8 @@ internal sealed record RefusedMessage : ControlMessage, ICborRecord<RefusedMessa
         {
             RefusalReason.AddressTaken => (LightTunnelError.AddressTaken,
                 "The address asked for belongs to another member of the network.",
-                "Ask for another address, or for none to get a free one. If its owner is this machine before it was reinstalled: Remove-LtPeer on the server frees it."),
+                "Ask for another address, or for none to get a free one. If its owner is this machine before it was reinstalled: "
+                    + "Remove-LtPeer on the server frees it."),
             RefusalReason.AddressPoolExhausted => (LightTunnelError.AddressPoolExhausted,
                 "The network has no free address left.",
                 "Give the server a larger prefix, or wait until members that are long gone lose their addresses."),
@@ -210,7 +226,8 @@ internal sealed record RefusedMessage : ControlMessage, ICborRecord<RefusedMessa
             RefusalReason.InvalidName => (LightTunnelError.InvalidName,
                 "The server does not accept this node's name.",
                 "Choose a name of up to 63 letters, digits, '-', '_' and '.'."),
-            _ => (LightTunnelError.ServerRefused, "The server refused the registration.", "Ask the server's administrator, or look into its log."),
+            _ => (LightTunnelError.ServerRefused, "The server refused the registration.",
+                "Ask the server's administrator, or look into its log."),
         };
         return new LightTunnelException(error, Text.Length == 0 ? message : $"{message} The server says: {Text}", action);
     }

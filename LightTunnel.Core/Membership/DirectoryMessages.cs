@@ -88,7 +88,8 @@ internal sealed record DirectoryMessage : ControlMessage, ICborRecord<DirectoryM
     public const int MaximumItems = MaximumLength;
 
     /// <summary>
-    /// The directory's revision up to which this page tells. To a client that asks for members, the number of the page in its conversation instead.
+    /// The directory's revision up to which this page tells. To a client that asks for members, the number of the page in its
+    /// conversation instead.
     /// </summary>
     public required ulong Revision { get; init; }
 
@@ -101,7 +102,9 @@ internal sealed record DirectoryMessage : ControlMessage, ICborRecord<DirectoryM
     /// <summary>True when more pages follow at once.</summary>
     public bool More { get; init; }
 
-    /// <summary>True for the first page of a whole listing: members that it does not tell of until <see cref="More"/> is false are gone.</summary>
+    /// <summary>
+    /// True for the first page of a whole listing: members that it does not tell of until <see cref="More"/> is false are gone.
+    /// </summary>
     public bool Start { get; init; }
 
     /// <summary>True when there are members that pages tell of only to who asks for them (<see cref="FindMessage"/>).</summary>
@@ -123,7 +126,9 @@ internal sealed record DirectoryMessage : ControlMessage, ICborRecord<DirectoryM
     };
 }
 
-/// <summary>A client wants to know who a few members are, and what becomes of them. The answer is in the next pages of the directory.</summary>
+/// <summary>
+/// A client wants to know who a few members are, and what becomes of them. The answer is in the next pages of the directory.
+/// </summary>
 internal sealed record FindMessage : ControlMessage, ICborRecord<FindMessage>
 {
     /// <summary>Most subjects of one message: so many keys fit into a frame.</summary>

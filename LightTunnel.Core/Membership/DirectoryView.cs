@@ -14,8 +14,8 @@ internal sealed record DirectoryChanges(
     IReadOnlyList<DirectoryEntry> Removed);
 
 /// <summary>
-/// A client's copy of the server's directory, kept up to date by pages. It survives a new registration: members are forgotten only when a whole
-/// new listing has not told of them. Owned by the control loop.
+/// A client's copy of the server's directory, kept up to date by pages. It survives a new registration: members are forgotten only when a
+/// whole new listing has not told of them. Owned by the control loop.
 /// </summary>
 /// <param name="maximumCount">Most members that are kept; further ones are ignored and counted.</param>
 internal sealed class DirectoryView(int maximumCount = Leases.DefaultMaximumCount)
@@ -70,7 +70,8 @@ internal sealed class DirectoryView(int maximumCount = Leases.DefaultMaximumCoun
         return new DirectoryChanges(added, changed, removed);
     }
 
-    private void Put(DirectoryEntry entry, List<DirectoryEntry> added, List<(DirectoryEntry, DirectoryEntry)> changed, List<DirectoryEntry> removed)
+    private void Put(
+        DirectoryEntry entry, List<DirectoryEntry> added, List<(DirectoryEntry, DirectoryEntry)> changed, List<DirectoryEntry> removed)
     {
         _unconfirmed?.Remove(entry.MemberId);
         DirectoryEntry? before = _byId.GetValueOrDefault(entry.MemberId);

@@ -3,7 +3,10 @@ using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
 
-/// <summary>What one client of a large network is told of the directory: the members that it asked for. Only <see cref="DirectoryWatches"/> changes it.</summary>
+/// <summary>
+/// What one client of a large network is told of the directory: the members that it asked for. Only
+/// <see cref="DirectoryWatches"/> changes it.
+/// </summary>
 internal sealed class DirectoryWatch(PublicKey client, bool isNew)
 {
     /// <summary>The client.</summary>
@@ -76,7 +79,9 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
         return watch;
     }
 
-    /// <summary>The client is told of a member, and of what becomes of it; false when there are too many watches, or there is no such member.</summary>
+    /// <summary>
+    /// The client is told of a member, and of what becomes of it; false when there are too many watches, or there is no such member.
+    /// </summary>
     public bool TryWatch(DirectoryWatch watch, PublicKey member)
     {
         if (!directory.TryGet(member, out DirectoryEntry? entry) || member == watch.Client)
@@ -94,7 +99,9 @@ internal sealed class DirectoryWatches(MemberDirectory directory)
             watch.Unknown.Enqueue(subject);
     }
 
-    /// <summary>The client needs to know nothing of a member any more, unless a page after the one that it has read tells of that member.</summary>
+    /// <summary>
+    /// The client needs to know nothing of a member any more, unless a page after the one that it has read tells of that member.
+    /// </summary>
     public void Forget(DirectoryWatch watch, PublicKey member, ulong page)
     {
         if (watch.Members.TryGetValue(member, out (ulong Page, uint) told) && told.Page <= page && !watch.News.Contains(member))

@@ -16,10 +16,10 @@ internal enum IdentityVerdict
 }
 
 /// <summary>
-/// Server: whether two machines use one member's key pair, as a copied disk or state folder makes them. Each process has a random number of its own. One that
-/// ended never comes back; so when two of them took over from each other, and each was heard before it lost its place again, both live. The earlier one
-/// stays, the other is told, and left alone by it for a while. A frame that was only late proves nothing, as nobody answers what the server says to it.
-/// Owned by the control loop.
+/// Server: whether two machines use one member's key pair, as a copied disk or state folder makes them. Each process has a random number of
+/// its own. One that ended never comes back; so when two of them took over from each other, and each was heard before it lost its place
+/// again, both live. The earlier one stays, the other is told, and left alone by it for a while. A frame that was only late proves nothing,
+/// as nobody answers what the server says to it. Owned by the control loop.
 /// </summary>
 /// <param name="time">The clock.</param>
 internal sealed class IdentityWatch(TimeProvider time)

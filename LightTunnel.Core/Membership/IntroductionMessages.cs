@@ -55,7 +55,9 @@ internal sealed record IntroduceMessage : ControlMessage, ICborRecord<IntroduceM
     /// <summary>The member to be introduced to.</summary>
     public required uint MemberId { get; init; }
 
-    /// <summary>How the client may be reached at this very moment, when that is better known than what it told before; for this introduction only.</summary>
+    /// <summary>
+    /// How the client may be reached at this very moment, when that is better known than what it told before; for this introduction only.
+    /// </summary>
     public Reachability? Reachability { get; init; }
 
     /// <summary>True when ports may be guessed: both guess at the same time, or not at all.</summary>

@@ -14,9 +14,9 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Membership;
 
 /// <summary>
-/// Everything that a machine needs to join a network, as one line of text: "lt1:" and base64url of [length of the CBOR (u16) | CBOR | first 4 bytes
-/// of the CBOR's SHA-256]. Length and digest tell text that was cut short from text that was mistyped; they are no protection against an author.
-/// The text holds the network's key: who has it may join.
+/// Everything that a machine needs to join a network, as one line of text: "lt1:" and base64url of [length of the CBOR (u16) | CBOR | first
+/// 4 bytes of the CBOR's SHA-256]. Length and digest tell text that was cut short from text that was mistyped; they are no protection
+/// against an author. The text holds the network's key: who has it may join.
 /// </summary>
 internal sealed record Invitation : ICborRecord<Invitation>
 {
@@ -90,15 +90,16 @@ internal sealed record Invitation : ICborRecord<Invitation>
     }
 
     /// <summary>
-    /// Reads an invitation; line breaks, spaces, quotes and marks of quotation that mail programs and shells add do not matter, nor do lines of comment,
-    /// which begin with "#".
+    /// Reads an invitation; line breaks, spaces, quotes and marks of quotation that mail programs and shells add do not matter, nor do
+    /// lines of comment, which begin with "#".
     /// </summary>
     /// <param name="text">What was received.</param>
     /// <param name="now">The current time, for the expiry.</param>
     /// <param name="invitation">The invitation when true.</param>
     /// <param name="error">InvalidInvitation or InvitationExpired when false; says nothing of the content but its expiry.</param>
     public static bool TryParse(
-        string? text, DateTimeOffset now, [NotNullWhen(true)] out Invitation? invitation, [NotNullWhen(false)] out LightTunnelException? error)
+        string? text, DateTimeOffset now, [NotNullWhen(true)] out Invitation? invitation,
+        [NotNullWhen(false)] out LightTunnelException? error)
     {
         invitation = null;
         string? problem = Read(text, out Invitation? read);
@@ -145,14 +146,16 @@ internal sealed record Invitation : ICborRecord<Invitation>
         int colon = line.IndexOf(':', StringComparison.Ordinal);
         if (!line.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) || colon < 0)
         {
-            return Scheme.StartsWith(line, StringComparison.OrdinalIgnoreCase) || Prefix.StartsWith(line, StringComparison.OrdinalIgnoreCase)
+            return Scheme.StartsWith(line, StringComparison.OrdinalIgnoreCase)
+                || Prefix.StartsWith(line, StringComparison.OrdinalIgnoreCase)
                 ? "The invitation is cut short."
                 : "The text is not an invitation: it does not begin with lt1:.";
         }
 
         if (!line.StartsWith(Prefix, StringComparison.OrdinalIgnoreCase))
         {
-            return int.TryParse(line.AsSpan(Scheme.Length, colon - Scheme.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int version) && version > 1
+            ReadOnlySpan<char> number = line.AsSpan(Scheme.Length, colon - Scheme.Length);
+            return int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int version) && version > 1
                 ? NewerVersion
                 : "The text is not an invitation: it does not begin with lt1:.";
         }

@@ -163,7 +163,11 @@ internal sealed class Leases
         {
             AddressPool? pool = Array.Find(_pools, pool => pool.Prefix.Contains(address));
             if (pool is null || !pool.IsUsable(address) || requested.Count(other => pool.Prefix.Contains(other)) > 1)
-                return Refuse(RefusalReason.AddressUnusable, $"{address} is not for members of {string.Join(" and ", _pools.Select(p => p.Prefix))}.");
+            {
+                return Refuse(
+                    RefusalReason.AddressUnusable,
+                    $"{address} is not for members of {string.Join(" and ", _pools.Select(p => p.Prefix))}.");
+            }
             if (ByAddress(address) is { } owner && owner.PublicKey != key)
                 return Refuse(RefusalReason.AddressTaken, $"{address} belongs to {owner.Name}, {Whereabouts(owner)}.");
         }
@@ -459,5 +463,6 @@ internal sealed class Leases
             _byAddress[address] = lease;
     }
 
-    private static LeaseResult Refuse(RefusalReason reason, string text) => new(null, new RefusedMessage { Reason = reason, Text = text }, null);
+    private static LeaseResult Refuse(RefusalReason reason, string text) =>
+        new(null, new RefusedMessage { Reason = reason, Text = text }, null);
 }

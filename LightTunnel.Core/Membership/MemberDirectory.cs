@@ -14,11 +14,11 @@ internal sealed class DirectoryCursor(PublicKey client)
 }
 
 /// <summary>
-/// The server's list of members and what changed when: each change gets the next revision, and each client has a cursor into the revisions, so that
-/// it is told of changes only. Changes are kept in a log in revision order; a member's older changes in it are stale and swept out once
-/// they are the majority. Members are known by their keys. The log, and what it remembers of members that are gone, goes by the numbers that
-/// clients were told: a member that is admitted anew has another one, and each client must learn that the former one is nobody's.
-/// Owned by the control loop.
+/// The server's list of members and what changed when: each change gets the next revision, and each client has a cursor into the revisions,
+/// so that it is told of changes only. Changes are kept in a log in revision order; a member's older changes in it are stale and swept out
+/// once they are the majority. Members are known by their keys. The log, and what it remembers of members that are gone, goes by the
+/// numbers that clients were told: a member that is admitted anew has another one, and each client must learn that the former one is
+/// nobody's. Owned by the control loop.
 /// </summary>
 internal sealed class MemberDirectory
 {
@@ -87,7 +87,8 @@ internal sealed class MemberDirectory
     }
 
     /// <summary>Tells that a member came or went; false when that is nothing new, or the member unknown.</summary>
-    public bool SetOnline(PublicKey member, bool online) => TryGet(member, out DirectoryEntry? entry) && Upsert(entry with { Online = online });
+    public bool SetOnline(PublicKey member, bool online) =>
+        TryGet(member, out DirectoryEntry? entry) && Upsert(entry with { Online = online });
 
     /// <summary>Removes a member; false when unknown.</summary>
     public bool Remove(PublicKey member)

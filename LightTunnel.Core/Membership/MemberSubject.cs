@@ -4,7 +4,9 @@ using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
 
-/// <summary>What a member is asked for by: an address that it has, or its key. On the wire a byte string: 4 or 16 bytes of address, or 32 of key.</summary>
+/// <summary>
+/// What a member is asked for by: an address that it has, or its key. On the wire a byte string: 4 or 16 bytes of address, or 32 of key.
+/// </summary>
 internal readonly record struct MemberSubject
 {
     private MemberSubject(TunnelAddress? address, PublicKey? key) => (Address, Key) = (address, key);

@@ -1,6 +1,8 @@
 namespace LightTunnel.Membership;
 
-/// <summary>A name with wildcards, as servers understand it: * stands for any characters, ? for one; letters' case does not count.</summary>
+/// <summary>
+/// A name with wildcards, as servers understand it: * stands for any characters, ? for one; letters' case does not count.
+/// </summary>
 internal static class NamePattern
 {
     /// <summary>What everybody's name matches.</summary>

@@ -3,8 +3,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Membership;
 
 /// <summary>
-/// How many new members one source may bring in an hour once addresses run short, so that who holds an invitation cannot take all of them for itself
-/// by making up keys. Owned by the control loop.
+/// How many new members one source may bring in an hour once addresses run short, so that who holds an invitation cannot take all of them
+/// for itself by making up keys. Owned by the control loop.
 /// </summary>
 /// <param name="time">The clock.</param>
 internal sealed class NewcomerQuota(TimeProvider time)
@@ -19,7 +19,9 @@ internal sealed class NewcomerQuota(TimeProvider time)
 
     private readonly Dictionary<UInt128, (Timestamp Since, int Count)> _sources = [];
 
-    /// <summary>Counts a new member; false when its source has brought a quarter of what there is, and half of that is gone already.</summary>
+    /// <summary>
+    /// Counts a new member; false when its source has brought a quarter of what there is, and half of that is gone already.
+    /// </summary>
     /// <param name="source">Where it comes from: an IPv4 address, an IPv6 /64.</param>
     /// <param name="leases">What there is.</param>
     public bool TryTake(UInt128 source, Leases leases)

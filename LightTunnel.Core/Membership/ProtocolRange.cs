@@ -1,6 +1,9 @@
 namespace LightTunnel.Membership;
 
-/// <summary>The versions of the control protocol that somebody speaks. Messages and fields are added without a new one; a new one says that what is known has another meaning.</summary>
+/// <summary>
+/// The versions of the control protocol that somebody speaks. Messages and fields are added without a new one; a new one says that what is
+/// known has another meaning.
+/// </summary>
 /// <param name="Oldest">The oldest.</param>
 /// <param name="Newest">The newest.</param>
 internal readonly record struct ProtocolRange(int Oldest, int Newest)

@@ -43,7 +43,8 @@ internal readonly record struct ServerEndpoint(string Host, int Port)
     private static bool Take(string host, int port, out ServerEndpoint endpoint)
     {
         endpoint = new ServerEndpoint(host, port);
-        return port is >= 1 and <= 65535 && host.Length is >= 1 and <= MaximumHostLength && Uri.CheckHostName(host) != UriHostNameType.Unknown;
+        return port is >= 1 and <= 65535 && host.Length is >= 1 and <= MaximumHostLength
+            && Uri.CheckHostName(host) != UriHostNameType.Unknown;
     }
 
     /// <summary>"vpn.example.org:9000", "[2001:db8::1]:9000".</summary>

@@ -117,5 +117,6 @@ internal sealed class StoreContents
         entries.OrderBy(entry => entry.Revision).ThenBy(entry => entry.Key, StringComparer.Ordinal);
 
     /// <summary>The entry of a key, or one that says that there is none.</summary>
-    private StoreEntry Find(string key) => _entries.TryGetValue(key, out StoreEntry? entry) && entry.Value is not null ? entry : None with { Key = key };
+    private StoreEntry Find(string key) =>
+        _entries.TryGetValue(key, out StoreEntry? entry) && entry.Value is not null ? entry : None with { Key = key };
 }
