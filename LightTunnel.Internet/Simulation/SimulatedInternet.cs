@@ -340,7 +340,8 @@ internal sealed class SimulatedInternet
         int type = flight.Data.Length > 0 ? flight.Data[0] : 0;
         Trace(string.Create(
             CultureInfo.InvariantCulture,
-            $"{_time.Elapsed.TotalMilliseconds,12:F3} {flight.Origin.Name}: {flight.From} > {flight.To} type {type}, {flight.Data.Length} bytes: {what}"));
+            $"{_time.Elapsed.TotalMilliseconds,12:F3} {flight.Origin.Name}: {flight.From} > {flight.To} type {type}, {flight.Data.Length} "
+                + $"bytes: {what}"));
     }
 
     // FNV-1a, a word at a time.
