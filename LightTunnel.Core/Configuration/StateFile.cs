@@ -19,6 +19,14 @@ namespace LightTunnel.Configuration;
 /// read.
 /// </para>
 /// </summary>
+/// <remarks>
+/// The first line is <c>{"format":"LightTunnel state","version":2,"sha256":"(of the second line)"}</c>. The second has role and private
+/// key; for a server the network's key, the revision, and each entry of its store as an array of key, version, revision, and value in
+/// base64; for a client the addresses last leased by each server and the path policies of single members. A file of a server's in version 1
+/// is written as version 2 with the next change, which an older program refuses. The file is replaced whole (<see cref="AtomicFile"/>:
+/// written beside it, forced to the disk, renamed, the folder forced to the disk). One that does not match its digest is an error, never a
+/// new identity.
+/// </remarks>
 internal static class StateFile
 {
     /// <summary>Longest file that is read, bytes: some 150,000 leases.</summary>

@@ -11,6 +11,13 @@ namespace LightTunnel.Configuration;
 /// The folder in which one node keeps its identity and leases, held for as long as the tunnel runs. A lock file, which the system releases
 /// when the process ends however it ends, keeps a second tunnel out. Owned by the control loop.
 /// </summary>
+/// <remarks>
+/// The folder is for its owner only (0700, files 0600; on Windows for SYSTEM and Administrators, to whom both belong when an administrator
+/// makes them). <c>process</c> has the id of the process that last took the lock, for the error message, and as its date the time until
+/// which the identity was in use. Others take no handshakes and probes that are not later than those they had, so a node whose clock is
+/// behind that date goes on from there, and says so in its log. When the process was killed, the date is the time at which it began or last
+/// saved: then the server may be silent until the clock has come so far, and the error names the clock.
+/// </remarks>
 internal sealed class StateStore : IDisposable
 {
     /// <summary>The file with the state.</summary>

@@ -77,8 +77,8 @@ internal sealed record ServerOptions : TunnelOptions
     public bool ClientIsolation { get; init; }
 
     /// <summary>
-    /// Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask
-    /// (docs/architecture.md).
+    /// Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask ("Large
+    /// networks" in docs/members.md).
     /// </summary>
     public int EagerUpTo { get; init; } = DefaultEagerUpTo;
 

@@ -31,6 +31,12 @@ internal enum AccessPlace
 /// What Windows says of who owns a folder or file, and who may do what with it; and what that means. The same judgement as on Linux: the
 /// owner, whoever may write, and whoever may replace what leads there must be this user or an administrator.
 /// </summary>
+/// <remarks>
+/// Trusted are this user, Administrators, SYSTEM, TrustedInstaller, and accounts that administer everywhere (Administrator, Domain Admins).
+/// On the way to the folder others may add things, as in <c>C:\ProgramData</c>, but not replace what is there; a link (symbolic, junction,
+/// mount point) is refused wherever it is, and so are files with a second name. What an access list denies is not reckoned with. The
+/// judgement is tested with lists as Windows has them; that Windows was asked rightly (<see cref="WindowsAccess"/>) was not tried there.
+/// </remarks>
 /// <param name="Owner">Its owner, "S-1-5-32-544"; null when there is none.</param>
 /// <param name="Grants">Its access list; null when it has none, which lets everybody do everything.</param>
 internal sealed record AccessFacts(string? Owner, IReadOnlyList<AccessGrant>? Grants)

@@ -8,8 +8,9 @@ using LightTunnel.Tun;
 namespace LightTunnel.Engine;
 
 /// <summary>
-/// The threads of one tunnel (docs/architecture.md, "Threads"): the control loop, and for each queue one that sends and one that receives, or one
-/// that does both. They outlive the caller's pipeline and runspace, and never let an exception escape: the first one ends the tunnel by <paramref name="failed"/>.
+/// The threads of one tunnel ("Threads" in docs/architecture.md): the control loop, and for each queue one that sends and one that
+/// receives, or one that does both. They outlive the caller's pipeline and runspace, and never let an exception escape: the first one ends
+/// the tunnel by <paramref name="failed"/>.
 /// </summary>
 /// <param name="node">The node.</param>
 /// <param name="tun">The virtual interface, with at least as many queues as the transport.</param>
@@ -156,6 +157,10 @@ internal sealed class TunnelThreads(
     /// Both directions by turns, so that neither waits for more than one batch of the other. While the network takes nothing more, nothing more is taken from the
     /// device, but what is received goes on. Asked is who has something: an answer that there is nothing costs a system call too.
     /// </summary>
+    /// <remarks>
+    /// With few processors this is faster than two threads: one that carries only the acknowledgements of a transfer would be woken
+    /// thousands of times a second, and then wait for a processor.
+    /// </remarks>
     private void DuplexLoop(IPollable device, IPollable socket, OutboundQueue outbound, int queue)
     {
         InboundBuffers inbound = DataBuffers.TakeInbound(node.Plane.LongestPacket, transport.ReceivesTrains);

@@ -21,6 +21,11 @@ internal enum IdentityVerdict
 /// again, both live. The earlier one stays, the other is told, and left alone by it for a while. A frame that was only late proves nothing,
 /// as nobody answers what the server says to it. Owned by the control loop.
 /// </summary>
+/// <remarks>
+/// Without this the two would take each other's place without end, each with half of what is sent to both. The earlier one gets a notice.
+/// The later one gets Leave with reason 3, says so in its state and log, and keeps still for <see cref="Wait"/>. An older version has no
+/// number, and is not told.
+/// </remarks>
 /// <param name="time">The clock.</param>
 internal sealed class IdentityWatch(TimeProvider time)
 {

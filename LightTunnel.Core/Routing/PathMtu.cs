@@ -7,6 +7,13 @@ namespace LightTunnel.Routing;
 /// needed, and none is believed. A length passes when its question was answered. One that is not answered, while a shorter one is, does not
 /// pass. No I/O; owned by the control loop.
 /// </summary>
+/// <remarks>
+/// Data begins to flow: one question as long as the network's MTU, which nearly always is answered, and that is all. If it is not: the
+/// usual lengths from <see cref="Floor"/> inside up to it at once, each twice, then <see cref="Fan"/> lengths in the remaining gap at once,
+/// until <see cref="Precision"/> bytes are left. A third of a second after the first loss (and one and a half round trips) what is known by
+/// then holds. Silence alone says nothing. While data flows, what was found is asked for again, so that a path which becomes narrower
+/// swallows long packets for three seconds at most, and, more and more seldom, whether more passes. Idle: nothing.
+/// </remarks>
 /// <param name="overhead">Bytes that stand around an inner packet on this path, the outer IP header included.</param>
 /// <param name="largest">Longest inner packet that is wanted, bytes.</param>
 internal sealed class PathMtu(int overhead, int largest)

@@ -7,6 +7,12 @@ namespace LightTunnel.Transport;
 /// behind a firewall that takes them from nowhere else. The system would choose by the routing table. Numbers stay for the
 /// transport's life; any thread.
 /// </summary>
+/// <remarks>
+/// A server with two addresses, two uplinks or a floating one is asked at one of them. The kernel tells where each message came to
+/// (<see cref="PacketInfoControl"/>); the number stays with the path, outside of its equality (<see cref="PathAddress.Asked"/>), and what
+/// is sent by the path leaves from there: on links of the server, and with every answer to a handshake or probe. Who asks leaves by what
+/// way there is, as its addresses come and go. Where the address is gone the system chooses.
+/// </remarks>
 internal sealed class AskedAddresses
 {
     /// <summary>Addresses that get a number. There are more only where whole networks are routed to this machine.</summary>

@@ -10,6 +10,13 @@ namespace LightTunnel.Transport;
 /// the short ones. And where those who send are far away the queue may become longer, as they learn late. Knows nothing of sockets; belongs
 /// to the receiving thread.
 /// </summary>
+/// <remarks>
+/// While more than three eighths are full on average, one long datagram in 8,000 is left out; one in 1,000 when it is half full, half of
+/// them at seven eighths and above. That is done in the main socket's queue and in each of the <see cref="SourceSockets"/>', and counted. A
+/// queue that stands grows to the bytes that are worked off in a round trip of the farthest peer that packets go to: up to
+/// <see cref="Largest"/> for the main socket, an n-th of that for the n-th of those sockets, 7 MB for a further one. It is memory only
+/// while it stands full.
+/// </remarks>
 internal sealed class ReceiveQueue
 {
     /// <summary>What is shorter is never left out: pings, acknowledgements, control messages, handshakes, probes.</summary>

@@ -13,9 +13,17 @@ namespace LightTunnel.Transport;
 /// from there into that socket's queue. Above the transport nothing is seen of it.
 /// </summary>
 /// <remarks>
+/// <para>
 /// Sources can be forged, so everything is bounded: the sockets, what they cost, and how often one is opened. Everything but
 /// <see cref="Dispose"/> belongs to the receiving thread, and nothing wakes it: when nothing comes, sockets that are no longer needed stay
 /// and do no harm. A datagram of somebody else that comes between bind and connect is received as any other.
+/// </para>
+/// <para>
+/// The main socket is received from first, then all by turns. What leaves for a source leaves from the main socket as ever. The lightest
+/// makes room. The first one's queue is as long as the main one's, so that a transfer loses nothing by having it; the n-th gets an n-th. A
+/// source that came to another of the node's addresses than the one that answers would leave from is not matched by its socket: it stays
+/// with the main one, as does everybody where the system refuses, and on the portable path.
+/// </para>
 /// </remarks>
 [SupportedOSPlatform("linux")]
 internal sealed unsafe class SourceSockets(LinuxUdpSocket main, SafeFileHandle epoll, TimeProvider time) : IDisposable

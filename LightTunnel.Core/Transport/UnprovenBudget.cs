@@ -9,6 +9,15 @@ namespace LightTunnel.Transport;
 /// to what others name. Neither may a third be flooded by it, nor this machine kept busy with neighbours that do not exist, of whom each
 /// takes memory of the system for three seconds. For the control loop.
 /// </summary>
+/// <remarks>
+/// Linux keeps a datagram for a neighbour that does not answer for three seconds, at the expense of the socket that sent it, and whoever
+/// forges sources or names candidates can make a node send to hundreds of such. So it never waits with the rest: one more socket has the
+/// node's port (<see cref="PathHandle.IsUnproven"/>), and from it leave answers to handshakes of strangers, probes on paths that are not
+/// proven, and whatever goes to a member that is heard from a new address, until that member has answered a ping there or agreed on keys.
+/// What finds no room there is lost. The budget bounds it besides, for an address of IPv6 by its first 64 bits; none is needed for an
+/// address at which somebody with keys was within ten minutes (<see cref="ProvenAddresses"/>). Elsewhere than on Linux there is the budget
+/// alone, and the control loop asks for room before it sends; it never waits for a socket.
+/// </remarks>
 /// <param name="time">The clock.</param>
 /// <param name="salt">Where the addresses are counted; seeded in simulations.</param>
 internal sealed class UnprovenBudget(TimeProvider time, Random salt)

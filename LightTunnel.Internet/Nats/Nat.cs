@@ -13,6 +13,10 @@ namespace LightTunnel.Internet.Nats;
 /// forwarded.
 /// </para>
 /// </summary>
+/// <remarks>
+/// How it behaves is said in the words in which nodes tell what they have measured (<see cref="EndpointDependence"/>,
+/// <see cref="PortAssignment"/>). Ports come from a seed. It is the only NAT that there is.
+/// </remarks>
 internal sealed class Nat
 {
     /// <summary>Ports below are never given to others (RFC 4787 section 4.2.1).</summary>

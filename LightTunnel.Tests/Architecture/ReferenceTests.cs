@@ -9,7 +9,7 @@ namespace LightTunnel.Tests.Architecture;
 public sealed class ReferenceTests
 {
     /// <summary>The rooms of the engine, top to bottom; rooms of one row do not know each other.</summary>
-    private static readonly string[][] Layers =
+    internal static readonly string[][] Layers =
     [
         ["Management"],
         ["Engine"],

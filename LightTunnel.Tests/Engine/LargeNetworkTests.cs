@@ -12,7 +12,9 @@ using Xunit;
 
 namespace LightTunnel.Tests.Engine;
 
-/// <summary>Networks in which members know those only that they deal with ("Large networks" in docs/architecture.md), as small as they can be.</summary>
+/// <summary>
+/// Networks in which members know those only that they deal with ("Large networks" in docs/members.md), as small as they can be.
+/// </summary>
 public sealed class LargeNetworkTests : IDisposable
 {
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(2);

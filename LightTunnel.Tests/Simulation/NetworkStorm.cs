@@ -21,6 +21,12 @@ internal sealed record StormReport(TimeSpan LongestGap, TimeSpan LastDirect, dou
 /// A network in a storm, everything by a seed: members in all kinds of networks, wires of all sorts, and events of all kinds while some of
 /// them talk. What must be true is looked at all the while, and more of it once the storm is over.
 /// </summary>
+/// <remarks>
+/// 2 to 200 members, which move, sleep, come, go, and lose their NATs, each other and the server. All the while and afterwards: two members
+/// that both reach the server are never silent for longer than 1.5 s; who can be direct without guessing ports is; every collection in a
+/// node, found by walking its objects (<see cref="TableSizes"/>), stays within its limit (<see cref="TableLimits"/>); an idle minute costs
+/// no more datagrams than it must; nothing arrives twice or at somebody else's.
+/// </remarks>
 internal sealed class NetworkStorm : IDisposable
 {
     /// <summary>

@@ -7,7 +7,9 @@ using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Client;
 
-/// <summary>The part of a client that, in a large network, knows those members only that it deals with (docs/architecture.md, "Large networks").</summary>
+/// <summary>
+/// The part of a client that, in a large network, knows those members only that it deals with ("Large networks" in docs/members.md).
+/// </summary>
 internal sealed partial class ClientRole
 {
     /// <summary>Long after the last keys of a link have ended, at both ends alike, so that nothing is sent to who does not know its sender any more.</summary>

@@ -7,6 +7,12 @@ namespace LightTunnel.Engine.Control;
 /// Keeps the system's interface as the node set it: what others change of it (a network manager, a script, an admin) is set again shortly after the system told of it. Who
 /// changes it again and again wins: then it is left alone for a while, and said. Owned by the control loop; what asks the system runs beside it.
 /// </summary>
+/// <remarks>
+/// What counts as changed: the interface is down, an address of the network's is gone, the MTU is another, a route was deleted. What others
+/// added is theirs. What cannot be put right, or is left alone, is <see cref="TunnelState.Impaired"/>, the last error, and a warning. On
+/// Windows the same goes for the addresses, each family's MTU and the networks' routes; a family that was switched off on the adapter is
+/// said, and an adapter that was disabled ends the tunnel, as its session ends.
+/// </remarks>
 internal sealed class InterfaceUpkeep
 {
     /// <summary>Who changes an interface does so in several steps: a look waits for this long, so that they are one.</summary>

@@ -11,9 +11,16 @@ namespace LightTunnel.Engine.Control;
 internal readonly record struct StripeQuestion(uint Number, int Queue);
 
 /// <summary>
-/// Which stripes (docs/architecture.md, "Two nodes, many cores") data to one peer may leave by: while there is data for it, by a path that nobody translates, the peer is told of the ports, and each that it
-/// answers on is proven for as long as it does. No I/O; owned by the control loop.
+/// Which stripes (<see cref="StripeUpkeep"/>) data to one peer may leave by: while there is data for it, by a path that nobody translates,
+/// the peer is told of the ports, and each that it answers on is proven for as long as it does. No I/O; owned by the control loop.
 /// </summary>
+/// <remarks>
+/// With the first packet the peer is told of the ports, by the path in use. When it has answered, each stripe is asked by: a control frame
+/// in the link, as long as a packet of the path's MTU, from the stripe's port; the answer comes by the path in use. A stripe carries data
+/// while it is answered on, and is left at once when three questions in a row are not: within a second while much is sent (four questions a
+/// second), else one of five seconds. Its data goes on by the path in use. What never answers, behind a firewall for instance, is asked
+/// ever more seldom.
+/// </remarks>
 /// <param name="random">Transactions; seeded in simulations.</param>
 /// <param name="ownPort">The node's own port.</param>
 /// <param name="openPorts">Opens the stripes if need be, and gives their ports by queue.</param>

@@ -8,9 +8,39 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// Spreads the data to each peer over several source ports, so that both ends' threads share it ("Two nodes, many cores" in docs/architecture.md). Owned by the
-/// control loop.
+/// Spreads the data to each peer over several source ports, so that the threads of both ends share it. Owned by the control loop.
 /// </summary>
+/// <remarks>
+/// <para>
+/// The kernel keeps a sender on one of the sockets that share a port, so all that one node sends to another would be one thread's work
+/// there, however many it has. So between two nodes that both have several queues, each queue of the sender has a source port of its own
+/// while there is data, a <em>stripe</em>. The path in use and its stripes are one immutable object in the <see cref="Link"/>: whatever
+/// changes the path ends its stripes with the same write. With one queue on either side none of this exists, nor on the portable path,
+/// which has one.
+/// </para>
+/// <para>
+/// Which packet takes which stripe is decided by the queue that the system hands it over by: the system keeps a flow on one queue, so a
+/// flow has one thread that seals it, one port, and one thread that opens it, which keeps its order. No thread shares a socket with
+/// another, and nothing is looked at per packet. Queue 0 sends from the node's own port as ever. When stripes come into use or go, a flow
+/// changes from one thread to another, and packets may overtake each other once. Which thread receives which is
+/// <see cref="Transport.SourceSpread"/>'s and <see cref="Transport.StripePorts"/>'.
+/// </para>
+/// <para>
+/// Stripes are for a direct path that nobody translates: the other side tells where it sees this node, and unless that is an address and
+/// port of this machine's own there are none, as a NAT would have to keep a mapping for each.
+/// </para>
+/// <para>
+/// A stripe never moves the path. Authentic data from a port that the peer told of says nothing of where it is: no roaming, no doubt, no
+/// challenge. From any other port, or a handshake from any port, it is the peer that moved, and the handshake ends what was told. So ports
+/// bind nobody but who told them, for its own link; for each frame that tells there is one answer, by the path in use. A new process with
+/// the same key knows of no ports: until it is told, with the first message under new keys, it answers wherever it heard its peer last, and
+/// that is received too.
+/// </para>
+/// <para>
+/// What it costs: a node opens one socket for each queue but the first, once, for all peers together. A peer has at most 15 ports, and
+/// while it has them a replay window of 65,536 messages (8 KB) in place of 8,192, as one thread may be far behind the others.
+/// </para>
+/// </remarks>
 internal sealed class StripeUpkeep(NodeServices services, DataPlane plane, ControlSender sender)
 {
     /// <summary>Without data for so long there are no stripes.</summary>

@@ -7,6 +7,20 @@ namespace LightTunnel.Engine.Data;
 /// notice nothing until packets are lost. So while that queue stands, one is dropped, and then more and more often, as that is what makes them slow down. A queue that
 /// comes and goes is left alone. Belongs to one thread.
 /// </summary>
+/// <remarks>
+/// <para>
+/// What is sent faster than the network takes it must wait somewhere, and everything sent later, by whomever, waits behind it. Three things
+/// keep that short: little is under way (<see cref="Transport.SendQueueLimit"/>); while that is full, nothing more is read from the device
+/// (<see cref="OutboundQueue"/>), so that the queue is the device's, which can hold tens of megabytes; and while that one stands for longer
+/// than <see cref="Interval"/>, packets are dropped from its front here. Two signs tell that it stands, as nobody can look into the device:
+/// a batch took longer than <see cref="Target"/> to send, or there was more to be read behind it. A network that takes everything, however
+/// busy the tunnel is, starts none of this.
+/// </para>
+/// <para>
+/// What is relayed is lost when the socket's buffer is full, as its senders are elsewhere; the relay's own queue in front of a slow uplink
+/// is thus what <see cref="Transport.SendQueueLimit.First"/> says at most. Elsewhere than on Linux the system's own buffers apply.
+/// </para>
+/// </remarks>
 internal sealed class ControlledDelay
 {
     /// <summary>What may always wait where round trips are not longer than usual, and a twentieth of the interval elsewhere: RFC 8289 section 4.3.</summary>

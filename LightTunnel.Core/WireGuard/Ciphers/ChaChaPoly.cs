@@ -31,6 +31,11 @@ internal sealed class ChaChaPolyImplementation(string name, Func<ReadOnlySpan<by
 /// fifth to a half faster than the next for packets of every length (docs/performance.md); elsewhere the libraries are measured once,
 /// at the first use.
 /// </summary>
+/// <remarks>
+/// For a packet of 1,420 bytes the own one takes 632 ns with AVX-512 and 748 with AVX2, where libcrypto with a kept context takes 929 and
+/// libsodium 1,394 (64 bytes: 200, 207, 408, 298). Where libraries are measured, for some hundred microseconds, short packets go to
+/// libsodium. <see cref="Variable"/> names one without measuring; a name that does not work here is ignored.
+/// </remarks>
 internal static class ChaChaPoly
 {
     /// <summary>Environment variable that names the implementation to use, without measuring.</summary>
