@@ -38,6 +38,10 @@ internal sealed partial class SourceTree
     /// <summary>The folders that have files, "LightTunnel.Core/Engine".</summary>
     public IReadOnlyList<string> Folders { get; }
 
+    /// <summary>The projects' folders, "LightTunnel.Core".</summary>
+    public IEnumerable<string> Projects =>
+        Folders.Where(folder => !folder.Contains('/') && folder.StartsWith("LightTunnel.", StringComparison.Ordinal));
+
     /// <summary>The text of a file.</summary>
     public string Read(string file) => File.ReadAllText(Path.Combine(_root, file));
 
@@ -47,7 +51,7 @@ internal sealed partial class SourceTree
     /// <summary>True for a folder, a file, or a type in a folder's files, from the root on or from that of a project.</summary>
     public bool HasPath(string path)
     {
-        IEnumerable<string> projects = Folders.Where(folder => !folder.Contains('/')).Select(folder => $"{folder}/");
+        IEnumerable<string> projects = Projects.Select(project => $"{project}/");
         return projects.Prepend(string.Empty).Any(begin => Exists(begin + path) || HasTypeIn(begin + path));
     }
 
@@ -63,7 +67,9 @@ internal sealed partial class SourceTree
     private bool HasTypeIn(string path)
     {
         int end = path.LastIndexOf('/');
-        return end > 0 && _types.TryGetValue(path[(end + 1)..], out List<string>? files) && files.Any(file => file[..file.LastIndexOf('/')] == path[..end]);
+        return end > 0
+            && _types.TryGetValue(path[(end + 1)..], out List<string>? files)
+            && files.Any(file => file[..file.LastIndexOf('/')] == path[..end]);
     }
 
     private static IEnumerable<string> FilesIn(string root) =>
