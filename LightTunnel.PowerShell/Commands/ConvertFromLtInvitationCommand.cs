@@ -8,7 +8,8 @@ namespace LightTunnel;
 
 /// <summary>Shows what an invitation says, without its secret.</summary>
 /// <remarks>
-/// <para>Tells to which network an invitation invites, where its server is, and when it ends, also of one that has ended. Nothing is sent, and nobody is joined. The network's key is read, and is in no output.</para>
+/// <para>Tells to which network an invitation invites, where its server is, and when it ends, also of one that has ended. Nothing is sent,
+/// and nobody is joined. The network's key is read, and is in no output.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> ConvertFrom-LtInvitation -InvitationPath invitation.txt
@@ -27,12 +28,17 @@ namespace LightTunnel;
 [OutputType(typeof(LtInvitationContent))]
 public sealed class ConvertFromLtInvitationCommand : LtCommand
 {
-    /// <summary>The invitation's one line, as text or as a SecureString, or the object that New-LtInvitation returned. It is a secret: who has it may join.</summary>
+    /// <summary>
+    /// The invitation's one line, as text or as a SecureString, or the object that New-LtInvitation returned. It is a secret: who
+    /// has it may join.
+    /// </summary>
     [Parameter(Mandatory = true, Position = 0, ParameterSetName = "Invitation", ValueFromPipeline = true)]
     [SecretText]
     public SecureString? Invitation { get; set; }
 
-    /// <summary>File that holds the invitation. One that others than its owner may read gets a warning, one that everybody may write is refused.</summary>
+    /// <summary>
+    /// File that holds the invitation. One that others than its owner may read gets a warning, one that everybody may write is refused.
+    /// </summary>
     [Parameter(Mandatory = true, ParameterSetName = "Path")]
     [ValidateNotNullOrEmpty]
     public string? InvitationPath { get; set; }

@@ -6,8 +6,11 @@ namespace LightTunnel;
 
 /// <summary>Shows what tunnels of this machine have logged.</summary>
 /// <remarks>
-/// <para>Each tunnel keeps its latest entries in memory, whether or not it also logs to a file (-LogPath of Start-LtServer and Connect-LtNetwork). Entries of several tunnels are shown in the order of their time.</para>
-/// <para>What matters for security - refusals, changed keys, floods, refused prefixes and folders - is kept in a log of its own as well, so little of each kind that no flood erases the rest: -Security shows it. It is also written to a file, security.log beside the log file (name.security.log), or in the state folder when there is none.</para>
+/// <para>Each tunnel keeps its latest entries in memory, whether or not it also logs to a file (-LogPath of Start-LtServer and
+/// Connect-LtNetwork). Entries of several tunnels are shown in the order of their time.</para>
+/// <para>What matters for security - refusals, changed keys, floods, refused prefixes and folders - is kept in a log of its own as well, so
+/// little of each kind that no flood erases the rest: -Security shows it. It is also written to a file, security.log beside the log file
+/// (name.security.log), or in the state folder when there is none.</para>
 /// <para>With -Follow the command goes on showing new entries until Ctrl+C, or until the tunnels have stopped.</para>
 /// </remarks>
 /// <example>
@@ -80,31 +83,43 @@ public sealed class GetLtLogCommand : LtCommand
     protected override void ProcessRecord()
     {
         bool security = Security.IsPresent;
-        (string[]? names, LtTunnel? tunnel, int tail, var level, bool follow) = (Name, InputObject, Tail, (LogLevel)Level, Follow.IsPresent);
+        (string[]? names, LtTunnel? tunnel, int tail, var level, bool follow) =
+            (Name, InputObject, Tail, (LogLevel)Level, Follow.IsPresent);
         Run(async (output, cancellationToken) =>
         {
-            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(output, null, names, tunnel, cancellationToken).ConfigureAwait(false);
+            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(
+                output, null, names, tunnel, cancellationToken).ConfigureAwait(false);
             IReadOnlyList<Shown> all = await TunnelFinder.AskAllAsync<Shown>(output, tunnels, async handle =>
                 [await ReadAsync(handle, level, tail, security, cancellationToken).ConfigureAwait(false)]).ConfigureAwait(false);
-            IEnumerable<LogEntry> entries = all.SelectMany(shown => shown.Entries).OrderBy(entry => entry.Time).ThenBy(entry => entry.Sequence);
+            IEnumerable<LogEntry> entries = all.SelectMany(shown => shown.Entries)
+                .OrderBy(entry => entry.Time)
+                .ThenBy(entry => entry.Sequence);
             foreach (LogEntry entry in entries.TakeLast(tail))
                 output.WriteObject(new LtLogEntry(entry));
             if (follow)
-                await Task.WhenAll(all.Select(shown => security ? FollowSecurityAsync(output, shown, cancellationToken) : FollowAsync(output, shown, level, cancellationToken))).ConfigureAwait(false);
+            {
+                await Task.WhenAll(all.Select(shown => security
+                    ? FollowSecurityAsync(output, shown, cancellationToken)
+                    : FollowAsync(output, shown, level, cancellationToken))).ConfigureAwait(false);
+            }
         });
     }
 
-    private static async Task<Shown> ReadAsync(ITunnelHandle tunnel, LogLevel level, int tail, bool security, CancellationToken cancellationToken)
+    private static async Task<Shown> ReadAsync(
+        ITunnelHandle tunnel, LogLevel level, int tail, bool security, CancellationToken cancellationToken)
     {
         // Where to follow from is asked first, so that no entry falls between.
         IReadOnlyList<LogEntry> newest = await tunnel.ReadLogAsync(0, LogLevel.Debug, 1, cancellationToken).ConfigureAwait(false);
         if (security)
         {
             IReadOnlyList<LogEntry> kept = await tunnel.ReadSecurityLogAsync(Math.Max(tail, 1), cancellationToken).ConfigureAwait(false);
-            return new Shown(tunnel, tail == 0 ? [] : kept, newest.Count == 0 ? 0 : newest[^1].Sequence, kept.Count == 0 ? 0 : kept[^1].Sequence);
+            return new Shown(
+                tunnel, tail == 0 ? [] : kept, newest.Count == 0 ? 0 : newest[^1].Sequence, kept.Count == 0 ? 0 : kept[^1].Sequence);
         }
 
-        IReadOnlyList<LogEntry> entries = tail == 0 ? [] : await tunnel.ReadLogAsync(0, level, tail, cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<LogEntry> entries = tail == 0
+            ? []
+            : await tunnel.ReadLogAsync(0, level, tail, cancellationToken).ConfigureAwait(false);
         long last = Math.Max(newest.Count == 0 ? 0 : newest[^1].Sequence, entries.Count == 0 ? 0 : entries[^1].Sequence);
         return new Shown(tunnel, entries, last);
     }
@@ -129,7 +144,8 @@ public sealed class GetLtLogCommand : LtCommand
         (long last, long seen) = (shown.Last, shown.LastOfSecurity);
         while (true)
         {
-            IReadOnlyList<LogEntry> entries = await shown.Tunnel.WaitForLogAsync(last, LogLevel.Warning, cancellationToken).ConfigureAwait(false);
+            IReadOnlyList<LogEntry> entries = await shown.Tunnel.WaitForLogAsync(
+                last, LogLevel.Warning, cancellationToken).ConfigureAwait(false);
             if (entries.Count == 0)
                 return;
             last = entries[^1].Sequence;

@@ -5,9 +5,12 @@ namespace LightTunnel;
 
 /// <summary>Shows the other nodes of a network, and how each is reached.</summary>
 /// <remarks>
-/// <para>The column Path says how a peer is reached: Lan and Direct are straight, Relay is through another client, Server is through the server, Offline is not at all. RTT is the smoothed round trip through the tunnel; Seen is how long ago the peer was last heard of.</para>
+/// <para>The column Path says how a peer is reached: Lan and Direct are straight, Relay is through another client, Server is through
+/// the server, Offline is not at all. RTT is the smoothed round trip through the tunnel; Seen is how long ago the peer was last
+/// heard of.</para>
 /// <para>Where the command looks through several networks, one more column says whose peer it is.</para>
-/// <para>In a network of more than 128 members, a member knows those with whom it has dealt of late, and the command shows these. With -All it shows everybody, and with -Name or -Address those that are named, whoever they are: the server is asked.</para>
+/// <para>In a network of more than 128 members, a member knows those with whom it has dealt of late, and the command shows these. With -All
+/// it shows everybody, and with -Name or -Address those that are named, whoever they are: the server is asked.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtPeer
@@ -75,9 +78,12 @@ public sealed class GetLtPeerCommand : LtCommand
         string[] wanted = All ? ["*"] : [.. names ?? [], .. addresses ?? []];
         Run(async (output, cancellationToken) =>
         {
-            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(output, null, networks, tunnel, cancellationToken).ConfigureAwait(false);
+            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(
+                output, null, networks, tunnel, cancellationToken).ConfigureAwait(false);
             IReadOnlyList<PeerStatus> peers = await TunnelFinder.AskAllAsync(
-                output, tunnels, handle => wanted.Length == 0 ? handle.GetPeersAsync(cancellationToken) : PeerFinder.AskAsync(handle, wanted, cancellationToken))
+                output, tunnels,
+                handle =>
+                    wanted.Length == 0 ? handle.GetPeersAsync(cancellationToken) : PeerFinder.AskAsync(handle, wanted, cancellationToken))
                 .ConfigureAwait(false);
             Write(output, peers, names, addresses);
         });

@@ -5,8 +5,10 @@ namespace LightTunnel;
 
 /// <summary>Shows the destinations of a network, and how each is reached now.</summary>
 /// <remarks>
-/// <para>Type says how a destination is reached: Direct is straight to the peer, Relay is through another client, Server is through the server, Offline is not at all. Quality is 0 to 150: 100, less for round trip and loss, more for a direct or a local path.</para>
-/// <para>An address given as -Destination finds every route that it falls into. Where the command looks through several networks, one more column says whose route it is.</para>
+/// <para>Type says how a destination is reached: Direct is straight to the peer, Relay is through another client, Server is through the
+/// server, Offline is not at all. Quality is 0 to 150: 100, less for round trip and loss, more for a direct or a local path.</para>
+/// <para>An address given as -Destination finds every route that it falls into. Where the command looks through several networks, one more
+/// column says whose route it is.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtRoute
@@ -30,7 +32,10 @@ namespace LightTunnel;
 [OutputType(typeof(LtRoute))]
 public sealed class GetLtRouteCommand : LtCommand
 {
-    /// <summary>Prefix such as 10.0.0.20/32, with wildcards if wanted, or an address; a peer through the pipeline means all that is routed to it. All when left out.</summary>
+    /// <summary>
+    /// Prefix such as 10.0.0.20/32, with wildcards if wanted, or an address; a peer through the pipeline means all that is routed to it.
+    /// All when left out.
+    /// </summary>
     [Parameter(Position = 0, ParameterSetName = "Destination", ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [Parameter(Position = 0, ParameterSetName = "InputObject")]
     [Alias("Address")]
@@ -53,7 +58,9 @@ public sealed class GetLtRouteCommand : LtCommand
     [NotSecret]
     public LtRouteType[]? Type { get; set; }
 
-    /// <summary>Name of the tunnel that the route belongs to, a server or a joined network; wildcards are allowed. All when left out.</summary>
+    /// <summary>
+    /// Name of the tunnel that the route belongs to, a server or a joined network; wildcards are allowed. All when left out.
+    /// </summary>
     [Parameter(ParameterSetName = "Destination", ValueFromPipelineByPropertyName = true)]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
@@ -72,14 +79,16 @@ public sealed class GetLtRouteCommand : LtCommand
         (string[]? networks, LtTunnel? tunnel) = (Network, InputObject);
         Run(async (output, cancellationToken) =>
         {
-            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(output, null, networks, tunnel, cancellationToken).ConfigureAwait(false);
+            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.FindAsync(
+                output, null, networks, tunnel, cancellationToken).ConfigureAwait(false);
             IReadOnlyList<RouteStatus> routes = await TunnelFinder.AskAllAsync(
                 output, tunnels, handle => handle.GetRoutesAsync(cancellationToken)).ConfigureAwait(false);
             Write(output, routes, destinations, peers, types);
         });
     }
 
-    private static void Write(CommandOutput output, IReadOnlyList<RouteStatus> routes, string[]? destinations, string[]? peers, LtRouteType[]? types)
+    private static void Write(
+        CommandOutput output, IReadOnlyList<RouteStatus> routes, string[]? destinations, string[]? peers, LtRouteType[]? types)
     {
         DestinationFilter[] byDestination = [.. (destinations ?? []).Select(DestinationFilter.Read)];
         NameFilter? byPeer = peers is null ? null : new NameFilter(peers);

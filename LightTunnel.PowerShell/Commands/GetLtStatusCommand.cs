@@ -5,8 +5,10 @@ namespace LightTunnel;
 
 /// <summary>Shows on one screen how all tunnels of this machine stand.</summary>
 /// <remarks>
-/// <para>The first thing to type: what runs, where it stands, who is there, who is relayed and why. That there is no tunnel is no error.</para>
-/// <para>Get-LtServer, Get-LtNetwork, Get-LtPeer and Get-LtRoute tell more, as objects. -AsJson is for programs that are no PowerShell: its member "schema" rises when a member goes or changes its meaning, and stays when one is added.</para>
+/// <para>The first thing to type: what runs, where it stands, who is there, who is relayed and why. That there is no tunnel is
+/// no error.</para>
+/// <para>Get-LtServer, Get-LtNetwork, Get-LtPeer and Get-LtRoute tell more, as objects. -AsJson is for programs that are no PowerShell: its
+/// member "schema" rises when a member goes or changes its meaning, and stays when one is added.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtStatus
@@ -48,14 +50,16 @@ public sealed class GetLtStatusCommand : LtCommand
         (string[]? names, bool asJson) = (Name, AsJson);
         Run(async (output, cancellationToken) =>
         {
-            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.ByNameAsync(output, null, names, cancellationToken).ConfigureAwait(false);
-            IReadOnlyList<(FoundTunnel, IReadOnlyList<PeerStatus>)> found = await TunnelFinder.AskAllAsync<(FoundTunnel, IReadOnlyList<PeerStatus>)>(
-                output, tunnels,
-                async tunnel =>
-                [
-                    (new FoundTunnel(tunnel, await tunnel.GetStatusAsync(cancellationToken).ConfigureAwait(false)),
-                        await tunnel.GetPeersAsync(cancellationToken).ConfigureAwait(false)),
-                ]).ConfigureAwait(false);
+            IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.ByNameAsync(
+                output, null, names, cancellationToken).ConfigureAwait(false);
+            IReadOnlyList<(FoundTunnel, IReadOnlyList<PeerStatus>)> found =
+                await TunnelFinder.AskAllAsync<(FoundTunnel, IReadOnlyList<PeerStatus>)>(
+                    output, tunnels,
+                    async tunnel =>
+                    [
+                        (new FoundTunnel(tunnel, await tunnel.GetStatusAsync(cancellationToken).ConfigureAwait(false)),
+                            await tunnel.GetPeersAsync(cancellationToken).ConfigureAwait(false)),
+                    ]).ConfigureAwait(false);
             var status = new LtStatus(found, DateTimeOffset.UtcNow);
             output.WriteObject(asJson ? status.ToJson() : status);
         });

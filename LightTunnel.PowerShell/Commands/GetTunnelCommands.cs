@@ -6,7 +6,8 @@ namespace LightTunnel;
 
 /// <summary>Shows the servers that run on this machine.</summary>
 /// <remarks>
-/// <para>Shows servers of this PowerShell process and of every other one on this machine, also those that a service or a scheduled task has started. Each object is how things stood at that moment. The column Peers counts the clients that are online.</para>
+/// <para>Shows servers of this PowerShell process and of every other one on this machine, also those that a service or a scheduled task has
+/// started. Each object is how things stood at that moment. The column Peers counts the clients that are online.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtServer
@@ -37,7 +38,8 @@ public sealed class GetLtServerCommand : LtCommand
 
 /// <summary>Shows the networks that this machine has joined.</summary>
 /// <remarks>
-/// <para>Shows networks that this PowerShell process or any other one on this machine has joined. Each object is how things stood at that moment. The column Peers shows how many peers are reached directly, of how many that are online.</para>
+/// <para>Shows networks that this PowerShell process or any other one on this machine has joined. Each object is how things stood at that
+/// moment. The column Peers shows how many peers are reached directly, of how many that are online.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtNetwork

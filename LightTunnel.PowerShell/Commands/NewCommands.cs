@@ -8,8 +8,10 @@ namespace LightTunnel;
 
 /// <summary>Makes an invitation to a network whose server runs on this machine.</summary>
 /// <remarks>
-/// <para>An invitation is one line of text with everything that Connect-LtNetwork needs: where the server is, its public key and the network's key. Who has it may join, so send it like a password.</para>
-/// <para>The object shows what may be shown. Its text, "$invitation" or Set-Content, is the line itself. Jobs, Export-Clixml and ConvertTo-Json never carry the secret: a job that makes an invitation returns "$invitation".</para>
+/// <para>An invitation is one line of text with everything that Connect-LtNetwork needs: where the server is, its public key and the
+/// network's key. Who has it may join, so send it like a password.</para>
+/// <para>The object shows what may be shown. Its text, "$invitation" or Set-Content, is the line itself. Jobs, Export-Clixml and
+/// ConvertTo-Json never carry the secret: a job that makes an invitation returns "$invitation".</para>
 /// </remarks>
 /// <example>
 /// <code>PS> New-LtInvitation -Endpoint vpn.example.org | Set-Content invitation.txt</code>
@@ -39,7 +41,9 @@ public sealed class NewLtInvitationCommand : LtCommand
     [NotSecret]
     public LtServer? InputObject { get; set; }
 
-    /// <summary>"host:port" at which clients reach the server, the preferred one first. Those of Start-LtServer -Endpoint when left out.</summary>
+    /// <summary>
+    /// "host:port" at which clients reach the server, the preferred one first. Those of Start-LtServer -Endpoint when left out.
+    /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string[]? Endpoint { get; set; }
@@ -59,14 +63,16 @@ public sealed class NewLtInvitationCommand : LtCommand
                 if (expires <= DateTimeOffset.UtcNow)
                 {
                     throw new LightTunnelException(
-                        LightTunnelError.InvalidOption, $"-Expires {expires:u} is in the past.", "Give a moment to come, such as (Get-Date).AddDays(7).")
+                        LightTunnelError.InvalidOption, $"-Expires {expires:u} is in the past.",
+                        "Give a moment to come, such as (Get-Date).AddDays(7).")
                     { Target = expires };
                 }
 
                 IReadOnlyList<ITunnelHandle> found;
                 if (name is null && server is null)
                 {
-                    TunnelSearch search = await TunnelFinder.SearchAsync(output, TunnelRole.Server, null, cancellationToken).ConfigureAwait(false);
+                    TunnelSearch search = await TunnelFinder.SearchAsync(
+                        output, TunnelRole.Server, null, cancellationToken).ConfigureAwait(false);
                     found = search.Tunnels;
                     // Which server is meant is not known then, and that was said.
                     if (search.NotAnswering.Count > 0)
@@ -74,7 +80,8 @@ public sealed class NewLtInvitationCommand : LtCommand
                 }
                 else
                 {
-                    found = await TunnelFinder.FindAsync(output, TunnelRole.Server, name is null ? null : [name], server, cancellationToken).ConfigureAwait(false);
+                    found = await TunnelFinder.FindAsync(
+                        output, TunnelRole.Server, name is null ? null : [name], server, cancellationToken).ConfigureAwait(false);
                     if (found.Count == 0)
                         return;
                 }
@@ -90,7 +97,8 @@ public sealed class NewLtInvitationCommand : LtCommand
     {
         1 => servers[0],
         0 => throw new LightTunnelException(
-            LightTunnelError.NotFound, "No server runs on this machine.", "Start one with Start-LtServer, or run this on the server's machine."),
+            LightTunnelError.NotFound, "No server runs on this machine.",
+            "Start one with Start-LtServer, or run this on the server's machine."),
         _ => throw new LightTunnelException(
             LightTunnelError.InvalidOption,
             $"Several servers run on this machine: {string.Join(", ", servers.Select(server => server.Name))}.",
@@ -100,7 +108,8 @@ public sealed class NewLtInvitationCommand : LtCommand
 
 /// <summary>Makes a new random network key.</summary>
 /// <remarks>
-/// <para>A network key is what the members of a network have in common, a pre-shared key in WireGuard's words. A server makes one by itself at its first start; this command is for scripts that want to know it beforehand.</para>
+/// <para>A network key is what the members of a network have in common, a pre-shared key in WireGuard's words. A server makes one by itself
+/// at its first start; this command is for scripts that want to know it beforehand.</para>
 /// <para>The key is not shown. Pass the object to -NetworkKey as it is; its text, "$key" or Set-Content, is the key itself.</para>
 /// </remarks>
 /// <example>

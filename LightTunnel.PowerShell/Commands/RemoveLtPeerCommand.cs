@@ -5,8 +5,10 @@ namespace LightTunnel;
 
 /// <summary>Removes members that are offline from a network, on its server: their addresses and names are free at once.</summary>
 /// <remarks>
-/// <para>For machines that are gone, and for one that was reinstalled: it has a new identity, and gets its old address only when the old identity has given that up. By itself a server forgets a member 30 days after it went.</para>
-/// <para>Members that are online are not removed. Who was removed keeps its invitation, and joins again as a new member when it comes back; to keep somebody out, give the network another key.</para>
+/// <para>For machines that are gone, and for one that was reinstalled: it has a new identity, and gets its old address only when the old
+/// identity has given that up. By itself a server forgets a member 30 days after it went.</para>
+/// <para>Members that are online are not removed. Who was removed keeps its invitation, and joins again as a new member when it comes back;
+/// to keep somebody out, give the network another key.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Remove-LtPeer nas
@@ -36,7 +38,8 @@ public sealed class RemoveLtPeerCommand : MemberCommand
             if (!ShouldProcess($"{peer.Status.Name} ({string.Join(", ", peer.Status.Addresses)})", "Remove from the network"))
                 continue;
             Run(
-                async (_, cancellationToken) => await peer.Tunnel.RemovePeerAsync(peer.Status.PublicKey, cancellationToken).ConfigureAwait(false),
+                async (_, cancellationToken) =>
+                    await peer.Tunnel.RemovePeerAsync(peer.Status.PublicKey, cancellationToken).ConfigureAwait(false),
                 peer.Status.Name);
         }
     }

@@ -7,7 +7,9 @@ namespace LightTunnel;
 
 /// <summary>Says which paths to single members may be used.</summary>
 /// <remarks>
-/// <para>The setting is kept by the member's public key in this machine's state folder: it holds after a restart, and when the member gets another name or address. It counts here only; the other side sends by its own policy. The server is always reached directly and has none.</para>
+/// <para>The setting is kept by the member's public key in this machine's state folder: it holds after a restart, and when the member
+/// gets another name or address. It counts here only; the other side sends by its own policy. The server is always reached directly and
+/// has none.</para>
 /// <para>Get-LtPeer shows it as PathPolicy in its list view.</para>
 /// </remarks>
 /// <example>
@@ -31,7 +33,8 @@ namespace LightTunnel;
 public sealed class SetLtPeerCommand : MemberCommand
 {
     /// <summary>
-    /// Auto takes the best path there is, DirectOnly never goes through another node, RelayOnly never goes direct. Default lets the policy of the network hold.
+    /// Auto takes the best path there is, DirectOnly never goes through another node, RelayOnly never goes direct. Default lets the policy
+    /// of the network hold.
     /// </summary>
     [Parameter(Mandatory = true)]
     [NotSecret]

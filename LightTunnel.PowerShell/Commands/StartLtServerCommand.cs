@@ -8,9 +8,12 @@ namespace LightTunnel;
 
 /// <summary>Starts a network: the server that other machines join.</summary>
 /// <remarks>
-/// <para>Creates a tunnel interface with the given address, listens on a UDP port and admits everybody who has an invitation (New-LtInvitation). The command returns when the server is up.</para>
-/// <para>The server's identity, the network's key and the addresses of its members are kept in the folder of -StatePath, so that a server that is started again is the same server to its clients.</para>
-/// <para>The server runs in the background of this PowerShell process until Stop-LtServer or until the process ends. A service or a scheduled task uses -Wait.</para>
+/// <para>Creates a tunnel interface with the given address, listens on a UDP port and admits everybody who has an invitation
+/// (New-LtInvitation). The command returns when the server is up.</para>
+/// <para>The server's identity, the network's key and the addresses of its members are kept in the folder of -StatePath, so that a server
+/// that is started again is the same server to its clients.</para>
+/// <para>The server runs in the background of this PowerShell process until Stop-LtServer or until the process ends. A service or a
+/// scheduled task uses -Wait.</para>
 /// <para>Needs root, or an elevated PowerShell on Windows.</para>
 /// </remarks>
 /// <example>
@@ -31,14 +34,16 @@ namespace LightTunnel;
 public sealed class StartLtServerCommand : StartCommand
 {
     /// <summary>
-    /// The server's own address inside the network with the network's prefix length, such as 10.0.0.1/24. One IPv4 and one IPv6 address may be given. Needed here or in the file of -ConfigurationPath.
+    /// The server's own address inside the network with the network's prefix length, such as 10.0.0.1/24. One IPv4 and one IPv6 address may
+    /// be given. Needed here or in the file of -ConfigurationPath.
     /// </summary>
     [Parameter(Position = 0)]
     [ValidateNotNullOrEmpty]
     public string[]? Address { get; set; }
 
     /// <summary>
-    /// YAML file with the same settings as the parameters; parameters that are given win over the file. Test-LtConfiguration checks such a file.
+    /// YAML file with the same settings as the parameters; parameters that are given win over the file. Test-LtConfiguration
+    /// checks such a file.
     /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
@@ -49,25 +54,31 @@ public sealed class StartLtServerCommand : StartCommand
     [NotSecret]
     public int ListenPort { get; set; }
 
-    /// <summary>"host:port" at which clients reach this server; goes into invitations. Several may be given, the preferred one first.</summary>
+    /// <summary>
+    /// "host:port" at which clients reach this server; goes into invitations. Several may be given, the preferred one first.
+    /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string[]? Endpoint { get; set; }
 
     /// <summary>
-    /// The network's key, as text or as a SecureString, if it shall be a certain one (New-LtNetworkKey). When left out the server makes one at its first start and keeps it.
+    /// The network's key, as text or as a SecureString, if it shall be a certain one (New-LtNetworkKey). When left out the server makes one
+    /// at its first start and keeps it.
     /// </summary>
     [Parameter]
     [SecretText]
     public SecureString? NetworkKey { get; set; }
 
-    /// <summary>File that holds the network's key. One that others than its owner may read gets a warning, one that everybody may write is refused.</summary>
+    /// <summary>
+    /// File that holds the network's key. One that others than its owner may read gets a warning, one that everybody may write is refused.
+    /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? NetworkKeyPath { get; set; }
 
     /// <summary>
-    /// A second UDP port, at which the server sees how its clients' NATs choose ports, so that they find direct paths sooner; open it in the firewall like -ListenPort. 0 for none. The port after -ListenPort when left out, or a free one if that is taken.
+    /// A second UDP port, at which the server sees how its clients' NATs choose ports, so that they find direct paths sooner; open it in
+    /// the firewall like -ListenPort. 0 for none. The port after -ListenPort when left out, or a free one if that is taken.
     /// </summary>
     [Parameter]
     [NotSecret]
@@ -91,7 +102,9 @@ public sealed class StartLtServerCommand : StartCommand
         try
         {
             ServerSettings settings = ReadSettings();
-            WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out, or give -NetworkKeyPath, a SecureString or what New-LtNetworkKey returned.");
+            WarnOfCommandLine(
+                "network key", settings.NetworkKey,
+                "Leave it out, or give -NetworkKeyPath, a SecureString or what New-LtNetworkKey returned.");
             Start("Server", settings.Name ?? Environment.MachineName, token => TunnelCatalog.StartServerAsync(settings, token));
         }
         catch (LightTunnelException exception)
@@ -112,6 +125,8 @@ public sealed class StartLtServerCommand : StartCommand
             MaxClients = Given(nameof(MaxClients), MaxClients),
             ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent),
         });
-        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning) : parameters;
+        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
+            ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning)
+            : parameters;
     }
 }

@@ -5,7 +5,8 @@ namespace LightTunnel;
 
 /// <summary>Stops servers of this machine.</summary>
 /// <remarks>
-/// <para>Says goodbye to the clients, removes the tunnel interface and closes the port; returns when that is done. It does not matter which PowerShell process started the server.</para>
+/// <para>Says goodbye to the clients, removes the tunnel interface and closes the port; returns when that is done. It does not matter which
+/// PowerShell process started the server.</para>
 /// <para>The server's identity and leases stay in its state folder, so that the same server can be started again.</para>
 /// </remarks>
 /// <example>
@@ -20,7 +21,8 @@ namespace LightTunnel;
 /// office           Stopped      10.0.0.1/24          9000     3   1.2 MB     2 h</code>
 /// <para>Stops every server of this machine and shows them.</para>
 /// </example>
-[Cmdlet(VerbsLifecycle.Stop, "LtServer", DefaultParameterSetName = "Name", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
+[Cmdlet(
+    VerbsLifecycle.Stop, "LtServer", DefaultParameterSetName = "Name", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(LtServer))]
 public sealed class StopLtServerCommand : StopCommand
 {
@@ -42,7 +44,8 @@ public sealed class StopLtServerCommand : StopCommand
 
 /// <summary>Leaves networks that this machine has joined.</summary>
 /// <remarks>
-/// <para>Says goodbye to the server and the peers and removes the tunnel interface; returns when that is done. It does not matter which PowerShell process joined the network.</para>
+/// <para>Says goodbye to the server and the peers and removes the tunnel interface; returns when that is done. It does not matter which
+/// PowerShell process joined the network.</para>
 /// <para>This machine's identity stays in its state folder, so that it gets the same address when it joins again.</para>
 /// </remarks>
 /// <example>
@@ -53,7 +56,9 @@ public sealed class StopLtServerCommand : StopCommand
 /// <code>PS> Get-LtNetwork | Where State -eq Reconnecting | Disconnect-LtNetwork</code>
 /// <para>Leaves all networks whose server is lost.</para>
 /// </example>
-[Cmdlet(VerbsCommunications.Disconnect, "LtNetwork", DefaultParameterSetName = "Name", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
+[Cmdlet(
+    VerbsCommunications.Disconnect, "LtNetwork", DefaultParameterSetName = "Name", SupportsShouldProcess = true,
+    ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(LtNetwork))]
 public sealed class DisconnectLtNetworkCommand : StopCommand
 {

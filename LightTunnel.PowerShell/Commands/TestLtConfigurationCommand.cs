@@ -7,7 +7,8 @@ namespace LightTunnel;
 
 /// <summary>Checks configuration files without starting anything.</summary>
 /// <remarks>
-/// <para>Returns one object for each thing that is wrong, with line and column, and nothing for a file that is fine. With -Quiet it returns True or False instead; warnings alone do not make it False.</para>
+/// <para>Returns one object for each thing that is wrong, with line and column, and nothing for a file that is fine. With -Quiet it returns
+/// True or False instead; warnings alone do not make it False.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Test-LtConfiguration server.yaml

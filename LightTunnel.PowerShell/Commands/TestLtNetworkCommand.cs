@@ -6,8 +6,11 @@ namespace LightTunnel;
 
 /// <summary>Finds out what the network between this machine and a server lets pass, and what is wrong with it.</summary>
 /// <remarks>
-/// <para>Pings the server through the tunnel, sends packets as long as the tunnel's MTU there and back, compares the clocks, and tells what is known of the NAT, the router's port mapping and IPv6. NatMapping, NatFiltering and PortAssignment are in the words of RFC 4787.</para>
-/// <para>Problems has one entry for each thing that is wrong, with what to do about it; it is empty when all is well. A problem is no error.</para>
+/// <para>Pings the server through the tunnel, sends packets as long as the tunnel's MTU there and back, compares the clocks, and
+/// tells what is known of the NAT, the router's port mapping and IPv6. NatMapping, NatFiltering and PortAssignment are in the words
+/// of RFC 4787.</para>
+/// <para>Problems has one entry for each thing that is wrong, with what to do about it; it is empty when all is well. A problem is
+/// no error.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Test-LtNetwork
@@ -82,7 +85,8 @@ public sealed class TestLtNetworkCommand : LtCommand
         try
         {
             using var progress = new TestProgressBar(output, $"Test {tunnel.Name}");
-            output.WriteObject(new LtNetworkTest(tunnel.Name, await tunnel.TestNetworkAsync(timeout, progress, cancellationToken).ConfigureAwait(false)));
+            output.WriteObject(
+                new LtNetworkTest(tunnel.Name, await tunnel.TestNetworkAsync(timeout, progress, cancellationToken).ConfigureAwait(false)));
         }
         catch (Exception exception) when (exception is not OperationCanceledException)
         {

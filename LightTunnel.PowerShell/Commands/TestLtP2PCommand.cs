@@ -5,9 +5,13 @@ namespace LightTunnel;
 
 /// <summary>Tries to reach a peer directly, and explains how it is reached and why not better.</summary>
 /// <remarks>
-/// <para>Both sides try all endpoints of each other anew, for as long as that may help or until -TimeoutSec is over. Then pings measure the path that is in use. A connection that runs meanwhile is not disturbed.</para>
-/// <para>A peer that is not reached directly is no error: Result is Relayed then, or Unreachable when it is offline or no ping came back; Reason says why, and RecommendedAction what can be done about it. P2P is True for a direct path, of whatever use it is. With -Quiet the command returns True for a peer that is reached directly, otherwise False.</para>
-/// <para>Candidates has every endpoint that was tried: how it came to be known, how many probes were sent to it and answered, and what that means. OneWay says that the peer's probes arrive but ours do not.</para>
+/// <para>Both sides try all endpoints of each other anew, for as long as that may help or until -TimeoutSec is over. Then pings measure the
+/// path that is in use. A connection that runs meanwhile is not disturbed.</para>
+/// <para>A peer that is not reached directly is no error: Result is Relayed then, or Unreachable when it is offline or no ping came back;
+/// Reason says why, and RecommendedAction what can be done about it. P2P is True for a direct path, of whatever use it is. With -Quiet the
+/// command returns True for a peer that is reached directly, otherwise False.</para>
+/// <para>Candidates has every endpoint that was tried: how it came to be known, how many probes were sent to it and answered, and what that
+/// means. OneWay says that the peer's probes arrive but ours do not.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Test-LtP2P nas
@@ -86,22 +90,29 @@ public sealed class TestLtP2PCommand : LtCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        (string[] peers, string[]? networks, int count, TimeSpan timeout, bool quiet) = (Address, Network, Count, TimeSpan.FromSeconds(TimeoutSec), Quiet);
+        (string[] peers, string[]? networks, int count, TimeSpan timeout, bool quiet) =
+            (Address, Network, Count, TimeSpan.FromSeconds(TimeoutSec), Quiet);
         Run(
             async (output, cancellationToken) =>
             {
-                IReadOnlyList<FoundPeer> found = await PeerFinder.FindAsync(output, null, networks, peers, cancellationToken).ConfigureAwait(false);
+                IReadOnlyList<FoundPeer> found = await PeerFinder.FindAsync(
+                    output, null, networks, peers, cancellationToken).ConfigureAwait(false);
                 foreach (FoundPeer peer in found)
                 {
                     // A peer has several routes, all of which may come through the pipeline.
                     if (_tested.Add((peer.Tunnel.ProcessId, peer.Tunnel.Name, peer.Status.PublicKey)))
-                        await TestAsync(output, peer, new PeerTestRequest(peer.Status.PublicKey, count, timeout), quiet, cancellationToken).ConfigureAwait(false);
+                    {
+                        await TestAsync(
+                            output, peer, new PeerTestRequest(peer.Status.PublicKey, count, timeout), quiet,
+                            cancellationToken).ConfigureAwait(false);
+                    }
                 }
             },
             peers);
     }
 
-    private static async Task TestAsync(CommandOutput output, FoundPeer peer, PeerTestRequest request, bool quiet, CancellationToken cancellationToken)
+    private static async Task TestAsync(
+        CommandOutput output, FoundPeer peer, PeerTestRequest request, bool quiet, CancellationToken cancellationToken)
     {
         try
         {

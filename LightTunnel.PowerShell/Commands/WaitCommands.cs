@@ -8,8 +8,10 @@ namespace LightTunnel;
 
 /// <summary>Waits until a network stands as a script needs it.</summary>
 /// <remarks>
-/// <para>Returns the network as soon as it has come to the state. One that is not joined yet, as a service that starts beside the script joins it, is waited for as well. Without a name the first network that comes to the state will do.</para>
-/// <para>When time is over the command fails with the ErrorId TimedOut, which names the state and what stands in the way. That does not end a script: -ErrorAction Stop does.</para>
+/// <para>Returns the network as soon as it has come to the state. One that is not joined yet, as a service that starts beside the script
+/// joins it, is waited for as well. Without a name the first network that comes to the state will do.</para>
+/// <para>When time is over the command fails with the ErrorId TimedOut, which names the state and what stands in the way. That does not end
+/// a script: -ErrorAction Stop does.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Wait-LtNetwork laptop -TimeoutSec 60 -ErrorAction Stop | Get-LtPeer</code>
@@ -23,7 +25,9 @@ namespace LightTunnel;
 [OutputType(typeof(LtNetwork))]
 public sealed class WaitLtNetworkCommand : LtCommand
 {
-    /// <summary>Name under which the network is joined; several may be given, each of which is waited for. The first that is there when left out.</summary>
+    /// <summary>
+    /// Name under which the network is joined; several may be given, each of which is waited for. The first that is there when left out.
+    /// </summary>
     [Parameter(Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(NetworkNameCompleter))]
@@ -47,7 +51,8 @@ public sealed class WaitLtNetworkCommand : LtCommand
         (LtTunnelState[] states, var limit) = (State, TimeSpan.FromSeconds(TimeoutSec));
         IEnumerable<string?> names = Name ?? (IEnumerable<string?>)[null];
         Run((output, cancellationToken) =>
-            Task.WhenAll(names.Distinct(StringComparer.OrdinalIgnoreCase).Select(name => new NetworkWait(output, name, states).RunAsync(limit, cancellationToken))));
+            Task.WhenAll(names.Distinct(StringComparer.OrdinalIgnoreCase)
+                .Select(name => new NetworkWait(output, name, states).RunAsync(limit, cancellationToken))));
     }
 
     /// <summary>Waits for one network.</summary>
@@ -59,7 +64,8 @@ public sealed class WaitLtNetworkCommand : LtCommand
 
         public async Task RunAsync(TimeSpan limit, CancellationToken cancellationToken)
         {
-            bool done = await TunnelWait.WithinAsync(limit, states.Contains(LtTunnelState.Stopped) ? GoneAsync : StandsAsync, cancellationToken).ConfigureAwait(false);
+            bool done = await TunnelWait.WithinAsync(
+                limit, states.Contains(LtTunnelState.Stopped) ? GoneAsync : StandsAsync, cancellationToken).ConfigureAwait(false);
             if (done)
                 return;
             foreach (LightTunnelException error in _search.NotAnswering)
@@ -79,7 +85,8 @@ public sealed class WaitLtNetworkCommand : LtCommand
                 _search = await TunnelWait.SearchAsync(TunnelRole.Client, _names, cancellationToken).ConfigureAwait(false);
                 if (_search is { Tunnels.Count: 0, NotAnswering.Count: 0 })
                     return;
-                FoundTunnel?[] seen = await Task.WhenAll(_search.Tunnels.Select(tunnel => TunnelWait.UntilAsync(tunnel, LookAsync, cancellationToken)))
+                FoundTunnel?[] seen = await Task.WhenAll(
+                    _search.Tunnels.Select(tunnel => TunnelWait.UntilAsync(tunnel, LookAsync, cancellationToken)))
                     .ConfigureAwait(false);
                 FoundTunnel[] standing = [.. seen.OfType<FoundTunnel>()];
                 foreach (FoundTunnel tunnel in standing)
@@ -108,7 +115,8 @@ public sealed class WaitLtNetworkCommand : LtCommand
                 { Target = name }
                 : new LightTunnelException(
                     LightTunnelError.TimedOut,
-                    $"The network '{_last.Name}' is {_last.State}, not {wanted}, after {limit.TotalSeconds:0} s{(_last.LastError is { } error ? $": {error}" : ".")}",
+                    $"The network '{_last.Name}' is {_last.State}, not {wanted}, after {limit.TotalSeconds:0} "
+                        + $"s{(_last.LastError is { } error ? $": {error}" : ".")}",
                     $"Get-LtLog {_last.Name} tells what it waits for; -TimeoutSec allows more time.")
                 { Target = _last.Name };
         }
@@ -117,8 +125,10 @@ public sealed class WaitLtNetworkCommand : LtCommand
 
 /// <summary>Waits until a peer is reached as a script needs it.</summary>
 /// <remarks>
-/// <para>Returns the peer as soon as it is reached, by one of the paths that are asked for or by any. A peer that is not known yet, and a tunnel that does not run yet, are waited for as well.</para>
-/// <para>When time is over the command fails with the ErrorId TimedOut, which names the path in use and why it is not another. That does not end a script: -ErrorAction Stop does.</para>
+/// <para>Returns the peer as soon as it is reached, by one of the paths that are asked for or by any. A peer that is not known yet, and a
+/// tunnel that does not run yet, are waited for as well.</para>
+/// <para>When time is over the command fails with the ErrorId TimedOut, which names the path in use and why it is not another. That does
+/// not end a script: -ErrorAction Stop does.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Wait-LtPeer nas -Path Direct -TimeoutSec 20 -ErrorAction Stop
@@ -136,7 +146,10 @@ public sealed class WaitLtNetworkCommand : LtCommand
 [OutputType(typeof(LtPeer))]
 public sealed class WaitLtPeerCommand : LtCommand
 {
-    /// <summary>Tunnel address or name of the peer; several may be given, each of which is waited for. Peers and routes come through the pipeline, too.</summary>
+    /// <summary>
+    /// Tunnel address or name of the peer; several may be given, each of which is waited for. Peers and routes come through
+    /// the pipeline, too.
+    /// </summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [Alias("Peer", "Name")]
     [ValidateNotNullOrEmpty]
@@ -144,7 +157,9 @@ public sealed class WaitLtPeerCommand : LtCommand
     [ArgumentCompleter(typeof(PeerCompleter))]
     public string[] Address { get; set; } = [];
 
-    /// <summary>Path to wait for; one of several will do. Direct is also met by Lan, which is better. Any but Offline when left out.</summary>
+    /// <summary>
+    /// Path to wait for; one of several will do. Direct is also met by Lan, which is better. Any but Offline when left out.
+    /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     [NotSecret]
@@ -168,7 +183,8 @@ public sealed class WaitLtPeerCommand : LtCommand
     {
         (string[] peers, string[]? networks, LtPathType[]? paths, var limit) = (Address, Network, Path, TimeSpan.FromSeconds(TimeoutSec));
         Run((output, cancellationToken) =>
-            Task.WhenAll(peers.Distinct(StringComparer.OrdinalIgnoreCase).Select(peer => new PeerWait(output, peer, networks, paths).RunAsync(limit, cancellationToken))));
+            Task.WhenAll(peers.Distinct(StringComparer.OrdinalIgnoreCase)
+                .Select(peer => new PeerWait(output, peer, networks, paths).RunAsync(limit, cancellationToken))));
     }
 
     /// <summary>Waits for one peer.</summary>
@@ -235,7 +251,8 @@ public sealed class WaitLtPeerCommand : LtCommand
                 { Target = text }
                 : new LightTunnelException(
                     LightTunnelError.TimedOut,
-                    $"The path to '{_last.Name}' is {_last.Path}, not {(paths is null ? "another" : string.Join(" or ", paths))}, after {limit.TotalSeconds:0} s. {_last.PathReason.Sentence()}",
+                    $"The path to '{_last.Name}' is {_last.Path}, not {(paths is null ? "another" : string.Join(" or ", paths))}, "
+                        + $"after {limit.TotalSeconds:0} s. {_last.PathReason.Sentence()}",
                     _last.PathReason.RecommendedAction() ?? "Test-LtP2P tells more; -TimeoutSec allows more time.")
                 { Target = text };
         }

@@ -5,9 +5,15 @@ namespace LightTunnel;
 
 /// <summary>Shows how destinations are reached, and goes on to show each change as it happens.</summary>
 /// <remarks>
-/// <para>First the routes are shown as they are, with nothing in the column Was; -ChangesOnly leaves that out. Then each change is written the moment it happens: a route that takes another path, a peer that comes or goes, an attempt that has failed, and why. It ends with Ctrl+C, or when the tunnels that were there at the start have stopped.</para>
-/// <para>Path is how the destination is reached now, Was how it was reached before: Lan and Direct are straight, Relay is through another client, Server is through the server, Offline is not at all. Attempts at a direct path go on for ever and are not shown one by one, only what comes of them.</para>
-/// <para>A script that has something else to do meanwhile listens to the events RouteChanged and StateChanged of the objects that Get-LtNetwork, Connect-LtNetwork, Get-LtServer and Start-LtServer return. They tell what happens from the moment on at which somebody listens, for as long as the tunnel runs, in whichever process of this machine that is.</para>
+/// <para>First the routes are shown as they are, with nothing in the column Was; -ChangesOnly leaves that out. Then each change is written
+/// the moment it happens: a route that takes another path, a peer that comes or goes, an attempt that has failed, and why. It ends with
+/// Ctrl+C, or when the tunnels that were there at the start have stopped.</para>
+/// <para>Path is how the destination is reached now, Was how it was reached before: Lan and Direct are straight, Relay is through another
+/// client, Server is through the server, Offline is not at all. Attempts at a direct path go on for ever and are not shown one by one, only
+/// what comes of them.</para>
+/// <para>A script that has something else to do meanwhile listens to the events RouteChanged and StateChanged of the objects that
+/// Get-LtNetwork, Connect-LtNetwork, Get-LtServer and Start-LtServer return. They tell what happens from the moment on at which somebody
+/// listens, for as long as the tunnel runs, in whichever process of this machine that is.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Watch-LtRoute
@@ -64,7 +70,9 @@ public sealed class WatchLtRouteCommand : LtCommand
     [NotSecret]
     public LtRouteType[]? Type { get; set; }
 
-    /// <summary>Name of the tunnel that the route belongs to, a server or a joined network; wildcards are allowed. All when left out.</summary>
+    /// <summary>
+    /// Name of the tunnel that the route belongs to, a server or a joined network; wildcards are allowed. All when left out.
+    /// </summary>
     [Parameter(ParameterSetName = "Destination", ValueFromPipelineByPropertyName = true)]
     [ValidateNotNullOrEmpty]
     [SupportsWildcards]
@@ -94,7 +102,8 @@ public sealed class WatchLtRouteCommand : LtCommand
             IReadOnlyList<Watched> watched = await FindAsync(output, cancellationToken).ConfigureAwait(false);
             IReadOnlyList<Watched> begun = await TunnelFinder.AskAllAsync<Watched>(
                 output, [.. watched.Select(each => each.Tunnel)],
-                async tunnel => [await BeginAsync(watched.First(each => each.Tunnel == tunnel), changesOnly, cancellationToken).ConfigureAwait(false)])
+                async tunnel =>
+                    [await BeginAsync(watched.First(each => each.Tunnel == tunnel), changesOnly, cancellationToken).ConfigureAwait(false)])
                 .ConfigureAwait(false);
             foreach (Watched each in begun)
             {
@@ -140,7 +149,10 @@ public sealed class WatchLtRouteCommand : LtCommand
             foreach (LtRouteChange route in LtRouteChange.Of(change))
                 Write(output, watched, route);
             if (change.State is { } state)
-                output.WriteVerbose($"{change.Tunnel}: {state.Old} -> {state.New}{(state.Reason is null ? string.Empty : $": {state.Reason}")}");
+            {
+                output.WriteVerbose(
+                    $"{change.Tunnel}: {state.Old} -> {state.New}{(state.Reason is null ? string.Empty : $": {state.Reason}")}");
+            }
         },
         cancellationToken);
 
@@ -167,7 +179,9 @@ public sealed class WatchLtRouteCommand : LtCommand
 
     private sealed class Filter(Question question)
     {
-        private readonly DestinationFilter[]? _destinations = question.Destinations is null ? null : [.. question.Destinations.Select(DestinationFilter.Read)];
+        private readonly DestinationFilter[]? _destinations = question.Destinations is null
+            ? null
+            : [.. question.Destinations.Select(DestinationFilter.Read)];
         private readonly NameFilter? _peers = question.Peers is null ? null : new NameFilter(question.Peers);
 
         public bool Accepts(LtRouteChange change) =>

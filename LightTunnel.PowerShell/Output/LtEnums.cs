@@ -38,8 +38,8 @@ public enum LtRouteChangeKind
     Removed,
 }
 
-// The engine has these enumerations, from here on, too, value by value (a test compares them). They are repeated here because a session must be able to
-// name them, [LightTunnel.LtRouteType]::Server, while the engine lives in a load context of its own.
+// The engine has these enumerations, from here on, too, value by value (a test compares them). They are repeated here because a session
+// must be able to name them, [LightTunnel.LtRouteType]::Server, while the engine lives in a load context of its own.
 
 /// <summary>Where a tunnel stands.</summary>
 public enum LtTunnelState
@@ -65,7 +65,9 @@ public enum LtTunnelState
     /// <summary>Given up; LastError says why.</summary>
     Failed,
 
-    /// <summary>In the network, but the system's interface is not as it should be, and cannot be put right; LastError says what is wrong.</summary>
+    /// <summary>
+    /// In the network, but the system's interface is not as it should be, and cannot be put right; LastError says what is wrong.
+    /// </summary>
     Impaired,
 }
 
@@ -314,7 +316,9 @@ public enum LtCipherSuite
 /// <summary>Which cipher suites a node wants.</summary>
 public enum LtCipherPolicy
 {
-    /// <summary>AEGIS-256 with LightTunnel nodes that want it too, if this machine's processor has AES instructions; otherwise WireGuard's.</summary>
+    /// <summary>
+    /// AEGIS-256 with LightTunnel nodes that want it too, if this machine's processor has AES instructions; otherwise WireGuard's.
+    /// </summary>
     Auto,
 
     /// <summary>WireGuard's with everybody.</summary>

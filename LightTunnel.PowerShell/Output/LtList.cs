@@ -2,7 +2,9 @@ using System.Collections.ObjectModel;
 
 namespace LightTunnel;
 
-/// <summary>Several values of one property. Unlike an array's, its text is the values, joined by commas: Export-Csv writes a property's text.</summary>
+/// <summary>
+/// Several values of one property. Unlike an array's, its text is the values, joined by commas: Export-Csv writes a property's text.
+/// </summary>
 /// <typeparam name="T">What it holds.</typeparam>
 public sealed class LtList<T> : ReadOnlyCollection<T>
 {

@@ -2,7 +2,10 @@ using LightTunnel.Engine.Probing;
 
 namespace LightTunnel;
 
-/// <summary>What the network between this machine and a server lets pass, as a test has found out. Its text is the network's name. What was not measured is null.</summary>
+/// <summary>
+/// What the network between this machine and a server lets pass, as a test has found out. Its text is the network's name. What was not
+/// measured is null.
+/// </summary>
 public sealed class LtNetworkTest
 {
     internal LtNetworkTest(string name, NetworkTestReport report)

@@ -99,7 +99,9 @@ public sealed class LtPeer
     /// <summary>What packets are sealed with, null while no keys are agreed.</summary>
     public LtCipherSuite? Cipher { get; }
 
-    /// <summary>Largest packet that passes whole by the path in use, inside the tunnel, bytes; the network's MTU until it was measured.</summary>
+    /// <summary>
+    /// Largest packet that passes whole by the path in use, inside the tunnel, bytes; the network's MTU until it was measured.
+    /// </summary>
     public int Mtu { get; }
 
     /// <summary>The peer's public key, base64.</summary>
@@ -118,5 +120,6 @@ public sealed class LtPeer
     public override string ToString() => Name;
 
     /// <summary>The engine knows no policy "Default": it has none for that member then.</summary>
-    internal static PathPolicy? ToEngine(LtPeerPathPolicy policy) => policy == LtPeerPathPolicy.Default ? null : Enum.Parse<PathPolicy>(policy.ToString());
+    internal static PathPolicy? ToEngine(LtPeerPathPolicy policy) =>
+        policy == LtPeerPathPolicy.Default ? null : Enum.Parse<PathPolicy>(policy.ToString());
 }

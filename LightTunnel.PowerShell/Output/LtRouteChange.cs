@@ -4,7 +4,10 @@ using LightTunnel.Routing;
 
 namespace LightTunnel;
 
-/// <summary>A route that came, went, or takes another path, as Watch-LtRoute and the event RouteChanged tell it. Its text is "10.0.0.20/32: Server -> Direct".</summary>
+/// <summary>
+/// A route that came, went, or takes another path, as Watch-LtRoute and the event RouteChanged tell it. Its text is "10.0.0.20/32:
+/// Server -> Direct".
+/// </summary>
 public sealed class LtRouteChange
 {
     private LtRouteChange(string network, string destination, string peer, LtRouteChangeKind kind, RoutePath? old, RoutePath? now)
@@ -83,20 +86,22 @@ public sealed class LtRouteChange
     public override string ToString() => OldPath is null ? $"{Destination}: {Path}" : $"{Destination}: {OldPath} -> {Path}";
 
     /// <summary>A change of the engine, one for each destination of the peer; none for a change of state.</summary>
-    internal static IEnumerable<LtRouteChange> Of(TunnelChange change) => change.Route is not { } route ? [] : route.Destinations.Select(destination =>
-        new LtRouteChange(change.Tunnel, destination, route.Peer, KindOf(route), route.Old, route.New)
-        {
-            Time = change.Time,
-            IsServer = route.IsServer,
-            RTT = route.RoundTrip,
-            Loss = route.Loss,
-            Quality = route.New is null or { Type: PathType.Offline } ? null : route.Quality,
-        });
+    internal static IEnumerable<LtRouteChange> Of(TunnelChange change) =>
+        change.Route is not { } route ? [] : route.Destinations.Select(destination =>
+            new LtRouteChange(change.Tunnel, destination, route.Peer, KindOf(route), route.Old, route.New)
+            {
+                Time = change.Time,
+                IsServer = route.IsServer,
+                RTT = route.RoundTrip,
+                Loss = route.Loss,
+                Quality = route.New is null or { Type: PathType.Offline } ? null : route.Quality,
+            });
 
     /// <summary>The routes to a peer as they are.</summary>
     internal static IEnumerable<LtRouteChange> Current(PeerStatus peer, DateTimeOffset now) => peer.Routes.Select(destination =>
         new LtRouteChange(
-            peer.Tunnel, destination, peer.Name, LtRouteChangeKind.Current, null, new RoutePath(peer.Path, peer.Endpoint, peer.PathReason) { Via = peer.Via })
+            peer.Tunnel, destination, peer.Name, LtRouteChangeKind.Current, null,
+            new RoutePath(peer.Path, peer.Endpoint, peer.PathReason) { Via = peer.Via })
         {
             Time = now,
             IsServer = peer.IsServer,

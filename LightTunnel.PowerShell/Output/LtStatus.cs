@@ -10,7 +10,9 @@ namespace LightTunnel;
 /// <summary>How all tunnels of this machine stand, at one moment. Its text is one screen for people.</summary>
 public sealed class LtStatus
 {
-    /// <summary>Version of what <see cref="ToJson"/> writes: rises when something goes or changes its meaning, not when something is added.</summary>
+    /// <summary>
+    /// Version of what <see cref="ToJson"/> writes: rises when something goes or changes its meaning, not when something is added.
+    /// </summary>
     public const int Schema = 1;
 
     /// <summary>Peers that are told of one by one; who wants more asks Get-LtPeer.</summary>
@@ -55,7 +57,8 @@ public sealed class LtStatus
         {
             TunnelStatus status = part.Status;
             string kind = part.IsServer ? "Server" : "Network";
-            text.Append(CultureInfo.InvariantCulture, $"\n\n{kind} {status.Name}: {status.State}, started {LtUnits.Age(status.Started)} ago");
+            text.Append(
+                CultureInfo.InvariantCulture, $"\n\n{kind} {status.Name}: {status.State}, started {LtUnits.Age(status.Started)} ago");
             foreach ((string label, string value) in part.Lines())
                 text.Append(Line(label, value));
         }
@@ -85,7 +88,8 @@ public sealed class LtStatus
     }
 
     private static string Line(string label, string value) =>
-        $"\n  {label.PadRight(Indent - 2)}" + LtUnits.Wrap(value, Width - Indent).Replace("\n", "\n" + new string(' ', Indent), StringComparison.Ordinal);
+        $"\n  {label.PadRight(Indent - 2)}"
+        + LtUnits.Wrap(value, Width - Indent).Replace("\n", "\n" + new string(' ', Indent), StringComparison.Ordinal);
 
     /// <summary>One tunnel.</summary>
     private sealed record Part(TunnelStatus Status, PeerStatus[] Peers)
@@ -106,12 +110,14 @@ public sealed class LtStatus
             yield return ("Address", $"{addresses} on {Status.InterfaceName ?? "no interface yet"}, UDP port {Status.ListenPort}");
             if (IsServer)
             {
-                yield return ("Invites to", Status.Endpoints.Count == 0 ? "no endpoint: New-LtInvitation needs -Endpoint" : string.Join(", ", Status.Endpoints));
+                yield return ("Invites to",
+                    Status.Endpoints.Count == 0 ? "no endpoint: New-LtInvitation needs -Endpoint" : string.Join(", ", Status.Endpoints));
             }
             else
             {
                 PeerStatus? server = Peers.FirstOrDefault(peer => peer.IsServer);
-                yield return ("Server", $"{(server is null ? string.Empty : server.Name + " at ")}{Status.Server}, {LtUnits.RoundTrip(server?.RoundTrip)}");
+                yield return ("Server",
+                    $"{(server is null ? string.Empty : server.Name + " at ")}{Status.Server}, {LtUnits.RoundTrip(server?.RoundTrip)}");
                 yield return ("NAT", Status.NatType + (Status.PublicEndpoint is { } seen ? $", seen as {seen}" : string.Empty));
             }
 

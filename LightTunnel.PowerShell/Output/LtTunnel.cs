@@ -3,8 +3,8 @@ using LightTunnel.Management;
 namespace LightTunnel;
 
 /// <summary>
-/// A tunnel of this machine at one moment: what servers and networks have in common. Its properties are how things stood then, its events tell what
-/// happens from the moment on at which somebody listens, on threads of the pool. Its text is its name.
+/// A tunnel of this machine at one moment: what servers and networks have in common. Its properties are how things stood then, its events
+/// tell what happens from the moment on at which somebody listens, on threads of the pool. Its text is its name.
 /// </summary>
 public abstract class LtTunnel
 {

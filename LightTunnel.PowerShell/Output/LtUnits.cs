@@ -9,7 +9,8 @@ public static class LtUnits
     private static readonly string[] ByteUnits = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
     /// <summary>In the order of <see cref="LtNatType"/>.</summary>
-    private static readonly string[] NatNames = ["Unknown", "None (Public IP)", "Full Cone", "Restricted Cone", "Port-Restricted Cone", "Symmetric"];
+    private static readonly string[] NatNames =
+        ["Unknown", "None (Public IP)", "Full Cone", "Restricted Cone", "Port-Restricted Cone", "Symmetric"];
 
     /// <summary>"512 B", "1.2 MB": powers of 1000, as network tools count.</summary>
     public static string Bytes(long bytes)
@@ -101,7 +102,10 @@ public static class LtUnits
         return result.ToString();
     }
 
-    /// <summary>An address, prefix or endpoint, broken behind colons into lines of at most so many characters, for tables: IPv6 is longer than a column.</summary>
+    /// <summary>
+    /// An address, prefix or endpoint, broken behind colons into lines of at most so many characters, for tables: IPv6 is
+    /// longer than a column.
+    /// </summary>
     public static string Address(string? text, int width)
     {
         if (text is null || text.Length <= width)

@@ -28,7 +28,8 @@ internal static class ErrorRecords
 
     internal static ErrorCategory CategoryOf(LightTunnelError error) => error switch
     {
-        LightTunnelError.InvalidAddress or LightTunnelError.InvalidEndpoint or LightTunnelError.InvalidKey or LightTunnelError.InvalidInvitation
+        LightTunnelError.InvalidAddress or LightTunnelError.InvalidEndpoint or LightTunnelError.InvalidKey
+            or LightTunnelError.InvalidInvitation
             or LightTunnelError.InvalidName or LightTunnelError.InvalidOption => ErrorCategory.InvalidArgument,
         LightTunnelError.InvalidConfiguration or LightTunnelError.InvalidState => ErrorCategory.InvalidData,
         LightTunnelError.InvitationExpired => ErrorCategory.AuthenticationError,

@@ -8,7 +8,8 @@ internal sealed partial class InvitationLines
     private readonly List<string> _texts = [];
 
     /// <summary>The invitations, without what is only empty lines and comments.</summary>
-    public IEnumerable<string> Texts => _texts.Select(text => text.Trim()).Where(text => text.Split('\n').Any(line => line.Length > 0 && line[0] != '#'));
+    public IEnumerable<string> Texts =>
+        _texts.Select(text => text.Trim()).Where(text => text.Split('\n').Any(line => line.Length > 0 && line[0] != '#'));
 
     public void Add(string line)
     {

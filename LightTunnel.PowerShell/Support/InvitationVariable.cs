@@ -11,8 +11,8 @@ internal static class InvitationVariable
     private static SecureString? _taken;
 
     /// <summary>
-    /// Takes the invitation out of the environment, so that programs which this process starts do not inherit it; another attempt in this process gets it
-    /// again. Null when there is none.
+    /// Takes the invitation out of the environment, so that programs which this process starts do not inherit it; another attempt in this
+    /// process gets it again. Null when there is none.
     /// </summary>
     public static SecureString? Take()
     {

@@ -10,8 +10,8 @@ using LightTunnel.Membership;
 namespace LightTunnel;
 
 /// <summary>
-/// Names for tab completion: what commands have shown in this session, and what the tunnels of this machine say within a second. What comes later is
-/// there when Tab is pressed again.
+/// Names for tab completion: what commands have shown in this session, and what the tunnels of this machine say within a second. What comes
+/// later is there when Tab is pressed again.
 /// </summary>
 internal static class KnownNames
 {

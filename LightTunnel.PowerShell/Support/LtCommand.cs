@@ -47,7 +47,9 @@ public abstract class LtCommand : PSCmdlet, IDynamicParameters, IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Runs the work in the background until it ends; writes what it writes. Its exceptions become errors of this command.</summary>
+    /// <summary>
+    /// Runs the work in the background until it ends; writes what it writes. Its exceptions become errors of this command.
+    /// </summary>
     /// <param name="work">Must not touch the command, only its <see cref="CommandOutput"/>.</param>
     /// <param name="target">What the command acts on, for error records.</param>
     /// <param name="terminating">Whether an exception ends the pipeline, or only this input object.</param>
@@ -99,7 +101,8 @@ public abstract class LtCommand : PSCmdlet, IDynamicParameters, IDisposable
         catch (Exception exception) when (exception is SessionStateException or ArgumentException or ProviderInvocationException)
         {
             throw new LightTunnelException(
-                LightTunnelError.FileAccess, $"-{parameter} '{path}' cannot be resolved: {exception.Message}", "Give a path of the file system.", exception)
+                LightTunnelError.FileAccess, $"-{parameter} '{path}' cannot be resolved: {exception.Message}",
+                "Give a path of the file system.", exception)
             { Target = path };
         }
 
@@ -109,7 +112,8 @@ public abstract class LtCommand : PSCmdlet, IDynamicParameters, IDisposable
     }
 
     /// <summary>Returns the exception instead of throwing it: nobody may await an abandoned task.</summary>
-    private static async Task<Exception?> WorkAsync(Func<CommandOutput, CancellationToken, Task> work, CommandOutput output, CancellationToken cancellationToken)
+    private static async Task<Exception?> WorkAsync(
+        Func<CommandOutput, CancellationToken, Task> work, CommandOutput output, CancellationToken cancellationToken)
     {
         try
         {
@@ -140,11 +144,13 @@ internal sealed class CommandOutput(BlockingCollection<Action<Cmdlet>> queue, Ne
     public void WriteVerbose(string text) => Post(command => command.WriteVerbose(text));
 
     /// <summary>As Write-Host: to be seen, and not among the objects.</summary>
-    public void WriteHost(string text) => Post(command => command.WriteInformation(new HostInformationMessage { Message = text }, ["PSHOST"]));
+    public void WriteHost(string text) =>
+        Post(command => command.WriteInformation(new HostInformationMessage { Message = text }, ["PSHOST"]));
 
     public void WriteProgress(ProgressRecord record) => Post(command => command.WriteProgress(record));
 
-    public void WriteError(Exception exception, object? target) => Post(command => command.WriteError(ErrorRecords.From(exception, target)));
+    public void WriteError(Exception exception, object? target) =>
+        Post(command => command.WriteError(ErrorRecords.From(exception, target)));
 
     public void Complete() => queue.CompleteAdding();
 

@@ -4,9 +4,11 @@ using LightTunnel.Management;
 namespace LightTunnel;
 
 /// <summary>
-/// Whether what a command shows can be of several tunnels: then its tables have one more column, which says of which (LightTunnel.Networks.Format.ps1xml).
+/// Whether what a command shows can be of several tunnels: then its tables have one more column, which says of which
+/// (LightTunnel.Networks.Format.ps1xml).
 /// </summary>
-/// <param name="manyInputs">True for a command that takes its questions from the pipeline, each of which may be about another tunnel.</param>
+/// <param name="manyInputs">True for a command that takes its questions from the pipeline, each of which may be about another
+/// tunnel.</param>
 internal sealed class NetworkColumn(bool manyInputs)
 {
     /// <summary>What the views with that column have behind the name of the type.</summary>

@@ -3,8 +3,9 @@ using System.Management.Automation;
 namespace LightTunnel;
 
 /// <summary>
-/// Takes what names something as text, or as an object that has it in one of several properties: what commands of this module return, and what jobs,
-/// ConvertFrom-Json and Import-Csv made of that. Without it PowerShell would take such an object's text, which names something else.
+/// Takes what names something as text, or as an object that has it in one of several properties: what commands of this module return,
+/// and what jobs, ConvertFrom-Json and Import-Csv made of that. Without it PowerShell would take such an object's text, which names
+/// something else.
 /// </summary>
 /// <param name="properties">Names of properties; the first one that has a value counts.</param>
 [AttributeUsage(AttributeTargets.Property)]

@@ -7,23 +7,29 @@ namespace LightTunnel;
 /// <summary>A peer and the tunnel that sees it.</summary>
 internal sealed record FoundPeer(ITunnelHandle Tunnel, PeerStatus Status);
 
-/// <summary>From what a person wrote to peers: by name or tunnel address, wildcards allowed, or by a destination that is routed to them.</summary>
+/// <summary>
+/// From what a person wrote to peers: by name or tunnel address, wildcards allowed, or by a destination that is routed to them.
+/// </summary>
 internal static class PeerFinder
 {
     private const string Remedy = "Get-LtPeer shows the peers that there are.";
 
     /// <summary>
-    /// Peers of the tunnels that are looked through. Each text without wildcards that names none becomes an error, with a word of its own when it names
-    /// this machine.
+    /// Peers of the tunnels that are looked through. Each text without wildcards that names none becomes an error, with a word of its own
+    /// when it names this machine.
     /// </summary>
     public static async Task<IReadOnlyList<FoundPeer>> FindAsync(
         CommandOutput output, TunnelRole? role, string[]? networks, string[] peers, CancellationToken cancellationToken)
     {
-        IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.AnyByNameAsync(output, role, networks, cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<ITunnelHandle> tunnels = await TunnelFinder.AnyByNameAsync(
+            output, role, networks, cancellationToken).ConfigureAwait(false);
         if (tunnels.Count == 0)
             return [];
         IReadOnlyList<FoundPeer> all = await TunnelFinder.AskAllAsync<FoundPeer>(
-            output, tunnels, async tunnel => [.. (await AskAsync(tunnel, peers, cancellationToken).ConfigureAwait(false)).Select(status => new FoundPeer(tunnel, status))])
+            output, tunnels,
+            async tunnel =>
+                [.. (await AskAsync(tunnel, peers, cancellationToken).ConfigureAwait(false)).Select(status =>
+                    new FoundPeer(tunnel, status))])
             .ConfigureAwait(false);
         var filter = new NameFilter(peers);
         FoundPeer[] found = [.. all.Where(peer => filter.Accepts(NamesOf(peer.Status)))];
@@ -41,7 +47,8 @@ internal static class PeerFinder
     }
 
     /// <summary>Peers of a tunnel, among them those that names or addresses mean; what is not meant is still to be left out.</summary>
-    public static async Task<IReadOnlyList<PeerStatus>> AskAsync(ITunnelHandle tunnel, IEnumerable<string> texts, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<PeerStatus>> AskAsync(
+        ITunnelHandle tunnel, IEnumerable<string> texts, CancellationToken cancellationToken)
     {
         var found = new Dictionary<string, PeerStatus>(StringComparer.Ordinal);
         foreach (string pattern in texts.Select(PatternOf).Distinct(StringComparer.OrdinalIgnoreCase))
@@ -53,7 +60,9 @@ internal static class PeerFinder
         return [.. found.Values];
     }
 
-    /// <summary>A pattern that servers understand, and that matches at least what PowerShell's matches: sets of characters become any characters.</summary>
+    /// <summary>
+    /// A pattern that servers understand, and that matches at least what PowerShell's matches: sets of characters become any characters.
+    /// </summary>
     private static string PatternOf(string text)
     {
         int set = text.IndexOfAny(['[', '`']);
@@ -61,7 +70,8 @@ internal static class PeerFinder
     }
 
     /// <summary>Everything by which a person may mean a peer.</summary>
-    public static IEnumerable<string> NamesOf(PeerStatus peer) => peer.Addresses.Select(address => address.ToString()).Concat(peer.Routes).Append(peer.Name);
+    public static IEnumerable<string> NamesOf(PeerStatus peer) =>
+        peer.Addresses.Select(address => address.ToString()).Concat(peer.Routes).Append(peer.Name);
 
     private static LightTunnelException Itself(string text) => new(
         LightTunnelError.InvalidOption, $"'{text}' is this machine itself.", "Name another member. " + Remedy) { Target = text };

@@ -6,7 +6,9 @@ using LightTunnel.Configuration;
 
 namespace LightTunnel;
 
-/// <summary>Takes a secret as a SecureString, as text, as the lines that Get-Content made of a file, or as the object that a command made.</summary>
+/// <summary>
+/// Takes a secret as a SecureString, as text, as the lines that Get-Content made of a file, or as the object that a command made.
+/// </summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class SecretTextAttribute : ArgumentTransformationAttribute
 {
@@ -17,17 +19,23 @@ internal sealed class SecretTextAttribute : ArgumentTransformationAttribute
     public override object Transform(EngineIntrinsics engineIntrinsics, object? inputData)
     {
         object? value = Plain(inputData);
-        if (value is object[] { Length: > 0 } several && Array.ConvertAll(several, Plain) is var lines && Array.TrueForAll(lines, line => line is string))
+        if (value is object[] { Length: > 0 } several && Array.ConvertAll(several, Plain) is var lines
+            && Array.TrueForAll(lines, line => line is string))
+        {
             value = string.Join('\n', lines);
+        }
         return value switch
         {
             SecureString secret when secret.Length > 0 => secret,
             SecureString secret when AllowEmpty => secret,
-            string text when text.StartsWith(SecretText.NotCarried, StringComparison.Ordinal) => throw new ArgumentTransformationMetadataException(
-                "It came through a job, a remote session or a file, which do not carry secrets. Let the job return its text: \"$(New-LtInvitation)\"."),
+            string text when text.StartsWith(SecretText.NotCarried, StringComparison.Ordinal) =>
+                throw new ArgumentTransformationMetadataException(
+                    "It came through a job, a remote session or a file, which do not carry secrets. Let the job return its text: "
+                        + "\"$(New-LtInvitation)\"."),
             string text when AllowEmpty || !string.IsNullOrWhiteSpace(text) => SecretText.Protect(text.Trim()),
             LtInvitation or LtNetworkKey => SecretText.Protect(value.ToString()!),
-            null or string or SecureString => throw new ArgumentTransformationMetadataException("It is empty. Give the secret as text or as a SecureString."),
+            null or string or SecureString => throw new ArgumentTransformationMetadataException(
+                "It is empty. Give the secret as text or as a SecureString."),
             _ => throw new ArgumentTransformationMetadataException(
                 $"A value of type {value.GetType().Name} is no secret. Give the secret as text or as a SecureString."),
         };
@@ -37,7 +45,8 @@ internal sealed class SecretTextAttribute : ArgumentTransformationAttribute
 }
 
 /// <summary>
-/// Of what is no text: refuses a secret that stands in the wrong place, before PowerShell tries to make a number of it and repeats it in its error.
+/// Of what is no text: refuses a secret that stands in the wrong place, before PowerShell tries to make a number of it and repeats
+/// it in its error.
 /// </summary>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class NotSecretAttribute : ArgumentTransformationAttribute
@@ -71,11 +80,14 @@ internal static partial class SecretText
         return secret;
     }
 
-    /// <summary>The text without what looks like an invitation or a key: a value that was refused is named in its error, which secrets must not be.</summary>
+    /// <summary>
+    /// The text without what looks like an invitation or a key: a value that was refused is named in its error, which secrets must not be.
+    /// </summary>
     public static string Hide(string text) => Key().Replace(Invitation().Replace(text, "lt1:(hidden)"), "(hidden: a key)");
 
     /// <summary>The secret as the engine takes it; null stays null.</summary>
-    public static Secret? ToSecret(SecureString? secret) => secret is null ? null : new Secret(new NetworkCredential(string.Empty, secret).Password);
+    public static Secret? ToSecret(SecureString? secret) =>
+        secret is null ? null : new Secret(new NetworkCredential(string.Empty, secret).Password);
 
     [GeneratedRegex("lt[0-9]+:[A-Za-z0-9_-]{20,}", RegexOptions.IgnoreCase)]
     private static partial Regex Invitation();

@@ -33,41 +33,48 @@ public abstract class StartCommand : LtCommand
     public string? InterfaceName { get; set; }
 
     /// <summary>
-    /// MTU of the tunnel interface in bytes, 1280 to 65400. When left out, 1400, which fits through nearly every network; a client takes the server's.
+    /// MTU of the tunnel interface in bytes, 1280 to 65400. When left out, 1400, which fits through nearly every network; a client
+    /// takes the server's.
     /// </summary>
     [Parameter]
     [NotSecret]
     public int Mtu { get; set; }
 
     /// <summary>
-    /// Which cipher suites are used: Auto takes AEGIS-256 with members that want it too, if this machine's processor has AES instructions, and WireGuard's ChaCha20-Poly1305 with all others; WireGuard takes the latter with everybody. Auto when left out.
+    /// Which cipher suites are used: Auto takes AEGIS-256 with members that want it too, if this machine's processor has AES instructions,
+    /// and WireGuard's ChaCha20-Poly1305 with all others; WireGuard takes the latter with everybody. Auto when left out.
     /// </summary>
     [Parameter]
     [NotSecret]
     public LtCipherPolicy Cipher { get; set; }
 
     /// <summary>
-    /// How many queues work on packets side by side, each with threads of its own, 1 to 16. When left out, one up to four processors, then one for every two, at most 8.
+    /// How many queues work on packets side by side, each with threads of its own, 1 to 16. When left out, one up to four processors, then
+    /// one for every two, at most 8.
     /// </summary>
     [Parameter]
     [NotSecret]
     public int Queues { get; set; }
 
     /// <summary>
-    /// Hands every packet to the system by itself instead of many at a time: slower, for finding out whether a driver does not get on with segmentation offloads.
+    /// Hands every packet to the system by itself instead of many at a time: slower, for finding out whether a driver does not get on with
+    /// segmentation offloads.
     /// </summary>
     [Parameter]
     [NotSecret]
     public SwitchParameter DisableOffload { get; set; }
 
     /// <summary>
-    /// Folder that keeps this node's identity, and a server's address leases. Each node has its own; two on one machine need different ones.
+    /// Folder that keeps this node's identity, and a server's address leases. Each node has its own; two on one machine need
+    /// different ones.
     /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? StatePath { get; set; }
 
-    /// <summary>File to log to, a new one each day. Nothing is written to disk when left out; Get-LtLog shows the latest entries in any case.</summary>
+    /// <summary>
+    /// File to log to, a new one each day. Nothing is written to disk when left out; Get-LtLog shows the latest entries in any case.
+    /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? LogPath { get; set; }
@@ -84,7 +91,8 @@ public abstract class StartCommand : LtCommand
     public int TimeoutSec { get; set; } = 15;
 
     /// <summary>
-    /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. What the tunnel logs meanwhile is shown, as Write-Host shows it. Ctrl+C stops the tunnel in order.
+    /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. What the tunnel logs
+    /// meanwhile is shown, as Write-Host shows it. Ctrl+C stops the tunnel in order.
     /// </summary>
     [Parameter]
     [NotSecret]
@@ -116,14 +124,18 @@ public abstract class StartCommand : LtCommand
             Host.UI.Write($"The {what} (not shown): ");
             answer = Host.UI.ReadLineAsSecureString();
         }
-        catch (Exception exception) when (exception is InvalidOperationException or HostException or NotSupportedException or NotImplementedException or IOException)
+        catch (Exception exception)
+            when (exception is InvalidOperationException or HostException or NotSupportedException or NotImplementedException
+                or IOException)
         {
             // Nobody is there to be asked.
             answer = unattended?.Invoke();
         }
 
         return answer is { Length: > 0 } ? SecretText.ToSecret(answer)! : throw new LightTunnelException(
-            LightTunnelError.InvalidOption, $"Nothing says which network to join: there is no {what}, and nobody who could be asked for it.", $"Give {parameters}, or -ConfigurationPath.");
+            LightTunnelError.InvalidOption,
+            $"Nothing says which network to join: there is no {what}, and nobody who could be asked for it.",
+            $"Give {parameters}, or -ConfigurationPath.");
     }
 
     /// <summary>The network's key, from the parameter or from a file.</summary>
@@ -132,14 +144,19 @@ public abstract class StartCommand : LtCommand
     {
         if (key is not null && path is not null)
             throw new LightTunnelException(LightTunnelError.InvalidOption, "-NetworkKeyPath contradicts -NetworkKey.", "Give one of them.");
-        return ResolvePath(path, "NetworkKeyPath") is { } file ? SecretFile.Read(file, "network key", WriteWarning) : SecretText.ToSecret(key);
+        return ResolvePath(path, "NetworkKeyPath") is { } file
+            ? SecretFile.Read(file, "network key", WriteWarning)
+            : SecretText.ToSecret(key);
     }
 
     /// <summary>Warns of a secret that was typed, or given to a process, as part of a command.</summary>
     private protected void WarnOfCommandLine(string what, Secret? secret, string remedy)
     {
-        if (secret?.Reveal() is { Length: > 20 } text && string.IsNullOrEmpty(MyInvocation.ScriptName) && MyInvocation.Line.Contains(text, StringComparison.Ordinal))
+        if (secret?.Reveal() is { Length: > 20 } text && string.IsNullOrEmpty(MyInvocation.ScriptName)
+            && MyInvocation.Line.Contains(text, StringComparison.Ordinal))
+        {
             WriteWarning($"The {what} stands in the command itself, where the history and the list of processes keep it. {remedy}");
+        }
     }
 
     /// <summary>Starts a tunnel within the time allowed, writes it, and stays with it if <see cref="Wait"/> says so.</summary>
@@ -171,7 +188,8 @@ public abstract class StartCommand : LtCommand
     }
 
     private static async Task<ITunnelHandle> UpWithinAsync(
-        CommandOutput output, TimeSpan limit, string kind, string name, Func<CancellationToken, Task<ITunnelHandle>> start, CancellationToken cancellationToken)
+        CommandOutput output, TimeSpan limit, string kind, string name, Func<CancellationToken, Task<ITunnelHandle>> start,
+        CancellationToken cancellationToken)
     {
         string what = $"{kind} '{name}'";
         var watch = new StartWatch(output, name, $"{what} comes up", limit);
@@ -228,8 +246,8 @@ public abstract class StartCommand : LtCommand
             }
             finally
             {
-                // SIGTERM stopped it and ends the process in a moment: what stands behind this command in a script must not begin, and how the process
-                // ends must not depend on who is quicker.
+                // SIGTERM stopped it and ends the process in a moment: what stands behind this command in a script must not begin, and how
+                // the process ends must not depend on who is quicker.
                 if (TunnelCatalog.IsProcessEnding)
                     await Task.Delay(WaitStopGrace, TimeProvider.System, cancellationToken).ConfigureAwait(false);
             }

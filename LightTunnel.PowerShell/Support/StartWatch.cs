@@ -52,7 +52,8 @@ internal sealed class StartWatch(CommandOutput output, string name, string activ
         _tunnel ??= TunnelCatalog.Local.FirstOrDefault(tunnel => NameFilter.Same(tunnel.Name, name) && !_before.Contains(tunnel));
         if (_tunnel is null)
             return;
-        foreach (LogEntry entry in await _tunnel.ReadLogAsync(_told, LogLevel.Information, int.MaxValue, CancellationToken.None).ConfigureAwait(false))
+        foreach (LogEntry entry in await _tunnel.ReadLogAsync(
+            _told, LogLevel.Information, int.MaxValue, CancellationToken.None).ConfigureAwait(false))
         {
             _told = entry.Sequence;
             _latest = entry.Message;
@@ -71,10 +72,16 @@ internal static class HostLog
         {
             IReadOnlyList<LogEntry> newest = await tunnel.ReadLogAsync(0, LogLevel.Information, 1, cancellationToken).ConfigureAwait(false);
             long told = newest.Count == 0 ? 0 : newest[^1].Sequence;
-            while (await tunnel.WaitForLogAsync(told, LogLevel.Information, cancellationToken).ConfigureAwait(false) is { Count: > 0 } entries)
+            while (await tunnel.WaitForLogAsync(
+                told, LogLevel.Information, cancellationToken).ConfigureAwait(false) is { Count: > 0 } entries)
             {
                 foreach (LogEntry entry in entries)
-                    output.WriteHost(entry.Level == LogLevel.Information ? $"{entry.Tunnel}: {entry.Message}" : $"{entry.Tunnel}: {entry.Level}: {entry.Message}");
+                {
+                    output.WriteHost(
+                        entry.Level == LogLevel.Information
+                            ? $"{entry.Tunnel}: {entry.Message}"
+                            : $"{entry.Tunnel}: {entry.Level}: {entry.Message}");
+                }
                 told = entries[^1].Sequence;
             }
         }

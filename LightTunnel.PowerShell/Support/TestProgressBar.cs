@@ -9,7 +9,8 @@ internal sealed class TestProgressBar(CommandOutput output, string activity) : I
     private const int Id = 1;
 
     /// <inheritdoc/>
-    public void Report(TestProgress value) => output.WriteProgress(new ProgressRecord(Id, activity, value.Step) { PercentComplete = Math.Clamp(value.Percent, 0, 100) });
+    public void Report(TestProgress value) =>
+        output.WriteProgress(new ProgressRecord(Id, activity, value.Step) { PercentComplete = Math.Clamp(value.Percent, 0, 100) });
 
     /// <inheritdoc/>
     public void Dispose() => output.WriteProgress(new ProgressRecord(Id, activity, "Done") { RecordType = ProgressRecordType.Completed });

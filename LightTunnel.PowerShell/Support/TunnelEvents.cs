@@ -27,8 +27,8 @@ internal static class TunnelFeed
 }
 
 /// <summary>
-/// The events of a tunnel object. While somebody listens, one question waits at the tunnel, in this process or in another; it ends with the last listener
-/// or with the tunnel. Listeners are called on threads of the pool, and what they throw is their own affair.
+/// The events of a tunnel object. While somebody listens, one question waits at the tunnel, in this process or in another; it ends with the
+/// last listener or with the tunnel. Listeners are called on threads of the pool, and what they throw is their own affair.
 /// </summary>
 internal sealed class TunnelEvents(LtTunnel sender, ITunnelHandle tunnel)
 {
@@ -76,7 +76,8 @@ internal sealed class TunnelEvents(LtTunnel sender, ITunnelHandle tunnel)
         {
             // Asked before the one who listens goes on, so that nothing that happens from then on is missed.
             long newest = await TunnelFeed.NewestAsync(tunnel, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
-            await TunnelFeed.FollowAsync(tunnel, newest, change => Tell(change, cancellationToken), cancellationToken).ConfigureAwait(false);
+            await TunnelFeed.FollowAsync(
+                tunnel, newest, change => Tell(change, cancellationToken), cancellationToken).ConfigureAwait(false);
         }
         catch (LightTunnelException exception) when (exception.Error == LightTunnelError.Stopped)
         {

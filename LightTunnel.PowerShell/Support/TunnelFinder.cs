@@ -22,14 +22,16 @@ internal static class TunnelFinder
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Tunnels by name; no names means all. Each name without wildcards that is not there becomes an error; while a process does not answer that is the
-    /// error, for what is missing may be there.
+    /// Tunnels by name; no names means all. Each name without wildcards that is not there becomes an error; while a process does not answer
+    /// that is the error, for what is missing may be there.
     /// </summary>
     public static async Task<IReadOnlyList<ITunnelHandle>> ByNameAsync(
         CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken) =>
         (await SearchAsync(output, role, names, cancellationToken).ConfigureAwait(false)).Tunnels;
 
-    /// <summary>As <see cref="ByNameAsync"/>, for commands that have nothing to do without a tunnel: that there is none at all is an error.</summary>
+    /// <summary>
+    /// As <see cref="ByNameAsync"/>, for commands that have nothing to do without a tunnel: that there is none at all is an error.
+    /// </summary>
     public static async Task<IReadOnlyList<ITunnelHandle>> AnyByNameAsync(
         CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken)
     {
@@ -40,11 +42,13 @@ internal static class TunnelFinder
     }
 
     /// <summary>The tunnel that an object was made from; an error when it has stopped since.</summary>
-    public static async Task<IReadOnlyList<ITunnelHandle>> ByObjectAsync(CommandOutput output, LtTunnel tunnel, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<ITunnelHandle>> ByObjectAsync(
+        CommandOutput output, LtTunnel tunnel, CancellationToken cancellationToken)
     {
         TunnelRole role = tunnel is LtServer ? TunnelRole.Server : TunnelRole.Client;
         TunnelSearch all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
-        ITunnelHandle[] found = [.. all.Tunnels.Where(handle => handle.ProcessId == tunnel.ProcessId && NameFilter.Same(handle.Name, tunnel.Name))];
+        ITunnelHandle[] found =
+            [.. all.Tunnels.Where(handle => handle.ProcessId == tunnel.ProcessId && NameFilter.Same(handle.Name, tunnel.Name))];
         output.NetworkColumn.Looked(found, all.Tunnels);
         if (found.Length == 0 && !all.NotAnswering.Any(error => Equals(error.Target, tunnel.ProcessId)))
             output.WriteError(ErrorRecords.NotFound(WordFor(role), tunnel.Name, "It was stopped meanwhile. " + Remedy), tunnel);
@@ -56,7 +60,9 @@ internal static class TunnelFinder
         CommandOutput output, TunnelRole? role, string[]? names, LtTunnel? tunnel, CancellationToken cancellationToken) =>
         tunnel is null ? ByNameAsync(output, role, names, cancellationToken) : ByObjectAsync(output, tunnel, cancellationToken);
 
-    /// <summary>Asks each tunnel at the same time; one that stopped meanwhile is left out, one that cannot answer becomes an error.</summary>
+    /// <summary>
+    /// Asks each tunnel at the same time; one that stopped meanwhile is left out, one that cannot answer becomes an error.
+    /// </summary>
     public static async Task<IReadOnlyList<T>> AskAllAsync<T>(
         CommandOutput output, IReadOnlyList<ITunnelHandle> tunnels, Func<ITunnelHandle, Task<IReadOnlyList<T>>> question)
     {
@@ -88,7 +94,8 @@ internal static class TunnelFinder
             [new FoundTunnel(tunnel, await tunnel.GetStatusAsync(cancellationToken).ConfigureAwait(false))]);
 
     /// <summary>As <see cref="ByNameAsync"/>, with who did not answer.</summary>
-    public static async Task<TunnelSearch> SearchAsync(CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken)
+    public static async Task<TunnelSearch> SearchAsync(
+        CommandOutput output, TunnelRole? role, string[]? names, CancellationToken cancellationToken)
     {
         TunnelSearch all = await AllAsync(output, role, cancellationToken).ConfigureAwait(false);
         NameFilter? filter = names is null ? null : new NameFilter(names);
@@ -140,7 +147,9 @@ internal static class TunnelFinder
             TunnelRole.Server => "No server runs on this machine.",
             _ => "No tunnel runs on this machine.",
         },
-        role == TunnelRole.Client ? "Run the command on a member of the network, or join one with Connect-LtNetwork." : "Connect-LtNetwork joins a network, Start-LtServer makes one.");
+        role == TunnelRole.Client
+            ? "Run the command on a member of the network, or join one with Connect-LtNetwork."
+            : "Connect-LtNetwork joins a network, Start-LtServer makes one.");
 
     private static string WordFor(TunnelRole? role) => role switch
     {
@@ -154,12 +163,14 @@ internal static class TunnelFinder
 internal sealed class NameFilter(string[] names)
 {
     private readonly (string Name, WildcardPattern? Pattern)[] _entries =
-        [.. names.Select(name => (name, WildcardPattern.ContainsWildcardCharacters(name) ? new WildcardPattern(name, WildcardOptions.IgnoreCase) : null))];
+        [.. names.Select(name =>
+            (name, WildcardPattern.ContainsWildcardCharacters(name) ? new WildcardPattern(name, WildcardOptions.IgnoreCase) : null))];
 
     private readonly HashSet<string> _matched = new(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Names without wildcards that nothing matched so far.</summary>
-    public IEnumerable<string> Unmatched => _entries.Where(entry => entry.Pattern is null && !_matched.Contains(entry.Name)).Select(entry => entry.Name);
+    public IEnumerable<string> Unmatched =>
+        _entries.Where(entry => entry.Pattern is null && !_matched.Contains(entry.Name)).Select(entry => entry.Name);
 
     public static bool Same(string left, string right) => string.Equals(left, right, StringComparison.OrdinalIgnoreCase);
 

@@ -11,20 +11,25 @@ internal static class TunnelWait
     /// <summary>Between two looks for a tunnel that is not there: nothing tells of one that begins.</summary>
     private static readonly TimeSpan SearchInterval = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Looks again after so long although nothing changed: a member of a large network hears of others only when it asks.</summary>
+    /// <summary>
+    /// Looks again after so long although nothing changed: a member of a large network hears of others only when it asks.
+    /// </summary>
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(5);
 
     /// <summary>Changes that come in a rush cost one look.</summary>
     public static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Searches until there is a tunnel that is asked for, then looks at each after every change until something is seen at one.</summary>
+    /// <summary>
+    /// Searches until there is a tunnel that is asked for, then looks at each after every change until something is seen at one.
+    /// </summary>
     /// <param name="role">Only servers or only clients; null for both.</param>
     /// <param name="names">Which tunnels; null for all.</param>
     /// <param name="found">Told of each search.</param>
     /// <param name="look">What is looked for; null means not yet.</param>
     /// <param name="cancellationToken">Gives up.</param>
     public static async Task<T> AnyAsync<T>(
-        TunnelRole? role, string[]? names, Action<TunnelSearch> found, Func<ITunnelHandle, CancellationToken, Task<T?>> look, CancellationToken cancellationToken)
+        TunnelRole? role, string[]? names, Action<TunnelSearch> found, Func<ITunnelHandle, CancellationToken, Task<T?>> look,
+        CancellationToken cancellationToken)
         where T : class
     {
         while (true)
@@ -53,7 +58,10 @@ internal static class TunnelWait
             {
                 await enough.CancelAsync().ConfigureAwait(false);
                 foreach (Task<T?> left in looking)
-                    _ = left.ContinueWith(task => task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+                {
+                    _ = left.ContinueWith(
+                        task => task.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+                }
             }
         }
     }
@@ -67,7 +75,8 @@ internal static class TunnelWait
     }
 
     /// <summary>Looks after each change; null when the tunnel stops or does not answer.</summary>
-    public static async Task<T?> UntilAsync<T>(ITunnelHandle tunnel, Func<ITunnelHandle, CancellationToken, Task<T?>> look, CancellationToken cancellationToken)
+    public static async Task<T?> UntilAsync<T>(
+        ITunnelHandle tunnel, Func<ITunnelHandle, CancellationToken, Task<T?>> look, CancellationToken cancellationToken)
         where T : class
     {
         try
