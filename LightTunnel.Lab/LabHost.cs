@@ -48,8 +48,8 @@ internal class LabHost : IAsyncDisposable
     };
 
     /// <summary>
-    /// Starts the host's shell. A machine has a name and a disk of its own: both are told to the commands as their default -Name and -StatePath. All
-    /// machines of a laboratory share one processor: the default -TimeoutSec allows for it.
+    /// Starts the host's shell. A machine has a name and a disk of its own: both are told to the commands as their default -Name and
+    /// -StatePath. All machines of a laboratory share one processor: the default -TimeoutSec allows for it.
     /// </summary>
     public async Task StartShellAsync(IReadOnlyList<string> imports, CancellationToken cancellationToken)
     {
@@ -109,10 +109,12 @@ internal class LabHost : IAsyncDisposable
     }
 
     /// <summary>Pings an address from this host.</summary>
-    public Task<CommandResult> PingAsync(string address, int count, TimeSpan interval, CancellationToken cancellationToken, params string[] more) =>
+    public Task<CommandResult> PingAsync(
+        string address, int count, TimeSpan interval, CancellationToken cancellationToken, params string[] more) =>
         ExecuteAsync(
             "ping",
-            ["-n", "-c", count.ToString(CultureInfo.InvariantCulture), "-i", interval.TotalSeconds.ToString(CultureInfo.InvariantCulture), "-W", "2", .. more, address],
+            ["-n", "-c", count.ToString(CultureInfo.InvariantCulture), "-i", interval.TotalSeconds.ToString(CultureInfo.InvariantCulture),
+                "-W", "2", .. more, address],
             cancellationToken);
 
     public async ValueTask DisposeAsync() => await StopShellAsync().ConfigureAwait(false);

@@ -10,14 +10,17 @@ internal static class LabPaths
 
     /// <summary>The dotnet program that runs this process.</summary>
     public static string DotNet { get; } =
-        Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
+        Path.GetFullPath(Path.Combine(
+            RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet"));
 
     /// <summary>LightTunnel.ShellServer, of the same build configuration as this assembly.</summary>
     public static string ShellServerAssembly { get; } =
         Path.Combine(RepositoryRoot, "LightTunnel.ShellServer", "bin", Configuration, "net10.0", "LightTunnel.ShellServer.dll");
 
     private static string Configuration =>
-        AppContext.BaseDirectory.Split(Path.DirectorySeparatorChar).Contains("Release", StringComparer.OrdinalIgnoreCase) ? "Release" : "Debug";
+        AppContext.BaseDirectory.Split(Path.DirectorySeparatorChar).Contains("Release", StringComparer.OrdinalIgnoreCase)
+            ? "Release"
+            : "Debug";
 
     /// <summary>The staged module's manifest, of the highest version there is.</summary>
     /// <exception cref="LabException">The module was not built.</exception>
@@ -40,6 +43,7 @@ internal static class LabPaths
                 return folder.FullName;
         }
 
-        throw new LabException($"No folder above {AppContext.BaseDirectory} has LightTunnel.sln.", "Run the laboratory from the repository.");
+        throw new LabException(
+            $"No folder above {AppContext.BaseDirectory} has LightTunnel.sln.", "Run the laboratory from the repository.");
     }
 }

@@ -48,8 +48,8 @@ internal sealed class Laboratory : IAsyncDisposable
     public LabNode this[string name] => _nodes[name];
 
     /// <summary>
-    /// A NAT by its name. <see cref="VirtualInternet.Reboot"/>, <see cref="VirtualInternet.Replace"/> and <see cref="VirtualInternet.ChangeOutsideAddress"/> act
-    /// on it.
+    /// A NAT by its name. <see cref="VirtualInternet.Reboot"/>, <see cref="VirtualInternet.Replace"/> and
+    /// <see cref="VirtualInternet.ChangeOutsideAddress"/> act on it.
     /// </summary>
     public NatRouter Nat(string name) => _nats[name];
 
@@ -58,7 +58,10 @@ internal sealed class Laboratory : IAsyncDisposable
 
     /// <summary>The provider gives a NAT another address.</summary>
     public void ChangeOutsideAddress(string nat, string address) =>
-        Internet.ChangeOutsideAddress(_nats[nat], TunnelAddress.TryParse(address, out TunnelAddress parsed) ? parsed : throw new LabException($"{address} is no address.", "Correct it."));
+        Internet.ChangeOutsideAddress(
+            _nats[nat], TunnelAddress.TryParse(address, out TunnelAddress parsed)
+                ? parsed
+                : throw new LabException($"{address} is no address.", "Correct it."));
 
     /// <summary>Cuts two hosts, or the NATs before them, off from each other; both still reach everybody else.</summary>
     public void CutBetween(string first, string second) => ForEachPair(first, second, (from, to) => Internet.CutBetween(from, to));
@@ -113,8 +116,11 @@ internal sealed class Laboratory : IAsyncDisposable
 
     private void AddNat(NatSpec spec)
     {
-        if (!TunnelAddress.TryParse(spec.Outside, out TunnelAddress outside) || !InterfaceAddress.TryParse(spec.Inside, out InterfaceAddress inside))
+        if (!TunnelAddress.TryParse(spec.Outside, out TunnelAddress outside)
+            || !InterfaceAddress.TryParse(spec.Inside, out InterfaceAddress inside))
+        {
             throw new ArgumentException($"{spec.Outside} or {spec.Inside} is no address.", nameof(spec));
+        }
         _nats.Add(spec.Name, Internet.AddNat(spec.Name, spec.Settings, outside, inside, spec.Conditions, RouterOf(spec.Behind)));
     }
 
@@ -139,7 +145,9 @@ internal sealed class Laboratory : IAsyncDisposable
             behind = nat.Behind;
         }
 
-        return [.. addresses.Select(text => TunnelAddress.TryParse(text, out TunnelAddress address) ? address : throw new LabException($"{text} is no address.", "Correct the topology."))];
+        return [.. addresses.Select(text => TunnelAddress.TryParse(text, out TunnelAddress address)
+            ? address
+            : throw new LabException($"{text} is no address.", "Correct the topology."))];
     }
 
     private NatRouter? RouterOf(string? name) => name is null ? null : _nats[name];
@@ -179,7 +187,8 @@ internal sealed class Laboratory : IAsyncDisposable
             LeftOvers.RemoveNamespace(name);
     }
 
-    private static InterfaceAddress ParseHostAddress(string text, NatRouter? router) => TunnelAddress.TryParse(text, out TunnelAddress address)
-        ? new InterfaceAddress(address, router is not null && router.Lan.Contains(address) ? router.Lan.Length : address.BitLength)
-        : throw new ArgumentException($"{text} is no address.", nameof(text));
+    private static InterfaceAddress ParseHostAddress(string text, NatRouter? router) =>
+        TunnelAddress.TryParse(text, out TunnelAddress address)
+            ? new InterfaceAddress(address, router is not null && router.Lan.Contains(address) ? router.Lan.Length : address.BitLength)
+            : throw new ArgumentException($"{text} is no address.", nameof(text));
 }

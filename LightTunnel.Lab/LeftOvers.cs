@@ -28,7 +28,9 @@ internal static partial class LeftOvers
     /// <summary>Control sockets of wireguard-go whose names begin so.</summary>
     public static IReadOnlyList<string> WireGuardSockets(string prefix) => FilesIn(WireGuardFolder, prefix);
 
-    /// <summary>Removes the namespaces, their processes, the folders and the control sockets of laboratories whose process is gone. Needs root.</summary>
+    /// <summary>
+    /// Removes the namespaces, their processes, the folders and the control sockets of laboratories whose process is gone. Needs root.
+    /// </summary>
     public static void Remove()
     {
         foreach (string name in Namespaces("lt").Where(IsOrphan))
@@ -55,7 +57,9 @@ internal static partial class LeftOvers
     }
 
     private static IReadOnlyList<string> FilesIn(string folder, string prefix) => !Directory.Exists(folder) ? [] :
-        [.. Directory.EnumerateFiles(folder).Select(path => Path.GetFileName(path)).Where(name => name.StartsWith(prefix, StringComparison.Ordinal))];
+        [.. Directory.EnumerateFiles(folder)
+            .Select(path => Path.GetFileName(path))
+            .Where(name => name.StartsWith(prefix, StringComparison.Ordinal))];
 
     private static void Kill(int processId)
     {

@@ -13,16 +13,29 @@ demo.SetAction((_, token) => Tour.RunAsync(Console.Out, token));
 var nodeArgument = new Argument<string>("node") { Description = "server, alice or bob", DefaultValueFactory = _ => "alice" };
 nodeArgument.AcceptOnlyFromAmong("server", "alice", "bob");
 var bareOption = new Option<bool>("--bare") { Description = "Leaves starting and joining the network to you." };
-var shell = new Command("shell", "Leaves you at the PowerShell prompt of one of three machines, joined into a network.") { nodeArgument, bareOption };
-shell.SetAction((result, token) => PromptOnNode.RunAsync(result.GetRequiredValue(nodeArgument), result.GetValue(bareOption), Console.Out, token));
+var shell = new Command("shell", "Leaves you at the PowerShell prompt of one of three machines, joined into a network.")
+{
+    nodeArgument,
+    bareOption,
+};
+shell.SetAction((result, token) =>
+    PromptOnNode.RunAsync(result.GetRequiredValue(nodeArgument), result.GetValue(bareOption), Console.Out, token));
 
 var roundsOption = new Option<int>("--rounds") { Description = "How often everything is measured", DefaultValueFactory = _ => 3 };
 var secondsOption = new Option<int>("--seconds") { Description = "How long each measurement runs", DefaultValueFactory = _ => 5 };
-var wireGuardOption = new Option<string>("--wireguard-go") { Description = "The program to compare with", DefaultValueFactory = _ => "wireguard-go" };
-var onlyOption = new Option<string[]>("--only") { Description = "A part of the names of the rows that are wanted; may be given several times" };
+var wireGuardOption = new Option<string>("--wireguard-go")
+{
+    Description = "The program to compare with",
+    DefaultValueFactory = _ => "wireguard-go",
+};
+var onlyOption = new Option<string[]>("--only")
+{
+    Description = "A part of the names of the rows that are wanted; may be given several times",
+};
 var variantOption = new Option<string[]>("--variant")
 {
-    Description = "Measures LightTunnel with other settings too, in rows of their own: \"name=arguments of Start-LtServer and Connect-LtNetwork\"",
+    Description = "Measures LightTunnel with other settings too, in rows of their own: \"name=arguments of Start-LtServer and "
+        + "Connect-LtNetwork\"",
     DefaultValueFactory = _ => ["WireGuard suite=-Cipher WireGuard"],
 };
 var outputOption = new Option<string?>("--output") { Description = "Also writes the figures into this document, between its two markers" };
@@ -40,16 +53,34 @@ bench.SetAction((result, token) => Benchmark.RunAsync(
     Console.Out,
     token));
 
-var peersOption = new Option<int>("--peers") { Description = "How many other members there are, at most 120", DefaultValueFactory = _ => 100 };
-var idleSecondsOption = new Option<int>("--seconds") { Description = "How long is measured, after some two minutes until all is at rest", DefaultValueFactory = _ => 60 };
+var peersOption = new Option<int>("--peers")
+{
+    Description = "How many other members there are, at most 120",
+    DefaultValueFactory = _ => 100,
+};
+var idleSecondsOption = new Option<int>("--seconds")
+{
+    Description = "How long is measured, after some two minutes until all is at rest",
+    DefaultValueFactory = _ => 60,
+};
 var idle = new Command("idle", "Measures what a tunnel costs that nobody uses.") { peersOption, idleSecondsOption };
-idle.SetAction((result, token) => IdleCost.RunAsync(result.GetValue(peersOption), TimeSpan.FromSeconds(result.GetValue(idleSecondsOption)), Console.Out, token));
+idle.SetAction((result, token) =>
+    IdleCost.RunAsync(result.GetValue(peersOption), TimeSpan.FromSeconds(result.GetValue(idleSecondsOption)), Console.Out, token));
 
 var matrixRoundsOption = new Option<int>("--rounds") { Description = "How often each pair is measured", DefaultValueFactory = _ => 1 };
-var matrixTimeoutOption = new Option<int>("--timeout") { Description = "Seconds after which a pair counts as relayed", DefaultValueFactory = _ => 20 };
-var matrix = new Command("matrix", "Measures for every kind of NAT against every other how long two members take to be direct.") { matrixRoundsOption, matrixTimeoutOption };
+var matrixTimeoutOption = new Option<int>("--timeout")
+{
+    Description = "Seconds after which a pair counts as relayed",
+    DefaultValueFactory = _ => 20,
+};
+var matrix = new Command("matrix", "Measures for every kind of NAT against every other how long two members take to be direct.")
+{
+    matrixRoundsOption,
+    matrixTimeoutOption,
+};
 matrix.SetAction((result, token) => NatMatrix.RunAsync(
-    new MatrixOptions(result.GetValue(matrixRoundsOption), TimeSpan.FromSeconds(result.GetValue(matrixTimeoutOption))), Console.Out, token));
+    new MatrixOptions(result.GetValue(matrixRoundsOption), TimeSpan.FromSeconds(result.GetValue(matrixTimeoutOption))),
+    Console.Out, token));
 
 var installOption = new Option<bool>("--install") { Description = "Installs what is missing by apt-get; needs root on Debian." };
 var check = new Command("check", "Says what the laboratory needs of this machine and what of that is missing.") { installOption };

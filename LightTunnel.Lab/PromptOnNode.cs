@@ -28,8 +28,10 @@ internal static class PromptOnNode
     private static async Task JoinAllAsync(Laboratory laboratory, TextWriter output, CancellationToken cancellationToken)
     {
         await laboratory["server"].Shell.InvokeAsync(
-            "Start-LtServer -Address 10.0.0.1/24 -ListenPort 9000 -Endpoint 203.0.113.1:9000", cancellationToken: cancellationToken).ConfigureAwait(false);
-        string invitation = (await laboratory["server"].Shell.InvokeAsync("\"$(New-LtInvitation)\"", cancellationToken: cancellationToken).ConfigureAwait(false))
+            "Start-LtServer -Address 10.0.0.1/24 -ListenPort 9000 -Endpoint 203.0.113.1:9000",
+            cancellationToken: cancellationToken).ConfigureAwait(false);
+        string invitation = (await laboratory["server"].Shell.InvokeAsync(
+            "\"$(New-LtInvitation)\"", cancellationToken: cancellationToken).ConfigureAwait(false))
             .Single().ToString();
         foreach ((string name, string address) in new[] { ("alice", "10.0.0.10"), ("bob", "10.0.0.20") })
         {

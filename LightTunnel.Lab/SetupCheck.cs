@@ -15,10 +15,13 @@ internal static class SetupCheck
     /// <summary>Without these nothing works: root, the TUN device and the ip tool.</summary>
     public static IReadOnlyList<Requirement> Essentials() =>
     [
-        new("Linux", OperatingSystem.IsLinux(), "The laboratory is made of Linux network namespaces; run it on Linux, in a virtual machine or WSL 2."),
+        new(
+            "Linux", OperatingSystem.IsLinux(),
+            "The laboratory is made of Linux network namespaces; run it on Linux, in a virtual machine or WSL 2."),
         new("root", Environment.IsPrivilegedProcess, "Run it as root, for example with sudo."),
         new("the TUN device /dev/net/tun", File.Exists("/dev/net/tun"),
-            "Load it with 'modprobe tun'; in a container, start that with '--device /dev/net/tun --cap-add NET_ADMIN --cap-add SYS_ADMIN'."),
+            "Load it with 'modprobe tun'; in a container, start that with '--device /dev/net/tun --cap-add NET_ADMIN "
+                + "--cap-add SYS_ADMIN'."),
         Program("ip", "iproute2"),
     ];
 
@@ -61,7 +64,10 @@ internal static class SetupCheck
             // A fresh container has no package lists yet.
             AptGet(["update", "-q"]);
             if (!AptGet(["install", "-y", "-q", "--no-install-recommends", .. packages]))
-                throw new LabException($"apt-get could not install {string.Join(", ", packages)}.", "Install them by hand, then try again.");
+            {
+                throw new LabException(
+                    $"apt-get could not install {string.Join(", ", packages)}.", "Install them by hand, then try again.");
+            }
         }
     }
 

@@ -18,7 +18,8 @@ internal sealed record HostSpec(string Name, IReadOnlyList<string> Addresses, Wi
 /// <param name="Inside">Its own address in its local network, with that network's prefix length: "192.168.1.1/24".</param>
 /// <param name="Conditions">What its uplink does to packets.</param>
 /// <param name="Behind">The name of the NAT that it is behind itself; null when it is on the internet.</param>
-internal sealed record NatSpec(string Name, NatSettings Settings, string Outside, string Inside, WireConditions Conditions, string? Behind = null);
+internal sealed record NatSpec(
+    string Name, NatSettings Settings, string Outside, string Inside, WireConditions Conditions, string? Behind = null);
 
 /// <summary>Which hosts there are and how they are connected.</summary>
 /// <param name="Hosts">The hosts, in the order that they are set up.</param>
@@ -41,7 +42,8 @@ internal sealed record Topology(IReadOnlyList<HostSpec> Hosts)
     public static Topology OpenHosts(WireConditions uplinks, params string[] names) => new(
         [.. names.Select((name, index) => new HostSpec(
             name,
-            [string.Create(CultureInfo.InvariantCulture, $"203.0.113.{index + 1}"), string.Create(CultureInfo.InvariantCulture, $"2001:db8::{index + 1:x}")],
+            [string.Create(CultureInfo.InvariantCulture, $"203.0.113.{index + 1}"),
+                string.Create(CultureInfo.InvariantCulture, $"2001:db8::{index + 1:x}")],
             uplinks))]);
 
     /// <summary>
@@ -66,7 +68,8 @@ internal sealed record Topology(IReadOnlyList<HostSpec> Hosts)
             return this with
             {
                 Networks = number,
-                Hosts = [.. Hosts, .. hosts.Select((host, index) => new HostSpec(host, [Text($"192.0.2.{Hosts.Count + index + 1}")], uplink))],
+                Hosts = [.. Hosts,
+                    .. hosts.Select((host, index) => new HostSpec(host, [Text($"192.0.2.{Hosts.Count + index + 1}")], uplink))],
             };
         }
 
@@ -76,14 +79,17 @@ internal sealed record Topology(IReadOnlyList<HostSpec> Hosts)
         if (layers.Count > 1)
         {
             var carrier = new NatSpec(name + "-carrier", layers[1], outside, Text($"100.64.{number}.1/24"), uplink);
-            added = [carrier, home with { Outside = Text($"100.64.{number}.2"), Conditions = WireConditions.Perfect, Behind = carrier.Name }];
+            added = [carrier,
+                home with { Outside = Text($"100.64.{number}.2"), Conditions = WireConditions.Perfect, Behind = carrier.Name }];
         }
 
         return this with
         {
             Networks = number,
             Nats = [.. Nats, .. added],
-            Hosts = [.. Hosts, .. hosts.Select((host, index) => new HostSpec(host, [Text($"192.168.{number}.{index + 10}")], WireConditions.Perfect, name))],
+            Hosts = [.. Hosts,
+                .. hosts.Select((host, index) =>
+                    new HostSpec(host, [Text($"192.168.{number}.{index + 10}")], WireConditions.Perfect, name))],
         };
     }
 

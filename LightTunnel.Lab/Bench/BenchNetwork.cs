@@ -38,7 +38,9 @@ internal sealed class BenchNetwork : IAsyncDisposable
     /// <summary>The clients, then their server.</summary>
     public ImmutableArray<LabHost> Hosts => [First, Second, Server];
 
-    /// <summary>A name for a tunnel's interface on a host that no other laboratory gives, and that is short enough for the kernel.</summary>
+    /// <summary>
+    /// A name for a tunnel's interface on a host that no other laboratory gives, and that is short enough for the kernel.
+    /// </summary>
     public string InterfaceOn(LabHost host) => string.Create(CultureInfo.InvariantCulture, $"{_prefix}{Hosts.IndexOf(host)}");
 
     /// <summary>Sets the hosts and their cables up.</summary>
@@ -68,8 +70,8 @@ internal sealed class BenchNetwork : IAsyncDisposable
     }
 
     /// <summary>
-    /// A cable hands over what one end sends as it is, 64 KB in one piece. Network cards cut UDP only when asked to, on most machines the kernel does it
-    /// for them, and what arrives is put together again; so do the cables when asked to.
+    /// A cable hands over what one end sends as it is, 64 KB in one piece. Network cards cut UDP only when asked to, on most machines the
+    /// kernel does it for them, and what arrives is put together again; so do the cables when asked to.
     /// </summary>
     public void MakeCablesLikeNetworkCards(bool wanted)
     {
@@ -113,8 +115,10 @@ internal sealed class BenchNetwork : IAsyncDisposable
 
     private void Connect(LabHost client, string serverInterface, string serverAddress, string clientAddress)
     {
-        NetworkNamespace.Ip("link", "add", serverInterface, "netns", Server.Namespace, "type", "veth", "peer", "name", "eth0", "netns", client.Namespace);
-        foreach ((LabHost host, string name, string address) in new[] { (Server, serverInterface, serverAddress), (client, "eth0", clientAddress) })
+        NetworkNamespace.Ip(
+            "link", "add", serverInterface, "netns", Server.Namespace, "type", "veth", "peer", "name", "eth0", "netns", client.Namespace);
+        (LabHost, string, string)[] ends = [(Server, serverInterface, serverAddress), (client, "eth0", clientAddress)];
+        foreach ((LabHost host, string name, string address) in ends)
         {
             NetworkNamespace.Ip("-n", host.Namespace, "address", "add", address + "/24", "dev", name);
             NetworkNamespace.Ip("-n", host.Namespace, "link", "set", name, "up");

@@ -68,7 +68,8 @@ internal sealed class Benchmark
             Measurement[] measurements =
                 [.. new TunnelMeasurements(network, _options.Seconds).All().Where(measurement => measurement.Rows.Any(_options.Wants))];
             _output.WriteLine("Starting wireguard-go and LightTunnel ...");
-            WireGuardTunnel wireGuard = await WireGuardTunnel.StartAsync(network, _options.WireGuardGo, _cancellationToken).ConfigureAwait(false);
+            WireGuardTunnel wireGuard = await WireGuardTunnel.StartAsync(
+                network, _options.WireGuardGo, _cancellationToken).ConfigureAwait(false);
             await using (wireGuard.ConfigureAwait(false))
             {
                 LightTunnelTunnel lightTunnel = await LightTunnelTunnel.StartAsync(network, _cancellationToken).ConfigureAwait(false);
@@ -78,7 +79,9 @@ internal sealed class Benchmark
                 foreach (Variant variant in _options.Variants)
                 {
                     await lightTunnel.RestartAsync(variant.Arguments, _cancellationToken).ConfigureAwait(false);
-                    await MeasureRoundsAsync([.. measurements.Where(measurement => measurement.AlsoOfVariants)], variant, lightTunnel, wireGuard).ConfigureAwait(false);
+                    await MeasureRoundsAsync(
+                        [.. measurements.Where(measurement => measurement.AlsoOfVariants)], variant, lightTunnel,
+                        wireGuard).ConfigureAwait(false);
                 }
 
                 await lightTunnel.RestartAsync(string.Empty, _cancellationToken).ConfigureAwait(false);
@@ -101,17 +104,24 @@ internal sealed class Benchmark
     {
         foreach (IBenchTunnel tunnel in tunnels)
         {
-            await Iperf.RunAsync(network.First, network.Server, tunnel.ServerAddress, 1, ["--bidir"], null, _cancellationToken).ConfigureAwait(false);
-            await Iperf.RunAsync(network.First, network.Second, tunnel.SecondAddress, 1, ["--bidir"], null, _cancellationToken).ConfigureAwait(false);
+            await Iperf.RunAsync(
+                network.First, network.Server, tunnel.ServerAddress, 1, ["--bidir"], null, _cancellationToken).ConfigureAwait(false);
+            await Iperf.RunAsync(
+                network.First, network.Second, tunnel.SecondAddress, 1, ["--bidir"], null, _cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async Task MeasureRoundsAsync(Measurement[] measurements, Variant? variant, LightTunnelTunnel lightTunnel, WireGuardTunnel wireGuard)
+    private async Task MeasureRoundsAsync(
+        Measurement[] measurements, Variant? variant, LightTunnelTunnel lightTunnel, WireGuardTunnel wireGuard)
     {
         for (int round = 1; round <= _options.Rounds; round++)
         {
-            _output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"Round {round} of {_options.Rounds}{(variant is null ? string.Empty : ", ")}{variant?.Name}"));
-            // Who goes first changes from round to round, so that what one leaves behind in caches and clock speeds does not always meet the same other.
+            _output.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Round {round} of {_options.Rounds}{(variant is null ? string.Empty : ", ")}{variant?.Name}"));
+            // Who goes first changes from round to round, so that what one leaves behind in caches and clock speeds does not always meet
+            // the same other.
             IBenchTunnel[] tunnels = round % 2 == 0 ? [wireGuard, lightTunnel] : [lightTunnel, wireGuard];
             foreach (Measurement measurement in measurements)
             {
@@ -150,9 +160,11 @@ internal sealed class Benchmark
     private void Report(string wireGuard)
     {
         string version = Path.GetFileName(Path.GetDirectoryName(LabPaths.ModuleManifest())!);
+        string linux = Environment.OSVersion.Version.ToString(2);
+        const string Spread = "medians (smallest..largest)";
         string figures = string.Create(CultureInfo.InvariantCulture, $"""
-            LightTunnel {version} beside {wireGuard}; rounds: {_options.Rounds}, {_options.Seconds} s for each figure, medians (smallest..largest).
-            Everything on one machine: {Processors.Allowed.Count} processors ({Processors.Model}), Linux {Environment.OSVersion.Version.ToString(2)}.
+            LightTunnel {version} beside {wireGuard}; rounds: {_options.Rounds}, {_options.Seconds} s for each figure, {Spread}.
+            Everything on one machine: {Processors.Allowed.Count} processors ({Processors.Model}), Linux {linux}.
 
             {_table.Render(LightTunnel, wireGuard)}
             """);

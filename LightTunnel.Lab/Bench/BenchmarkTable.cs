@@ -20,8 +20,8 @@ internal sealed class BenchmarkTable
     }
 
     /// <summary>
-    /// A Markdown table; rows in the order of their first figure. What the two columns measured in one round was measured one right after the
-    /// other, so the ratio is the median of the rounds' ratios, not the ratio of the medians.
+    /// A Markdown table; rows in the order of their first figure. What the two columns measured in one round was measured one right after
+    /// the other, so the ratio is the median of the rounds' ratios, not the ratio of the medians.
     /// </summary>
     public string Render(string first, string second)
     {
@@ -33,7 +33,8 @@ internal sealed class BenchmarkTable
             double[] ratios = [.. left.Zip(right, (mine, other) => mine / other)];
             string ratio = ratios.Length == 0 ? string.Empty : Median(ratios).ToString("F2", CultureInfo.InvariantCulture);
             string better = row.Better == Better.More ? "more" : "less";
-            text.Append(CultureInfo.InvariantCulture, $"| {row.Name} | {better} | {Show(left, row.Unit)} | {Show(right, row.Unit)} | {ratio} |\n");
+            text.Append(
+                CultureInfo.InvariantCulture, $"| {row.Name} | {better} | {Show(left, row.Unit)} | {Show(right, row.Unit)} | {ratio} |\n");
         }
 
         return text.ToString();

@@ -16,8 +16,8 @@ namespace LightTunnel.Lab.Bench;
 internal sealed record IdleCostReport(int Peers, double ProcessorShare, double WakeUps);
 
 /// <summary>
-/// Measures an idle tunnel with a real interface and real sockets, whose peers run in this process too, on interfaces in memory: counted is what
-/// the kernel says of the tunnel's own threads. Needs root.
+/// Measures an idle tunnel with a real interface and real sockets, whose peers run in this process too, on interfaces in memory: counted is
+/// what the kernel says of the tunnel's own threads. Needs root.
 /// </summary>
 internal static class IdleCost
 {
@@ -26,7 +26,9 @@ internal static class IdleCost
     /// <summary>In larger networks members are told of on demand.</summary>
     private const int MaximumPeers = 120;
 
-    /// <summary>Members that are introduced all at once are introduced a few at a time here, as they join; until all are direct, this is the limit.</summary>
+    /// <summary>
+    /// Members that are introduced all at once are introduced a few at a time here, as they join; until all are direct, this is the limit.
+    /// </summary>
     private static readonly TimeSpan UntilDirect = TimeSpan.FromSeconds(60);
 
     /// <summary>Until what joining and the first packets caused is over: links are asleep after a minute without traffic.</summary>
@@ -42,7 +44,8 @@ internal static class IdleCost
         output.WriteLine($"Starting a server and {peers + 1} members, and waiting until nothing happens any more ...");
         IdleCostReport report = await MeasureAsync(peers, duration, cancellationToken).ConfigureAwait(false);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{report.Peers} direct peers: {report.ProcessorShare:P3} of a core, {report.WakeUps:F1} wake-ups of the tunnel's threads per second."));
+            $"{report.Peers} direct peers: {report.ProcessorShare:P3} of a core, {report.WakeUps:F1} wake-ups of the tunnel's "
+                + $"threads per second."));
         return 0;
     }
 
@@ -58,11 +61,18 @@ internal static class IdleCost
         {
             var others = new LocalEngine(TunnelEnvironment.System with { TunDevices = new InMemoryTunDeviceFactory(), PortMappers = null });
             ITunnelHandle server = await others.StartServerAsync(
-                new ServerSettings { Name = "idle-server", Address = [$"{Prefix}.0.1/16"], ListenPort = 0, StatePath = Path.Combine(state, "server") }, cancellationToken)
+                new ServerSettings
+                {
+                    Name = "idle-server",
+                    Address = [$"{Prefix}.0.1/16"],
+                    ListenPort = 0,
+                    StatePath = Path.Combine(state, "server"),
+                }, cancellationToken)
                 .ConfigureAwait(false);
             tunnels.Add(server);
             int port = (await server.GetStatusAsync(cancellationToken).ConfigureAwait(false)).ListenPort;
-            InvitationText invitation = await server.CreateInvitationAsync([$"{OwnAddress()}:{port}"], null, cancellationToken).ConfigureAwait(false);
+            InvitationText invitation = await server.CreateInvitationAsync(
+                [$"{OwnAddress()}:{port}"], null, cancellationToken).ConfigureAwait(false);
             for (int i = 0; i < peers; i++)
                 tunnels.Add(await others.ConnectAsync(Member($"idle-peer{i}", state, invitation), cancellationToken).ConfigureAwait(false));
 
@@ -70,7 +80,8 @@ internal static class IdleCost
             var engine = new LocalEngine(TunnelEnvironment.System with { PortMappers = null });
             ITunnelHandle node = await engine.ConnectAsync(Member("idle-node", state, invitation), cancellationToken).ConfigureAwait(false);
             tunnels.Add(node);
-            string[] own = [.. Threads().Where(thread => !before.Contains(thread) && NameOf(thread).StartsWith("LightTunnel", StringComparison.Ordinal))];
+            string[] own = [.. Threads().Where(thread => !before.Contains(thread)
+                && NameOf(thread).StartsWith("LightTunnel", StringComparison.Ordinal))];
             int direct = await TalkAsync(node, peers, cancellationToken).ConfigureAwait(false);
             await Task.Delay(UntilIdle, TimeProvider.System, cancellationToken).ConfigureAwait(false);
             (long ran, long woken) = Read(own);

@@ -3,8 +3,9 @@ using LightTunnel.Lab.Shells;
 namespace LightTunnel.Lab.Bench;
 
 /// <summary>
-/// What importing the module costs: a PowerShell host that does, less one that does not. Each takes several times as long to start as the import does, and no two starts take the same time, so
-/// what is subtracted are the medians of many, of which every second one is with the module.
+/// What importing the module costs: a PowerShell host that does, less one that does not. Each takes several times as long to start as
+/// the import does, and no two starts take the same time, so what is subtracted are the medians of many, of which every second one is
+/// with the module.
 /// </summary>
 internal static class ImportCost
 {
@@ -26,7 +27,8 @@ internal static class ImportCost
     }
 
     /// <summary>By how much the median of the first is above that of the second.</summary>
-    public static double Difference<T>(IEnumerable<T> first, IEnumerable<T> second, Func<T, double> figure) => Median(first.Select(figure)) - Median(second.Select(figure));
+    public static double Difference<T>(IEnumerable<T> first, IEnumerable<T> second, Func<T, double> figure) =>
+        Median(first.Select(figure)) - Median(second.Select(figure));
 
     private static double Median(IEnumerable<double> figures)
     {

@@ -41,13 +41,17 @@ internal static class Iperf
             while (client.ExitCode != 0 && client.Output.Contains("Connection refused", StringComparison.Ordinal));
             return client.ExitCode == 0
                 ? Read(client.Output)
-                : throw new LabException($"iperf3 from {from.Name} to {address} failed: {client.Output}{client.Errors}", "Run the demo; it shows more.");
+                : throw new LabException(
+                    $"iperf3 from {from.Name} to {address} failed: {client.Output}{client.Errors}", "Run the demo; it shows more.");
         }
         catch (Exception exception)
         {
             await deadline.CancelAsync().ConfigureAwait(false);
             if (exception is OperationCanceledException && !cancellationToken.IsCancellationRequested)
-                throw new LabException($"iperf3 from {from.Name} to {address} did not end in time.", "Run the demo; it shows more.", exception);
+            {
+                throw new LabException(
+                    $"iperf3 from {from.Name} to {address} did not end in time.", "Run the demo; it shows more.", exception);
+            }
             throw;
         }
         finally
@@ -65,13 +69,18 @@ internal static class Iperf
         foreach (string direction in (string[])["sum_received", "sum_received_bidir_reverse"])
         {
             if (end.TryGetProperty(direction, out JsonElement part))
-                sum = new StreamResult(sum.Gigabits + (part.GetProperty("bits_per_second").GetDouble() / 1e9), sum.Gigabytes + (part.GetProperty("bytes").GetDouble() / 1e9));
+            {
+                sum = new StreamResult(
+                    sum.Gigabits + (part.GetProperty("bits_per_second").GetDouble() / 1e9),
+                    sum.Gigabytes + (part.GetProperty("bytes").GetDouble() / 1e9));
+            }
         }
 
         return sum;
     }
 
-    private static Task<CommandResult> ExecuteAsync(LabHost host, string[] arguments, int? processor, CancellationToken cancellationToken) => processor is { } number
-        ? host.ExecuteAsync("taskset", ["-c", number.ToString(CultureInfo.InvariantCulture), "iperf3", .. arguments], cancellationToken)
-        : host.ExecuteAsync("iperf3", arguments, cancellationToken);
+    private static Task<CommandResult> ExecuteAsync(
+        LabHost host, string[] arguments, int? processor, CancellationToken cancellationToken) => processor is { } number
+            ? host.ExecuteAsync("taskset", ["-c", number.ToString(CultureInfo.InvariantCulture), "iperf3", .. arguments], cancellationToken)
+            : host.ExecuteAsync("iperf3", arguments, cancellationToken);
 }

@@ -76,13 +76,17 @@ internal sealed class LightTunnelTunnel : IBenchTunnel
     }
 
     /// <summary>
-    /// Makes a host without the module comparable to the first client's: it runs as many scripts, which cost it memory as well. In both, garbage is collected: what a host has
-    /// allocated and dropped says how much it did, not how much it needs.
+    /// Makes a host without the module comparable to the first client's: it runs as many scripts, which cost it memory as well. In both,
+    /// garbage is collected: what a host has allocated and dropped says how much it did, not how much it needs.
     /// </summary>
     public async Task LevelAsync(ShellSession bare, CancellationToken cancellationToken)
     {
         for (int i = 0; i < _joinsOfFirst; i++)
-            await bare.InvokeAsync(WithoutTheModule, new { Invitation = _firstInvitation, Address = FirstAddress, Server = "127.0.0.1" }, cancellationToken: cancellationToken).ConfigureAwait(false);
+        {
+            await bare.InvokeAsync(
+                WithoutTheModule, new { Invitation = _firstInvitation, Address = FirstAddress, Server = "127.0.0.1" },
+                cancellationToken: cancellationToken).ConfigureAwait(false);
+        }
         foreach (ShellSession shell in (ShellSession[])[bare, _network.First.Shell])
             await shell.InvokeAsync(CollectScript, cancellationToken: cancellationToken).ConfigureAwait(false);
     }
@@ -108,10 +112,14 @@ internal sealed class LightTunnelTunnel : IBenchTunnel
     }
 
     private async Task<string> InviteAsync(string host, CancellationToken cancellationToken) => (await _network.Server.Shell.InvokeAsync(
-        string.Create(CultureInfo.InvariantCulture, $"\"$(New-LtInvitation -Endpoint {host}:9000)\""), cancellationToken: cancellationToken).ConfigureAwait(false))
+        string.Create(CultureInfo.InvariantCulture, $"\"$(New-LtInvitation -Endpoint {host}:9000)\""),
+        cancellationToken: cancellationToken).ConfigureAwait(false))
         .Single().ToString();
 
-    private async Task<double> JoinAsync(LabHost host, string invitation, string address, CancellationToken cancellationToken) => (await host.Shell.InvokeAsync(
-        TimedJoinScript.Replace("ARGUMENTS", _arguments, StringComparison.Ordinal), new { Invitation = invitation, Address = address, Server = ServerAddress }, cancellationToken: cancellationToken).ConfigureAwait(false))
-        .Single().Value.GetDouble();
+    private async Task<double> JoinAsync(LabHost host, string invitation, string address, CancellationToken cancellationToken) =>
+        (await host.Shell.InvokeAsync(
+            TimedJoinScript.Replace("ARGUMENTS", _arguments, StringComparison.Ordinal),
+            new { Invitation = invitation, Address = address, Server = ServerAddress },
+            cancellationToken: cancellationToken).ConfigureAwait(false))
+            .Single().Value.GetDouble();
 }

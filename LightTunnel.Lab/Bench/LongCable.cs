@@ -8,8 +8,9 @@ using LightTunnel.Tun;
 namespace LightTunnel.Lab.Bench;
 
 /// <summary>
-/// Another cable between two hosts, of any length, that is laid beside the one they have and takes its place until it is disposed. Who talks there notices nothing but the time that it
-/// takes. This process carries each packet, so it does for some hundred megabits per second.
+/// Another cable between two hosts, of any length, that is laid beside the one they have and takes its place until it is disposed.
+/// Who talks there notices nothing but the time that it takes. This process carries each packet, so it does for some hundred
+/// megabits per second.
 /// </summary>
 internal sealed class LongCable : IDisposable
 {
@@ -66,7 +67,8 @@ internal sealed class LongCable : IDisposable
         if (!TunnelAddress.TryParse(address, out TunnelAddress parsed))
             throw new ArgumentException($"{address} is no address.", nameof(address));
         ITunDevice device = NetworkNamespace.Run(host.Namespace, () => new TunDeviceFactory().Create(Interface, OneByOne));
-        NetworkNamespace.Ip("-n", host.Namespace, "link", "set", Interface, "addrgenmode", "none", "mtu", "1500", "txqueuelen", "10000", "up");
+        NetworkNamespace.Ip(
+            "-n", host.Namespace, "link", "set", Interface, "addrgenmode", "none", "mtu", "1500", "txqueuelen", "10000", "up");
         var end = new TunUplink(_internet, device);
         end.Start(_internet.AddHost(host.Name, [parsed], WireConditions.WithDelay(delay), end.Receive));
         return end;

@@ -36,7 +36,8 @@ internal sealed record Variant(string Name, string Arguments)
 {
     /// <summary>Reads "name=arguments".</summary>
     /// <exception cref="LabException">It is not of that form.</exception>
-    public static Variant Parse(string text) => text.Split('=', 2, StringSplitOptions.TrimEntries) is [{ Length: > 0 } name, { Length: > 0 } arguments]
-        ? new Variant(name, arguments)
-        : throw new LabException($"'{text}' is no variant.", "Write it like: --variant \"small packets=-Mtu 1280\"");
+    public static Variant Parse(string text) =>
+        text.Split('=', 2, StringSplitOptions.TrimEntries) is [{ Length: > 0 } name, { Length: > 0 } arguments]
+            ? new Variant(name, arguments)
+            : throw new LabException($"'{text}' is no variant.", "Write it like: --variant \"small packets=-Mtu 1280\"");
 }

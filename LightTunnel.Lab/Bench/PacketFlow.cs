@@ -9,9 +9,9 @@ using LightTunnel.Transport;
 namespace LightTunnel.Lab.Bench;
 
 /// <summary>
-/// Small UDP packets at a steady rate from one host to another, and how many of them arrive. Both ends are threads of this process with sockets in
-/// the hosts' namespaces, and pass many packets in one system call: iperf3 with its call for each would need a whole core for what is
-/// asked of the tunnel.
+/// Small UDP packets at a steady rate from one host to another, and how many of them arrive. Both ends are threads of this process with
+/// sockets in the hosts' namespaces, and pass many packets in one system call: iperf3 with its call for each would need a whole core for
+/// what is asked of the tunnel.
 /// </summary>
 internal sealed class PacketFlow
 {
@@ -47,9 +47,11 @@ internal sealed class PacketFlow
         using Socket receiver = NetworkNamespace.Run(to.Namespace, () => Listen(target));
         using Socket sender = NetworkNamespace.Run(from.Namespace, () => Connect(target));
         var flow = new PacketFlow(sender, receiver, cancellationToken);
-        Task<long> receiving = Task.Factory.StartNew(flow.Receive, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Task<long> receiving = Task.Factory.StartNew(
+            flow.Receive, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         Task sending = Task.Factory.StartNew(
-            () => flow.Send(packetsPerSecond, (long)packetsPerSecond * seconds), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            () => flow.Send(packetsPerSecond, (long)packetsPerSecond * seconds), CancellationToken.None, TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
         await Task.WhenAll(sending, receiving).ConfigureAwait(false);
         cancellationToken.ThrowIfCancellationRequested();
         return await receiving.ConfigureAwait(false) / (1000.0 * seconds);

@@ -14,7 +14,8 @@ internal static class Processors
         ValueOf("/proc/cpuinfo", "model name") ?? ValueOf("/proc/cpuinfo", "CPU implementer") ?? "unknown";
 
     /// <summary>Lets all threads of a host's process, and those that they start, run on one processor only.</summary>
-    public static void Pin(LabHost host, int processId, int processor) => SetAffinity(host, processId, processor.ToString(CultureInfo.InvariantCulture));
+    public static void Pin(LabHost host, int processId, int processor) =>
+        SetAffinity(host, processId, processor.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>Lets them run on all again.</summary>
     public static void Release(LabHost host, int processId) => SetAffinity(host, processId, string.Join(',', Allowed));

@@ -21,7 +21,8 @@ internal sealed partial record RoundTrips(double Median, double Average)
     public static async Task<double> FloodAsync(LabHost from, string address, int seconds, CancellationToken cancellationToken)
     {
         CommandResult result = await from.ExecuteAsync(
-            "ping", ["-n", "-q", "-f", "-w", seconds.ToString(CultureInfo.InvariantCulture), address], cancellationToken).ConfigureAwait(false);
+            "ping", ["-n", "-q", "-f", "-w", seconds.ToString(CultureInfo.InvariantCulture), address],
+            cancellationToken).ConfigureAwait(false);
         return SummaryPattern().Match(result.Output) is { Success: true } match ? Number(match) : throw NoAnswer(from, address, result);
     }
 
@@ -32,7 +33,8 @@ internal sealed partial record RoundTrips(double Median, double Average)
         return times.Length == 0 ? null : new RoundTrips(times[times.Length / 2], times.Average());
     }
 
-    private static double Number(Match match) => double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) * MicrosecondsPerMillisecond;
+    private static double Number(Match match) =>
+        double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) * MicrosecondsPerMillisecond;
 
     private static LabException NoAnswer(LabHost from, string address, CommandResult result) =>
         new($"{from.Name} got no answer from {address}: {result.Output}{result.Errors}", "Run the demo; it shows more.");

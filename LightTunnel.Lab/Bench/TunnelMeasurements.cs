@@ -33,7 +33,10 @@ internal sealed class TunnelMeasurements
     /// <summary>All of them, in the order of the table.</summary>
     public IReadOnlyList<Measurement> All() =>
     [
-        new([new("TCP, one stream", Rate, Better.More), new("TCP, one stream: CPU of both ends per GB", "s", Better.Less)], OneStreamAsync) { AlsoOfVariants = true },
+        new([new("TCP, one stream", Rate, Better.More), new("TCP, one stream: CPU of both ends per GB", "s", Better.Less)], OneStreamAsync)
+        {
+            AlsoOfVariants = true,
+        },
         Stream("TCP, four streams", "-P", "4"),
         Stream("TCP, both directions at once", "--bidir"),
         Stream("TCP, server to client", "-R"),
@@ -67,9 +70,12 @@ internal sealed class TunnelMeasurements
         async (tunnel, token) => [(await DirectAsync(tunnel, arguments, null, token).ConfigureAwait(false)).Gigabits]);
 
     private Measurement Packets(int thousands) => new(
-        [new(string.Create(CultureInfo.InvariantCulture, $"UDP, {PacketFlow.PayloadSize} bytes, {thousands} kpps offered: delivered"), "kpps", Better.More)],
+        [new(
+            string.Create(CultureInfo.InvariantCulture, $"UDP, {PacketFlow.PayloadSize} bytes, {thousands} kpps offered: delivered"),
+            "kpps", Better.More)],
         async (tunnel, token) =>
-            [await PacketFlow.MeasureAsync(_network.First, _network.Server, tunnel.ServerAddress, thousands * 1000, _seconds, token).ConfigureAwait(false)]);
+            [await PacketFlow.MeasureAsync(
+                _network.First, _network.Server, tunnel.ServerAddress, thousands * 1000, _seconds, token).ConfigureAwait(false)]);
 
     private Measurement PingUnderLoad(string load, params string[] arguments) => new(
         [new($"ping under {load}: median", Time, Better.Less), new($"ping under {load}: average", Time, Better.Less)],
@@ -81,13 +87,15 @@ internal sealed class TunnelMeasurements
 
     /// <summary>With a congestion control that fills whatever queue it finds, as most systems have.</summary>
     private Measurement SlowUplink(string rate, string name) => new(
-        [new($"ping under four TCP streams, uplink of {name}: median", "ms", Better.Less), new($"TCP, four streams, uplink of {name}", "Mbit/s", Better.More)],
+        [new($"ping under four TCP streams, uplink of {name}: median", "ms", Better.Less),
+            new($"TCP, four streams, uplink of {name}", "Mbit/s", Better.More)],
         async (tunnel, token) =>
         {
             _network.LimitUplink(rate);
             try
             {
-                (RoundTrips found, StreamResult stream) = await UnderLoadAsync(tunnel, QueueFills, ["-P", "4", "-C", "cubic"], token).ConfigureAwait(false);
+                (RoundTrips found, StreamResult stream) = await UnderLoadAsync(
+                    tunnel, QueueFills, ["-P", "4", "-C", "cubic"], token).ConfigureAwait(false);
                 return [found.Median / 1000, stream.Gigabits * 1000];
             }
             finally
@@ -96,13 +104,17 @@ internal sealed class TunnelMeasurements
             }
         });
 
-    /// <summary>The same at the end of a long cable, where a sender learns late that it is too fast; what streams need to find their rate is left out.</summary>
+    /// <summary>
+    /// The same at the end of a long cable, where a sender learns late that it is too fast; what streams need to find their
+    /// rate is left out.
+    /// </summary>
     private Measurement LongAndNarrow(string rate, string name, TimeSpan roundTrip)
     {
         string where = string.Create(CultureInfo.InvariantCulture, $"{name}, {roundTrip.TotalMilliseconds} ms away");
         string omitted = QueueFills.TotalSeconds.ToString(CultureInfo.InvariantCulture);
         return new(
-            [new($"ping under four TCP streams, {where}: median", "ms", Better.Less), new($"TCP, four streams, {where}", "Mbit/s", Better.More)],
+            [new($"ping under four TCP streams, {where}: median", "ms", Better.Less),
+                new($"TCP, four streams, {where}", "Mbit/s", Better.More)],
             async (tunnel, token) =>
             {
                 using LongCable cable = _network.LengthenFirst(roundTrip);
@@ -116,7 +128,8 @@ internal sealed class TunnelMeasurements
     /// <summary>A stream that takes its time, as most do: what each end spends on it.</summary>
     private Measurement Paced(int megabits)
     {
-        string load = string.Create(CultureInfo.InvariantCulture, $"TCP, paced at {megabits} Mbit/s, {InTheCountry.TotalMilliseconds} ms away");
+        string load = string.Create(
+            CultureInfo.InvariantCulture, $"TCP, paced at {megabits} Mbit/s, {InTheCountry.TotalMilliseconds} ms away");
         return new(
             [new($"{load}: receiver's CPU", "% of a core", Better.Less), new($"{load}: sender's CPU", "% of a core", Better.Less)],
             async (tunnel, token) =>
@@ -124,9 +137,11 @@ internal sealed class TunnelMeasurements
                 using LongCable cable = _network.LengthenFirst(InTheCountry);
                 double atReceiver = ProcessorSeconds(tunnel, _network.Server), atSender = ProcessorSeconds(tunnel, _network.First);
                 var watch = Stopwatch.StartNew();
-                await DirectAsync(tunnel, ["--fq-rate", string.Create(CultureInfo.InvariantCulture, $"{megabits}M")], null, token).ConfigureAwait(false);
+                await DirectAsync(
+                    tunnel, ["--fq-rate", string.Create(CultureInfo.InvariantCulture, $"{megabits}M")], null, token).ConfigureAwait(false);
                 double part = 100 / watch.Elapsed.TotalSeconds;
-                return [(ProcessorSeconds(tunnel, _network.Server) - atReceiver) * part, (ProcessorSeconds(tunnel, _network.First) - atSender) * part];
+                return [(ProcessorSeconds(tunnel, _network.Server) - atReceiver) * part,
+                    (ProcessorSeconds(tunnel, _network.First) - atSender) * part];
             });
     }
 
@@ -136,7 +151,8 @@ internal sealed class TunnelMeasurements
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         int seconds = _seconds + (2 * (int)start.TotalSeconds);
-        Task<StreamResult> stream = Iperf.RunAsync(_network.First, _network.Server, tunnel.ServerAddress, seconds, arguments, null, stop.Token);
+        Task<StreamResult> stream = Iperf.RunAsync(
+            _network.First, _network.Server, tunnel.ServerAddress, seconds, arguments, null, stop.Token);
         try
         {
             await Task.Delay(start, cancellationToken).ConfigureAwait(false);
@@ -176,11 +192,12 @@ internal sealed class TunnelMeasurements
     }
 
     private async Task<double[]> RelayedAsync(IBenchTunnel tunnel, CancellationToken cancellationToken) =>
-        [(await Iperf.RunAsync(_network.First, _network.Second, tunnel.SecondAddress, _seconds, [], null, cancellationToken).ConfigureAwait(false)).Gigabits];
+        [(await Iperf.RunAsync(
+            _network.First, _network.Second, tunnel.SecondAddress, _seconds, [], null, cancellationToken).ConfigureAwait(false)).Gigabits];
 
     /// <summary>
-    /// Both ends of the tunnel and of the stream share one core, directly and then through a relay that has another core to itself: what the relay costs
-    /// in throughput, and in CPU beside what an end spends on the same bytes.
+    /// Both ends of the tunnel and of the stream share one core, directly and then through a relay that has another core to itself: what
+    /// the relay costs in throughput, and in CPU beside what an end spends on the same bytes.
     /// </summary>
     private async Task<double[]> RelayOnItsOwnCoreAsync(IBenchTunnel tunnel, CancellationToken cancellationToken)
     {
@@ -193,7 +210,8 @@ internal sealed class TunnelMeasurements
             StreamResult direct = await DirectAsync(tunnel, [], endCore, cancellationToken).ConfigureAwait(false);
 
             Processors.Pin(_network.Server, tunnel.ProcessOn(_network.Server), relayCore);
-            double relayBefore = ProcessorSeconds(tunnel, _network.Server), endsBefore = ProcessorSeconds(tunnel, _network.First, _network.Second);
+            double relayBefore = ProcessorSeconds(tunnel, _network.Server),
+                endsBefore = ProcessorSeconds(tunnel, _network.First, _network.Second);
             StreamResult relayed = await Iperf.RunAsync(
                 _network.First, _network.Second, tunnel.SecondAddress, _seconds, [], endCore, cancellationToken).ConfigureAwait(false);
             double ofRelay = ProcessorSeconds(tunnel, _network.Server) - relayBefore;
@@ -209,7 +227,8 @@ internal sealed class TunnelMeasurements
 
     private async Task<double[]> IdlePingAsync(IBenchTunnel tunnel, CancellationToken cancellationToken)
     {
-        RoundTrips found = await RoundTrips.MeasureAsync(_network.First, tunnel.ServerAddress, IdlePings, cancellationToken).ConfigureAwait(false);
+        RoundTrips found = await RoundTrips.MeasureAsync(
+            _network.First, tunnel.ServerAddress, IdlePings, cancellationToken).ConfigureAwait(false);
         return [found.Median, found.Average];
     }
 

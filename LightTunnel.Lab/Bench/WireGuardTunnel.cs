@@ -85,7 +85,8 @@ internal sealed class WireGuardTunnel : IBenchTunnel
     {
         string name = _network.InterfaceOn(host);
         // Kernels that have WireGuard of their own make it refuse to start unless told so; it does not write a log that anybody reads.
-        Process process = host.StartCommand("env", ["WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1", "LOG_LEVEL=silent", _program, "--foreground", name]);
+        Process process = host.StartCommand(
+            "env", ["WG_I_PREFER_BUGGY_USERSPACE_TO_POLISHED_KMOD=1", "LOG_LEVEL=silent", _program, "--foreground", name]);
         _processes.Add(host, process);
         process.OutputDataReceived += (_, _) => { };
         process.ErrorDataReceived += (_, _) => { };
@@ -104,7 +105,8 @@ internal sealed class WireGuardTunnel : IBenchTunnel
     }
 
     private static async Task<bool> TryConfigureKeyAsync(LabHost host, string name, string keyFile, CancellationToken cancellationToken) =>
-        (await host.ExecuteAsync("wg", ["set", name, "listen-port", Port, "private-key", keyFile], cancellationToken).ConfigureAwait(false)).ExitCode == 0;
+        (await host.ExecuteAsync(
+            "wg", ["set", name, "listen-port", Port, "private-key", keyFile], cancellationToken).ConfigureAwait(false)).ExitCode == 0;
 
     private void Configure(LabHost host, string peerKey, string allowed, string endpoint) => NetworkNamespace.Execute(
         host.Namespace, "wg", "set", _network.InterfaceOn(host), "peer", peerKey, "allowed-ips", allowed, "endpoint", $"{endpoint}:{Port}");

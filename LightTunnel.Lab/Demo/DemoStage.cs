@@ -43,11 +43,13 @@ internal sealed class DemoStage(TextWriter output)
         LabHost host, string command, CancellationToken cancellationToken, string? script = null, object? arguments = null)
     {
         Prompt(host, command);
-        ShellResult result = await host.Shell.TryInvokeAsync(script ?? command, arguments, render: true, cancellationToken: cancellationToken).ConfigureAwait(false);
+        ShellResult result = await host.Shell.TryInvokeAsync(
+            script ?? command, arguments, render: true, cancellationToken: cancellationToken).ConfigureAwait(false);
         Show(result);
         return result is { State: ShellState.Completed, Errors.Count: 0 }
             ? result
-            : throw new DemoException($"\"{command}\" failed on {host.Name}{(result.State == ShellState.Stopped ? ": it was stopped" : string.Empty)}.");
+            : throw new DemoException(
+                $"\"{command}\" failed on {host.Name}{(result.State == ShellState.Stopped ? ": it was stopped" : string.Empty)}.");
     }
 
     /// <summary>Shows a command at a host's prompt.</summary>

@@ -90,7 +90,8 @@ internal sealed class Heartbeat : IAsyncDisposable
                     progress = _progress.Task;
                 if (Answered >= wanted)
                     return;
-                if (await Task.WhenAny(progress, _receiving, _sending).WaitAsync(deadline.Token).ConfigureAwait(false) is { } ended && ended != progress)
+                if (await Task.WhenAny(progress, _receiving, _sending).WaitAsync(deadline.Token).ConfigureAwait(false) is { } ended
+                    && ended != progress)
                 {
                     await ended.ConfigureAwait(false);
                     throw new IOException("The connection was closed.");

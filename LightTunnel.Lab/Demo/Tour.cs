@@ -47,17 +47,20 @@ internal sealed partial class Tour
             stage.Step("Three machines on an internet of their own");
             stage.Say("Each is a Linux network namespace with its own PowerShell; this program is the internet between them.");
             SetupCheck.Provide([.. SetupCheck.Essentials(), .. SetupCheck.ForDemo()], output);
-            Laboratory laboratory = await Laboratory.StartAsync(Topology.OpenHosts(Delay, "server")
-                    .WithLan(AliceRouter, NatKind.PortRestrictedCone, Delay, "alice").WithLan(BobRouter, NatKind.PortRestrictedCone, Delay, "bob"), cancellationToken: cancellationToken)
-                .ConfigureAwait(false);
+            Topology topology = Topology.OpenHosts(Delay, "server")
+                .WithLan(AliceRouter, NatKind.PortRestrictedCone, Delay, "alice")
+                .WithLan(BobRouter, NatKind.PortRestrictedCone, Delay, "bob");
+            Laboratory laboratory = await Laboratory.StartAsync(topology, cancellationToken: cancellationToken).ConfigureAwait(false);
             await using (laboratory.ConfigureAwait(false))
                 await new Tour(stage, laboratory, cancellationToken).RunStepsAsync().ConfigureAwait(false);
             stage.Find(laboratory.RemainingNamespaces().Count == 0, "the three machines are gone as well");
             output.WriteLine();
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"All {stage.Findings} checks passed in {stage.Elapsed.TotalSeconds:F0} s."));
+            output.WriteLine(
+                string.Create(CultureInfo.InvariantCulture, $"All {stage.Findings} checks passed in {stage.Elapsed.TotalSeconds:F0} s."));
             return 0;
         }
-        catch (Exception exception) when (exception is DemoException or LabException or TimeoutException or IOException or System.Net.Sockets.SocketException)
+        catch (Exception exception)
+            when (exception is DemoException or LabException or TimeoutException or IOException or System.Net.Sockets.SocketException)
         {
             output.WriteLine();
             output.WriteLine($"The demo ended early: {exception.Message}");
@@ -71,7 +74,8 @@ internal sealed partial class Tour
     {
         foreach (LabNode node in _laboratory.Nodes)
             _stage.Say($"{node.Name,-7} {string.Join("  ", node.Addresses)}");
-        _stage.Say($"Between any two of them a packet takes {Delay.TotalMilliseconds} ms. Alice and bob are at home, each behind a NAT that lets nobody in");
+        _stage.Say($"Between any two of them a packet takes {Delay.TotalMilliseconds} ms. Alice and bob are at home, each behind a NAT "
+            + "that lets nobody in");
         _stage.Say("who was not written to before.");
 
         await StartServerAsync().ConfigureAwait(false);
@@ -89,7 +93,8 @@ internal sealed partial class Tour
     private async Task StartServerAsync()
     {
         _stage.Step("A server, on a machine that others can reach");
-        await ShowAsync(Server, $"Start-LtServer -Address {ServerAddress}/24 -ListenPort 9000 -Endpoint 203.0.113.1:9000").ConfigureAwait(false);
+        await ShowAsync(
+            Server, $"Start-LtServer -Address {ServerAddress}/24 -ListenPort 9000 -Endpoint 203.0.113.1:9000").ConfigureAwait(false);
     }
 
     private async Task<string> InviteAsync()
@@ -108,11 +113,16 @@ internal sealed partial class Tour
         {
             await _stage.RunAsync(
                 node, $"Connect-LtNetwork -Invitation $text -Address {address}", _cancellationToken,
-                $"param($text) $watch = [Diagnostics.Stopwatch]::StartNew(); Connect-LtNetwork -Invitation $text -Address {address}; $watch.Stop()", new { text = invitation }).ConfigureAwait(false);
-            double joined = (await node.Shell.InvokeAsync("$watch.Elapsed.TotalMilliseconds", cancellationToken: _cancellationToken).ConfigureAwait(false))
+                $"param($text) $watch = [Diagnostics.Stopwatch]::StartNew(); Connect-LtNetwork -Invitation $text -Address {address}; "
+                    + "$watch.Stop()", new { text = invitation }).ConfigureAwait(false);
+            double joined = (await node.Shell.InvokeAsync(
+                "$watch.Elapsed.TotalMilliseconds", cancellationToken: _cancellationToken).ConfigureAwait(false))
                 .Single().Value.GetDouble();
             await PingAsync(node, ServerAddress, count: 1).ConfigureAwait(false);
-            _stage.Say(string.Create(CultureInfo.InvariantCulture, $"Joining took {joined:F0} ms on a network where a round trip to the server takes {2 * Delay.TotalMilliseconds} ms."));
+            _stage.Say(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Joining took {joined:F0} ms on a network where a round trip to the server takes {2 * Delay.TotalMilliseconds} ms."));
             _stage.Say(string.Empty);
         }
     }
@@ -122,7 +132,8 @@ internal sealed partial class Tour
         _stage.Step("Everybody reaches everybody, in both directions");
         foreach ((LabNode from, IPAddress to) in new[]
         {
-            (Alice, ServerAddress), (Server, AliceAddress), (Bob, ServerAddress), (Server, BobAddress), (Alice, BobAddress), (Bob, AliceAddress),
+            (Alice, ServerAddress), (Server, AliceAddress), (Bob, ServerAddress), (Server, BobAddress), (Alice, BobAddress),
+            (Bob, AliceAddress),
         })
         {
             await PingAsync(from, to, count: 3).ConfigureAwait(false);
@@ -172,14 +183,20 @@ internal sealed partial class Tour
             await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
             _stage.Say("The path between their two homes was cut. Who is relayed now?");
             _stage.Say(string.Empty);
-            _stage.Find(await BecomesAsync("Server").ConfigureAwait(false), "the server passes everything on, without being able to read it");
+            _stage.Find(
+                await BecomesAsync("Server").ConfigureAwait(false), "the server passes everything on, without being able to read it");
             await ShowAsync(Alice, "Get-LtRoute | Where Type -eq Server").ConfigureAwait(false);
-            _stage.Find(true, string.Create(CultureInfo.InvariantCulture, $"the connection stood still for {heartbeat.LongestSilence.TotalSeconds:F2} s"));
+            _stage.Find(
+                true, string.Create(
+                    CultureInfo.InvariantCulture, $"the connection stood still for {heartbeat.LongestSilence.TotalSeconds:F2} s"));
             heartbeat.Forget();
             _laboratory.HealBetween("alice", "bob");
             _stage.Find(await BecomesAsync("Direct").ConfigureAwait(false), "the path was healed, and alice reaches bob directly again");
             await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
-            _stage.Find(true, string.Create(CultureInfo.InvariantCulture, $"the way back went unnoticed: the longest silence was {heartbeat.LongestSilence.TotalSeconds:F2} s"));
+            _stage.Find(
+                true, string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"the way back went unnoticed: the longest silence was {heartbeat.LongestSilence.TotalSeconds:F2} s"));
             await stopWatching.CancelAsync().ConfigureAwait(false);
             _stage.Say("All the while somebody watched the route, and then pressed Ctrl+C:");
             _stage.Say(string.Empty);
@@ -191,7 +208,8 @@ internal sealed partial class Tour
     private async Task ExplainAsync()
     {
         _stage.Step("Why is it not direct?");
-        _stage.Say("Alice and bob get other routers, which choose another random port for each destination. Nobody can tell in advance which.");
+        _stage.Say(
+            "Alice and bob get other routers, which choose another random port for each destination. Nobody can tell in advance which.");
         Heartbeat heartbeat = await Heartbeat.StartAsync(Alice, Bob, BobAddress, _cancellationToken).ConfigureAwait(false);
         await using (heartbeat.ConfigureAwait(false))
         {
@@ -201,7 +219,9 @@ internal sealed partial class Tour
             _stage.Find(await BecomesAsync("Server").ConfigureAwait(false), "the server passes everything on");
             _stage.Say(string.Empty);
             ShellResult test = await TestUntilTriedAsync().ConfigureAwait(false);
-            _stage.Find(test.Output is [var result] && result.Text("Reason") == "BothNatsRandom", "the command names both NATs, and says what can be done");
+            _stage.Find(
+                test.Output is [var result] && result.Text("Reason") == "BothNatsRandom",
+                "the command names both NATs, and says what can be done");
             ReplaceRouters(NatKind.PortRestrictedCone);
             _stage.Find(await BecomesAsync("Direct").ConfigureAwait(false), "with the old routers alice reaches bob directly again");
         }
@@ -229,7 +249,8 @@ internal sealed partial class Tour
 
     private async Task<bool> IsBobAsync(string type)
     {
-        ShellResult routes = await Alice.Shell.InvokeAsync($"Get-LtRoute -Destination {BobAddress}/32", cancellationToken: _cancellationToken).ConfigureAwait(false);
+        ShellResult routes = await Alice.Shell.InvokeAsync(
+            $"Get-LtRoute -Destination {BobAddress}/32", cancellationToken: _cancellationToken).ConfigureAwait(false);
         return routes.Output.Any(route => route.Text("Type") == type);
     }
 
@@ -263,7 +284,8 @@ internal sealed partial class Tour
             await StartServerCommandAgainAsync().ConfigureAwait(false);
             await heartbeat.WaitForAnswerAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
             _stage.Find(true, string.Create(CultureInfo.InvariantCulture,
-                $"the very same connection goes on: {heartbeat.Answered} numbers came back in order; it stood still for {heartbeat.LongestSilence.TotalSeconds:F1} s"));
+                $"the very same connection goes on: {heartbeat.Answered} numbers came back in order; "
+                    + $"it stood still for {heartbeat.LongestSilence.TotalSeconds:F1} s"));
         }
     }
 
@@ -282,8 +304,12 @@ internal sealed partial class Tour
         foreach (LabNode node in _laboratory.Nodes)
         {
             CommandResult links = await node.ExecuteAsync("ip", ["-o", "link", "show"], _cancellationToken).ConfigureAwait(false);
-            string[] names = [.. InterfacePattern().Matches(links.Output).Select(match => match.Groups[1].Value).Where(name => name is not ("lo" or "wan"))];
-            _stage.Find(names.Length == 0, names.Length == 0 ? $"{node.Name} has no tunnel interface any more" : $"{node.Name} still has {string.Join(", ", names)}");
+            string[] names = [.. InterfacePattern().Matches(links.Output)
+                .Select(match => match.Groups[1].Value)
+                .Where(name => name is not ("lo" or "wan"))];
+            _stage.Find(
+                names.Length == 0,
+                names.Length == 0 ? $"{node.Name} has no tunnel interface any more" : $"{node.Name} still has {string.Join(", ", names)}");
         }
     }
 
@@ -294,7 +320,9 @@ internal sealed partial class Tour
         CommandResult ping = await from.PingAsync(to.ToString(), count, PingInterval, _cancellationToken, "-w", "60").ConfigureAwait(false);
         Match received = ReceivedPattern().Match(ping.Output);
         int answers = received.Success ? int.Parse(received.Groups[1].Value, CultureInfo.InvariantCulture) : 0;
-        string time = RoundTripPattern().Match(ping.Output) is { Success: true } match ? $", {match.Groups[1].Value} ms on average" : string.Empty;
+        string time = RoundTripPattern().Match(ping.Output) is { Success: true } match
+            ? $", {match.Groups[1].Value} ms on average"
+            : string.Empty;
         string reason = answers >= count ? string.Empty : $"\n{ping.Output}{ping.Errors}";
         _stage.Find(answers >= count, $"{from.Name} pings {to}: {answers} answered{time}{reason}");
     }

@@ -11,8 +11,8 @@ namespace LightTunnel.Lab.Matrix;
 internal sealed record MatrixOptions(int Rounds, TimeSpan Timeout);
 
 /// <summary>
-/// Every kind of NAT against every other, with the real program through its commands: two members join, and it is measured how long it takes from the
-/// moment that both have until both reach each other directly.
+/// Every kind of NAT against every other, with the real program through its commands: two members join, and it is measured how long it
+/// takes from the moment that both have until both reach each other directly.
 /// </summary>
 internal sealed class NatMatrix
 {
@@ -45,7 +45,9 @@ internal sealed class NatMatrix
         {
             topology = kind == NatKind.SameLanNoHairpin
                 ? topology.WithLan(kind.ToString(), kind, Delay, Host(kind, isFirst: true), Host(kind, isFirst: false))
-                : topology.WithLan(kind + "1", kind, Delay, Host(kind, isFirst: true)).WithLan(kind + "2", kind, Delay, Host(kind, isFirst: false));
+                : topology
+                    .WithLan(kind + "1", kind, Delay, Host(kind, isFirst: true))
+                    .WithLan(kind + "2", kind, Delay, Host(kind, isFirst: false));
         }
 
         Laboratory laboratory = await Laboratory.StartAsync(topology, cancellationToken: cancellationToken).ConfigureAwait(false);
@@ -59,13 +61,19 @@ internal sealed class NatMatrix
     }
 
     private bool IsAsExpected => _results.All(entry =>
-        entry.Value.TrueForAll(time => time.HasValue == (entry.Key == (NatKind.SameLanNoHairpin, NatKind.SameLanNoHairpin) || NatKinds.CanBeDirect(entry.Key.First, entry.Key.Second))));
+        entry.Value.TrueForAll(time =>
+            time.HasValue == (entry.Key == (NatKind.SameLanNoHairpin, NatKind.SameLanNoHairpin)
+                || NatKinds.CanBeDirect(entry.Key.First, entry.Key.Second))));
 
     private async Task MeasureAsync()
     {
         LabNode server = _laboratory["server"];
-        await server.Shell.InvokeAsync("Start-LtServer -Address 10.0.0.1/24 -ListenPort 9000 -Endpoint 203.0.113.1:9000", cancellationToken: _cancellationToken).ConfigureAwait(false);
-        string invitation = (await server.Shell.InvokeAsync("\"$(New-LtInvitation)\"", cancellationToken: _cancellationToken).ConfigureAwait(false)).Single().ToString();
+        await server.Shell.InvokeAsync(
+            "Start-LtServer -Address 10.0.0.1/24 -ListenPort 9000 -Endpoint 203.0.113.1:9000",
+            cancellationToken: _cancellationToken).ConfigureAwait(false);
+        string invitation =
+            (await server.Shell.InvokeAsync(
+                "\"$(New-LtInvitation)\"", cancellationToken: _cancellationToken).ConfigureAwait(false)).Single().ToString();
         for (int round = 0; round < _options.Rounds; round++)
         {
             foreach (NatKind first in Kinds)
@@ -86,16 +94,20 @@ internal sealed class NatMatrix
     {
         LabNode[] pair = [_laboratory[Host(first, isFirst: true)], _laboratory[Host(second, isFirst: false)]];
         await Task.WhenAll(pair.Select(node => node.Shell.InvokeAsync(
-            "param($text) Connect-LtNetwork -Invitation $text", new { text = invitation }, cancellationToken: _cancellationToken))).ConfigureAwait(false);
+            "param($text) Connect-LtNetwork -Invitation $text", new { text = invitation },
+            cancellationToken: _cancellationToken))).ConfigureAwait(false);
         try
         {
-            DateTimeOffset joined = (await Task.WhenAll(pair.Select(node => FindInLogAsync(node, "Joined *"))).ConfigureAwait(false)).Max()!.Value;
-            DateTimeOffset?[] direct = await Task.WhenAll(pair.Select(node => FindInLogAsync(node, "✓ P2P direct route established*"))).ConfigureAwait(false);
+            DateTimeOffset joined =
+                (await Task.WhenAll(pair.Select(node => FindInLogAsync(node, "Joined *"))).ConfigureAwait(false)).Max()!.Value;
+            DateTimeOffset?[] direct = await Task.WhenAll(
+                pair.Select(node => FindInLogAsync(node, "✓ P2P direct route established*"))).ConfigureAwait(false);
             return direct.Contains(null) ? null : direct.Max() - joined;
         }
         finally
         {
-            await Task.WhenAll(pair.Select(node => node.Shell.InvokeAsync("Disconnect-LtNetwork -Name *", cancellationToken: _cancellationToken))).ConfigureAwait(false);
+            await Task.WhenAll(pair.Select(node =>
+                node.Shell.InvokeAsync("Disconnect-LtNetwork -Name *", cancellationToken: _cancellationToken))).ConfigureAwait(false);
         }
     }
 
@@ -107,7 +119,8 @@ internal sealed class NatMatrix
         while (true)
         {
             ShellResult lines = await node.Shell.InvokeAsync(
-                "param($pattern) Get-LtLog | Where-Object Message -like $pattern", new { pattern }, cancellationToken: _cancellationToken).ConfigureAwait(false);
+                "param($pattern) Get-LtLog | Where-Object Message -like $pattern", new { pattern },
+                cancellationToken: _cancellationToken).ConfigureAwait(false);
             if (lines.Output.Count > 0)
                 return lines.Output[0]["Time"].GetDateTimeOffset();
             try
@@ -144,7 +157,9 @@ internal sealed class NatMatrix
         TimeSpan?[] direct = [.. times.Where(time => time.HasValue).Order()];
         if (direct.Length == 0)
             return "server";
-        string share = direct.Length == times.Count ? string.Empty : string.Create(CultureInfo.InvariantCulture, $" ({direct.Length} of {times.Count})");
+        string share = direct.Length == times.Count
+            ? string.Empty
+            : string.Create(CultureInfo.InvariantCulture, $" ({direct.Length} of {times.Count})");
         return direct.Length == 1 ? $"{Show(direct[0])}{share}" : $"{Show(direct[direct.Length / 2])} / {Show(direct[^1])}{share}";
     }
 
@@ -155,5 +170,6 @@ internal sealed class NatMatrix
         { } lengthy => string.Create(CultureInfo.InvariantCulture, $"{lengthy.TotalSeconds:F1} s"),
     };
 
-    private static string Host(NatKind kind, bool isFirst) => string.Create(CultureInfo.InvariantCulture, $"{(isFirst ? 'l' : 'r')}{(int)kind}");
+    private static string Host(NatKind kind, bool isFirst) =>
+        string.Create(CultureInfo.InvariantCulture, $"{(isFirst ? 'l' : 'r')}{(int)kind}");
 }

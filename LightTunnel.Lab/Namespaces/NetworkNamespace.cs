@@ -89,7 +89,10 @@ internal static partial class NetworkNamespace
         // Sharing both ways: the framework would otherwise try to lock the file.
         using SafeFileHandle handle = File.OpenHandle(Folder + name, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         if (SetNamespace(handle, CloneNewNet) != 0)
-            throw new InvalidOperationException($"Network namespace '{name}' could not be entered: {Marshal.GetLastPInvokeErrorMessage()}.");
+        {
+            throw new InvalidOperationException(
+                $"Network namespace '{name}' could not be entered: {Marshal.GetLastPInvokeErrorMessage()}.");
+        }
     }
 
     [LibraryImport("libc", EntryPoint = "setns", SetLastError = true)]

@@ -4,7 +4,8 @@ using System.Text.Json;
 namespace LightTunnel.Lab.Shells;
 
 /// <summary>
-/// The real pwsh, of the version in .config/dotnet-tools.json: restored by "dotnet tool restore" when it is asked for first, and run without the tool's shim, which would keep signals to itself.
+/// The real pwsh, of the version in .config/dotnet-tools.json: restored by "dotnet tool restore" when it is asked for first, and run
+/// without the tool's shim, which would keep signals to itself.
 /// </summary>
 internal static class RealPowerShell
 {
@@ -17,7 +18,8 @@ internal static class RealPowerShell
     /// <exception cref="LabException">It cannot be had.</exception>
     public static string Assembly => Failure is null
         ? Found.Value.Assembly
-        : throw new LabException($"The laboratory needs pwsh, and it cannot be had: {Failure}", "In the repository's folder, run: dotnet tool restore");
+        : throw new LabException(
+            $"The laboratory needs pwsh, and it cannot be had: {Failure}", "In the repository's folder, run: dotnet tool restore");
 
     /// <summary>Program and arguments that start it without anything of the user's; more arguments may follow.</summary>
     /// <exception cref="LabException">It cannot be had.</exception>
@@ -37,7 +39,8 @@ internal static class RealPowerShell
         string version = tools.RootElement.GetProperty("tools").GetProperty("powershell").GetProperty("version").GetString()!;
         string packages = System.Environment.GetEnvironmentVariable("NUGET_PACKAGES")
             ?? Path.Combine(System.Environment.GetFolderPath(System.Environment.SpecialFolder.UserProfile), ".nuget", "packages");
-        string assembly = Path.Combine(packages, "powershell", version, "tools", "net10.0", "any", OperatingSystem.IsWindows() ? "win" : "unix", "pwsh.dll");
+        string assembly = Path.Combine(
+            packages, "powershell", version, "tools", "net10.0", "any", OperatingSystem.IsWindows() ? "win" : "unix", "pwsh.dll");
         if (File.Exists(assembly))
             return (assembly, null);
 
@@ -51,6 +54,8 @@ internal static class RealPowerShell
         Task<string> errors = restore.StandardError.ReadToEndAsync();
         string output = restore.StandardOutput.ReadToEnd();
         restore.WaitForExit();
-        return (assembly, File.Exists(assembly) ? null : $"'dotnet tool restore' ended with {restore.ExitCode}: {output} {errors.GetAwaiter().GetResult()}");
+        return (assembly, File.Exists(assembly)
+            ? null
+            : $"'dotnet tool restore' ended with {restore.ExitCode}: {output} {errors.GetAwaiter().GetResult()}");
     }
 }

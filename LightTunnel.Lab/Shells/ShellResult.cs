@@ -4,7 +4,8 @@ namespace LightTunnel.Lab.Shells;
 
 /// <summary>An object that a script put out.</summary>
 /// <param name="Types">Its type names, most derived first.</param>
-/// <param name="Value">Its value: a plain JSON value, or an object with its properties (enums by name, times in ISO 8601, spans as "c").</param>
+/// <param name="Value">Its value: a plain JSON value, or an object with its properties (enums by name, times in ISO 8601, spans
+/// as "c").</param>
 internal sealed record ShellObject(IReadOnlyList<string> Types, JsonElement Value)
 {
     /// <summary>The object as CLIXML, when that was asked for.</summary>
@@ -46,7 +47,8 @@ internal sealed record ShellObject(IReadOnlyList<string> Types, JsonElement Valu
 /// <param name="IsTerminating">True when it ended the script.</param>
 /// <param name="Rendered">As the shell shows it to people.</param>
 internal sealed record ShellError(
-    string ErrorId, string Category, string Message, string? RecommendedAction, string? Target, string Exception, bool IsTerminating, string Rendered)
+    string ErrorId, string Category, string Message, string? RecommendedAction, string? Target, string Exception, bool IsTerminating,
+    string Rendered)
 {
     /// <summary>What happened, and the id.</summary>
     public override string ToString() => $"{Message} [{ErrorId}, {Category}]";
@@ -92,7 +94,8 @@ internal sealed record ShellResult
 /// <param name="script">The script.</param>
 /// <param name="result">What it put out.</param>
 internal sealed class ShellScriptException(string script, ShellResult result)
-    : Exception($"{script}{Environment.NewLine}{result.State}: {string.Join(Environment.NewLine, result.Errors.Select(error => error.Rendered))}")
+    : Exception(
+        $"{script}{Environment.NewLine}{result.State}: {string.Join(Environment.NewLine, result.Errors.Select(error => error.Rendered))}")
 {
     /// <summary>What the script put out.</summary>
     public ShellResult Result { get; } = result;

@@ -92,7 +92,11 @@ internal sealed class ShellSession : IAsyncDisposable
         {
             JsonElement ready = await session._ready.Task.WaitAsync(options.StartTimeout, cancellationToken).ConfigureAwait(false);
             if (!ready.GetProperty("ready").GetBoolean())
-                throw new LabException($"The shell could not import its modules: {ready.GetProperty("rendered").GetString()}", "Build the module with: dotnet build");
+            {
+                throw new LabException(
+                    $"The shell could not import its modules: {ready.GetProperty("rendered").GetString()}",
+                    "Build the module with: dotnet build");
+            }
             session.OpenTime = TimeSpan.FromMilliseconds(ready.GetProperty("openMilliseconds").GetDouble());
             return session;
         }
@@ -100,29 +104,36 @@ internal sealed class ShellSession : IAsyncDisposable
         {
             await session.DisposeAsync().ConfigureAwait(false);
             if (exception is TimeoutException or IOException)
-                throw new LabException($"The shell did not start: {exception.Message} {session.ErrorText}", "Look at the text above.", exception);
+            {
+                throw new LabException(
+                    $"The shell did not start: {exception.Message} {session.ErrorText}", "Look at the text above.", exception);
+            }
             throw;
         }
     }
 
     /// <summary>Runs a script and fails when it reports any error.</summary>
     /// <param name="script">The script; with arguments it begins with "param(...)".</param>
-    /// <param name="arguments">Named arguments (a dictionary or an anonymous object) or positional ones (an array); anything JSON can say.</param>
+    /// <param name="arguments">Named arguments (a dictionary or an anonymous object) or positional ones (an array); anything JSON
+    /// can say.</param>
     /// <param name="runspace">Scripts of one runspace run one after the other.</param>
     /// <param name="timeout">How long it may take.</param>
     /// <param name="cancellationToken">Stops the script as Ctrl+C does.</param>
     /// <exception cref="ShellScriptException">The script reported an error.</exception>
     /// <exception cref="TimeoutException">It took longer; it was stopped.</exception>
     public async Task<ShellResult> InvokeAsync(
-        string script, object? arguments = null, string runspace = MainRunspace, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+        string script, object? arguments = null, string runspace = MainRunspace, TimeSpan? timeout = null,
+        CancellationToken cancellationToken = default)
     {
-        ShellResult result = await TryInvokeAsync(script, arguments, runspace, timeout, cancellationToken: cancellationToken).ConfigureAwait(false);
+        ShellResult result = await TryInvokeAsync(
+            script, arguments, runspace, timeout, cancellationToken: cancellationToken).ConfigureAwait(false);
         return result is { State: ShellState.Completed, Errors.Count: 0 } ? result : throw new ShellScriptException(script, result);
     }
 
     /// <summary>Runs a script; its errors are part of the result.</summary>
     /// <param name="script">The script; with arguments it begins with "param(...)".</param>
-    /// <param name="arguments">Named arguments (a dictionary or an anonymous object) or positional ones (an array); anything JSON can say.</param>
+    /// <param name="arguments">Named arguments (a dictionary or an anonymous object) or positional ones (an array); anything JSON
+    /// can say.</param>
     /// <param name="runspace">Scripts of one runspace run one after the other.</param>
     /// <param name="timeout">How long it may take.</param>
     /// <param name="render">True also fills <see cref="ShellResult.Text"/>.</param>
@@ -205,12 +216,14 @@ internal sealed class ShellSession : IAsyncDisposable
         if (!File.Exists(LabPaths.ShellServerAssembly))
             throw new LabException($"There is no {LabPaths.ShellServerAssembly}.", "Build it with: dotnet build");
         string imports = string.Join(", ", options.Imports.Select(RealPowerShell.Quote));
-        // "ip netns exec" replaces itself by the program, so the process id is pwsh's. Without an input format pwsh leaves the input to the script.
+        // "ip netns exec" replaces itself by the program, so the process id is pwsh's. Without an input format pwsh leaves the
+        // input to the script.
         string[] command =
         [
             .. options.Namespace is null ? [] : (string[])["ip", "netns", "exec", options.Namespace],
             .. RealPowerShell.Command, "-NonInteractive", "-InputFormat", "None", "-Command",
-            $"Add-Type -Path {RealPowerShell.Quote(LabPaths.ShellServerAssembly)}; exit [LightTunnel.ShellServer.ServeLoop]::Run({options.Width}, @({imports}))",
+            $"Add-Type -Path {RealPowerShell.Quote(LabPaths.ShellServerAssembly)}; "
+                + $"exit [LightTunnel.ShellServer.ServeLoop]::Run({options.Width}, @({imports}))",
         ];
         var start = new ProcessStartInfo(command[0], command[1..])
         {
@@ -228,7 +241,8 @@ internal sealed class ShellSession : IAsyncDisposable
         return Process.Start(start) ?? throw new LabException("The shell's process did not start.", "Try again.");
     }
 
-    private async Task<ShellResult> WaitAsync(string id, string script, Collector collector, TimeSpan timeout, CancellationToken cancellationToken)
+    private async Task<ShellResult> WaitAsync(
+        string id, string script, Collector collector, TimeSpan timeout, CancellationToken cancellationToken)
     {
         try
         {
@@ -332,7 +346,8 @@ internal sealed class ShellSession : IAsyncDisposable
             {
                 case "output":
                     var item = new ShellObject(
-                        [.. answer.GetProperty("types").EnumerateArray().Select(type => type.GetString()!)], answer.GetProperty("value").Clone())
+                        [.. answer.GetProperty("types").EnumerateArray().Select(type => type.GetString()!)],
+                        answer.GetProperty("value").Clone())
                     {
                         CliXml = answer.TryGetProperty("clixml", out JsonElement cliXml) ? cliXml.GetString() : null,
                     };
