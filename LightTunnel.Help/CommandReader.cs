@@ -12,7 +12,8 @@ namespace LightTunnel.Help;
 /// <param name="Outputs">What it returns.</param>
 /// <param name="Parameters">Its parameters, those of the base classes last.</param>
 internal sealed record Command(
-    Type Class, string Verb, string Noun, string? DefaultParameterSet, bool Changes, IReadOnlyList<Type> Outputs, IReadOnlyList<Parameter> Parameters)
+    Type Class, string Verb, string Noun, string? DefaultParameterSet, bool Changes, IReadOnlyList<Type> Outputs,
+    IReadOnlyList<Parameter> Parameters)
 {
     public string Name => $"{Verb}-{Noun}";
 }
@@ -23,7 +24,8 @@ internal sealed record Command(
 /// <param name="Wildcards">Whether it takes wildcards.</param>
 /// <param name="Range">The numbers that it takes, "1 to 3600", or null.</param>
 /// <param name="Uses">One entry for each parameter set it belongs to; the set's name is null for all sets.</param>
-internal sealed record Parameter(PropertyInfo Property, IReadOnlyList<string> Aliases, bool Wildcards, string? Range, IReadOnlyList<ParameterUse> Uses);
+internal sealed record Parameter(
+    PropertyInfo Property, IReadOnlyList<string> Aliases, bool Wildcards, string? Range, IReadOnlyList<ParameterUse> Uses);
 
 /// <summary>How a parameter belongs to a parameter set.</summary>
 internal sealed record ParameterUse(string? Set, bool Mandatory, int? Position, bool FromPipeline, bool FromPipelineByName);
@@ -40,7 +42,10 @@ internal sealed class CommandReader : IDisposable
     {
         string[] folders = [Path.GetFullPath(referenceFolder), Path.GetDirectoryName(Path.GetFullPath(modulePath))!];
         _context.Resolving += (context, name) => folders
-            .Select(folder => Path.Combine(folder, name.Name + ".dll")).Where(File.Exists).Select(context.LoadFromAssemblyPath).FirstOrDefault();
+            .Select(folder => Path.Combine(folder, name.Name + ".dll"))
+            .Where(File.Exists)
+            .Select(context.LoadFromAssemblyPath)
+            .FirstOrDefault();
         _module = _context.LoadFromAssemblyPath(Path.GetFullPath(modulePath));
     }
 
@@ -79,7 +84,9 @@ internal sealed class CommandReader : IDisposable
             [.. Attributes(property, "AliasAttribute").SelectMany(alias =>
                 ((IEnumerable<CustomAttributeTypedArgument>)alias.ConstructorArguments[0].Value!).Select(name => (string)name.Value!))],
             Attributes(property, "SupportsWildcardsAttribute").Any(),
-            Attributes(property, "ValidateRangeAttribute").Select(range => $"{range.ConstructorArguments[0].Value} to {range.ConstructorArguments[1].Value}").FirstOrDefault(),
+            Attributes(property, "ValidateRangeAttribute")
+                .Select(range => $"{range.ConstructorArguments[0].Value} to {range.ConstructorArguments[1].Value}")
+                .FirstOrDefault(),
             uses);
     }
 

@@ -15,9 +15,11 @@ internal sealed partial class DocumentationComments(string path)
 
     public string Summary(Type type) => Text(Member("T:" + type.FullName)?.Element("summary"));
 
-    public string Summary(PropertyInfo property) => Text(Member($"P:{property.DeclaringType!.FullName}.{property.Name}")?.Element("summary"));
+    public string Summary(PropertyInfo property) =>
+        Text(Member($"P:{property.DeclaringType!.FullName}.{property.Name}")?.Element("summary"));
 
-    public IReadOnlyList<string> Remarks(Type type) => [.. Member("T:" + type.FullName)?.Element("remarks")?.Elements("para").Select(Text) ?? []];
+    public IReadOnlyList<string> Remarks(Type type) =>
+        [.. Member("T:" + type.FullName)?.Element("remarks")?.Elements("para").Select(Text) ?? []];
 
     public IReadOnlyList<Example> Examples(Type type) =>
         [.. Member("T:" + type.FullName)?.Elements("example").Select(example =>
@@ -31,8 +33,13 @@ internal sealed partial class DocumentationComments(string path)
     private static string Code(XElement? element)
     {
         string[] lines = element?.Value.Replace("\r", string.Empty, StringComparison.Ordinal).Split('\n') ?? [];
-        int indent = lines.Skip(1).Where(line => line.Trim().Length > 0).Select(line => line.Length - line.TrimStart().Length).DefaultIfEmpty(0).Min();
-        return string.Join('\n', lines.Select((line, index) => index == 0 ? line : line.Length >= indent ? line[indent..] : string.Empty)).Trim('\n');
+        int indent = lines.Skip(1)
+            .Where(line => line.Trim().Length > 0)
+            .Select(line => line.Length - line.TrimStart().Length)
+            .DefaultIfEmpty(0)
+            .Min();
+        return string.Join('\n', lines.Select((line, index) => index == 0 ? line : line.Length >= indent ? line[indent..] : string.Empty))
+            .Trim('\n');
     }
 
     [GeneratedRegex(@"\s+")]

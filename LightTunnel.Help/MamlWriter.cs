@@ -12,13 +12,16 @@ internal static partial class MamlWriter
     private static readonly XNamespace Cmd = "http://schemas.microsoft.com/maml/dev/command/2004/10";
     private static readonly XNamespace Dev = "http://schemas.microsoft.com/maml/dev/2004/10";
 
-    /// <summary>Columns that an example may have: Get-Help indents it by 4, and breaks what is longer than 80 in the middle of words.</summary>
+    /// <summary>
+    /// Columns that an example may have: Get-Help indents it by 4, and breaks what is longer than 80 in the middle of words.
+    /// </summary>
     private const int ExampleWidth = 76;
 
     /// <summary>Writes the help of all commands; returns what their documentation lacks.</summary>
     public static IEnumerable<string> Write(IReadOnlyList<Command> commands, DocumentationComments comments, string path)
     {
-        var root = new XElement(Items + "helpItems", new XAttribute("schema", "maml"), commands.Select(command => Describe(command, comments)));
+        var root = new XElement(
+            Items + "helpItems", new XAttribute("schema", "maml"), commands.Select(command => Describe(command, comments)));
         new XDocument(new XDeclaration("1.0", "utf-8", null), root).Save(path);
         return commands.SelectMany(command => Lacking(command, comments));
     }
@@ -29,10 +32,17 @@ internal static partial class MamlWriter
             yield return $"{command.Name} has no summary.";
         if (comments.Remarks(command.Class).Count == 0)
             yield return $"{command.Name} has no remarks.";
-        if (comments.Examples(command.Class) is not { Count: > 0 } examples || examples.Any(example => example.Code.Length == 0 || example.Remarks.Length == 0))
+        if (comments.Examples(command.Class) is not { Count: > 0 } examples
+            || examples.Any(example => example.Code.Length == 0 || example.Remarks.Length == 0))
+        {
             yield return $"{command.Name} has no example with code and explanation.";
-        foreach (string line in comments.Examples(command.Class).SelectMany(example => Squeeze(example.Code).Split('\n')).Where(line => line.Length > ExampleWidth))
+        }
+        foreach (string line in comments.Examples(command.Class)
+            .SelectMany(example => Squeeze(example.Code).Split('\n'))
+            .Where(line => line.Length > ExampleWidth))
+        {
             yield return $"An example of {command.Name} has a line of more than {ExampleWidth} columns: {line}";
+        }
         foreach (Parameter parameter in command.Parameters.Where(parameter => comments.Summary(parameter.Property).Length == 0))
             yield return $"-{parameter.Property.Name} of {command.Name} has no summary.";
     }
@@ -50,7 +60,9 @@ internal static partial class MamlWriter
             Paragraphs("description", [comments.Summary(command.Class)])),
         Paragraphs("description", comments.Remarks(command.Class)),
         new XElement(Cmd + "syntax", Sets(command).Select(set => Syntax(command, set, comments))),
-        new XElement(Cmd + "parameters", command.Parameters.Select(parameter => Describe(parameter, parameter.Uses[0], comments)), CommonSwitches(command)),
+        new XElement(
+            Cmd + "parameters", command.Parameters.Select(parameter => Describe(parameter, parameter.Uses[0], comments)),
+            CommonSwitches(command)),
         new XElement(Cmd + "inputTypes", Inputs(command).Select(type => TypeEntry("inputType", type))),
         new XElement(Cmd + "returnValues", command.Outputs.Select(type => TypeEntry("returnValue", type))),
         new XElement(Cmd + "examples", comments.Examples(command.Class).Select(Describe)));
@@ -58,7 +70,8 @@ internal static partial class MamlWriter
     /// <summary>The default set first; a command without sets has one.</summary>
     private static IEnumerable<string?> Sets(Command command)
     {
-        string?[] named = [.. command.Parameters.SelectMany(parameter => parameter.Uses).Select(use => use.Set).Where(set => set is not null).Distinct()];
+        string?[] named =
+            [.. command.Parameters.SelectMany(parameter => parameter.Uses).Select(use => use.Set).Where(set => set is not null).Distinct()];
         return named.Length == 0 ? [null] : named.OrderBy(set => set != command.DefaultParameterSet);
     }
 
@@ -106,7 +119,11 @@ internal static partial class MamlWriter
             new XAttribute("aliases", parameter.Aliases.Count == 0 ? "none" : string.Join(", ", parameter.Aliases)),
             new XElement(Maml + "name", parameter.Property.Name),
             Paragraphs("description", [comments.Summary(parameter.Property), .. Accepted(parameter)]),
-            isSwitch ? null : new XElement(Cmd + "parameterValue", new XAttribute("required", "true"), new XAttribute("variableLength", type.IsArray ? "true" : "false"), typeName),
+            isSwitch
+                ? null
+                : new XElement(
+                    Cmd + "parameterValue", new XAttribute("required", "true"),
+                    new XAttribute("variableLength", type.IsArray ? "true" : "false"), typeName),
             new XElement(Dev + "type", new XElement(Maml + "name", typeName), new XElement(Maml + "uri")),
             new XElement(Dev + "defaultValue", isSwitch ? "False" : Default(comments.Summary(parameter.Property)) ?? "none"));
     }
@@ -121,8 +138,11 @@ internal static partial class MamlWriter
             yield return $"Accepted values: {range}.";
     }
 
-    /// <summary>The one word before "when left out.", which is how the documentation comments tell a default; null when they tell it otherwise.</summary>
-    private static string? Default(string summary) => WhenLeftOut().Match(summary) is { Success: true } match ? match.Groups[1].Value : null;
+    /// <summary>
+    /// The one word before "when left out.", which is how the documentation comments tell a default; null when they tell it otherwise.
+    /// </summary>
+    private static string? Default(string summary) =>
+        WhenLeftOut().Match(summary) is { Success: true } match ? match.Groups[1].Value : null;
 
     [GeneratedRegex(@"(?:^|\. )(\S+) when left out\.")]
     private static partial Regex WhenLeftOut();
@@ -196,5 +216,6 @@ internal static partial class MamlWriter
 
     private static XElement Paragraphs(string name, IReadOnlyList<string> texts) => Paragraphs(Maml + name, texts);
 
-    private static XElement Paragraphs(XName name, IReadOnlyList<string> texts) => new(name, texts.Select(text => new XElement(Maml + "para", text)));
+    private static XElement Paragraphs(XName name, IReadOnlyList<string> texts) =>
+        new(name, texts.Select(text => new XElement(Maml + "para", text)));
 }

@@ -7,7 +7,8 @@ if (args is not [string modulePath, string referenceFolder, string outputPath])
 }
 
 using var module = new CommandReader(modulePath, referenceFolder);
-string[] problems = [.. MamlWriter.Write(module.Commands(), new DocumentationComments(Path.ChangeExtension(modulePath, ".xml")), outputPath)];
+string[] problems =
+    [.. MamlWriter.Write(module.Commands(), new DocumentationComments(Path.ChangeExtension(modulePath, ".xml")), outputPath)];
 foreach (string problem in problems)
     Console.Error.WriteLine($"{modulePath} : error LTHELP: {problem}");
 return problems.Length == 0 ? 0 : 1;
