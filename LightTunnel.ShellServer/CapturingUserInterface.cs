@@ -41,14 +41,18 @@ internal sealed class CapturingUserInterface(int width, Action<string> write) : 
     {
     }
 
-    public override Dictionary<string, PSObject> Prompt(string caption, string message, Collection<FieldDescription> descriptions) => throw NobodyThere();
+    public override Dictionary<string, PSObject> Prompt(string caption, string message, Collection<FieldDescription> descriptions) =>
+        throw NobodyThere();
 
-    public override int PromptForChoice(string caption, string message, Collection<ChoiceDescription> choices, int defaultChoice) => throw NobodyThere();
+    public override int PromptForChoice(string caption, string message, Collection<ChoiceDescription> choices, int defaultChoice) =>
+        throw NobodyThere();
 
-    public override PSCredential PromptForCredential(string caption, string message, string userName, string targetName) => throw NobodyThere();
+    public override PSCredential PromptForCredential(string caption, string message, string userName, string targetName) =>
+        throw NobodyThere();
 
     public override PSCredential PromptForCredential(
-        string caption, string message, string userName, string targetName, PSCredentialTypes allowedCredentialTypes, PSCredentialUIOptions options) =>
+        string caption, string message, string userName, string targetName, PSCredentialTypes allowedCredentialTypes,
+        PSCredentialUIOptions options) =>
         throw NobodyThere();
 
     public override string ReadLine() => throw NobodyThere();
@@ -58,5 +62,6 @@ internal sealed class CapturingUserInterface(int width, Action<string> write) : 
     /// <summary>Views are always coloured by the engine; removing that is the host's part.</summary>
     private static string Plain(string value) => GetOutputString(value, supportsVirtualTerminal: false);
 
-    private static HostException NobodyThere() => new("The command asks a question, and nobody is there to answer it; give -Confirm:$false or the missing parameter.");
+    private static HostException NobodyThere() =>
+        new("The command asks a question, and nobody is there to answer it; give -Confirm:$false or the missing parameter.");
 }

@@ -17,7 +17,8 @@ internal static class ErrorText
     {
         string command = error.InvocationInfo?.MyCommand?.Name is { Length: > 0 } name ? name + ": " : string.Empty;
         string action = RecommendedActionOf(error) is { } text ? $"{Environment.NewLine}    {text}" : string.Empty;
-        return $"{command}{MessageOf(error)}{action}{Environment.NewLine}    [{error.FullyQualifiedErrorId}, {error.CategoryInfo.Category}]";
+        return $"{command}{MessageOf(error)}{action}{Environment.NewLine}    [{error.FullyQualifiedErrorId}, "
+            + $"{error.CategoryInfo.Category}]";
     }
 
     /// <summary>The record inside an exception that ended a pipeline.</summary>

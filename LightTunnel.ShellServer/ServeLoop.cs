@@ -9,19 +9,19 @@ using System.Text.Json;
 namespace LightTunnel.ShellServer;
 
 /// <summary>
-/// Has a pwsh do what another program asks of it: requests and answers, one JSON object per line. The first line out is <c>{"ready":true,"pid":...,"importMilliseconds":...}</c>, or
-/// <c>{"ready":false,...}</c> with the error of a failed import. Then, in:
+/// Has a pwsh do what another program asks of it: requests and answers, one JSON object per line. The first line out is
+/// <c>{"ready":true,"pid":...,"importMilliseconds":...}</c>, or <c>{"ready":false,...}</c> with the error of a failed import. Then, in:
 /// <code>
 /// {"id":"1","script":"...","arguments":[...] or {...},"session":"main","render":true,"clixml":true}
 /// {"cancel":"1"}
 /// </code>
 /// and out, in the order things happen, <c>{"id":"1","stream":...}</c> with stream one of
 /// output (types, value; clixml if asked for), error (errorId, category, message, recommendedAction, target, exception, terminating),
-/// warning, verbose, debug, information (message), progress (activity, status, percent), text (what a console would show; only with render), and at
-/// last <c>{"id":"1","done":true,"state":"Completed" or "Failed" or "Stopped","hadErrors":...}</c>.
-/// Requests of one session run one after the other in one runspace and see each other's variables; sessions run side by side.
-/// End of input and SIGTERM stop what runs and end the process. Ctrl+C reaches every program on a terminal, so it is left to the program that
-/// drives this one: its end is the end of input.
+/// warning, verbose, debug, information (message), progress (activity, status, percent), text (what a console would show; only with
+/// render), and at last <c>{"id":"1","done":true,"state":"Completed" or "Failed" or "Stopped","hadErrors":...}</c>. Requests of one
+/// session run one after the other in one runspace and see each other's variables; sessions run side by side. End of input and SIGTERM
+/// stop what runs and end the process. Ctrl+C reaches every program on a terminal, so it is left to the program that drives this one: its
+/// end is the end of input.
 /// </summary>
 public sealed class ServeLoop
 {
@@ -163,7 +163,8 @@ public sealed class ServeLoop
             var request = new ServeRequest(root);
             SessionNamed(request.Session).Enqueue(request);
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        catch (Exception exception)
+            when (exception is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
             Emit(writer =>
             {

@@ -169,7 +169,8 @@ internal sealed class ServeSession
         Forward(powerShell.Streams.Warning, record => EmitMessage(request, "warning", record.Message));
         Forward(powerShell.Streams.Verbose, record => EmitMessage(request, "verbose", record.Message));
         Forward(powerShell.Streams.Debug, record => EmitMessage(request, "debug", record.Message));
-        Forward(powerShell.Streams.Information, record => EmitMessage(request, "information", record.MessageData?.ToString() ?? string.Empty));
+        Forward(
+            powerShell.Streams.Information, record => EmitMessage(request, "information", record.MessageData?.ToString() ?? string.Empty));
         Forward(powerShell.Streams.Progress, record => EmitProgress(request, record));
 
         bool hadErrors = false;
