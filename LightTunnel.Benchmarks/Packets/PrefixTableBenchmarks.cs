@@ -3,7 +3,9 @@ using LightTunnel.Addressing;
 
 namespace LightTunnel.Benchmarks.Packets;
 
-/// <summary>Which peer a destination address leads to: once for each packet that is sent, and for each source address that is checked.</summary>
+/// <summary>
+/// Which peer a destination address leads to: once for each packet that is sent, and for each source address that is checked.
+/// </summary>
 public class PrefixTableBenchmarks
 {
     private readonly TunnelAddress[] _destinations = new TunnelAddress[1024];

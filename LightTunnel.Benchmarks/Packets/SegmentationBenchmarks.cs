@@ -5,7 +5,9 @@ using LightTunnel.Packets;
 
 namespace LightTunnel.Benchmarks.Packets;
 
-/// <summary>Cutting one super-packet of a TCP stream into segments, and merging those into one again: per super-packet, not per segment.</summary>
+/// <summary>
+/// Cutting one super-packet of a TCP stream into segments, and merging those into one again: per super-packet, not per segment.
+/// </summary>
 public class SegmentationBenchmarks
 {
     private const int HeaderLength = 40;

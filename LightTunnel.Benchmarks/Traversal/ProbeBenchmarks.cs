@@ -10,7 +10,8 @@ public class ProbeBenchmarks : IDisposable
 {
     private readonly byte[] _datagram = new byte[ProbeCodec.Size];
     private readonly byte[] _received = new byte[ProbeCodec.Size];
-    private readonly Probe _probe = new(IsAnswer: true, Sender: 7, Sequence: 1, Transaction: 2, ProbeFlags.PathInUse, new UdpEndpoint(UInt128.One, 9000));
+    private readonly Probe _probe = new(
+        IsAnswer: true, Sender: 7, Sequence: 1, Transaction: 2, ProbeFlags.PathInUse, new UdpEndpoint(UInt128.One, 9000));
     private ProbeKey? _own;
     private ProbeKey? _others;
 

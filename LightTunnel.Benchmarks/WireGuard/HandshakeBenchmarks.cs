@@ -30,9 +30,11 @@ public class HandshakeBenchmarks : IDisposable
     [Benchmark]
     public bool BothEnds()
     {
-        using HandshakeState? initiating = Handshake.TryCreateInitiation(_initiator, _responder.PublicKey, Suite, 1, _timestamp, _initiation);
+        using HandshakeState? initiating = Handshake.TryCreateInitiation(
+            _initiator, _responder.PublicKey, Suite, 1, _timestamp, _initiation);
         using HandshakeState? responding = Handshake.TryReadInitiation(_responder, [Suite], _initiation, out _, out _);
-        using KeyPair? ofResponder = Handshake.TryCreateResponse(responding!, Suite, _toInitiator, _initiation, 2, Timestamp.NotYet, _response);
+        using KeyPair? ofResponder = Handshake.TryCreateResponse(
+            responding!, Suite, _toInitiator, _initiation, 2, Timestamp.NotYet, _response);
         using KeyPair? ofInitiator = Handshake.TryAcceptResponse(initiating!, Suite, _toResponder, _response, 1, Timestamp.NotYet);
         return ofInitiator is not null;
     }
