@@ -15,8 +15,8 @@ namespace LightTunnel.Tests.Acceptance;
 public sealed record PesterTest(string Name, string Result, string Message);
 
 /// <summary>
-/// Pester in a real pwsh with the staged module: once for each file, when one of its tests is asked for first, and in a laboratory of its own if it
-/// needs other machines.
+/// Pester in a real pwsh with the staged module: once for each file, when one of its tests is asked for first, and in a laboratory of its
+/// own if it needs other machines.
 /// </summary>
 public sealed class AcceptanceRuns
 {
@@ -61,7 +61,8 @@ public sealed class AcceptanceRuns
     private static async Task<IReadOnlyList<PesterTest>> RunInLaboratoryAsync(string file)
     {
         await using Laboratory laboratory = await Laboratory.StartAsync(
-            Topology.OpenHosts(Delay, "server").WithLan("left", NatKind.PortRestrictedCone, Delay, "alice").WithLan("right", NatKind.PortRestrictedCone, Delay, "bob"),
+            Topology.OpenHosts(Delay, "server").WithLan("left", NatKind.PortRestrictedCone, Delay, "alice")
+                .WithLan("right", NatKind.PortRestrictedCone, Delay, "bob"),
             shells: false,
             Token);
         LabNode alice = laboratory["alice"];
@@ -73,7 +74,8 @@ public sealed class AcceptanceRuns
     /// <summary>A pwsh that does nothing but be there for sessions.</summary>
     private static async Task<RealShellProcess> StartAsync(LabNode node)
     {
-        RealShellProcess shell = RealShell.Start("'ready'; $null = [Console]::In.ReadLine()", node.Namespace, Environment(node.RuntimeFolder));
+        RealShellProcess shell = RealShell.Start(
+            "'ready'; $null = [Console]::In.ReadLine()", node.Namespace, Environment(node.RuntimeFolder));
         await shell.WaitForOutputAsync("ready");
         return shell;
     }
@@ -87,12 +89,14 @@ public sealed class AcceptanceRuns
     {
         string results = Path.Combine(folder, "results.json");
         IEnumerable<string> others = machines.Select(machine =>
-            $"@{{ Name = '{machine.Node.Name}'; ProcessId = {machine.Shell.Id}; Preset = {RealPowerShell.Quote(Preset(machine.Node.Folder, machine.Node))} }}");
+            $"@{{ Name = '{machine.Node.Name}'; ProcessId = {machine.Shell.Id}; Preset = "
+                + $"{RealPowerShell.Quote(Preset(machine.Node.Folder, machine.Node))} }}");
         string script = $"""
             {Preset(folder, here)}
             & {RealPowerShell.Quote(Path.Combine(Folder, "Invoke-Acceptance.ps1"))} -PesterPath {RealPowerShell.Quote(PesterManifest)} `
                 -Path {RealPowerShell.Quote(Path.Combine(Folder, file))} `
-                -ModulePath {RealPowerShell.Quote(LabPaths.ModuleManifest())} -ResultPath {RealPowerShell.Quote(results)} -Machine @({string.Join(", ", others)})
+                -ModulePath {RealPowerShell.Quote(LabPaths.ModuleManifest())} -ResultPath {RealPowerShell.Quote(results)} `
+                -Machine @({string.Join(", ", others)})
             """;
         await using RealShellProcess pester = RealShell.Start(script, here?.Namespace, environment);
         try
@@ -111,7 +115,8 @@ public sealed class AcceptanceRuns
     /// <summary>What a session begins with: where it is, and the defaults of its machine.</summary>
     private static string Preset(string folder, LabNode? node) => $"Set-Location {RealPowerShell.Quote(folder)}\n{node?.PresetScript}";
 
-    private static Dictionary<string, string> Environment(string runtimeFolder) => new() { ["LIGHTTUNNEL_RUNTIME_DIRECTORY"] = runtimeFolder };
+    private static Dictionary<string, string> Environment(string runtimeFolder) =>
+        new() { ["LIGHTTUNNEL_RUNTIME_DIRECTORY"] = runtimeFolder };
 
     private static string PesterManifest => typeof(AcceptanceRuns).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .Single(attribute => attribute.Key == "Pester").Value!;
