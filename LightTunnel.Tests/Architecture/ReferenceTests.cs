@@ -27,7 +27,8 @@ public sealed class ReferenceTests
     private static readonly string[] PureRooms = ["WireGuard", "Membership", "Routing", "Traversal", "Packets", "Addressing", "Timing"];
 
     private static readonly string[] InputOutput =
-        ["System.IO.File", "System.IO.FileStream", "System.Net.Sockets.Socket", "System.Threading.Thread", "System.Threading.Tasks.Task", "System.Diagnostics.Process"];
+        ["System.IO.File", "System.IO.FileStream", "System.Net.Sockets.Socket", "System.Threading.Thread", "System.Threading.Tasks.Task",
+            "System.Diagnostics.Process"];
 
     private static Assembly Core => typeof(LightTunnel.Diagnostics.LightTunnelException).Assembly;
 
@@ -35,7 +36,9 @@ public sealed class ReferenceTests
     public void Engine_KnowsNothingOfPowerShellOrTheLaboratory()
     {
         IEnumerable<string?> references = Core.GetReferencedAssemblies().Select(name => name.Name);
-        Assert.DoesNotContain(references, name => name!.StartsWith("System.Management.Automation", StringComparison.Ordinal) || name.StartsWith("LightTunnel", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            references, name => name!.StartsWith("System.Management.Automation", StringComparison.Ordinal)
+                || name.StartsWith("LightTunnel", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -57,7 +60,10 @@ public sealed class ReferenceTests
         {
             foreach (string room in Layers[row])
             {
-                string[] forbidden = [.. Layers.Take(row + 1).SelectMany(layer => layer).Where(other => other != room).Select(other => $"LightTunnel.{other}")];
+                string[] forbidden = [.. Layers.Take(row + 1)
+                    .SelectMany(layer => layer)
+                    .Where(other => other != room)
+                    .Select(other => $"LightTunnel.{other}")];
                 foreach ((TypeDefinition type, string reference) in ReferencesOf($"LightTunnel.{room}"))
                 {
                     string? target = forbidden.FirstOrDefault(name => reference.StartsWith(name + ".", StringComparison.Ordinal));
@@ -111,7 +117,8 @@ public sealed class ReferenceTests
     private static IEnumerable<(TypeDefinition Type, string Reference)> ReferencesOf(string room)
     {
         using ModuleDefinition module = ModuleDefinition.ReadModule(Core.Location);
-        foreach (TypeDefinition type in module.GetTypes().Where(type => NamespaceOf(type) is { } name && (name == room || name.StartsWith(room + ".", StringComparison.Ordinal))))
+        foreach (TypeDefinition type in module.GetTypes()
+            .Where(type => NamespaceOf(type) is { } name && (name == room || name.StartsWith(room + ".", StringComparison.Ordinal))))
         {
             foreach (string reference in TypesUsedBy(type))
                 yield return (type, reference);
@@ -122,7 +129,8 @@ public sealed class ReferenceTests
 
     private static IEnumerable<string> TypesUsedBy(TypeDefinition type)
     {
-        IEnumerable<TypeReference?> used = [type.BaseType, .. type.Interfaces.Select(i => i.InterfaceType), .. type.Fields.Select(field => field.FieldType), .. type.Methods.SelectMany(TypesUsedBy)];
+        IEnumerable<TypeReference?> used = [type.BaseType, .. type.Interfaces.Select(i => i.InterfaceType),
+            .. type.Fields.Select(field => field.FieldType), .. type.Methods.SelectMany(TypesUsedBy)];
         return used.OfType<TypeReference>().SelectMany(Unwrap).Select(reference => reference.FullName);
     }
 
@@ -144,7 +152,8 @@ public sealed class ReferenceTests
     private static IEnumerable<TypeReference> Unwrap(TypeReference reference) => reference switch
     {
         GenericInstanceType generic => [generic.ElementType, .. generic.GenericArguments.SelectMany(Unwrap)],
-        FunctionPointerType pointer => [.. Unwrap(pointer.ReturnType), .. pointer.Parameters.SelectMany(parameter => Unwrap(parameter.ParameterType))],
+        FunctionPointerType pointer =>
+            [.. Unwrap(pointer.ReturnType), .. pointer.Parameters.SelectMany(parameter => Unwrap(parameter.ParameterType))],
         TypeSpecification wrapped => Unwrap(wrapped.ElementType),
         _ => [reference],
     };
