@@ -26,7 +26,8 @@ public sealed class ConfigurationFileTests : IDisposable
 
     private ConfigurationProblem Problem(string text) => Assert.Single(ConfigurationFile.Check(Write(text)));
 
-    private static string ConfigsFolder([CallerFilePath] string path = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../configs"));
+    private static string ConfigsFolder([CallerFilePath] string path = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../configs"));
 
     [Fact]
     public void LoadServer_EveryKey_IsTaken()
@@ -53,7 +54,8 @@ public sealed class ConfigurationFileTests : IDisposable
             networkKey: {NetworkKeys.Generate().Reveal()}
             """));
         Assert.Equal(("hub", 9001, LogLevel.Warning, 9002, 12, true, 1280, "lt-hub"),
-            (settings.Name, settings.ListenPort, settings.LogLevel, settings.ObserverPort, settings.MaxClients, settings.ClientIsolation, settings.Mtu, settings.InterfaceName));
+            (settings.Name, settings.ListenPort, settings.LogLevel, settings.ObserverPort, settings.MaxClients, settings.ClientIsolation,
+                settings.Mtu, settings.InterfaceName));
         Assert.Equal((3, true), (settings.Queues, settings.DisableOffload));
         Assert.Equal(CipherPolicy.WireGuard, settings.Cipher);
         Assert.Equal(["10.0.0.1/24", "fd00::1/64"], settings.Address);
@@ -68,8 +70,10 @@ public sealed class ConfigurationFileTests : IDisposable
     public void LoadClient_EveryKey_IsTaken()
     {
         string serverKey = ControlMessageTests.Key(1).ToString();
-        ClientSettings settings = ConfigurationFile.LoadClient(Write($"role: client\nserver: a.example:1\nserverKey: {serverKey}\naddress: 10.0.0.20\nname: 123\n"
-            + "advertiseEndpoint: [203.0.113.4:9000, '[2001:db8::4]:9000']\nallowRelay: false\npathPolicy: relayonly\nportMapping: false\nacceptPrefix: 10.1.0.0/24\n"));
+        ClientSettings settings = ConfigurationFile.LoadClient(
+            Write($"role: client\nserver: a.example:1\nserverKey: {serverKey}\naddress: 10.0.0.20\nname: 123\n"
+                + "advertiseEndpoint: [203.0.113.4:9000, '[2001:db8::4]:9000']\nallowRelay: false\npathPolicy: relayonly\nportMapping: "
+                + "false\nacceptPrefix: 10.1.0.0/24\n"));
         Assert.Equal(["10.1.0.0/24"], settings.AcceptPrefix);
         Assert.Equal((serverKey, "123"), (settings.ServerKey, settings.Name));
         Assert.Equal(["a.example:1"], settings.Server);
@@ -103,7 +107,8 @@ public sealed class ConfigurationFileTests : IDisposable
     [InlineData("role: server\naddress: 10.0.0.0/24\n", 2, 10, "address", "address of the network itself")]
     [InlineData("role: server\naddress: 10.0.0.1/24\nendpoint: 'a b'\n", 3, 11, "endpoint", "is not an endpoint")]
     [InlineData("role: server\naddress: 10.0.0.1/24\nobserverPort: 9000\n", 3, 15, "observerPort", "the port that the server listens on")]
-    [InlineData("role: client\nadvertiseEndpoint:\n  - 192.0.2.1:1\n  - nas.example.org:2\n", 4, 5, "advertiseEndpoint", "no literal address")]
+    [InlineData(
+        "role: client\nadvertiseEndpoint:\n  - 192.0.2.1:1\n  - nas.example.org:2\n", 4, 5, "advertiseEndpoint", "no literal address")]
     [InlineData("role: client\npathPolicy: best\n", 2, 13, "pathPolicy", "does not take 'best'")]
     [InlineData("role: server\naddress: &a 10.0.0.1/24\n", 2, 10, "address", "Anchors")]
     [InlineData("role: server\naddress: !!str 10.0.0.1/24\n", 2, 10, "address", "Anchors")]
@@ -145,7 +150,8 @@ public sealed class ConfigurationFileTests : IDisposable
     [Fact]
     public void Check_SeveralProblems_TellsAllInTheOrderOfTheFile()
     {
-        IReadOnlyList<ConfigurationProblem> problems = ConfigurationFile.Check(Write("role: server\nmtu: 1\nfoo: 1\nlistenPort: x\naddress: 10.0.0.1\n"));
+        IReadOnlyList<ConfigurationProblem> problems = ConfigurationFile.Check(
+            Write("role: server\nmtu: 1\nfoo: 1\nlistenPort: x\naddress: 10.0.0.1\n"));
         Assert.Equal([2, 3, 4, 5], problems.Select(problem => problem.Line));
         Assert.Equal($"{_folder.File("test.yaml")}(3,1): error: 'foo' is not a key of this file.", problems[1].ToString());
     }
@@ -188,7 +194,8 @@ public sealed class ConfigurationFileTests : IDisposable
         time.Advance(TimeSpan.FromDays(2));
         Assert.Contains("expired", Assert.Single(ConfigurationFile.Check(path, time)).Message, StringComparison.Ordinal);
         ClientSettings settings = ConfigurationFile.LoadClient(path);
-        Assert.Equal(LightTunnelError.InvitationExpired, Assert.Throws<LightTunnelException>(() => SettingsResolver.Resolve(settings, time)).Error);
+        Assert.Equal(
+            LightTunnelError.InvitationExpired, Assert.Throws<LightTunnelException>(() => SettingsResolver.Resolve(settings, time)).Error);
     }
 
     [Fact]
@@ -245,7 +252,8 @@ public sealed class ConfigurationFileTests : IDisposable
     [Fact]
     public void Check_HostileText_NeverThrows()
     {
-        byte[] good = Encoding.UTF8.GetBytes(File.ReadAllText(Path.Combine(ConfigsFolder(), "server.yaml")).Replace("# ", string.Empty, StringComparison.Ordinal)[^900..]);
+        byte[] good = Encoding.UTF8.GetBytes(
+            File.ReadAllText(Path.Combine(ConfigsFolder(), "server.yaml")).Replace("# ", string.Empty, StringComparison.Ordinal)[^900..]);
         byte[] small = "role: server\naddress:\n  - 10.0.0.1/24\nlistenPort: 9\nendpoint: [a:1, 'b:2']\n"u8.ToArray();
         var mutator = new ByteMutator(7);
         int clean = 0;

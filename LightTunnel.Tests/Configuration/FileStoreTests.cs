@@ -108,6 +108,7 @@ public sealed class FileStoreTests : StoreConformanceTests, IDisposable
             if (step == AtomicFileStep.Flush && _isFull)
                 throw new IOException("No space left on device");
         });
-        return (state, new FileStore(state, state.Load(TunnelRole.Server) ?? new NodeState { Role = TunnelRole.Server, PrivateKey = new byte[32] }, _log));
+        return (state, new FileStore(
+            state, state.Load(TunnelRole.Server) ?? new NodeState { Role = TunnelRole.Server, PrivateKey = new byte[32] }, _log));
     }
 }

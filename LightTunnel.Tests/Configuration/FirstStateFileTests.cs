@@ -88,7 +88,8 @@ public sealed class FirstStateFileTests : IDisposable
         Assert.Equal(TunnelRole.Server, state.Role);
         Assert.Equal("RtCGgkCX5KOVz/9GaZxzxKHNEDQTW06jb4SlSt96DqA=", Convert.ToBase64String(state.PrivateKey));
         Assert.Equal("cZPGlSS54298OJi33SALwRYe7C7wvRZG8qnmk2xiaTM=", Convert.ToBase64String(state.NetworkKey!));
-        Assert.True(LeaseCodec.TryReadNetwork(state.Network.Entries.Single(entry => entry.Key == StoreKeys.Network).Value, out string? name, out uint next));
+        Assert.True(LeaseCodec.TryReadNetwork(
+            state.Network.Entries.Single(entry => entry.Key == StoreKeys.Network).Value, out string? name, out uint next));
         Assert.Equal(("home", 9u), (name, next));
 
         IReadOnlyList<Lease> leases = LeaseCodec.ReadAll(state.Network);
@@ -99,5 +100,6 @@ public sealed class FirstStateFileTests : IDisposable
         Assert.Equal(default, leases[1].LastSeen);
     }
 
-    private static (uint Id, PublicKey Key, string Name, bool Used) Facts(Lease lease) => (lease.MemberId, lease.PublicKey, lease.Name, lease.Used);
+    private static (uint Id, PublicKey Key, string Name, bool Used) Facts(Lease lease) =>
+        (lease.MemberId, lease.PublicKey, lease.Name, lease.Used);
 }

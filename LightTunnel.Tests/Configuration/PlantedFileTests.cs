@@ -49,7 +49,8 @@ public sealed partial class PlantedFileTests : IDisposable
         Refused(() => new TunnelLog("hub", new FakeTimeProvider(), path: Path.Combine(State, "hub.log")).Dispose(), "54321");
         Refused(() => new UnixControlTransport(State, "1").Listen(), "54321");
         Refused(() => new UnixControlTransport(_folder.Path, "1").Listen().Dispose(), null);
-        Assert.Equal([StateStore.FileName], Directory.EnumerateFileSystemEntries(State).Select(Path.GetFileName).Where(name => name != "below"));
+        Assert.Equal(
+            [StateStore.FileName], Directory.EnumerateFileSystemEntries(State).Select(Path.GetFileName).Where(name => name != "below"));
     }
 
     [Theory]
@@ -94,7 +95,9 @@ public sealed partial class PlantedFileTests : IDisposable
         Plant("state.json.new");
         using (StateStore store = StateStore.Open(State))
             store.Save(new NodeState { Role = TunnelRole.Client, PrivateKey = new byte[32] });
-        Assert.Equal(Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture), File.ReadAllText(Path.Combine(State, "process")));
+        Assert.Equal(
+            Environment.ProcessId.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            File.ReadAllText(Path.Combine(State, "process")));
         Assert.Null(new FileInfo(Path.Combine(State, StateStore.FileName)).LinkTarget);
 
         File.Delete(Path.Combine(State, StateStore.FileName));

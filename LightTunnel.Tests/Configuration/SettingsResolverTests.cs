@@ -14,7 +14,13 @@ public sealed class SettingsResolverTests
 {
     private static readonly Secret Key = NetworkKeys.Generate();
     private static readonly ServerSettings Server = new() { Address = ["10.0.0.1/24"], Name = "hub" };
-    private static readonly ClientSettings Client = new() { Server = ["vpn.example.org"], ServerKey = ControlMessageTests.Key(1).ToString(), NetworkKey = Key, Name = "pc" };
+    private static readonly ClientSettings Client = new()
+    {
+        Server = ["vpn.example.org"],
+        ServerKey = ControlMessageTests.Key(1).ToString(),
+        NetworkKey = Key,
+        Name = "pc",
+    };
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
 
     private static LightTunnelException Fails(LightTunnelError expected, Action action)
@@ -26,9 +32,11 @@ public sealed class SettingsResolverTests
         return exception;
     }
 
-    private LightTunnelException Fails(LightTunnelError expected, ClientSettings settings) => Fails(expected, () => SettingsResolver.Resolve(settings, _time));
+    private LightTunnelException Fails(LightTunnelError expected, ClientSettings settings) =>
+        Fails(expected, () => SettingsResolver.Resolve(settings, _time));
 
-    private static LightTunnelException Fails(LightTunnelError expected, ServerSettings settings) => Fails(expected, () => SettingsResolver.Resolve(settings));
+    private static LightTunnelException Fails(LightTunnelError expected, ServerSettings settings) =>
+        Fails(expected, () => SettingsResolver.Resolve(settings));
 
     [Fact]
     public void Resolve_SmallestServer_HasTheDefaults()
@@ -36,7 +44,9 @@ public sealed class SettingsResolverTests
         ServerOptions options = SettingsResolver.Resolve(new ServerSettings { Address = ["10.0.0.1/24"] });
         Assert.Equal(NodeName.Sanitize(Environment.MachineName), options.Name);
         Assert.Equal("10.0.0.1/24", Assert.Single(options.Addresses).ToString());
-        Assert.Equal((9000, 10_000, false, LogLevel.Information), (options.ListenPort, options.MaxClients, options.ClientIsolation, options.LogLevel));
+        Assert.Equal(
+            (9000, 10_000, false, LogLevel.Information),
+            (options.ListenPort, options.MaxClients, options.ClientIsolation, options.LogLevel));
         Assert.Null(options.Mtu);
         Assert.Equal(CipherPolicy.Auto, options.Cipher);
         Assert.Null(options.NetworkKey);
@@ -68,7 +78,9 @@ public sealed class SettingsResolverTests
             NetworkKey = Key,
         });
         Assert.Equal(["vpn.example.org:1", "192.0.2.1:2", "[2001:db8::1]:3"], options.Endpoints.Select(endpoint => endpoint.ToString()));
-        Assert.Equal((0, 5, true, 1280, "lt-hub", LogLevel.Debug), (options.ListenPort, options.MaxClients, options.ClientIsolation, options.Mtu!.Value, options.InterfaceName, options.LogLevel));
+        Assert.Equal(
+            (0, 5, true, 1280, "lt-hub", LogLevel.Debug),
+            (options.ListenPort, options.MaxClients, options.ClientIsolation, options.Mtu!.Value, options.InterfaceName, options.LogLevel));
         Assert.Equal(new DataPathOptions { Queues = 4, Offloads = Offloads.None }, options.DataPath);
         Assert.Equal(CipherPolicy.WireGuard, options.Cipher);
         Assert.Equal((Path.GetFullPath("state"), Path.GetFullPath("log.txt")), (options.StatePath, options.LogPath));
@@ -144,7 +156,9 @@ public sealed class SettingsResolverTests
     [Fact]
     public void Resolve_EndpointWithoutPort_TakesTheDefault()
     {
-        Assert.Equal("vpn.example.org:7", SettingsResolver.Resolve(Server with { Endpoint = ["vpn.example.org"], ListenPort = 7 }).Endpoints[0].ToString());
+        Assert.Equal(
+            "vpn.example.org:7",
+            SettingsResolver.Resolve(Server with { Endpoint = ["vpn.example.org"], ListenPort = 7 }).Endpoints[0].ToString());
         Assert.Equal("vpn.example.org:9000", SettingsResolver.Resolve(Client, _time).Servers[0].ToString());
         Fails(LightTunnelError.InvalidEndpoint, Server with { Endpoint = ["vpn.example.org"], ListenPort = 0 });
         Fails(LightTunnelError.InvalidOption, Server with { Endpoint = [.. Enumerable.Range(1, 17).Select(port => $"a:{port}")] });
@@ -163,9 +177,17 @@ public sealed class SettingsResolverTests
     public void Resolve_WholeClient_TakesEverything()
     {
         ClientOptions options = SettingsResolver.Resolve(
-            Client with { AdvertiseEndpoint = ["203.0.113.4:9000", "[2001:db8::4]:9001", " 192.168.7.3:1 "], AllowRelay = false, PathPolicy = PathPolicy.DirectOnly, PortMapping = false },
+            Client with
+            {
+                AdvertiseEndpoint = ["203.0.113.4:9000", "[2001:db8::4]:9001", " 192.168.7.3:1 "],
+                AllowRelay = false,
+                PathPolicy = PathPolicy.DirectOnly,
+                PortMapping = false,
+            },
             _time);
-        Assert.Equal(["203.0.113.4:9000", "[2001:db8::4]:9001", "192.168.7.3:1"], options.AdvertisedEndpoints.Select(endpoint => endpoint.ToString()));
+        Assert.Equal(
+            ["203.0.113.4:9000", "[2001:db8::4]:9001", "192.168.7.3:1"],
+            options.AdvertisedEndpoints.Select(endpoint => endpoint.ToString()));
         Assert.Equal((false, PathPolicy.DirectOnly, false), (options.AllowRelay, options.PathPolicy, options.PortMapping));
         Assert.True(SettingsResolver.Resolve(Client with { AllowRelay = true }, _time).AllowRelay);
     }
@@ -188,7 +210,11 @@ public sealed class SettingsResolverTests
     [InlineData("[fd00::7]:9000", "inside the tunnel's own network")]
     public void Resolve_AdvertisedEndpointUnusable_SaysWhy(string endpoint, string expected)
     {
-        var invited = new ClientSettings { Invitation = new Secret(InvitationTests.Sample().Reveal()), AdvertiseEndpoint = ["192.0.2.1:1", endpoint] };
+        var invited = new ClientSettings
+        {
+            Invitation = new Secret(InvitationTests.Sample().Reveal()),
+            AdvertiseEndpoint = ["192.0.2.1:1", endpoint],
+        };
         LightTunnelException exception = Fails(LightTunnelError.InvalidEndpoint, invited);
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
         Assert.Contains(endpoint, exception.Message, StringComparison.Ordinal);
@@ -203,7 +229,8 @@ public sealed class SettingsResolverTests
         ClientOptions both = SettingsResolver.Resolve(invited with { AcceptPrefix = ["10.1.0.0/24", " fd00:1::/64 "] }, _time);
         Assert.Equal([.. ofInvitation, "10.1.0.0/24", "fd00:1::/64"], both.AgreedPrefixes.Select(prefix => prefix.ToString()));
         Assert.Empty(SettingsResolver.Resolve(Client, _time).AgreedPrefixes);
-        Assert.Equal(["10.1.0.0/24"], SettingsResolver.Overlay(Client with { AcceptPrefix = ["10.1.0.0/24"] }, new ClientSettings()).AcceptPrefix);
+        Assert.Equal(
+            ["10.1.0.0/24"], SettingsResolver.Overlay(Client with { AcceptPrefix = ["10.1.0.0/24"] }, new ClientSettings()).AcceptPrefix);
     }
 
     [Theory]
@@ -223,7 +250,9 @@ public sealed class SettingsResolverTests
     [Fact]
     public void Resolve_AdvertisedEndpoints_AreAtMostFourAndNeverTheAddressInTheTunnel()
     {
-        Fails(LightTunnelError.InvalidOption, Client with { AdvertiseEndpoint = [.. Enumerable.Range(1, 5).Select(port => $"192.0.2.1:{port}")] });
+        Fails(
+            LightTunnelError.InvalidOption,
+            Client with { AdvertiseEndpoint = [.. Enumerable.Range(1, 5).Select(port => $"192.0.2.1:{port}")] });
         Fails(LightTunnelError.InvalidEndpoint, Client with { Address = ["10.0.0.20"], AdvertiseEndpoint = ["10.0.0.20:9000"] });
     }
 
@@ -286,11 +315,15 @@ public sealed class SettingsResolverTests
         Assert.Equal(ControlMessageTests.Key(1), options.ServerKey);
         Assert.Equal(Key.Reveal(), options.NetworkKey.Reveal());
         Assert.DoesNotContain(Key.Reveal(), options.ToString(), StringComparison.Ordinal);
-        foreach (string wrong in new[] { "", "abc", "sEcReTsEcReT", Convert.ToBase64String(new byte[31]), Convert.ToBase64String(new byte[32]) })
+        string[] noKeys = ["", "abc", "sEcReTsEcReT", Convert.ToBase64String(new byte[31]), Convert.ToBase64String(new byte[32])];
+        foreach (string wrong in noKeys)
         {
             LightTunnelException network = Fails(LightTunnelError.InvalidKey, Client with { NetworkKey = new Secret(wrong) });
             LightTunnelException server = Fails(LightTunnelError.InvalidKey, Client with { ServerKey = wrong });
-            Assert.False(wrong.Length > 3 && (network.ToString().Contains(wrong, StringComparison.Ordinal) || server.ToString().Contains(wrong, StringComparison.Ordinal)));
+            Assert.False(
+                wrong.Length > 3
+                    && (network.ToString().Contains(wrong, StringComparison.Ordinal)
+                        || server.ToString().Contains(wrong, StringComparison.Ordinal)));
         }
     }
 
@@ -298,7 +331,8 @@ public sealed class SettingsResolverTests
     public void Resolve_Invitation_SaysEverything()
     {
         Invitation invitation = InvitationTests.Sample();
-        ClientOptions options = SettingsResolver.Resolve(new ClientSettings { Invitation = new Secret(invitation.Reveal()), Address = ["10.0.0.20"] }, _time);
+        ClientOptions options = SettingsResolver.Resolve(
+            new ClientSettings { Invitation = new Secret(invitation.Reveal()), Address = ["10.0.0.20"] }, _time);
         Assert.Equal(invitation.Endpoints, options.Servers);
         Assert.Equal(invitation.ServerKey, options.ServerKey);
         Assert.Equal(invitation.NetworkKey, options.NetworkKey);
@@ -334,31 +368,58 @@ public sealed class SettingsResolverTests
     public void Resolve_InvitationAndKeys_Contradict()
     {
         var invited = new ClientSettings { Invitation = new Secret(InvitationTests.Sample().Reveal()) };
-        Assert.Contains("Server contradicts", Fails(LightTunnelError.InvalidOption, invited with { Server = ["a:1"] }).Message, StringComparison.Ordinal);
-        Assert.Contains("ServerKey", Fails(LightTunnelError.InvalidOption, invited with { ServerKey = Client.ServerKey }).Message, StringComparison.Ordinal);
-        Assert.Contains("NetworkKey", Fails(LightTunnelError.InvalidOption, invited with { NetworkKey = Key }).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Server contradicts", Fails(LightTunnelError.InvalidOption, invited with { Server = ["a:1"] }).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "ServerKey", Fails(LightTunnelError.InvalidOption, invited with { ServerKey = Client.ServerKey }).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "NetworkKey", Fails(LightTunnelError.InvalidOption, invited with { NetworkKey = Key }).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Resolve_WayToJoinIncomplete_SaysWhatIsMissing()
     {
         Assert.Contains("which network", Fails(LightTunnelError.InvalidOption, new ClientSettings()).Message, StringComparison.Ordinal);
-        Assert.Contains("ServerKey and NetworkKey", Fails(LightTunnelError.InvalidOption, new ClientSettings { Server = ["a"] }).Message, StringComparison.Ordinal);
-        Assert.Contains("NetworkKey missing", Fails(LightTunnelError.InvalidOption, Client with { NetworkKey = null }).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "ServerKey and NetworkKey", Fails(LightTunnelError.InvalidOption, new ClientSettings { Server = ["a"] }).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "NetworkKey missing", Fails(LightTunnelError.InvalidOption, Client with { NetworkKey = null }).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void Overlay_Parameters_WinOverTheFile()
     {
         ServerSettings server = SettingsResolver.Overlay(
-            Server with { ListenPort = 1, Mtu = 1300, Cipher = CipherPolicy.WireGuard, Endpoint = ["a:1"], ClientIsolation = true, MaxClients = 7, LogPath = "l" },
+            Server with
+            {
+                ListenPort = 1,
+                Mtu = 1300,
+                Cipher = CipherPolicy.WireGuard,
+                Endpoint = ["a:1"],
+                ClientIsolation = true,
+                MaxClients = 7,
+                LogPath = "l",
+            },
             new ServerSettings { ListenPort = 2, ObserverPort = 0, ClientIsolation = false, Address = ["10.9.0.1/24"] });
-        Assert.Equal(("hub", 2, 0, 1300, false, 7, "l"), (server.Name, server.ListenPort, server.ObserverPort, server.Mtu, server.ClientIsolation, server.MaxClients, server.LogPath));
+        Assert.Equal(
+            ("hub", 2, 0, 1300, false, 7, "l"),
+            (server.Name, server.ListenPort, server.ObserverPort, server.Mtu, server.ClientIsolation, server.MaxClients, server.LogPath));
         Assert.Equal(CipherPolicy.WireGuard, server.Cipher);
         Assert.Equal(["10.9.0.1/24"], server.Address);
         Assert.Equal(["a:1"], server.Endpoint);
         ClientSettings client = SettingsResolver.Overlay(
-            Client with { AdvertiseEndpoint = ["192.0.2.1:1"], AllowRelay = true, PathPolicy = PathPolicy.RelayOnly, PortMapping = false, Cipher = CipherPolicy.WireGuard },
+            Client with
+            {
+                AdvertiseEndpoint = ["192.0.2.1:1"],
+                AllowRelay = true,
+                PathPolicy = PathPolicy.RelayOnly,
+                PortMapping = false,
+                Cipher = CipherPolicy.WireGuard,
+            },
             new ClientSettings { Cipher = CipherPolicy.Auto, AllowRelay = false, PathPolicy = PathPolicy.Auto });
         Assert.Equal((false, PathPolicy.Auto, false), (client.AllowRelay, client.PathPolicy, client.PortMapping));
         Assert.Equal(CipherPolicy.Auto, client.Cipher);

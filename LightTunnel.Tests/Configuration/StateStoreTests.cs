@@ -32,9 +32,11 @@ public sealed partial class StateStoreTests : IDisposable
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Descriptors are inherited so on Linux.");
         StateStore store = StateStore.Open(_folder.Path);
         string lockPath = Path.Combine(store.Folder, "lock");
-        string link = Directory.EnumerateFiles("/proc/self/fd").Single(each => File.ResolveLinkTarget(each, returnFinalTarget: false)?.FullName == lockPath);
+        string link = Directory.EnumerateFiles("/proc/self/fd")
+            .Single(each => File.ResolveLinkTarget(each, returnFinalTarget: false)?.FullName == lockPath);
         // Another name for the same open file, as a child has it between fork and exec.
-        using var inherited = new SafeFileHandle(Duplicate(int.Parse(Path.GetFileName(link), CultureInfo.InvariantCulture)), ownsHandle: true);
+        using var inherited = new SafeFileHandle(
+            Duplicate(int.Parse(Path.GetFileName(link), CultureInfo.InvariantCulture)), ownsHandle: true);
         Assert.False(inherited.IsInvalid);
         Assert.Equal(LightTunnelError.StateInUse, Assert.Throws<LightTunnelException>(() => StateStore.Open(_folder.Path)).Error);
 
@@ -137,7 +139,15 @@ public sealed partial class StateStoreTests : IDisposable
                 Created = new DateTimeOffset(2026, 1, 1, 2, 3, 4, 567, TimeSpan.FromHours(1)),
                 LastSeen = new DateTimeOffset(2026, 2, 1, 2, 3, 4, 567, TimeSpan.Zero),
             },
-            new Lease { MemberId = 3, PublicKey = ControlMessageTests.Key(3), Name = "b", Addresses = [], Created = default, LastSeen = default },
+            new Lease
+            {
+                MemberId = 3,
+                PublicKey = ControlMessageTests.Key(3),
+                Name = "b",
+                Addresses = [],
+                Created = default,
+                LastSeen = default,
+            },
         ]),
     };
 
@@ -149,7 +159,11 @@ public sealed partial class StateStoreTests : IDisposable
         {
             [ControlMessageTests.Key(5)] = [ControlMessageTests.Interface("10.0.0.7/24"), ControlMessageTests.Interface("fd00::7/64")],
         },
-        PeerPolicies = new Dictionary<PublicKey, PathPolicy> { [ControlMessageTests.Key(6)] = PathPolicy.DirectOnly, [ControlMessageTests.Key(7)] = PathPolicy.Auto },
+        PeerPolicies = new Dictionary<PublicKey, PathPolicy>
+        {
+            [ControlMessageTests.Key(6)] = PathPolicy.DirectOnly,
+            [ControlMessageTests.Key(7)] = PathPolicy.Auto,
+        },
     };
 
     private static void AssertSame(NodeState expected, NodeState? actual)
@@ -255,7 +269,8 @@ public sealed partial class StateStoreTests : IDisposable
         string path = _folder.File("s");
         StateStore.Open(path).Dispose();
         string ready = _folder.File("ready");
-        using Process holder = Process.Start("/usr/bin/flock", ["--no-fork", Path.Combine(path, StateStore.LockName), "sh", "-c", $"echo > {ready}; exec sleep 60"]);
+        using Process holder = Process.Start(
+            "/usr/bin/flock", ["--no-fork", Path.Combine(path, StateStore.LockName), "sh", "-c", $"echo > {ready}; exec sleep 60"]);
         while (!File.Exists(ready))
             await Task.Delay(10, TestContext.Current.CancellationToken);
         Fails(LightTunnelError.StateInUse, () => StateStore.Open(path));
@@ -367,7 +382,8 @@ public sealed partial class StateStoreTests : IDisposable
         for (int i = 0; i < Fuzz.Count(10_000); i++)
         {
             byte[] mutated = mutator.Mutate(body);
-            string header = $$"""{"format":"LightTunnel state","version":{{version}},"sha256":"{{Convert.ToHexStringLower(SHA256.HashData(mutated))}}"}""";
+            string hash = Convert.ToHexStringLower(SHA256.HashData(mutated));
+            string header = $$"""{"format":"LightTunnel state","version":{{version}},"sha256":"{{hash}}"}""";
             try
             {
                 StateFile.Decode((byte[])[.. Encoding.ASCII.GetBytes(header), (byte)'\n', .. mutated, (byte)'\n'], "x");
@@ -390,14 +406,17 @@ public sealed partial class StateStoreTests : IDisposable
     [InlineData("", "empty")]
     [InlineData("x", "cut short")]
     public void Decode_NotAsWritten_SaysWhy(string content, string expected) =>
-        Assert.Contains(expected, Fails(LightTunnelError.InvalidState, () => StateFile.Decode(Encoding.UTF8.GetBytes(content), "x")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            expected, Fails(LightTunnelError.InvalidState, () => StateFile.Decode(Encoding.UTF8.GetBytes(content), "x")).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Open_PathIsAFile_NamesIt()
     {
         string path = _folder.Write("file", "x");
         Assert.Contains(path, Fails(LightTunnelError.FileAccess, () => StateStore.Open(path)).Message, StringComparison.Ordinal);
-        Assert.Contains(path, Fails(LightTunnelError.FileAccess, () => StateStore.Open(Path.Combine(path, "below"))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            path, Fails(LightTunnelError.FileAccess, () => StateStore.Open(Path.Combine(path, "below"))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -406,7 +425,8 @@ public sealed partial class StateStoreTests : IDisposable
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows keeps a folder with an open file.");
         using StateStore store = StateStore.Open(_folder.File("s"));
         Directory.Delete(store.Folder, recursive: true);
-        Assert.Contains(store.FilePath, Fails(LightTunnelError.FileAccess, () => store.Save(ServerState())).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            store.FilePath, Fails(LightTunnelError.FileAccess, () => store.Save(ServerState())).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -414,7 +434,8 @@ public sealed partial class StateStoreTests : IDisposable
     {
         using StateStore store = StateStore.Open(_folder.File("s"));
         Directory.CreateDirectory(store.FilePath);
-        Assert.Contains(store.FilePath, Fails(LightTunnelError.FileAccess, () => store.Load(TunnelRole.Server)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            store.FilePath, Fails(LightTunnelError.FileAccess, () => store.Load(TunnelRole.Server)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
