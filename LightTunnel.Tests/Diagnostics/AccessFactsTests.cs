@@ -13,13 +13,15 @@ public sealed class AccessFactsTests
 
     private static readonly Dictionary<string, string> Aliases = new()
     {
-        ["BA"] = "S-1-5-32-544", ["SY"] = "S-1-5-18", ["BU"] = "S-1-5-32-545", ["WD"] = "S-1-1-0", ["AU"] = "S-1-5-11", ["IU"] = "S-1-5-4", ["BG"] = "S-1-5-32-546",
-        ["CO"] = "S-1-3-0", ["OW"] = "S-1-3-4", ["BO"] = "S-1-5-32-551", ["AC"] = "S-1-15-2-1", ["TI"] = TrustedInstaller, ["me"] = User, ["he"] = Stranger,
+        ["BA"] = "S-1-5-32-544", ["SY"] = "S-1-5-18", ["BU"] = "S-1-5-32-545", ["WD"] = "S-1-1-0", ["AU"] = "S-1-5-11", ["IU"] = "S-1-5-4",
+        ["BG"] = "S-1-5-32-546", ["CO"] = "S-1-3-0", ["OW"] = "S-1-3-4", ["BO"] = "S-1-5-32-551", ["AC"] = "S-1-15-2-1",
+        ["TI"] = TrustedInstaller, ["me"] = User, ["he"] = Stranger,
     };
 
     private static readonly Dictionary<string, uint> Rights = new()
     {
-        ["FA"] = 0x1F01FF, ["FR"] = 0x120089, ["FW"] = 0x120116, ["FX"] = 0x1200A0, ["GA"] = 0x10000000, ["GW"] = 0x40000000, ["GR"] = 0x80000000,
+        ["FA"] = 0x1F01FF, ["FR"] = 0x120089, ["FW"] = 0x120116, ["FX"] = 0x1200A0, ["GA"] = 0x10000000, ["GW"] = 0x40000000,
+        ["GR"] = 0x80000000,
     };
 
     [Theory]
@@ -69,11 +71,13 @@ public sealed class AccessFactsTests
         Assert.Equal(fault, Parse(sddl).FaultOf(AccessPlace.OnTheWay, User));
 
     [Theory]
-    [InlineData("O:SYD:(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;;0x1301bf;;;AU)(A;OICIIO;0x1301bf;;;AU)(A;OICI;0x1200a9;;;BU)", null)] // D:\, for data.
+    // D:\, for data.
+    [InlineData("O:SYD:(A;OICI;FA;;;BA)(A;OICI;FA;;;SY)(A;;0x1301bf;;;AU)(A;OICIIO;0x1301bf;;;AU)(A;OICI;0x1200a9;;;BU)", null)]
     [InlineData("O:SYD:(A;;0x1301ff;;;AU)", "may be changed by Authenticated Users (S-1-5-11)")] // They may delete what others have there.
     [InlineData("O:SYD:(A;;FA;;;WD)", "may be changed by Everyone (S-1-1-0)")]
     [InlineData("O:heD:(A;;FA;;;BA)", "belongs to another user (S-1-5-21-1-2-3-1002)")]
-    public void RootOfAVolume_CannotBeDeleted(string sddl, string? fault) => Assert.Equal(fault, Parse(sddl).FaultOf(AccessPlace.Root, User));
+    public void RootOfAVolume_CannotBeDeleted(string sddl, string? fault) =>
+        Assert.Equal(fault, Parse(sddl).FaultOf(AccessPlace.Root, User));
 
     [Theory]
     [InlineData("O:meD:P(A;;FA;;;me)(A;;FA;;;SY)", null, null)]
@@ -110,7 +114,8 @@ public sealed class AccessFactsTests
         AccessGrant[]? grants = list < 0 ? null :
         [
             .. sddl[list..].Split('(').Skip(1).Select(entry => entry.TrimEnd(')').Split(';')).Where(fields => fields[0] == "A")
-                .Select(fields => new AccessGrant(Identity(fields[5]), RightsOf(fields[2]), fields[1].Contains("IO", StringComparison.Ordinal))),
+                .Select(fields =>
+                    new AccessGrant(Identity(fields[5]), RightsOf(fields[2]), fields[1].Contains("IO", StringComparison.Ordinal))),
         ];
         return new AccessFacts(owner.Length == 0 ? null : Identity(owner[2..]), grants);
     }
@@ -118,5 +123,7 @@ public sealed class AccessFactsTests
     private static string Identity(string text) => Aliases.GetValueOrDefault(text, text);
 
     private static uint RightsOf(string text) =>
-        Rights.TryGetValue(text, out uint rights) ? rights : uint.Parse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+        Rights.TryGetValue(text, out uint rights)
+            ? rights
+            : uint.Parse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
 }

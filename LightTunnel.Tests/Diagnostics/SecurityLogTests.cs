@@ -49,7 +49,8 @@ public sealed class SecurityLogTests
         Assert.Equal(SecurityLog.PerKind, kept.Count(entry => entry.Message.StartsWith("Refused", StringComparison.Ordinal)));
         _time.Advance(TimeSpan.FromHours(1));
         log.Security(SecurityEvent.Flood, "m1", "m1 floods");
-        Assert.Contains(log.ReadSecurity(), entry => entry.Message.StartsWith("Refused: 99,940 more of this kind", StringComparison.Ordinal));
+        Assert.Contains(
+            log.ReadSecurity(), entry => entry.Message.StartsWith("Refused: 99,940 more of this kind", StringComparison.Ordinal));
         Assert.Equal("Flood: m1 floods", log.ReadSecurity(tail: 1)[0].Message);
     }
 
@@ -61,7 +62,8 @@ public sealed class SecurityLogTests
         using (var log = new TunnelLog("hub", _time, securityPath: path))
             log.Security(SecurityEvent.KeyChanged, "nas", "The key of nas is another");
 
-        Assert.EndsWith("[Warning] KeyChanged: The key of nas is another", Assert.Single(File.ReadAllLines(path)), StringComparison.Ordinal);
+        Assert.EndsWith(
+            "[Warning] KeyChanged: The key of nas is another", Assert.Single(File.ReadAllLines(path)), StringComparison.Ordinal);
         if (!OperatingSystem.IsWindows())
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(path));
     }

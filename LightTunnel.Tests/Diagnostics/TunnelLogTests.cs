@@ -20,8 +20,12 @@ public sealed class TunnelLogTests
         log.Error(new InvalidOperationException("two\nlines"), "Broken");
         Assert.Equal(
             [
-                new LogEntry(1, new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero), LogLevel.Information, "hub", "laptop came online at 10.0.0.20 after 3 tries", null),
-                new LogEntry(2, new DateTimeOffset(2026, 1, 2, 3, 4, 6, TimeSpan.Zero), LogLevel.Error, "hub", "Broken", "InvalidOperationException: two lines"),
+                new LogEntry(
+                    1, new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero), LogLevel.Information, "hub",
+                    "laptop came online at 10.0.0.20 after 3 tries", null),
+                new LogEntry(
+                    2, new DateTimeOffset(2026, 1, 2, 3, 4, 6, TimeSpan.Zero), LogLevel.Error, "hub", "Broken",
+                    "InvalidOperationException: two lines"),
             ],
             log.Read());
     }
@@ -169,7 +173,8 @@ public sealed class TunnelLogTests
                 (LogLevel.Information, "  Peer 10.0.0.20: route=SERVER-RELAY quality=70 status=disconnected throughServer=true"),
                 (LogLevel.Information, "  Peer 10.0.0.20: route=P2P-RELAY quality=100 status=connected throughServer=false"),
                 (LogLevel.Debug, "Relaying packet 10.0.0.2 → 10.0.0.20 (server relay mode)"),
-                (LogLevel.Warning, "WARNING: Unexpected packet from TUN destined for server itself (dstIP=10.0.0.1). This might indicate a routing loop."),
+                (LogLevel.Warning,
+                    "WARNING: Unexpected packet from TUN destined for server itself (dstIP=10.0.0.1). This might indicate a routing loop."),
             ],
             log.Read().Select(entry => (entry.Level, entry.Message)));
     }
