@@ -14,7 +14,8 @@ namespace LightTunnel.Tests.Internet;
 /// <summary>The packets of a NAT: two hosts in one local network, one on the internet, one behind two NATs.</summary>
 public sealed class NatRouterTests
 {
-    private const string Home = "198.51.100.1", Server = "203.0.113.1", Alice = "192.168.1.10", Bob = "192.168.1.11", Carol = "192.168.1.10";
+    private const string Home = "198.51.100.1", Server = "203.0.113.1", Alice = "192.168.1.10", Bob = "192.168.1.11",
+        Carol = "192.168.1.10";
 
     private readonly FakeTimeProvider _clock = new();
     private readonly VirtualInternet _internet;
@@ -34,7 +35,8 @@ public sealed class NatRouterTests
         _alice = new Host(_internet, "alice", Alice, _home);
         _bob = new Host(_internet, "bob", Bob, _home);
         NatRouter carrier = Nat("carrier", NatKinds.Layers(NatKind.CarrierGrade)[1], "198.51.100.2", "100.64.0.1/24", null);
-        _carol = new Host(_internet, "carol", Carol, Nat("flat", NatKinds.Layers(NatKind.CarrierGrade)[0], "100.64.0.2", "192.168.1.1/24", carrier));
+        _carol = new Host(
+            _internet, "carol", Carol, Nat("flat", NatKinds.Layers(NatKind.CarrierGrade)[0], "100.64.0.2", "192.168.1.1/24", carrier));
     }
 
     [Theory]
@@ -229,7 +231,8 @@ public sealed class NatRouterTests
         var random = new Random(11);
         byte[][] valid =
         [
-            TestPackets.Udp(Alice, Server, 5000, 9000, new byte[40]), TestPackets.Icmp(Alice, Server), Tcp(Alice, Server, 1, 2, new byte[9]),
+            TestPackets.Udp(Alice, Server, 5000, 9000, new byte[40]), TestPackets.Icmp(Alice, Server),
+            Tcp(Alice, Server, 1, 2, new byte[9]),
             TestPackets.Icmp(Alice, Server, type: 3, payload: 60), TestPackets.Udp(Alice, Home, 5000, 5000, new byte[40]),
         ];
         for (int i = 0; i < 30_000; i++)
@@ -247,7 +250,9 @@ public sealed class NatRouterTests
     private NatRouter Nat(string name, NatSettings settings, string outside, string inside, Router? router) =>
         _internet.AddNat(name, settings, TestPackets.Address(outside), TestPackets.Interface(inside), WireConditions.Perfect, router);
 
-    /// <summary>"address:port > address:port" or "address > address icmp TYPE", all checksums checked as far as the packet is whole.</summary>
+    /// <summary>
+    /// "address:port > address:port" or "address > address icmp TYPE", all checksums checked as far as the packet is whole.
+    /// </summary>
     private static string Describe(byte[] packet)
     {
         Assert.True(InternetChecksum.IsValid(packet.AsSpan(0, 20)));
@@ -259,7 +264,8 @@ public sealed class NatRouterTests
             return $"{source} > {destination} icmp {body[0]}";
         }
 
-        uint pseudo = InternetChecksum.PseudoHeaderSum(TestPackets.Address(source), TestPackets.Address(destination), packet[9], body.Length);
+        uint pseudo = InternetChecksum.PseudoHeaderSum(
+            TestPackets.Address(source), TestPackets.Address(destination), packet[9], body.Length);
         Assert.True(InternetChecksum.IsValid(body, pseudo));
         return $"{source}:{BinaryPrimitives.ReadUInt16BigEndian(body)} > {destination}:{BinaryPrimitives.ReadUInt16BigEndian(body[2..])}";
     }
@@ -271,7 +277,8 @@ public sealed class NatRouterTests
         BinaryPrimitives.WriteUInt16BigEndian(segment.AsSpan(2), destinationPort);
         segment[12] = 0x50;
         payload.CopyTo(segment.AsSpan(20));
-        uint pseudo = InternetChecksum.PseudoHeaderSum(TestPackets.Address(source), TestPackets.Address(destination), IpPacket.ProtocolTcp, segment.Length);
+        uint pseudo = InternetChecksum.PseudoHeaderSum(
+            TestPackets.Address(source), TestPackets.Address(destination), IpPacket.ProtocolTcp, segment.Length);
         BinaryPrimitives.WriteUInt16BigEndian(segment.AsSpan(16), InternetChecksum.Compute(segment, pseudo));
         return TestPackets.Ip(source, destination, IpPacket.ProtocolTcp, segment);
     }
@@ -284,7 +291,8 @@ public sealed class NatRouterTests
         public Host(VirtualInternet internet, string name, string address, NatRouter? router)
         {
             _internet = internet;
-            _node = internet.AddHost(name, [TestPackets.Address(address)], WireConditions.Perfect, packet => Received.Enqueue(packet.ToArray()), router);
+            _node = internet.AddHost(
+                name, [TestPackets.Address(address)], WireConditions.Perfect, packet => Received.Enqueue(packet.ToArray()), router);
         }
 
         public Queue<byte[]> Received { get; } = new();

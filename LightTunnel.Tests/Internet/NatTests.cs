@@ -23,7 +23,13 @@ public sealed class NatTests
     [InlineData(5, 30, 69, 91)]
     public void OtherFlows_TakePortsMeanwhile(double perSecond, int burst, int least, int most)
     {
-        Nat nat = Make(new NatSettings { Mapping = EndpointDependence.AddressAndPortDependent, Assignment = PortAssignment.Sequential, OtherFlows = perSecond, OtherBurst = burst });
+        Nat nat = Make(new NatSettings
+        {
+            Mapping = EndpointDependence.AddressAndPortDependent,
+            Assignment = PortAssignment.Sequential,
+            OtherFlows = perSecond,
+            OtherBurst = burst,
+        });
         int before = Open(nat, Alice, Server).Port;
         _now += TimeSpan.FromSeconds(10);
         Assert.InRange((Open(nat, Alice, Stranger).Port - before + 64512) % 64512, least, most);
@@ -199,7 +205,8 @@ public sealed class NatTests
         Nat nat = Make(new NatSettings());
         var query = new UdpEndpoint(Alice.MappedAddress, 77);
         var echoed = new UdpEndpoint(Server.MappedAddress, 0);
-        UdpEndpoint udp = Open(nat, Alice, Server), tcp = Open(nat, Alice, Server, NatProtocol.Tcp), icmp = Open(nat, query, echoed, NatProtocol.Icmp);
+        UdpEndpoint udp = Open(nat, Alice, Server), tcp = Open(nat, Alice, Server, NatProtocol.Tcp),
+            icmp = Open(nat, query, echoed, NatProtocol.Icmp);
         // Ports of different protocols are not in each other's way.
         Assert.Equal(udp, tcp);
 
@@ -216,7 +223,12 @@ public sealed class NatTests
     [InlineData(true)]
     public void Capacity_FullTable_EvictsTheOldestOrRefuses(bool refuses)
     {
-        Nat nat = Make(new NatSettings { Mapping = EndpointDependence.AddressAndPortDependent, Capacity = 3, WhenFull = refuses ? FullTable.Refuses : FullTable.EvictsOldest });
+        Nat nat = Make(new NatSettings
+        {
+            Mapping = EndpointDependence.AddressAndPortDependent,
+            Capacity = 3,
+            WhenFull = refuses ? FullTable.Refuses : FullTable.EvictsOldest,
+        });
         UdpEndpoint[] remotes = [.. Enumerable.Range(1, 4).Select(port => Endpoint("203.0.113.9", port))];
         UdpEndpoint[] outside = [.. remotes[..3].Select(remote => Open(nat, Alice, remote))];
         Pass(1);
@@ -320,13 +332,17 @@ public sealed class NatTests
         {
             Nat nat = Make(Assert.Single(NatKinds.Layers(kind)));
             UdpEndpoint outside = Open(nat, Alice, Server);
-            Assert.Equal(kind is NatKind.SymmetricSequential or NatKind.SymmetricRandom, Open(nat, Alice, Endpoint("203.0.113.3", 1)) != outside);
+            Assert.Equal(
+                kind is NatKind.SymmetricSequential or NatKind.SymmetricRandom, Open(nat, Alice, Endpoint("203.0.113.3", 1)) != outside);
             Assert.Equal(kind is NatKind.FullCone, In(nat, Stranger, outside, out _) == NatVerdict.Translated);
-            Assert.Equal(kind is NatKind.FullCone or NatKind.RestrictedCone, In(nat, ServersOtherPort, outside, out _) == NatVerdict.Translated);
+            Assert.Equal(
+                kind is NatKind.FullCone or NatKind.RestrictedCone, In(nat, ServersOtherPort, outside, out _) == NatVerdict.Translated);
         }
     }
 
-    /// <summary>Whatever hosts do, tables agree with each other and stay within their bound, and what is let in belongs to who sent out.</summary>
+    /// <summary>
+    /// Whatever hosts do, tables agree with each other and stay within their bound, and what is let in belongs to who sent out.
+    /// </summary>
     [Fact]
     public void AnyTraffic_TablesStayBoundedAndPortsBelongToOneHost()
     {

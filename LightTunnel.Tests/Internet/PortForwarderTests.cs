@@ -12,7 +12,8 @@ public sealed class PortForwarderTests
     private static readonly UdpEndpoint Alice = new(IPAddress.Parse("192.168.1.10"), 40000);
     private static readonly TimeSpan Now = TimeSpan.FromSeconds(100);
 
-    private const string PcpMap = "0201000000000E1000000000000000000000FFFFC0A8010A" + "0102030405060708090A0B0C" + "11000000" + "13881770" + "00000000000000000000FFFF00000000";
+    private const string PcpMap = "0201000000000E1000000000000000000000FFFFC0A8010A" + "0102030405060708090A0B0C" + "11000000" + "13881770"
+        + "00000000000000000000FFFF00000000";
 
     [Theory]
     [InlineData("0000", "0080000000000064C6336401")]
@@ -24,7 +25,9 @@ public sealed class PortForwarderTests
     public void Answer_NatPmpOnly(string request, string answer) => Assert.Equal(answer, Ask(PortForwarding.NatPmp, request));
 
     [Theory]
-    [InlineData(PcpMap, "0281000000000E100000006400000000000000000000000001020304" + "05060708090A0B0C" + "11000000" + "13881770" + "00000000000000000000FFFFC6336401")]
+    [InlineData(
+        PcpMap, "0281000000000E100000006400000000000000000000000001020304" + "05060708090A0B0C" + "11000000" + "13881770"
+            + "00000000000000000000FFFFC6336401")]
     [InlineData("0205000000000E1000000000000000000000FFFFC0A8010A", "0285000400000E1000000064000000000000000000000000")]
     [InlineData("0000", "0080000000000064C6336401")]
     [InlineData("0201", "")]
@@ -57,7 +60,12 @@ public sealed class PortForwarderTests
         var mutator = new ByteMutator(Fuzz.Seed(5351));
         byte[] answer = new byte[PortForwarder.MaximumAnswer];
         for (int i = 0; i < Fuzz.Count(5000); i++)
-            Assert.InRange(forwarder.Answer(Now, Alice, mutator.Mutate(Convert.FromHexString(i % 2 == 0 ? PcpMap : "000100001388177000000E10")), answer), 0, answer.Length);
+        {
+            Assert.InRange(
+                forwarder.Answer(
+                    Now, Alice, mutator.Mutate(Convert.FromHexString(i % 2 == 0 ? PcpMap : "000100001388177000000E10")), answer), 0,
+                answer.Length);
+        }
     }
 
     private static string Ask(PortForwarding forwarding, string request)
@@ -67,5 +75,6 @@ public sealed class PortForwarderTests
         return Convert.ToHexString(answer, 0, length);
     }
 
-    private static Nat Make(PortForwarding forwarding) => new(new NatSettings { Forwarding = forwarding }, IPAddress.Parse("198.51.100.1"), seed: 1);
+    private static Nat Make(PortForwarding forwarding) =>
+        new(new NatSettings { Forwarding = forwarding }, IPAddress.Parse("198.51.100.1"), seed: 1);
 }

@@ -200,7 +200,13 @@ public sealed class SimulatedInternetTests
     public void Conditions_LoseDuplicateAndReorderTheirShare()
     {
         SimulatedSocket alice = _internet.AddHost("alice").Open(1);
-        _server.Uplink.Down.Conditions = new WireConditions { Loss = 0.1, Duplication = 0.1, Reordering = 0.1, ReorderDelay = TimeSpan.FromMilliseconds(1) };
+        _server.Uplink.Down.Conditions = new WireConditions
+        {
+            Loss = 0.1,
+            Duplication = 0.1,
+            Reordering = 0.1,
+            ReorderDelay = TimeSpan.FromMilliseconds(1),
+        };
         var received = new List<string>();
         for (int i = 0; i < 10_000; i++)
         {
