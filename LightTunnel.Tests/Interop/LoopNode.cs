@@ -9,8 +9,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Tests.Interop;
 
 /// <summary>
-/// Our side: one <see cref="LinkTable"/> on a real socket inside wireguard-go's namespace, with the address 10.77.0.2 and a very small IP stack that
-/// answers pings. Everything runs on the test's thread, in <see cref="PumpUntil"/>.
+/// Our side: one <see cref="LinkTable"/> on a real socket inside wireguard-go's namespace, with the address 10.77.0.2 and a very small IP
+/// stack that answers pings. Everything runs on the test's thread, in <see cref="PumpUntil"/>.
 /// </summary>
 internal sealed class LoopNode : ILinkHost, IDisposable
 {

@@ -17,8 +17,9 @@ using static LightTunnel.Tests.Packets.TestPackets;
 namespace LightTunnel.Tests.Interop;
 
 /// <summary>
-/// A tunnel to wireguard-go as WireGuard knows it, without a network's membership: one peer, whose address is 10.77.0.1. Everything below is the real thing:
-/// threads, data paths, a TUN device with 10.77.0.2 in a namespace of its own, and a socket on the loopback of wireguard-go's.
+/// A tunnel to wireguard-go as WireGuard knows it, without a network's membership: one peer, whose address is 10.77.0.1. Everything below
+/// is the real thing: threads, data paths, a TUN device with 10.77.0.2 in a namespace of its own, and a socket on the loopback of
+/// wireguard-go's.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed class PlainTunnel : IDisposable
@@ -37,8 +38,11 @@ internal sealed class PlainTunnel : IDisposable
         Device = NetworkNamespace.Run(Namespace, () => LinuxTun.Create(null, options));
         Device.Configure([new InterfaceAddress(Address("10.77.0.2"), 24)], 1420);
         _log = new TunnelLog("plain", TimeProvider.System, LogLevel.Warning);
-        _node = new Node(_identity, _key, CipherPolicy.Auto, new NodeServices(TimeProvider.System, Device, Transport, _log), node => new PlainRole(node, _key, peer));
-        _threads = new TunnelThreads(_node, Device, Transport, TimeProvider.System, options.ThreadsPerQueue, exception => Failure ??= exception);
+        _node = new Node(
+            _identity, _key, CipherPolicy.Auto, new NodeServices(TimeProvider.System, Device, Transport, _log),
+            node => new PlainRole(node, _key, peer));
+        _threads = new TunnelThreads(
+            _node, Device, Transport, TimeProvider.System, options.ThreadsPerQueue, exception => Failure ??= exception);
         _threads.Start("plain");
         peer.SetPeer(_identity.PublicKey, _key, Transport.LocalPort);
     }

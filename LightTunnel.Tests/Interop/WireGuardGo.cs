@@ -81,11 +81,12 @@ internal sealed class WireGuardGo : IDisposable
     public string Show(string what) => NetworkNamespace.Execute(Namespace, "wg", "show", Interface, what).Trim().Split('\t', 2)[^1];
 
     /// <summary>
-    /// Starts a ping of the other side from the namespace's own stack. It waits for longer than a handshake takes to be tried again (5 s and
-    /// jitter): an initiation right behind another is refused as a flood or, having the same whitened timestamp, as a replay.
+    /// Starts a ping of the other side from the namespace's own stack. It waits for longer than a handshake takes to be tried again (5 s
+    /// and jitter): an initiation right behind another is refused as a flood or, having the same whitened timestamp, as a replay.
     /// </summary>
     public Process Ping(int count = 1) => Process.Start(new ProcessStartInfo(
-        "ip", ["netns", "exec", Namespace, "ping", "-n", "-i", "0.2", "-W", "60", "-c", count.ToString(CultureInfo.InvariantCulture), "10.77.0.2"])
+        "ip", ["netns", "exec", Namespace, "ping", "-n", "-i", "0.2", "-W", "60", "-c", count.ToString(CultureInfo.InvariantCulture),
+            "10.77.0.2"])
     {
         RedirectStandardOutput = true,
     })!;

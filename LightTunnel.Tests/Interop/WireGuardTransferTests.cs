@@ -8,7 +8,9 @@ using Xunit;
 
 namespace LightTunnel.Tests.Interop;
 
-/// <summary>TCP between the kernels behind a LightTunnel tunnel and wireguard-go, with offloads on and off, over one queue and several.</summary>
+/// <summary>
+/// TCP between the kernels behind a LightTunnel tunnel and wireguard-go, with offloads on and off, over one queue and several.
+/// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class WireGuardTransferTests
 {
