@@ -48,13 +48,15 @@ public sealed class BenchmarkTests
     public void Replace_DocumentWithoutPlace_GivesNothing(string document) => Assert.Null(FiguresFile.Replace(document, "new"));
 
     [Fact]
-    public void Performance_Document_HasAPlaceForFigures() => FiguresFile.Check(Path.Combine(LabPaths.RepositoryRoot, "docs", "performance.md"));
+    public void Performance_Document_HasAPlaceForFigures() =>
+        FiguresFile.Check(Path.Combine(LabPaths.RepositoryRoot, "docs", "performance.md"));
 
     [Fact]
     public void Read_IperfReportOfBothDirections_AddsThem()
     {
         StreamResult result = Iperf.Read("""
-            {"start": {}, "end": {"sum_sent": {"bits_per_second": 9e9, "bytes": 9e9}, "sum_received": {"bits_per_second": 1e9, "bytes": 5e8},
+            {"start": {}, "end": {"sum_sent": {"bits_per_second": 9e9, "bytes": 9e9},
+             "sum_received": {"bits_per_second": 1e9, "bytes": 5e8},
              "sum_received_bidir_reverse": {"bits_per_second": 2e9, "bytes": 1e9}}}
             """);
         Assert.Equal(new StreamResult(3, 1.5), result);
@@ -81,7 +83,8 @@ public sealed class BenchmarkTests
         Assert.Equal(20, ImportCost.Difference([120, 900, 121, 119, 120], [100, 100, 700, 99, 101], start => start));
 
     [Fact]
-    public void Parse_Variant_SplitsAtTheFirstEqualSign() => Assert.Equal(new Variant("small", "-Name a=b"), Variant.Parse("small = -Name a=b"));
+    public void Parse_Variant_SplitsAtTheFirstEqualSign() =>
+        Assert.Equal(new Variant("small", "-Name a=b"), Variant.Parse("small = -Name a=b"));
 
     [Fact]
     public async Task PacketFlow_OverABareCable_LosesNothing()
@@ -91,7 +94,8 @@ public sealed class BenchmarkTests
         Assert.Equal(
             5.0,
             await PacketFlow.MeasureAsync(
-                network.First, network.Server, BenchNetwork.ServerForFirst, packetsPerSecond: 5000, seconds: 1, TestContext.Current.CancellationToken));
+                network.First, network.Server, BenchNetwork.ServerForFirst, packetsPerSecond: 5000, seconds: 1,
+                TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -108,7 +112,8 @@ public sealed class BenchmarkTests
             Assert.True(found.Median >= roundTrip.TotalMicroseconds, $"{found}");
         }
 
-        Assert.Equal(0, (await network.First.PingAsync(BenchNetwork.ServerForFirst, 1, TimeSpan.FromSeconds(1), token, "-w", "60")).ExitCode);
+        Assert.Equal(
+            0, (await network.First.PingAsync(BenchNetwork.ServerForFirst, 1, TimeSpan.FromSeconds(1), token, "-w", "60")).ExitCode);
         Assert.DoesNotContain("long0", (await network.First.ExecuteAsync("ip", ["link"], token)).Output, StringComparison.Ordinal);
     }
 
@@ -117,11 +122,13 @@ public sealed class BenchmarkTests
     {
         Prerequisites.SkipUnlessBench();
         var output = new StringWriter();
-        var options = new BenchmarkOptions(Rounds: 1, Seconds: 1, "wireguard-go") { Only = ["network cards"], Variants = [new("small", "-Mtu 1280")] };
+        var options = new BenchmarkOptions(
+            Rounds: 1, Seconds: 1, "wireguard-go") { Only = ["network cards"], Variants = [new("small", "-Mtu 1280")] };
         Assert.Equal(0, await Benchmark.RunAsync(options, output, TestContext.Current.CancellationToken));
         Assert.Matches(@"\| TCP, [^|]* network cards \| more \| [\d.]+ Gbit/s \| [\d.]+ Gbit/s \| [\d.]+ \|", output.ToString());
         Assert.Matches(@"\| TCP, [^|]* network cards, small \| more \| [\d.]+ Gbit/s \| [\d.]+ Gbit/s \| [\d.]+ \|", output.ToString());
-        Assert.DoesNotContain(LeftOvers.Namespaces($"lt{Environment.ProcessId}."), name => name.EndsWith("-second", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            LeftOvers.Namespaces($"lt{Environment.ProcessId}."), name => name.EndsWith("-second", StringComparison.Ordinal));
         Assert.Empty(LeftOvers.WireGuardSockets($"lt{Environment.ProcessId}."));
     }
 }

@@ -18,11 +18,13 @@ public sealed class DirectThroughCommandsTests
     [Fact]
     public async Task RandomPortsAgainstPortRestricted_AreGuessed_AndCarryData()
     {
-        await using Laboratory laboratory = await StartAsync(NatKinds.Layers(NatKind.SymmetricRandom), NatKinds.Layers(NatKind.PortRestrictedCone));
+        await using Laboratory laboratory = await StartAsync(
+            NatKinds.Layers(NatKind.SymmetricRandom), NatKinds.Layers(NatKind.PortRestrictedCone));
         await RunningNetwork.JoinAllAsync(laboratory);
         await BecomesAsync(laboratory, "alice", "bob", "Direct");
         await BecomesAsync(laboratory, "bob", "alice", "Direct");
-        TcpTransfer.Result result = await TcpTransfer.RunAsync(laboratory["alice"], laboratory["bob"], RunningNetwork.BobAddress, 4 << 20, Token).WaitAsync(Patience, Token);
+        TcpTransfer.Result result = await TcpTransfer.RunAsync(
+            laboratory["alice"], laboratory["bob"], RunningNetwork.BobAddress, 4 << 20, Token).WaitAsync(Patience, Token);
         Assert.True(result.IsIntact);
         await BecomesAsync(laboratory, "alice", "bob", "Direct");
     }
@@ -34,7 +36,8 @@ public sealed class DirectThroughCommandsTests
         await using Laboratory laboratory = await StartAsync([random with { Forwarding = PortForwarding.Pcp }], [random]);
         await RunningNetwork.JoinAllAsync(laboratory);
         await BecomesAsync(laboratory, "bob", "alice", "Direct");
-        ShellResult log = await laboratory["alice"].Shell.InvokeAsync("Get-LtLog | Where-Object Message -like 'The router*'", cancellationToken: Token);
+        ShellResult log = await laboratory["alice"].Shell.InvokeAsync(
+            "Get-LtLog | Where-Object Message -like 'The router*'", cancellationToken: Token);
         Assert.Matches(@"^The router 192\.168\.1\.1 forwards 198\.51\.100\.1:\d+ to this node \(Pcp\)$", log.Output[0].Text("Message"));
     }
 
@@ -42,15 +45,18 @@ public sealed class DirectThroughCommandsTests
     public async Task ThirdMember_NearerThanTheServer_Relays_AndTheServerTakesOverWhenItIsGone()
     {
         IReadOnlyList<NatSettings> random = NatKinds.Layers(NatKind.SymmetricRandom);
-        Topology topology = Topology.OpenHosts(TimeSpan.FromMilliseconds(80), "server").WithLan("left", random, WireConditions.WithDelay(Delay / 2), "alice")
+        Topology topology = Topology.OpenHosts(
+            TimeSpan.FromMilliseconds(80), "server").WithLan("left", random, WireConditions.WithDelay(Delay / 2), "alice")
             .WithLan("right", random, WireConditions.WithDelay(Delay / 2), "bob").WithLan("middle", NatKind.Open, Delay, "carol");
         await using Laboratory laboratory = await LabFixture.StartAsync(topology);
         string invitation = await RunningNetwork.JoinAllAsync(laboratory);
-        await laboratory["carol"].Shell.InvokeAsync("param($text) Connect-LtNetwork -Invitation $text -Address 10.0.0.30", new { text = invitation }, cancellationToken: Token);
+        await laboratory["carol"].Shell.InvokeAsync(
+            "param($text) Connect-LtNetwork -Invitation $text -Address 10.0.0.30", new { text = invitation }, cancellationToken: Token);
         await BecomesAsync(laboratory, "alice", "carol", "Direct");
         await BecomesAsync(laboratory, "bob", "carol", "Direct");
 
-        await using Heartbeat heartbeat = await Heartbeat.StartAsync(laboratory["alice"], laboratory["bob"], RunningNetwork.BobAddress, Token);
+        await using Heartbeat heartbeat = await Heartbeat.StartAsync(
+            laboratory["alice"], laboratory["bob"], RunningNetwork.BobAddress, Token);
         await heartbeat.WaitForAnswerAsync(Patience, Token);
         await BecomesAsync(laboratory, "alice", "bob", "Relay");
         ShellResult route = await laboratory["alice"].Shell.InvokeAsync("Get-LtRoute 10.0.0.20/32", cancellationToken: Token);
@@ -66,9 +72,11 @@ public sealed class DirectThroughCommandsTests
     [Fact]
     public async Task RouterGetsAnotherAddress_UnderTraffic_MembersAreDirectAgain()
     {
-        await using Laboratory laboratory = await StartAsync(NatKinds.Layers(NatKind.PortRestrictedCone), NatKinds.Layers(NatKind.PortRestrictedCone));
+        await using Laboratory laboratory = await StartAsync(
+            NatKinds.Layers(NatKind.PortRestrictedCone), NatKinds.Layers(NatKind.PortRestrictedCone));
         await RunningNetwork.JoinAllAsync(laboratory);
-        await using Heartbeat heartbeat = await Heartbeat.StartAsync(laboratory["alice"], laboratory["bob"], RunningNetwork.BobAddress, Token);
+        await using Heartbeat heartbeat = await Heartbeat.StartAsync(
+            laboratory["alice"], laboratory["bob"], RunningNetwork.BobAddress, Token);
         await heartbeat.WaitForAnswerAsync(Patience, Token);
         await BecomesAsync(laboratory, "alice", "bob", "Direct");
 
@@ -81,7 +89,8 @@ public sealed class DirectThroughCommandsTests
     [Fact]
     public async Task AnotherAddressOfTheMachine_IsToldToTheOthers_WithoutARestart()
     {
-        await using Laboratory laboratory = await StartAsync(NatKinds.Layers(NatKind.PortRestrictedCone), NatKinds.Layers(NatKind.PortRestrictedCone));
+        await using Laboratory laboratory = await StartAsync(
+            NatKinds.Layers(NatKind.PortRestrictedCone), NatKinds.Layers(NatKind.PortRestrictedCone));
         await RunningNetwork.JoinAllAsync(laboratory);
         await BecomesAsync(laboratory, "bob", "alice", "Direct");
         CommandResult added = await laboratory["alice"].ExecuteAsync("ip", ["address", "add", "192.168.1.77/24", "dev", "wan"], Token);
@@ -93,7 +102,8 @@ public sealed class DirectThroughCommandsTests
         do
         {
             told = await laboratory["bob"].Shell.InvokeAsync(
-                "(Test-LtP2P alice -Count 1).Candidates | Where-Object { \"$($_.Endpoint)\".StartsWith('192.168.1.77:') }", cancellationToken: deadline.Token);
+                "(Test-LtP2P alice -Count 1).Candidates | Where-Object { \"$($_.Endpoint)\".StartsWith('192.168.1.77:') }",
+                cancellationToken: deadline.Token);
         }
         while (told.Output.Count == 0);
         Assert.Equal("Host", told.Output[0].Text("Kind"));
@@ -102,7 +112,8 @@ public sealed class DirectThroughCommandsTests
 
     private static Task<Laboratory> StartAsync(IReadOnlyList<NatSettings> left, IReadOnlyList<NatSettings> right) =>
         LabFixture.StartAsync(Topology.OpenHosts(Delay, "server")
-            .WithLan("left", left, WireConditions.WithDelay(Delay / 2), "alice").WithLan("right", right, WireConditions.WithDelay(Delay / 2), "bob"));
+            .WithLan("left", left, WireConditions.WithDelay(Delay / 2), "alice")
+            .WithLan("right", right, WireConditions.WithDelay(Delay / 2), "bob"));
 
     /// <summary>Waits until a member's route to another is of a type.</summary>
     private static async Task BecomesAsync(Laboratory laboratory, string from, string to, string type, string endpoint = "")
@@ -113,7 +124,8 @@ public sealed class DirectThroughCommandsTests
         do
         {
             route = await laboratory[from].Shell.InvokeAsync(
-                $"Get-LtRoute -ErrorAction Ignore | Where-Object {{ $_.Peer -eq '{to}' -and $_.Type -eq '{type}' -and \"$($_.Endpoint)\".StartsWith('{endpoint}') }}",
+                $"Get-LtRoute -ErrorAction Ignore | Where-Object {{ $_.Peer -eq '{to}' -and $_.Type -eq '{type}' -and "
+                    + $"\"$($_.Endpoint)\".StartsWith('{endpoint}') }}",
                 cancellationToken: deadline.Token);
         }
         while (route.Output.Count == 0);

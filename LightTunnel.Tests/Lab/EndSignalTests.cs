@@ -62,7 +62,8 @@ public sealed class EndSignalTests
         }
 
         // nohup: the terminal goes, the tunnel stays.
-        await using RealShellProcess ignoring = RealShell.Start($"{join} | Out-String; Start-Sleep 600", alice.Namespace, environment: null, "nohup");
+        await using RealShellProcess ignoring = RealShell.Start(
+            $"{join} | Out-String; Start-Sleep 600", alice.Namespace, environment: null, "nohup");
         await ignoring.WaitForOutputAsync("alice");
         ignoring.Signal(Hup);
         await alice.Shell.InvokeAsync("Get-LtPeer", cancellationToken: Token);

@@ -5,7 +5,9 @@ using Xunit;
 
 namespace LightTunnel.Tests.Lab;
 
-/// <summary>A server whose state lies on a file system that is full, and which is then killed: the real program, and a real file system.</summary>
+/// <summary>
+/// A server whose state lies on a file system that is full, and which is then killed: the real program, and a real file system.
+/// </summary>
 public sealed class FullDiskTests
 {
     private const int Kill = 9;
@@ -55,11 +57,13 @@ public sealed class FullDiskTests
     }
 
     private static RealShellProcess StartServer(LabNode server, SmallDisk disk) => RealShell.Start(
-        $"$null = Start-LtServer 10.0.0.1/24 -Name hub -Endpoint 203.0.113.1:9000 -StatePath '{disk.Folder}/state'; \"invites: $(New-LtInvitation)\"; Start-Sleep 600",
+        $"$null = Start-LtServer 10.0.0.1/24 -Name hub -Endpoint 203.0.113.1:9000 -StatePath '{disk.Folder}/state'; \"invites: "
+            + "$(New-LtInvitation)\"; Start-Sleep 600",
         server.Namespace, environment: null, disk.Enter);
 
     private static Task<ShellResult> JoinAsync(LabNode node, string invitation) => node.Shell.TryInvokeAsync(
-        $"Connect-LtNetwork -Invitation '{invitation}' -Name {node.Name} -StatePath '{node.Folder}/state' -TimeoutSec 60", cancellationToken: Token);
+        $"Connect-LtNetwork -Invitation '{invitation}' -Name {node.Name} -StatePath '{node.Folder}/state' -TimeoutSec 60",
+        cancellationToken: Token);
 
     /// <summary>A server whose disk was full admits nobody new until it has saved, which it tries again after a while.</summary>
     private static async Task JoinAsSoonAsItCanAsync(LabNode node, string invitation)

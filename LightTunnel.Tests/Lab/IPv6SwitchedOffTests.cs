@@ -17,13 +17,17 @@ public sealed class IPv6SwitchedOffTests
         LabNode server = laboratory["server"];
         LabNode alice = laboratory["alice"];
         foreach (LabNode node in new[] { server, alice })
-            NetworkNamespace.Execute(node.Namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1");
+        {
+            NetworkNamespace.Execute(
+                node.Namespace, "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1");
+        }
 
         ShellResult started = await RunningNetwork.StartServerAsync(laboratory);
         AssertSaid(started, "fd00:9::1/64");
         string invitation = (await server.Shell.InvokeAsync("\"$(New-LtInvitation)\"", cancellationToken: Token)).Single().ToString();
         ShellResult joined = await alice.Shell.InvokeAsync(
-            "param($Invitation) Connect-LtNetwork -Invitation $Invitation -Name alice -Address 10.0.0.10", new { Invitation = invitation }, cancellationToken: Token);
+            "param($Invitation) Connect-LtNetwork -Invitation $Invitation -Name alice -Address 10.0.0.10", new { Invitation = invitation },
+            cancellationToken: Token);
 
         AssertSaid(joined, "fd00:9::");
         Assert.Equal("Up", joined.Single().Text("State"));

@@ -43,7 +43,8 @@ public sealed class JoinedNetworkTests(RunningNetwork network)
         await network.JoinAsync();
         IPAddress address = to switch { "server" => ServerAddress, "alice" => AliceAddress, _ => RunningNetwork.BobAddress };
 
-        TcpTransfer.Result result = await TcpTransfer.RunAsync(network.Laboratory[from], network.Laboratory[to], address, 2 << 20, Token).WaitAsync(Patience, Token);
+        TcpTransfer.Result result = await TcpTransfer.RunAsync(
+            network.Laboratory[from], network.Laboratory[to], address, 2 << 20, Token).WaitAsync(Patience, Token);
 
         Assert.True(result.IsIntact);
     }
@@ -66,9 +67,11 @@ public sealed class JoinedNetworkTests(RunningNetwork network)
     [Fact]
     public async Task ServerIsKilledAndStartedAgain_ConnectionsBetweenClientsLiveOn()
     {
-        await using Laboratory laboratory = await LabFixture.StartAsync(Topology.OpenHosts(TimeSpan.FromMilliseconds(10), "server", "alice", "bob"));
+        await using Laboratory laboratory = await LabFixture.StartAsync(
+            Topology.OpenHosts(TimeSpan.FromMilliseconds(10), "server", "alice", "bob"));
         await RunningNetwork.JoinAllAsync(laboratory);
-        await using Heartbeat heartbeat = await Heartbeat.StartAsync(laboratory["alice"], laboratory["bob"], RunningNetwork.BobAddress, Token);
+        await using Heartbeat heartbeat = await Heartbeat.StartAsync(
+            laboratory["alice"], laboratory["bob"], RunningNetwork.BobAddress, Token);
         await heartbeat.WaitForAnswerAsync(Patience, Token);
 
         await laboratory["server"].StopShellAsync(crash: true);
@@ -101,7 +104,10 @@ public sealed class JoinedNetworkTests(RunningNetwork network)
         foreach (LabNode node in laboratory.Nodes)
         {
             CommandResult links = await node.ExecuteAsync("ip", ["-br", "link", "show"], Token);
-            Assert.Equal(["lo", "wan"], links.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split(' ', '@')[0]).Order());
+            Assert.Equal(
+                ["lo", "wan"], links.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                    .Select(line => line.Split(' ', '@')[0])
+                    .Order());
         }
     }
 }

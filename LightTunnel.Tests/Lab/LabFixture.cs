@@ -4,8 +4,8 @@ using Xunit;
 namespace LightTunnel.Tests.Lab;
 
 /// <summary>
-/// A server and two clients, 10 ms apart, each a PowerShell session with the staged module: for classes of tests that drive a network through
-/// the commands. Use it as a class fixture; take other topologies from <see cref="StartAsync"/>.
+/// A server and two clients, 10 ms apart, each a PowerShell session with the staged module: for classes of tests that drive a network
+/// through the commands. Use it as a class fixture; take other topologies from <see cref="StartAsync"/>.
 /// </summary>
 public sealed class LabFixture : IAsyncLifetime
 {
@@ -42,7 +42,8 @@ public sealed class LabFixture : IAsyncLifetime
         if (Prerequisites.FirstMissing(SetupCheck.ForDemo()) is null)
         {
             _laboratory = await Laboratory.StartAsync(
-                Topology.OpenHosts(TimeSpan.FromMilliseconds(10), "server", "alice", "bob"), cancellationToken: TestContext.Current.CancellationToken);
+                Topology.OpenHosts(TimeSpan.FromMilliseconds(10), "server", "alice", "bob"),
+                cancellationToken: TestContext.Current.CancellationToken);
         }
     }
 

@@ -67,7 +67,8 @@ public sealed partial class LaboratoryTests
 
         CommandResult tooLong = await alice.PingAsync("203.0.113.2", count: 2, Interval, Token, ["-M", "do", "-s", "1400", .. Patiently]);
         CommandResult fits = await alice.PingAsync("203.0.113.2", count: 1, Interval, Token, ["-M", "do", "-s", "1272", .. Patiently]);
-        CommandResult inPieces = await alice.PingAsync("203.0.113.2", count: 1, Interval, Token, ["-M", "dont", "-s", "1400", .. Patiently]);
+        CommandResult inPieces = await alice.PingAsync(
+            "203.0.113.2", count: 1, Interval, Token, ["-M", "dont", "-s", "1400", .. Patiently]);
 
         Assert.Equal(0, Received(tooLong));
         Assert.Matches("mtu ?= ?1300", tooLong.Output + tooLong.Errors);
@@ -118,7 +119,8 @@ public sealed partial class LaboratoryTests
             [Net.NetworkInformation.NetworkInterface]::GetAllNetworkInterfaces() |
                 ForEach-Object { $_.GetIPProperties().UnicastAddresses } | ForEach-Object { $_.Address.ToString() }
             """, cancellationToken: Token)).Output.Select(address => address.ToString());
-        string name = (await alice.Shell.InvokeAsync("$PSDefaultParameterValues['Start-LtServer:Name']", cancellationToken: Token)).Single().ToString();
+        string name = (await alice.Shell.InvokeAsync(
+            "$PSDefaultParameterValues['Start-LtServer:Name']", cancellationToken: Token)).Single().ToString();
 
         Assert.Contains("203.0.113.1", addresses);
         Assert.Equal("alice", name);
@@ -130,7 +132,8 @@ public sealed partial class LaboratoryTests
         return Laboratory.StartAsync(topology, shells: false, Token);
     }
 
-    private static int Received(CommandResult ping) => int.Parse(ReceivedPattern().Match(ping.Output).Groups[1].Value, CultureInfo.InvariantCulture);
+    private static int Received(CommandResult ping) =>
+        int.Parse(ReceivedPattern().Match(ping.Output).Groups[1].Value, CultureInfo.InvariantCulture);
 
     private static double SmallestRoundTrip(CommandResult ping) =>
         double.Parse(RoundTripPattern().Match(ping.Output).Groups[1].Value, CultureInfo.InvariantCulture);

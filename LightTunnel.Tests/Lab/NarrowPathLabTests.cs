@@ -21,14 +21,18 @@ public sealed class NarrowPathLabTests
     [InlineData("[2001:db8::1]:9000", 1204)]
     public async Task Tcp_OverAPathOf1300BytesWithoutIcmp_ArrivesIntact_AndThePeerShowsTheMtu(string endpoint, int mtu)
     {
-        await using Laboratory laboratory = await LabFixture.StartAsync(Topology.OpenHosts(TimeSpan.FromMilliseconds(4), "server", "alice"));
+        await using Laboratory laboratory = await LabFixture.StartAsync(
+            Topology.OpenHosts(TimeSpan.FromMilliseconds(4), "server", "alice"));
         LabNode server = laboratory["server"], alice = laboratory["alice"];
-        await server.Shell.InvokeAsync("param($Endpoint) Start-LtServer -Address 10.0.0.1/24 -Endpoint $Endpoint", new { Endpoint = endpoint }, cancellationToken: Token);
+        await server.Shell.InvokeAsync(
+            "param($Endpoint) Start-LtServer -Address 10.0.0.1/24 -Endpoint $Endpoint", new { Endpoint = endpoint },
+            cancellationToken: Token);
         string invitation = (await server.Shell.InvokeAsync("\"$(New-LtInvitation)\"", cancellationToken: Token)).Single().ToString();
         // The host does not learn of it: its own interface stays as wide as it was.
         alice.Change(conditions => conditions with { Mtu = 1300, ReportsTooBig = false });
         await alice.Shell.InvokeAsync(
-            "param($Invitation) Connect-LtNetwork -Invitation $Invitation -Address 10.0.0.10", new { Invitation = invitation }, cancellationToken: Token);
+            "param($Invitation) Connect-LtNetwork -Invitation $Invitation -Address 10.0.0.10", new { Invitation = invitation },
+            cancellationToken: Token);
 
         TcpTransfer.Result there = await TcpTransfer.RunAsync(alice, server, ServerAddress, 1 << 20, Token).WaitAsync(Patience, Token);
         TcpTransfer.Result back = await TcpTransfer.RunAsync(server, alice, AliceAddress, 1 << 20, Token).WaitAsync(Patience, Token);

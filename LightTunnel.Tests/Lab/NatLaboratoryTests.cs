@@ -97,7 +97,8 @@ public sealed class NatLaboratoryTests
         Assert.True(answers == (ping.ExitCode == 0), $"{from.Name} to {to}: {ping.Output}{ping.Errors}");
     }
 
-    private static UdpClient Open(LabNode node) => NetworkNamespace.Run(node.Namespace, () => new UdpClient(new IPEndPoint(IPAddress.Any, 0)));
+    private static UdpClient Open(LabNode node) =>
+        NetworkNamespace.Run(node.Namespace, () => new UdpClient(new IPEndPoint(IPAddress.Any, 0)));
 
     private static int Port(UdpClient client) => ((IPEndPoint)client.Client.LocalEndPoint!).Port;
 

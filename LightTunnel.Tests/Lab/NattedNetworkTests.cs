@@ -28,7 +28,8 @@ public sealed class NattedNetworkTests
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
         var begun = new TaskCompletionSource();
         Task<ShellResult> watching = alice.Shell.TryInvokeAsync(
-            $"Watch-LtRoute {RunningNetwork.BobAddress}", runspace: "watch", onOutput: _ => begun.TrySetResult(), cancellationToken: stop.Token);
+            $"Watch-LtRoute {RunningNetwork.BobAddress}", runspace: "watch", onOutput: _ => begun.TrySetResult(),
+            cancellationToken: stop.Token);
         await begun.Task.WaitAsync(Patience, Token);
         laboratory.CutBetween("alice", "bob");
         await BecomesAsync(alice, "Server", "PathLost", "NoAnswer", "Punching");
@@ -60,10 +61,15 @@ public sealed class NattedNetworkTests
         TimeSpan direct = Span(result, "RTTAvg"), byServer = Span(result, "ServerRTT");
         // A busy machine makes round trips longer, never shorter than the wires are.
         Assert.True(direct >= 2 * delay && byServer >= 4 * delay, $"{direct}, by the server {byServer}");
-        Assert.Equal("True", (await alice.Shell.InvokeAsync("Test-LtP2P 10.0.0.20 -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
+        Assert.Equal(
+            "True", (await alice.Shell.InvokeAsync("Test-LtP2P 10.0.0.20 -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
         // The server is one of alice's peers, and the other way round.
-        Assert.Equal("IsServer", (await alice.Shell.InvokeAsync("Test-LtP2P 10.0.0.1 -Count 2", cancellationToken: Token)).Single().Text("Reason"));
-        Assert.Equal("True", (await laboratory["server"].Shell.InvokeAsync("Test-LtP2P alice -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
+        Assert.Equal(
+            "IsServer", (await alice.Shell.InvokeAsync("Test-LtP2P 10.0.0.1 -Count 2", cancellationToken: Token)).Single().Text("Reason"));
+        Assert.Equal(
+            "True",
+            (await laboratory["server"].Shell.InvokeAsync(
+                "Test-LtP2P alice -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
 
         ShellObject network = (await alice.Shell.InvokeAsync("Test-LtNetwork", cancellationToken: Token)).Single();
         Assert.Equal(("True", "1400", "1400"), (network.Text("ServerReachable"), network.Text("Mtu"), network.Text("LargestPacket")));
@@ -95,11 +101,16 @@ public sealed class NattedNetworkTests
         Assert.Contains("-AdvertiseEndpoint", result.Text("RecommendedAction"), StringComparison.Ordinal);
         Assert.Contains(result["Candidates"].EnumerateArray(), candidate => candidate.GetProperty("Result").GetString() == "NoAnswer");
         Assert.True(Span(result, "ServerRTT") >= 3 * delay, $"{Span(result, "ServerRTT")}");
-        Assert.Equal("False", (await alice.Shell.InvokeAsync("Test-LtP2P bob -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
-        Assert.Contains("random port", (await alice.Shell.InvokeAsync("(Test-LtNetwork).Problems.Message", cancellationToken: Token)).Single().ToString(), StringComparison.Ordinal);
+        Assert.Equal(
+            "False", (await alice.Shell.InvokeAsync("Test-LtP2P bob -Quiet -Count 2", cancellationToken: Token)).Single().ToString());
+        Assert.Contains(
+            "random port",
+            (await alice.Shell.InvokeAsync("(Test-LtNetwork).Problems.Message", cancellationToken: Token)).Single().ToString(),
+            StringComparison.Ordinal);
 
         await alice.Shell.InvokeAsync("Set-LtPeer bob -PathPolicy DirectOnly", cancellationToken: Token);
-        Assert.Equal("Policy", (await alice.Shell.InvokeAsync("Test-LtP2P bob -Count 2", cancellationToken: Token)).Single().Text("Reason"));
+        Assert.Equal(
+            "Policy", (await alice.Shell.InvokeAsync("Test-LtP2P bob -Count 2", cancellationToken: Token)).Single().Text("Reason"));
     }
 
     private static TimeSpan Span(ShellObject result, string property) =>

@@ -47,17 +47,19 @@ public sealed partial class NetworkThroughCommandsTests(RunningNetwork network)
         try
         {
             await network.Server.PingAsync("10.0.0.1", 1, TimeSpan.FromSeconds(1), Token, "-I", "203.0.113.1", "-W", "1");
+            const string Warning =
+                "WARNING: Unexpected packet from TUN destined for server itself (dstIP=10.0.0.1). This might indicate a routing loop.";
             await network.Server.Shell.InvokeAsync(
                 """
                 param($Message)
                 $null = Get-LtLog -Level Warning -Follow | Where-Object Message -eq $Message | Select-Object -First 1
                 """,
-                new { Message = "WARNING: Unexpected packet from TUN destined for server itself (dstIP=10.0.0.1). This might indicate a routing loop." },
-                cancellationToken: Token);
+                new { Message = Warning }, cancellationToken: Token);
         }
         finally
         {
-            NetworkNamespace.Execute(server, "ip", ["route", "add", "local", "10.0.0.1", "dev", "lt0", "src", "10.0.0.1", "scope", "host", "table", "local"]);
+            NetworkNamespace.Execute(
+                server, "ip", ["route", "add", "local", "10.0.0.1", "dev", "lt0", "src", "10.0.0.1", "scope", "host", "table", "local"]);
         }
     }
 
@@ -69,12 +71,16 @@ public sealed partial class NetworkThroughCommandsTests(RunningNetwork network)
 
         ShellResult networks = await other.InvokeAsync("Get-LtNetwork", cancellationToken: Token);
         Assert.Equal("bob", networks.Single().Text("Name"));
-        Assert.Equal(["server", "alice"], (await other.InvokeAsync("(Get-LtPeer | Where Path -ne Offline).Name", cancellationToken: Token)).Output.Select(name => name.ToString()));
+        Assert.Equal(
+            ["server", "alice"],
+            (await other.InvokeAsync("(Get-LtPeer | Where Path -ne Offline).Name", cancellationToken: Token)).Output.Select(name =>
+                name.ToString()));
         Assert.Empty((await other.InvokeAsync("Get-LtServer", cancellationToken: Token)).Output);
 
         await other.InvokeAsync("Disconnect-LtNetwork bob", cancellationToken: Token);
         Assert.Empty((await network.Bob.Shell.InvokeAsync("Get-LtNetwork", cancellationToken: Token)).Output);
-        await network.Bob.Shell.InvokeAsync("param($text) Connect-LtNetwork -Invitation $text", new { text = network.Invitation }, cancellationToken: Token);
+        await network.Bob.Shell.InvokeAsync(
+            "param($text) Connect-LtNetwork -Invitation $text", new { text = network.Invitation }, cancellationToken: Token);
         Assert.Equal("10.0.0.20", await AddressOf(network.Bob, family: 0));
     }
 
@@ -85,7 +91,8 @@ public sealed partial class NetworkThroughCommandsTests(RunningNetwork network)
         using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
         var seen = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         Task<ShellResult> following = network.Server.Shell.TryInvokeAsync(
-            "Get-LtLog -Follow -Tail 1", runspace: "follower", onOutput: entry => seen.TrySetResult(entry.Text("Message")!), cancellationToken: cancel.Token);
+            "Get-LtLog -Follow -Tail 1", runspace: "follower", onOutput: entry => seen.TrySetResult(entry.Text("Message")!),
+            cancellationToken: cancel.Token);
 
         Assert.NotEmpty(await seen.Task.WaitAsync(TimeSpan.FromMinutes(2), Token));
         await cancel.CancelAsync();

@@ -9,8 +9,8 @@ namespace LightTunnel.Tests.Lab;
 public sealed class RunningNetworkSet : ICollectionFixture<RunningNetwork>;
 
 /// <summary>
-/// The hosts of <see cref="LabFixture"/>, joined into one network: server 10.0.0.1, alice .10, bob .20, and the same in fd00:9::/64. Alice and bob
-/// cannot reach each other directly.
+/// The hosts of <see cref="LabFixture"/>, joined into one network: server 10.0.0.1, alice .10, bob .20, and the same in fd00:9::/64. Alice
+/// and bob cannot reach each other directly.
 /// </summary>
 public sealed class RunningNetwork : IAsyncLifetime
 {
@@ -45,7 +45,8 @@ public sealed class RunningNetwork : IAsyncLifetime
     {
         CancellationToken token = TestContext.Current.CancellationToken;
         await StartServerAsync(laboratory);
-        string invitation = (await laboratory["server"].Shell.InvokeAsync("\"$(New-LtInvitation)\"", cancellationToken: token)).Single().ToString();
+        string invitation =
+            (await laboratory["server"].Shell.InvokeAsync("\"$(New-LtInvitation)\"", cancellationToken: token)).Single().ToString();
         foreach ((string name, string number) in new[] { ("alice", "10"), ("bob", "20") })
         {
             await laboratory[name].Shell.InvokeAsync(

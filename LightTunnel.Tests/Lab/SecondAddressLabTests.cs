@@ -20,7 +20,8 @@ public sealed class SecondAddressLabTests
         await using Laboratory laboratory = await LabFixture.StartAsync(topology);
         await laboratory["server"].Shell.InvokeAsync(
             "Start-LtServer -Address 10.0.0.1/24 -ListenPort 9000 -Endpoint 203.0.113.77:9000", cancellationToken: Token);
-        string invitation = (await laboratory["server"].Shell.InvokeAsync("\"$(New-LtInvitation)\"", cancellationToken: Token)).Single().ToString();
+        string invitation =
+            (await laboratory["server"].Shell.InvokeAsync("\"$(New-LtInvitation)\"", cancellationToken: Token)).Single().ToString();
         ShellResult joined = await laboratory["alice"].Shell.InvokeAsync(
             "param($text) Connect-LtNetwork -Invitation $text -Address 10.0.0.10", new { text = invitation }, cancellationToken: Token);
         Assert.Equal("Up", joined.Single().Text("State"));

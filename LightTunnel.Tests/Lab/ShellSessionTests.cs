@@ -18,7 +18,8 @@ public sealed class ShellSessionTests
         await using ShellSession shell = await ShellSession.StartAsync(cancellationToken: Token);
 
         ShellResult result = await shell.InvokeAsync(
-            "1; 'two'; [pscustomobject]@{ Name = 'three'; Span = [timespan]::FromMilliseconds(20); Day = [DayOfWeek]::Monday; Items = 1, 2 }", cancellationToken: Token);
+            "1; 'two'; [pscustomobject]@{ Name = 'three'; Span = [timespan]::FromMilliseconds(20); Day = [DayOfWeek]::Monday; "
+                + "Items = 1, 2 }", cancellationToken: Token);
 
         Assert.Equal(3, result.Output.Count);
         Assert.Equal(1, result.Output[0].Value.GetInt32());
@@ -74,7 +75,8 @@ public sealed class ShellSessionTests
     {
         await using ShellSession shell = await ShellSession.StartAsync(cancellationToken: Token);
 
-        ShellScriptException exception = await Assert.ThrowsAsync<ShellScriptException>(() => shell.InvokeAsync("Get-Unheard", cancellationToken: Token));
+        ShellScriptException exception =
+            await Assert.ThrowsAsync<ShellScriptException>(() => shell.InvokeAsync("Get-Unheard", cancellationToken: Token));
 
         Assert.Equal("CommandNotFoundException", exception.Result.Errors.Single().ErrorId);
     }
@@ -84,7 +86,8 @@ public sealed class ShellSessionTests
     {
         await using ShellSession shell = await ShellSession.StartAsync(new ShellOptions { Width = 40 }, Token);
 
-        ShellResult result = await shell.TryInvokeAsync("[pscustomobject]@{ Name = 'x' * 60; Other = 1 }", render: true, cancellationToken: Token);
+        ShellResult result = await shell.TryInvokeAsync(
+            "[pscustomobject]@{ Name = 'x' * 60; Other = 1 }", render: true, cancellationToken: Token);
 
         Assert.DoesNotContain('\e', result.Text);
         Assert.Contains("Name", result.Text, StringComparison.Ordinal);
@@ -99,7 +102,8 @@ public sealed class ShellSessionTests
         await shell.InvokeAsync("$x = 7", cancellationToken: Token);
 
         Assert.Equal(7, (await shell.InvokeAsync("$x", cancellationToken: Token)).Single().Value.GetInt32());
-        Assert.Equal(JsonValueKind.Null, (await shell.InvokeAsync("$x", runspace: "other", cancellationToken: Token)).Single().Value.ValueKind);
+        Assert.Equal(
+            JsonValueKind.Null, (await shell.InvokeAsync("$x", runspace: "other", cancellationToken: Token)).Single().Value.ValueKind);
     }
 
     [Fact]
@@ -110,7 +114,8 @@ public sealed class ShellSessionTests
         var begun = new TaskCompletionSource();
 
         Task<ShellResult> waiting = shell.TryInvokeAsync(
-            "'begun'; while ($true) { [Threading.Thread]::Sleep(10) }", runspace: "waiting", onOutput: _ => begun.TrySetResult(), cancellationToken: cancel.Token);
+            "'begun'; while ($true) { [Threading.Thread]::Sleep(10) }", runspace: "waiting", onOutput: _ => begun.TrySetResult(),
+            cancellationToken: cancel.Token);
         await begun.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
         ShellResult other = await shell.InvokeAsync("1 + 1", cancellationToken: Token);
         Assert.False(waiting.IsCompleted);
@@ -156,7 +161,8 @@ public sealed class ShellSessionTests
         ShellSession shell = await ShellSession.StartAsync(cancellationToken: Token);
         var begun = new TaskCompletionSource();
         using var process = Process.GetProcessById(shell.ProcessId);
-        Task<ShellResult> running = shell.TryInvokeAsync("1; while ($true) { }", onOutput: _ => begun.TrySetResult(), cancellationToken: Token);
+        Task<ShellResult> running = shell.TryInvokeAsync(
+            "1; while ($true) { }", onOutput: _ => begun.TrySetResult(), cancellationToken: Token);
         await begun.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
 
         await shell.DisposeAsync();
@@ -171,7 +177,8 @@ public sealed class ShellSessionTests
     {
         await using ShellSession shell = await ShellSession.StartAsync(cancellationToken: Token);
         var begun = new TaskCompletionSource();
-        Task<ShellResult> running = shell.TryInvokeAsync("1; while ($true) { }", onOutput: _ => begun.TrySetResult(), cancellationToken: Token);
+        Task<ShellResult> running = shell.TryInvokeAsync(
+            "1; while ($true) { }", onOutput: _ => begun.TrySetResult(), cancellationToken: Token);
         await begun.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
 
         shell.Kill();

@@ -14,7 +14,8 @@ public sealed class TunnelInTunnelLabTests
     [Fact]
     public async Task Vxlan_OverTheNetwork_IsNoWayToTheMemberBehindIt()
     {
-        await using Laboratory laboratory = await LabFixture.StartAsync(Topology.OpenHosts(TimeSpan.FromMilliseconds(4), "server", "alice", "bob"));
+        await using Laboratory laboratory = await LabFixture.StartAsync(
+            Topology.OpenHosts(TimeSpan.FromMilliseconds(4), "server", "alice", "bob"));
         await RunningNetwork.JoinAllAsync(laboratory);
         LabNode alice = laboratory["alice"], bob = laboratory["bob"];
         await AddVxlanAsync(alice, "10.0.0.10", "10.0.0.20", "10.244.0.1/24");
@@ -28,7 +29,8 @@ public sealed class TunnelInTunnelLabTests
         deadline.CancelAfter(Patience);
         do
         {
-            ShellResult test = await bob.Shell.InvokeAsync("(Test-LtP2P alice -Count 1).Candidates | ForEach-Object { \"$($_.Endpoint)\" }", cancellationToken: deadline.Token);
+            ShellResult test = await bob.Shell.InvokeAsync(
+                "(Test-LtP2P alice -Count 1).Candidates | ForEach-Object { \"$($_.Endpoint)\" }", cancellationToken: deadline.Token);
             candidates = [.. test.Output.Select(candidate => candidate.ToString())];
         }
         while (!candidates.Any(candidate => candidate.StartsWith("192.0.2.77:", StringComparison.Ordinal)));
@@ -41,13 +43,15 @@ public sealed class TunnelInTunnelLabTests
 
     private static async Task AddVxlanAsync(LabNode node, string local, string remote, string address)
     {
-        CommandResult added = await node.ExecuteAsync("ip", ["link", "add", "pods", "type", "vxlan", "id", "7", "local", local, "remote", remote, "dstport", "4789"], Token);
+        CommandResult added = await node.ExecuteAsync(
+            "ip", ["link", "add", "pods", "type", "vxlan", "id", "7", "local", local, "remote", remote, "dstport", "4789"], Token);
         Assert.SkipUnless(added.ExitCode == 0, "needs a kernel with VXLAN");
         await IpAsync(node, "link", "set", "pods", "mtu", "1300", "up");
         await IpAsync(node, "address", "add", address, "dev", "pods");
     }
 
-    private static async Task IpAsync(LabNode node, params string[] arguments) => Assert.Equal(0, (await node.ExecuteAsync("ip", arguments, Token)).ExitCode);
+    private static async Task IpAsync(LabNode node, params string[] arguments) =>
+        Assert.Equal(0, (await node.ExecuteAsync("ip", arguments, Token)).ExitCode);
 
     private static async Task PingAsync(LabNode node, string address)
     {

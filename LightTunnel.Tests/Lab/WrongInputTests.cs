@@ -53,7 +53,8 @@ public sealed class WrongInputTests(RunningNetwork network)
         string[] before = await TracesAsync(server);
 
         // What a row gives replaces what the second server would have.
-        string rest = string.Join(' ', SecondServersOwn.Where(parameter => !arguments.Contains(parameter.Split(' ')[0] + ' ', StringComparison.Ordinal)));
+        string rest = string.Join(
+            ' ', SecondServersOwn.Where(parameter => !arguments.Contains(parameter.Split(' ')[0] + ' ', StringComparison.Ordinal)));
         ShellResult result = await InvokeAsync(server, $"Start-LtServer {rest} {arguments}");
 
         AssertError(result, $"{errorId},LightTunnel.StartLtServerCommand", culprit);
@@ -79,10 +80,18 @@ public sealed class WrongInputTests(RunningNetwork network)
     [InlineData(Twin + " -Invitation $text -ListenPort 70000", "InvalidOption", "70000")]
     [InlineData(Twin + " -Server 203.0.113.1:9000", "InvalidOption", "ServerKey and NetworkKey")]
     [InlineData(Twin, "InvalidOption", "which network")]
-    [InlineData(Twin + " -TimeoutSec $seconds -Server 203.0.113.1:9000 -ServerKey $serverKey -NetworkKey (New-LtNetworkKey)", "InvalidKey", "network key")]
-    [InlineData(Twin + " -TimeoutSec 1 -Server 203.0.113.1:9000 -ServerKey \"$(New-LtNetworkKey)\" -NetworkKey (New-LtNetworkKey)", "ServerUnreachable", "203.0.113.1:9000")]
-    [InlineData(Twin + " -TimeoutSec 1 -Server 198.51.100.1:9000 -ServerKey $serverKey -NetworkKey (New-LtNetworkKey)", "ServerUnreachable", "198.51.100.1:9000")]
-    [InlineData(Twin + " -TimeoutSec $seconds -Server server.invalid:9000 -ServerKey $serverKey -NetworkKey (New-LtNetworkKey)", "NameResolutionFailed", "server.invalid")]
+    [InlineData(
+        Twin + " -TimeoutSec $seconds -Server 203.0.113.1:9000 -ServerKey $serverKey -NetworkKey (New-LtNetworkKey)", "InvalidKey",
+        "network key")]
+    [InlineData(
+        Twin + " -TimeoutSec 1 -Server 203.0.113.1:9000 -ServerKey \"$(New-LtNetworkKey)\" -NetworkKey (New-LtNetworkKey)",
+        "ServerUnreachable", "203.0.113.1:9000")]
+    [InlineData(
+        Twin + " -TimeoutSec 1 -Server 198.51.100.1:9000 -ServerKey $serverKey -NetworkKey (New-LtNetworkKey)", "ServerUnreachable",
+        "198.51.100.1:9000")]
+    [InlineData(
+        Twin + " -TimeoutSec $seconds -Server server.invalid:9000 -ServerKey $serverKey -NetworkKey (New-LtNetworkKey)",
+        "NameResolutionFailed", "server.invalid")]
     public async Task ConnectLtNetwork_WrongInput_NamesItAndLeavesNothing(string script, string errorId, string culprit)
     {
         await network.JoinAsync();
@@ -93,8 +102,11 @@ public sealed class WrongInputTests(RunningNetwork network)
         ShellResult result;
         int seconds = 1;
         do
+        {
             result = await InvokeAsync(alice, script.Replace("$seconds", $"{seconds *= 2}", StringComparison.Ordinal));
-        while (script.Contains("$seconds", StringComparison.Ordinal) && seconds < 60 && !result.Errors[0].ErrorId.StartsWith(errorId, StringComparison.Ordinal));
+        }
+        while (script.Contains("$seconds", StringComparison.Ordinal) && seconds < 60
+            && !result.Errors[0].ErrorId.StartsWith(errorId, StringComparison.Ordinal));
 
         AssertError(result, $"{errorId},LightTunnel.ConnectLtNetworkCommand", culprit);
         Assert.Equal(before, await TracesAsync(alice));
@@ -105,7 +117,8 @@ public sealed class WrongInputTests(RunningNetwork network)
     public async Task ConnectLtNetwork_PortOfAnotherProgram_IsPortInUse()
     {
         await network.JoinAsync();
-        using Socket other = NetworkNamespace.Run(network.Alice.Namespace, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
+        using Socket other = NetworkNamespace.Run(
+            network.Alice.Namespace, () => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp));
         other.Bind(new IPEndPoint(IPAddress.Any, 0));
         int port = ((IPEndPoint)other.LocalEndPoint!).Port;
 
@@ -119,7 +132,8 @@ public sealed class WrongInputTests(RunningNetwork network)
     {
         await network.JoinAsync();
         ShellObject invitation = (await network.Server.Shell.InvokeAsync(
-            "New-LtInvitation -Expires ([DateTimeOffset]::UtcNow.AddSeconds(5)) | ForEach-Object { @{ Text = $_.ToString(); Expires = $_.Expires.ToString('yyyy-MM-dd HH:mm') } }",
+            "New-LtInvitation -Expires ([DateTimeOffset]::UtcNow.AddSeconds(5)) | ForEach-Object { @{ Text = $_.ToString(); "
+                + "Expires = $_.Expires.ToString('yyyy-MM-dd HH:mm') } }",
             cancellationToken: Token)).Single();
 
         // Until it has expired, the interface's name is what is wrong.
@@ -127,7 +141,8 @@ public sealed class WrongInputTests(RunningNetwork network)
         do
         {
             result = await network.Alice.Shell.TryInvokeAsync(
-                $"param($text) {Twin} -InterfaceName lt0 -Invitation $text", new { text = invitation.Text("Text") }, cancellationToken: Token);
+                $"param($text) {Twin} -InterfaceName lt0 -Invitation $text", new { text = invitation.Text("Text") },
+                cancellationToken: Token);
         }
         while (result.Errors[0].ErrorId.StartsWith("InterfaceNameInUse", StringComparison.Ordinal));
 
@@ -156,19 +171,24 @@ public sealed class WrongInputTests(RunningNetwork network)
     [Theory]
     [InlineData("PrivilegeRequired", "CAP_NET_ADMIN", "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")]
     [InlineData("TunUnavailable", "/dev/net/tun", "unshare", "--mount", "sh", "-c", "mount -t tmpfs none /dev/net && exec \"$@\"", "sh")]
-    public async Task Start_WithoutPrivilegeOrDevice_SaysSoAndLeavesNothing(string errorId, string culprit, string program, params string[] before)
+    public async Task Start_WithoutPrivilegeOrDevice_SaysSoAndLeavesNothing(
+        string errorId, string culprit, string program, params string[] before)
     {
         await network.JoinAsync();
         LabNode bob = network.Bob;
         string[] traces = await TracesAsync(bob);
-        foreach (string script in new[] { "Start-LtServer -Address 10.1.0.1/24 -Name second -StatePath second -ListenPort 9010", $"{Twin} -Invitation '{network.Invitation}'" })
+        foreach (string script in new[] { "Start-LtServer -Address 10.1.0.1/24 -Name second -StatePath second -ListenPort 9010",
+            $"{Twin} -Invitation '{network.Invitation}'" })
         {
             CommandResult result = await bob.ExecuteAsync(
                 program, [.. before, .. RealPowerShell.Command, "-NonInteractive", "-Command",
-                    $"Import-Module {RealPowerShell.Quote(LabPaths.ModuleManifest())}; try {{ {script} }} catch {{ \"[$($_.FullyQualifiedErrorId)] $_ $($_.ErrorDetails.RecommendedAction)\"; exit 1 }}"], Token);
+                    $"Import-Module {RealPowerShell.Quote(LabPaths.ModuleManifest())}; try {{ {script} }} catch {{ "
+                        + $"\"[$($_.FullyQualifiedErrorId)] $_ $($_.ErrorDetails.RecommendedAction)\"; exit 1 }}"], Token);
 
             Assert.Equal(1, result.ExitCode);
-            Assert.Contains($"[{errorId},LightTunnel.{script.Split(' ')[0].Replace("-", string.Empty, StringComparison.Ordinal)}Command", result.Output, StringComparison.Ordinal);
+            Assert.Contains(
+                $"[{errorId},LightTunnel.{script.Split(' ')[0].Replace("-", string.Empty, StringComparison.Ordinal)}Command", result.Output,
+                StringComparison.Ordinal);
             Assert.Contains(culprit, result.Output, StringComparison.Ordinal);
         }
 
@@ -182,11 +202,15 @@ public sealed class WrongInputTests(RunningNetwork network)
     {
         await network.JoinAsync();
         LabNode server = network.Server;
-        foreach (string wrong in new[] { "-Address 10.0.0.7/24", "-Address 10.1.0.1/24 -InterfaceName wan", "-Address 10.1.0.1/24 -LogPath /proc/none/log" })
+        string[] unusable =
+            ["-Address 10.0.0.7/24", "-Address 10.1.0.1/24 -InterfaceName wan", "-Address 10.1.0.1/24 -LogPath /proc/none/log"];
+        foreach (string wrong in unusable)
             Assert.Single((await InvokeAsync(server, $"{SecondServer} {wrong}")).Errors);
 
         await server.Shell.InvokeAsync($"{SecondServer} -Address 10.1.0.1/24", cancellationToken: Token);
-        string[] stopped = [.. (await server.Shell.InvokeAsync("(Stop-LtServer second -PassThru).State", cancellationToken: Token)).Output.Select(state => state.ToString())];
+        string[] stopped =
+            [.. (await server.Shell.InvokeAsync("(Stop-LtServer second -PassThru).State", cancellationToken: Token)).Output.Select(state =>
+                state.ToString())];
 
         Assert.Equal(["Stopped"], stopped);
         AssertUnlocked(server, "second");
@@ -194,7 +218,8 @@ public sealed class WrongInputTests(RunningNetwork network)
 
     private async Task<ShellResult> InvokeAsync(LabNode node, string script)
     {
-        string serverKey = (await network.Server.Shell.InvokeAsync("(Get-LtServer server).PublicKey", cancellationToken: Token)).Single().ToString();
+        string serverKey =
+            (await network.Server.Shell.InvokeAsync("(Get-LtServer server).PublicKey", cancellationToken: Token)).Single().ToString();
         return await node.Shell.TryInvokeAsync(
             $"param($text, $serverKey) {script}", new { text = network.Invitation, serverKey }, cancellationToken: Token);
     }
