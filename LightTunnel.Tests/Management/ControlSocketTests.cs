@@ -44,13 +44,16 @@ public sealed class ControlSocketTests : IDisposable
 
         TunnelStatus status = await remote.GetStatusAsync(Token);
         TunnelStatus expected = await tunnel.GetStatusAsync(Token);
-        Assert.Equal((expected.Name, expected.State, expected.PublicKey, expected.ListenPort), (status.Name, status.State, status.PublicKey, status.ListenPort));
+        Assert.Equal(
+            (expected.Name, expected.State, expected.PublicKey, expected.ListenPort),
+            (status.Name, status.State, status.PublicKey, status.ListenPort));
         Assert.Equal(expected.Addresses, status.Addresses);
         Assert.Equal(expected.Counters.Dropped, status.Counters.Dropped);
         Assert.Equal(expected.Counters.RelayedBytes, status.Counters.RelayedBytes);
 
         IReadOnlyList<PeerStatus> peers = await remote.GetPeersAsync(Token);
-        Assert.Equal(tunnel.Peers.Select(peer => (peer.Name, peer.Addresses[0], peer.Path, peer.Endpoint, peer.RoundTrip, peer.Loss, peer.LastSeen)),
+        Assert.Equal(
+            tunnel.Peers.Select(peer => (peer.Name, peer.Addresses[0], peer.Path, peer.Endpoint, peer.RoundTrip, peer.Loss, peer.LastSeen)),
             peers.Select(peer => (peer.Name, peer.Addresses[0], peer.Path, peer.Endpoint, peer.RoundTrip, peer.Loss, peer.LastSeen)));
         Assert.Equal(peers.Count, (await remote.FindPeersAsync("*", Token)).Count);
         Assert.Equal(tunnel.Routes, await remote.GetRoutesAsync(Token));
@@ -104,7 +107,8 @@ public sealed class ControlSocketTests : IDisposable
         using var stop = new CancellationTokenSource();
         var progress = new ProgressList();
 
-        Task<PeerTestReport> testing = Remote("home").TestPeerAsync(new PeerTestRequest("key", 1, TimeSpan.FromHours(1)), progress, stop.Token);
+        Task<PeerTestReport> testing =
+            Remote("home").TestPeerAsync(new PeerTestRequest("key", 1, TimeSpan.FromHours(1)), progress, stop.Token);
         await progress.First.WaitAsync(Token);
         await stop.CancelAsync();
 
@@ -142,10 +146,14 @@ public sealed class ControlSocketTests : IDisposable
         Task<IReadOnlyList<TunnelChange>> next = remote.WaitForChangesAsync(0, Token);
         tunnel.Change("laptop", "10.0.0.21/32", null, direct);
         TunnelChange change = Assert.Single(await next);
-        Assert.Equal((1, "office", "laptop", null, direct), (change.Sequence, change.Tunnel, change.Route!.Peer, change.Route.Old, change.Route.New));
+        Assert.Equal(
+            (1, "office", "laptop", null, direct),
+            (change.Sequence, change.Tunnel, change.Route!.Peer, change.Route.Old, change.Route.New));
         Assert.Equal(["10.0.0.21/32"], change.Route.Destinations);
         tunnel.Change(TunnelState.Up, TunnelState.Reconnecting, "why");
-        Assert.Equal(new StateChange(TunnelState.Up, TunnelState.Reconnecting, "why"), Assert.Single(await remote.ReadChangesAsync(0, 1, Token)).State);
+        Assert.Equal(
+            new StateChange(TunnelState.Up, TunnelState.Reconnecting, "why"),
+            Assert.Single(await remote.ReadChangesAsync(0, 1, Token)).State);
 
         Task<IReadOnlyList<TunnelChange>> last = remote.WaitForChangesAsync(2, Token);
         await remote.StopAsync(Token);
@@ -157,7 +165,8 @@ public sealed class ControlSocketTests : IDisposable
     {
         var tunnel = new FakeTunnel("office", TunnelRole.Server)
         {
-            Failure = new LightTunnelException(LightTunnelError.InvalidEndpoint, "'x:y' is no endpoint.", "Write host:port.") { Target = "x:y" },
+            Failure = new LightTunnelException(
+                LightTunnelError.InvalidEndpoint, "'x:y' is no endpoint.", "Write host:port.") { Target = "x:y" },
         };
         using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
 
@@ -207,7 +216,8 @@ public sealed class ControlSocketTests : IDisposable
             File.Move(dead + ".bound", dead);
         }
 
-        TunnelSearch search = await new ControlSocketClient(_transport, TimeProvider.System).FindAsync(ControlSocketClient.CallTimeout, Token);
+        TunnelSearch search = await new ControlSocketClient(_transport, TimeProvider.System).FindAsync(
+            ControlSocketClient.CallTimeout, Token);
 
         Assert.Empty(search.Tunnels);
         Assert.Empty(search.Warnings);
@@ -294,7 +304,8 @@ public sealed class ControlSocketTests : IDisposable
         using var other = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         other.Bind(new UnixDomainSocketEndPoint(Path.Combine(SocketFolder, "4194301.sock")));
         other.Listen();
-        Task<TunnelSearch> finding = new ControlSocketClient(_transport, TimeProvider.System).FindAsync(ControlSocketClient.CallTimeout, Token);
+        Task<TunnelSearch> finding = new ControlSocketClient(_transport, TimeProvider.System).FindAsync(
+            ControlSocketClient.CallTimeout, Token);
         using (Socket connection = await other.AcceptAsync(Token))
             await connection.SendAsync("HTTP/1.1 400 Bad Request\r\n\r\n\0\u0001garbage"u8.ToArray(), Token);
 

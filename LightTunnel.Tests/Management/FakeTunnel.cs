@@ -83,14 +83,22 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Peers =
         [
             Peer(name, "nas", "10.0.0.20", PathType.Server, 31.4, 2_000_000_000, 15_100_000, TimeSpan.FromHours(5.5)),
-            Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 1_234_567, 999, TimeSpan.FromHours(2.5)) with { NatType = "Full Cone", RelaysForOthers = true, Cipher = CipherSuite.Aegis256 },
+            Peer(name, "laptop", "10.0.0.21", PathType.Direct, 1.24, 1_234_567, 999, TimeSpan.FromHours(2.5)) with
+            {
+                NatType = "Full Cone",
+                RelaysForOthers = true,
+                Cipher = CipherSuite.Aegis256,
+            },
             Peer(name, "phone", "10.0.0.22", PathType.Offline, null, 0, 0, null),
         ],
         Routes =
         [
             Route(name, "10.0.0.20/32", RouteType.Server, "10.0.0.1", "nas", 31.4, 55, RouteState.Up) with { Reason = PathReason.NoAnswer },
             Route(name, "10.0.0.21/32", RouteType.Direct, "10.0.0.21", "laptop", 1.24, 120, RouteState.Up),
-            Route(name, "10.0.0.22/32", RouteType.Offline, null, "phone", null, 0, RouteState.Offline) with { Reason = PathReason.PeerOffline },
+            Route(name, "10.0.0.22/32", RouteType.Offline, null, "phone", null, 0, RouteState.Offline) with
+            {
+                Reason = PathReason.PeerOffline,
+            },
             Route(name, "192.168.7.0/24", RouteType.Relay, "10.0.0.21", "nas", null, 0, RouteState.Unproven),
         ],
     };
@@ -99,7 +107,9 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public static FakeTunnel Sample(string name, string peer, string address) => new(name, TunnelRole.Server)
     {
         Peers = [Peer(name, peer, address, PathType.Direct, 12, 0, 0, TimeSpan.FromHours(2.5))],
-        Routes = [Route(name, new IPNetwork(IPAddress.Parse(address), IPAddress.Parse(address).GetAddressBytes().Length * 8).ToString(), RouteType.Direct, address, peer, 12, 115, RouteState.Up)],
+        Routes = [Route(
+            name, new IPNetwork(IPAddress.Parse(address), IPAddress.Parse(address).GetAddressBytes().Length * 8).ToString(),
+            RouteType.Direct, address, peer, 12, 115, RouteState.Up)],
     };
 
     public static FakeTunnel SampleClient(string name = "home") => new(name, TunnelRole.Client);
@@ -141,10 +151,12 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Mtu = 1400,
         LargestPacket = 1352,
         ClockOffset = TimeSpan.FromSeconds(-0.31),
-        Problems = [new NetworkProblem("Packets longer than 1352 bytes are lost, while the tunnel's MTU is 1400.", "Join with Connect-LtNetwork -Mtu 1352.")],
+        Problems = [new NetworkProblem(
+            "Packets longer than 1352 bytes are lost, while the tunnel's MTU is 1400.", "Join with Connect-LtNetwork -Mtu 1352.")],
     };
 
-    public void Log(LogLevel level, string message) => _log.Add(sequence => new LogEntry(sequence, TimeOf(sequence), level, name, message, null));
+    public void Log(LogLevel level, string message) =>
+        _log.Add(sequence => new LogEntry(sequence, TimeOf(sequence), level, name, message, null));
 
     /// <summary>A peer is reached another way.</summary>
     public void Change(string peer, string destination, RoutePath? old, RoutePath? now) => Change(new RouteChange
@@ -168,7 +180,8 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         _changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = TimeOf(sequence), Tunnel = name, Route = change });
 
     public void Change(TunnelState old, TunnelState now, string? reason = null) =>
-        _changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = TimeOf(sequence), Tunnel = name, State = new StateChange(old, now, reason) });
+        _changes.Add(sequence =>
+            new TunnelChange { Sequence = sequence, Time = TimeOf(sequence), Tunnel = name, State = new StateChange(old, now, reason) });
 
     public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) => Answer(() => new TunnelStatus
     {
@@ -205,12 +218,14 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) => Answer(() => Peers);
 
-    public Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken) => Answer<IReadOnlyList<PeerStatus>>(
-        () => [.. Peers, .. Strangers.Where(peer => NamePattern.IsMatch(text, peer.Name) || peer.Addresses[0].ToString() == text)]);
+    public Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string text, CancellationToken cancellationToken) =>
+        Answer<IReadOnlyList<PeerStatus>>(
+            () => [.. Peers, .. Strangers.Where(peer => NamePattern.IsMatch(text, peer.Name) || peer.Addresses[0].ToString() == text)]);
 
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) => Answer(() => Routes);
 
-    public Task<IReadOnlyList<LogEntry>> ReadLogAsync(long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
+    public Task<IReadOnlyList<LogEntry>> ReadLogAsync(
+        long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
         Answer(() => _log.Read(afterSequence, entry => entry.Level >= minimumLevel, tail));
 
     public Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(int tail, CancellationToken cancellationToken) =>
@@ -243,18 +258,23 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     }
 
     /// <summary>Completes when somebody has begun to wait for changes.</summary>
-    public Task WatchedAsync(CancellationToken cancellationToken) => _watched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
+    public Task WatchedAsync(CancellationToken cancellationToken) =>
+        _watched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
 
     /// <summary>Completes when somebody has ceased to wait for changes.</summary>
-    public Task UnwatchedAsync(CancellationToken cancellationToken) => _unwatched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
+    public Task UnwatchedAsync(CancellationToken cancellationToken) =>
+        _unwatched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
 
-    public Task<InvitationText> CreateInvitationAsync(IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) => Answer(() =>
+    public Task<InvitationText> CreateInvitationAsync(
+        IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) => Answer(() =>
     {
         AskedForInvitation = (endpoints, expires);
-        return new InvitationText(InvitationSecret, "office", ["10.0.0.0/24"], endpoints.Count > 0 ? endpoints : ["vpn.example.org:9000"], "key", expires);
+        return new InvitationText(
+            InvitationSecret, "office", ["10.0.0.0/24"], endpoints.Count > 0 ? endpoints : ["vpn.example.org:9000"], "key", expires);
     });
 
-    public async Task<PeerTestReport> TestPeerAsync(PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
+    public async Task<PeerTestReport> TestPeerAsync(
+        PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
     {
         AskedForTest = request;
         progress?.Report(new TestProgress("Trying to reach it directly", 30));
@@ -264,7 +284,8 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         return await Answer(() => SampleTest(peer));
     }
 
-    public async Task<NetworkTestReport> TestNetworkAsync(TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
+    public async Task<NetworkTestReport> TestNetworkAsync(
+        TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
     {
         await TestAsync(cancellationToken);
         return await Answer(() => NetworkTest);
@@ -299,7 +320,8 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public Task WaitForStopAsync(CancellationToken cancellationToken) => _stopped.Task.WaitAsync(cancellationToken);
 
-    private static PeerStatus Peer(string tunnel, string name, string address, PathType path, double? milliseconds, long rx, long tx, TimeSpan? seen) => new()
+    private static PeerStatus Peer(
+        string tunnel, string name, string address, PathType path, double? milliseconds, long rx, long tx, TimeSpan? seen) => new()
     {
         Tunnel = tunnel,
         Name = name,
@@ -331,15 +353,35 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         PeerNat = "Symmetric",
         Candidates =
         [
-            new CandidateReport { Kind = CandidateKind.Host, Endpoint = IPEndPoint.Parse("192.168.7.20:9000"), LocalPort = 9000, Result = ProbeResult.NoAnswer, Sent = 7 },
-            new CandidateReport { Kind = CandidateKind.ServerReflexive, Endpoint = IPEndPoint.Parse("198.51.100.4:40000"), LocalPort = 9000, Result = ProbeResult.OneWay, Sent = 1 },
             new CandidateReport
             {
-                Kind = CandidateKind.PeerReflexive, Endpoint = IPEndPoint.Parse("[2001:db8::7]:9000"), LocalPort = 9000, Result = ProbeResult.Answered, Sent = 9, Answered = 8,
-                RoundTrip = TimeSpan.FromMilliseconds(1.24), InUse = peer.Path == PathType.Direct,
+                Kind = CandidateKind.Host,
+                Endpoint = IPEndPoint.Parse("192.168.7.20:9000"),
+                LocalPort = 9000,
+                Result = ProbeResult.NoAnswer,
+                Sent = 7,
+            },
+            new CandidateReport
+            {
+                Kind = CandidateKind.ServerReflexive,
+                Endpoint = IPEndPoint.Parse("198.51.100.4:40000"),
+                LocalPort = 9000,
+                Result = ProbeResult.OneWay,
+                Sent = 1,
+            },
+            new CandidateReport
+            {
+                Kind = CandidateKind.PeerReflexive, Endpoint = IPEndPoint.Parse("[2001:db8::7]:9000"), LocalPort = 9000,
+                Result = ProbeResult.Answered, Sent = 9, Answered = 8, RoundTrip = TimeSpan.FromMilliseconds(1.24),
+                InUse = peer.Path == PathType.Direct,
             },
         ],
-        Reason = peer.Path switch { PathType.Direct => PathReason.DirectUp, PathType.Offline => PathReason.PeerOffline, _ => PathReason.BothNatsRandom },
+        Reason = peer.Path switch
+        {
+            PathType.Direct => PathReason.DirectUp,
+            PathType.Offline => PathReason.PeerOffline,
+            _ => PathReason.BothNatsRandom,
+        },
         Duration = TimeSpan.FromSeconds(3),
     };
 
@@ -355,7 +397,8 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     }
 
     private static RouteStatus Route(
-        string tunnel, string destination, RouteType type, string? nextHop, string peer, double? milliseconds, int quality, RouteState state) => new()
+        string tunnel, string destination, RouteType type, string? nextHop, string peer, double? milliseconds, int quality,
+        RouteState state) => new()
     {
         Tunnel = tunnel,
         Destination = destination,
@@ -371,7 +414,8 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         Updated = new DateTimeOffset(2026, 5, 1, 10, 0, 0, TimeSpan.Zero),
     };
 
-    private static DateTimeOffset TimeOf(long sequence) => new DateTimeOffset(2026, 5, 1, 10, 0, 0, 120, TimeSpan.Zero).AddSeconds(sequence - 1);
+    private static DateTimeOffset TimeOf(long sequence) =>
+        new DateTimeOffset(2026, 5, 1, 10, 0, 0, 120, TimeSpan.Zero).AddSeconds(sequence - 1);
 
     private Task<T> Answer<T>(Func<T> answer) => Failure is null ? Task.FromResult(answer()) : Task.FromException<T>(Failure);
 }

@@ -62,7 +62,8 @@ public sealed class RunningTunnelsTests : IDisposable
 
         public override IReadOnlyList<int> FindProcesses(ICollection<string> warnings) => inner.FindProcesses(warnings);
 
-        public override Task<Stream?> ConnectAsync(int processId, CancellationToken cancellationToken) => inner.ConnectAsync(processId, cancellationToken);
+        public override Task<Stream?> ConnectAsync(int processId, CancellationToken cancellationToken) =>
+            inner.ConnectAsync(processId, cancellationToken);
 
         public override ControlListener Listen()
         {
