@@ -313,7 +313,8 @@ public sealed class ControlChannelTests
                 channel.TrySend("x"u8, Now);
         }
 
-        Assert.Equal(Enumerable.Range(1, host.Messages.Count).Select(number => (uint)number), host.Messages.Select(m => BitConverter.ToUInt32(m)));
+        Assert.Equal(
+            Enumerable.Range(1, host.Messages.Count).Select(number => (uint)number), host.Messages.Select(m => BitConverter.ToUInt32(m)));
         Assert.InRange(channel.Pending, 0, ControlChannel.DefaultQueueLimit);
     }
 }

@@ -15,7 +15,8 @@ public sealed class ControlMessageTests
 {
     internal static PublicKey Key(int seed) => new(new ByteMutator(seed).Random(32));
 
-    internal static TunnelAddress Address(string text) => TunnelAddress.TryParse(text, out TunnelAddress address) ? address : throw new FormatException(text);
+    internal static TunnelAddress Address(string text) =>
+        TunnelAddress.TryParse(text, out TunnelAddress address) ? address : throw new FormatException(text);
 
     internal static InterfaceAddress Interface(string text) =>
         InterfaceAddress.TryParse(text, out InterfaceAddress address) ? address : throw new FormatException(text);
@@ -75,7 +76,8 @@ public sealed class ControlMessageTests
         Start = true,
     };
 
-    private static readonly FindMessage Find = new() { Subjects = [MemberSubject.Of(Address("10.0.0.20")), MemberSubject.Of(Address("fd00::20")), MemberSubject.Of(Key(1))] };
+    private static readonly FindMessage Find =
+        new() { Subjects = [MemberSubject.Of(Address("10.0.0.20")), MemberSubject.Of(Address("fd00::20")), MemberSubject.Of(Key(1))] };
 
     private static readonly ForgetMessage Forget = new() { Revision = 17, Members = [2, uint.MaxValue] };
 
@@ -115,7 +117,8 @@ public sealed class ControlMessageTests
     public void Encode_Register_HasTheDocumentedBytes() =>
         Assert.Equal(
             "A4" + "0001" + "0101" + "02" + "626E31" + "03" + "81" + "44" + "0A000014",
-            Convert.ToHexString(ControlMessageCodec.Encode(new RegisterMessage { Name = "n1", RequestedAddresses = [Address("10.0.0.20")] })));
+            Convert.ToHexString(
+                ControlMessageCodec.Encode(new RegisterMessage { Name = "n1", RequestedAddresses = [Address("10.0.0.20")] })));
 
     [Theory]
     [InlineData("01", CipherSuite.Aegis256)]
@@ -136,19 +139,22 @@ public sealed class ControlMessageTests
     public void Decode_PreferredSuite_ThatIsNoNumber_IsMalformed(string value) =>
         Assert.Equal(
             DecodeResult.Malformed,
-            ControlMessageCodec.Decode(Convert.FromHexString("A5" + "0001" + "0101" + "02" + "626E31" + "03" + "80" + "05" + value), out _));
+            ControlMessageCodec.Decode(
+                Convert.FromHexString("A5" + "0001" + "0101" + "02" + "626E31" + "03" + "80" + "05" + value), out _));
 
     [Fact]
     public void Decode_Registered_GivesItBack()
     {
         RegisteredMessage decoded = RoundTrip(Registered);
         Assert.Equal(
-            Registered with { Addresses = [], ServerAddresses = [], ObserverAddresses = [] }, decoded with { Addresses = [], ServerAddresses = [], ObserverAddresses = [] });
+            Registered with { Addresses = [], ServerAddresses = [], ObserverAddresses = [] },
+            decoded with { Addresses = [], ServerAddresses = [], ObserverAddresses = [] });
         Assert.Equal(Registered.ObserverAddresses, decoded.ObserverAddresses);
         Assert.Equal(Registered.Addresses, decoded.Addresses);
         Assert.Equal(Registered.ServerAddresses, decoded.ServerAddresses);
 
-        RegisteredMessage plain = RoundTrip(Registered with { ObserverPort = 0, ObservedEndpoint = default, ClientIsolation = false, SoftwareVersion = string.Empty });
+        RegisteredMessage plain = RoundTrip(
+            Registered with { ObserverPort = 0, ObservedEndpoint = default, ClientIsolation = false, SoftwareVersion = string.Empty });
         Assert.False(plain.ObservedEndpoint.IsSpecified);
         Assert.False(plain.ClientIsolation);
         Assert.Equal("laptop-1", RoundTrip(Registered with { GivenName = "laptop-1" }).GivenName);
@@ -160,7 +166,9 @@ public sealed class ControlMessageTests
     [Fact]
     public void Decode_RefusedAndLeave_GivesThemBack()
     {
-        Assert.Equal(new RefusedMessage { Reason = RefusalReason.AddressTaken, Text = "ä taken" }, RoundTrip(new RefusedMessage { Reason = RefusalReason.AddressTaken, Text = "ä taken" }));
+        Assert.Equal(
+            new RefusedMessage { Reason = RefusalReason.AddressTaken, Text = "ä taken" },
+            RoundTrip(new RefusedMessage { Reason = RefusalReason.AddressTaken, Text = "ä taken" }));
         Assert.Equal(new RefusedMessage { Reason = RefusalReason.Other }, RoundTrip(new RefusedMessage { Reason = (RefusalReason)99 }));
         Assert.Equal(new LeaveMessage { Reason = LeaveReason.Restarting }, RoundTrip(new LeaveMessage { Reason = LeaveReason.Restarting }));
         Assert.Equal(LeaveReason.Other, RoundTrip(new LeaveMessage { Reason = (LeaveReason)99 }).Reason);
@@ -281,7 +289,13 @@ public sealed class ControlMessageTests
         string name = new('n', NodeName.MaximumLength);
         TunnelAddress[] addresses = [.. Enumerable.Range(1, 4).Select(i => Address($"fd00:1:2:3:4:5:6:{i}"))];
         RoundTrip(Register with { Name = name, RequestedAddresses = addresses, SoftwareVersion = new string('9', 500) });
-        RoundTrip(Registered with { NetworkName = name, ServerName = name, Addresses = [.. addresses.Select(a => new InterfaceAddress(a, 128))], ServerAddresses = addresses });
+        RoundTrip(Registered with
+        {
+            NetworkName = name,
+            ServerName = name,
+            Addresses = [.. addresses.Select(a => new InterfaceAddress(a, 128))],
+            ServerAddresses = addresses,
+        });
         RoundTrip(new RefusedMessage { Reason = RefusalReason.Other, Text = new string('語', 1000) });
     }
 
@@ -303,7 +317,9 @@ public sealed class ControlMessageTests
     [InlineData("a", 1, null)]
     [InlineData("a", 99, RefusalReason.VersionUnsupported)]
     public void CheckFormat_OfWhatWasRead_SaysWhatIsWrong(string name, int protocol, object? expected) =>
-        Assert.Equal((RefusalReason?)expected, RoundTrip(Register with { Name = name, Protocols = new ProtocolRange(protocol, protocol) }).CheckFormat()?.Reason);
+        Assert.Equal(
+            (RefusalReason?)expected,
+            RoundTrip(Register with { Name = name, Protocols = new ProtocolRange(protocol, protocol) }).CheckFormat()?.Reason);
 
     [Theory]
     [InlineData(0, 0, "The client speaks protocol 0, the server 1: the client is older.")]
@@ -321,7 +337,8 @@ public sealed class ControlMessageTests
     [InlineData(1, 2, 3, 4, null)]
     [InlineData(3, 4, 1, 2, null)]
     public void TryAgree_FindsTheNewestThatBothSpeak(int oldest, int newest, int clientOldest, int clientNewest, int? expected) =>
-        Assert.Equal(expected, ProtocolRange.TryAgree(new(oldest, newest), new(clientOldest, clientNewest), out int version) ? version : null);
+        Assert.Equal(
+            expected, ProtocolRange.TryAgree(new(oldest, newest), new(clientOldest, clientNewest), out int version) ? version : null);
 
     [Theory]
     [InlineData(1, null)]
@@ -343,7 +360,8 @@ public sealed class ControlMessageTests
 
     [Fact]
     public void Encode_PageTooLong_IsTheCallersFault() =>
-        Assert.Throws<ArgumentException>(() => ControlMessageCodec.Encode(new DirectoryMessage { Revision = 1, Changed = [.. Enumerable.Range(2, 40).Select(i => Entry((uint)i))] }));
+        Assert.Throws<ArgumentException>(() => ControlMessageCodec.Encode(
+            new DirectoryMessage { Revision = 1, Changed = [.. Enumerable.Range(2, 40).Select(i => Entry((uint)i))] }));
 
     [Fact]
     public void Decode_UnknownKeys_AreIgnored()
@@ -400,7 +418,10 @@ public sealed class ControlMessageTests
         Assert.True(page.Partial);
         Assert.Equal(Find.Subjects, page.Unknown);
 
-        var full = new FindMessage { Subjects = [.. Enumerable.Range(0, FindMessage.MaximumSubjects).Select(seed => MemberSubject.Of(Key(seed)))] };
+        var full = new FindMessage
+        {
+            Subjects = [.. Enumerable.Range(0, FindMessage.MaximumSubjects).Select(seed => MemberSubject.Of(Key(seed)))],
+        };
         Assert.Equal(full.Subjects, RoundTrip(full).Subjects);
     }
 

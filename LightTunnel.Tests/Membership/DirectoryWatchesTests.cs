@@ -135,7 +135,8 @@ public sealed class DirectoryWatchesTests
     [InlineData("", "web", false)]
     [InlineData("web", "web1", false)]
     [InlineData("a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false)]
-    public void NamePattern_Matches_AsInShells(string pattern, string name, bool expected) => Assert.Equal(expected, NamePattern.IsMatch(pattern, name));
+    public void NamePattern_Matches_AsInShells(string pattern, string name, bool expected) =>
+        Assert.Equal(expected, NamePattern.IsMatch(pattern, name));
 
     private DirectoryMessage NextPage()
     {

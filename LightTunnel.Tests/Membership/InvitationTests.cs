@@ -52,8 +52,11 @@ public sealed class InvitationTests
     {
         string text = Sample().Reveal();
         string wrapped = string.Join("\r\n  ", text.Chunk(60).Select(chars => new string(chars)));
-        foreach (string variant in new[] { $"  {text}\n", $"\"{text}\"", $"'{text}'", wrapped, text.Insert(50, "\u200B"), text + "==", "\uFEFF" + text, "LT" + text[2..], Quoted(wrapped), $"# from bob\n\n{wrapped}\n# {text}\n" })
+        foreach (string variant in new[] { $"  {text}\n", $"\"{text}\"", $"'{text}'", wrapped, text.Insert(50, "\u200B"), text + "==",
+            "\uFEFF" + text, "LT" + text[2..], Quoted(wrapped), $"# from bob\n\n{wrapped}\n# {text}\n" })
+        {
             Assert.Equal("home", Invitation.Parse(variant, Now).NetworkName);
+        }
     }
 
     private static string Quoted(string text) => "> # so it came\r\n>> " + text.Replace("\r\n", "\r\n> > ", StringComparison.Ordinal);
@@ -108,7 +111,8 @@ public sealed class InvitationTests
     }
 
     [Fact]
-    public void TryParse_TooLong_IsRefusedUnread() => Assert.Contains("too long", Fails("lt1:" + new string('A', 100_000)).Message, StringComparison.Ordinal);
+    public void TryParse_TooLong_IsRefusedUnread() =>
+        Assert.Contains("too long", Fails("lt1:" + new string('A', 100_000)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void TryParse_Expired_SaysWhen()

@@ -107,7 +107,8 @@ public sealed class LeasePlanTests
         Assert.Equal([Address("10.0.0.2"), Address("fd00::2")], leases.ByKey(Key(1))!.Addresses);
         Assert.Null(leases.ByKey(Key(3)));
         Assert.Null(leases.ByAddress(Address("10.0.0.9")));
-        Assert.Equal(["m/3", "n"], Apply(leases, ref store).Write.Select(write => write.Key).Order(StringComparer.Ordinal)); // Ids are never used again.
+        // Ids are never used again.
+        Assert.Equal(["m/3", "n"], Apply(leases, ref store).Write.Select(write => write.Key).Order(StringComparer.Ordinal));
         Assert.True(LeaseCodec.ReadAll(store)[1].Used);
     }
 

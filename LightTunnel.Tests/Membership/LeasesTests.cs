@@ -14,7 +14,8 @@ public sealed class LeasesTests
 
     private static Leases Create(params string[] prefixes) => new([.. prefixes.Select(Interface)]);
 
-    private static StoreChanges Stored(uint nextMemberId, params Lease[] leases) => LeaseCodec.ToContents(null, nextMemberId, leases).ChangesAfter(0);
+    private static StoreChanges Stored(uint nextMemberId, params Lease[] leases) =>
+        LeaseCodec.ToContents(null, nextMemberId, leases).ChangesAfter(0);
 
     private static string[] Texts(LeaseResult result)
     {
@@ -145,10 +146,13 @@ public sealed class LeasesTests
         Assert.False(refused.Granted);
         Assert.Equal(RefusalReason.AddressTaken, refused.Refusal.Reason);
         Assert.Contains(
-            string.Create(System.Globalization.CultureInfo.InvariantCulture, $"10.0.0.20 belongs to a, offline since {Start.UtcDateTime:yyyy-MM-dd HH:mm} UTC"),
+            string.Create(
+                System.Globalization.CultureInfo.InvariantCulture,
+                $"10.0.0.20 belongs to a, offline since {Start.UtcDateTime:yyyy-MM-dd HH:mm} UTC"),
             refused.Refusal.Text, StringComparison.Ordinal);
         leases.SetOnline(Key(1), online: true, Start);
-        Assert.Contains("which is online", leases.Acquire(Key(2), "b", [Address("10.0.0.20")], Start).Refusal!.Text, StringComparison.Ordinal);
+        Assert.Contains(
+            "which is online", leases.Acquire(Key(2), "b", [Address("10.0.0.20")], Start).Refusal!.Text, StringComparison.Ordinal);
         leases.SetOnline(Key(1), online: false, Start);
         Assert.Null(leases.ByKey(Key(2)));
         Assert.Equal(Key(1), leases.ByAddress(Address("10.0.0.20"))!.PublicKey);
@@ -240,10 +244,19 @@ public sealed class LeasesTests
     [Fact]
     public void Restore_PrefixChangedOrListDamaged_KeepsIdsAndGivesNewAddresses()
     {
-        Lease lease = new() { MemberId = 5, PublicKey = Key(1), Name = "a", Addresses = [Address("10.0.0.7")], Created = Start, LastSeen = Start };
+        Lease lease = new()
+        {
+            MemberId = 5,
+            PublicKey = Key(1),
+            Name = "a",
+            Addresses = [Address("10.0.0.7")],
+            Created = Start,
+            LastSeen = Start,
+        };
         Leases leases = Create("10.9.0.1/24");
         leases.TakeOver(Stored(
-            2, lease, lease, lease with { MemberId = 1, PublicKey = Key(2) }, lease with { MemberId = 6, PublicKey = Key(3), Addresses = [Address("10.9.0.1")] }));
+            2, lease, lease, lease with { MemberId = 1, PublicKey = Key(2) },
+            lease with { MemberId = 6, PublicKey = Key(3), Addresses = [Address("10.9.0.1")] }));
         Assert.Equal(2, leases.Count);
         LeaseResult result = leases.Acquire(Key(1), "a", [], Start);
         Assert.Equal(["10.9.0.2"], Texts(result));
@@ -302,9 +315,19 @@ public sealed class LeasesTests
     [Fact]
     public void Restore_TwoOfOneName_AreToldApart()
     {
-        Lease lease = new() { MemberId = 5, PublicKey = Key(1), Name = "a", Addresses = [Address("10.0.0.7")], Created = Start, LastSeen = Start, Used = true };
+        Lease lease = new()
+        {
+            MemberId = 5,
+            PublicKey = Key(1),
+            Name = "a",
+            Addresses = [Address("10.0.0.7")],
+            Created = Start,
+            LastSeen = Start,
+            Used = true,
+        };
         var leases = new Leases([Interface("10.0.0.1/24")], serverName: "hub");
-        leases.TakeOver(Stored(8, lease, lease with { MemberId = 6, PublicKey = Key(2) }, lease with { MemberId = 7, PublicKey = Key(3), Name = "hub" }));
+        leases.TakeOver(Stored(
+            8, lease, lease with { MemberId = 6, PublicKey = Key(2) }, lease with { MemberId = 7, PublicKey = Key(3), Name = "hub" }));
         Assert.Equal(["a", "a-1", "hub-1"], leases.All.Select(each => each.Name));
     }
 

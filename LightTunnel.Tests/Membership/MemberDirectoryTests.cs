@@ -90,7 +90,8 @@ public sealed class MemberDirectoryTests
         Assert.All(pages[1..], page => Assert.False(page.Start));
         Assert.All(pages[..^1], page => Assert.True(page.More));
         Assert.False(pages[^1].More);
-        Assert.Equal(Enumerable.Range(2, 1000).Select(id => (uint)id), pages.SelectMany(page => page.Changed).Select(entry => entry.MemberId));
+        Assert.Equal(
+            Enumerable.Range(2, 1000).Select(id => (uint)id), pages.SelectMany(page => page.Changed).Select(entry => entry.MemberId));
     }
 
     [Fact]
@@ -227,7 +228,8 @@ public sealed class MemberDirectoryTests
     {
         var view = new DirectoryView();
         view.Apply(new DirectoryMessage { Revision = 1, Changed = [Entry(2)] });
-        DirectoryChanges changes = view.Apply(new DirectoryMessage { Revision = 2, Changed = [Entry(3) with { Addresses = Entry(2).Addresses }] });
+        DirectoryChanges changes = view.Apply(
+            new DirectoryMessage { Revision = 2, Changed = [Entry(3) with { Addresses = Entry(2).Addresses }] });
         Assert.Equal([2u], changes.Removed.Select(entry => entry.MemberId));
         Assert.True(view.TryGet(Entry(2).Addresses[0], out DirectoryEntry? owner));
         Assert.Equal(3u, owner.MemberId);

@@ -10,7 +10,8 @@ public sealed class MemoryStoreTests : StoreConformanceTests
 
     private protected override INetworkStore Store => _store;
 
-    private protected override INetworkStore Reopen() => new MemoryStore(StoreContents.Restore(_store.Contents.Entries, _store.Contents.Revision));
+    private protected override INetworkStore Reopen() =>
+        new MemoryStore(StoreContents.Restore(_store.Contents.Entries, _store.Contents.Revision));
 
     [Fact]
     public async Task Faults_AreWhatWasAskedFor()

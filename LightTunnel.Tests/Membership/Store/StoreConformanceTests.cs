@@ -42,7 +42,8 @@ public abstract class StoreConformanceTests
         await AppliedAsync(first);
         await AppliedAsync(Commit([], Write("b", One)));
 
-        CommitAnswer answer = await CommitAsync(Commit([new("a", first.Version), Absent("b"), new("c", 1), Absent("d")], Write("a", Two), Write("d", Two)));
+        CommitAnswer answer = await CommitAsync(
+            Commit([new("a", first.Version), Absent("b"), new("c", 1), Absent("d")], Write("a", Two), Write("d", Two)));
 
         Assert.Equal(CommitOutcome.Conflict, answer.Outcome);
         Assert.Equal([("b", "01", 2L), ("c", null, 0)], answer.Conflicts.Select(Text));
@@ -144,7 +145,8 @@ public abstract class StoreConformanceTests
         var replica = new StoreReplica();
         for (int round = 0; round < 60; round++)
         {
-            StoreWrite[] writes = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => Write($"{random.Next(12)}", random.Next(3) == 0 ? null : [(byte)random.Next(9)]))
+            StoreWrite[] writes = [.. Enumerable.Range(0, random.Next(1, 4))
+                .Select(_ => Write($"{random.Next(12)}", random.Next(3) == 0 ? null : [(byte)random.Next(9)]))
                 .DistinctBy(write => write.Key)];
             StoreCommit commit = Commit([.. writes.Select(write => replica.Expect(write.Key))], writes);
             CommitAnswer answer = await CommitAsync(commit);
@@ -159,7 +161,9 @@ public abstract class StoreConformanceTests
         replica.Apply(await ReadAsync(replica.Revision));
         StoreChanges all = await ReadAsync(0);
         Assert.Equal(all.Revision, replica.Revision);
-        Assert.All(Enumerable.Range(0, 12), key => Assert.Equal(all.Entries.SingleOrDefault(entry => entry.Key == $"{key}")?.Value, replica.Find($"{key}")));
+        Assert.All(
+            Enumerable.Range(0, 12),
+            key => Assert.Equal(all.Entries.SingleOrDefault(entry => entry.Key == $"{key}")?.Value, replica.Find($"{key}")));
     }
 
     [Fact]
@@ -185,7 +189,8 @@ public abstract class StoreConformanceTests
 
     private protected static StoreWrite Write(string key, byte[]? value) => new(key, value);
 
-    private protected static StoreCommit Commit(StoreExpectation[] expect, params StoreWrite[] writes) => new(Guid.NewGuid(), expect, writes);
+    private protected static StoreCommit Commit(StoreExpectation[] expect, params StoreWrite[] writes) =>
+        new(Guid.NewGuid(), expect, writes);
 
     private protected async Task<CommitAnswer> CommitAsync(StoreCommit commit, INetworkStore? store = null)
     {
