@@ -47,7 +47,9 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         Assert.Equal(["BothNatsRandom", "DirectUp", "PeerOffline"], results.Output.Select(result => result.Text("Reason")));
         Assert.Equal([false, true, false], results.Output.Select(result => result.Text("RecommendedAction") is null));
         Assert.Equal((3, TimeSpan.FromSeconds(4)), (server.AskedForTest!.Count, server.AskedForTest.Timeout));
-        ShellResult types = await shell.RunAsync("$r = Test-LtP2P laptop; $r.RTTAvg.GetType().Name; $r.Loss.GetType().Name; $r.Candidates[0].GetType().FullName; \"$($r.Candidates[0])\"");
+        ShellResult types = await shell.RunAsync(
+            "$r = Test-LtP2P laptop; $r.RTTAvg.GetType().Name; $r.Loss.GetType().Name; $r.Candidates[0].GetType().FullName; "
+                + "\"$($r.Candidates[0])\"");
         Assert.Equal(
             ["TimeSpan", "Double", "LightTunnel.LtP2PCandidate", "PeerReflexive [2001:db8::7]:9000: answered in 1.2 ms, in use"],
             types.Output.Select(item => item.ToString()));
@@ -117,7 +119,9 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         ShellResult result = await shell.TryAsync("Test-LtP2P nas; Test-LtNetwork");
 
         Assert.Equal(["LightTunnel.LtP2PResult", "LightTunnel.LtNetworkTest"], result.Output.Select(item => item.Types[0].Split('#')[0]));
-        Assert.Equal(["Stopped,LightTunnel.TestLtP2PCommand", "Stopped,LightTunnel.TestLtNetworkCommand"], result.Errors.Select(error => error.ErrorId));
+        Assert.Equal(
+            ["Stopped,LightTunnel.TestLtP2PCommand", "Stopped,LightTunnel.TestLtNetworkCommand"],
+            result.Errors.Select(error => error.ErrorId));
     }
 
     [Theory]
@@ -146,7 +150,8 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         Assert.Equal("second", (await shell.RunAsync("Get-LtNetwork s* | Test-LtNetwork")).Single().Text("Name"));
         ShellResult values = await shell.RunAsync("""
             $test = Test-LtNetwork home
-            $test.Server.GetType().Name; $test.RTTMin.GetType().Name; $test.NatMapping.GetType().FullName; $test.LargestPacket; $test.ClockOffset.TotalSeconds
+            $test.Server.GetType().Name; $test.RTTMin.GetType().Name; $test.NatMapping.GetType().FullName
+            $test.LargestPacket; $test.ClockOffset.TotalSeconds
             $test.Problems[0].Message; $test.Problems[0].RecommendedAction
             """);
         Assert.Equal(
@@ -169,11 +174,14 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         Assert.Equal("DirectOnly", (await shell.RunAsync("Get-LtPeer nas -Network home")).Single().Text("PathPolicy"));
         Assert.Equal(
             ["RelayOnly", "RelayOnly"],
-            (await shell.RunAsync("Get-LtPeer -Network home | Where-Object { -not $_.IsServer } | Set-LtPeer -PathPolicy RelayOnly -PassThru")).Output.Select(peer => peer.Text("PathPolicy")));
+            (await shell.RunAsync(
+                "Get-LtPeer -Network home | Where-Object { -not $_.IsServer } | Set-LtPeer -PathPolicy RelayOnly -PassThru")).Output.Select(
+                    peer => peer.Text("PathPolicy")));
         Assert.Equal("Auto", (await shell.RunAsync("Set-LtPeer 10.0.0.21 -PathPolicy Default -PassThru")).Single().Text("PathPolicy"));
 
         Assert.Equal(
-            [("nas", PathPolicy.DirectOnly), ("nas", PathPolicy.RelayOnly), ("laptop", PathPolicy.RelayOnly), ("laptop", null)], client.Policies);
+            [("nas", PathPolicy.DirectOnly), ("nas", PathPolicy.RelayOnly), ("laptop", PathPolicy.RelayOnly), ("laptop", null)],
+            client.Policies);
     }
 
     [Fact]
@@ -189,7 +197,8 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         Assert.Equal(names[..1], server.Removed);
         await shell.RunAsync($"Get-LtPeer {names[1]} | Where-Object Network -eq {server.Name} | Remove-LtPeer");
         Assert.Equal(names[..2], server.Removed);
-        Assert.Equal("NotFound,LightTunnel.RemoveLtPeerCommand", Assert.Single((await shell.TryAsync("Remove-LtPeer nobody")).Errors).ErrorId);
+        Assert.Equal(
+            "NotFound,LightTunnel.RemoveLtPeerCommand", Assert.Single((await shell.TryAsync("Remove-LtPeer nobody")).Errors).ErrorId);
     }
 
     [Theory]
@@ -229,7 +238,9 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         ModuleShell shell = await ServeAsync(FakeTunnel.SampleServer(), FakeTunnel.SampleClient());
         await shell.RunAsync("Get-LtPeer; Get-LtNetwork");
 
-        ShellResult result = await shell.RunAsync("param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, $null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
+        ShellResult result = await shell.RunAsync(
+            "param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, "
+                + "$null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
 
         Assert.Equal([completion], result.Output.Select(item => item.ToString()));
     }
@@ -237,7 +248,9 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
     [Theory]
     [InlineData("Test-LtP2P nas -Count 0", "ParameterArgumentValidationError,LightTunnel.TestLtP2PCommand", "Count")]
     [InlineData("Test-LtP2P nas -TimeoutSec 0", "ParameterArgumentValidationError,LightTunnel.TestLtP2PCommand", "TimeoutSec")]
-    [InlineData("Set-LtPeer nas -PathPolicy Straight", "CannotConvertArgumentNoMessage,LightTunnel.SetLtPeerCommand", "Default, Auto, DirectOnly, RelayOnly")]
+    [InlineData(
+        "Set-LtPeer nas -PathPolicy Straight", "CannotConvertArgumentNoMessage,LightTunnel.SetLtPeerCommand",
+        "Default, Auto, DirectOnly, RelayOnly")]
     public async Task Binding_MistypedParameter_SaysWhichAndWhatIsAllowed(string script, string errorId, string message)
     {
         ModuleShell shell = await ServeAsync();

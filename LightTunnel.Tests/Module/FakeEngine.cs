@@ -30,15 +30,19 @@ internal sealed class FakeEngine : ITunnelEngine
 
     public Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken)
     {
-        Remember(settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("ObserverPort", settings.ObserverPort), ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation));
+        Remember(
+            settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("ObserverPort", settings.ObserverPort),
+            ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation));
         return StartAsync(settings, TunnelRole.Server, cancellationToken);
     }
 
     public Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken)
     {
         Remember(
-            settings, ("Invitation", settings.Invitation?.Reveal()), ("Server", settings.Server), ("ServerKey", settings.ServerKey), ("Address", settings.Address),
-            ("AcceptPrefix", settings.AcceptPrefix), ("AdvertiseEndpoint", settings.AdvertiseEndpoint), ("AllowRelay", settings.AllowRelay), ("PathPolicy", settings.PathPolicy), ("PortMapping", settings.PortMapping));
+            settings, ("Invitation", settings.Invitation?.Reveal()), ("Server", settings.Server), ("ServerKey", settings.ServerKey),
+            ("Address", settings.Address),
+            ("AcceptPrefix", settings.AcceptPrefix), ("AdvertiseEndpoint", settings.AdvertiseEndpoint), ("AllowRelay", settings.AllowRelay),
+            ("PathPolicy", settings.PathPolicy), ("PortMapping", settings.PortMapping));
         return StartAsync(settings, TunnelRole.Client, cancellationToken);
     }
 
@@ -62,7 +66,8 @@ internal sealed class FakeEngine : ITunnelEngine
                 }
                 catch (OperationCanceledException exception)
                 {
-                    var reason = new LightTunnelException(LightTunnelError.ServerUnreachable, "vpn.example.org:9000 does not answer.", "See that it runs.");
+                    var reason = new LightTunnelException(
+                        LightTunnelError.ServerUnreachable, "vpn.example.org:9000 does not answer.", "See that it runs.");
                     throw new OperationCanceledException(exception.Message, reason, cancellationToken);
                 }
 
@@ -104,9 +109,10 @@ internal sealed class FakeEngine : ITunnelEngine
         [
             ("Name", settings.Name), ("ListenPort", settings.ListenPort), ("Mtu", settings.Mtu), ("Cipher", settings.Cipher),
             ("InterfaceName", settings.InterfaceName),
-            ("StatePath", settings.StatePath), ("LogPath", settings.LogPath), ("LogLevel", settings.LogLevel), ("NetworkKey", settings.NetworkKey?.Reveal()),
+            ("StatePath", settings.StatePath), ("LogPath", settings.LogPath), ("LogLevel", settings.LogLevel),
+            ("NetworkKey", settings.NetworkKey?.Reveal()),
         ];
         LastSettings = string.Join('\n', common.Concat(more).Where(setting => setting.Item2 is not null)
-            .Select(setting => $"{setting.Item1}={(setting.Item2 is IEnumerable<string> list && setting.Item2 is not string ? string.Join(',', list) : setting.Item2)}"));
+            .Select(setting => $"{setting.Item1}={(setting.Item2 is IEnumerable<string> list ? string.Join(',', list) : setting.Item2)}"));
     }
 }

@@ -33,7 +33,9 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         ModuleShell shell = await SampleAsync();
 
         Assert.Equal("10.0.0.20/32", (await shell.RunAsync("Get-LtRoute | Where Type -eq Server")).Single().Text("Destination"));
-        Assert.Equal("10.0.0.20/32", (await shell.RunAsync("Get-LtRoute | Where-Object Type -eq ([LightTunnel.LtRouteType]::Server)")).Single().Text("Destination"));
+        Assert.Equal(
+            "10.0.0.20/32", (await shell.RunAsync("Get-LtRoute | Where-Object Type -eq ([LightTunnel.LtRouteType]::Server)")).Single()
+                .Text("Destination"));
         Assert.Equal("10.0.0.21/32", (await shell.RunAsync("Get-LtRoute -Type Direct")).Single().Text("Destination"));
         ShellObject offline = (await shell.RunAsync("Get-LtRoute | Where Type -eq Offline")).Single();
         Assert.Equal(("10.0.0.22/32", "Offline"), (offline.Text("Destination"), offline.Text("State")));
@@ -74,13 +76,15 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
 
         ShellResult types = await shell.RunAsync("""
             $peer = Get-LtPeer laptop; $route = Get-LtRoute 10.0.0.21; $server = Get-LtServer
-            $peer.RTT.GetType().Name; $peer.Rx.GetType().Name; $peer.Address.GetType().Name; $peer.Seen.GetType().Name; $peer.Path.GetType().Name
+            $peer.RTT.GetType().Name; $peer.Rx.GetType().Name; $peer.Address.GetType().Name
+            $peer.Seen.GetType().Name; $peer.Path.GetType().Name
             $route.RTT.TotalMilliseconds; $route.Destination.GetType().Name; $route.Type.GetType().FullName; $route.NextHop.GetType().Name
             $server.Uptime.GetType().Name
             """);
 
         Assert.Equal(
-            ["TimeSpan", "Int64", "String", "DateTimeOffset", "LtPathType", "1.24", "String", "LightTunnel.LtRouteType", "String", "TimeSpan"],
+            ["TimeSpan", "Int64", "String", "DateTimeOffset", "LtPathType", "1.24", "String", "LightTunnel.LtRouteType", "String",
+                "TimeSpan"],
             types.Output.Select(item => item.ToString()));
     }
 
@@ -183,17 +187,20 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         ModuleShell shell = await EmptyAsync();
         shell.Serve(server);
 
-        ShellResult texts = await shell.RunAsync("$i = New-LtInvitation -Endpoint a.example:9000 -Expires ([DateTime]::Now.AddDays(7)); \"$i\"; [string]$i; $i.Network");
+        ShellResult texts = await shell.RunAsync(
+            "$i = New-LtInvitation -Endpoint a.example:9000 -Expires ([DateTime]::Now.AddDays(7)); \"$i\"; [string]$i; $i.Network");
         Assert.Equal([FakeTunnel.InvitationSecret, FakeTunnel.InvitationSecret, "office"], texts.Output.Select(item => item.ToString()));
         Assert.Equal((string[])["a.example:9000"], server.AskedForInvitation?.Endpoints);
-        Assert.InRange(server.AskedForInvitation!.Value.Expires!.Value, DateTimeOffset.UtcNow.AddDays(6.9), DateTimeOffset.UtcNow.AddDays(7.1));
+        Assert.InRange(
+            server.AskedForInvitation!.Value.Expires!.Value, DateTimeOffset.UtcNow.AddDays(6.9), DateTimeOffset.UtcNow.AddDays(7.1));
 
         Assert.DoesNotContain(FakeTunnel.InvitationSecret, await shell.ShowAsync("$i"), StringComparison.Ordinal);
         // Behind an object of another type PowerShell shows all properties instead of the view.
         string mixed = await shell.ShowAsync("Get-LtServer; $i");
         Assert.DoesNotContain(FakeTunnel.InvitationSecret, mixed, StringComparison.Ordinal);
         Assert.Contains("a.example:9000", mixed, StringComparison.Ordinal);
-        Assert.DoesNotContain((await shell.RunAsync("$i.psobject.Properties | ForEach-Object { $_.Name }")).Output, item => item.ToString() == "Text");
+        Assert.DoesNotContain(
+            (await shell.RunAsync("$i.psobject.Properties | ForEach-Object { $_.Name }")).Output, item => item.ToString() == "Text");
         Assert.Contains("(hidden: \"$inv\")", await shell.ShowAsync("$i"), StringComparison.Ordinal);
         Assert.Equal("office", (await shell.RunAsync("Get-LtServer | New-LtInvitation")).Single().Text("Network"));
     }
@@ -208,7 +215,8 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         ShellError error = await shell.FailAsync("New-LtInvitation");
         Assert.Equal("InvalidOption,LightTunnel.NewLtInvitationCommand", error.ErrorId);
         Assert.Contains("a, b", error.Message, StringComparison.Ordinal);
-        Assert.Equal("InvalidOption,LightTunnel.NewLtInvitationCommand", (await shell.FailAsync("New-LtInvitation a -Expires 2020-01-01")).ErrorId);
+        Assert.Equal(
+            "InvalidOption,LightTunnel.NewLtInvitationCommand", (await shell.FailAsync("New-LtInvitation a -Expires 2020-01-01")).ErrorId);
     }
 
     [Fact]
@@ -303,7 +311,9 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         ModuleShell shell = await SampleAsync();
         await shell.RunAsync("Get-LtServer; Get-LtNetwork; Get-LtPeer; Get-LtRoute");
 
-        ShellResult result = await shell.RunAsync("param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, $null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
+        ShellResult result = await shell.RunAsync(
+            "param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, "
+                + "$null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
 
         Assert.Equal([completion], result.Output.Select(item => item.ToString()));
     }
@@ -324,7 +334,9 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         do
         {
             await Task.Delay(200, Token);
-            result = await shell.RunAsync("param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, $null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
+            result = await shell.RunAsync(
+                "param($Line) [Management.Automation.CommandCompletion]::CompleteInput($Line, $Line.Length, "
+                    + "$null).CompletionMatches.CompletionText | ForEach-Object { $_ }", new { Line = line });
         }
         while (!result.Output.Any(item => item.ToString() == completion) && limit.Elapsed < TimeSpan.FromMinutes(2));
 

@@ -34,7 +34,8 @@ public sealed class InvitationContentTests(PlainShell shared) : IClassFixture<Pl
             new { text, folder = shared.Shell.Folder });
 
         ShellObject content = result.Output[0];
-        Assert.Equal(("LightTunnel.LtInvitationContent", "office", "True"), (content.Types[0], content.Text("Network"), content.Text("IsExpired")));
+        Assert.Equal(
+            ("LightTunnel.LtInvitationContent", "office", "True"), (content.Types[0], content.Text("Network"), content.Text("IsExpired")));
         string everything = result.Output[1].ToString();
         Assert.Contains("vpn.example.org:9000", everything, StringComparison.Ordinal);
         Assert.Contains("10.0.0.0/24", everything, StringComparison.Ordinal);
@@ -66,7 +67,9 @@ public sealed class InvitationContentTests(PlainShell shared) : IClassFixture<Pl
 
         Assert.Equal(("InvalidInvitation,LightTunnel.ConvertFromLtInvitationCommand", "InvalidArgument"), (error.ErrorId, error.Category));
         Assert.DoesNotContain(text[4..], error.Message + error.Target, StringComparison.Ordinal);
-        Assert.Equal("NotFound,LightTunnel.ConvertFromLtInvitationCommand", (await shared.Shell.FailAsync("ConvertFrom-LtInvitation -InvitationPath nothing.txt")).ErrorId);
+        Assert.Equal(
+            "NotFound,LightTunnel.ConvertFromLtInvitationCommand",
+            (await shared.Shell.FailAsync("ConvertFrom-LtInvitation -InvitationPath nothing.txt")).ErrorId);
     }
 
     internal static string Make(DateTimeOffset? expires)
@@ -77,7 +80,8 @@ public sealed class InvitationContentTests(PlainShell shared) : IClassFixture<Pl
         using var key = new PresharedKey(Key);
         return new Invitation
         {
-            Endpoints = [endpoint], ServerKey = server.PublicKey, NetworkKey = key, NetworkName = "office", Prefixes = [prefix], Expires = expires,
+            Endpoints = [endpoint], ServerKey = server.PublicKey, NetworkKey = key, NetworkName = "office", Prefixes = [prefix],
+            Expires = expires,
         }.Reveal();
     }
 }

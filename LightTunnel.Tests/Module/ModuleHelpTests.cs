@@ -23,7 +23,8 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
         ShellResult commands = await shared.Shell.RunAsync("""
             $common = [Management.Automation.PSCmdlet]::CommonParameters
             Get-Command -Module LightTunnel | ForEach-Object {
-                [pscustomobject]@{ Name = $_.Name; Parameters = @($_.Parameters.Keys | Where-Object { $_ -notin $common } | ForEach-Object { "$_" }) }
+                $own = $_.Parameters.Keys | Where-Object { $_ -notin $common } | ForEach-Object { "$_" }
+                [pscustomobject]@{ Name = $_.Name; Parameters = @($own) }
             }
             """);
         Dictionary<string, XElement> help = XDocument.Load(Path.Combine(HelpFolder, "LightTunnel.PowerShell.dll-Help.xml"))
@@ -49,11 +50,15 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
             });
             Assert.Contains(examples, example => example.Element(Dev + "code")!.Value.Contains(name, StringComparison.Ordinal));
 
-            IEnumerable<string> parameters = command["Parameters"].EnumerateArray().Select((JsonElement parameter) => parameter.GetString()!);
+            IEnumerable<string> parameters = command["Parameters"].EnumerateArray()
+                .Select((JsonElement parameter) => parameter.GetString()!);
             Dictionary<string, XElement> described = entry.Element(Cmd + "parameters")!.Elements(Cmd + "parameter")
                 .ToDictionary(parameter => parameter.Element(Maml + "name")!.Value);
             Assert.Equal(parameters.Order(), described.Keys.Order());
-            Assert.All(described, parameter => Assert.True(Text(parameter.Value.Element(Maml + "description")).Length > 10, $"-{parameter.Key} of {name} is not described"));
+            Assert.All(
+                described, parameter =>
+                    Assert.True(
+                        Text(parameter.Value.Element(Maml + "description")).Length > 10, $"-{parameter.Key} of {name} is not described"));
         }
     }
 
@@ -69,11 +74,14 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
     [InlineData("about_LightTunnel", "Connect-LtNetwork")]
     public async Task GetHelp_ShowsIt(string topic, string text)
     {
-        ShellResult result = await shared.Shell.Session.TryInvokeAsync($"Get-Help {topic}", render: true, cancellationToken: TestContext.Current.CancellationToken);
+        ShellResult result = await shared.Shell.Session.TryInvokeAsync(
+            $"Get-Help {topic}", render: true, cancellationToken: TestContext.Current.CancellationToken);
 
         Assert.Empty(result.Errors);
-        Assert.Contains(text, string.Join(' ', result.Text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+        Assert.Contains(
+            text, string.Join(' ', result.Text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
     }
 
-    private static string Text(XElement? element) => string.Join(' ', element?.Elements(Maml + "para").Select(paragraph => paragraph.Value) ?? []);
+    private static string Text(XElement? element) =>
+        string.Join(' ', element?.Elements(Maml + "para").Select(paragraph => paragraph.Value) ?? []);
 }

@@ -13,9 +13,9 @@ public sealed class ModuleImportTests
 
     private static readonly string[] Expected =
     [
-        "Connect-LtNetwork", "ConvertFrom-LtInvitation", "Disconnect-LtNetwork", "Get-LtLog", "Get-LtNetwork", "Get-LtPeer", "Get-LtRoute", "Get-LtServer", "Get-LtStatus",
-        "New-LtInvitation", "New-LtNetworkKey", "Remove-LtPeer", "Set-LtPeer", "Start-LtServer", "Stop-LtServer", "Test-LtConfiguration", "Test-LtNetwork", "Test-LtP2P",
-        "Wait-LtNetwork", "Wait-LtPeer", "Watch-LtRoute",
+        "Connect-LtNetwork", "ConvertFrom-LtInvitation", "Disconnect-LtNetwork", "Get-LtLog", "Get-LtNetwork", "Get-LtPeer", "Get-LtRoute",
+        "Get-LtServer", "Get-LtStatus", "New-LtInvitation", "New-LtNetworkKey", "Remove-LtPeer", "Set-LtPeer", "Start-LtServer",
+        "Stop-LtServer", "Test-LtConfiguration", "Test-LtNetwork", "Test-LtP2P", "Wait-LtNetwork", "Wait-LtPeer", "Watch-LtRoute",
     ];
 
     [Fact]
@@ -33,12 +33,15 @@ public sealed class ModuleImportTests
     {
         string folder = Path.GetDirectoryName(LabPaths.ModuleManifest())!;
         Assert.All(
-            (string[])["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "THIRD-PARTY-NOTICES.txt", "docs/services.md", "configs/server.yaml", "en-US/about_LightTunnel.help.txt"],
+            (string[])["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "THIRD-PARTY-NOTICES.txt", "docs/services.md",
+                "configs/server.yaml", "en-US/about_LightTunnel.help.txt"],
             file => Assert.True(File.Exists(Path.Combine(folder, file)), file));
 
         string notices = File.ReadAllText(Path.Combine(folder, "THIRD-PARTY-NOTICES.txt"));
         Assert.All(
-            Directory.EnumerateFiles(Path.Combine(folder, "Engine"), "*.dll").Select(Path.GetFileNameWithoutExtension).Where(name => name != "LightTunnel.Core"),
+            Directory.EnumerateFiles(Path.Combine(folder, "Engine"), "*.dll")
+                .Select(Path.GetFileNameWithoutExtension)
+                .Where(name => name != "LightTunnel.Core"),
             name => Assert.Contains(name!, notices, StringComparison.Ordinal));
     }
 
@@ -74,7 +77,8 @@ public sealed class ModuleImportTests
     {
         await using ModuleShell shell = await ModuleShell.StartAsync();
 
-        ShellResult result = await shell.Session.InvokeAsync("New-LtNetworkKey", runspace: "second", cancellationToken: TestContext.Current.CancellationToken);
+        ShellResult result = await shell.Session.InvokeAsync(
+            "New-LtNetworkKey", runspace: "second", cancellationToken: TestContext.Current.CancellationToken);
 
         Assert.Equal("LightTunnel.LtNetworkKey", result.Single().Types[0]);
     }
@@ -84,7 +88,8 @@ public sealed class ModuleImportTests
     {
         await using ModuleShell shell = await ModuleShell.StartAsync();
 
-        ShellResult result = await shell.RunAsync("[LightTunnel.LtRoute].FullName; [LightTunnel.LtRouteType]::Server.ToString(); [LightTunnel.LtServer].BaseType.Name");
+        ShellResult result = await shell.RunAsync(
+            "[LightTunnel.LtRoute].FullName; [LightTunnel.LtRouteType]::Server.ToString(); [LightTunnel.LtServer].BaseType.Name");
 
         Assert.Equal(["LightTunnel.LtRoute", "Server", "LtTunnel"], Texts(result));
     }
@@ -101,7 +106,9 @@ public sealed class ModuleImportTests
             param($Folder)
             foreach ($context in [Runtime.Loader.AssemblyLoadContext]::All) {
                 foreach ($assembly in $context.Assemblies) {
-                    if (-not $assembly.IsDynamic -and $assembly.Location.StartsWith($Folder)) { '{0}|{1}' -f $context.Name, $assembly.GetName().Name }
+                    if (-not $assembly.IsDynamic -and $assembly.Location.StartsWith($Folder)) {
+                        '{0}|{1}' -f $context.Name, $assembly.GetName().Name
+                    }
                 }
             }
             """, new { Folder = Path.GetDirectoryName(LabPaths.ModuleManifest()) });
@@ -119,7 +126,9 @@ public sealed class ModuleImportTests
             Path.Combine(shell.Folder, "Other.psd1"),
             $"@{{ ModuleVersion = '1.0'; RequiredAssemblies = @('{PackageFile("OtherYamlDotNet")}', '{PackageFile("OtherSerilog")}') }}",
             TestContext.Current.CancellationToken);
-        await shell.RunAsync("Import-Module ./Other.psd1; [YamlDotNet.Serialization.DeserializerBuilder]::new().Build(); [Serilog.LoggerConfiguration]::new().CreateLogger()");
+        await shell.RunAsync(
+            "Import-Module ./Other.psd1; [YamlDotNet.Serialization.DeserializerBuilder]::new().Build(); "
+                + "[Serilog.LoggerConfiguration]::new().CreateLogger()");
 
         await shell.RunAsync("param($Path) Import-Module $Path", new { Path = LabPaths.ModuleManifest() });
         await File.WriteAllTextAsync(Path.Combine(shell.Folder, "bad.yaml"), "role: [\n", TestContext.Current.CancellationToken);
@@ -128,14 +137,18 @@ public sealed class ModuleImportTests
             $context = [Runtime.Loader.AssemblyLoadContext]::All | Where-Object Name -eq LightTunnel
             foreach ($name in 'YamlDotNet', 'Serilog') { $null = $context.LoadFromAssemblyName($name) }
             $core = $context.Assemblies | Where-Object { $_.GetName().Name -eq 'LightTunnel.Core' }
-            $problems = $core.GetType('LightTunnel.Configuration.ConfigurationFile').GetMethod('Check').Invoke($null, @("$PWD/bad.yaml", $null))
+            $check = $core.GetType('LightTunnel.Configuration.ConfigurationFile').GetMethod('Check')
+            $problems = $check.Invoke($null, @("$PWD/bad.yaml", $null))
             'problems {0}' -f ($problems.Count -gt 0)
-            [AppDomain]::CurrentDomain.GetAssemblies() | ForEach-Object { $_.GetName() } | Where-Object { $_.Name -in 'YamlDotNet', 'Serilog' } |
+            [AppDomain]::CurrentDomain.GetAssemblies() | ForEach-Object { $_.GetName() } |
+                Where-Object { $_.Name -in 'YamlDotNet', 'Serilog' } |
                 ForEach-Object { '{0} {1}' -f $_.Name, $_.Version.Major }
             [YamlDotNet.Serialization.DeserializerBuilder].Assembly.GetName().Version.Major
             """);
 
-        Assert.Equal(["problems True", "Serilog 2", "Serilog 4", "YamlDotNet 13", "YamlDotNet 18", "13"], Texts(engineUsesBoth).Order(StringComparer.Ordinal).OrderBy(line => line == "13").ThenBy(line => !line.StartsWith('p')));
+        Assert.Equal(
+            ["problems True", "Serilog 2", "Serilog 4", "YamlDotNet 13", "YamlDotNet 18", "13"],
+            Texts(engineUsesBoth).Order(StringComparer.Ordinal).OrderBy(line => line == "13").ThenBy(line => !line.StartsWith('p')));
     }
 
     [Fact]
@@ -172,7 +185,9 @@ public sealed class ModuleImportTests
         await using ModuleShell shell = await ModuleShell.StartAsync(import: false);
 
         ShellObject manifest = (await shell.RunAsync(
-            "param($Path) $m = Test-ModuleManifest $Path; [pscustomobject]@{ Version = \"$($m.Version)\"; PowerShell = \"$($m.PowerShellVersion)\"; Editions = \"$($m.CompatiblePSEditions)\"; Root = $m.RootModule; Tags = $m.Tags.Count; Licence = \"$($m.LicenseUri)\"; Notes = $m.ReleaseNotes }",
+            "param($Path) $m = Test-ModuleManifest $Path; [pscustomobject]@{ Version = \"$($m.Version)\"; "
+                + "PowerShell = \"$($m.PowerShellVersion)\"; Editions = \"$($m.CompatiblePSEditions)\"; Root = $m.RootModule; "
+                + "Tags = $m.Tags.Count; Licence = \"$($m.LicenseUri)\"; Notes = $m.ReleaseNotes }",
             new { Path = LabPaths.ModuleManifest() })).Single();
 
         Assert.Equal(typeof(LtServer).Assembly.GetName().Version!.ToString(3), manifest.Text("Version"));
@@ -190,7 +205,8 @@ public sealed class ModuleImportTests
         await using ModuleShell shell = await ModuleShell.StartAsync(import: false);
 
         ShellResult errors = await shell.RunAsync(
-            "param($Path) $problems = $null; $null = [Management.Automation.Language.Parser]::ParseFile($Path, [ref] $null, [ref] $problems); $problems | ForEach-Object { \"$_\" }",
+            "param($Path) $problems = $null; $null = [Management.Automation.Language.Parser]::ParseFile($Path, [ref] $null, "
+                + "[ref] $problems); $problems | ForEach-Object { \"$_\" }",
             new { Path = Path.Combine(LabPaths.RepositoryRoot, "build.ps1") });
 
         Assert.Empty(errors.Output);

@@ -41,7 +41,10 @@ internal sealed class ModuleShell : IAsyncDisposable
             new ShellOptions
             {
                 Imports = import ? [LabPaths.ModuleManifest()] : [],
-                Environment = new Dictionary<string, string> { [UnixControlTransport.FolderVariable] = Path.Combine(folder.FullName, "run") },
+                Environment = new Dictionary<string, string>
+                {
+                    [UnixControlTransport.FolderVariable] = Path.Combine(folder.FullName, "run"),
+                },
                 WorkingDirectory = folder.FullName,
             },
             Token);
@@ -72,10 +75,12 @@ internal sealed class ModuleShell : IAsyncDisposable
     }
 
     /// <summary>The shell's tunnels as another process sees them.</summary>
-    public Task<TunnelSearch> FindFromOutsideAsync() => new ControlSocketClient(Transport(), TimeProvider.System).FindAsync(ControlSocketClient.CallTimeout, Token);
+    public Task<TunnelSearch> FindFromOutsideAsync() =>
+        new ControlSocketClient(Transport(), TimeProvider.System).FindAsync(ControlSocketClient.CallTimeout, Token);
 
     /// <summary>Runs a script that must succeed.</summary>
-    public Task<ShellResult> RunAsync(string script, object? arguments = null) => _session.InvokeAsync(script, arguments, cancellationToken: Token);
+    public Task<ShellResult> RunAsync(string script, object? arguments = null) =>
+        _session.InvokeAsync(script, arguments, cancellationToken: Token);
 
     /// <summary>Runs a script that may fail.</summary>
     public Task<ShellResult> TryAsync(string script) => _session.TryInvokeAsync(script, cancellationToken: Token);
@@ -99,7 +104,9 @@ internal sealed class ModuleShell : IAsyncDisposable
     public async Task ResetAsync()
     {
         Serve();
-        await RunAsync("param($Folder) $ExecutionContext.SessionState.Path.SetLocation($Folder); Get-LtServer | Stop-LtServer; Get-LtNetwork | Disconnect-LtNetwork", new { Folder });
+        await RunAsync(
+            "param($Folder) $ExecutionContext.SessionState.Path.SetLocation($Folder); Get-LtServer | Stop-LtServer; "
+                + "Get-LtNetwork | Disconnect-LtNetwork", new { Folder });
     }
 
     public async ValueTask DisposeAsync()

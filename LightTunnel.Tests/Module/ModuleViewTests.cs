@@ -116,10 +116,13 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
 
         string[] told = [.. (await shared.Shell.RunAsync("""
             $peer = @(Get-LtPeer nas)[0]
-            $peer -is [LightTunnel.LtPeer]; @($peer.PSObject.Properties.Name).Count; $peer.PSTypeNames -contains 'LightTunnel.LtPeer'; ($peer | Get-LtRoute).Destination
+            $peer -is [LightTunnel.LtPeer]; @($peer.PSObject.Properties.Name).Count
+            $peer.PSTypeNames -contains 'LightTunnel.LtPeer'; ($peer | Get-LtRoute).Destination
             """)).Output.Select(item => item.ToString())];
 
-        Assert.Equal(["True", typeof(LtPeer).GetProperties().Length.ToString(System.Globalization.CultureInfo.InvariantCulture), "True", "10.0.0.20/32"], told);
+        Assert.Equal(
+            ["True", typeof(LtPeer).GetProperties().Length.ToString(System.Globalization.CultureInfo.InvariantCulture), "True",
+                "10.0.0.20/32"], told);
     }
 
     [Theory]
@@ -303,15 +306,20 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         {
             Type type = typeof(LtServer).Assembly.GetType(TypeOf(view), throwOnError: true)!;
             IEnumerable<string> used = view.Descendants("PropertyName").Select(name => name.Value)
-                .Concat(view.Descendants("ScriptBlock").SelectMany(script => Regex.Matches(script.Value, @"\$_\.(\w+)").Select(match => match.Groups[1].Value)));
+                .Concat(view.Descendants("ScriptBlock")
+                    .SelectMany(script => Regex.Matches(script.Value, @"\$_\.(\w+)").Select(match => match.Groups[1].Value)));
             Assert.All(used, name => Assert.True(type.GetProperty(name) is not null, $"{type.Name} has no {name}"));
         }
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
-        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtLogEntry", "LtNetwork", "LtNetworkKey", "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
+        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtLogEntry", "LtNetwork", "LtNetworkKey",
+            "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
         string[] ofSeveral = ["LtLogEntry", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange"];
         Assert.Equal(
-            types.SelectMany(type => (string[])[type + ".List", type + ".Table"]).Concat(ofSeveral.Select(type => type + ".Networks")).Append("LtStatus.Screen").Order(StringComparer.Ordinal),
+            types.SelectMany(type => (string[])[type + ".List", type + ".Table"])
+                .Concat(ofSeveral.Select(type => type + ".Networks"))
+                .Append("LtStatus.Screen")
+                .Order(StringComparer.Ordinal),
             names);
     }
 
@@ -319,7 +327,9 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
     public async Task Problems_AreGroupedByFile()
     {
         ModuleShell shell = shared.Shell;
-        await File.WriteAllTextAsync(Path.Combine(shell.Folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(
+            Path.Combine(shell.Folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\n",
+            TestContext.Current.CancellationToken);
 
         string[] lines = (await shell.ShowAsync("Test-LtConfiguration bad.yaml")).Split('\n');
 
@@ -331,7 +341,8 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
 
     internal static XElement[] Views() =>
     [
-        .. Directory.EnumerateFiles(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "*.Format.ps1xml").SelectMany(file => XDocument.Load(file).Descendants("View")),
+        .. Directory.EnumerateFiles(Path.GetDirectoryName(LabPaths.ModuleManifest())!, "*.Format.ps1xml")
+            .SelectMany(file => XDocument.Load(file).Descendants("View")),
     ];
 
     private static string TypeOf(XElement view) => view.Element("ViewSelectedBy")!.Element("TypeName")!.Value.Split('#')[0];

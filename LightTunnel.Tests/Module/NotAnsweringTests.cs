@@ -41,7 +41,8 @@ public sealed class NotAnsweringTests(PlainShell shared) : IClassFixture<PlainSh
 
     private static void IsNamed(ShellError error, int process, string command)
     {
-        Assert.Equal(($"NotAnswering,LightTunnel.{command}", "OperationTimeout", $"{process}"), (error.ErrorId, error.Category, error.Target));
+        Assert.Equal(
+            ($"NotAnswering,LightTunnel.{command}", "OperationTimeout", $"{process}"), (error.ErrorId, error.Category, error.Target));
         Assert.Contains($"Process {process} (", error.Message, StringComparison.Ordinal);
         Assert.Contains($"kill -CONT {process}", error.RecommendedAction, StringComparison.Ordinal);
     }

@@ -14,7 +14,8 @@ public sealed class ObjectTextTests(PlainShell shared) : IClassFixture<PlainShel
 {
     /// <summary>One command for each type of object.</summary>
     private const string Everything =
-        "Get-LtServer; Get-LtNetwork; Get-LtPeer; Get-LtRoute; Test-LtP2P nas -Network home; Test-LtNetwork; New-LtInvitation; New-LtNetworkKey; Get-LtLog";
+        "Get-LtServer; Get-LtNetwork; Get-LtPeer; Get-LtRoute; Test-LtP2P nas -Network home; Test-LtNetwork; New-LtInvitation; "
+            + "New-LtNetworkKey; Get-LtLog";
 
     [Fact]
     public void Properties_AreOfTypesThatHaveAText()
@@ -27,7 +28,8 @@ public sealed class ObjectTextTests(PlainShell shared) : IClassFixture<PlainShel
                 .Select(property => $"{property.DeclaringType!.Name}.{property.Name}: {property.PropertyType}"),
         ];
 
-        Assert.Superset(new HashSet<Type> { typeof(LtServer), typeof(LtPeer), typeof(LtP2PCandidate), typeof(LtRouteChange) }, types.ToHashSet());
+        Assert.Superset(
+            new HashSet<Type> { typeof(LtServer), typeof(LtPeer), typeof(LtP2PCandidate), typeof(LtRouteChange) }, types.ToHashSet());
         Assert.Empty(others);
     }
 
@@ -62,22 +64,30 @@ public sealed class ObjectTextTests(PlainShell shared) : IClassFixture<PlainShel
             $WarningPreference = 'SilentlyContinue'
             $all = @({{Everything}})
             "kinds: $($all | ForEach-Object { $_.GetType().Name } | Sort-Object -Unique)"
-            $all | ForEach-Object { $_ | ConvertTo-Json -EnumsAsStrings -Depth 4 } | Where-Object { $_ -cmatch 'System\.|LightTunnel\.|AddressFamily|"Length":(?! 44\b)' } | ForEach-Object { "bad: $_" }
-            $all | ForEach-Object { ($_ | ConvertTo-Csv)[1] } | Where-Object { $_ -cmatch 'System\.|LightTunnel\.|\[\]' } | ForEach-Object { "bad: $_" }
+            $all | ForEach-Object { $_ | ConvertTo-Json -EnumsAsStrings -Depth 4 } |
+                Where-Object { $_ -cmatch 'System\.|LightTunnel\.|AddressFamily|"Length":(?! 44\b)' } | ForEach-Object { "bad: $_" }
+            $all | ForEach-Object { ($_ | ConvertTo-Csv)[1] } |
+                Where-Object { $_ -cmatch 'System\.|LightTunnel\.|\[\]' } | ForEach-Object { "bad: $_" }
             $peer = Get-LtPeer nas -Network office | ConvertTo-Json -EnumsAsStrings | ConvertFrom-Json
-            "peer: $($peer.Address), $($peer.Addresses.Count), $($peer.Addresses[0]), $($peer.Endpoint), $($peer.Path), $($peer.RTT.TotalMilliseconds), $($peer.Routes[0])"
+            $addresses = "$($peer.Address), $($peer.Addresses.Count), $($peer.Addresses[0])"
+            "peer: $addresses, $($peer.Endpoint), $($peer.Path), $($peer.RTT.TotalMilliseconds), $($peer.Routes[0])"
             $network = Get-LtNetwork | ConvertTo-Json -EnumsAsStrings | ConvertFrom-Json
             "network: $($network.State), $($network.Addresses[0]), $($network.PublicEndpoint), $($network.Dropped.NoRoute)"
             $route = Get-LtRoute 10.0.0.20 | ConvertTo-Json -EnumsAsStrings | ConvertFrom-Json
             "route: $($route.NextHop), $($route.Type)"
-            Get-LtPeer -Network office | Export-Csv peers.csv; Get-LtServer | Export-Csv servers.csv; Test-LtP2P nas -Network home | Export-Csv tests.csv
+            Get-LtPeer -Network office | Export-Csv peers.csv
+            Get-LtServer | Export-Csv servers.csv
+            Test-LtP2P nas -Network home | Export-Csv tests.csv
             $peer = Import-Csv peers.csv | Where-Object Name -eq laptop
             "csv peer: $($peer.Address), $($peer.Addresses), $($peer.Path), $($peer.Routes)"
             $server = Import-Csv servers.csv
             "csv server: $($server.Addresses), $($server.Dropped), $($server.Endpoints)"
             "csv test: $((Import-Csv tests.csv).Candidates)"
             """,
-            environment: new Dictionary<string, string> { [UnixControlTransport.FolderVariable] = Path.Combine(shared.Shell.Folder, "run") });
+            environment: new Dictionary<string, string>
+            {
+                [UnixControlTransport.FolderVariable] = Path.Combine(shared.Shell.Folder, "run"),
+            });
         RealShellResult result = await shell.EndAsync(TimeSpan.FromMinutes(5));
 
         Assert.Equal((0, string.Empty), (result.ExitCode, result.Errors));
@@ -115,7 +125,8 @@ public sealed class ObjectTextTests(PlainShell shared) : IClassFixture<PlainShel
     private static bool HasText(Type type)
     {
         Type plain = Nullable.GetUnderlyingType(type) ?? type;
-        return plain.IsPrimitive || plain.IsEnum || plain == typeof(string) || plain == typeof(TimeSpan) || plain == typeof(DateTimeOffset) || plain == typeof(LtCounters)
+        return plain.IsPrimitive || plain.IsEnum || plain == typeof(string) || plain == typeof(TimeSpan) || plain == typeof(DateTimeOffset)
+            || plain == typeof(LtCounters)
             || (plain.IsGenericType && plain.GetGenericTypeDefinition() == typeof(LtList<>))
             || (plain.Namespace == "LightTunnel" && plain.GetMethod(nameof(ToString), Type.EmptyTypes)!.DeclaringType == plain);
     }

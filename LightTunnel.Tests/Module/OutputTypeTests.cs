@@ -60,7 +60,8 @@ public sealed class OutputTypeTests
     [InlineData(3_600, "1 h")]
     [InlineData(86_400, "1 d")]
     [InlineData(864_000, "10 d")]
-    public void Duration_IsOneNumberAndItsUnit(double seconds, string text) => Assert.Equal(text, LtUnits.Duration(TimeSpan.FromSeconds(seconds)));
+    public void Duration_IsOneNumberAndItsUnit(double seconds, string text) =>
+        Assert.Equal(text, LtUnits.Duration(TimeSpan.FromSeconds(seconds)));
 
     [Theory]
     [InlineData(null, "-")]
@@ -75,7 +76,8 @@ public sealed class OutputTypeTests
     [InlineData("[2001:db8::7]:9000", "[2001:db8::7]:\n9000")]
     [InlineData("fd00:1234:5678:9abc:def0:1234:5678:9abc", "fd00:1234:5678:\n9abc:def0:1234:\n5678:9abc")]
     [InlineData("a-name-without-colons.example.org", "a-name-without-colons.example.org")]
-    public void Address_LongerThanItsColumn_IsBrokenBehindColons(string? address, string text) => Assert.Equal(text, LtUnits.Address(address, 15));
+    public void Address_LongerThanItsColumn_IsBrokenBehindColons(string? address, string text) =>
+        Assert.Equal(text, LtUnits.Address(address, 15));
 
     [Fact]
     public void NatType_HasTheNamesThatTheEngineUses()
@@ -87,7 +89,16 @@ public sealed class OutputTypeTests
         Assert.Equal(Enum.GetValues<LtNatType>(), names.Select(LtUnits.NatTypeOf).Order());
         Assert.All(names, name => Assert.Equal(name, LtUnits.NatType(LtUnits.NatTypeOf(name))));
         Assert.Equal(LtNatType.Unknown, LtUnits.NatTypeOf("something new"));
-        Assert.Equal("Unknown", new TunnelStatus { Name = "n", Role = default, State = default, Addresses = [], PublicKey = "k", Counters = new TunnelCounters() }.NatType);
+        Assert.Equal(
+            "Unknown", new TunnelStatus
+            {
+                Name = "n",
+                Role = default,
+                State = default,
+                Addresses = [],
+                PublicKey = "k",
+                Counters = new TunnelCounters(),
+            }.NatType);
     }
 
     [Theory]
@@ -112,5 +123,6 @@ public sealed class OutputTypeTests
     public void PeerPathPolicy_IsTheEnginesAndDefault() =>
         Assert.Equal(["Default", .. Enum.GetNames<PathPolicy>()], Enum.GetNames<LtPeerPathPolicy>());
 
-    private static IEnumerable<(string, int)> Pairs(Type type) => Enum.GetNames(type).Select(name => (name, Convert.ToInt32(Enum.Parse(type, name), null)));
+    private static IEnumerable<(string, int)> Pairs(Type type) =>
+        Enum.GetNames(type).Select(name => (name, Convert.ToInt32(Enum.Parse(type, name), null)));
 }

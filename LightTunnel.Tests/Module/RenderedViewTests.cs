@@ -42,10 +42,16 @@ public sealed partial class RenderedViewTests(RenderedViews views) : IClassFixtu
         }
     }
 
-    /// <summary>Each view is shown: "LtPeer.Table" and "LtPeer.List" are in LtPeer.txt. Get-LtStatus, whose screen has no such forms, has tests of its own.</summary>
+    /// <summary>
+    /// Each view is shown: "LtPeer.Table" and "LtPeer.List" are in LtPeer.txt. Get-LtStatus, whose screen has no such forms, has
+    /// tests of its own.
+    /// </summary>
     [Fact]
     public void EveryView_HasItsFile() => Assert.Equal(
-        ModuleViewTests.Views().Select(view => Form().Replace(view.Element("Name")!.Value, string.Empty)).Distinct().Where(name => name != "LtStatus.Screen")
+        ModuleViewTests.Views()
+            .Select(view => Form().Replace(view.Element("Name")!.Value, string.Empty))
+            .Distinct()
+            .Where(name => name != "LtStatus.Screen")
             .Order(StringComparer.Ordinal),
         Directory.EnumerateFiles(Folder).Select(file => Path.GetFileNameWithoutExtension(file)!).Order(StringComparer.Ordinal));
 

@@ -11,8 +11,8 @@ using Xunit;
 namespace LightTunnel.Tests.PowerShellModule;
 
 /// <summary>
-/// Objects of each kind in each of their forms, as a pwsh of its own puts them on the screen: a console's formatting, no host of ours between. All in
-/// one run, before the first test of a class.
+/// Objects of each kind in each of their forms, as a pwsh of its own puts them on the screen: a console's formatting, no host of ours
+/// between. All in one run, before the first test of a class.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class RenderedViews : IAsyncLifetime
@@ -69,17 +69,23 @@ public sealed class RenderedViews : IAsyncLifetime
     private static async Task<Dictionary<string, string>> RenderAsync(string folder)
     {
         CancellationToken token = TestContext.Current.CancellationToken;
-        await File.WriteAllTextAsync(Path.Combine(folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\nmtu: 100\n", token);
+        await File.WriteAllTextAsync(
+            Path.Combine(folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\nmtu: 100\n", token);
         (FakeTunnel server, FakeTunnel member) = (FakeTunnel.SampleServer(), FakeTunnel.SampleMember());
         server.Log(LogLevel.Information, "Routing stats: 1 peers, 1 direct, 0 relay, 0 server");
         server.Log(LogLevel.Warning, "  Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=connected-local throughServer=false");
         member.Log(LogLevel.Warning, "The path is gone");
         string runtimeFolder = Path.Combine(folder, "run");
         using var sockets = ControlSocketServer.Start(
-            new UnixControlTransport(runtimeFolder, UnixControlTransport.CurrentNamespace()), () => [.. new[] { server, member }.Where(tunnel => !tunnel.IsStopped)]);
+            new UnixControlTransport(runtimeFolder, UnixControlTransport.CurrentNamespace()),
+            () => [.. new[] { server, member }.Where(tunnel => !tunnel.IsStopped)]);
 
         await using RealShellProcess shell = RealShell.Start(
-            Script(folder), environment: new Dictionary<string, string> { [UnixControlTransport.FolderVariable] = runtimeFolder, ["TZ"] = "UTC" });
+            Script(folder), environment: new Dictionary<string, string>
+            {
+                [UnixControlTransport.FolderVariable] = runtimeFolder,
+                ["TZ"] = "UTC",
+            });
         await shell.WaitForOutputAsync("LtRouteChange");
         await member.WatchedAsync(token);
         ChangeRoutes(member);
@@ -90,7 +96,9 @@ public sealed class RenderedViews : IAsyncLifetime
         await member.StopAsync(token);
         RealShellResult result = await shell.EndAsync();
         Assert.True(result is { ExitCode: 0, Errors: "" }, $"{result}");
-        return All.ToDictionary(view => view.Name, view => File.ReadAllText(Path.Combine(folder, view.Name + ".txt")).Replace(folder, "/folder", StringComparison.Ordinal));
+        return All.ToDictionary(
+            view => view.Name,
+            view => File.ReadAllText(Path.Combine(folder, view.Name + ".txt")).Replace(folder, "/folder", StringComparison.Ordinal));
     }
 
     private static void ChangeRoutes(FakeTunnel tunnel)
@@ -104,12 +112,14 @@ public sealed class RenderedViews : IAsyncLifetime
 
     private static string Script(string folder)
     {
+        string inAllForms = string.Join("; ", Forms.SelectMany(form => (int[])[80, 120], (form, width) =>
+            $"'PS> ... | {form} | Out-String -Width {width}'; $objects | {form} | Out-String -Width {width}"));
         IEnumerable<string> renderings = All.Select(view => $$"""
             '{{view.Name}}'
             $objects = {{view.Command}}
-            @({{string.Join("; ", Forms.SelectMany(form => (int[])[80, 120], (form, width) =>
-                $"'PS> ... | {form} | Out-String -Width {width}'; $objects | {form} | Out-String -Width {width}"))}}) | Set-Content {{view.Name}}.txt
+            @({{inAllForms}}) | Set-Content {{view.Name}}.txt
             """);
-        return $"[cultureinfo]::CurrentCulture = [cultureinfo]::InvariantCulture; Set-Location {RealPowerShell.Quote(folder)}\n{string.Join('\n', renderings)}";
+        return $"[cultureinfo]::CurrentCulture = [cultureinfo]::InvariantCulture; Set-Location {RealPowerShell.Quote(folder)}\n"
+            + $"{string.Join('\n', renderings)}";
     }
 }

@@ -20,7 +20,9 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ModuleShell shell = await StartAsync();
 
         ShellObject server = (await shell.RunAsync(
-            $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 -NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 -ClientIsolation -Mtu 1380 -Cipher WireGuard -InterfaceName lt5")).Single();
+            $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 "
+                + $"-NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 "
+                + "-ClientIsolation -Mtu 1380 -Cipher WireGuard -InterfaceName lt5")).Single();
 
         Assert.Equal("LightTunnel.LtServer", server.Types[0]);
         Assert.Equal(("office", "Up"), (server.Text("Name"), server.Text("State")));
@@ -83,12 +85,14 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        string key = (await shell.RunAsync("$key = New-LtNetworkKey; $null = Start-LtServer 10.0.0.1/24 -NetworkKey $key; \"$key\"")).Single().ToString();
+        string key = (await shell.RunAsync(
+            "$key = New-LtNetworkKey; $null = Start-LtServer 10.0.0.1/24 -NetworkKey $key; \"$key\"")).Single().ToString();
 
         Assert.Equal(32, Convert.FromBase64String(key).Length);
         Assert.Contains($"NetworkKey={key}", await LastSettingsAsync(shell), StringComparison.Ordinal);
         Assert.DoesNotContain(key, await shell.ShowAsync("$key"), StringComparison.Ordinal);
-        ShellResult serialized = await shell.Session.TryInvokeAsync("$key.psobject.Properties | ForEach-Object { \"$($_.Value)\" }", cancellationToken: Token);
+        ShellResult serialized = await shell.Session.TryInvokeAsync(
+            "$key.psobject.Properties | ForEach-Object { \"$($_.Value)\" }", cancellationToken: Token);
         Assert.DoesNotContain(serialized.Output, item => item.ToString() == key);
     }
 
@@ -112,7 +116,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        ShellObject network = (await shell.RunAsync("'  lt1-secret ' | Connect-LtNetwork -Name home -Address 10.0.0.20 -ListenPort 0")).Single();
+        ShellObject network =
+            (await shell.RunAsync("'  lt1-secret ' | Connect-LtNetwork -Name home -Address 10.0.0.20 -ListenPort 0")).Single();
 
         Assert.Equal("LightTunnel.LtNetwork", network.Types[0]);
         Assert.Equal("Name=home\nListenPort=0\nInvitation=lt1-secret\nAddress=10.0.0.20", await LastSettingsAsync(shell));
@@ -157,7 +162,9 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ModuleShell shell = await StartAsync();
         string secret = "lt1:" + new string('S', 60);
 
-        ShellResult shown = await shell.TryAsync($"$text = '{secret}'; $Error.Clear(); try {{ {script} 2>$null }} catch {{ }}; $Error | ForEach-Object {{ \"$_ $($_.TargetObject) $($_.CategoryInfo) $($_.Exception)\" }}");
+        ShellResult shown = await shell.TryAsync(
+            $"$text = '{secret}'; $Error.Clear(); try {{ {script} 2>$null }} catch {{ }}; $Error | ForEach-Object {{ \"$_ "
+                + $"$($_.TargetObject) $($_.CategoryInfo) $($_.Exception)\" }}");
 
         Assert.NotEmpty(shown.Output);
         Assert.DoesNotContain(shown.Output, item => item.ToString().Contains("SSSSS", StringComparison.OrdinalIgnoreCase));
@@ -173,7 +180,9 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ModuleShell shell = await StartAsync();
         shell.Serve(Management.FakeTunnel.SampleServer());
 
-        ShellResult shown = await shell.TryAsync($"$text = '{Key}'; $Error.Clear(); try {{ {script} 2>$null }} catch {{ }}; $Error | ForEach-Object {{ \"$_ $($_.TargetObject) $($_.CategoryInfo) $($_.Exception)\" }}");
+        ShellResult shown = await shell.TryAsync(
+            $"$text = '{Key}'; $Error.Clear(); try {{ {script} 2>$null }} catch {{ }}; $Error | ForEach-Object {{ \"$_ $($_.TargetObject) "
+                + $"$($_.CategoryInfo) $($_.Exception)\" }}");
 
         Assert.NotEmpty(shown.Output);
         Assert.DoesNotContain(shown.Output, item => item.ToString().Contains(Key[..43], StringComparison.OrdinalIgnoreCase));
@@ -223,7 +232,10 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
                 $kept = [Management.Automation.PSSerializer]::Serialize(@($secret))
                 "$($kept.Contains("$secret")) $(([Text.Json.JsonSerializer]::Serialize($secret, $secret.GetType())).Contains("$secret"))"
             }
-            try { [Management.Automation.PSSerializer]::Deserialize([Management.Automation.PSSerializer]::Serialize((New-LtInvitation))) | Connect-LtNetwork -ErrorAction Stop } catch { "$_" }
+            $carried = [Management.Automation.PSSerializer]::Serialize((New-LtInvitation))
+            try {
+                [Management.Automation.PSSerializer]::Deserialize($carried) | Connect-LtNetwork -ErrorAction Stop
+            } catch { "$_" }
             """)).Output.Select(item => item.ToString())];
 
         Assert.Equal(["False False", "False False"], forms[..2]);
@@ -238,17 +250,28 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         await File.WriteAllTextAsync(path, "\n lt1-from-a-file \n", Token);
 
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        Assert.Empty((await shell.TryAsync("Connect-LtNetwork -InvitationPath invitation.txt -WarningVariable w *>$null; $w | ForEach-Object { \"$_\" }")).Output);
+        Assert.Empty(
+            (await shell.TryAsync(
+                "Connect-LtNetwork -InvitationPath invitation.txt -WarningVariable w *>$null; $w | ForEach-Object { \"$_\" }")).Output);
         Assert.Equal("Invitation=lt1-from-a-file", await LastSettingsAsync(shell));
         await shell.RunAsync("Get-LtNetwork | Disconnect-LtNetwork");
 
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
-        Assert.Contains("chmod 600", (await shell.TryAsync("Connect-LtNetwork -InvitationPath invitation.txt -WarningVariable w *>$null; $w | ForEach-Object { \"$_\" }")).Single().ToString(), StringComparison.Ordinal);
+        Assert.Contains(
+            "chmod 600",
+            (await shell.TryAsync(
+                "Connect-LtNetwork -InvitationPath invitation.txt -WarningVariable w *>$null; "
+                    + "$w | ForEach-Object { \"$_\" }")).Single().ToString(), StringComparison.Ordinal);
         await shell.RunAsync("Get-LtNetwork | Disconnect-LtNetwork");
 
         File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.OtherWrite);
-        Assert.Equal("FileAccess,LightTunnel.ConnectLtNetworkCommand", (await shell.FailAsync("Connect-LtNetwork -InvitationPath invitation.txt")).ErrorId);
-        Assert.Equal(("NotFound,LightTunnel.ConnectLtNetworkCommand", "ObjectNotFound"), ((await shell.FailAsync("Connect-LtNetwork -InvitationPath nothing.txt")).ErrorId, (await shell.FailAsync("Connect-LtNetwork -InvitationPath nothing.txt")).Category));
+        Assert.Equal(
+            "FileAccess,LightTunnel.ConnectLtNetworkCommand",
+            (await shell.FailAsync("Connect-LtNetwork -InvitationPath invitation.txt")).ErrorId);
+        Assert.Equal(
+            ("NotFound,LightTunnel.ConnectLtNetworkCommand", "ObjectNotFound"),
+            ((await shell.FailAsync("Connect-LtNetwork -InvitationPath nothing.txt")).ErrorId,
+                (await shell.FailAsync("Connect-LtNetwork -InvitationPath nothing.txt")).Category));
     }
 
     [Fact]
@@ -270,7 +293,11 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
         await shell.RunAsync($"$env:{Variable} = ' lt1-from-the-environment '; $null = Connect-LtNetwork -Name first");
         Assert.Contains("Invitation=lt1-from-the-environment\n", await LastSettingsAsync(shell) + '\n', StringComparison.Ordinal);
-        Assert.Equal("False ''", (await shell.RunAsync($"\"$([Environment]::GetEnvironmentVariable('{Variable}') -ne $null) '$(& sh -c 'echo $LIGHTTUNNEL_INVITATION')'\"")).Single().ToString());
+        Assert.Equal(
+            "False ''",
+            (await shell.RunAsync(
+                $"\"$([Environment]::GetEnvironmentVariable('{Variable}') -ne $null) '$(& sh -c 'echo "
+                    + "$LIGHTTUNNEL_INVITATION')'\"")).Single().ToString());
 
         // Another attempt in the same process, and then one that says what it wants.
         await shell.RunAsync("$null = Connect-LtNetwork -Name second");
@@ -279,7 +306,9 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         Assert.Contains("Invitation=lt1-given\n", await LastSettingsAsync(shell) + '\n', StringComparison.Ordinal);
 
         // An empty one is none.
-        Assert.Equal("InvalidOption,LightTunnel.ConnectLtNetworkCommand", (await shell.FailAsync($"$env:{Variable} = ' '; Connect-LtNetwork -Name fourth")).ErrorId);
+        Assert.Equal(
+            "InvalidOption,LightTunnel.ConnectLtNetworkCommand",
+            (await shell.FailAsync($"$env:{Variable} = ' '; Connect-LtNetwork -Name fourth")).ErrorId);
     }
 
     [Fact]
@@ -287,7 +316,9 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        Assert.Empty((await shell.RunAsync("(Get-Command -Module LightTunnel).ParameterSets.Parameters | Where-Object { $_.ValueFromRemainingArguments }")).Output);
+        Assert.Empty(
+            (await shell.RunAsync(
+                "(Get-Command -Module LightTunnel).ParameterSets.Parameters | Where-Object { $_.ValueFromRemainingArguments }")).Output);
     }
 
     [Fact]
@@ -295,17 +326,23 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        await shell.RunAsync("Connect-LtNetwork secret -AcceptPrefix 10.1.0.0/24, fd00:1::/64 -AdvertiseEndpoint 203.0.113.4:9000, [2001:db8::4]:9000 -AllowRelay $false -PathPolicy RelayOnly -PortMapping $false");
+        await shell.RunAsync(
+            "Connect-LtNetwork secret -AcceptPrefix 10.1.0.0/24, fd00:1::/64 -AdvertiseEndpoint 203.0.113.4:9000, [2001:db8::4]:9000 "
+                + "-AllowRelay $false -PathPolicy RelayOnly -PortMapping $false");
 
         Assert.Equal(
-            "Invitation=secret\nAcceptPrefix=10.1.0.0/24,fd00:1::/64\nAdvertiseEndpoint=203.0.113.4:9000,[2001:db8::4]:9000\nAllowRelay=False\nPathPolicy=RelayOnly\nPortMapping=False", await LastSettingsAsync(shell));
+            "Invitation=secret\nAcceptPrefix=10.1.0.0/24,fd00:1::/64\nAdvertiseEndpoint=203.0.113.4:9000,[2001:db8::4]:9000\n"
+                + "AllowRelay=False\nPathPolicy=RelayOnly\nPortMapping=False", await LastSettingsAsync(shell));
     }
 
     [Fact]
     public async Task Configuration_ParametersWinOverTheFile()
     {
         ModuleShell shell = await StartAsync();
-        await File.WriteAllTextAsync(Path.Combine(shell.Folder, "client.yaml"), "role: client\nname: fromfile\nlistenPort: 9100\nmtu: 1300\nserver: [a.example:9000]\nserverKey: mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg=\n", Token);
+        await File.WriteAllTextAsync(
+            Path.Combine(shell.Folder, "client.yaml"),
+            "role: client\nname: fromfile\nlistenPort: 9100\nmtu: 1300\nserver: [a.example:9000]\nserverKey: "
+                + "mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg=\n", Token);
 
         await shell.RunAsync($"Connect-LtNetwork -ConfigurationPath client.yaml -ListenPort 0 -NetworkKey {Key}");
         string settings = await LastSettingsAsync(shell);
@@ -355,9 +392,11 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        ShellResult result = await shell.TryAsync("try { Start-LtServer 10.0.0.1/24 -Name crash } catch { $_.FullyQualifiedErrorId; $_.Exception.InnerException.Message }");
+        ShellResult result = await shell.TryAsync(
+            "try { Start-LtServer 10.0.0.1/24 -Name crash } catch { $_.FullyQualifiedErrorId; $_.Exception.InnerException.Message }");
 
-        Assert.Equal(["Internal,LightTunnel.StartLtServerCommand", "an exception nobody thought of"], result.Output.Select(item => item.ToString()));
+        Assert.Equal(
+            ["Internal,LightTunnel.StartLtServerCommand", "an exception nobody thought of"], result.Output.Select(item => item.ToString()));
     }
 
     [Theory]
@@ -391,7 +430,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        ShellResult shown = await shell.RunAsync("Start-LtServer 10.0.0.1/24 -Name talks -Wait 6>&1 | ForEach-Object { \"$($_.GetType().Name) $_\" }");
+        ShellResult shown = await shell.RunAsync(
+            "Start-LtServer 10.0.0.1/24 -Name talks -Wait 6>&1 | ForEach-Object { \"$($_.GetType().Name) $_\" }");
 
         string[] lines = [.. shown.Output.Select(item => item.ToString()).Distinct()];
         Assert.Equal(["LtServer talks", "InformationRecord talks: Warning: something happened"], lines);
@@ -424,7 +464,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
         var up = new TaskCompletionSource();
-        Task<ShellResult> waiting = shell.Session.TryInvokeAsync("Start-LtServer 10.0.0.1/24 -Name waiting -Wait; 'goes on'", onOutput: _ => up.TrySetResult(), cancellationToken: Token);
+        Task<ShellResult> waiting = shell.Session.TryInvokeAsync(
+            "Start-LtServer 10.0.0.1/24 -Name waiting -Wait; 'goes on'", onOutput: _ => up.TrySetResult(), cancellationToken: Token);
         await up.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
 
         ITunnelHandle tunnel = Assert.Single((await shell.FindFromOutsideAsync()).Tunnels);
@@ -441,7 +482,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
         var up = new TaskCompletionSource();
-        Task<ShellResult> waiting = shell.Session.TryInvokeAsync("Connect-LtNetwork secret -Name waiting -Wait", onOutput: _ => up.TrySetResult(), cancellationToken: Token);
+        Task<ShellResult> waiting = shell.Session.TryInvokeAsync(
+            "Connect-LtNetwork secret -Name waiting -Wait", onOutput: _ => up.TrySetResult(), cancellationToken: Token);
         await up.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
 
         await shell.Session.InvokeAsync("Get-LtNetwork | Disconnect-LtNetwork", runspace: "second", cancellationToken: Token);
@@ -466,7 +508,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     {
         ModuleShell shell = await StartAsync();
 
-        ShellError error = await shell.FailAsync("$null = Start-LtServer 10.0.0.1/24 -Name office; Start-LtServer 10.0.0.1/24 -Name OFFICE");
+        ShellError error = await shell.FailAsync(
+            "$null = Start-LtServer 10.0.0.1/24 -Name office; Start-LtServer 10.0.0.1/24 -Name OFFICE");
 
         Assert.Equal(("NameInUse,LightTunnel.StartLtServerCommand", "ResourceExists"), (error.ErrorId, error.Category));
     }
@@ -483,18 +526,25 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
     [Theory]
     [InlineData("Start-LtServer 10.0.0.1/24 -ListenPort nine", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand", "nine")]
-    [InlineData("Start-LtServer 10.0.0.1/24 -TimeoutSec 0", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "TimeoutSec")]
-    [InlineData("Start-LtServer 10.0.0.1/24 -LogLevel Loud", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand", "Debug, Information, Warning, Error")]
-    [InlineData("Connect-LtNetwork secret -PathPolicy Best", "CannotConvertArgumentNoMessage,LightTunnel.ConnectLtNetworkCommand", "Auto, DirectOnly, RelayOnly")]
+    [InlineData(
+        "Start-LtServer 10.0.0.1/24 -TimeoutSec 0", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "TimeoutSec")]
+    [InlineData(
+        "Start-LtServer 10.0.0.1/24 -LogLevel Loud", "CannotConvertArgumentNoMessage,LightTunnel.StartLtServerCommand",
+        "Debug, Information, Warning, Error")]
+    [InlineData(
+        "Connect-LtNetwork secret -PathPolicy Best", "CannotConvertArgumentNoMessage,LightTunnel.ConnectLtNetworkCommand",
+        "Auto, DirectOnly, RelayOnly")]
     [InlineData("Connect-LtNetwork secret -AllowRelay maybe", "CannotConvertArgument,LightTunnel.ConnectLtNetworkCommand", "AllowRelay")]
     [InlineData("Start-LtServer 10.0.0.1/24 -Nonsense 1", "InvalidOption,LightTunnel.StartLtServerCommand", "-Nonsense")]
     [InlineData("Start-LtServer ''", "ParameterArgumentValidationError,LightTunnel.StartLtServerCommand", "Address")]
     [InlineData("Connect-LtNetwork secret -Nonsense 1", "InvalidOption,LightTunnel.ConnectLtNetworkCommand", "-Nonsense")]
-    [InlineData("Start-LtServer 10.0.0.1/24 stray", "InvalidOption,LightTunnel.StartLtServerCommand", "a value too many, which is not shown")]
+    [InlineData(
+        "Start-LtServer 10.0.0.1/24 stray", "InvalidOption,LightTunnel.StartLtServerCommand", "a value too many, which is not shown")]
     [InlineData("Get-LtPeer bob carl", "InvalidOption,LightTunnel.GetLtPeerCommand", "a value too many: 'carl'")]
     [InlineData("Get-LtPeer bob -Nmae carl", "InvalidOption,LightTunnel.GetLtPeerCommand", "There is no parameter -Nmae.")]
     [InlineData("'bob' | Get-LtPeer -Nmae carl", "InvalidOption,LightTunnel.GetLtPeerCommand", "There is no parameter -Nmae.")]
-    [InlineData("Get-LtLog -Level Loud", "CannotConvertArgumentNoMessage,LightTunnel.GetLtLogCommand", "Debug, Information, Warning, Error")]
+    [InlineData(
+        "Get-LtLog -Level Loud", "CannotConvertArgumentNoMessage,LightTunnel.GetLtLogCommand", "Debug, Information, Warning, Error")]
     [InlineData("Get-LtLog -Tail -1", "ParameterArgumentValidationError,LightTunnel.GetLtLogCommand", "Tail")]
     [InlineData("Get-LtRoute -Type Indirect", "CannotConvertArgumentNoMessage,LightTunnel.GetLtRouteCommand", "Direct, Relay, Server")]
     [InlineData("New-LtInvitation -Expires soon", "CannotConvertArgumentNoMessage,LightTunnel.NewLtInvitationCommand", "soon")]
@@ -512,16 +562,23 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     public async Task TestLtConfiguration_ProblemsAreObjectsWithTheirPlace()
     {
         ModuleShell shell = await StartAsync();
-        await File.WriteAllTextAsync(Path.Combine(shell.Folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\n", Token);
+        await File.WriteAllTextAsync(
+            Path.Combine(shell.Folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\n", Token);
         await File.WriteAllTextAsync(Path.Combine(shell.Folder, "good.yaml"), "role: server\naddress: 10.0.0.1/24\n", Token);
 
         ShellObject problem = (await shell.RunAsync("Test-LtConfiguration bad.yaml")).Single();
-        Assert.Equal(("3", "1", Path.Combine(shell.Folder, "bad.yaml")), (problem.Text("Line"), problem.Text("Column"), problem.Text("Path")));
+        Assert.Equal(
+            ("3", "1", Path.Combine(shell.Folder, "bad.yaml")), (problem.Text("Line"), problem.Text("Column"), problem.Text("Path")));
         Assert.NotEmpty(problem.Text("RecommendedAction")!);
         Assert.Empty((await shell.RunAsync("Test-LtConfiguration good.yaml")).Output);
-        Assert.Equal(["False", "True"], (await shell.RunAsync("Test-LtConfiguration *d.yaml -Quiet")).Output.Select(item => item.ToString()));
+        Assert.Equal(
+            ["False", "True"], (await shell.RunAsync("Test-LtConfiguration *d.yaml -Quiet")).Output.Select(item => item.ToString()));
         Assert.NotEmpty((await shell.RunAsync("Test-LtConfiguration nothing.yaml")).Single().Text("RecommendedAction")!);
-        Assert.Equal(["False", "True"], (await shell.RunAsync("[IO.DirectoryInfo]::new($PWD).GetFiles('bad.yaml') + [IO.FileInfo]::new(\"$PWD/good.yaml\") | Test-LtConfiguration -Quiet")).Output.Select(item => item.ToString()));
+        Assert.Equal(
+            ["False", "True"],
+            (await shell.RunAsync(
+                "[IO.DirectoryInfo]::new($PWD).GetFiles('bad.yaml') + [IO.FileInfo]::new(\"$PWD/good.yaml\") | "
+                    + "Test-LtConfiguration -Quiet")).Output.Select(item => item.ToString()));
     }
 
     private async Task<ModuleShell> StartAsync()
@@ -531,7 +588,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         return shared.Shell;
     }
 
-    private static async Task<string> LastSettingsAsync(ModuleShell shell) => (await shell.RunAsync("Get-LastSettings")).Single().ToString();
+    private static async Task<string> LastSettingsAsync(ModuleShell shell) =>
+        (await shell.RunAsync("Get-LastSettings")).Single().ToString();
 
     /// <summary>Ctrl+C after the first output; fails when that does not end the script.</summary>
     private static async Task<ShellResult> StopAsync(ModuleShell shell, string script)

@@ -42,14 +42,19 @@ public sealed class StatusCommandTests(PlainShell shared) : IClassFixture<PlainS
     public async Task GetLtStatus_ServerLost_SaysWhy_AndNoTunnelIsNoError()
     {
         ModuleShell shell = await ServeAsync(
-            new FakeTunnel("home", TunnelRole.Client) { State = TunnelState.Reconnecting, LastError = "203.0.113.7:9000 does not answer." });
+            new FakeTunnel("home", TunnelRole.Client)
+            {
+                State = TunnelState.Reconnecting,
+                LastError = "203.0.113.7:9000 does not answer.",
+            });
 
         string screen = await shell.ShowAsync("Get-LtStatus");
         Assert.Contains("Network home: Reconnecting", screen, StringComparison.Ordinal);
         Assert.Contains("  Problem      203.0.113.7:9000 does not answer.", screen, StringComparison.Ordinal);
 
         shell.Serve();
-        Assert.Contains("No tunnel runs. Connect-LtNetwork joins a network", await shell.ShowAsync("Get-LtStatus"), StringComparison.Ordinal);
+        Assert.Contains(
+            "No tunnel runs. Connect-LtNetwork joins a network", await shell.ShowAsync("Get-LtStatus"), StringComparison.Ordinal);
         Assert.Equal("NotFound,LightTunnel.GetLtStatusCommand", (await shell.FailAsync("$null = Get-LtStatus nowhere")).ErrorId);
     }
 
@@ -63,18 +68,25 @@ public sealed class StatusCommandTests(PlainShell shared) : IClassFixture<PlainS
 
         Assert.Equal(1, json.RootElement.GetProperty("schema").GetInt32());
         Assert.Equal(["schema", "computer", "version", "time", "tunnels"], Members(json.RootElement));
-        JsonElement client = json.RootElement.GetProperty("tunnels").EnumerateArray().Single(tunnel => tunnel.GetProperty("role").GetString() == "client");
-        JsonElement server = json.RootElement.GetProperty("tunnels").EnumerateArray().Single(tunnel => tunnel.GetProperty("role").GetString() == "server");
-        string[] both = ["name", "role", "state", "lastError", "addresses", "interface", "mtu", "listenPort", "processId", "started", "publicKey"];
+        JsonElement client = json.RootElement.GetProperty("tunnels").EnumerateArray()
+            .Single(tunnel => tunnel.GetProperty("role").GetString() == "client");
+        JsonElement server = json.RootElement.GetProperty("tunnels").EnumerateArray()
+            .Single(tunnel => tunnel.GetProperty("role").GetString() == "server");
+        string[] both = ["name", "role", "state", "lastError", "addresses", "interface", "mtu", "listenPort", "processId", "started",
+            "publicKey"];
         string[] counted = ["rxBytes", "txBytes", "relayedBytes", "peers"];
         Assert.Equal([.. both, "server", "publicEndpoint", "natType", "reconnects", .. counted], Members(client));
         Assert.Equal([.. both, "endpoints", .. counted], Members(server));
-        Assert.Equal(("Up", "198.51.100.4:40000"), (client.GetProperty("state").GetString(), client.GetProperty("publicEndpoint").GetString()));
+        Assert.Equal(
+            ("Up", "198.51.100.4:40000"), (client.GetProperty("state").GetString(), client.GetProperty("publicEndpoint").GetString()));
         JsonElement phone = server.GetProperty("peers")[2];
         Assert.Equal(
-            ["name", "isServer", "addresses", "path", "reason", "endpoint", "rttMilliseconds", "loss", "quality", "rxBytes", "txBytes", "seen", "publicKey"], Members(phone));
+            ["name", "isServer", "addresses", "path", "reason", "endpoint", "rttMilliseconds", "loss", "quality", "rxBytes", "txBytes",
+                "seen", "publicKey"], Members(phone));
         Assert.Equal(("10.0.0.22", "Offline"), (phone.GetProperty("addresses")[0].GetString(), phone.GetProperty("path").GetString()));
-        Assert.All(["endpoint", "rttMilliseconds", "quality", "seen"], member => Assert.Equal(JsonValueKind.Null, phone.GetProperty(member).ValueKind));
+        Assert.All(
+            ["endpoint", "rttMilliseconds", "quality", "seen"],
+            member => Assert.Equal(JsonValueKind.Null, phone.GetProperty(member).ValueKind));
     }
 
     private static IEnumerable<string> Members(JsonElement element) => element.EnumerateObject().Select(member => member.Name);

@@ -17,7 +17,8 @@ public sealed class TunnelEventTests(PlainShell shared) : IClassFixture<PlainShe
     private const string Register = """
         $seen = [Collections.Concurrent.BlockingCollection[object]]::new()
         function Register-Event($Source, $Name, [scriptblock] $Action) {
-            $ExecutionContext.Events.SubscribeEvent($Source, $Name, [guid]::NewGuid().ToString(), [pscustomobject]@{ Seen = $seen }, $Action, $false, $false)
+            $data = [pscustomobject]@{ Seen = $seen }
+            $ExecutionContext.Events.SubscribeEvent($Source, $Name, [guid]::NewGuid().ToString(), $data, $Action, $false, $false)
         }
         function Receive-Seen {
             $item = $null
@@ -37,7 +38,9 @@ public sealed class TunnelEventTests(PlainShell shared) : IClassFixture<PlainShe
         FakeTunnel tunnel = await ServeAsync();
         await shared.Shell.RunAsync(Register + """
             $network = Get-LtNetwork home
-            $job = Register-Event $network RouteChanged { $event.MessageData.Seen.Add("$($EventArgs.Change) $($EventArgs.Change.Reason) $($Sender.Name)") }
+            $job = Register-Event $network RouteChanged {
+                $event.MessageData.Seen.Add("$($EventArgs.Change) $($EventArgs.Change.Reason) $($Sender.Name)")
+            }
             """);
         await tunnel.WatchedAsync(Token);
 
@@ -52,7 +55,9 @@ public sealed class TunnelEventTests(PlainShell shared) : IClassFixture<PlainShe
         FakeTunnel tunnel = await ServeAsync();
         await shared.Shell.RunAsync(Register + """
             $network = Get-LtNetwork home
-            $job = Register-Event $network StateChanged { $event.MessageData.Seen.Add("$($EventArgs.OldState) -> $($EventArgs.State) $($EventArgs.Reason)") }
+            $job = Register-Event $network StateChanged {
+                $event.MessageData.Seen.Add("$($EventArgs.OldState) -> $($EventArgs.State) $($EventArgs.Reason)")
+            }
             """);
         await tunnel.WatchedAsync(Token);
 
@@ -68,12 +73,16 @@ public sealed class TunnelEventTests(PlainShell shared) : IClassFixture<PlainShe
         await ServeAsync();
 
         // What "Format-List *" and ConvertTo-Json show.
-        ShellResult shown = await shared.Shell.RunAsync("(Get-LtNetwork).psobject.Properties | ForEach-Object { \"$($_.Name) $($_.TypeNameOfValue)\" }");
+        ShellResult shown = await shared.Shell.RunAsync(
+            "(Get-LtNetwork).psobject.Properties | ForEach-Object { \"$($_.Name) $($_.TypeNameOfValue)\" }");
         Assert.NotEmpty(shown.Output);
-        Assert.DoesNotContain(shown.Output, property => property.ToString().Contains("Changed", StringComparison.Ordinal) || property.ToString().Contains("Event", StringComparison.Ordinal));
+        Assert.DoesNotContain(
+            shown.Output, property => property.ToString().Contains("Changed", StringComparison.Ordinal)
+                || property.ToString().Contains("Event", StringComparison.Ordinal));
         Assert.Equal(
             ["RouteChanged", "StateChanged"],
-            (await shared.Shell.RunAsync("[LightTunnel.LtNetwork].GetEvents().Name | ForEach-Object { $_ }")).Output.Select(name => name.ToString()).Order(StringComparer.Ordinal));
+            (await shared.Shell.RunAsync("[LightTunnel.LtNetwork].GetEvents().Name | ForEach-Object { $_ }")).Output.Select(name =>
+                name.ToString()).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -82,7 +91,8 @@ public sealed class TunnelEventTests(PlainShell shared) : IClassFixture<PlainShe
         var tunnel = new FakeTunnel("home", TunnelRole.Client);
         LtTunnel network = await ObjectAsync(tunnel);
         var heard = new TaskCompletionSource<LtRouteChange>();
-        EventHandler<LtRouteChangedEventArgs> first = (_, arguments) => heard.TrySetException(new InvalidOperationException(arguments.Change.Peer));
+        EventHandler<LtRouteChangedEventArgs> first = (_, arguments) =>
+            heard.TrySetException(new InvalidOperationException(arguments.Change.Peer));
         EventHandler<LtRouteChangedEventArgs> second = (_, arguments) => heard.TrySetResult(arguments.Change);
 
         network.RouteChanged += first;
@@ -130,7 +140,8 @@ public sealed class TunnelEventTests(PlainShell shared) : IClassFixture<PlainShe
         Assert.Equal((LtTunnelState.Up, LtTunnelState.Stopped, "home"), (stopped.OldState, stopped.State, stopped.Network));
     }
 
-    private static async Task<LtTunnel> ObjectAsync(FakeTunnel tunnel) => new FoundTunnel(tunnel, await tunnel.GetStatusAsync(Token)).ToObject();
+    private static async Task<LtTunnel> ObjectAsync(FakeTunnel tunnel) =>
+        new FoundTunnel(tunnel, await tunnel.GetStatusAsync(Token)).ToObject();
 
     private async Task<FakeTunnel> ServeAsync()
     {

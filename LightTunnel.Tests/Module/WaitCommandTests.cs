@@ -44,16 +44,27 @@ public sealed class WaitCommandTests(PlainShell shared) : IClassFixture<PlainShe
     }
 
     [Theory]
-    [InlineData("Wait-LtNetwork home -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtNetworkCommand", "is Reconnecting, not Up, after $seconds s: nobody answers")]
-    [InlineData("Wait-LtNetwork home -State Connecting, Failed -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtNetworkCommand", "not Connecting or Failed")]
-    [InlineData("Wait-LtNetwork elsewhere -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtNetworkCommand", "'elsewhere' was not joined within $seconds s")]
-    [InlineData("Wait-LtPeer nas -Path Direct -Network office -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtPeerCommand", "'nas' is Server, not Direct, after $seconds s.")]
+    [InlineData(
+        "Wait-LtNetwork home -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtNetworkCommand",
+        "is Reconnecting, not Up, after $seconds s: nobody answers")]
+    [InlineData(
+        "Wait-LtNetwork home -State Connecting, Failed -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtNetworkCommand",
+        "not Connecting or Failed")]
+    [InlineData(
+        "Wait-LtNetwork elsewhere -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtNetworkCommand",
+        "'elsewhere' was not joined within $seconds s")]
+    [InlineData(
+        "Wait-LtPeer nas -Path Direct -Network office -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtPeerCommand",
+        "'nas' is Server, not Direct, after $seconds s.")]
     [InlineData("Wait-LtPeer phone -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtPeerCommand", "'phone' is Offline")]
     [InlineData("Wait-LtPeer nobody -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtPeerCommand", "No peer 'nobody' was seen")]
-    [InlineData("Wait-LtPeer nas -Network elsewhere -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtPeerCommand", "No tunnel that could see 'nas' ran")]
+    [InlineData(
+        "Wait-LtPeer nas -Network elsewhere -TimeoutSec $seconds", "TimedOut,LightTunnel.WaitLtPeerCommand",
+        "No tunnel that could see 'nas' ran")]
     public async Task Wait_TimeIsOver_FailsAndSaysHowThingsStand(string script, string errorId, string message)
     {
-        var client = new FakeTunnel("home", LightTunnel.Membership.TunnelRole.Client) { State = TunnelState.Reconnecting, LastError = "nobody answers" };
+        var client = new FakeTunnel(
+            "home", LightTunnel.Membership.TunnelRole.Client) { State = TunnelState.Reconnecting, LastError = "nobody answers" };
         ModuleShell shell = await ServeAsync(FakeTunnel.SampleServer(), client);
         await shell.RunAsync("Get-LtPeer nas"); // The first question of a process takes much longer than all others.
 
@@ -81,7 +92,9 @@ public sealed class WaitCommandTests(PlainShell shared) : IClassFixture<PlainShe
         await client.StopAsync(Token);
 
         Assert.Equal("gone", (await waiting.WaitAsync(Patience, Token)).Single().ToString());
-        Assert.Equal("gone", (await shell.RunAsync("Wait-LtNetwork home -State Stopped -TimeoutSec 300; 'gone'").WaitAsync(Patience, Token)).Single().ToString());
+        Assert.Equal(
+            "gone", (await shell.RunAsync("Wait-LtNetwork home -State Stopped -TimeoutSec 300; 'gone'")
+                .WaitAsync(Patience, Token)).Single().ToString());
     }
 
     [Fact]

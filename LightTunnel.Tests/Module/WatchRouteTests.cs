@@ -39,8 +39,12 @@ public sealed class WatchRouteTests(PlainShell shared) : IClassFixture<PlainShel
         Assert.Equal(6, result.Output.Count);
         ShellObject change = result.Output[3];
         Assert.Equal("LightTunnel.LtRouteChange", change.Types[0]);
-        Assert.Equal(("office", "10.0.0.20/32", "Server", "Direct"), (change.Text("Network"), change.Text("Destination"), change.Text("OldType"), change.Text("Type")));
-        Assert.Equal(("DirectUp", "The peer is reached directly.", "55"), (change.Text("Reason"), change.Text("ReasonText"), change.Text("Quality")));
+        Assert.Equal(
+            ("office", "10.0.0.20/32", "Server", "Direct"),
+            (change.Text("Network"), change.Text("Destination"), change.Text("OldType"), change.Text("Type")));
+        Assert.Equal(
+            ("DirectUp", "The peer is reached directly.", "55"),
+            (change.Text("Reason"), change.Text("ReasonText"), change.Text("Quality")));
     }
 
     [Theory]
@@ -84,7 +88,8 @@ public sealed class WatchRouteTests(PlainShell shared) : IClassFixture<PlainShel
         shared.Shell.Serve(FakeTunnel.SampleServer());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
 
-        ShellResult result = await shared.Shell.Session.TryInvokeAsync("Watch-LtRoute", onOutput: _ => stop.Cancel(), cancellationToken: stop.Token);
+        ShellResult result = await shared.Shell.Session.TryInvokeAsync(
+            "Watch-LtRoute", onOutput: _ => stop.Cancel(), cancellationToken: stop.Token);
 
         Assert.Equal(ShellState.Stopped, result.State);
     }
@@ -116,7 +121,8 @@ public sealed class WatchRouteTests(PlainShell shared) : IClassFixture<PlainShel
 
         public Watch(ModuleShell shell, string script) => Result = shell.Session.TryInvokeAsync(
             script,
-            onOutput: change => _written.Writer.TryWrite($"{change.Text("Kind")} {change.Text("Peer")}: {change.Text("OldPath")} -> {change.Text("Path")}"),
+            onOutput: change =>
+                _written.Writer.TryWrite($"{change.Text("Kind")} {change.Text("Peer")}: {change.Text("OldPath")} -> {change.Text("Path")}"),
             cancellationToken: Token);
 
         public Task<ShellResult> Result { get; }
