@@ -28,7 +28,9 @@ public sealed class FlowHashTests
     {
         uint first = FlowHash.Of(TransportPackets.Tcp(source, destination, 1, new byte[1000], sourcePort: 5555));
 
-        Assert.Equal(first, FlowHash.Of(TransportPackets.Tcp(source, destination, 7777, [], TransportPackets.Syn, TransportPackets.Timestamps, sourcePort: 5555)));
+        Assert.Equal(
+            first, FlowHash.Of(TransportPackets.Tcp(
+                source, destination, 7777, [], TransportPackets.Syn, TransportPackets.Timestamps, sourcePort: 5555)));
         Assert.Equal(first, FlowHash.Of(TransportPackets.Tcp(source, destination, 9, new byte[40_000], sourcePort: 5555))); // Merged.
         Assert.NotEqual(first, FlowHash.Of(TransportPackets.Tcp(source, destination, 1, new byte[1000], sourcePort: 5556)));
         Assert.NotEqual(first, FlowHash.Of(Udp(source, destination, 5555, 443, new byte[1000])));

@@ -31,7 +31,9 @@ public sealed unsafe class KernelOffloadTests : IDisposable
         Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess, "needs root");
         NetworkNamespace.Create(_namespace);
         (_tun, _cutsUdp) = NetworkNamespace.Run(_namespace, OpenTun);
-        foreach (string[] arguments in (string[][])[["addr", "add", Host4 + "/24"], ["addr", "add", Host6 + "/64", "nodad"], ["link", "set", "mtu", "1400", "up"]])
+        string[][] commands =
+            [["addr", "add", Host4 + "/24"], ["addr", "add", Host6 + "/64", "nodad"], ["link", "set", "mtu", "1400", "up"]];
+        foreach (string[] arguments in commands)
             NetworkNamespace.Ip(["-n", _namespace, .. arguments, "dev", "ltxgso"]);
         using RouteNetlink netlink = NetworkNamespace.Run(_namespace, () => new RouteNetlink());
         netlink.WaitUntilDelivered(TestPackets.Address(Host6));

@@ -3,7 +3,9 @@ using Xunit;
 
 namespace LightTunnel.Tests.Packets;
 
-/// <summary>What the writer of a TUN device hands to the system: the number of packets, the virtio header and the bytes of each group.</summary>
+/// <summary>
+/// What the writer of a TUN device hands to the system: the number of packets, the virtio header and the bytes of each group.
+/// </summary>
 internal sealed record MergedPackets(int[] Segments, PacketOffload[] Offloads, byte[][] Packets)
 {
     /// <summary>Puts the packets into a batch, merges them and reads the groups.</summary>

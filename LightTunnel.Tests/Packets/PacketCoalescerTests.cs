@@ -153,7 +153,9 @@ public sealed class PacketCoalescerTests
     public void Run_TcpOptionsOfOtherLength_AreNotMerged() =>
         Assert.Equal([1, 1], Merge([Tcp(A, B, 1, new byte[100], options: Timestamps), Tcp(A, B, 101, new byte[100])]).Segments);
 
-    /// <summary>RFC 6864: the identification has a meaning only where a packet may be fragmented; there the cut must bring it back.</summary>
+    /// <summary>
+    /// RFC 6864: the identification has a meaning only where a packet may be fragmented; there the cut must bring it back.
+    /// </summary>
     [Theory]
     [InlineData(true, 0, 0, 2)]
     [InlineData(true, 5, 9, 2)]
@@ -178,7 +180,8 @@ public sealed class PacketCoalescerTests
     [InlineData(2)]
     public void Run_DamagedPacket_GoesOnAloneAndUntouched(int damaged)
     {
-        foreach (byte[][] packets in (byte[][][])[[.. Segments(100, 100, 100)], [.. Datagrams(A, B, 100, 100, 100)], [.. Datagrams(A6, B6, 100, 100, 100)]])
+        byte[][][] flows = [[.. Segments(100, 100, 100)], [.. Datagrams(A, B, 100, 100, 100)], [.. Datagrams(A6, B6, 100, 100, 100)]];
+        foreach (byte[][] packets in flows)
         {
             packets[damaged][^5] ^= 0x10;
             AssertAlone(packets, damaged);
@@ -217,7 +220,8 @@ public sealed class PacketCoalescerTests
 
     [Fact]
     public void Run_UdpSwitchedOff_MergesTcpOnly() =>
-        Assert.Equal([1, 1, 2], Merge([.. Datagrams(A, B, 9, 9), .. Train(A, B, 2, 9)], new PacketCoalescer(4) { MergesUdp = false }).Segments);
+        Assert.Equal(
+            [1, 1, 2], Merge([.. Datagrams(A, B, 9, 9), .. Train(A, B, 2, 9)], new PacketCoalescer(4) { MergesUdp = false }).Segments);
 
     [Fact]
     public void Run_InterleavedFlows_AreToldApart()
@@ -409,7 +413,9 @@ public sealed class PacketCoalescerTests
         }
     }
 
-    /// <summary>Flows of both families and protocols, mixed as chance wants, with losses and packets that belong into no super-packet.</summary>
+    /// <summary>
+    /// Flows of both families and protocols, mixed as chance wants, with losses and packets that belong into no super-packet.
+    /// </summary>
     private IEnumerable<byte[]> RandomTraffic()
     {
         int flows = _random.Next(1, 12), size = _random.Next(1, 200);

@@ -93,7 +93,9 @@ public sealed class PacketSegmenterTests
         }
     }
 
-    /// <summary>Behind a routing header the checksum covers the last destination (RFC 8200 section 8.1), which only the system knows.</summary>
+    /// <summary>
+    /// Behind a routing header the checksum covers the last destination (RFC 8200 section 8.1), which only the system knows.
+    /// </summary>
     [Fact]
     public void Cut_IPv6RoutingHeader_TakesThePseudoHeaderThatTheSystemSummed()
     {
@@ -196,7 +198,9 @@ public sealed class PacketSegmenterTests
             byte[] payload = RandomBytes(_random, _random.Next(1, _random.Next(1, 5000)));
             byte[] packet = _random.Next(2) == 0
                 ? Udp(source, destination, 7, 8, payload)
-                : Tcp(source, destination, (uint)_random.Next(), payload, (byte)_random.Next(256), RandomBytes(_random, 4 * _random.Next(11)));
+                : Tcp(
+                    source, destination, (uint)_random.Next(), payload, (byte)_random.Next(256),
+                    RandomBytes(_random, 4 * _random.Next(11)));
             int header = packet.Length - payload.Length;
             byte[][] segments = Cut(packet, LeaveOpen(packet, _random.Next(1, 1500)));
             Assert.All(segments, segment => AssertWhole(segment));
@@ -212,7 +216,9 @@ public sealed class PacketSegmenterTests
         for (int i = 0; i < Fuzz.Count(50_000); i++)
         {
             bool isUdp = _random.Next(2) == 0;
-            byte[] packet = isUdp ? Udp("10.0.0.20", "10.0.0.1", 7, 8, new byte[_random.Next(400)]) : Tcp("fd00::20", "fd00::1", 1, new byte[_random.Next(400)]);
+            byte[] packet = isUdp
+                ? Udp("10.0.0.20", "10.0.0.1", 7, 8, new byte[_random.Next(400)])
+                : Tcp("fd00::20", "fd00::1", 1, new byte[_random.Next(400)]);
             for (int changes = _random.Next(4); changes > 0; changes--)
                 packet[_random.Next(packet.Length)] = (byte)_random.Next(256);
             memory.AsSpan().Fill(0xA5);

@@ -107,13 +107,17 @@ public sealed class PrefixTableTests
         Allocation.AssertNone(warmUp: 0, count: 1, () =>
         {
             for (int i = 0; i < values.Length; i++)
-                all &= table.TryLookup(TunnelAddress.FromIPv4(0x0A000000 + (uint)i), out object? value) && ReferenceEquals(value, values[i]);
+            {
+                all &= table.TryLookup(TunnelAddress.FromIPv4(0x0A000000 + (uint)i), out object? value)
+                    && ReferenceEquals(value, values[i]);
+            }
         });
         Assert.True(all);
         Assert.False(table.TryLookup(TunnelAddress.FromIPv4(0x0A000000 + 10_000), out _));
     }
 
-    private static string? Find(PrefixTable<string> table, string address) => table.TryLookup(Address(address), out string? value) ? value : null;
+    private static string? Find(PrefixTable<string> table, string address) =>
+        table.TryLookup(Address(address), out string? value) ? value : null;
 
     // Few distinct bits, so that prefixes nest and collide; for IPv6 at both ends of the address.
     private static IpPrefix RandomPrefix(Random random, bool isIPv4)

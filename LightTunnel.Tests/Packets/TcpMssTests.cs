@@ -116,7 +116,8 @@ public sealed class TcpMssTests
     {
         Assert.True(IpPacket.TryParse(packet, out IpPacketInfo info));
         ReadOnlySpan<byte> segment = packet.AsSpan(info.HeaderLength);
-        return InternetChecksum.IsValid(segment, InternetChecksum.PseudoHeaderSum(info.Source, info.Destination, IpPacket.ProtocolTcp, segment.Length));
+        return InternetChecksum.IsValid(
+            segment, InternetChecksum.PseudoHeaderSum(info.Source, info.Destination, IpPacket.ProtocolTcp, segment.Length));
     }
 
     private static TunnelAddress Address(string text) => TunnelAddress.FromIPAddress(System.Net.IPAddress.Parse(text));

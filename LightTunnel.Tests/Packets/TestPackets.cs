@@ -73,11 +73,15 @@ internal static class TestPackets
     }
 
     public static TunnelAddress Address(string text) =>
-        TunnelAddress.TryParse(text, out TunnelAddress address) ? address : throw new ArgumentException($"'{text}' is no address.", nameof(text));
+        TunnelAddress.TryParse(text, out TunnelAddress address)
+            ? address
+            : throw new ArgumentException($"'{text}' is no address.", nameof(text));
 
     public static IpPrefix Prefix(string text) =>
         IpPrefix.TryParse(text, out IpPrefix prefix) ? prefix : throw new ArgumentException($"'{text}' is no prefix.", nameof(text));
 
     public static InterfaceAddress Interface(string text) =>
-        InterfaceAddress.TryParse(text, out InterfaceAddress address) ? address : throw new ArgumentException($"'{text}' is no address.", nameof(text));
+        InterfaceAddress.TryParse(text, out InterfaceAddress address)
+            ? address
+            : throw new ArgumentException($"'{text}' is no address.", nameof(text));
 }

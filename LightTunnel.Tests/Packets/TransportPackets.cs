@@ -15,7 +15,8 @@ internal static class TransportPackets
 
     /// <summary>A whole TCP segment.</summary>
     public static byte[] Tcp(
-        string source, string destination, uint sequence, ReadOnlySpan<byte> payload, byte flags = Ack, byte[]? options = null, ushort sourcePort = 1000)
+        string source, string destination, uint sequence, ReadOnlySpan<byte> payload, byte flags = Ack, byte[]? options = null,
+        ushort sourcePort = 1000)
     {
         options ??= [];
         int header = 20 + options.Length;

@@ -107,9 +107,11 @@ public sealed class VirtioNetHeaderTests
     public void TryComplete_FieldOutsideThePacket_IsRefused()
     {
         byte[] packet = new byte[30];
-        Assert.True(PacketChecksums.TryComplete(packet, new PacketOffload { NeedsChecksum = true, ChecksumStart = 20, ChecksumOffset = 8 }));
+        Assert.True(
+            PacketChecksums.TryComplete(packet, new PacketOffload { NeedsChecksum = true, ChecksumStart = 20, ChecksumOffset = 8 }));
         packet.AsSpan().Clear();
-        (ushort, ushort)[] outside = [(20, 9), (29, 0), (30, 0), (31, 0), (0, 29), (ushort.MaxValue, ushort.MaxValue), (0, ushort.MaxValue)];
+        (ushort, ushort)[] outside =
+            [(20, 9), (29, 0), (30, 0), (31, 0), (0, 29), (ushort.MaxValue, ushort.MaxValue), (0, ushort.MaxValue)];
         foreach ((ushort start, ushort offset) in outside)
         {
             var offload = new PacketOffload { NeedsChecksum = true, ChecksumStart = start, ChecksumOffset = offset };
