@@ -7,7 +7,10 @@ using System.Xml.Linq;
 
 namespace LightTunnel.Tests.PortMapping;
 
-/// <summary>A UPnP gateway on the loopback: it answers searches, describes itself and keeps a table of forwarded ports. What it says can be replaced.</summary>
+/// <summary>
+/// A UPnP gateway on the loopback: it answers searches, describes itself and keeps a table of forwarded ports. What it says
+/// can be replaced.
+/// </summary>
 internal sealed class FakeIgd : IDisposable
 {
     private const string ServiceType = "urn:schemas-upnp-org:service:WANIPConnection:1";
@@ -53,12 +56,14 @@ internal sealed class FakeIgd : IDisposable
 
     public static string Describe(string control, string type = ServiceType, string extra = "") => $"""
         <?xml version="1.0"?>
-        <root xmlns="urn:schemas-upnp-org:device-1-0">{extra}<device><deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><deviceList><device><deviceList><device>
+        <root xmlns="urn:schemas-upnp-org:device-1-0">{extra}<device>
+        <deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><deviceList><device><deviceList><device>
         <serviceList><service><serviceType>{type}</serviceType><controlURL>{control}</controlURL></service></serviceList>
         </device></deviceList></device></deviceList></device></root>
         """;
 
-    public static string Ok(string body) => $"HTTP/1.1 200 OK\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}";
+    public static string Ok(string body) =>
+        $"HTTP/1.1 200 OK\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}";
 
     public void Dispose()
     {
@@ -75,9 +80,14 @@ internal sealed class FakeIgd : IDisposable
         {
             while (true)
             {
-                SocketReceiveFromResult search = await _ssdp.ReceiveFromAsync(buffer, SocketFlags.None, new IPEndPoint(IPAddress.Any, 0), _closed.Token);
+                SocketReceiveFromResult search = await _ssdp.ReceiveFromAsync(
+                    buffer, SocketFlags.None, new IPEndPoint(IPAddress.Any, 0), _closed.Token);
                 if (Encoding.ASCII.GetString(buffer, 0, search.ReceivedBytes).Contains("ssdp:discover", StringComparison.Ordinal))
-                    await _ssdp.SendToAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nLocation: {Location}\r\n\r\n"), search.RemoteEndPoint, _closed.Token);
+                {
+                    await _ssdp.SendToAsync(
+                        Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nLocation: {Location}\r\n\r\n"),
+                        search.RemoteEndPoint, _closed.Token);
+                }
             }
         }
         catch (Exception exception) when (exception is OperationCanceledException or SocketException or ObjectDisposedException)
@@ -123,9 +133,13 @@ internal sealed class FakeIgd : IDisposable
             text.Append(Encoding.UTF8.GetString(buffer, 0, read));
             string request = text.ToString();
             int end = request.IndexOf("\r\n\r\n", StringComparison.Ordinal);
-            string? length = request.Split("\r\n").FirstOrDefault(line => line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase));
-            if (read == 0 || (end >= 0 && request.Length >= end + 4 + int.Parse(length?.Split(':')[1] ?? "0", CultureInfo.InvariantCulture)))
+            string? length = request.Split("\r\n")
+                .FirstOrDefault(line => line.StartsWith("Content-Length:", StringComparison.OrdinalIgnoreCase));
+            if (read == 0
+                || (end >= 0 && request.Length >= end + 4 + int.Parse(length?.Split(':')[1] ?? "0", CultureInfo.InvariantCulture)))
+            {
                 return request;
+            }
         }
     }
 
@@ -157,7 +171,8 @@ internal sealed class FakeIgd : IDisposable
                 return Result(action, $"<NewExternalIPAddress>{ExternalAddress}</NewExternalIPAddress>");
             case "GetSpecificPortMappingEntry":
                 return Entries.TryGetValue(external, out (string Client, int Port, int Lease) entry)
-                    ? Result(action, $"<NewInternalPort>{entry.Port}</NewInternalPort><NewInternalClient>{entry.Client}</NewInternalClient>")
+                    ? Result(
+                        action, $"<NewInternalPort>{entry.Port}</NewInternalPort><NewInternalClient>{entry.Client}</NewInternalClient>")
                     : Fault(714);
             case "AddPortMapping":
                 int port = int.Parse(arguments["NewInternalPort"], CultureInfo.InvariantCulture);
@@ -172,10 +187,13 @@ internal sealed class FakeIgd : IDisposable
     }
 
     private static string Result(string action, string values) =>
-        Ok($"<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><u:{action}Response xmlns:u=\"{ServiceType}\">{values}</u:{action}Response></s:Body></s:Envelope>");
+        Ok($"<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><u:{action}Response "
+            + $"xmlns:u=\"{ServiceType}\">{values}</u:{action}Response></s:Body></s:Envelope>");
 
     private static string Fault(int error) => Ok(
-        "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><s:Fault><faultcode>s:Client</faultcode><faultstring>UPnPError</faultstring><detail>"
-        + $"<UPnPError xmlns=\"urn:schemas-upnp-org:control-1-0\"><errorCode>{error}</errorCode></UPnPError></detail></s:Fault></s:Body></s:Envelope>")
+        "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><s:Fault>"
+        + "<faultcode>s:Client</faultcode><faultstring>UPnPError</faultstring>"
+        + $"<detail><UPnPError xmlns=\"urn:schemas-upnp-org:control-1-0\"><errorCode>{error}</errorCode></UPnPError></detail>"
+        + "</s:Fault></s:Body></s:Envelope>")
         .Replace("200 OK", "500 Internal Server Error", StringComparison.Ordinal);
 }

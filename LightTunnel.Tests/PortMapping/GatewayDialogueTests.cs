@@ -102,7 +102,8 @@ public sealed class GatewayDialogueTests
     {
         MapByNatPmp();
 
-        Assert.Equal((DialogueState.Mapped, PortMappingProtocol.NatPmp, Outside), (_dialogue.State, _dialogue.Protocol, _dialogue.External));
+        Assert.Equal(
+            (DialogueState.Mapped, PortMappingProtocol.NatPmp, Outside), (_dialogue.State, _dialogue.Protocol, _dialogue.External));
         _time.Advance(_dialogue.UntilNext);
         Assert.Equal("0000", Convert.ToHexString(Take()));
         _dialogue.Receive(NatPmpAddress(0xC633_6402));
@@ -265,7 +266,8 @@ public sealed class GatewayDialogueTests
     {
         int seed = Fuzz.Seed(6887);
         var mutator = new ByteMutator(seed);
-        byte[][] good = [PcpAnswer(), PcpAnswer(result: 8), NatPmpAddress(), NatPmpMap(3600), PcpAnnouncement(7), Convert.FromHexString("0081000100000000"), []];
+        byte[][] good = [PcpAnswer(), PcpAnswer(result: 8), NatPmpAddress(), NatPmpMap(3600), PcpAnnouncement(7),
+            Convert.FromHexString("0081000100000000"), []];
         for (int run = 0; run < Fuzz.Count(400); run++)
         {
             var dialogue = new GatewayDialogue(_time, () => 0.5, Client, Nonce, Outside);
@@ -276,7 +278,9 @@ public sealed class GatewayDialogueTests
                 byte[] data = step % 7 == 0 ? mutator.Random(step) : mutator.Mutate(good[(run + step) % good.Length]);
                 dialogue.Receive(data);
                 dialogue.ReceiveAnnouncement(data);
-                Assert.True(dialogue.State != DialogueState.Mapped || (Candidate.IsUsable(dialogue.External) && dialogue.LeaseLeft > TimeSpan.Zero));
+                Assert.True(
+                    dialogue.State != DialogueState.Mapped
+                        || (Candidate.IsUsable(dialogue.External) && dialogue.LeaseLeft > TimeSpan.Zero));
             }
 
             Assert.True(requests <= 51);

@@ -27,13 +27,15 @@ public sealed class RouterPortMappingTests
         Prerequisites.SkipUnlessLaboratory();
         NatSettings settings = NatKinds.Layers(Enum.Parse<NatKind>(kind))[0] with { Forwarding = Enum.Parse<PortForwarding>(forwarding) };
         await using Laboratory laboratory = await Laboratory.StartAsync(
-            Topology.OpenHosts(TimeSpan.Zero, "stranger").WithLan("home", [settings], WireConditions.Perfect, "alice"), shells: false, Token);
+            Topology.OpenHosts(TimeSpan.Zero, "stranger").WithLan("home", [settings], WireConditions.Perfect, "alice"),
+            shells: false, Token);
         string host = laboratory["alice"].Namespace;
         using UdpClient alice = Open(host), stranger = Open(laboratory["stranger"].Namespace), control = Open(host);
         control.Connect("192.168.1.1", 5351);
         ushort port = (ushort)((IPEndPoint)alice.Client.LocalEndPoint!).Port;
         var dialogue = new GatewayDialogue(
-            TimeProvider.System, Random.Shared.NextDouble, new UdpEndpoint(IPAddress.Parse(laboratory["alice"].Addresses[0]), port), nonce: 7, UdpEndpoint.FromIPv4(0, port));
+            TimeProvider.System, Random.Shared.NextDouble, new UdpEndpoint(IPAddress.Parse(laboratory["alice"].Addresses[0]), port),
+            nonce: 7, UdpEndpoint.FromIPv4(0, port));
 
         while (dialogue.State == DialogueState.Asking)
         {

@@ -177,7 +177,8 @@ public sealed class SystemPortMapperTests : IDisposable
         _igd.Refuse = (action, _) => action == "AddPortMapping" ? 606 : 0;
         using SystemPortMapper mapper = Start(new GatewayPorts(FreePort(), FreePort(), _igd.SsdpPort));
         PortMappingStatus status = await BecomesAsync(PortMappingState.Refused);
-        Assert.Equal((PortMappingProtocol.UpnpIgd, GatewayResults.Describe(PortMappingProtocol.UpnpIgd, 606)), (status.Protocol, status.Reason));
+        Assert.Equal(
+            (PortMappingProtocol.UpnpIgd, GatewayResults.Describe(PortMappingProtocol.UpnpIgd, 606)), (status.Protocol, status.Reason));
     }
 
     [Fact]
@@ -296,7 +297,8 @@ public sealed class SystemPortMapperTests : IDisposable
 
         public async Task AnnounceAsync(uint address)
         {
-            byte[] announcement = [0, 0x80, 0, 0, 0, 0, 0, 0, (byte)(address >> 24), (byte)(address >> 16), (byte)(address >> 8), (byte)address];
+            byte[] announcement =
+                [0, 0x80, 0, 0, 0, 0, 0, 0, (byte)(address >> 24), (byte)(address >> 16), (byte)(address >> 8), (byte)address];
             await _socket.SendAsync(announcement, new IPEndPoint(IPAddress.Loopback, _announcementPort), Token);
         }
 

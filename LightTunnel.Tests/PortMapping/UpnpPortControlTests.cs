@@ -75,7 +75,8 @@ public sealed class UpnpPortControlTests : IDisposable
         var renewed = new TaskCompletionSource();
         int reports = 0;
         using var end = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        Task keeping = Control(new QuickTime(2000, TimeSpan.FromMinutes(1))).KeepAsync(_ => { if (++reports == 3) renewed.SetResult(); }, end.Token);
+        Task keeping = Control(
+            new QuickTime(2000, TimeSpan.FromMinutes(1))).KeepAsync(_ => { if (++reports == 3) renewed.SetResult(); }, end.Token);
         await renewed.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
         await end.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => keeping);
@@ -130,7 +131,8 @@ public sealed class UpnpPortControlTests : IDisposable
     {
         using var neighbour = new FakeIgd(IPAddress.Parse("127.0.0.2"));
         var gateway = new Gateway(IPAddress.Loopback, IPAddress.Loopback);
-        PortMappingStatus status = await new UpnpPortControl(gateway, Port, new GatewayPorts(Ssdp: neighbour.SsdpPort), new QuickTime(10)).KeepAsync(_ => { }, Token);
+        PortMappingStatus status = await new UpnpPortControl(
+            gateway, Port, new GatewayPorts(Ssdp: neighbour.SsdpPort), new QuickTime(10)).KeepAsync(_ => { }, Token);
         Assert.Equal(PortMappingState.NotAvailable, status.State);
         Assert.Empty(neighbour.Requests);
     }
@@ -195,7 +197,8 @@ public sealed class UpnpPortControlTests : IDisposable
     [InlineData("AddPortMapping")]
     public async Task Calls_AnsweredWithNonsense_AreNoMapping(string action)
     {
-        foreach (string answer in new[] { FakeIgd.Ok("<a/>"), FakeIgd.Ok("<!DOCTYPE a []><a/>"), "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", FakeIgd.Ok("<UPnPError><errorCode>-1</errorCode></UPnPError>") })
+        foreach (string answer in new[] { FakeIgd.Ok("<a/>"), FakeIgd.Ok("<!DOCTYPE a []><a/>"),
+            "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n", FakeIgd.Ok("<UPnPError><errorCode>-1</errorCode></UPnPError>") })
         {
             _igd.Raw[action] = answer;
             await AssertNotAvailableAsync();
@@ -208,13 +211,17 @@ public sealed class UpnpPortControlTests : IDisposable
         var mutator = new ByteMutator(Fuzz.Seed(1900));
         byte[] description = Encoding.UTF8.GetBytes(_igd.Description);
         byte[] search = Encoding.ASCII.GetBytes($"HTTP/1.1 200 OK\r\nLOCATION: {_igd.Location}\r\nST: x\r\n\r\n");
-        byte[] answer = IgdMessages.WriteCall("urn:schemas-upnp-org:service:WANIPConnection:1", "AResponse", [("NewExternalIPAddress", "1.2.3.4")]);
+        byte[] answer = IgdMessages.WriteCall(
+            "urn:schemas-upnp-org:service:WANIPConnection:1", "AResponse", [("NewExternalIPAddress", "1.2.3.4")]);
         var location = new Uri(_igd.Location);
         for (int i = 0; i < Fuzz.Count(3000); i++)
         {
             if (SsdpMessages.TryReadLocation(mutator.Mutate(search), out Uri? found))
                 IgdMessages.IsOf(found!, IPAddress.Loopback);
-            Try(() => Assert.All(IgdMessages.ReadServices(mutator.Mutate(description), location, IPAddress.Loopback), service => Assert.Equal("127.0.0.1", service.Control.Host)));
+            Try(
+                () => Assert.All(
+                    IgdMessages.ReadServices(mutator.Mutate(description), location, IPAddress.Loopback),
+                    service => Assert.Equal("127.0.0.1", service.Control.Host)));
             Try(() => IgdMessages.ReadAnswer(mutator.Mutate(answer), "A"));
         }
 
