@@ -9,17 +9,20 @@ public sealed class PathChoiceTests
 {
     private static PathCandidate Path(PathKind kind, double? milliseconds = 40, bool proven = true, double? loss = 0, uint id = 0) => new(
         kind,
-        new PathAddress(UdpEndpoint.FromIPv4(0xC6336400 + (uint)kind + (id << 4), 9000), kind is PathKind.MemberRelay or PathKind.Server ? 7u : 0u),
+        new PathAddress(
+            UdpEndpoint.FromIPv4(0xC6336400 + (uint)kind + (id << 4), 9000), kind is PathKind.MemberRelay or PathKind.Server ? 7u : 0u),
         proven,
         milliseconds is { } value ? TimeSpan.FromMilliseconds(value) : null,
         loss);
 
-    private static PathKind? Kind(PathPolicy policy, params PathCandidate[] candidates) => PathChoice.Choose(null, candidates, policy)?.Kind;
+    private static PathKind? Kind(PathPolicy policy, params PathCandidate[] candidates) =>
+        PathChoice.Choose(null, candidates, policy)?.Kind;
 
     [Fact]
     public void Choose_ByKind_LocalThenDirectThenFasterMemberThenServer()
     {
-        PathCandidate lan = Path(PathKind.Lan, 90), six = Path(PathKind.DirectIPv6, 80), four = Path(PathKind.DirectIPv4, 80), relay = Path(PathKind.MemberRelay, 20), server = Path(PathKind.Server, 60);
+        PathCandidate lan = Path(PathKind.Lan, 90), six = Path(PathKind.DirectIPv6, 80), four = Path(PathKind.DirectIPv4, 80),
+            relay = Path(PathKind.MemberRelay, 20), server = Path(PathKind.Server, 60);
         Assert.Equal(PathKind.Lan, Kind(PathPolicy.Auto, server, relay, four, six, lan));
         Assert.Equal(PathKind.DirectIPv6, Kind(PathPolicy.Auto, server, relay, four, six));
         Assert.Equal(PathKind.DirectIPv4, Kind(PathPolicy.Auto, server, relay, four));
@@ -42,15 +45,24 @@ public sealed class PathChoiceTests
     public void Choose_MemberRelayInUse_StaysUntilNothingIsGained()
     {
         PathCandidate server = Path(PathKind.Server, 60);
-        Assert.Equal(PathKind.MemberRelay, PathChoice.Choose(Path(PathKind.MemberRelay), [Path(PathKind.MemberRelay, 55), server], PathPolicy.Auto)?.Kind);
-        Assert.Equal(PathKind.Server, PathChoice.Choose(Path(PathKind.MemberRelay), [Path(PathKind.MemberRelay, 61), server], PathPolicy.Auto)?.Kind);
+        Assert.Equal(
+            PathKind.MemberRelay,
+            PathChoice.Choose(Path(PathKind.MemberRelay), [Path(PathKind.MemberRelay, 55), server], PathPolicy.Auto)?.Kind);
+        Assert.Equal(
+            PathKind.Server,
+            PathChoice.Choose(Path(PathKind.MemberRelay), [Path(PathKind.MemberRelay, 61), server], PathPolicy.Auto)?.Kind);
     }
 
     [Fact]
     public void Choose_Unproven_IsNeverUsedButTheServer()
     {
-        Assert.Equal(PathKind.Server, Kind(PathPolicy.Auto, Path(PathKind.Lan, 1, proven: false), Path(PathKind.MemberRelay, 1, proven: false), Path(PathKind.Server, null, proven: false)));
-        Assert.Equal(PathKind.MemberRelay, Kind(PathPolicy.Auto, Path(PathKind.MemberRelay, 90), Path(PathKind.Server, null, proven: false)));
+        Assert.Equal(
+            PathKind.Server,
+            Kind(
+                PathPolicy.Auto, Path(PathKind.Lan, 1, proven: false), Path(PathKind.MemberRelay, 1, proven: false),
+                Path(PathKind.Server, null, proven: false)));
+        Assert.Equal(
+            PathKind.MemberRelay, Kind(PathPolicy.Auto, Path(PathKind.MemberRelay, 90), Path(PathKind.Server, null, proven: false)));
         Assert.Null(Kind(PathPolicy.DirectOnly, Path(PathKind.DirectIPv4, 1, proven: false), Path(PathKind.Server)));
     }
 
@@ -70,7 +82,10 @@ public sealed class PathChoiceTests
         PathCandidate current = Path(PathKind.DirectIPv4, 40);
         Assert.Equal(PathKind.DirectIPv4, PathChoice.Choose(current, [current, Path(PathKind.DirectIPv6, 32)], PathPolicy.Auto)?.Kind);
         Assert.Equal(PathKind.DirectIPv6, PathChoice.Choose(current, [current, Path(PathKind.DirectIPv6, 29)], PathPolicy.Auto)?.Kind);
-        Assert.Equal(PathKind.DirectIPv6, PathChoice.Choose(current, [Path(PathKind.DirectIPv4, 40, proven: false), Path(PathKind.DirectIPv6, 300)], PathPolicy.Auto)?.Kind);
+        Assert.Equal(
+            PathKind.DirectIPv6,
+            PathChoice.Choose(
+                current, [Path(PathKind.DirectIPv4, 40, proven: false), Path(PathKind.DirectIPv6, 300)], PathPolicy.Auto)?.Kind);
         Assert.Equal(PathKind.Lan, PathChoice.Choose(current, [current, Path(PathKind.Lan, 39)], PathPolicy.Auto)?.Kind);
     }
 
@@ -127,7 +142,8 @@ public sealed class PathChoiceTests
     }
 
     [Property]
-    public void Choose_AnyMeasurements_IsAllowedStableAndIndependentOfOrder((byte Kind, ushort RoundTrip, byte Loss, bool Proven)[] input, byte policy)
+    public void Choose_AnyMeasurements_IsAllowedStableAndIndependentOfOrder(
+        (byte Kind, ushort RoundTrip, byte Loss, bool Proven)[] input, byte policy)
     {
         PathCandidate[] candidates = [.. input.Take(12).Select((one, index) =>
             Path((PathKind)(one.Kind % 5), one.RoundTrip % 300, one.Proven, one.Loss % 30 / 100.0, (uint)index))];
@@ -158,12 +174,19 @@ public sealed class PathChoiceTests
             Assert.False(policy == PathPolicy.DirectOnly && relayed);
             Assert.False(policy == PathPolicy.RelayOnly && !relayed);
             if (!path.Proven)
-                Assert.DoesNotContain(candidates, candidate => candidate.Proven && (policy == PathPolicy.Auto || candidate.Kind == PathKind.MemberRelay));
+            {
+                Assert.DoesNotContain(
+                    candidates, candidate => candidate.Proven && (policy == PathPolicy.Auto || candidate.Kind == PathKind.MemberRelay));
+            }
             // A local path yields to nothing but a direct one that is clearly faster.
             if (policy == PathPolicy.Auto && candidates.Any(candidate => candidate is { Kind: PathKind.Lan, Proven: true }))
                 Assert.True(path.Kind is PathKind.Lan or PathKind.DirectIPv6 or PathKind.DirectIPv4);
-            if (policy == PathPolicy.Auto && candidates.Any(candidate => candidate is { Kind: PathKind.Lan, Proven: true, Loss: 0 or null, RoundTrip.TotalMilliseconds: < 5 }))
+            if (policy == PathPolicy.Auto
+                && candidates.Any(candidate =>
+                    candidate is { Kind: PathKind.Lan, Proven: true, Loss: 0 or null, RoundTrip.TotalMilliseconds: < 5 }))
+            {
                 Assert.Equal(PathKind.Lan, path.Kind);
+            }
         }
     }
 
