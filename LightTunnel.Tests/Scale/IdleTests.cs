@@ -6,7 +6,9 @@ using Xunit;
 
 namespace LightTunnel.Tests.Scale;
 
-/// <summary>What a node costs that nobody uses: nothing is looked at now and then, and what must be sent now and then is sent together.</summary>
+/// <summary>
+/// What a node costs that nobody uses: nothing is looked at now and then, and what must be sent now and then is sent together.
+/// </summary>
 public sealed class IdleTests(ITestOutputHelper output)
 {
     private const int Peers = 100;
@@ -15,7 +17,12 @@ public sealed class IdleTests(ITestOutputHelper output)
     public void IdleNode_WithAHundredDirectPeers_WakesUpRarely()
     {
         using var network = new SimulatedNetwork();
-        network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(5), Jitter = TimeSpan.FromMilliseconds(10), Reorders = true };
+        network.Conditions = new WireConditions
+        {
+            Delay = TimeSpan.FromMilliseconds(5),
+            Jitter = TimeSpan.FromMilliseconds(10),
+            Reorders = true,
+        };
         network.StartServer();
         SimulatedNode node = network.AddClient("node");
         SimulatedNode[] peers = [.. Enumerable.Range(0, Peers).Select(i => network.AddClient($"peer{i}"))];
@@ -26,7 +33,8 @@ public sealed class IdleTests(ITestOutputHelper output)
             network.Run(TimeSpan.FromMilliseconds(37));
         }
 
-        Assert.True(network.RunUntil(() => node.Node.Peers.Count(peer => peer.PathType is PathType.Direct or PathType.Lan) == Peers + 1, TimeSpan.FromSeconds(30)));
+        Assert.True(network.RunUntil(
+            () => node.Node.Peers.Count(peer => peer.PathType is PathType.Direct or PathType.Lan) == Peers + 1, TimeSpan.FromSeconds(30)));
         network.Run(TimeSpan.FromMinutes(12)); // Until no link has keys any more, and pairs exchange only what keeps their paths open.
 
         // Half of the peers ask first, half are asked: a probe and an answer each way, every ten seconds.

@@ -6,7 +6,8 @@ using LightTunnel.Tests.Engine;
 namespace LightTunnel.Tests.Scale;
 
 /// <summary>
-/// Many clients that join one network within ten seconds of virtual time, on an internet without NATs: what that costs, and what the network costs afterwards.
+/// Many clients that join one network within ten seconds of virtual time, on an internet without NATs: what that costs, and what the
+/// network costs afterwards.
 /// </summary>
 internal sealed class JoinStorm : IDisposable
 {

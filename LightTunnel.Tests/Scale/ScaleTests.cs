@@ -7,8 +7,8 @@ using Xunit;
 namespace LightTunnel.Tests.Scale;
 
 /// <summary>
-/// What a server costs must grow no faster than the number of its clients. Ratios and bytes are asserted; the figures for docs/performance.md are put out.
-/// LIGHTTUNNEL_SCALE=10000 lets the large storm be as large.
+/// What a server costs must grow no faster than the number of its clients. Ratios and bytes are asserted; the figures for
+/// docs/performance.md are put out. LIGHTTUNNEL_SCALE=10000 lets the large storm be as large.
 /// </summary>
 [Collection(nameof(Alone))]
 public sealed class ScaleTests(ITestOutputHelper output)
@@ -47,7 +47,9 @@ public sealed class ScaleTests(ITestOutputHelper output)
         Assert.InRange((storm.Bytes - before) / (clients.Length / 2), 1, 5000);
     }
 
-    /// <summary>A lookup visits one node of the table for each bit that distinguishes addresses: ten times the members are some nodes more.</summary>
+    /// <summary>
+    /// A lookup visits one node of the table for each bit that distinguishes addresses: ten times the members are some nodes more.
+    /// </summary>
     [Fact]
     public void Lookup_InALargeTable_AllocatesNothing()
     {
@@ -75,12 +77,18 @@ public sealed class ScaleTests(ITestOutputHelper output)
         storm.Network.Run(TimeSpan.FromMinutes(2));
         long watches = ((ServerRole)storm.Network.Server.Node.Role).Watches;
         var costs = new Costs(bytes / clients, (storm.Bytes - bytes) * 30 / clients, 0, 0, watches);
-        output.WriteLine($"{clients} clients: {datagrams / clients} datagrams and {costs.BytesPerJoin} bytes a join, {busy.TotalSeconds:F2} s of the server for the storm");
-        output.WriteLine($"  idle: {(storm.Datagrams - datagrams) * 30 / clients} datagrams and {costs.BytesPerHour} bytes an hour and client, {(storm.Network.Server.Busy - busy).TotalMilliseconds * 30 / clients:F1} ms of the server");
+        output.WriteLine(
+            $"{clients} clients: {datagrams / clients} datagrams and {costs.BytesPerJoin} bytes a join, {busy.TotalSeconds:F2} s of the "
+                + "server for the storm");
+        output.WriteLine(
+            $"  idle: {(storm.Datagrams - datagrams) * 30 / clients} datagrams and {costs.BytesPerHour} bytes an hour and client, "
+                + $"{(storm.Network.Server.Busy - busy).TotalMilliseconds * 30 / clients:F1} ms of the server");
         storm.KillClients();
         long server = storm.BytesOnHeap();
         costs = costs with { ServerHeap = server / clients, ClientHeap = (all - server) / clients };
-        output.WriteLine($"  {costs.ServerHeap} bytes of the server's heap a client, {costs.ClientHeap} of the client's own; {watch.Elapsed.TotalSeconds:F1} s");
+        output.WriteLine(
+            $"  {costs.ServerHeap} bytes of the server's heap a client, {costs.ClientHeap} of the client's own; "
+                + $"{watch.Elapsed.TotalSeconds:F1} s");
         return costs;
     }
 
