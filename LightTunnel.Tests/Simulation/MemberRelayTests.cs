@@ -113,12 +113,14 @@ public sealed class MemberRelayTests
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, from), way, out _));
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, 99), way, out _));
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, to), new PathAddress(UdpEndpoint.FromIPv4(0xC0000201, 9)), out _));
-        Assert.False(alice.Client.TryFindTarget(new RelayHeader(carol.Node.MemberId, to), alice.Peer("carol").DirectPath!.Key, out _)); // Has not offered it.
+        // Has not offered it.
+        Assert.False(alice.Client.TryFindTarget(new RelayHeader(carol.Node.MemberId, to), alice.Peer("carol").DirectPath!.Key, out _));
     }
 
     /// <summary>Alice and bob behind NATs with random ports, 10 ms from carol and 50 ms from the server.</summary>
     private static Scene Start(
-        out SimulatedNode alice, out SimulatedNode bob, out SimulatedNode carol, bool? allowed = null, NatKind kind = NatKind.Open, double relayDelay = 0)
+        out SimulatedNode alice, out SimulatedNode bob, out SimulatedNode carol, bool? allowed = null, NatKind kind = NatKind.Open,
+        double relayDelay = 0)
     {
         var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(5) });
         scene.Internet.Hosts[SimulatedNetwork.ServerHost].Uplink.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(45) };
@@ -134,11 +136,14 @@ public sealed class MemberRelayTests
         SimulatedNode[] pair = [alice, bob];
         SimulatedNode third = carol;
         Assert.True(scene.Network.RunUntil(
-            () => scene.Clients.All(client => client.IsUp) && pair.All(node => IsDirect(node, third) && IsDirect(third, node)), TimeSpan.FromSeconds(30)));
+            () => scene.Clients.All(client => client.IsUp) && pair.All(node => IsDirect(node, third) && IsDirect(third, node)),
+            TimeSpan.FromSeconds(30)));
         return scene;
     }
 
-    /// <summary>Both send to each other until the condition holds or the time is over; returns how many packets were lost of both.</summary>
+    /// <summary>
+    /// Both send to each other until the condition holds or the time is over; returns how many packets were lost of both.
+    /// </summary>
     private static int Talk(Scene scene, SimulatedNode first, SimulatedNode second, TimeSpan duration, Action meanwhile) =>
         Talk(scene, first, second, () => Never(meanwhile), duration);
 

@@ -11,8 +11,8 @@ public sealed class MixedNetworkTests
 {
     private static readonly WireConditions Lossy = new()
     {
-        Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(5), Reorders = true, Loss = 0.02, Duplication = 0.01, Reordering = 0.05,
-        ReorderDelay = TimeSpan.FromMilliseconds(8),
+        Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(5), Reorders = true, Loss = 0.02, Duplication = 0.01,
+        Reordering = 0.05, ReorderDelay = TimeSpan.FromMilliseconds(8),
     };
 
     private static readonly NatKind[] Kinds =
@@ -21,7 +21,9 @@ public sealed class MixedNetworkTests
         NatKind.CarrierGrade, NatKind.Open, NatKind.SameLanNoHairpin,
     ];
 
-    /// <summary>The numbers that it writes are the same in every process: what is random in one only must not change what nodes do.</summary>
+    /// <summary>
+    /// The numbers that it writes are the same in every process: what is random in one only must not change what nodes do.
+    /// </summary>
     [Fact]
     public void SameSeed_ReplaysExactly_WithRebootsAndServerRestart()
     {
@@ -76,7 +78,8 @@ public sealed class MixedNetworkTests
             scene.Clients.Add(scene.Network.AddClient($"client{i}", host: $"host{i}"));
         }
 
-        Assert.True(scene.Network.RunUntil(() => scene.Clients.All(client => client.IsUp), TimeSpan.FromSeconds(30)), "Not everybody joined.");
+        Assert.True(
+            scene.Network.RunUntil(() => scene.Clients.All(client => client.IsUp), TimeSpan.FromSeconds(30)), "Not everybody joined.");
         return scene;
     }
 }

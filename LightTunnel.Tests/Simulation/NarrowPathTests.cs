@@ -10,8 +10,8 @@ using Xunit;
 namespace LightTunnel.Tests.Simulation;
 
 /// <summary>
-/// Networks that swallow what is too long without a word. Applications here send packets as long as the node lets pass, as systems do that find out the path's
-/// MTU (RFC 1191).
+/// Networks that swallow what is too long without a word. Applications here send packets as long as the node lets pass, as systems do that
+/// find out the path's MTU (RFC 1191).
 /// </summary>
 public sealed class NarrowPathTests
 {

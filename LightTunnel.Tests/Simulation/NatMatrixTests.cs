@@ -8,8 +8,8 @@ using Xunit;
 namespace LightTunnel.Tests.Simulation;
 
 /// <summary>
-/// Every kind of NAT against every other, measured in virtual time. <c>LIGHTTUNNEL_MATRIX=$PWD/docs/traversal.md</c> puts the tables into that file,
-/// between the lines that mark their place.
+/// Every kind of NAT against every other, measured in virtual time. <c>LIGHTTUNNEL_MATRIX=$PWD/docs/traversal.md</c> puts the tables into
+/// that file, between the lines that mark their place.
 /// </summary>
 public sealed class NatMatrixTests
 {
@@ -30,16 +30,20 @@ public sealed class NatMatrixTests
     [Fact]
     public void EveryPair_IsAsDirectAsItCanBe_InTime()
     {
-        (NatKind First, NatKind Second)[] pairs = [.. Kinds.SelectMany(first => Kinds.Where(second => second >= first).Select(second => (first, second)))];
+        (NatKind First, NatKind Second)[] pairs =
+            [.. Kinds.SelectMany(first => Kinds.Where(second => second >= first).Select(second => (first, second)))];
         var results = Measure(pairs, (seed, pair) =>
         {
             using var members = new TwoMembers(seed, pair.First, pair.Second);
             return members.HaveJoined ? members.BecomeDirect(Patience) : null;
         });
-        var table = new List<string> { $"|  | {string.Join(" | ", Kinds.Select(Name))} |", $"|---|{string.Concat(Kinds.Select(_ => "---|"))}" };
+        var table = new List<string> { $"|  | {string.Join(" | ", Kinds.Select(Name))} |",
+            $"|---|{string.Concat(Kinds.Select(_ => "---|"))}" };
         foreach (NatKind first in Kinds)
         {
-            IEnumerable<string> cells = Kinds.Select(second => second < first ? "" : first == NatKind.UdpBlocked || second == NatKind.UdpBlocked ? "-" : results[(first, second)].ToString());
+            IEnumerable<string> cells = Kinds.Select(second => second < first
+                ? ""
+                : first == NatKind.UdpBlocked || second == NatKind.UdpBlocked ? "-" : results[(first, second)].ToString());
             table.Add($"| {Name(first)} | {string.Join(" | ", cells)} |");
         }
 
@@ -48,7 +52,9 @@ public sealed class NatMatrixTests
         foreach (((NatKind first, NatKind second), Samples samples) in results)
         {
             bool direct = NatKinds.CanBeDirect(first, second);
-            Assert.True(direct ? samples.Always : samples.Never, $"{first} and {second}: {samples}, and they must {(direct ? "" : "not ")}be direct.");
+            Assert.True(
+                direct ? samples.Always : samples.Never,
+                $"{first} and {second}: {samples}, and they must {(direct ? "" : "not ")}be direct.");
             if (IsCone(first) && IsCone(second))
                 Assert.True(samples.Median <= coneBound, $"{first} and {second} took {samples.Median}; {coneBound} are allowed.");
             else if (direct)
@@ -71,7 +77,9 @@ public sealed class NatMatrixTests
             Row("silence after a move to another network, once it is there", 2 * second, GapOfMove, tooSlow),
             Row("silence after ten minutes of sleep, once awake", 2 * second, GapOfSleep, tooSlow),
         ];
-        Report("events", [$"| | {string.Join(" | ", Examples.Select(pair => $"{Name(pair.First)} - {Name(pair.Second)}"))} |", $"|---|{string.Concat(Examples.Select(_ => "---|"))}", .. rows]);
+        Report(
+            "events", [$"| | {string.Join(" | ", Examples.Select(pair => $"{Name(pair.First)} - {Name(pair.Second)}"))} |",
+                $"|---|{string.Concat(Examples.Select(_ => "---|"))}", .. rows]);
         Assert.Empty(tooSlow);
     }
 
@@ -101,7 +109,8 @@ public sealed class NatMatrixTests
     private static string Row(string what, TimeSpan bound, Func<int, (NatKind First, NatKind Second), TimeSpan?> one, List<string> tooSlow)
     {
         Dictionary<(NatKind First, NatKind Second), Samples> results = Measure(Examples, one);
-        tooSlow.AddRange(results.Where(result => result.Value.Worst > bound).Select(result => $"{result.Key}: {what}: {result.Value}; {bound} are allowed."));
+        tooSlow.AddRange(results.Where(result => result.Value.Worst > bound)
+            .Select(result => $"{result.Key}: {what}: {result.Value}; {bound} are allowed."));
         return $"| {what} | {string.Join(" | ", Examples.Select(pair => results[pair]))} |";
     }
 
@@ -125,7 +134,8 @@ public sealed class NatMatrixTests
 
     private static TimeSpan? GapOfMove(int seed, (NatKind First, NatKind Second) pair) => GapAfter(seed, pair, members =>
     {
-        SimulatedNat cafe = members.Internet.AddNat("cafe", new NatSettings(), conditions: new WireConditions { Delay = TwoMembers.RoundTrip / 4 });
+        SimulatedNat cafe = members.Internet.AddNat(
+            "cafe", new NatSettings(), conditions: new WireConditions { Delay = TwoMembers.RoundTrip / 4 });
         members.AliceHost.Unplug();
         members.Alice.Addresses.Changed();
         members.Talk(TimeSpan.FromSeconds(1));
@@ -169,12 +179,14 @@ public sealed class NatMatrixTests
         var results = new TimeSpan?[pairs.Length * SeedsOfPair];
         Parallel.For(0, results.Length, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, index =>
             results[index] = one(1 + (index % SeedsOfPair), pairs[index / SeedsOfPair]));
-        return pairs.Index().ToDictionary(pair => pair.Item, pair => new Samples(results.AsSpan(pair.Index * SeedsOfPair, SeedsOfPair).ToArray()));
+        return pairs.Index().ToDictionary(
+            pair => pair.Item, pair => new Samples(results.AsSpan(pair.Index * SeedsOfPair, SeedsOfPair).ToArray()));
     }
 
     /// <summary>True when one outside endpoint serves for all remote ones: what the server sees is what members can use.</summary>
     private static bool IsCone(NatKind kind) =>
-        NatKinds.Layers(kind) is var layers && !layers.Any(layer => layer.BlocksUdp || layer.Mapping != EndpointDependence.EndpointIndependent);
+        NatKinds.Layers(kind) is var layers
+        && !layers.Any(layer => layer.BlocksUdp || layer.Mapping != EndpointDependence.EndpointIndependent);
 
     private static string Name(NatKind kind) => kind switch
     {
@@ -198,7 +210,9 @@ public sealed class NatMatrixTests
         string begin = $"<!-- {name} -->", end = $"<!-- end of {name} -->";
         string text = File.ReadAllText(path);
         int from = text.IndexOf(begin, StringComparison.Ordinal), to = text.IndexOf(end, StringComparison.Ordinal);
-        Assert.True(from >= 0 && to > from, string.Create(CultureInfo.InvariantCulture, $"{path} has no place for the table: lines {begin} and {end}."));
+        Assert.True(
+            from >= 0 && to > from,
+            string.Create(CultureInfo.InvariantCulture, $"{path} has no place for the table: lines {begin} and {end}."));
         File.WriteAllText(path, $"{text[..(from + begin.Length)]}\n\n{string.Join('\n', table)}\n\n{text[to..]}");
     }
 }

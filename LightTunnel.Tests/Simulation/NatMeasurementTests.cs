@@ -24,11 +24,15 @@ public sealed class NatMeasurementTests
     {
         using Scene scene = Start(kind, out SimulatedNode alice);
         Assert.True(
-            scene.Network.RunUntil(() => alice.Client.Nat.ClassicName == name && alice.Client.Nat.Assignment.ToString() == assignment, TimeSpan.FromSeconds(1)),
+            scene.Network.RunUntil(
+                () => alice.Client.Nat.ClassicName == name && alice.Client.Nat.Assignment.ToString() == assignment,
+                TimeSpan.FromSeconds(1)),
             $"{alice.Client.Nat}");
     }
 
-    /// <summary>With one server address alone, "lets in by address" and "lets everybody in" look alike; other members tell them apart.</summary>
+    /// <summary>
+    /// With one server address alone, "lets in by address" and "lets everybody in" look alike; other members tell them apart.
+    /// </summary>
     [Fact]
     public void FullCone_AnotherMemberComesUnasked_IsKnownAsSuch()
     {
@@ -49,15 +53,18 @@ public sealed class NatMeasurementTests
         scene.Internet.AddLan("away", NatKind.PortRestrictedCone, "bob");
         SimulatedNode bob = scene.Network.AddClient("bob", host: "bob");
         scene.Clients.Add(bob);
-        Assert.True(scene.Network.RunUntil(() => bob.IsUp && bob.Node.Peers.Any(peer => peer is { Name: "alice", DirectPath: not null }), TimeSpan.FromSeconds(5)));
+        Assert.True(scene.Network.RunUntil(
+            () => bob.IsUp && bob.Node.Peers.Any(peer => peer is { Name: "alice", DirectPath: not null }), TimeSpan.FromSeconds(5)));
 
-        SimulatedNat hotel = scene.Internet.AddNat("hotel", new NatSettings { Mapping = EndpointDependence.AddressAndPortDependent, Assignment = PortAssignment.Random });
+        SimulatedNat hotel = scene.Internet.AddNat(
+            "hotel", new NatSettings { Mapping = EndpointDependence.AddressAndPortDependent, Assignment = PortAssignment.Random });
         scene.Internet.Hosts["alice"].MoveTo(hotel);
         alice.Addresses.Changed();
         alice.Send(bob.Address, "alice bob hello");
         Assert.True(scene.Network.RunUntil(() => alice.Client.Nat.IsRandom, TimeSpan.FromSeconds(2)), alice.Client.Nat.ClassicName);
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(2));
-        Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(30)));
+        Assert.True(scene.Network.RunUntil(
+            () => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(30)));
     }
 
     [Fact]
@@ -67,7 +74,8 @@ public sealed class NatMeasurementTests
         scene.Internet.AddLan("away", NatKind.PortRestrictedCone, "bob");
         SimulatedNode bob = scene.Network.AddClient("bob", host: "bob");
         scene.Clients.Add(bob);
-        Assert.True(scene.Network.RunUntil(() => bob.IsUp && bob.Node.Peers.Any(peer => peer is { Name: "alice", DirectPath: not null }), TimeSpan.FromSeconds(5)));
+        Assert.True(scene.Network.RunUntil(
+            () => bob.IsUp && bob.Node.Peers.Any(peer => peer is { Name: "alice", DirectPath: not null }), TimeSpan.FromSeconds(5)));
 
         // While alice slept her router forgot her. The clocks of all jump, as they are one; only hers lost its mappings.
         foreach (SimulatedNat nat in scene.Internet.Nats.Values.Where(nat => nat.Name == "left"))
@@ -76,7 +84,8 @@ public sealed class NatMeasurementTests
         alice.MarkReady();
         bob.MarkReady();
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(2));
-        Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(5)));
+        Assert.True(scene.Network.RunUntil(
+            () => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(5)));
         Assert.Contains(alice.LogLines, line => line.Contains("clock jumped", StringComparison.Ordinal));
     }
 

@@ -9,7 +9,9 @@ using Xunit;
 
 namespace LightTunnel.Tests.Simulation;
 
-/// <summary>Two members behind NATs: those that can be direct without guessing ports are, the others are relayed and keep talking.</summary>
+/// <summary>
+/// Two members behind NATs: those that can be direct without guessing ports are, the others are relayed and keep talking.
+/// </summary>
 public sealed class NatPairTests
 {
     private static readonly WireConditions Conditions = new() { Delay = TimeSpan.FromMilliseconds(10) };
@@ -115,7 +117,8 @@ public sealed class NatPairTests
         // Somebody has set up the router by hand, and tells what it forwards.
         SimulatedHost home = scene.Internet.Hosts["alice"];
         Assert.True(scene.Internet.Nats["left"].Nat.TryForward(
-            scene.Time.Elapsed, NatProtocol.Udp, new UdpEndpoint(home.Address, 49152), 7777, TimeSpan.FromHours(1), out UdpEndpoint forwarded));
+            scene.Time.Elapsed, NatProtocol.Udp, new UdpEndpoint(home.Address, 49152), 7777, TimeSpan.FromHours(1),
+            out UdpEndpoint forwarded));
         SimulatedNode alice = scene.Network.AddClient(
             "alice", host: "alice", change: options => options with { PortMapping = false, AdvertisedEndpoints = [forwarded] });
         scene.Clients.Add(alice);
@@ -142,7 +145,8 @@ public sealed class NatPairTests
     [Fact]
     public void NatReboot_IsRecoveredFrom()
     {
-        using Scene scene = Start(nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
+        using Scene scene = Start(
+            nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(5)));
         foreach (SimulatedNat nat in scene.Internet.Nats.Values)
             nat.Reboot();
@@ -158,7 +162,8 @@ public sealed class NatPairTests
     [Fact]
     public void FirstPacket_AfterTheIdlePathDied_ArrivesThroughTheServer()
     {
-        using Scene scene = Start(nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
+        using Scene scene = Start(
+            nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(5)));
         scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
         alice.Send(bob.Address, "hello");
@@ -182,11 +187,14 @@ public sealed class NatPairTests
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromMinutes(20)));
     }
 
-    /// <summary>A new public address is no sign that the mapping depends on the destination: what was seen before and after it must not be compared.</summary>
+    /// <summary>
+    /// A new public address is no sign that the mapping depends on the destination: what was seen before and after it must not be compared.
+    /// </summary>
     [Fact]
     public void NewPublicAddress_IsNotTakenForASymmetricNat()
     {
-        using Scene scene = Start(nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
+        using Scene scene = Start(
+            nameof(NatKind.PortRestrictedCone), nameof(NatKind.PortRestrictedCone), out SimulatedNode alice, out SimulatedNode bob);
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(5)));
         scene.Network.Run(TimeSpan.FromSeconds(10));
         Assert.Equal("Port-Restricted Cone", alice.Client.Nat.ClassicName);

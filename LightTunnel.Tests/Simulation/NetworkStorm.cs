@@ -42,8 +42,8 @@ internal sealed class NetworkStorm : IDisposable
     private static readonly TimeSpan AfterMove = TimeSpan.FromSeconds(4);
 
     /// <summary>
-    /// After the server was out of reach: a server that was started again is missed when three pings had no answer, and a handshake or the registration may be lost
-    /// once.
+    /// After the server was out of reach: a server that was started again is missed when three pings had no answer, and a handshake or the
+    /// registration may be lost once.
     /// </summary>
     private static readonly TimeSpan AfterOutage = TimeSpan.FromSeconds(8);
 
@@ -59,7 +59,9 @@ internal sealed class NetworkStorm : IDisposable
     /// <summary>Pairs that guess ports do so every five minutes while they talk, for two others at once.</summary>
     private static readonly TimeSpan UntilGuessed = TimeSpan.FromMinutes(30);
 
-    /// <summary>One storm of so many waits for that, and not of the largest networks: hundreds of pairs that guess cost much processor time.</summary>
+    /// <summary>
+    /// One storm of so many waits for that, and not of the largest networks: hundreds of pairs that guess cost much processor time.
+    /// </summary>
     private const int GuessingSeeds = 20;
     private const int GuessingMembers = 20;
 
@@ -67,7 +69,8 @@ internal sealed class NetworkStorm : IDisposable
     private static readonly TimeSpan UntilQuiet = TimeSpan.FromSeconds(75);
 
     /// <summary>
-    /// A member and the server in a quiet minute: a ping and its answer every 10 s, where the seventh may fall into the minute, and a handshake.
+    /// A member and the server in a quiet minute: a ping and its answer every 10 s, where the seventh may fall into the minute,
+    /// and a handshake.
     /// </summary>
     private const int QuietMember = (2 * 7) + 3;
 
@@ -75,8 +78,8 @@ internal sealed class NetworkStorm : IDisposable
     private const int QuietDirectPeer = 2 * 7;
 
     /// <summary>
-    /// Who has lost the server asks for it every second, tells again what was not acknowledged every 4 s, begins a handshake every 5 s, and tries
-    /// others' endpoints once a minute; and the server asks for it for a while.
+    /// Who has lost the server asks for it every second, tells again what was not acknowledged every 4 s, begins a handshake every 5 s, and
+    /// tries others' endpoints once a minute; and the server asks for it for a while.
     /// </summary>
     private const int LostMember = 60 + 15 + 12 + 40;
 
@@ -130,7 +133,8 @@ internal sealed class NetworkStorm : IDisposable
     private void Join()
     {
         Assert.True(
-            _world.Network.RunUntil(() => _world.Members.All(member => member.HasJoined || member.Kind == NatKind.UdpBlocked), TimeSpan.FromSeconds(30)),
+            _world.Network.RunUntil(
+                () => _world.Members.All(member => member.HasJoined || member.Kind == NatKind.UdpBlocked), TimeSpan.FromSeconds(30)),
             $"Did not join: {Names(_world.Members.Where(member => !member.HasJoined))}.");
         foreach (Member member in _world.Members)
             _traffic.Excuse(member, LongestGap);
@@ -367,11 +371,15 @@ internal sealed class NetworkStorm : IDisposable
     {
         Member[] present = [.. Present];
         if (present.Length > Introducer.EagerUpTo || _world.Members.Count > _eagerUpTo)
-            return _traffic.Flows.Where(flow => flow.Number % 2 == 0 && present.Contains(flow.From) && present.Contains(flow.To)).Select(flow => (flow.From, flow.To));
+        {
+            return _traffic.Flows.Where(flow => flow.Number % 2 == 0 && present.Contains(flow.From) && present.Contains(flow.To))
+                .Select(flow => (flow.From, flow.To));
+        }
         return present.SelectMany((first, index) => present.Skip(index + 1).Select(second => (first, second)));
     }
 
-    private static bool IsDirect((Member First, Member Second) pair) => IsDirect(pair.First, pair.Second) && IsDirect(pair.Second, pair.First);
+    private static bool IsDirect((Member First, Member Second) pair) =>
+        IsDirect(pair.First, pair.Second) && IsDirect(pair.Second, pair.First);
 
     private static bool IsDirect(Member from, Member to) =>
         from.Node?.Node.Peers.FirstOrDefault(peer => peer.Key == to.Identity.PublicKey)?.PathType is PathType.Direct or PathType.Lan;
@@ -380,7 +388,9 @@ internal sealed class NetworkStorm : IDisposable
         $"{pair.First} {StateOf(pair.First, pair.Second)} / {pair.Second} {StateOf(pair.Second, pair.First)}";
 
     private static string StateOf(Member from, Member to) =>
-        from.Node?.Node.Peers.FirstOrDefault(peer => peer.Key == to.Identity.PublicKey) is { } peer ? $"{peer.PathType}, {peer.Traversal?.State}, {from.Node.Client.Nat.ClassicName}" : "knows nothing";
+        from.Node?.Node.Peers.FirstOrDefault(peer => peer.Key == to.Identity.PublicKey) is { } peer
+            ? $"{peer.PathType}, {peer.Traversal?.State}, {from.Node.Client.Nat.ClassicName}"
+            : "knows nothing";
 
     private static string Names(IEnumerable<Member> members) => string.Join(", ", members);
 

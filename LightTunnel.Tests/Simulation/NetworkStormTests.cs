@@ -14,7 +14,9 @@ public sealed class NetworkStormTests
         TestContext.Current.TestOutputHelper?.WriteLine(worst.ToString());
     }
 
-    /// <summary>As in large networks: members know only whom they ask for. One more than the first few, so that networks also grow into large ones.</summary>
+    /// <summary>
+    /// As in large networks: members know only whom they ask for. One more than the first few, so that networks also grow into large ones.
+    /// </summary>
     [Fact]
     public void Storms_WhereMembersAskForEachOther_LeaveNothingUndone()
     {
@@ -41,7 +43,10 @@ public sealed class NetworkStormTests
         }
 
         public override string ToString() =>
-            string.Join(Environment.NewLine, _all.Select(one => string.Create(CultureInfo.InvariantCulture, $"{one.Value.Value,8:F2} {one.Key} (seed {one.Value.Seed})")));
+            string.Join(
+                Environment.NewLine,
+                _all.Select(one =>
+                    string.Create(CultureInfo.InvariantCulture, $"{one.Value.Value,8:F2} {one.Key} (seed {one.Value.Seed})")));
 
         private void Add(string name, double value, int seed)
         {

@@ -7,8 +7,8 @@ using Xunit;
 namespace LightTunnel.Tests.Simulation;
 
 /// <summary>
-/// Lets nodes run in virtual time on one thread. A node is stepped when something arrived for it, when it was woken, and at the deadline that
-/// it told; the order depends on nothing but what happened before, so the same beginning has the same end.
+/// Lets nodes run in virtual time on one thread. A node is stepped when something arrived for it, when it was woken, and at the deadline
+/// that it told; the order depends on nothing but what happened before, so the same beginning has the same end.
 /// </summary>
 internal sealed class NodePump(VirtualTime time, SimulatedInternet internet)
 {
@@ -38,7 +38,9 @@ internal sealed class NodePump(VirtualTime time, SimulatedInternet internet)
         node.Ready = null;
     }
 
-    /// <summary>Lets time pass until the condition holds; false when it never did. It is looked at whenever something has happened.</summary>
+    /// <summary>
+    /// Lets time pass until the condition holds; false when it never did. It is looked at whenever something has happened.
+    /// </summary>
     public bool RunUntil(Func<bool> condition, TimeSpan atMost)
     {
         Timestamp end = time.Now() + atMost;

@@ -41,7 +41,8 @@ public sealed class PathPolicyTests
     public void DirectOnly_MembersThatCanBe_Are()
     {
         using Scene scene = Start(NatKind.PortRestrictedCone, PathPolicy.DirectOnly, out SimulatedNode alice, out SimulatedNode bob);
-        Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").PathType == PathType.Direct && bob.Peer("alice").PathType == PathType.Direct, Soon));
+        Assert.True(scene.Network.RunUntil(
+            () => alice.Peer("bob").PathType == PathType.Direct && bob.Peer("alice").PathType == PathType.Direct, Soon));
         scene.AssertAllReachEachOther(Soon);
     }
 
@@ -56,7 +57,8 @@ public sealed class PathPolicyTests
         scene.AssertAllReachEachOther(Soon);
 
         alice.Client.SetPolicy(alice.Peer("bob"), null);
-        Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").PathType == PathType.Direct && bob.Peer("alice").PathType == PathType.Direct, Soon));
+        Assert.True(scene.Network.RunUntil(
+            () => alice.Peer("bob").PathType == PathType.Direct && bob.Peer("alice").PathType == PathType.Direct, Soon));
     }
 
     private static Scene Start(NatKind kind, PathPolicy policy, out SimulatedNode alice, out SimulatedNode bob)

@@ -68,7 +68,8 @@ public sealed class PathUpkeepTests
         SimulatedNode bob = network.AddClient("bob", identity: Copy(identity));
         for (int i = 0; i < Introducer.EagerUpTo; i++)
             network.AddClient($"other{i}");
-        Assert.True(network.RunUntil(() => network.Nodes.All(node => node.IsUp && node.Node.Peers.Count() == Introducer.EagerUpTo + 2), TimeSpan.FromSeconds(10)));
+        Assert.True(network.RunUntil(
+            () => network.Nodes.All(node => node.IsUp && node.Node.Peers.Count() == Introducer.EagerUpTo + 2), TimeSpan.FromSeconds(10)));
         alice.Send(bob.Address, "by the server");
         network.Run(Soon);
         Assert.Contains("by the server", bob.TakeReceived());
@@ -176,13 +177,20 @@ public sealed class PathUpkeepTests
             scene.Network.Run(TimeSpan.FromMilliseconds(20));
         }
 
-        // Fifty times a second it is told; once a second it is heard, and one address is named 256 times, and then four times a second. A plan and its first retries are some 300 probes.
+        // Fifty times a second it is told; once a second it is heard, and one address is named 256 times, and then four times a second. A
+        // plan and its first retries are some 300 probes.
         Assert.InRange(sent, 300, (16 + 60) * 400);
     }
 
     private static Scene TwoFamilies(int seed, NatKind kind, out SimulatedNode alice, out SimulatedNode bob, double jitter = 0)
     {
-        var scene = new Scene(seed, new WireConditions { Delay = TimeSpan.FromMilliseconds(10), Jitter = TimeSpan.FromMilliseconds(jitter), Reorders = true });
+        var scene = new Scene(
+            seed, new WireConditions
+            {
+                Delay = TimeSpan.FromMilliseconds(10),
+                Jitter = TimeSpan.FromMilliseconds(jitter),
+                Reorders = true,
+            });
         AddHome(scene, "left", kind, "alice", "2001:db8:1::a");
         AddHome(scene, "right", kind, "bob", "2001:db8:2::b");
         scene.Network.StartServer();

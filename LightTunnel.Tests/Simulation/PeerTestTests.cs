@@ -101,7 +101,8 @@ public sealed class PeerTestTests
     public async Task IdlePathThatWasCut_BothSidesLeaveIt_SoThatTheTestMeasuresTheServers()
     {
         using Scene scene = Start(NatKind.PortRestrictedCone, NatKind.PortRestrictedCone, out SimulatedNode alice, out SimulatedNode bob);
-        Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(5)));
+        Assert.True(scene.Network.RunUntil(
+            () => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(5)));
         scene.Network.Run(TimeSpan.FromSeconds(30));
         scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
 
@@ -124,7 +125,9 @@ public sealed class PeerTestTests
 
         Assert.Null(alice.Peer("bob").Traversal);
         Assert.DoesNotContain(alice.LogLines, line => line.StartsWith('⚠'));
-        Assert.Equal("Routing stats: 0 peers, 0 direct, 0 relay, 0 server", alice.LogLines.Last(line => line.StartsWith("Routing stats", StringComparison.Ordinal)));
+        Assert.Equal(
+            "Routing stats: 0 peers, 0 direct, 0 relay, 0 server",
+            alice.LogLines.Last(line => line.StartsWith("Routing stats", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -206,7 +209,9 @@ public sealed class PeerTestTests
         PeerTest test = Begin(scene, alice, "bob", 10, 20, new Told(told));
         await FinishAsync(scene, test);
 
-        Assert.Equal(["Trying to reach it directly", "Measuring the path"], told.Select(progress => progress.Step).Distinct().Where(step => step != "Waiting for keys"));
+        Assert.Equal(
+            ["Trying to reach it directly", "Measuring the path"],
+            told.Select(progress => progress.Step).Distinct().Where(step => step != "Waiting for keys"));
         Assert.Equal(told.Select(progress => progress.Percent).Order(), told.Select(progress => progress.Percent));
         Assert.Equal(100, told[^1].Percent);
         Assert.InRange(told.Count, 5, 200);
@@ -246,12 +251,15 @@ public sealed class PeerTestTests
     private static Task<PeerTestReport> TestAsync(Scene scene, SimulatedNode node, string peer, int count = 5, int timeoutSeconds = 20) =>
         FinishAsync(scene, Begin(scene, node, peer, count, timeoutSeconds));
 
-    private static PeerTest Begin(Scene scene, SimulatedNode node, string peer, int count, int timeoutSeconds, IProgress<TestProgress>? progress = null)
+    private static PeerTest Begin(
+        Scene scene, SimulatedNode node, string peer, int count, int timeoutSeconds, IProgress<TestProgress>? progress = null)
     {
         PeerTest? test = null;
         node.Node.Post(() =>
         {
-            test = new PeerTest(node.Node, node.Peer(peer), new PeerTestRequest("unused", count, TimeSpan.FromSeconds(timeoutSeconds)), scene.Time, progress);
+            test = new PeerTest(
+                node.Node, node.Peer(peer), new PeerTestRequest("unused", count, TimeSpan.FromSeconds(timeoutSeconds)),
+                scene.Time, progress);
             node.Node.Begin(test);
         });
         scene.Network.Settle();

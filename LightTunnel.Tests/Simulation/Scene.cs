@@ -82,7 +82,10 @@ internal sealed class Scene : IDisposable
         if (_trace is not null)
         {
             foreach (SimulatedNode node in Network.Nodes)
-                _trace.WriteLine($"== log of {node.Name} {string.Join($"{Environment.NewLine}   ", node.Log.Read().Select(entry => $"{entry.Time:HH:mm:ss.fff} {entry.Message}").Prepend(""))}");
+            {
+                IEnumerable<string> lines = node.Log.Read().Select(entry => $"{entry.Time:HH:mm:ss.fff} {entry.Message}");
+                _trace.WriteLine($"== log of {node.Name} {string.Join($"{Environment.NewLine}   ", lines.Prepend(""))}");
+            }
             _trace.Dispose();
         }
 

@@ -22,30 +22,35 @@ internal static class Seeds
         }
 
         var failures = new SortedDictionary<int, Exception>();
-        Parallel.For(1, 1 + (Number("LIGHTTUNNEL_SEEDS") ?? count), new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, (seed, state) =>
-        {
-            try
+        Parallel.For(
+            1, 1 + (Number("LIGHTTUNNEL_SEEDS") ?? count), new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount },
+            (seed, state) =>
             {
-                scenario(seed);
-            }
-            catch (Exception exception)
-            {
-                lock (failures)
+                try
                 {
-                    failures.Add(seed, exception);
-                    if (failures.Count >= MostFailures)
-                        state.Stop();
+                    scenario(seed);
                 }
-            }
-        });
+                catch (Exception exception)
+                {
+                    lock (failures)
+                    {
+                        failures.Add(seed, exception);
+                        if (failures.Count >= MostFailures)
+                            state.Stop();
+                    }
+                }
+            });
         if (failures.Count > 0)
         {
             (int seed, Exception exception) = failures.First();
-            string others = string.Concat(failures.Skip(1).Select(failure => $"{Environment.NewLine}Seed {failure.Key}, too: {failure.Value.Message}"));
+            string others = string.Concat(
+                failures.Skip(1).Select(failure => $"{Environment.NewLine}Seed {failure.Key}, too: {failure.Value.Message}"));
             throw new XunitException($"Seed {seed} failed (LIGHTTUNNEL_SEED={seed} runs it alone): {exception.Message}{others}", exception);
         }
     }
 
     private static int? Number(string variable) =>
-        int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : null;
+        int.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            ? number
+            : null;
 }

@@ -9,8 +9,9 @@ using Xunit;
 namespace LightTunnel.Tests.Simulation;
 
 /// <summary>
-/// Two members whose NATs hand out a port for each destination, one after another, as a router may be set up to with nftables. The two local networks are
-/// different ones, so that what is sent to the other's private address takes a port too, and others behind the routers take ports all the while.
+/// Two members whose NATs hand out a port for each destination, one after another, as a router may be set up to with nftables. The two
+/// local networks are different ones, so that what is sent to the other's private address takes a port too, and others behind the routers
+/// take ports all the while.
 /// </summary>
 public sealed class SequentialPairTests
 {
@@ -49,7 +50,9 @@ public sealed class SequentialPairTests
     [Fact]
     public void WiresLoseAndReorder_AreDirectWithinSeconds()
     {
-        Samples times = Measure(Sequential with { OtherFlows = 5 }, 20, 20, new WireConditions { Jitter = TimeSpan.FromMilliseconds(10), Reorders = true, Loss = 0.05 });
+        Samples times = Measure(
+            Sequential with { OtherFlows = 5 }, 20, 20,
+            new WireConditions { Jitter = TimeSpan.FromMilliseconds(10), Reorders = true, Loss = 0.05 });
         Assert.True(times.Always, times.ToString());
     }
 
@@ -73,7 +76,8 @@ public sealed class SequentialPairTests
             Assert.True(scene.Network.RunUntil(() => node.IsUp, TimeSpan.FromSeconds(5)));
         }
 
-        Assert.True(scene.Network.RunUntil(() => Traversal(alice!, "bob") is not null && Traversal(bob!, "alice") is not null, TimeSpan.FromSeconds(5)));
+        Assert.True(scene.Network.RunUntil(
+            () => Traversal(alice!, "bob") is not null && Traversal(bob!, "alice") is not null, TimeSpan.FromSeconds(5)));
         Assert.Equal(firstIsLess, Traversal(alice!, "bob")!.Leads);
         Assert.Equal(!firstIsLess, Traversal(bob!, "alice")!.Leads);
     }
@@ -90,10 +94,13 @@ public sealed class SequentialPairTests
     private static TimeSpan? TimeUntilDirect(int seed, NatSettings settings, int firstDelay, int secondDelay, WireConditions conditions)
     {
         // Half of a delay is on the member's own wire, half of the smaller one on the server's.
-        using var scene = new Scene(seed, new WireConditions { Delay = TimeSpan.FromMilliseconds(Math.Min(firstDelay, secondDelay) / 2.0) });
-        foreach ((string lan, string host, int delay) in new[] { ("192.168.1.0/24", "alice", firstDelay), ("192.168.2.0/24", "bob", secondDelay) })
+        using var scene = new Scene(
+            seed, new WireConditions { Delay = TimeSpan.FromMilliseconds(Math.Min(firstDelay, secondDelay) / 2.0) });
+        foreach ((string lan, string host, int delay) in new[] { ("192.168.1.0/24", "alice", firstDelay),
+            ("192.168.2.0/24", "bob", secondDelay) })
         {
-            SimulatedNat nat = scene.Internet.AddNat(host + "-router", settings, lan: lan, conditions: conditions with { Delay = TimeSpan.FromMilliseconds(delay / 2.0) });
+            SimulatedNat nat = scene.Internet.AddNat(
+                host + "-router", settings, lan: lan, conditions: conditions with { Delay = TimeSpan.FromMilliseconds(delay / 2.0) });
             scene.Internet.AddHost(host, nat);
         }
 
@@ -101,10 +108,14 @@ public sealed class SequentialPairTests
         SimulatedNode alice = scene.Network.AddClient("alice", host: "alice");
         scene.Network.Run(TimeSpan.FromMilliseconds(seed * 37));
         SimulatedNode bob = scene.Network.AddClient("bob", host: "bob");
-        if (!scene.Network.RunUntil(() => Traversal(alice, "bob") is not null && Traversal(bob, "alice") is not null, TimeSpan.FromSeconds(15)))
+        if (!scene.Network.RunUntil(
+            () => Traversal(alice, "bob") is not null && Traversal(bob, "alice") is not null, TimeSpan.FromSeconds(15)))
+        {
             return null;
+        }
         TimeSpan begin = scene.Time.Elapsed;
-        return scene.Network.RunUntil(() => Traversal(alice, "bob") is { IsProven: true } && Traversal(bob, "alice") is { IsProven: true }, TimeSpan.FromSeconds(15))
+        return scene.Network.RunUntil(
+            () => Traversal(alice, "bob") is { IsProven: true } && Traversal(bob, "alice") is { IsProven: true }, TimeSpan.FromSeconds(15))
             ? scene.Time.Elapsed - begin
             : null;
     }

@@ -82,7 +82,9 @@ internal sealed class StormWorld : IDisposable
         member.Node?.Addresses.Changed();
     }
 
-    /// <summary>Sets the clock of a member's machine forward. Who sets it back is not heard until it is where it was, which is not looked at here.</summary>
+    /// <summary>
+    /// Sets the clock of a member's machine forward. Who sets it back is not heard until it is where it was, which is not looked at here.
+    /// </summary>
     public static void JumpClock(Member member, TimeSpan by)
     {
         member.ClockOffset += by;
@@ -111,7 +113,9 @@ internal sealed class StormWorld : IDisposable
         IsServerUp = true;
     }
 
-    /// <summary>Ends the server's process, with a goodbye or without. Leases of its last second are not lost here: nobody would own their addresses.</summary>
+    /// <summary>
+    /// Ends the server's process, with a goodbye or without. Leases of its last second are not lost here: nobody would own their addresses.
+    /// </summary>
     public void EndServer(bool politely)
     {
         Network.Server.Node.Role.FinishState();
@@ -125,8 +129,11 @@ internal sealed class StormWorld : IDisposable
     /// <summary>True while nothing is in a member's way to the server but wires that lose a little.</summary>
     public bool CanReachServer(Member member)
     {
-        if (!IsServerUp || member.IsUnplugged || member.Node is { Clock.IsAsleep: true } || member.Kind == NatKind.UdpBlocked || Internet.IsCut(member.Host, ServerHost))
+        if (!IsServerUp || member.IsUnplugged || member.Node is { Clock.IsAsleep: true } || member.Kind == NatKind.UdpBlocked
+            || Internet.IsCut(member.Host, ServerHost))
+        {
             return false;
+        }
         for (SimulatedElement? element = member.Host; element is not null; element = element.Parent)
         {
             if (element.Uplink.Up.IsCut || element.Uplink.Down.IsCut)
@@ -137,13 +144,14 @@ internal sealed class StormWorld : IDisposable
     }
 
     /// <summary>
-    /// True when two members must become direct after a storm. Pairs that have to guess ports are left out: how long that takes is a matter of chance,
-    /// and <see cref="NatMatrixTests"/> looks at it.
+    /// True when two members must become direct after a storm. Pairs that have to guess ports are left out: how long that takes is a matter
+    /// of chance, and <see cref="NatMatrixTests"/> looks at it.
     /// </summary>
     public static bool MustBeDirect(Member first, Member second) => CanBeDirect(first, second) && !TakesGuesses(first, second);
 
     /// <summary>True when two members become direct sooner or later.</summary>
-    public static bool CanBeDirect(Member first, Member second) => AreAtHome(first, second) || NatKinds.CanBeDirect(first.Kind, second.Kind);
+    public static bool CanBeDirect(Member first, Member second) =>
+        AreAtHome(first, second) || NatKinds.CanBeDirect(first.Kind, second.Kind);
 
     /// <summary>True when one side's port is another for each destination, and the other side filters by port.</summary>
     public static bool TakesGuesses(Member first, Member second) =>
@@ -151,9 +159,11 @@ internal sealed class StormWorld : IDisposable
 
     private static bool AreAtHome(Member first, Member second) => first.Host.Parent is { } home && home == second.Host.Parent;
 
-    private static bool IsSymmetric(Member member) => NatKinds.Layers(member.Kind).Any(layer => layer.Mapping != EndpointDependence.EndpointIndependent);
+    private static bool IsSymmetric(Member member) =>
+        NatKinds.Layers(member.Kind).Any(layer => layer.Mapping != EndpointDependence.EndpointIndependent);
 
-    private static bool FiltersPorts(Member member) => NatKinds.Layers(member.Kind).Any(layer => layer.Filtering == EndpointDependence.AddressAndPortDependent);
+    private static bool FiltersPorts(Member member) =>
+        NatKinds.Layers(member.Kind).Any(layer => layer.Filtering == EndpointDependence.AddressAndPortDependent);
 
     /// <summary>No wire loses, doubles or holds back anything any more.</summary>
     public void Repair()

@@ -7,8 +7,8 @@ using LightTunnel.Tun;
 namespace LightTunnel.Tests.Simulation;
 
 /// <summary>
-/// Measures every collection that a node holds, by walking its objects: a table that somebody adds one day is looked at too, without being listed
-/// anywhere.
+/// Measures every collection that a node holds, by walking its objects: a table that somebody adds one day is looked at too, without being
+/// listed anywhere.
 /// </summary>
 internal static class TableSizes
 {
@@ -91,12 +91,15 @@ internal static class TableSizes
     {
         if (Counters.TryGetValue(type, out Func<object, int>? known))
             return known;
-        PropertyInfo? count = type.Namespace?.StartsWith("System.Collections", StringComparison.Ordinal) == true ? type.GetProperty("Count") : null;
+        PropertyInfo? count = type.Namespace?.StartsWith("System.Collections", StringComparison.Ordinal) == true
+            ? type.GetProperty("Count")
+            : null;
         return Counters[type] = count is null ? null : collection => (int)count.GetValue(collection)!;
     }
 
     /// <summary>The engine's own types, without what stands for the machine: device, socket and log belong to the simulation.</summary>
     private static bool IsEngine(Type type) =>
         type.Assembly == typeof(Node).Assembly && !type.IsEnum && !typeof(Delegate).IsAssignableFrom(type)
-        && type.Namespace is not "LightTunnel.Diagnostics" && !typeof(ITunDevice).IsAssignableFrom(type) && !typeof(IDatagramTransport).IsAssignableFrom(type);
+        && type.Namespace is not "LightTunnel.Diagnostics" && !typeof(ITunDevice).IsAssignableFrom(type)
+        && !typeof(IDatagramTransport).IsAssignableFrom(type);
 }

@@ -98,7 +98,9 @@ internal sealed class Traffic(VirtualTime time)
         _flows.Add(new Flow(_flows.Count, second, first));
     }
 
-    /// <summary>Something has happened to a member: its flows may be silent for that long, and while the two have no keys yet for longer.</summary>
+    /// <summary>
+    /// Something has happened to a member: its flows may be silent for that long, and while the two have no keys yet for longer.
+    /// </summary>
     public void Excuse(Member member, TimeSpan duration)
     {
         foreach (Flow flow in _flows.Where(flow => flow.From == member || flow.To == member))
@@ -154,7 +156,10 @@ internal sealed class Traffic(VirtualTime time)
             if (gap > flow.LongestGap)
                 flow.LongestGap = gap;
             if (gap > longestGap)
-                Assert.Fail($"{flow}: nothing arrived from {flow.Heard} to {time.Elapsed}, and nothing that happened since {flow.ExcusedUntil} excuses it.");
+            {
+                Assert.Fail($"{flow}: nothing arrived from {flow.Heard} to {time.Elapsed}, and nothing that happened since "
+                    + $"{flow.ExcusedUntil} excuses it.");
+            }
         }
     }
 

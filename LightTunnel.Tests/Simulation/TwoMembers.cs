@@ -9,8 +9,8 @@ using Xunit;
 namespace LightTunnel.Tests.Simulation;
 
 /// <summary>
-/// Two members in networks of given kinds, 40 ms of round trip from each other and from the server, on wires that lose nothing: for measuring
-/// how long things take.
+/// Two members in networks of given kinds, 40 ms of round trip from each other and from the server, on wires that lose nothing: for
+/// measuring how long things take.
 /// </summary>
 internal sealed class TwoMembers : IDisposable
 {
@@ -134,7 +134,8 @@ internal sealed class TwoMembers : IDisposable
 
     private static TimeSpan Longer(TimeSpan first, TimeSpan second) => first > second ? first : second;
 
-    private static bool Knows(SimulatedNode node, string other) => node.IsUp && node.Node.Peers.Any(peer => peer.Name == other && peer.Online);
+    private static bool Knows(SimulatedNode node, string other) =>
+        node.IsUp && node.Node.Peers.Any(peer => peer.Name == other && peer.Online);
 
     private static bool IsDirect(SimulatedNode node, string other) =>
         node.Node.Peers.FirstOrDefault(peer => peer.Name == other) is { PathType: PathType.Direct or PathType.Lan };
