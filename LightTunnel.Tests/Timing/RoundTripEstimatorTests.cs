@@ -35,7 +35,8 @@ public sealed class RoundTripEstimatorTests
         Assert.Equal(TimeSpan.FromMilliseconds(290), Timeout());
 
         _estimator.Add(TimeSpan.FromMilliseconds(10));
-        Assert.Equal((TimeSpan.FromMilliseconds(80), TimeSpan.FromMilliseconds(57.5)), (_estimator.SmoothedRoundTrip, _estimator.Variation));
+        Assert.Equal(
+            (TimeSpan.FromMilliseconds(80), TimeSpan.FromMilliseconds(57.5)), (_estimator.SmoothedRoundTrip, _estimator.Variation));
     }
 
     [Fact]
@@ -63,7 +64,8 @@ public sealed class RoundTripEstimatorTests
         foreach (ushort each in milliseconds.Get)
             estimator.Add(TimeSpan.FromMilliseconds(each));
         TimeSpan smoothed = estimator.SmoothedRoundTrip!.Value, timeout = estimator.Timeout(Initial, TimeSpan.Zero, TimeSpan.MaxValue);
-        return smoothed >= TimeSpan.FromMilliseconds(milliseconds.Get.Min()) && smoothed <= TimeSpan.FromMilliseconds(milliseconds.Get.Max())
+        return smoothed >= TimeSpan.FromMilliseconds(milliseconds.Get.Min())
+            && smoothed <= TimeSpan.FromMilliseconds(milliseconds.Get.Max())
             && estimator.Variation >= TimeSpan.Zero && timeout >= smoothed;
     }
 

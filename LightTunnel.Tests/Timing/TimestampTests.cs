@@ -16,7 +16,8 @@ public sealed class TimestampTests
     public bool Order_IsThatOfTheTicks(long one, long other)
     {
         (Timestamp first, Timestamp second) = (Timestamp.FromTicks(one), Timestamp.FromTicks(other));
-        return first < second == one < other && first <= second == one <= other && first > second == one > other && first >= second == one >= other
+        return first < second == one < other && first <= second == one <= other && first > second == one > other
+            && first >= second == one >= other
             && first == second == (one == other) && first.CompareTo(second) == one.CompareTo(other)
             && Timestamp.Earliest(first, second) == Timestamp.FromTicks(Math.Min(one, other))
             && Timestamp.Latest(first, second) == Timestamp.FromTicks(Math.Max(one, other));
@@ -108,7 +109,8 @@ public sealed class TimestampTests
 
     [Fact]
     public void ToString_SaysWhatItIs() =>
-        Assert.Equal(("not yet", "never", "43200.0000001"), (Timestamp.NotYet.ToString(), Timestamp.Never.ToString(), Noon.Following.ToString()));
+        Assert.Equal(
+            ("not yet", "never", "43200.0000001"), (Timestamp.NotYet.ToString(), Timestamp.Never.ToString(), Noon.Following.ToString()));
 
     [Theory]
     [InlineData(10_000_000)] // Windows, and simulations
