@@ -23,7 +23,8 @@ public sealed class AskedAddressTests : IDisposable
         _namespace = "ltxask" + Guid.NewGuid().ToString("N")[..8];
         NetworkNamespace.Create(_namespace);
         NetworkNamespace.Ip("-n", _namespace, "link", "set", "lo", "up");
-        foreach (string address in new[] { "10.78.0.1/24", "10.78.0.2/24", "10.78.0.9/24", "fd00:78::1/64", "fd00:78::2/64", "fd00:78::9/64" })
+        string[] addresses = ["10.78.0.1/24", "10.78.0.2/24", "10.78.0.9/24", "fd00:78::1/64", "fd00:78::2/64", "fd00:78::9/64"];
+        foreach (string address in addresses)
             NetworkNamespace.Ip("-n", _namespace, "address", "add", address, "dev", "lo", "nodad");
     }
 

@@ -86,7 +86,9 @@ public sealed class HeavySourcesTests
                 Assert.True(found.Add(source));
             double total = sent.Values.Sum();
             Assert.All(found, source => Assert.True(sent[source] > total / 32));
-            Assert.All(sent.Where(entry => entry.Value > (total / (HeavySources.Places + 1)) + (total / 32) + 1), entry => Assert.Contains(entry.Key, found));
+            Assert.All(
+                sent.Where(entry => entry.Value > (total / (HeavySources.Places + 1)) + (total / 32) + 1),
+                entry => Assert.Contains(entry.Key, found));
             _sources.Clear();
         }
     }

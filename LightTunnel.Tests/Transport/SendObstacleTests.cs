@@ -7,7 +7,9 @@ using Xunit;
 
 namespace LightTunnel.Tests.Transport;
 
-/// <summary>What of the machine's own is in the way of a datagram is told, by each way of sending, in a network namespace of the test's own.</summary>
+/// <summary>
+/// What of the machine's own is in the way of a datagram is told, by each way of sending, in a network namespace of the test's own.
+/// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class SendObstacleTests : IDisposable
 {

@@ -9,8 +9,8 @@ using Xunit;
 namespace LightTunnel.Tests.Transport;
 
 /// <summary>
-/// A loopback interface that takes a few megabits a second and lets the rest wait: what the socket's buffer does then. There is always a receiver: refusals by ICMP would wait in the
-/// same queue, at the expense of sockets that the kernel has for those of the whole machine.
+/// A loopback interface that takes a few megabits a second and lets the rest wait: what the socket's buffer does then. There is always a
+/// receiver: refusals by ICMP would wait in the same queue, at the expense of sockets that the kernel has for those of the whole machine.
 /// </summary>
 public sealed class SlowNetworkTests : IDisposable
 {
@@ -30,7 +30,8 @@ public sealed class SlowNetworkTests : IDisposable
     {
         if (_namespace is null)
             return;
-        // What waits keeps its socket, which keeps the namespace, in which it waits: for minutes, and each datagram that then finds nobody costs an answer by ICMP.
+        // What waits keeps its socket, which keeps the namespace, in which it waits: for minutes, and each datagram that then finds nobody
+        // costs an answer by ICMP.
         NetworkNamespace.Execute(_namespace, "tc", "qdisc", "delete", "dev", "lo", "root");
         NetworkNamespace.Delete(_namespace);
     }
@@ -45,7 +46,8 @@ public sealed class SlowNetworkTests : IDisposable
         (int stops, List<int> arrived) = InNamespace(() =>
         {
             var options = new DataPathOptions { Offloads = offloads };
-            using IDatagramTransport sender = new UdpTransportFactory().Open(0, options), receiver = new UdpTransportFactory().Open(0, options);
+            using IDatagramTransport sender = new UdpTransportFactory().Open(0, options),
+                receiver = new UdpTransportFactory().Open(0, options);
             PacketBatch batch = Trains(count, To(receiver));
             Task<List<int>> arrival = Task.Run(() => Receive(receiver, count));
             int waits = 0;

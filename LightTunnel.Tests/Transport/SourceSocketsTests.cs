@@ -167,7 +167,8 @@ public sealed class SourceSocketsTests : IDisposable
         void AssertTaken()
         {
             IPAddress? bound = address is null ? null : IPAddress.Parse(address);
-            using LinuxUdpSocket? another = LinuxUdpSocket.TryOpen(bound, receiver.LocalPort, receiver.SupportsIPv6, PortUse.Shared, out int error);
+            using LinuxUdpSocket? another = LinuxUdpSocket.TryOpen(
+                bound, receiver.LocalPort, receiver.SupportsIPv6, PortUse.Shared, out int error);
             Assert.Null(another);
             Assert.Equal(LibC.EADDRINUSE, error);
         }
@@ -304,7 +305,8 @@ public sealed class SourceSocketsTests : IDisposable
         receiver.Dispose();
         // A process that another test just started has the descriptors until it runs its program.
         LinuxUdpSocket? again = null;
-        Assert.True(SpinWait.SpinUntil(() => (again = LinuxUdpSocket.TryOpen(null, port, dualMode: true, PortUse.Alone, out _)) is not null, Patience));
+        Assert.True(SpinWait.SpinUntil(
+            () => (again = LinuxUdpSocket.TryOpen(null, port, dualMode: true, PortUse.Alone, out _)) is not null, Patience));
         again?.Dispose();
 
         void ReceiveAll()

@@ -78,9 +78,12 @@ public sealed class UdpTrainTests
         var options = new DataPathOptions { Queues = 3 };
         using LinuxUdpTransport receiver = LinuxUdpTransport.Open(0, options);
         Assert.Equal(3, receiver.Queues);
-        Assert.Equal(LightTunnelError.PortInUse, Assert.Throws<LightTunnelException>(() => LinuxUdpTransport.Open(receiver.LocalPort, options)).Error);
+        Assert.Equal(
+            LightTunnelError.PortInUse,
+            Assert.Throws<LightTunnelException>(() => LinuxUdpTransport.Open(receiver.LocalPort, options)).Error);
         int left = Senders;
-        Task<List<byte>>[] queues = [.. Enumerable.Range(0, 3).Select(queue => Task.Factory.StartNew(() => Collect(queue), TaskCreationOptions.LongRunning))];
+        Task<List<byte>>[] queues =
+            [.. Enumerable.Range(0, 3).Select(queue => Task.Factory.StartNew(() => Collect(queue), TaskCreationOptions.LongRunning))];
         var senders = new List<LinuxUdpTransport>();
         for (byte i = 0; i < Senders; i++)
         {

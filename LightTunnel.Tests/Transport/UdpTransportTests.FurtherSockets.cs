@@ -340,7 +340,8 @@ public abstract partial class UdpTransportTests
     {
         using IDatagramTransport sender = Open(0), receiver = Open(0);
         var sent = new PacketBatch(30, 1500);
-        // Above 80, the framework's select allocates its own list on Unix; the batched transport does not use it, and on Windows it is pooled.
+        // Above 80, the framework's select allocates its own list on Unix; the batched transport does not use it, and on
+        // Windows it is pooled.
         LocalEnd[] there = [default, .. Enumerable.Range(0, 60).Select(_ => receiver.OpenSocket())];
         LocalEnd[] here = [default, .. Enumerable.Range(0, 60).Select(_ => sender.OpenSocket())];
         for (int i = 0; i < 30; i++)

@@ -312,5 +312,6 @@ public sealed class UdpTransportFactoryTests
     [Theory]
     [InlineData(-1)]
     [InlineData(65536)]
-    public void Open_ImpossiblePort_Throws(int port) => Assert.Throws<ArgumentOutOfRangeException>(() => new UdpTransportFactory().Open(port));
+    public void Open_ImpossiblePort_Throws(int port) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => new UdpTransportFactory().Open(port));
 }

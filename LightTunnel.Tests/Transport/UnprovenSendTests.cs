@@ -8,8 +8,8 @@ using Xunit;
 namespace LightTunnel.Tests.Transport;
 
 /// <summary>
-/// A network of two hosts and 250 addresses that nobody has. What is sent to those waits three seconds for an answer to the question who they are, and counts against the socket
-/// that sent it all the while.
+/// A network of two hosts and 250 addresses that nobody has. What is sent to those waits three seconds for an answer to the question who
+/// they are, and counts against the socket that sent it all the while.
 /// </summary>
 public sealed class UnprovenSendTests : IDisposable
 {
@@ -83,7 +83,8 @@ public sealed class UnprovenSendTests : IDisposable
     [InlineData(4)]
     public void Send_Unproven_LeavesFromThePortThatReceives(int queues)
     {
-        using LinuxUdpTransport sender = NetworkNamespace.Run(_namespace, () => LinuxUdpTransport.Open(0, new DataPathOptions { Queues = queues }));
+        using LinuxUdpTransport sender = NetworkNamespace.Run(
+            _namespace, () => LinuxUdpTransport.Open(0, new DataPathOptions { Queues = queues }));
         using IDatagramTransport receiver = NetworkNamespace.Run(_namespace, () => new UdpTransportFactory().Open(0));
         var batch = new PacketBatch(8, 2000);
 
@@ -98,7 +99,8 @@ public sealed class UnprovenSendTests : IDisposable
         var received = new PacketBatch(64, 2000);
         int queue = Enumerable.Range(0, queues).First(number => sender.TryTake(received, number) && received.Count > 0);
         Assert.InRange(queue, 0, queues - 1);
-        var refused = Assert.Throws<LightTunnel.Diagnostics.LightTunnelException>(() => NetworkNamespace.Run(_namespace, () => LinuxUdpTransport.Open(sender.LocalPort)));
+        var refused = Assert.Throws<LightTunnel.Diagnostics.LightTunnelException>(() =>
+            NetworkNamespace.Run(_namespace, () => LinuxUdpTransport.Open(sender.LocalPort)));
         Assert.Equal(LightTunnel.Diagnostics.LightTunnelError.PortInUse, refused.Error);
     }
 

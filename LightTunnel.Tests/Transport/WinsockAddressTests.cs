@@ -10,15 +10,16 @@ using Xunit;
 namespace LightTunnel.Tests.Transport;
 
 /// <summary>
-/// The framework's sockets answer from the address that was asked: by the calls of Windows, which a stand-in carries out on this system's sockets, so that datagrams truly leave from one of
-/// two loopback addresses.
+/// The framework's sockets answer from the address that was asked: by the calls of Windows, which a stand-in carries out on this system's
+/// sockets, so that datagrams truly leave from one of two loopback addresses.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed unsafe class WinsockAddressTests
 {
     private const int Patience = 60_000;
 
-    public WinsockAddressTests() => Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.Is64BitProcess, "The stand-in sends by Linux's calls.");
+    public WinsockAddressTests() =>
+        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.Is64BitProcess, "The stand-in sends by Linux's calls.");
 
     [Theory]
     [InlineData("127.0.0.2", true)]
@@ -40,12 +41,16 @@ public sealed unsafe class WinsockAddressTests
         Assert.Equal(SendObstacle.None, server.SendOrTell("four"u8, path));
         server.Send(Batch(path));
 
-        Assert.Equal(["one", "two", "three", "four", "five", "train1", "train2", "end"], Enumerable.Range(0, 8).Select(_ => Receive(client)));
+        Assert.Equal(
+            ["one", "two", "three", "four", "five", "train1", "train2", "end"], Enumerable.Range(0, 8).Select(_ => Receive(client)));
         Assert.Equal((1, 0), (system.TrainsSent, server.SendErrors));
         Assert.Equal(8, system.SentFromAddress);
     }
 
-    /// <summary>What the system would choose for a client of the same machine is that one's own address, which a strict firewall takes for a stranger's.</summary>
+    /// <summary>
+    /// What the system would choose for a client of the same machine is that one's own address, which a strict firewall takes
+    /// for a stranger's.
+    /// </summary>
     [Fact]
     public void Answer_WithoutTheAddress_WouldNotReachTheAsker()
     {
@@ -152,7 +157,9 @@ public sealed unsafe class WinsockAddressTests
     private static SocketUdpTransport Open(WinsockStandIn system, bool? dualMode = null) =>
         SocketUdpTransport.Open(0, dualMode ?? Socket.OSSupportsIPv6, options: null, system);
 
-    /// <summary>A socket that asked an address, and, connected to it, takes nothing that comes from elsewhere, like a strict firewall.</summary>
+    /// <summary>
+    /// A socket that asked an address, and, connected to it, takes nothing that comes from elsewhere, like a strict firewall.
+    /// </summary>
     private static Socket Ask(string server, int port)
     {
         var address = IPAddress.Parse(server);

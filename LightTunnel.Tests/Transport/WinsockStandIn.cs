@@ -8,13 +8,15 @@ using LightTunnel.Transport;
 namespace LightTunnel.Tests.Transport;
 
 /// <summary>
-/// Windows's messages on this system's sockets: a train is cut up and sent, what waits is put together. Reads and writes structures at the places that the 64-bit
-/// headers of Windows give them, not by the declarations under test. Addresses that datagrams come to and leave from are this system's own affair as well, on Linux.
+/// Windows's messages on this system's sockets: a train is cut up and sent, what waits is put together. Reads and writes structures at the
+/// places that the 64-bit headers of Windows give them, not by the declarations under test. Addresses that datagrams come to and leave from
+/// are this system's own affair as well, on Linux.
 /// </summary>
 internal sealed unsafe class WinsockStandIn : IWinsock
 {
     // WSAMSG, WSABUF and WSACMSGHDR.
-    private const int Name = 0, NameLength = 8, Buffers = 16, BufferCount = 24, ControlLength = 32, Control = 40, BufferLength = 0, BufferData = 8;
+    private const int Name = 0, NameLength = 8, Buffers = 16, BufferCount = 24, ControlLength = 32, Control = 40, BufferLength = 0,
+        BufferData = 8;
     private const int HeaderLength = 0, HeaderLevel = 8, HeaderType = 12, HeaderData = 16, HeaderWithNumber = 20;
     private const int AddressLength = 28;
     private const int LevelIPv4 = 0, LevelIPv6 = 41, PacketInfo = 19;
@@ -206,7 +208,8 @@ internal sealed unsafe class WinsockStandIn : IWinsock
         SocketFlags flags = SocketFlags.None;
         EndPoint sender = new IPEndPoint(isDual ? IPAddress.IPv6Any : IPAddress.Any, 0);
         int length = socket.ReceiveMessageFrom(_received, ref flags, ref sender, out IPPacketInformation information);
-        _sender.Size = SocketAddressCodec.Write(new UdpEndpoint(((IPEndPoint)sender).Address, ((IPEndPoint)sender).Port), isDual, _sender.Buffer.Span);
+        _sender.Size = SocketAddressCodec.Write(
+            new UdpEndpoint(((IPEndPoint)sender).Address, ((IPEndPoint)sender).Port), isDual, _sender.Buffer.Span);
         local = information.Address;
         return length;
     }
@@ -220,7 +223,13 @@ internal sealed unsafe class WinsockStandIn : IWinsock
         {
             var vector = new LibC.IoVector { Base = data, Length = (nuint)datagram.Length };
             var message = default(LibC.MultiMessageHeader);
-            message.Header = new LibC.MessageHeader { Name = name, NameLength = (uint)_destination.Size, Vectors = &vector, VectorCount = 1 };
+            message.Header = new LibC.MessageHeader
+            {
+                Name = name,
+                NameLength = (uint)_destination.Size,
+                Vectors = &vector,
+                VectorCount = 1,
+            };
             message.Header.Control = control;
             message.Header.ControlLength = (nuint)PacketInfoControl.Write(new UdpEndpoint(from, 0).MappedAddress, isDual, control);
             return LibC.SendMessages(socket.SafeHandle, &message, 1, LibC.MSG_NOSIGNAL) == 1;

@@ -19,10 +19,12 @@ public sealed unsafe class WinsockTrainsTests
         Assert.Equal([0, 8], Offsets<WinsockBuffer>(nameof(WinsockBuffer.Length), nameof(WinsockBuffer.Data)));
         Assert.Equal(56, sizeof(WinsockMessage));
         Assert.Equal([0, 8, 16, 24, 32, 48], Offsets<WinsockMessage>(
-            nameof(WinsockMessage.Name), nameof(WinsockMessage.NameLength), nameof(WinsockMessage.Buffers), nameof(WinsockMessage.BufferCount),
+            nameof(WinsockMessage.Name), nameof(WinsockMessage.NameLength), nameof(WinsockMessage.Buffers),
+            nameof(WinsockMessage.BufferCount),
             nameof(WinsockMessage.Control), nameof(WinsockMessage.Flags)));
         Assert.Equal(16, sizeof(WinsockControl));
-        Assert.Equal([0, 8, 12], Offsets<WinsockControl>(nameof(WinsockControl.Length), nameof(WinsockControl.Level), nameof(WinsockControl.Type)));
+        Assert.Equal(
+            [0, 8, 12], Offsets<WinsockControl>(nameof(WinsockControl.Length), nameof(WinsockControl.Level), nameof(WinsockControl.Type)));
     }
 
     [Theory]
@@ -75,7 +77,8 @@ public sealed unsafe class WinsockTrainsTests
     [Fact]
     public void Train_ThatCannotBeSent_IsCountedOnceAndTheRestIsSent()
     {
-        using SocketUdpTransport sender = Open(new WinsockStandIn { Outcome = SocketError.NetworkUnreachable }), receiver = Open(new WinsockStandIn());
+        using SocketUdpTransport sender = Open(new WinsockStandIn { Outcome = SocketError.NetworkUnreachable }),
+            receiver = Open(new WinsockStandIn());
         PacketBatch batch = TrainSamples.Create(3, To(receiver));
         batch.NextDatagram()[0] = 42;
         batch.Append(1, new PathHandle(To(receiver)));
@@ -142,7 +145,8 @@ public sealed unsafe class WinsockTrainsTests
     private static SocketUdpTransport Open(WinsockStandIn system, Offloads offloads = Offloads.All) =>
         SocketUdpTransport.Open(0, Socket.OSSupportsIPv6, new DataPathOptions { Offloads = offloads }, system);
 
-    private static UdpEndpoint To(SocketUdpTransport transport, string loopback = "127.0.0.1") => new(IPAddress.Parse(loopback), transport.LocalPort);
+    private static UdpEndpoint To(SocketUdpTransport transport, string loopback = "127.0.0.1") =>
+        new(IPAddress.Parse(loopback), transport.LocalPort);
 
     private static int[] Offsets<T>(params string[] fields) => [.. fields.Select(field => (int)Marshal.OffsetOf<T>(field))];
 }
