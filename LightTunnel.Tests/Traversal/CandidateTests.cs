@@ -44,7 +44,8 @@ public sealed class CandidateTests
         Assert.True(IpPrefix.TryParse("10.9.0.0/24", out IpPrefix own));
         IReadOnlyList<Candidate> found = HostCandidates.Filter(all, 9000, [own], uplink: 7);
         Assert.Equal(
-            ["192.168.1.10:9000", "[2001:db8::10]:9000", "192.0.2.8:9000", "100.70.1.2:9000", "10.1.0.1:9000", "192.0.2.77:9000", "172.17.0.1:9000", "192.168.122.1:9000"],
+            ["192.168.1.10:9000", "[2001:db8::10]:9000", "192.0.2.8:9000", "100.70.1.2:9000", "10.1.0.1:9000", "192.0.2.77:9000",
+                "172.17.0.1:9000", "192.168.122.1:9000"],
             found.Select(candidate => candidate.Endpoint.ToString()));
         Assert.All(found, candidate => Assert.Equal(CandidateKind.Host, candidate.Kind));
     }
@@ -65,7 +66,8 @@ public sealed class CandidateTests
             new(CandidateKind.Host, Endpoint("224.0.0.1:9000")),
         ]);
         Assert.Equal(
-            ["192.168.1.5:9000", "[2001:db8::1]:9000", "203.0.113.4:9000", "198.51.100.1:5000", "198.51.100.1:6000", "198.51.100.1:7000", "198.51.100.1:7001"],
+            ["192.168.1.5:9000", "[2001:db8::1]:9000", "203.0.113.4:9000", "198.51.100.1:5000", "198.51.100.1:6000", "198.51.100.1:7000",
+                "198.51.100.1:7001"],
             list.Select(candidate => candidate.Endpoint.ToString()));
         Assert.Equal(CandidateKind.ServerReflexive, list[5].Kind);
     }
@@ -73,7 +75,9 @@ public sealed class CandidateTests
     [Fact]
     public void Create_ManyInterfaces_DoNotCrowdOutTheOthers()
     {
-        var all = Enumerable.Range(1, 200).Select(i => new Candidate(CandidateKind.Host, UdpEndpoint.FromIPv4(0x0A000000 + (uint)i, 9000))).ToList();
+        var all = Enumerable.Range(1, 200)
+            .Select(i => new Candidate(CandidateKind.Host, UdpEndpoint.FromIPv4(0x0A000000 + (uint)i, 9000)))
+            .ToList();
         all.Add(new(CandidateKind.ServerReflexive, Endpoint("198.51.100.1:7000")));
         CandidateList list = CandidateList.Create(all);
         Assert.Equal(CandidateList.MaximumCount, list.Count);
@@ -83,7 +87,8 @@ public sealed class CandidateTests
     [Property]
     public void Create_AnyInput_IsBoundedDistinctAndOrdered((byte Kind, uint Address, ushort Port)[] input)
     {
-        CandidateList list = CandidateList.Create(input.Select(one => new Candidate((CandidateKind)(one.Kind % 6), UdpEndpoint.FromIPv4(one.Address, one.Port))));
+        CandidateList list = CandidateList.Create(
+            input.Select(one => new Candidate((CandidateKind)(one.Kind % 6), UdpEndpoint.FromIPv4(one.Address, one.Port))));
         Assert.InRange(list.Count, 0, CandidateList.MaximumCount);
         Assert.Equal(list.Count, list.Select(candidate => candidate.Endpoint).Distinct().Count());
         Assert.Equal(list.Select(CandidateList.Rank).Order(), list.Select(CandidateList.Rank));
@@ -130,7 +135,8 @@ public sealed class CandidateTests
     {
         Span<byte> bytes = stackalloc byte[NatBehaviour.MaximumSize];
         var behaviour = new NatBehaviour(
-            EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressDependent, PortAssignment.Sequential, -2, NatPresence.Translated, address is null ? null : IPAddress.Parse(address));
+            EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressDependent, PortAssignment.Sequential, -2,
+            NatPresence.Translated, address is null ? null : IPAddress.Parse(address));
         Assert.Equal(size, behaviour.Write(bytes));
         Assert.True(NatBehaviour.TryRead(bytes[..size], out NatBehaviour read));
         Assert.Equal(behaviour, read);

@@ -63,5 +63,7 @@ public sealed class GuessAllowanceTests
     }
 
     private static PunchSide Side(uint outside, string kind) =>
-        new(CandidateList.Create([new Candidate(CandidateKind.ServerReflexive, UdpEndpoint.FromIPv4(outside, 40_000))]), Nats.BehaviourOf(kind));
+        new(
+            CandidateList.Create([new Candidate(CandidateKind.ServerReflexive, UdpEndpoint.FromIPv4(outside, 40_000))]),
+            Nats.BehaviourOf(kind));
 }

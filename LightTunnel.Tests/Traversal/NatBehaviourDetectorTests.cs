@@ -19,7 +19,8 @@ public sealed class NatBehaviourDetectorTests
     private static readonly LocalEnd[] Fresh = [.. Enumerable.Range(5, 4).Select(LocalEnd.Further)];
 
     private readonly FakeTimeProvider _time = new();
-    private readonly PriorityQueue<(uint Transaction, UdpEndpoint From, UdpEndpoint Seen, ushort Port), (Timestamp At, int Order)> _wire = new();
+    private readonly PriorityQueue<(uint Transaction, UdpEndpoint From, UdpEndpoint Seen, ushort Port), (Timestamp At, int Order)> _wire =
+        new();
     private readonly NatBehaviourDetector _detector;
     private readonly Random _random = new(3);
     private int _order;
@@ -41,8 +42,11 @@ public sealed class NatBehaviourDetectorTests
         _sent++;
         var inner = new UdpEndpoint(Local.MappedAddress, (ushort)(Local.Port + probe.Socket.Index));
         UdpEndpoint seen = nat?.Out(inner, probe.Destination) ?? inner;
-        UdpEndpoint[] elsewhere = [.. ((UdpEndpoint[])[observers.OtherPort, observers.OtherAddress]).Where(endpoint => endpoint.IsSpecified)];
-        foreach (UdpEndpoint from in probe.Flags.HasFlag(ProbeFlags.AnswerFromElsewhere) && elsewhere.Length > 0 ? elsewhere : [probe.Destination])
+        UdpEndpoint[] elsewhere =
+            [.. ((UdpEndpoint[])[observers.OtherPort, observers.OtherAddress]).Where(endpoint => endpoint.IsSpecified)];
+        foreach (UdpEndpoint from in probe.Flags.HasFlag(ProbeFlags.AnswerFromElsewhere) && elsewhere.Length > 0
+            ? elsewhere
+            : [probe.Destination])
         {
             if (_random.NextDouble() >= loss)
                 _wire.Enqueue((probe.Transaction, from, seen, seen.Port), (Now + (Delay * 2), _order++));
@@ -85,7 +89,8 @@ public sealed class NatBehaviourDetectorTests
     [InlineData((int)EndpointDependence.AddressAndPortDependent, (int)EndpointDependence.AddressAndPortDependent, "Symmetric")]
     public void Run_ServerWithTwoAddresses_FindsMappingAndFiltering(int mapping, int filtering, string name)
     {
-        TestNat nat = Nat((EndpointDependence)mapping, (EndpointDependence)filtering, mapping == 1 ? PortAssignment.Preserving : PortAssignment.Random);
+        TestNat nat = Nat(
+            (EndpointDependence)mapping, (EndpointDependence)filtering, mapping == 1 ? PortAssignment.Preserving : PortAssignment.Random);
         TimeSpan took = Run(nat, new NatObservers(PortA, PortB, Second));
         Assert.Equal(NatDetection.Done, _detector.State);
         Assert.Equal((EndpointDependence)mapping, _detector.Behaviour.Mapping);
@@ -129,7 +134,8 @@ public sealed class NatBehaviourDetectorTests
     [InlineData(8)]
     public void Run_SequentialPorts_StepAndNextPortAreKnown(int step)
     {
-        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, step);
+        TestNat nat = Nat(
+            EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, step);
         Run(nat, new NatObservers(PortA, PortB));
         Assert.Equal(PortAssignment.Sequential, _detector.Behaviour.Assignment);
         Assert.Equal(step, _detector.Behaviour.Step);
@@ -149,7 +155,8 @@ public sealed class NatBehaviourDetectorTests
     [InlineData(-256)]
     public void Burst_OthersTakePortsInBetween_TheStepIsTheSmallestDifference(int step)
     {
-        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, step);
+        TestNat nat = Nat(
+            EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, step);
         Run(nat, new NatObservers(PortA, PortB));
         Assert.True(_detector.WantsBurst);
         Assert.True(Burst(nat, others: 2));
@@ -160,7 +167,8 @@ public sealed class NatBehaviourDetectorTests
     [Fact]
     public void Burst_OneIsLost_TheOthersSuffice()
     {
-        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 2);
+        TestNat nat = Nat(
+            EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 2);
         Run(nat, new NatObservers(PortA, PortB));
         Assert.False(Burst(nat, others: 0, lost: 1));
         Assert.Equal(2, _detector.Behaviour.Step);
@@ -185,7 +193,8 @@ public sealed class NatBehaviourDetectorTests
     [Fact]
     public void Burst_Unanswered_SaysNothingOfPorts()
     {
-        TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 3);
+        TestNat nat = Nat(
+            EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 3);
         Run(nat, new NatObservers(PortA, PortB));
         for (int i = 0; i < 3; i++)
         {
@@ -210,7 +219,9 @@ public sealed class NatBehaviourDetectorTests
         Assert.Equal((PortAssignment.Sequential, 3), (_detector.Behaviour.Assignment, _detector.Behaviour.Step));
     }
 
-    /// <summary>Fresh sockets ask in turn; somebody else takes ports after the second. True when the detector has seen all answers.</summary>
+    /// <summary>
+    /// Fresh sockets ask in turn; somebody else takes ports after the second. True when the detector has seen all answers.
+    /// </summary>
     private bool Burst(TestNat nat, int others, int lost = -1)
     {
         var output = new List<ObservationProbe>();
@@ -233,7 +244,9 @@ public sealed class NatBehaviourDetectorTests
     [Fact]
     public void Run_RandomPorts_NothingIsPredicted()
     {
-        Run(Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random), new NatObservers(PortA, PortB));
+        Run(
+            Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random),
+            new NatObservers(PortA, PortB));
         Assert.Equal(PortAssignment.Random, _detector.Behaviour.Assignment);
         Assert.True(_detector.Behaviour.IsRandom);
         Assert.False(_detector.PredictedEndpoint.IsSpecified);
@@ -243,7 +256,9 @@ public sealed class NatBehaviourDetectorTests
     public void Run_ServerHasNoOtherPort_FilteringStaysUnknown()
     {
         // The client believes in a second port; the server answers from the first.
-        Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent), new NatObservers(PortA, PortB), truth: new NatObservers(PortA));
+        Run(
+            Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent), new NatObservers(PortA, PortB),
+            truth: new NatObservers(PortA));
         Assert.Equal(EndpointDependence.Unknown, _detector.Behaviour.Filtering);
         Assert.Equal("Unknown", _detector.Behaviour.ClassicName);
     }
@@ -308,7 +323,8 @@ public sealed class NatBehaviourDetectorTests
     [Fact]
     public void Run_NothingComesBack_IsUnreachableWithinFiveSeconds()
     {
-        TimeSpan took = Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent), new NatObservers(PortA, PortB), loss: 1);
+        TimeSpan took = Run(
+            Nat(EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent), new NatObservers(PortA, PortB), loss: 1);
         Assert.Equal(NatDetection.Unreachable, _detector.State);
         Assert.InRange(took, TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(6));
         Assert.InRange(_sent, 5, 25);
@@ -327,7 +343,9 @@ public sealed class NatBehaviourDetectorTests
     public void Run_Again_NewNetworkIsMeasuredAnew()
     {
         Run(Nat(EndpointDependence.EndpointIndependent, EndpointDependence.AddressAndPortDependent), new NatObservers(PortA, PortB));
-        Run(Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random), new NatObservers(PortA, PortB));
+        Run(
+            Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random),
+            new NatObservers(PortA, PortB));
         Assert.Equal("Symmetric", _detector.Behaviour.ClassicName);
     }
 
@@ -336,10 +354,13 @@ public sealed class NatBehaviourDetectorTests
     {
         for (int i = 0; i < 50; i++)
         {
-            TestNat nat = Nat(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random);
+            TestNat nat = Nat(
+                EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Random);
             Run(nat, new NatObservers(PortA, PortB), loss: 0.2);
             Assert.Equal(NatDetection.Done, _detector.State);
-            Assert.Contains(_detector.Behaviour.Mapping, (EndpointDependence[])[EndpointDependence.AddressAndPortDependent, EndpointDependence.Unknown]);
+            Assert.Contains(
+                _detector.Behaviour.Mapping,
+                (EndpointDependence[])[EndpointDependence.AddressAndPortDependent, EndpointDependence.Unknown]);
         }
     }
 

@@ -7,7 +7,8 @@ namespace LightTunnel.Tests.Traversal;
 
 public sealed class PeerTraversalTests
 {
-    private static readonly string[] Kinds = ["Open", "FullCone", "Restricted", "PortRestricted", "SymmetricSequential", "SymmetricStepDown", "SymmetricRandom"];
+    private static readonly string[] Kinds =
+        ["Open", "FullCone", "Restricted", "PortRestricted", "SymmetricSequential", "SymmetricStepDown", "SymmetricRandom"];
 
     private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(40);
 
@@ -92,7 +93,8 @@ public sealed class PeerTraversalTests
             internet.Exchange();
             internet.Introduce();
             times.Add(internet.RunUntil(() => internet.BothProven, TimeSpan.FromSeconds(15)) ?? TimeSpan.MaxValue);
-            Assert.InRange(internet.A.ProbesSent + internet.B.ProbesSent, 1, PunchPlan.MaximumGuesses + (2 * PunchPlan.BirthdaySockets) + 100);
+            Assert.InRange(
+                internet.A.ProbesSent + internet.B.ProbesSent, 1, PunchPlan.MaximumGuesses + (2 * PunchPlan.BirthdaySockets) + 100);
             if (internet.BothProven)
             {
                 LocalEnd socket = internet.A.Traversal.Paths.First(path => path.IsProven).Key.Local;
@@ -227,7 +229,8 @@ public sealed class PeerTraversalTests
         internet.Run(TimeSpan.FromSeconds(33));
         Assert.True(internet.BothProven);
         internet.Cut = _ => true;
-        TimeSpan? left = internet.RunUntil(() => !internet.A.Traversal.IsProven && !internet.B.Traversal.IsProven, TimeSpan.FromSeconds(15));
+        TimeSpan? left = internet.RunUntil(
+            () => !internet.A.Traversal.IsProven && !internet.B.Traversal.IsProven, TimeSpan.FromSeconds(15));
         Assert.NotNull(left);
         Assert.Equal(1, internet.A.PathChanges - 1);
     }
@@ -323,7 +326,8 @@ public sealed class PeerTraversalTests
             if (!asked)
                 continue;
             requests++;
-            internet.Introduce(withGuesses: internet.A.Traversal.MayAskForGuesses(internet.Now, busy: false) || internet.B.Traversal.MayAskForGuesses(internet.Now, busy: false));
+            internet.Introduce(withGuesses: internet.A.Traversal.MayAskForGuesses(internet.Now, busy: false)
+                || internet.B.Traversal.MayAskForGuesses(internet.Now, busy: false));
         }
 
         Assert.InRange(requests, 24 * 30, 24 * 60);

@@ -29,7 +29,8 @@ public sealed class ProbeTests : IDisposable
         return key;
     }
 
-    private ProbeChannel Channel(bool first) => new(first ? Derive(_first, _second, _network) : Derive(_second, _first, _network), first ? 7u : 8u, _time.GetUtcNow());
+    private ProbeChannel Channel(bool first) =>
+        new(first ? Derive(_first, _second, _network) : Derive(_second, _first, _network), first ? 7u : 8u, _time.GetUtcNow());
 
     [Fact]
     public void Derive_BothSides_GetTheSameTwoKeysCrossed()
@@ -99,7 +100,9 @@ public sealed class ProbeTests : IDisposable
         Assert.True(ProbeCodec.TryReadSender(datagram, out uint sender));
         Assert.Equal(7u, sender);
         Assert.True(second.TryOpen(datagram, out Probe probe));
-        Assert.Equal((false, 7u, 0xDEADBEEFu, ProbeFlags.PathInUse | ProbeFlags.WillingToRelay), (probe.IsAnswer, probe.Sender, probe.Transaction, probe.Flags));
+        Assert.Equal(
+            (false, 7u, 0xDEADBEEFu, ProbeFlags.PathInUse | ProbeFlags.WillingToRelay),
+            (probe.IsAnswer, probe.Sender, probe.Transaction, probe.Flags));
         Assert.False(probe.SeenFrom.IsSpecified);
 
         foreach (UdpEndpoint seen in (UdpEndpoint[])[Somewhere, new UdpEndpoint(System.Net.IPAddress.Parse("2001:db8::5"), 65535)])

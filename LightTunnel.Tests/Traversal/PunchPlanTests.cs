@@ -6,7 +6,8 @@ namespace LightTunnel.Tests.Traversal;
 
 public sealed class PunchPlanTests
 {
-    private static readonly string[] Kinds = ["FullCone", "Restricted", "PortRestricted", "SymmetricSequential", "SymmetricStepDown", "SymmetricRandom"];
+    private static readonly string[] Kinds =
+        ["FullCone", "Restricted", "PortRestricted", "SymmetricSequential", "SymmetricStepDown", "SymmetricRandom"];
 
     private static PunchSide Side(uint host, uint outside, string kind, bool ipv6 = false)
     {
@@ -43,14 +44,16 @@ public sealed class PunchPlanTests
         PunchPlan plan = PunchPlan.Create(local, remote, leads);
 
         Assert.Equal(plan.Shots.Select(shot => shot.Delay).Order(), plan.Shots.Select(shot => shot.Delay));
-        Assert.All(remote.Candidates, candidate => Assert.Contains(plan.Shots, shot => shot.Destination == candidate.Endpoint && !shot.IsGuess));
+        Assert.All(
+            remote.Candidates, candidate => Assert.Contains(plan.Shots, shot => shot.Destination == candidate.Endpoint && !shot.IsGuess));
         Assert.InRange(plan.LocalSockets, 0, PunchPlan.BirthdaySockets);
         Assert.All(plan.Shots, shot => Assert.InRange(shot.Socket, 0, plan.LocalSockets));
         Assert.All(plan.Shots, shot => Assert.InRange(shot.Destination.Port, 1024, 65535));
 
         double[] guesses = [.. plan.Shots.Where(shot => shot.IsGuess).Select(shot => shot.Delay.TotalSeconds)];
         Assert.InRange(guesses.Length + (plan.Spray?.Total ?? 0), 0, PunchPlan.MaximumGuesses);
-        Assert.All(guesses, start => Assert.InRange(guesses.Count(other => other >= start && other < start + 0.999), 0, PunchPlan.MaximumRate));
+        Assert.All(
+            guesses, start => Assert.InRange(guesses.Count(other => other >= start && other < start + 0.999), 0, PunchPlan.MaximumRate));
         Assert.Equal(guesses.Length > 0 || plan.Spray is not null, plan.UsesGuesses);
 
         // Without guesses the known endpoints are left.
@@ -82,7 +85,10 @@ public sealed class PunchPlanTests
         Assert.Equal(0xC6336401u, (uint)guessing.Spray.Value.Address.MappedAddress);
     }
 
-    /// <summary>Every probe leaves by the next port, and others take some before and in between: a probe of each side must go where the other's comes from.</summary>
+    /// <summary>
+    /// Every probe leaves by the next port, and others take some before and in between: a probe of each side must go where the
+    /// other's comes from.
+    /// </summary>
     [Theory]
     [InlineData(0, 0, 0)]
     [InlineData(3, 0, 0)]
@@ -98,8 +104,10 @@ public sealed class PunchPlanTests
         foreach (string kind in (string[])["SymmetricSequential", "SymmetricStepDown"])
         {
             PunchSide first = Side(0xC0A80102, 0xC6336401, kind), second = Side(0x0A000003, 0xC6336402, "SymmetricSequential");
-            (ushort Port, ushort Destination)[] leader = Leave(PunchPlan.Create(first, second, leads: true), first.Nat.Step, beforeLeader, oneMoreAfterEach);
-            (ushort Port, ushort Destination)[] other = Leave(PunchPlan.Create(second, first, leads: false), second.Nat.Step, beforeOther, oneMoreAfterEach);
+            (ushort Port, ushort Destination)[] leader = Leave(
+                PunchPlan.Create(first, second, leads: true), first.Nat.Step, beforeLeader, oneMoreAfterEach);
+            (ushort Port, ushort Destination)[] other = Leave(
+                PunchPlan.Create(second, first, leads: false), second.Nat.Step, beforeOther, oneMoreAfterEach);
             Assert.Contains(leader, probe => other.Contains((probe.Destination, probe.Port)));
         }
 
@@ -120,14 +128,19 @@ public sealed class PunchPlanTests
         }
     }
 
-    /// <summary>Nothing of one's own takes a port that the other counts with: not the known endpoints, nor private ones of elsewhere, which the router translates as well.</summary>
+    /// <summary>
+    /// Nothing of one's own takes a port that the other counts with: not the known endpoints, nor private ones of elsewhere, which the
+    /// router translates as well.
+    /// </summary>
     [Fact]
     public void Create_BothSequential_KnownEndpointsComeAfterwards()
     {
-        PunchPlan plan = PunchPlan.Create(Side(0xC0A80102, 0xC6336401, "SymmetricSequential"), Side(0x0A000003, 0xC6336402, "SymmetricSequential"), leads: true);
+        PunchPlan plan = PunchPlan.Create(
+            Side(0xC0A80102, 0xC6336401, "SymmetricSequential"), Side(0x0A000003, 0xC6336402, "SymmetricSequential"), leads: true);
         Assert.True(plan.IsMeeting);
         Assert.All(plan.Shots.Where(shot => shot.Delay < plan.Quiet), shot => Assert.True(shot.IsGuess));
-        Assert.Equal(plan.LocalSockets, plan.Shots.Where(shot => shot.IsGuess).Select(shot => (shot.Socket, shot.Destination)).Distinct().Count());
+        Assert.Equal(
+            plan.LocalSockets, plan.Shots.Where(shot => shot.IsGuess).Select(shot => (shot.Socket, shot.Destination)).Distinct().Count());
     }
 
     [Fact]
@@ -145,7 +158,9 @@ public sealed class PunchPlanTests
         var remote = new PunchSide(CandidateList.Create([loopback]), default);
         PunchSide local = Side(0xC0A80102, 0xC6336401, "FullCone");
         Assert.Empty(PunchPlan.Create(local, remote, leads: true).Shots);
-        var here = new PunchSide(CandidateList.Create([.. local.Candidates, new(CandidateKind.ServerReflexive, UdpEndpoint.FromIPv4(0x7F000001, 9000))]), default);
+        var here = new PunchSide(
+            CandidateList.Create(
+                [.. local.Candidates, new(CandidateKind.ServerReflexive, UdpEndpoint.FromIPv4(0x7F000001, 9000))]), default);
         Assert.NotEmpty(PunchPlan.Create(here, remote, leads: true).Shots);
     }
 
@@ -172,7 +187,8 @@ public sealed class PunchPlanTests
         {
             foreach (string second in Kinds)
             {
-                bool both = first.StartsWith("Symmetric", StringComparison.Ordinal) && second.StartsWith("Symmetric", StringComparison.Ordinal);
+                bool both = first.StartsWith("Symmetric", StringComparison.Ordinal)
+                    && second.StartsWith("Symmetric", StringComparison.Ordinal);
                 bool random = first == "SymmetricRandom" || second == "SymmetricRandom";
                 Assert.Equal(both && random, PunchPlan.IsHopeless(Nats.BehaviourOf(first), Nats.BehaviourOf(second)));
             }

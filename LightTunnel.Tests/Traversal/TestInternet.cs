@@ -47,14 +47,15 @@ internal sealed class TestNode(string name, uint address, TestNat? nat, PeerTrav
 }
 
 /// <summary>
-/// Two traversals without nodes around them, a NAT before each or none, and the way between them with delay, loss and cuts. What carries whole nodes is
-/// the simulated internet.
+/// Two traversals without nodes around them, a NAT before each or none, and the way between them with delay, loss and cuts. What carries
+/// whole nodes is the simulated internet.
 /// </summary>
 internal sealed class TestInternet : IDisposable
 {
     public static readonly UdpEndpoint Server = UdpEndpoint.FromIPv4(0xCB007101, 9000);
 
-    private readonly PriorityQueue<(TestNode? To, UdpEndpoint From, UdpEndpoint Destination, byte[] Datagram), (Timestamp At, int Order)> _wire = new();
+    private readonly PriorityQueue<
+        (TestNode? To, UdpEndpoint From, UdpEndpoint Destination, byte[] Datagram), (Timestamp At, int Order)> _wire = new();
     private readonly List<OutgoingProbe> _output = [];
     private readonly PresharedKey _network = PresharedKey.Generate();
     private readonly Random _random;
@@ -67,7 +68,8 @@ internal sealed class TestInternet : IDisposable
         using PrivateKey firstKey = PrivateKey.Generate();
         using PrivateKey secondKey = PrivateKey.Generate();
         A = Make("A", firstKey, secondKey.PublicKey, 1, first is null ? 0xC6336401u : 0xC0A80102u, first, 0xC6336401);
-        B = Make("B", secondKey, firstKey.PublicKey, 2, second is null ? 0xC6336402u : sameLan ? 0xC0A80103u : 0x0A010203u, second, 0xC6336402);
+        B = Make(
+            "B", secondKey, firstKey.PublicKey, 2, second is null ? 0xC6336402u : sameLan ? 0xC0A80103u : 0x0A010203u, second, 0xC6336402);
     }
 
     public FakeTimeProvider Time { get; } = new();
@@ -148,7 +150,10 @@ internal sealed class TestInternet : IDisposable
     public void Use(TestNode node)
     {
         node.LastTraffic = Now;
-        node.InUse = node.Traversal.Paths.Where(path => path.IsProven).OrderByDescending(path => node.Traversal.IsLocalNetwork(path.Key)).ThenBy(path => path.RoundTrip).FirstOrDefault()?.Key;
+        node.InUse = node.Traversal.Paths.Where(path => path.IsProven)
+            .OrderByDescending(path => node.Traversal.IsLocalNetwork(path.Key))
+            .ThenBy(path => path.RoundTrip)
+            .FirstOrDefault()?.Key;
         node.NextTimer = Timestamp.Earliest(node.NextTimer, Now);
     }
 
@@ -176,7 +181,11 @@ internal sealed class TestInternet : IDisposable
         var list = new List<Candidate> { new(CandidateKind.Host, node.Endpoint()) };
         if (node.Nat is { } nat)
             list.Add(new(CandidateKind.ServerReflexive, nat.Out(node.Endpoint(), Server)));
-        return (CandidateList.Create(list), node.Nat?.Behaviour ?? new NatBehaviour(EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent, PortAssignment.Preserving, 0, NatPresence.None));
+        return (CandidateList.Create(list),
+            node.Nat?.Behaviour
+                ?? new NatBehaviour(
+                    EndpointDependence.EndpointIndependent, EndpointDependence.EndpointIndependent, PortAssignment.Preserving, 0,
+                    NatPresence.None));
     }
 
     private bool Step(Timestamp end)
@@ -242,7 +251,10 @@ internal sealed class TestInternet : IDisposable
         bool overLan = SameLan && other.Has(destination);
         if (!overLan && node.Nat is { } nat)
             source = nat.Out(source, destination);
-        bool reaches = overLan || (other.Nat is { } otherNat ? otherNat.PublicAddress == (uint)destination.MappedAddress && destination.IsIPv4 : other.Has(destination));
+        bool reaches = overLan
+            || (other.Nat is { } otherNat
+                ? otherNat.PublicAddress == (uint)destination.MappedAddress && destination.IsIPv4
+                : other.Has(destination));
         // A NAT without hairpinning: what two nodes behind the same one send to its outside gets nowhere.
         if (!reaches || (SameLan && !overLan && !Hairpin) || (overLan && LanCut) || Cut(node) || _random.NextDouble() < Loss)
             return;
