@@ -94,7 +94,9 @@ public sealed class InterfaceKindsTests
             (Dictionary<string, InterfaceKind> kinds, string?[] towards, string[] tunnels) = NetworkNamespace.Run(name, () =>
             {
                 IReadOnlyDictionary<int, (string Name, InterfaceKind Kind)> links = InterfaceKinds.ReadLinux();
-                string?[] ways = [.. Destinations.Select(text => links.GetValueOrDefault(InterfaceKinds.Towards(TunnelAddress.FromIPAddress(IPAddress.Parse(text)))).Name)];
+                string?[] ways =
+                    [.. Destinations.Select(text =>
+                        links.GetValueOrDefault(InterfaceKinds.Towards(TunnelAddress.FromIPAddress(IPAddress.Parse(text)))).Name)];
                 Predicate<NetworkInterface> isTunnel = InterfaceKinds.FindTunnels();
                 string[] found = [.. NetworkInterface.GetAllNetworkInterfaces().Where(each => isTunnel(each)).Select(each => each.Name)];
                 return (links.Values.ToDictionary(link => link.Name, link => link.Kind), ways, found);

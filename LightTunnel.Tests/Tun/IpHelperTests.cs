@@ -69,7 +69,8 @@ public sealed class IpHelperTests
     [Fact]
     public void Structures_HaveWindowsSizes() => Assert.Equal(
         (28, 80, 168, 104),
-        (Unsafe.SizeOf<SocketAddressInet>(), Unsafe.SizeOf<UnicastAddressRow>(), Unsafe.SizeOf<IpInterfaceRow>(), Unsafe.SizeOf<ForwardRow>()));
+        (Unsafe.SizeOf<SocketAddressInet>(), Unsafe.SizeOf<UnicastAddressRow>(), Unsafe.SizeOf<IpInterfaceRow>(),
+            Unsafe.SizeOf<ForwardRow>()));
 
     [Theory]
     [InlineData("10.1.2.3", "0200000000000000", 4, "0a010203")]
@@ -112,7 +113,8 @@ public sealed class IpHelperTests
         Assert.DoesNotContain(Wintun.PathVariable, plain.Message + plain.RecommendedAction, StringComparison.Ordinal);
         Assert.Contains("'/engine/wintun.dll'", plain.RecommendedAction, StringComparison.Ordinal);
         Assert.Contains(
-            "LIGHTTUNNEL_WINTUN is not looked at", Wintun.Missing("/engine/wintun.dll", isPresent: false, "C:\\Users\\me\\wintun.dll").Message, StringComparison.Ordinal);
+            "LIGHTTUNNEL_WINTUN is not looked at",
+            Wintun.Missing("/engine/wintun.dll", isPresent: false, "C:\\Users\\me\\wintun.dll").Message, StringComparison.Ordinal);
     }
 
     [Fact]

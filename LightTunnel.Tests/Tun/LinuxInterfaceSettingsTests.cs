@@ -135,7 +135,9 @@ public sealed class LinuxInterfaceSettingsTests : IDisposable
         return tun;
     }
 
-    /// <summary>Addresses, MTU and routes of the interface, as the system shows them, but for the address that it invents when IPv6 comes back.</summary>
+    /// <summary>
+    /// Addresses, MTU and routes of the interface, as the system shows them, but for the address that it invents when IPv6 comes back.
+    /// </summary>
     private string[] Look() =>
     [
         .. new[] { Ip("-o", "address", "show", "ltx7"), Ip("route", "show", "dev", "ltx7"), Ip("-6", "route", "show", "fd00::/64") }

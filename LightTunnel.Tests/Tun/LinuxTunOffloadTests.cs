@@ -14,8 +14,8 @@ using static LightTunnel.Tests.Packets.TestPackets;
 namespace LightTunnel.Tests.Tun;
 
 /// <summary>
-/// Two kernels' worth of TCP and UDP over two TUN interfaces in two namespaces, with this test as the cable: super-packets are cut, carried packet by packet,
-/// and merged again. The kernel is the oracle: it would not take a wrong checksum, number or length.
+/// Two kernels' worth of TCP and UDP over two TUN interfaces in two namespaces, with this test as the cable: super-packets are cut, carried
+/// packet by packet, and merged again. The kernel is the oracle: it would not take a wrong checksum, number or length.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class LinuxTunOffloadTests : IDisposable
@@ -62,7 +62,8 @@ public sealed class LinuxTunOffloadTests : IDisposable
         listener.Listen();
         using Socket client = NetworkNamespace.Run(Left, () => new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
         Task<Socket> accepting = listener.AcceptAsync(TestContext.Current.CancellationToken).AsTask();
-        await client.ConnectAsync(listener.LocalEndPoint!, TestContext.Current.CancellationToken).AsTask().WaitAsync(Patience, TestContext.Current.CancellationToken);
+        await client.ConnectAsync(listener.LocalEndPoint!, TestContext.Current.CancellationToken).AsTask().WaitAsync(
+            Patience, TestContext.Current.CancellationToken);
         using Socket accepted = await accepting.WaitAsync(Patience, TestContext.Current.CancellationToken);
 
         Task<byte[]>[] received = [ReceiveAsync(accepted, data.Length), ReceiveAsync(client, data.Length)];
@@ -81,7 +82,8 @@ public sealed class LinuxTunOffloadTests : IDisposable
     public async Task Tcp_EverythingWrittenByOneThread_IsReadFromSeveralQueues_AndEachFlowFromOne(bool isIPv6)
     {
         const int connections = 24;
-        using var cable = new Cable(Create(Left, Offloads.All, 4, Own(isIPv6, 1)), Create(Right, Offloads.All, 4, Own(isIPv6, 2)), writeQueue: 0);
+        using var cable = new Cable(
+            Create(Left, Offloads.All, 4, Own(isIPv6, 1)), Create(Right, Offloads.All, 4, Own(isIPv6, 2)), writeQueue: 0);
         byte[] data = new byte[1 << 20];
         IPAddress server = Interface(Own(isIPv6, 2)).Address.ToIPAddress();
         using Socket listener = NetworkNamespace.Run(Right, () => new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp));
@@ -124,7 +126,8 @@ public sealed class LinuxTunOffloadTests : IDisposable
         byte[] buffer = new byte[2000];
         for (int start = 0; start < data.Length; start += 1000)
         {
-            int length = await receiver.ReceiveAsync(buffer, TestContext.Current.CancellationToken).AsTask().WaitAsync(Patience, TestContext.Current.CancellationToken);
+            int length = await receiver.ReceiveAsync(buffer, TestContext.Current.CancellationToken).AsTask().WaitAsync(
+                Patience, TestContext.Current.CancellationToken);
             Assert.True(data.AsSpan(start, Math.Min(1000, data.Length - start)).SequenceEqual(buffer.AsSpan(0, length)));
         }
 
@@ -162,7 +165,8 @@ public sealed class LinuxTunOffloadTests : IDisposable
 
     private static LinuxTun Create(string name, Offloads offloads, int queues, string address)
     {
-        LinuxTun tun = NetworkNamespace.Run(name, () => LinuxTun.Create(null, new DataPathOptions { Offloads = offloads, Queues = queues }));
+        LinuxTun tun = NetworkNamespace.Run(
+            name, () => LinuxTun.Create(null, new DataPathOptions { Offloads = offloads, Queues = queues }));
         Assert.Equal(offloads & (Offloads.TunTcp | Offloads.TunUdp), tun.Offloads);
         Assert.Equal(queues, tun.Queues);
         tun.Configure([Interface(address)], Mtu);
@@ -204,7 +208,8 @@ public sealed class LinuxTunOffloadTests : IDisposable
             _ends = [left, right];
             _threads =
             [
-                .. Enumerable.Range(0, left.Queues).SelectMany(queue => new[] { new Thread(() => Carry(left, right, queue)), new Thread(() => Carry(right, left, queue)) }),
+                .. Enumerable.Range(0, left.Queues).SelectMany(queue =>
+                    new[] { new Thread(() => Carry(left, right, queue)), new Thread(() => Carry(right, left, queue)) }),
             ];
             foreach (Thread thread in _threads)
                 thread.Start();

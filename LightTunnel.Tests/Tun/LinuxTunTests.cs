@@ -139,7 +139,8 @@ public sealed class LinuxTunTests : IDisposable
             for (int i = 0; i < batch.Count; i++)
             {
                 byte[] packet = batch.Packet(i).ToArray();
-                if (IpPacket.TryParse(packet, out IpPacketInfo info) && info.Protocol == IpPacket.ProtocolIcmp && packet[info.HeaderLength] == 8)
+                if (IpPacket.TryParse(packet, out IpPacketInfo info) && info.Protocol == IpPacket.ProtocolIcmp
+                    && packet[info.HeaderLength] == 8)
                 {
                     tun.Write(EchoReply(packet));
                     answered++;
@@ -158,14 +159,16 @@ public sealed class LinuxTunTests : IDisposable
     [InlineData("fd00::20", "fd00::1/64", UnreachableReason.NoRoute, SocketError.NetworkUnreachable)]
     [InlineData("fd00::20", "fd00::1/64", UnreachableReason.HostUnreachable, SocketError.HostUnreachable)]
     [InlineData("fd00::20", "fd00::1/64", UnreachableReason.Prohibited, SocketError.AccessDenied)]
-    internal void IcmpErrors_WrittenToTheSystem_ReachTheSocketThatSent(string peer, string own, UnreachableReason reason, SocketError expected)
+    internal void IcmpErrors_WrittenToTheSystem_ReachTheSocketThatSent(
+        string peer, string own, UnreachableReason reason, SocketError expected)
     {
         using LinuxTun tun = Create(null);
         tun.Configure([Interface(own)], 1400);
         using Socket socket = InNamespace(() =>
         {
             IPAddress address = IPAddress.Parse(peer);
-            var result = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
+            var result = new Socket(
+                address.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { ReceiveTimeout = (int)Patience.TotalMilliseconds };
             // IP_RECVERR, IPV6_RECVERR: report unreachable networks and hosts too, which UDP sockets otherwise take for passing.
             bool isIPv4 = address.AddressFamily == AddressFamily.InterNetwork;
             result.SetRawSocketOption(isIPv4 ? 0 : 41, isIPv4 ? 11 : 25, BitConverter.GetBytes(1));
@@ -423,10 +426,12 @@ public sealed class LinuxTunTests : IDisposable
     private string Ip(params string[] arguments) => NetworkNamespace.Ip(["-n", _namespace, .. arguments]);
 
     /// <summary>
-    /// The kernel removes an interface with its last descriptor, and a process that another test starts at this moment has them all until it runs its program.
+    /// The kernel removes an interface with its last descriptor, and a process that another test starts at this moment has them all until
+    /// it runs its program.
     /// </summary>
     private void WaitUntilGone(string name) => Assert.True(
-        SpinWait.SpinUntil(() => !Ip("link").Contains($" {name}:", StringComparison.Ordinal), TimeSpan.FromMinutes(1)), $"{name} is still there.");
+        SpinWait.SpinUntil(() => !Ip("link").Contains($" {name}:", StringComparison.Ordinal), TimeSpan.FromMinutes(1)),
+        $"{name} is still there.");
 
     private string[] AddressesOf(string name) => InNamespace(() => NetworkInterface.GetAllNetworkInterfaces()
         .Single(one => one.Name == name).GetIPProperties().UnicastAddresses.Select(a => $"{a.Address}/{a.PrefixLength}").ToArray());

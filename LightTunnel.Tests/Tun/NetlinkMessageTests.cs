@@ -107,12 +107,14 @@ public sealed class NetlinkMessageTests
     [InlineData(21, true, "02 18 00 00 07 00 00 00")]
     [InlineData(20, false, "02 18 00 00 08 00 00 00")]
     [InlineData(25, true, "02 18 00 00 FE 02 FD 01 00 00 00 00 08 00 04 00 07 00 00 00")] // By the interface.
-    [InlineData(24, true, "02 18 00 00 FE 02 FD 01 00 00 00 00 08 00 01 00 0A 00 00 00 08 00 04 00 08 00 00 00")] // 10.0.0.0/24 by another one.
+    // 10.0.0.0/24 by another one.
+    [InlineData(24, true, "02 18 00 00 FE 02 FD 01 00 00 00 00 08 00 01 00 0A 00 00 00 08 00 04 00 08 00 00 00")]
     [InlineData(24, false, "02 19 00 00 FE 02 FD 01 00 00 00 00 08 00 01 00 0A 00 00 00 08 00 04 00 08 00 00 00")] // 10.0.0.0/25.
     [InlineData(24, false, "02 18 00 00 FE 02 FD 01 00 00 00 00 08 00 01 00 0A 00 01 00 08 00 04 00 08 00 00 00")] // 10.0.1.0/24.
     [InlineData(24, false, "02 18 00 00")]
     [InlineData(99, false, "02 18 00 00 07 00 00 00")]
     public void IsAbout_Message_TellsWhetherItConcernsTheInterface(int type, bool expected, string body) => Assert.Equal(
         expected,
-        RouteMessage.IsAbout((ushort)type, Convert.FromHexString(body.Replace(" ", string.Empty, StringComparison.Ordinal)), 7, [Interface("10.0.0.1/24")]));
+        RouteMessage.IsAbout(
+            (ushort)type, Convert.FromHexString(body.Replace(" ", string.Empty, StringComparison.Ordinal)), 7, [Interface("10.0.0.1/24")]));
 }

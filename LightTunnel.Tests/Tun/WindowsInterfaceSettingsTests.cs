@@ -166,7 +166,8 @@ public sealed class WindowsInterfaceSettingsTests : IDisposable
     {
         var row = new ForwardRow
         {
-            InterfaceLuid = luid, Destination = SocketAddressInet.From(Prefix(prefix).Network), DestinationLength = (byte)Prefix(prefix).Length,
+            InterfaceLuid = luid, Destination = SocketAddressInet.From(Prefix(prefix).Network),
+            DestinationLength = (byte)Prefix(prefix).Length,
         };
         Assert.Equal(expected, row.IsAbout(Own, [Interface("10.0.0.1/24"), Interface("fd00::1/64")]));
         row.Destination.Family = 99;

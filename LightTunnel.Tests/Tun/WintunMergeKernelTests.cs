@@ -11,8 +11,9 @@ using static LightTunnel.Tests.Packets.TestPackets;
 namespace LightTunnel.Tests.Tun;
 
 /// <summary>
-/// A real TCP takes what a Wintun adapter would be given: between two network namespaces packets go one way through the writer, into a device that knows no super-packets and whose
-/// MTU is far below the long segments. Linux's is not Windows's, but it verifies every length, sequence number and checksum.
+/// A real TCP takes what a Wintun adapter would be given: between two network namespaces packets go one way through the writer, into a
+/// device that knows no super-packets and whose MTU is far below the long segments. Linux's is not Windows's, but it verifies every length,
+/// sequence number and checksum.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class WintunMergeKernelTests : IDisposable
@@ -21,7 +22,8 @@ public sealed class WintunMergeKernelTests : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private static int _counter;
 
-    private readonly string _from = $"ltxmga{Environment.ProcessId}x{Interlocked.Increment(ref _counter)}", _to = $"ltxmgb{Environment.ProcessId}x{_counter}";
+    private readonly string _from = $"ltxmga{Environment.ProcessId}x{Interlocked.Increment(ref _counter)}",
+        _to = $"ltxmgb{Environment.ProcessId}x{_counter}";
     private readonly List<Thread> _pumps = [];
     private readonly LinuxTun _sender, _receiver;
     private readonly Ring _ring;
