@@ -87,7 +87,9 @@ public sealed class CipherPairTests
             {
                 cipher.SealPair(5, packet.AsSpan(0, length), second.AsSpan(0, length), packet, second);
                 int sealedLength = length + cipher.TagSize;
-                cipher.TryOpenPair(5, 6, packet.AsSpan(0, sealedLength), second.AsSpan(0, sealedLength), packet, second, out bool opened, out bool secondOpened);
+                cipher.TryOpenPair(
+                    5, 6, packet.AsSpan(0, sealedLength), second.AsSpan(0, sealedLength), packet, second, out bool opened,
+                    out bool secondOpened);
                 Assert.True(opened && secondOpened);
             });
         }
@@ -136,29 +138,35 @@ public sealed class CipherPairTests
     }
 
     /// <summary>Pairs by libsodium with one fault.</summary>
-    private sealed class FaultyCipher(ReadOnlySpan<byte> key, Fault fault) : TransportCipher(key, Sodium.AegisNonceSize, Sodium.AegisTagSize)
+    private sealed class FaultyCipher(ReadOnlySpan<byte> key, Fault fault)
+        : TransportCipher(key, Sodium.AegisNonceSize, Sodium.AegisTagSize)
     {
-        internal override void Seal(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
+        internal override void Seal(
+            ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
         {
             Sodium.SealAegis(Key, nonce, associatedData, plaintext, ciphertext);
             if (fault == Fault.LongPacketsWrong && plaintext.Length > 1000)
                 ciphertext[1000] ^= 1;
         }
 
-        internal override bool TryOpen(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext) =>
+        internal override bool TryOpen(
+            ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext) =>
             Sodium.TryOpenAegis(Key, nonce, associatedData, ciphertext, plaintext);
 
         internal override void SealPair(
             ReadOnlySpan<byte> firstNonce, ReadOnlySpan<byte> secondNonce,
             ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, Span<byte> firstCiphertext, Span<byte> secondCiphertext) =>
-            base.SealPair(firstNonce, fault == Fault.SecondUnderFirstNonce ? firstNonce : secondNonce, first, second, firstCiphertext, secondCiphertext);
+            base.SealPair(
+                firstNonce, fault == Fault.SecondUnderFirstNonce ? firstNonce : secondNonce, first, second, firstCiphertext,
+                secondCiphertext);
 
         internal override void TryOpenPair(
             ReadOnlySpan<byte> firstNonce, ReadOnlySpan<byte> secondNonce,
             ReadOnlySpan<byte> firstCiphertext, ReadOnlySpan<byte> secondCiphertext, Span<byte> firstPlaintext, Span<byte> secondPlaintext,
             out bool first, out bool second)
         {
-            base.TryOpenPair(firstNonce, secondNonce, firstCiphertext, secondCiphertext, firstPlaintext, secondPlaintext, out first, out second);
+            base.TryOpenPair(
+                firstNonce, secondNonce, firstCiphertext, secondCiphertext, firstPlaintext, secondPlaintext, out first, out second);
             if (fault == Fault.BothRefusedForOne)
                 first = second = first && second;
             first |= fault == Fault.FirstTagIgnored;

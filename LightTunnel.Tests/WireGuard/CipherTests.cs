@@ -13,7 +13,9 @@ public sealed class CipherTests
 
     private static readonly byte[] Input = [.. Enumerable.Range(0, 100).Select(i => (byte)i)];
 
-    /// <summary>Every cipher that a link may use: AEGIS-256, and each implementation of ChaCha20-Poly1305 for all lengths and as links use it.</summary>
+    /// <summary>
+    /// Every cipher that a link may use: AEGIS-256, and each implementation of ChaCha20-Poly1305 for all lengths and as links use it.
+    /// </summary>
     public static TheoryData<string> Ciphers => [Aegis, .. Implementations.SelectMany(row => (string[])[row.Data, row.Data + " as used"])];
 
     public static TheoryData<string> Implementations => [.. ChaChaPoly.All.Select(implementation => implementation.Name)];
@@ -50,7 +52,8 @@ public sealed class CipherTests
         byte[] sealedText = new byte[(plaintext.Length / 2) + cipher.TagSize];
         cipher.Seal(Hex(nonce), Hex(associatedData), Hex(plaintext), sealedText);
         byte[] shortTag = [.. sealedText[^32..^16].Zip(sealedText[^16..], (first, second) => (byte)(first ^ second))];
-        Assert.True(Convert.ToHexStringLower(sealedText[..^32]) == ciphertext && (Convert.ToHexStringLower(shortTag) == tag) == valid, $"tcId {id}");
+        Assert.True(Convert.ToHexStringLower(sealedText[..^32]) == ciphertext
+            && (Convert.ToHexStringLower(shortTag) == tag) == valid, $"tcId {id}");
         byte[] text = new byte[plaintext.Length / 2];
         Assert.True(cipher.TryOpen(Hex(nonce), Hex(associatedData), sealedText, text), $"tcId {id}");
         Assert.Equal(plaintext, Convert.ToHexStringLower(text));
@@ -108,7 +111,8 @@ public sealed class CipherTests
             cipher.Seal((ulong)length, associatedData, inPlace.AsSpan(0, length), inPlace);
             Assert.Equal(elsewhere, inPlace);
             byte[] opened = new byte[length];
-            Assert.True(cipher.TryOpen((ulong)length, associatedData, elsewhere, opened) && cipher.TryOpen((ulong)length, associatedData, inPlace, inPlace));
+            Assert.True(cipher.TryOpen((ulong)length, associatedData, elsewhere, opened)
+                && cipher.TryOpen((ulong)length, associatedData, inPlace, inPlace));
             Assert.Equal(plaintext, opened);
             Assert.Equal(plaintext, inPlace[..length]);
         }
@@ -290,10 +294,12 @@ public sealed class CipherTests
     /// <summary>Takes everything for authentic.</summary>
     private sealed class CarelessCipher(ReadOnlySpan<byte> key) : TransportCipher(key, Sodium.NonceSize, Sodium.TagSize)
     {
-        internal override void Seal(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
+        internal override void Seal(
+            ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
             Sodium.Seal(Key, nonce, associatedData, plaintext, ciphertext);
 
-        internal override bool TryOpen(ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
+        internal override bool TryOpen(
+            ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
         {
             if (Sodium.TryOpen(Key, nonce, associatedData, ciphertext, plaintext))
                 return true;

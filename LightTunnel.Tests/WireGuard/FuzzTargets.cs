@@ -3,8 +3,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Tests.WireGuard;
 
 /// <summary>
-/// Feeds a node mutated messages of all four types, real ones as the seed: thousands in the tests, as many as one likes from a bench. Throws
-/// what the node throws, which must be nothing, and reports growth.
+/// Feeds a node mutated messages of all four types, real ones as the seed: thousands in the tests, as many as one likes from a bench.
+/// Throws what the node throws, which must be nothing, and reports growth.
 /// </summary>
 internal static class FuzzTargets
 {

@@ -19,7 +19,8 @@ public sealed class HandshakeStateTests
         using var initiatorStatic = new PrivateKey(Hex(vector.InitiatorStatic));
         using var responderStatic = new PrivateKey(Hex(vector.ResponderStatic));
         using var initiator = new HandshakeState(
-            vector.Protocol, prologue, psk.Length != 0, initiatorStatic, responderStatic.PublicKey, new PrivateKey(Hex(vector.InitiatorEphemeral)));
+            vector.Protocol, prologue, psk.Length != 0, initiatorStatic, responderStatic.PublicKey,
+            new PrivateKey(Hex(vector.InitiatorEphemeral)));
         using var responder = new HandshakeState(
             vector.Protocol, prologue, psk.Length != 0, responderStatic, null, new PrivateKey(Hex(vector.ResponderEphemeral)));
 

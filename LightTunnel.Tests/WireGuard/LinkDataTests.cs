@@ -61,7 +61,8 @@ public sealed class LinkDataTests : IDisposable
 
         Assert.Equal(4, b.Table.Open(train, Size, 0, a.Address, opened, out Link? link));
         Assert.Same(b.LinkTo(a), link);
-        Assert.Equal([OpenResult.Packet, OpenResult.Packet, OpenResult.Forged, OpenResult.Replayed], opened[..4].Select(message => message.Result));
+        Assert.Equal(
+            [OpenResult.Packet, OpenResult.Packet, OpenResult.Forged, OpenResult.Replayed], opened[..4].Select(message => message.Result));
         Assert.Equal(Enumerable.Repeat((byte)2, 64), train[opened[1].Offset..(opened[1].Offset + opened[1].Length)]);
         Assert.Equal(2, b.LinkTo(a).ReceivedPackets);
         Assert.Equal(1, b.Table.Open(train.AsSpan(4 * Size), Size, 0, a.Address, opened, out link));
@@ -269,7 +270,8 @@ public sealed class LinkDataTests : IDisposable
         foreach (Thread thread in threads)
             thread.Join();
         tableB.RunTimers();
-        // A thread that was put aside between sealing and opening, for two rekeys, finds its keys gone; that is a lost packet, nothing worse.
+        // A thread that was put aside between sealing and opening, for two rekeys, finds its keys gone; that is a lost
+        // packet, nothing worse.
         Assert.Equal(2 * PerThread, opened + failed);
         Assert.InRange(failed, 0, PerThread / 100);
         Assert.Equal(0, tableB.Counters[LinkEvent.DataForged]);

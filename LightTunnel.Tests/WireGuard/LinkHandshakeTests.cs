@@ -20,7 +20,8 @@ public sealed class LinkHandshakeTests : IDisposable
 
         _world.Deliver();
 
-        Assert.Equal([Messages.InitiationSize, Messages.ResponseSize, Messages.MinimumTransportSize + 16], _world.Log.Select(d => d.Bytes.Length));
+        Assert.Equal(
+            [Messages.InitiationSize, Messages.ResponseSize, Messages.MinimumTransportSize + 16], _world.Log.Select(d => d.Bytes.Length));
         Assert.Equal([0x45, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Assert.Single(b.Received));
         Assert.Equal(1, a.Established);
         Assert.Equal(1, b.Established);

@@ -78,12 +78,14 @@ public sealed class LinkPathTests : IDisposable
     public void Load_CountsAnIPv6Site_HoweverManyNetworksItHas()
     {
         var load = new HandshakeLoad(_world.Time, new Random(1));
-        int admitted = Enumerable.Range(0, 10_000).Count(i => load.TryAdmit(new PathAddress(new UdpEndpoint(IPAddress.Parse($"2001:db8:1:{i:x}::1"), 1))));
+        int admitted = Enumerable.Range(0, 10_000)
+            .Count(i => load.TryAdmit(new PathAddress(new UdpEndpoint(IPAddress.Parse($"2001:db8:1:{i:x}::1"), 1))));
         Assert.Equal(HandshakeLoad.SiteRatePerSecond, admitted);
         Assert.True(load.TryAdmit(new PathAddress(new UdpEndpoint(IPAddress.Parse("2001:db8:2::1"), 1))));
         // Subscribers of IPv4 have nothing in common.
         Assert.InRange(
-            Enumerable.Range(1, 250).Count(i => load.TryAdmit(new PathAddress(new UdpEndpoint(IPAddress.Parse($"192.0.2.{i}"), 1)))), 249, 250);
+            Enumerable.Range(1, 250)
+                .Count(i => load.TryAdmit(new PathAddress(new UdpEndpoint(IPAddress.Parse($"192.0.2.{i}"), 1)))), 249, 250);
     }
 
     [Fact]
@@ -92,7 +94,8 @@ public sealed class LinkPathTests : IDisposable
         var load = new HandshakeLoad(_world.Time, new Random(1));
         var prefix = new UdpEndpoint(IPAddress.Parse("2001:db8:1:2::"), 9);
 
-        int admitted = Enumerable.Range(1, 10_000).Count(host => load.TryAdmit(new PathAddress(new UdpEndpoint(prefix.MappedAddress | (UInt128)(ulong)host, (ushort)host))));
+        int admitted = Enumerable.Range(1, 10_000)
+            .Count(host => load.TryAdmit(new PathAddress(new UdpEndpoint(prefix.MappedAddress | (UInt128)(ulong)host, (ushort)host))));
 
         Assert.Equal(HandshakeLoad.SourceRatePerSecond, admitted);
         Assert.True(load.TryAdmit(new PathAddress(new UdpEndpoint(IPAddress.Parse("2001:db8:1:3::1"), 9))));

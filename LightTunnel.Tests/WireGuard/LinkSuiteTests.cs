@@ -152,7 +152,8 @@ public sealed class LinkSuiteTests : IDisposable
     private static byte[] Initiation(PrivateKey identity, PublicKey responder, CipherSuite suite)
     {
         byte[] message = new byte[Messages.InitiationSize];
-        Handshake.TryCreateInitiation(identity, responder, suite, 7, Tai64n.Next(DateTimeOffset.UnixEpoch.AddYears(56), default), message)!.Dispose();
+        Handshake.TryCreateInitiation(
+            identity, responder, suite, 7, Tai64n.Next(DateTimeOffset.UnixEpoch.AddYears(56), default), message)!.Dispose();
         return message;
     }
 }

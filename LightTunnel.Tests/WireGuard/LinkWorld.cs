@@ -12,7 +12,9 @@ internal sealed record Datagram(PathAddress From, PathAddress To, byte[] Bytes)
     public byte Type => Bytes[0];
 }
 
-/// <summary>Nodes, a network in memory and a clock that only moves when told to. One thread; nothing is lost unless <see cref="Filter"/> says so.</summary>
+/// <summary>
+/// Nodes, a network in memory and a clock that only moves when told to. One thread; nothing is lost unless <see cref="Filter"/> says so.
+/// </summary>
 internal sealed class LinkWorld : IDisposable
 {
     private readonly List<LinkNode> _nodes = [];
@@ -136,7 +138,9 @@ internal sealed class LinkNode : ILinkHost, IDisposable
         _world = world;
         _identity = identity;
         Address = address;
-        Table = speaks is null ? new LinkTable(identity, world.Time, this, new Random(1)) : new LinkTable(identity, world.Time, this, new Random(1)) { Suites = speaks };
+        Table = speaks is null
+            ? new LinkTable(identity, world.Time, this, new Random(1))
+            : new LinkTable(identity, world.Time, this, new Random(1)) { Suites = speaks };
     }
 
     public LinkTable Table { get; }

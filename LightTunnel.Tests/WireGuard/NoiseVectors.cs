@@ -5,7 +5,9 @@ internal sealed record NoiseVector(
     string Protocol, string Prologue, string PresharedKey, string InitiatorStatic, string InitiatorEphemeral,
     string ResponderStatic, string ResponderEphemeral, string HandshakeHash, (string Payload, string Ciphertext)[] Messages);
 
-/// <summary>The entries for IK and IKpsk2 over 25519, ChaChaPoly and BLAKE2s of the cacophony and snow vector sets; snow gives no handshake hash.</summary>
+/// <summary>
+/// The entries for IK and IKpsk2 over 25519, ChaChaPoly and BLAKE2s of the cacophony and snow vector sets; snow gives no handshake hash.
+/// </summary>
 internal static class NoiseVectors
 {
     public static readonly NoiseVector[] All =

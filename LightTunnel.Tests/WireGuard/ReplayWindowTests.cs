@@ -8,7 +8,9 @@ namespace LightTunnel.Tests.WireGuard;
 
 public sealed class ReplayWindowTests
 {
-    /// <summary>Steps forwards and backwards of every size that matters: within a word, within the window, around its edge, far beyond.</summary>
+    /// <summary>
+    /// Steps forwards and backwards of every size that matters: within a word, within the window, around its edge, far beyond.
+    /// </summary>
     public static Arbitrary<long[]> Steps()
     {
         Gen<long> step = Gen.OneOf(

@@ -14,7 +14,9 @@ public sealed class VectorAegis256Tests
     [Fact]
     public void SealPair_VectorsOfTheDraftWithoutAssociatedData_GiveCiphertextAndTag()
     {
-        var cases = AegisCases.Published.Select(row => row.Data).Where(vector => vector.Item4.Length == 0 && vector.Item5 is not null).ToList();
+        var cases = AegisCases.Published.Select(row => row.Data)
+            .Where(vector => vector.Item4.Length == 0 && vector.Item5 is not null)
+            .ToList();
         Assert.Equal(2, cases.Count);
         Assert.All(cases, vector =>
         {
@@ -114,7 +116,8 @@ public sealed class VectorAegis256Tests
     public void TryOpenPair_ShorterThanATag_OpensNone()
     {
         byte[] key = new byte[32];
-        VectorAegis256.TryOpenPair(key, key, key, new byte[TagSize - 1], new byte[TagSize - 1], default, default, out bool first, out bool second);
+        VectorAegis256.TryOpenPair(
+            key, key, key, new byte[TagSize - 1], new byte[TagSize - 1], default, default, out bool first, out bool second);
         Assert.False(first || second);
     }
 
@@ -128,9 +131,12 @@ public sealed class VectorAegis256Tests
         Assert.Throws<ArgumentOutOfRangeException>(() => VectorAegis256.SealPair(key.AsSpan(1), key, key, text, text, room, room));
         Assert.Throws<ArgumentOutOfRangeException>(() => VectorAegis256.SealPair(key, key.AsSpan(1), key, text, text, room, room));
         Assert.Throws<ArgumentOutOfRangeException>(() => VectorAegis256.SealPair(key, key, key.AsSpan(1), text, text, room, room));
-        Assert.Throws<ArgumentOutOfRangeException>(() => VectorAegis256.TryOpenPair(key, key, key, room, room.AsSpan(1), text, text, out _, out _));
-        Assert.Throws<ArgumentOutOfRangeException>(() => VectorAegis256.TryOpenPair(key, key, key, room, room, text.AsSpan(1), text, out _, out _));
-        Assert.Throws<ArgumentOutOfRangeException>(() => VectorAegis256.TryOpenPair(key, key, key, room, room, text, text.AsSpan(1), out _, out _));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            VectorAegis256.TryOpenPair(key, key, key, room, room.AsSpan(1), text, text, out _, out _));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            VectorAegis256.TryOpenPair(key, key, key, room, room, text.AsSpan(1), text, out _, out _));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            VectorAegis256.TryOpenPair(key, key, key, room, room, text, text.AsSpan(1), out _, out _));
     }
 
     private static byte[] Hex(string text) => Convert.FromHexString(text);
@@ -160,7 +166,8 @@ public sealed class VectorAegis256Tests
 
         public (bool First, bool Second) Open()
         {
-            VectorAegis256.TryOpenPair(Key, Nonces[0], Nonces[1], Sealed[0], Sealed[1], Opened[0], Opened[1], out bool first, out bool second);
+            VectorAegis256.TryOpenPair(
+                Key, Nonces[0], Nonces[1], Sealed[0], Sealed[1], Opened[0], Opened[1], out bool first, out bool second);
             return (first, second);
         }
 
@@ -175,10 +182,12 @@ public sealed class VectorAegis256Tests
             Assert.Equal((true, true), Open());
             AssertEqual(Texts, Opened, "opened");
 
-            VectorAegis256.TryOpenPair(Key, Nonces[0], Nonces[1], Sealed[0], Sealed[1], Sealed[0], Sealed[1], out bool first, out bool second);
+            VectorAegis256.TryOpenPair(
+                Key, Nonces[0], Nonces[1], Sealed[0], Sealed[1], Sealed[0], Sealed[1], out bool first, out bool second);
             Assert.True(first && second);
             AssertEqual(Texts, Sealed, "opened in place");
-            VectorAegis256.SealPair(Key, Nonces[0], Nonces[1], Sealed[0].AsSpan(0, length), Sealed[1].AsSpan(0, length), Sealed[0], Sealed[1]);
+            VectorAegis256.SealPair(
+                Key, Nonces[0], Nonces[1], Sealed[0].AsSpan(0, length), Sealed[1].AsSpan(0, length), Sealed[0], Sealed[1]);
             AssertEqual(_expected, Sealed, "sealed in place");
         }
 

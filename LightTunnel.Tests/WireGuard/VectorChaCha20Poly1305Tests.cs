@@ -111,8 +111,10 @@ public sealed class VectorChaCha20Poly1305Tests
         byte[] nonce = new byte[12];
         Assert.Throws<ArgumentOutOfRangeException>(() => VectorChaCha20Poly1305.Seal(key, nonce, default, new byte[10], new byte[25]));
         Assert.Throws<ArgumentOutOfRangeException>(() => VectorChaCha20Poly1305.TryOpen(key, nonce, default, new byte[26], new byte[9]));
-        Assert.Throws<ArgumentOutOfRangeException>(() => VectorChaCha20Poly1305.Seal(key.AsSpan(1), nonce, default, new byte[10], new byte[26]));
-        Assert.Throws<ArgumentOutOfRangeException>(() => VectorChaCha20Poly1305.TryOpen(key, nonce.AsSpan(1), default, new byte[26], new byte[10]));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            VectorChaCha20Poly1305.Seal(key.AsSpan(1), nonce, default, new byte[10], new byte[26]));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            VectorChaCha20Poly1305.TryOpen(key, nonce.AsSpan(1), default, new byte[26], new byte[10]));
     }
 
     [Theory]

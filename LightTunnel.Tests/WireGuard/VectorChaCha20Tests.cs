@@ -79,8 +79,10 @@ public sealed class VectorChaCha20Tests
     [Fact]
     public void Constructor_KeyOrNonceOfAnotherSize_IsRefused()
     {
-        Assert.Throws<ArgumentOutOfRangeException>(() => new VectorChaCha20(VectorPath.Portable, new byte[31], new byte[12]).Fill(0, 1, new byte[1024]));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new VectorChaCha20(VectorPath.Portable, new byte[32], new byte[11]).Fill(0, 1, new byte[1024]));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            new VectorChaCha20(VectorPath.Portable, new byte[31], new byte[12]).Fill(0, 1, new byte[1024]));
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            new VectorChaCha20(VectorPath.Portable, new byte[32], new byte[11]).Fill(0, 1, new byte[1024]));
     }
 
     /// <summary>The keystream, never more than one block asked for at a time.</summary>

@@ -43,8 +43,8 @@ public sealed class VectorPoly1305Tests
     public void Finish_ExtremeKeysAndMessages_GivesTheTagOfBigNumbers(string pathName)
     {
         VectorPath path = Enum.Parse<VectorPath>(pathName);
-        // r and message of all ones make the largest sums of products; r of 0, 1 and 2 leave the message's own carries; the last message makes
-        // remainders near the prime.
+        // r and message of all ones make the largest sums of products; r of 0, 1 and 2 leave the message's own carries; the last message
+        // makes remainders near the prime.
         byte[] ones = [.. Enumerable.Repeat((byte)0xff, LongestMessage)];
         byte[] nearPrime = [.. Enumerable.Range(0, LongestMessage).Select(i => i % BlockSize == 0 ? (byte)0xfb : (byte)0xff)];
         foreach (byte[] message in (byte[][])[ones, new byte[LongestMessage], nearPrime])

@@ -134,7 +134,9 @@ internal static class WycheproofCases
         },
     };
 
-    /// <summary>tcId, key, nonce, associated data, plaintext, ciphertext and tag, whether it is authentic. The first is RFC 8439 section 2.8.2.</summary>
+    /// <summary>
+    /// tcId, key, nonce, associated data, plaintext, ciphertext and tag, whether it is authentic. The first is RFC 8439 section 2.8.2.
+    /// </summary>
     public static readonly TheoryData<int, string, string, string, string, string, bool> ChaCha20Poly1305 = new()
     {
         {
@@ -255,7 +257,8 @@ internal static class WycheproofCases
         },
         {
             206, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f", "000102030405060710abb165",
-            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+            + "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
             "dc8ce708bf26aab862d97e1b42f31ef38c382cf07174142ea564920612997b1c2e38aca2438b588d5459493e97e7fa330ff9"
             + "bc3b9458297ba0967d86ed090b435103478f2869b93ee29c837e95fb6b9903f3b735b7345428eb93b3db1d9b5187cebb889a"
             + "a177d83e4f63fc9a5c0596eed939883d06aacdfdea44fdecdf5cb7fc",
@@ -295,7 +298,10 @@ internal static class WycheproofCases
         },
     };
 
-    /// <summary>tcId, key, nonce, associated data, plaintext, ciphertext and tag, whether it is authentic. The first is draft-irtf-cfrg-xchacha appendix A.3.</summary>
+    /// <summary>
+    /// tcId, key, nonce, associated data, plaintext, ciphertext and tag, whether it is authentic. The first is
+    /// draft-irtf-cfrg-xchacha appendix A.3.
+    /// </summary>
     public static readonly TheoryData<int, string, string, string, string, string, bool> XChaCha20Poly1305 = new()
     {
         {
@@ -381,7 +387,8 @@ internal static class WycheproofCases
         },
         {
             206, "606162636465666768696a6b6c6d6e6f707172737475767778797a7b7c7d7e7f", "000102030405060708090a0b0c0d0e0f101112133e8775b2",
-            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+            + "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
             "7ee395bd21ada42ed12310d34918a28e596a49ee7a22f623d756b896663f68733e6c71a344f4726ac24e330679f25e492be0"
             + "8603aaa23f1e88c10299047c8e585983332a8b6eadcd9b6061b63fe3b58a2021b38c7cf379fe9a9f6d114f3cfe422f91af78"
             + "c6fd87d4269af0e3e471abed457ae75c027e134c96cf4d9a4a646288",
