@@ -8,9 +8,9 @@ internal static class Allocation
     private const int Attempts = 5;
 
     /// <summary>
-    /// Runs an action some times to warm it up, then as often as asked for, and fails when it allocates on this thread. What allocates does so each
-    /// time; what the runtime itself allocates now and then (a method compiled anew, a collection that closes the thread's buffer) does not, so one
-    /// attempt of several must be clean.
+    /// Runs an action some times to warm it up, then as often as asked for, and fails when it allocates on this thread. What allocates does
+    /// so each time; what the runtime itself allocates now and then (a method compiled anew, a collection that closes the thread's buffer)
+    /// does not, so one attempt of several must be clean.
     /// </summary>
     public static void AssertNone(int warmUp, int count, Action action)
     {

@@ -6,7 +6,11 @@ namespace LightTunnel.Tests;
 internal static class Fuzz
 {
     private static readonly int Factor =
-        int.TryParse(Environment.GetEnvironmentVariable("LIGHTTUNNEL_FUZZ_FACTOR"), NumberStyles.None, CultureInfo.InvariantCulture, out int factor) && factor > 0 ? factor : 1;
+        int.TryParse(
+            Environment.GetEnvironmentVariable("LIGHTTUNNEL_FUZZ_FACTOR"), NumberStyles.None, CultureInfo.InvariantCulture,
+            out int factor) && factor > 0
+            ? factor
+            : 1;
 
     /// <summary>The number of inputs to feed where <paramref name="count"/> is enough as a rule.</summary>
     public static int Count(int count) => checked(count * Factor);

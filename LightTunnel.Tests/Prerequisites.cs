@@ -7,8 +7,8 @@ using Xunit;
 namespace LightTunnel.Tests;
 
 /// <summary>
-/// Before the first test: the programs that tests run are installed, as root on a Debian. Where they cannot be, the tests that need them are
-/// skipped and say what is missing.
+/// Before the first test: the programs that tests run are installed, as root on a Debian. Where they cannot be, the tests that need them
+/// are skipped and say what is missing.
 /// </summary>
 public sealed class Prerequisites
 {
@@ -19,7 +19,13 @@ public sealed class Prerequisites
         try
         {
             if (OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess)
-                SetupCheck.Provide(SetupCheck.Essentials().Concat(SetupCheck.ForDemo()).Concat(SetupCheck.ForBench("wireguard-go")).Where(requirement => requirement.Package is not null), Console.Error);
+            {
+                SetupCheck.Provide(
+                    SetupCheck.Essentials()
+                        .Concat(SetupCheck.ForDemo())
+                        .Concat(SetupCheck.ForBench("wireguard-go"))
+                        .Where(requirement => requirement.Package is not null), Console.Error);
+            }
         }
         catch (LabException exception)
         {
