@@ -153,11 +153,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
         var node = undo.Add(new Node(identity, options.NetworkKey, options.Cipher, services, made => new ClientRole(
             made, options, identity, last, leased => saver.Save(current => WithLastAddresses(current, options.ServerKey, leased)),
-            environment.Resolver,
-            addresses)
-        {
-            Policies = new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })),
-        }));
+            environment.Resolver, addresses,
+            new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })))));
         var client = (ClientRole)node.Role;
         (LocalTunnel handle, Tunnel tunnel) = Publish(options, node, services, options.NetworkKey, undo);
         node.Post(client.Connect);

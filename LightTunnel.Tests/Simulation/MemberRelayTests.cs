@@ -1,5 +1,5 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Client;
+using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
@@ -21,7 +21,7 @@ public sealed class MemberRelayTests
         long byServer = 0;
         Assert.Equal(0, Talk(scene, alice, bob, () => IsRelayed(alice, bob) && IsRelayed(bob, alice), Soon));
         Assert.True(IsRelayed(alice, bob) && IsRelayed(bob, alice), $"{alice.Peer("bob").PathType} {bob.Peer("alice").PathType}");
-        Assert.Equal(PathReason.RelayIsBetter, DirectPaths.ReasonOf(alice.Peer("bob")));
+        Assert.Equal(PathReason.RelayIsBetter, PeerReason.Of(alice.Peer("bob")));
         Assert.InRange(alice.Peer("bob").RoundTrip!.Value.TotalMilliseconds, 19, 45);
 
         byServer = scene.Network.Server.Inbound.RelayedPackets;

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Internet.Wires;
@@ -138,7 +139,7 @@ public sealed class NatPairTests
         SimulatedNode blocked = scene.Join("alice");
         scene.Join("bob");
         scene.Network.Run(TimeSpan.FromSeconds(10));
-        Assert.Equal(PathReason.UdpBlocked, LightTunnel.Engine.Client.DirectPaths.ReasonOf(blocked.Peer("bob")));
+        Assert.Equal(PathReason.UdpBlocked, PeerReason.Of(blocked.Peer("bob")));
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
     }
 

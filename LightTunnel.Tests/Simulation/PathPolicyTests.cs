@@ -1,4 +1,4 @@
-using LightTunnel.Engine.Client;
+using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
@@ -20,7 +20,7 @@ public sealed class PathPolicyTests
         scene.AssertAllReachEachOther(Soon);
         Assert.Equal(PathType.Server, alice.Peer("bob").PathType);
         Assert.Equal(PathType.Server, bob.Peer("alice").PathType);
-        Assert.Equal(PathReason.Policy, DirectPaths.ReasonOf(alice.Peer("bob")));
+        Assert.Equal(PathReason.Policy, PeerReason.Of(alice.Peer("bob")));
     }
 
     [Fact]
@@ -34,7 +34,7 @@ public sealed class PathPolicyTests
         Assert.Empty(bob.TakeReceived());
         Assert.Equal("icmp 3/1", Assert.Single(alice.TakeReceived()));
         Assert.Equal(PathType.Offline, alice.Peer("bob").PathType);
-        Assert.Equal(PathReason.Policy, DirectPaths.ReasonOf(alice.Peer("bob")));
+        Assert.Equal(PathReason.Policy, PeerReason.Of(alice.Peer("bob")));
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
@@ -7,49 +6,43 @@ using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
+using LightTunnel.Routing;
 using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// A client's side of a network: finds the server, registers, keeps the directory, and has a link of its own with every member it talks to.
-/// When the server is lost it tries again for ever, while interface, address and members' links stay.
+/// A client's side of a network: a connection with its server, and a link of its own with every member it talks to. When the server is lost it tries again for ever,
+/// while interface, address and members' links stay. Its parts, each of which knows only those before it: <see cref="ServerConnection"/>, <see cref="MemberLinks"/>,
+/// <see cref="DirectPaths"/>, <see cref="DirectoryFollower"/>, <see cref="MemberDiscovery"/>. This class hands each event to whom it concerns.
 /// </summary>
-internal sealed partial class ClientRole : INodeRole
+internal sealed class ClientRole : INodeRole
 {
-    private const int HandshakeInitiation = 1;
-
-    /// <summary>Answers in a row that do not fit the network key; one alone could be somebody's mischief.</summary>
-    private const int AnswersUntilKeyIsWrong = 2;
-
-    /// <summary>A registration that is not answered within this time is begun anew.</summary>
-    private static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(5);
+    /// <summary>Notices come as others act, and each is a line of the log.</summary>
+    private static readonly TimeSpan NoticeInterval = TimeSpan.FromMinutes(1);
 
     private readonly Node _node;
     private readonly ClientOptions _options;
-    private readonly ServerSearch _search;
-    private readonly RouteLog _routeLog;
+    private readonly ServerConnection _connection;
+    private readonly MemberPeers _members;
+    private readonly MemberLinks _links;
     private readonly DirectPaths _paths;
+    private readonly DirectoryFollower _directory;
+    private readonly MemberDiscovery _discovery;
+    private readonly PathTester _tester;
+    private readonly PeerPolicies _policies;
+    private readonly RouteLog _routeLog;
+    private readonly HeldHandshakes _held = new();
+    private readonly RateLimiter _noticeLimiter;
     private readonly ILocalAddressSource _addresses;
     private readonly IDisposable _addressWatch;
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
-    private readonly TaskCompletionSource _connected = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Peer _server;
-    private readonly MemberPeers _members;
-    private readonly HeldHandshakes _held = new();
-    private readonly NetworkPrefixes _prefixes;
-    private readonly ulong _instance = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)) | 1;
-    private readonly LocalObstacles _obstacles;
-    private IReadOnlyList<TunnelAddress> _requested;
     private Peer? _admitted;
-    private LightTunnelException? _unset;
     private PublicKey _stranger;
     private bool _refusedStranger;
     private bool _mapsPort;
-    private string? _locationFailure;
-    private string? _obstacle;
-    private Timestamp _registeredSince;
+    private LightTunnelException? _unset;
 
     /// <param name="node">The node that it makes a client of.</param>
     /// <param name="options">The network to join.</param>
@@ -60,55 +53,55 @@ internal sealed partial class ClientRole : INodeRole
     /// <param name="save">Keeps leased addresses; called on the control loop, must not block it.</param>
     /// <param name="resolver">Looks up names.</param>
     /// <param name="addresses">The machine's own addresses.</param>
+    /// <param name="policies">The path policies of single members; null for none.</param>
     public ClientRole(
-        Node node, ClientOptions options, PrivateKey identity, IReadOnlyList<InterfaceAddress> lastAddresses, Action<IReadOnlyList<InterfaceAddress>>? save,
-        INameResolver resolver, ILocalAddressSource addresses)
+        Node node, ClientOptions options, PrivateKey identity, IReadOnlyList<InterfaceAddress> lastAddresses,
+        Action<IReadOnlyList<InterfaceAddress>>? save, INameResolver resolver, ILocalAddressSource addresses, PeerPolicies? policies = null)
     {
         _node = node;
-        NodeServices services = node.Services;
-        _node.State = TunnelState.Connecting;
         _options = options;
         MemberName = options.Name;
         _addresses = addresses;
-        _obstacles = new LocalObstacles(addresses, services.Tun.Name);
         _save = save;
-        _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : [.. lastAddresses.Select(last => last.Address)];
-        _prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
-        _search = new ServerSearch(new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6), Time, services.Jitter, node.Post, OnLocated);
-        _routeLog = new RouteLog(Log);
-        _noticeLimiter = new RateLimiter(Time, NoticeInterval, burst: 4);
-        // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
-        _server = new Peer(options.ServerKey, Time) { IsServer = true, Frames = FrameIntake.ForServer(Time), Name = "server", PreferredSuite = CipherSuite.Aegis256 };
-        _members = new MemberPeers(Time, _server);
-        _memberSearch = new MemberSearch(Time);
-        _lists = new MemberLists();
-        _node.Plane.LongestPacket = options.Mtu ?? 0;
-        _paths = new DirectPaths(options, identity, addresses, _members, services, this);
-        node.Sender.IsSilentTowards = IsSilentTowards;
-        _node.TakeOwnAddresses(addresses.Read());
-        _addressWatch = addresses.Watch(() => _node.Post(() => OnNetworkChanged(isCertain: false)));
-        Link link = _node.Links.Add(options.ServerKey, options.NetworkKey);
-        link.Owner = _server;
-        _server.Link = link;
+        _policies = policies ?? PeerPolicies.Forgotten();
+        _routeLog = new RouteLog(node.Log);
+        _noticeLimiter = new RateLimiter(node.Time, NoticeInterval, burst: 4);
+        var prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
+        _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver, addresses);
+        _members = new MemberPeers(node.Time, Server);
+        _links = new MemberLinks(node, _connection, _members, _routeLog);
+        _paths = new DirectPaths(node, options, identity, addresses, _members, _connection, _links);
+        _directory = new DirectoryFollower(node, _connection, _members, _links, _paths, prefixes, _policies, _routeLog);
+        _discovery = new MemberDiscovery(node, _connection, _members, _directory);
+        _tester = new PathTester(node, _connection, _paths);
+        node.Plane.LongestPacket = options.Mtu ?? 0;
+        node.TakeOwnAddresses(addresses.Read());
+        _addressWatch = addresses.Watch(() => node.Post(() => OnNetworkChanged(isCertain: false)));
     }
 
     /// <summary>Completes at the first registration; fails when the server refuses, or the interface cannot be set up.</summary>
-    public Task Connected => _connected.Task;
+    public Task Connected => _connection.Connected;
 
     /// <summary>How often the server was lost and found again.</summary>
-    public int Reconnects { get; private set; }
+    public int Reconnects => _connection.Reconnects;
 
     /// <summary>When the client last registered, or null.</summary>
     public DateTimeOffset? Registered { get; private set; }
 
+    /// <summary>How this node may be reached.</summary>
+    public OwnReachability Own => _paths.Own;
+
     /// <summary>Where the server sees this client; unspecified until it told.</summary>
-    public UdpEndpoint PublicEndpoint => _paths.Own.PublicEndpoint;
+    public UdpEndpoint PublicEndpoint => Own.PublicEndpoint;
 
     /// <summary>The endpoint that the router forwards to this node, unspecified for none.</summary>
-    public UdpEndpoint PortMapping => _paths.Own.PortMapping;
+    public UdpEndpoint PortMapping => Own.PortMapping;
+
+    /// <summary>What came of asking the router to forward a port.</summary>
+    public PortMappingStatus PortMappingStatus => _node.Services.PortMapper.Status;
 
     /// <summary>The NAT before this node, as far as it was measured.</summary>
-    public NatBehaviour Nat => _paths.Own.Nat;
+    public NatBehaviour Nat => Own.Nat;
 
     /// <summary>This node's name in the network: the one that it asked for, unless that is another member's.</summary>
     public string MemberName { get; private set; }
@@ -117,71 +110,61 @@ internal sealed partial class ClientRole : INodeRole
     public string? NetworkName { get; private set; }
 
     /// <summary>The server as a peer.</summary>
-    public Peer Server => _server;
+    public Peer Server => _connection.Server;
+
+    /// <summary>The server's endpoints that are known.</summary>
+    public IReadOnlyList<UdpEndpoint> ServerEndpoints => _connection.Endpoints;
+
+    /// <summary>True when there are members that this node does not know.</summary>
+    public bool KnowsFew => _discovery.KnowsFew;
 
     /// <inheritdoc/>
-    public IEnumerable<Peer> Peers => _server.Addresses.Length == 0 ? _members.All : _members.All.Prepend(_server);
+    public IEnumerable<Peer> Peers => Server.Addresses.Length == 0 ? _members.All : _members.All.Prepend(Server);
 
     private TunnelLog Log => _node.Log;
 
-    private TimeProvider Time => _node.Time;
-
-    private NodeServices Services => _node.Services;
-
     /// <summary>Begins to look for the server; control loop.</summary>
-    public void Connect() => BeginSearch();
+    public void Connect() => _connection.Connect();
+
+    /// <summary>A sentence for the person who waited too long for the server; control loop.</summary>
+    public LightTunnelException Unreachable() => _connection.Unreachable();
+
+    /// <summary>Which paths to a member may be used; control loop.</summary>
+    public PathPolicy PolicyOf(Peer peer) => _paths.PolicyOf(peer);
+
+    /// <summary>What a member's datagrams may take from now on, also after a restart; null for what the network says. Control loop.</summary>
+    public void SetPolicy(Peer peer, PathPolicy? policy)
+    {
+        _policies.Set(peer.Key, policy);
+        peer.Policy = policy;
+        _paths.OnPolicyChanged(peer);
+    }
+
+    /// <inheritdoc cref="MemberDiscovery.MeetAsync"/>
+    public Task MeetAsync(MemberSubject subject) => _discovery.MeetAsync(subject);
+
+    /// <inheritdoc cref="MemberDiscovery.ListAsync"/>
+    public Task<IReadOnlyList<DirectoryEntry>> ListAsync(string pattern) => _discovery.ListAsync(pattern);
 
     /// <inheritdoc/>
-    public void SayGoodbye()
-    {
-        if (_server.Session is { Registered: true } session)
-            session.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
-    }
-
-    /// <summary>A sentence for the person who waited too long for the server.</summary>
-    public LightTunnelException Unreachable()
-    {
-        LightTunnelException reason = _search.Unreachable(
-            isForged: _node.Links.Counters[LinkEvent.ResponseForged] > 0, _obstacles.Explain(_search.Candidates), _node.LastError);
-        return reason.Error != LightTunnelError.ServerUnreachable || !Services.IsClockBehind
-            ? reason
-            : new LightTunnelException(
-                LightTunnelError.ServerUnreachable,
-                $"{reason.Message} This machine's clock says {Time.GetUtcNow():u}, but this tunnel ran at {Services.LastUsed:u} already: a server takes no handshake older than those it had.",
-                "Set this machine's clock (Linux: timedatectl set-ntp true, Windows: w32tm /resync), and try again.");
-    }
+    public void SayGoodbye() => _connection.SayGoodbye();
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _addressWatch.Dispose();
-        _search.Dispose();
+        _connection.Dispose();
         _paths.Dispose();
     }
 
     /// <inheritdoc/>
-    public bool TrySend(Link link, ReadOnlySpan<byte> datagram)
-    {
-        // While the server is looked for, each handshake goes to all its endpoints: the first answer decides (and moves the link there).
-        if (link != _server.Link || datagram[0] != HandshakeInitiation || _node.State == TunnelState.Up)
-            return false;
-        foreach (UdpEndpoint candidate in _search.Candidates)
-            _node.Sender.Datagram(new PathAddress(candidate) { IsUnproven = true }, datagram, question: new SendQuestion(SendQuestionKind.Obstacle));
-        return true;
-    }
+    public bool TrySend(Link link, ReadOnlySpan<byte> datagram) => _connection.TrySend(link, datagram);
 
     /// <inheritdoc/>
-    public void OnSendReport(SendReport report)
-    {
-        _obstacles.Note(report.Endpoint, report.Obstacle);
-        NoteObstacle();
-    }
-
-    /// <summary>In a silence nothing goes to the server, nor through it: no answer, no probe for a member behind it.</summary>
-    private bool IsSilentTowards(UdpEndpoint endpoint) => _search.IsSilent && _search.Candidates.Contains(endpoint);
+    public void OnSendReport(SendReport report) => _connection.OnSendReport(report);
 
     /// <inheritdoc/>
-    public bool IsRelay(in PathAddress sender) => _server.Path.Endpoint == sender.Endpoint || _paths.Relays.IsMember(sender);
+    public bool IsRelay(in PathAddress sender) => Server.Path.Endpoint == sender.Endpoint || _paths.Relays.IsMember(sender);
 
     /// <inheritdoc/>
     public bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination) =>
@@ -196,13 +179,88 @@ internal sealed partial class ClientRole : INodeRole
     public Peer? Via(Peer peer) => peer.UsedPath is { } used ? _paths.Relays.RelayOf(used.Key) : null;
 
     /// <inheritdoc/>
-    public bool IsProbed(Peer peer, Timestamp now) =>
-        peer.IsServer ? peer.Session is { Registered: true } : peer.UsedPath is null && LinkUpkeep.IsAwake(peer, now);
+    public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+    {
+        presharedKey = _node.NetworkKey;
+        _refusedStranger = !_members.TryGet(initiator, out _admitted);
+        _stranger = initiator;
+        return !_refusedStranger;
+    }
 
     /// <inheritdoc/>
-    public void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
+    public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
-        _paths.OnDatagram(datagram, source);
+        if (_connection.IsSilentTowards(source.Endpoint))
+            return; // The answer would end the silence.
+        _refusedStranger = false;
+        _admitted = null;
+        _node.Links.HandleHandshake(datagram, source);
+
+        // The first message under the new keys may carry a packet, and a packet is taken only from a link with an owner.
+        if (_admitted is { } peer && _node.Links.Find(peer.Key) is { } link)
+            link.Owner = peer;
+
+        // The server passes on what members send only: this one is newer than the directory here, or was never asked for.
+        if (_refusedStranger && (_discovery.KnowsFew ? _discovery.Want(_stranger) : source.IsRelayed))
+            _held.Hold(datagram, source);
+    }
+
+    /// <inheritdoc/>
+    public Peer? OnLinkUp(Link link)
+    {
+        if (link.Owner != Server)
+            return _links.OnUp(link);
+        _connection.OnLinkUp();
+        return Server;
+    }
+
+    /// <inheritdoc/>
+    public void OnLinkLost(Peer peer)
+    {
+        if (peer.IsServer)
+            _connection.OnLinkLost();
+        else
+            _links.Unlink(peer);
+    }
+
+    /// <inheritdoc/>
+    public void OnLinkWanted(Peer peer)
+    {
+        if (peer.IsServer)
+            Server.Link!.RequestHandshake();
+        else
+            _links.Want(peer);
+    }
+
+    /// <inheritdoc/>
+    public void OnPacketForUnknown(RouteTarget target, ReadOnlySpan<byte> packet) => _discovery.OnPacket(packet);
+
+    /// <inheritdoc/>
+    public void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source) => _paths.OnDatagram(datagram, source);
+
+    /// <inheritdoc/>
+    public void OnFrame(Peer peer, in ControlFrame frame)
+    {
+        if (!peer.IsServer)
+            return;
+        _connection.OnFrame(frame);
+        TakeEvents();
+    }
+
+    /// <inheritdoc/>
+    public void OnAnswered(Peer peer)
+    {
+        if (!peer.IsServer)
+            return;
+        _connection.OnAnswered();
+        TakeEvents();
+    }
+
+    /// <inheritdoc/>
+    public void OnMissed(Peer peer)
+    {
+        if (peer.IsServer)
+            _connection.OnMissed();
     }
 
     /// <inheritdoc/>
@@ -213,334 +271,148 @@ internal sealed partial class ClientRole : INodeRole
     }
 
     /// <inheritdoc/>
-    public Peer? OnLinkUp(Link link)
-    {
-        if (link.Owner == _server)
-        {
-            if (_node.State is not (TunnelState.Up or TunnelState.Failed))
-                Register();
-            return _server;
-        }
-
-        if (!_members.TryGet(link.Peer, out Peer? peer))
-        {
-            _node.Links.Remove(link);
-            return null;
-        }
-
-        if (peer.LinkedAt == Timestamp.NotYet)
-        {
-            peer.LinkedAt = _node.Now;
-            peer.Link = link;
-            link.RoamingEnabled = false; // Paths are chosen by probes, not by where a packet last came from.
-            TakePath(peer, link);
-            _routeLog.NoteChange();
-        }
-
-        return peer;
-    }
-
-    /// <inheritdoc/>
-    public void OnLinkLost(Peer peer)
-    {
-        if (peer.IsServer)
-        {
-            if (_node.State == TunnelState.Up)
-                LoseServer("The server did not answer the handshake.");
-            return;
-        }
-
-        Unlink(peer);
-    }
-
-    /// <inheritdoc/>
-    public void OnFrame(Peer peer, in ControlFrame frame)
-    {
-        if (!peer.IsServer)
-            return;
-
-        ControlSession? session = peer.Session;
-        if (frame.Kind == ControlFrameKind.Reset)
-        {
-            if (session is not { Registered: true } || (frame.Conversation != session.Conversation && frame.Conversation != 0))
-                return;
-
-            // It may refuse this node now, or fall silent: until it has admitted it again, it counts as lost.
-            LoseServer("The server does not know this node any more.");
-            Register();
-            return;
-        }
-
-        if (session is null || session.Conversation != frame.Conversation)
-            return;
-        session.OnFrame(frame);
-        _node.Hurry(peer);
-    }
-
-    /// <inheritdoc/>
-    public void OnAnswered(Peer peer)
-    {
-        if (peer.IsServer && _node.State == TunnelState.Reconnecting && peer.Session is { Registered: true })
-            FindServer();
-    }
-
-    /// <inheritdoc/>
-    public void OnMissed(Peer peer)
-    {
-        if (peer.IsServer && _node.State == TunnelState.Up && peer.Monitor.IsDead)
-            LoseServer("The server does not answer any more.");
-    }
+    public bool IsProbed(Peer peer, Timestamp now) =>
+        peer.IsServer ? _connection.Session is not null : peer.UsedPath is null && LinkUpkeep.IsAwake(peer, now);
 
     /// <inheritdoc/>
     public Timestamp RunTimers(Peer peer, Timestamp now)
     {
         if (!peer.IsServer)
-            return Timestamp.Earliest(RunSessionAndLink(peer, now), _paths.RunTimers(peer, now));
-        if (_node.State == TunnelState.Connecting && _node.Links.Counters[LinkEvent.ResponseForged] >= AnswersUntilKeyIsWrong)
-            Fail(Unreachable());
-        if (_server.Session is { IsBroken: true })
-        {
-            LoseServer("The server takes nothing of what it is told.");
-            Register();
-        }
-
-        if (now >= _search.NextAttempt)
-        {
-            bool registering = _server.Session is { Registered: false } && now - _registeredSince < RegistrationTimeout;
-            _search.Attempt(now, lookUp: !registering);
-            if (_search.IsSilent)
-                FallSilent();
-        }
-        else if (_search.IsSilent)
-        {
-            // Whatever was heard of the server meanwhile: data threads, too, send nothing to where it is.
-            _server.Link!.Path = default;
-        }
-
-        return Timestamp.Earliest(RunSessionAndLink(peer, now), _search.NextAttempt);
+            return Timestamp.Earliest(_node.RunLink(peer, now), _paths.RunTimers(peer, now));
+        Timestamp next = _connection.RunTimers(now);
+        TakeEvents();
+        return next;
     }
-
-    private Timestamp RunSessionAndLink(Peer peer, Timestamp now) =>
-        Timestamp.Earliest(peer.Session?.RunTimers(now) ?? Timestamp.Never, _node.RunLink(peer, now));
 
     /// <inheritdoc/>
     public Timestamp FinishTurn(Timestamp now) =>
-        Timestamp.Earliest(RunSearch(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
+        Timestamp.Earliest(_discovery.Run(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
 
-    /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
-    private void OnNetworkChanged(bool isCertain)
-    {
-        _node.TakeOwnAddresses(_addresses.Read());
-        bool isElsewhere = _paths.OnNetworkChanged(isCertain);
-        Services.PortMapper.Refresh();
-        _server.Monitor.Hurry();
-        _node.Hurry(_server);
-        if (!isElsewhere)
-            return;
-        _server.PathMtu.Forget();
-        if (isCertain && !_search.IsResting)
-            _server.Link!.RequestHandshake(force: true);
-        if (_search.IsActive)
-            BeginSearch();
-    }
+    /// <inheritdoc/>
+    public void TryDirect(Peer peer) => _tester.TryDirect(peer);
 
-    private void BeginSearch()
-    {
-        _search.Begin();
-        _node.Hurry(_server);
-    }
+    /// <inheritdoc/>
+    public bool IsTryingDirect(Peer peer, Timestamp since) => _tester.IsTryingDirect(peer, since);
 
-    /// <summary>Whatever would go to the server, data for members behind it included, goes nowhere until the next attempt gives its link an endpoint again.</summary>
-    private void FallSilent()
-    {
-        Log.Debug("Nothing is sent to the server for {Silence}, so that routers forget what they know of the way there", ServerSearch.Silence);
-        _server.Link!.Path = default;
-        foreach (Peer peer in _members.All)
-            RenewPath(peer);
-    }
+    /// <inheritdoc/>
+    public bool MeasurePaths(Peer peer) => _tester.MeasurePaths(peer);
 
-    private void OnLocated(ServerLocation location)
+    /// <inheritdoc/>
+    public PeerDiagnosis Diagnose(Peer peer) => _tester.Diagnose(peer);
+
+    /// <summary>What happened with the server is of account to others.</summary>
+    private void TakeEvents()
     {
-        if (location.Failure is { } failure && failure != _locationFailure)
+        while (_connection.TryTakeEvent(out ServerEvent happened))
         {
-            _node.LastError = failure;
-            Log.Warning("{Failure}", failure);
+            switch (happened.Kind)
+            {
+                case ServerEventKind.Registered when _connection.Session is not null:
+                    OnRegistered((RegisteredMessage)happened.Message!);
+                    break;
+                case ServerEventKind.Found:
+                    OnFound();
+                    break;
+                case ServerEventKind.FellSilent:
+                    _links.RenewAll();
+                    break;
+                case ServerEventKind.Replaced:
+                    OnReplaced();
+                    break;
+                case ServerEventKind.Message when _connection.Session is not null:
+                    OnMessage(happened.Message!);
+                    break;
+            }
         }
-
-        _locationFailure = location.Failure;
-
-        _search.Candidates = [.. location.Endpoints.Where(endpoint => FindAround(endpoint, _node.Forwarding.OwnAddresses) is null)];
-        _obstacles.Keep(_search.Candidates);
-        if (_search.Candidates.Count < location.Endpoints.Count && _search.Candidates.Count == 0)
-            _node.LastError = "Every endpoint of the server lies inside the tunnel's own network.";
-        if (_search.Candidates.Count == 0)
-        {
-            if (location.Failure is not null)
-                NoteObstacle(); // Without a network nobody looks names up either.
-            return;
-        }
-
-        if (!_server.Path.Endpoint.IsSpecified)
-            _server.Link!.Path = new PathAddress(_search.Candidates[0]);
-        _server.Link!.RequestHandshake(force: true);
-        _node.Wake();
     }
 
-    /// <summary>What keeps this machine from sending at all is said once, until it is something else.</summary>
-    private void NoteObstacle()
+    private void OnMessage(ControlMessage message)
     {
-        LightTunnelException? found = _obstacles.Explain(_search.Candidates);
-        if (found is not null && found.Message != _obstacle)
-        {
-            _node.LastError = found.Message;
-            Log.Warning("{Reason} {Remedy} Trying again until it works", found.Message, found.RecommendedAction);
-        }
-
-        _obstacle = found?.Message;
-    }
-
-    /// <summary>The tunnel never carries itself: an endpoint inside the network's prefix cannot be a way to the server.</summary>
-    private static InterfaceAddress? FindAround(UdpEndpoint endpoint, IEnumerable<InterfaceAddress> addresses)
-    {
-        var address = TunnelAddress.FromIPAddress(endpoint.Address);
-        foreach (InterfaceAddress own in addresses)
-        {
-            if (own.Prefix.Contains(address))
-                return own;
-        }
-
-        return null;
-    }
-
-    private void Register()
-    {
-        uint conversation = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4)) | 1;
-        var session = new ControlSession(conversation, Time, frame => _node.Sender.Frame(_server.Link!, frame), message => OnMessage(conversation, message));
-        _server.Session = session;
-        _registeredSince = _node.Now;
-        session.Send(new RegisterMessage
-        {
-            Name = _options.Name,
-            RequestedAddresses = _requested,
-            SoftwareVersion = SoftwareVersion.Text,
-            PreferredSuite = _node.PreferredSuite,
-            AsksForMembers = true,
-            Instance = _instance,
-        });
-        _node.Schedule(_server, _registeredSince);
-    }
-
-    private void OnMessage(uint conversation, ControlMessage message)
-    {
-        if (_server.Session?.Conversation != conversation)
-            return; // A message before this one ended the conversation.
         switch (message)
         {
-            case RegisteredMessage registered:
-                OnRegistered(registered);
-                break;
-            case RefusedMessage refused:
-                OnRefused(refused);
-                break;
             case DirectoryMessage page:
-                OnDirectory(page);
+                _discovery.OnPage(_directory.OnPage(page));
+                foreach ((byte[] datagram, PathAddress source) in _held.TakeAll())
+                    OnHandshake(datagram, source);
                 break;
             case IntroductionMessage introduction:
                 _paths.OnIntroduction(introduction);
                 break;
             case ListingMessage listing:
-                _lists.OnListing(listing, _node.Now);
+                _discovery.OnListing(listing);
                 break;
             case NoticeMessage notice:
                 OnNotice(notice);
-                break;
-            case LeaveMessage { Reason: LeaveReason.Replaced }:
-                OnReplaced();
-                break;
-            case LeaveMessage leave:
-                // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the server any more.
-                _server.Session = null;
-                _server.Monitor.Reset();
-                LoseServer($"The server said goodbye ({leave.Reason}).");
                 break;
         }
     }
 
     private void OnRegistered(RegisteredMessage registered)
     {
-        if (_server.Session!.Registered)
-            return;
-        if (registered.CheckProtocol() is { } unspoken)
-        {
-            Fail(unspoken, LeaveReason.Unusable);
-            return;
-        }
-
-        if (FindAround(_server.Path.Endpoint, registered.Addresses) is { } around)
-        {
-            Fail(new LightTunnelException(
-                LightTunnelError.InvalidAddress,
-                $"The server is reached at {_server.Path.Endpoint}, which lies inside the tunnel's own network {around.Prefix}: the tunnel would have to carry itself.",
-                "Give the network another prefix (Start-LtServer -Address), or the server another endpoint."), LeaveReason.Unusable);
-            return;
-        }
-
-        if (_prefixes.Take(registered) is { } refusal)
-        {
-            Log.Security(SecurityEvent.PrefixRefused, _server.Key.ToString(), refusal.Message);
-            Fail(refusal, LeaveReason.Unusable);
-            return;
-        }
-
-        _server.Session.Registered = true;
-        _server.Monitor.Reset(); // Probes that the old path swallowed say nothing of the new one.
         int mtu = Math.Min(_options.Mtu ?? registered.Mtu, registered.Mtu);
         if (_options.Mtu > mtu)
             Log.Warning("An MTU of {Requested} was asked for; the network carries {Mtu} at most", _options.Mtu, mtu);
-        try
-        {
-            if (!_node.Forwarding.OwnAddresses.SequenceEqual(registered.Addresses) || Services.Tun.Mtu != mtu)
-                _unset = Services.Tun.Configure(registered.Addresses, mtu);
-        }
-        catch (LightTunnelException exception)
-        {
-            Fail(exception, LeaveReason.Unusable);
+        if (!TryConfigure(registered.Addresses, mtu))
             return;
-        }
 
         _node.Plane.LongestPacket = registered.Mtu; // Others may send what is longer than this node's own MTU.
         _node.MemberId = registered.MemberId;
         NetworkName = registered.NetworkName;
-        Registered = Time.GetUtcNow();
-        _node.RemoveRoutes(_server);
-        _server.MemberId = Leases.ServerMemberId;
-        _server.Name = registered.ServerName;
-        _server.Version = registered.SoftwareVersion;
-        _server.PreferredSuite = registered.PreferredSuite;
-        _server.Addresses = [.. registered.ServerAddresses];
-        foreach (Peer peer in _members.All.Append(_server))
-            peer.NetworkMtu = mtu;
-        _server.Online = true;
-        _node.Forwarding = _node.Forwarding.WithOwn(registered.Addresses);
-        _node.AddRoutes(_server);
-        PublishSearch();
-        _lists.AskAgain();
-        _node.Journal.Note(_server);
-        _requested = [.. registered.Addresses.Select(own => own.Address)];
+        Registered = _node.Time.GetUtcNow();
+        TakeServer(registered, mtu);
+        _discovery.OnRegistered();
+        _node.Journal.Note(Server);
         _save?.Invoke(registered.Addresses);
 
         TakeName(registered);
         Log.Information(
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
             NetworkName, MemberName, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
-        FindServer();
+        _connection.Find();
+        OnFound();
         if (_unset is not null)
             _node.Notice(_unset);
-        if (_server.Link!.Suite is { } suite && suite != _node.SuiteFor(_server.Link))
-            _server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
+        if (Server.Link!.Suite is { } suite && suite != _node.SuiteFor(Server.Link))
+            Server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
         MapPort();
-        _paths.OnRegistered(registered, _server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
-        _connected.TrySetResult();
+        _paths.OnRegistered(registered, Server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
+        _connection.Complete(registered);
+    }
+
+    private bool TryConfigure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
+    {
+        try
+        {
+            if (!_node.Forwarding.OwnAddresses.SequenceEqual(addresses) || _node.Services.Tun.Mtu != mtu)
+                _unset = _node.Services.Tun.Configure(addresses, mtu);
+            return true;
+        }
+        catch (LightTunnelException exception)
+        {
+            _connection.Fail(exception, LeaveReason.Unusable);
+            return false;
+        }
+    }
+
+    private void TakeServer(RegisteredMessage registered, int mtu)
+    {
+        _node.RemoveRoutes(Server);
+        Server.MemberId = Leases.ServerMemberId;
+        Server.Name = registered.ServerName;
+        Server.Version = registered.SoftwareVersion;
+        Server.PreferredSuite = registered.PreferredSuite;
+        Server.Addresses = [.. registered.ServerAddresses];
+        foreach (Peer peer in _members.All.Append(Server))
+            peer.NetworkMtu = mtu;
+        Server.Online = true;
+        _node.Forwarding = _node.Forwarding.WithOwn(registered.Addresses);
+        _node.AddRoutes(Server);
+    }
+
+    private void OnFound()
+    {
+        _links.RenewAll();
+        Own.OnServerFound(_node.Now);
     }
 
     /// <summary>Once admitted, the router is asked to forward a port: who cannot join needs none.</summary>
@@ -549,72 +421,51 @@ internal sealed partial class ClientRole : INodeRole
         if (_mapsPort || !_options.PortMapping)
             return;
         _mapsPort = true;
-        IPortMapper mapper = Services.PortMapper;
-        mapper.Start((ushort)Services.Transport.LocalPort, () => _node.Post(() => _paths.Own.OnPortMapped(mapper.Status)));
+        IPortMapper mapper = _node.Services.PortMapper;
+        mapper.Start((ushort)_node.Services.Transport.LocalPort, () => _node.Post(() => Own.OnPortMapped(mapper.Status)));
     }
 
-    private void OnRefused(RefusedMessage refused)
+    /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
+    private void OnNetworkChanged(bool isCertain)
     {
-        if (refused.Reason is RefusalReason.AddressTaken or RefusalReason.AddressUnusable && _options.RequestedAddresses.Count == 0 && _requested.Count > 0)
-        {
-            // Only what it had last time is gone: any other address will do.
-            _requested = [];
-            Register();
-        }
-        else
-        {
-            Fail(refused.ToException());
-        }
+        _node.TakeOwnAddresses(_addresses.Read());
+        bool isElsewhere = _paths.OnNetworkChanged(isCertain);
+        _node.Services.PortMapper.Refresh();
+        _connection.Doubt();
+        if (isElsewhere)
+            _connection.OnElsewhere(isCertain);
     }
 
-    private void FindServer()
+    private void TakeName(RegisteredMessage registered)
     {
-        if (_node.State == TunnelState.Reconnecting)
-        {
-            Reconnects++;
-            Log.Information("The server is back at {Endpoint}", _server.Path.Endpoint);
-        }
-
-        _node.State = TunnelState.Up;
-        _node.LastError = _locationFailure = _obstacle = null;
-        _search.End();
-        _server.Updated = Time.GetUtcNow();
-        foreach (Peer peer in _members.All)
-            RenewPath(peer);
-
-        _paths.Own.OnServerFound(_node.Now);
-        _node.Hurry(_server);
+        string name = registered.GivenName.Length > 0 ? registered.GivenName : _options.Name;
+        if (name != MemberName && name != _options.Name)
+            Log.Warning("Another member of {Network} is called {Asked} already: this node is known there as {Name}", registered.NetworkName, _options.Name, name);
+        MemberName = name;
     }
 
-    private void LoseServer(string why)
+    private void OnNotice(NoticeMessage notice)
     {
-        if (_node.State != TunnelState.Up)
+        if (notice.Kind == NoticeKind.Other || !_noticeLimiter.TryTake(_node.Now))
             return;
-        _node.State = TunnelState.Reconnecting;
-        _node.LastError = why;
-        _server.Updated = Time.GetUtcNow();
-        Log.Warning("{Reason} Trying again until it does", why);
-        BeginSearch();
+        if (notice.Kind == NoticeKind.NameAskedFor)
+            Log.Warning("Another member asked for this node's name {Name}; it is known as {Other}", MemberName, notice.Subject);
+        else
+            Log.Security(SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(), "Another machine used this node's identity, and was sent away by the server");
     }
 
-    /// <summary>Not admitted. Whoever waits to join is told; a node that was in the network goes on trying, and says so once.</summary>
-    private void Fail(LightTunnelException exception, LeaveReason reason = LeaveReason.Stopped)
+    /// <summary>
+    /// Another machine with this node's key was there first. Each of the two took what was meant for the other, with the server and with all members: so this
+    /// one keeps still for a while, and lets go of everybody.
+    /// </summary>
+    private void OnReplaced()
     {
-        // A server that has admitted this node would list it as online until it misses it, and keep addresses for it that it cannot use.
-        _server.Session?.Send(new LeaveMessage { Reason = reason });
-        _server.Session = null;
-        if (_node.State == TunnelState.Connecting)
-        {
-            _node.State = TunnelState.Failed;
-            _search.End();
-            Log.Error(null, "{Reason}", exception.Message);
-            _connected.TrySetException(exception);
-        }
-        else if (exception.Message != _node.LastError)
-        {
-            Log.Warning("{Reason} {Remedy} Trying again until it works", exception.Message, exception.RecommendedAction);
-        }
-
-        _node.LastError = exception.Message;
+        var reason = new LightTunnelException(
+            LightTunnelError.IdentityInUse,
+            $"Another machine uses this node's identity in the network: the state in {_options.StatePath}, or the disk that it is on, was copied.",
+            "Stop this tunnel, remove that folder, and connect again: the node gets an identity of its own.") { Target = _options.StatePath };
+        Log.Security(SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(), reason.Message);
+        if (_connection.Rest(reason))
+            _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
     }
 }

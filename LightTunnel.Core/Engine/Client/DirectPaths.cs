@@ -10,39 +10,11 @@ using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
 
-/// <summary>What <see cref="DirectPaths"/> asks of the client it belongs to; all on the control loop.</summary>
-internal interface IDirectPathsHost
-{
-    /// <summary>The path through the server, and what is known of it.</summary>
-    PathCandidate ServerPath(Peer peer);
-
-    /// <summary>Round trip to the server, null when it was not measured or there is none now.</summary>
-    TimeSpan? ServerRoundTrip { get; }
-
-    /// <summary>Sends a control message to the server.</summary>
-    void Tell(ControlMessage message);
-
-    /// <summary>Sends a datagram by a path.</summary>
-    /// <param name="path">The path.</param>
-    /// <param name="datagram">The datagram.</param>
-    /// <param name="isVouched">True when the server sees a member at that address.</param>
-    void SendTo(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched);
-
-    /// <summary>A member has answered what was sent by that path.</summary>
-    void NoteProven(in PathAddress path);
-
-    /// <summary>Has the peer's timers run soon.</summary>
-    void Hurry(Peer peer);
-
-    /// <summary>Another path is in use to the peer.</summary>
-    void OnPathChanged(Peer peer);
-}
-
 /// <summary>
 /// A client's paths to other members besides the server's: lets each pair's <see cref="PeerTraversal"/> find and prove them, and puts the best one
 /// to use with the very next packet. Owned by the control loop.
 /// </summary>
-internal sealed class DirectPaths : IReachabilityHost, IDisposable
+internal sealed class DirectPaths : IDisposable
 {
     /// <summary>Introductions that may wait for the directory.</summary>
     private const int MaximumEarly = 64;
@@ -65,8 +37,9 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     private readonly ClientOptions _options;
     private readonly PrivateKey _identity;
     private readonly MemberPeers _members;
-    private readonly NodeServices _services;
-    private readonly IDirectPathsHost _host;
+    private readonly Node _node;
+    private readonly ServerConnection _connection;
+    private readonly MemberLinks _links;
     private readonly FurtherSockets _sockets;
     private readonly List<OutgoingProbe> _outgoing = [];
     private readonly Dictionary<uint, IntroductionMessage> _early = [];
@@ -76,23 +49,26 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     private UdpEndpoint _server;
     private IReadOnlyList<IpPrefix> _tunnel = [];
 
+    /// <param name="node">The node.</param>
     /// <param name="options">What a person said.</param>
     /// <param name="identity">This node's key pair; not owned.</param>
     /// <param name="addresses">The machine's own addresses.</param>
     /// <param name="members">The other members.</param>
-    /// <param name="services">What the node stands on.</param>
-    /// <param name="host">The node.</param>
+    /// <param name="connection">The way to the server.</param>
+    /// <param name="links">The members' links, which take the paths chosen here.</param>
     public DirectPaths(
-        ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, MemberPeers members, NodeServices services, IDirectPathsHost host)
+        Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, MemberPeers members, ServerConnection connection,
+        MemberLinks links)
     {
         _options = options;
         _identity = identity;
         _members = members;
-        _services = services;
-        _host = host;
-        _sockets = new FurtherSockets(services.Transport);
+        _node = node;
+        _connection = connection;
+        _links = links;
+        _sockets = new FurtherSockets(node.Services.Transport);
         Relays = new MemberRelays(members);
-        Own = new OwnReachability(options, identity, addresses, services, this);
+        Own = new OwnReachability(node, options, identity, addresses, connection);
     }
 
     /// <summary>How this node may be reached.</summary>
@@ -101,7 +77,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <summary>Relaying through members.</summary>
     public MemberRelays Relays { get; }
 
-    private TimeProvider Time => _services.Time;
+    private TimeProvider Time => _node.Time;
 
     /// <summary>The server has admitted this node: from now on it can tell how it is reached.</summary>
     public void OnRegistered(RegisteredMessage registered, in UdpEndpoint server, IReadOnlyList<IpPrefix> tunnel)
@@ -113,6 +89,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         foreach (Peer peer in _members.All)
             peer.Channel?.OwnMemberId = _memberId;
         Own.OnRegistered(registered, server, tunnel);
+        TakeReachability();
     }
 
     /// <summary>
@@ -122,7 +99,9 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     /// <returns>True when paths are proven anew.</returns>
     public bool OnNetworkChanged(bool isCertain)
     {
-        if (!Own.OnNetworkChanged(isCertain))
+        bool isElsewhere = Own.OnNetworkChanged(isCertain);
+        TakeReachability();
+        if (!isElsewhere)
             return false;
         Timestamp now = Time.Now();
         foreach (Peer peer in _members.All)
@@ -133,7 +112,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             peer.PathMtu.Forget();
             Relays.Update(peer);
             Choose(peer);
-            _host.Hurry(peer);
+            _node.Hurry(peer);
         }
 
         return true;
@@ -161,7 +140,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (peer.Traversal is not { } traversal)
             return;
         traversal.Doubt();
-        _host.Hurry(peer);
+        _node.Hurry(peer);
     }
 
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
@@ -185,7 +164,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         Begin(traversal, now + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
         if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(peer, now) && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(peer, now);
-        _host.Hurry(peer);
+        _node.Hurry(peer);
     }
 
     /// <summary>The directory told of members: introductions to them can be taken up now.</summary>
@@ -206,8 +185,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (_memberId == 0 || TraversalOf(peer) is not { } traversal)
             return false;
         traversal.Retry(Time.Now());
-        _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = true });
-        _host.Hurry(peer);
+        _connection.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = true });
+        _node.Hurry(peer);
         return true;
     }
 
@@ -228,6 +207,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (sender == Leases.ServerMemberId && !from.IsRelayed)
         {
             Own.OnServerDatagram(datagram, from.Endpoint, now);
+            TakeReachability();
             return;
         }
 
@@ -242,17 +222,17 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (outcome == ProbeOutcome.Rejected)
             return;
         if (outcome == ProbeOutcome.Answered && !IsTunnelled(from))
-            _host.SendTo(Weighed(traversal, from), answer, traversal.IsVouched(from.Endpoint));
+            _node.Sender.Datagram(Weighed(traversal, from), answer, traversal.IsVouched(from.Endpoint));
         if (!from.IsRelayed && from.Local.IsOwn)
             LookAtNat(from.Endpoint, seenFrom, outcome);
         if (changed && !from.IsRelayed)
-            _host.NoteProven(from);
+            _node.Unproven.Proven.Add(from.Endpoint);
         if (changed)
             OnPathsChanged(peer);
         else if (outcome == ProbeOutcome.AnswerTaken)
             Choose(peer); // What was measured may count for another path now.
         RenewLink(peer, traversal);
-        _host.Hurry(peer);
+        _node.Hurry(peer);
     }
 
     /// <summary>Does what is due for one member; returns when to call again.</summary>
@@ -294,12 +274,17 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (withGuesses && !traversal.RemoteNat.IsPredictable && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(peer, now);
         else
-            _host.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = withGuesses });
+            _connection.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = withGuesses });
         return next;
     }
 
     /// <summary>Does what is due for this node itself; returns when to call again.</summary>
-    public Timestamp RunTimers(Timestamp now) => Timestamp.Earliest(Own.RunTimers(now), _sockets.RunTimers(now, _members.All));
+    public Timestamp RunTimers(Timestamp now)
+    {
+        Timestamp next = Timestamp.Earliest(Own.RunTimers(now), _sockets.RunTimers(now, _members.All));
+        TakeReachability();
+        return next;
+    }
 
     /// <summary>Which paths to the member may be used.</summary>
     public PathPolicy PolicyOf(Peer peer) => peer.Policy ?? _options.PathPolicy;
@@ -314,13 +299,13 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         }
 
         OnPathsChanged(peer);
-        _host.Hurry(peer);
+        _node.Hurry(peer);
     }
 
     /// <summary>Chooses the path to a member anew, and puts it to use.</summary>
     public void Choose(Peer peer)
     {
-        PathCandidate server = _host.ServerPath(peer);
+        PathCandidate server = ServerPath(peer);
         var candidates = new List<PathCandidate> { server };
         if (peer.Traversal is { } traversal)
             candidates.AddRange(traversal.Paths.Select(path => AsCandidate(traversal, path)));
@@ -335,32 +320,8 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         peer.IsForbidden = isForbidden;
         peer.IsLocal = chosen is { Kind: PathKind.Lan };
         LogChoice(peer);
-        _host.OnPathChanged(peer);
+        _links.Use(peer);
     }
-
-    /// <summary>Why the member is reached the way it is.</summary>
-    public static PathReason ReasonOf(Peer peer) => peer switch
-    {
-        { IsServer: true } => PathReason.IsServer,
-        { IsForbidden: true, IsListedOnline: true } => PathReason.Policy,
-        { Online: false } => PathReason.PeerOffline,
-        { DirectPath: not null } or { UsedPath: null, IsDirectlyLinked: true } => PathReason.DirectUp,
-        { UsedPath: not null } => PathReason.RelayIsBetter,
-        { Traversal.IsDirectAllowed: false } => PathReason.Policy,
-        { Traversal: null } => PathReason.WaitingForPeer,
-        _ => peer.Traversal.State switch
-        {
-            TraversalState.WaitingForPeer => PathReason.WaitingForPeer,
-            TraversalState.NoCandidates => PathReason.NoCandidates,
-            TraversalState.Punching => PathReason.Punching,
-            TraversalState.Lost => PathReason.PathLost,
-            TraversalState.BothNatsRandom => PathReason.BothNatsRandom,
-            // Where one side at least has a public address, nothing but a firewall is left.
-            TraversalState.NoAnswer when peer.Traversal.LocalNat.IsPublic || peer.Traversal.RemoteNat.IsPublic => PathReason.UdpBlocked,
-            TraversalState.NoAnswer => PathReason.NoAnswer,
-            _ => PathReason.Unknown,
-        },
-    };
 
     /// <inheritdoc/>
     public void Dispose()
@@ -370,16 +331,16 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         Own.Dispose();
     }
 
-    /// <inheritdoc/>
-    void IReachabilityHost.Tell(ControlMessage message) => _host.Tell(message);
+    /// <summary>The path through the server, and what is known of it.</summary>
+    private PathCandidate ServerPath(Peer peer) => new(
+        PathKind.Server, _connection.PathTo(peer), Proven: _connection.IsUp && peer.IsListedOnline,
+        RoundTrip: peer.Monitor.RoundTrip ?? peer.Traversal?.ServerRoundTrip, Loss: peer.Monitor.Loss);
 
-    /// <inheritdoc/>
-    void IReachabilityHost.SendToServer(in UdpEndpoint destination, ReadOnlySpan<byte> datagram, LocalEnd socket) =>
-        _host.SendTo(new PathAddress(destination).By(socket), datagram, isVouched: true);
-
-    /// <inheritdoc/>
-    void IReachabilityHost.OnReachabilityChanged()
+    /// <summary>Candidates or NAT are others now.</summary>
+    private void TakeReachability()
     {
+        if (!Own.TakeChange())
+            return;
         Timestamp now = Time.Now();
         Relays.IsRelay = Own.IsRelay;
         foreach (Peer peer in _members.All)
@@ -387,7 +348,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             if (peer.Traversal is not { } traversal)
                 continue;
             traversal.SetLocal(Own.Candidates, Own.Nat, now);
-            _host.Hurry(peer);
+            _node.Hurry(peer);
         }
     }
 
@@ -426,7 +387,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             _sentTo.Add(probe.Path.Endpoint.MappedAddress);
         // What is not asked is not proven, and not used.
         if (!IsTunnelled(probe.Path))
-            _host.SendTo(Weighed(traversal, probe.Path), datagram, traversal.IsVouched(probe.Path.Endpoint));
+            _node.Sender.Datagram(Weighed(traversal, probe.Path), datagram, traversal.IsVouched(probe.Path.Endpoint));
     }
 
     /// <summary>The path as one to whom may not exist, unless it is known better.</summary>
@@ -473,10 +434,10 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
             return known;
         if (_memberId == 0 || !ProbeKey.TryDerive(_identity, peer.Key, _options.NetworkKey, out ProbeKey? key))
             return null;
-        peer.Channel = new ProbeChannel(key, _memberId, _services.RisingNow);
-        peer.Traversal = new PeerTraversal(peer.Channel, leads: LeadsBefore(peer), _services.Jitter)
+        peer.Channel = new ProbeChannel(key, _memberId, _node.Services.RisingNow);
+        peer.Traversal = new PeerTraversal(peer.Channel, leads: LeadsBefore(peer), _node.Services.Jitter)
         {
-            FindRelays = () => Relays.Find(peer, _host.ServerRoundTrip),
+            FindRelays = () => Relays.Find(peer, _connection.RoundTrip),
             IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly,
             ServerPath = new PathAddress(_server, peer.MemberId),
             WillingToRelay = Relays.IsRelay,
@@ -511,12 +472,12 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         if (peer.DirectPath is { } direct)
         {
             _unreached.Remove(peer);
-            _services.Log.P2PEstablished(address, direct.Key.Endpoint.ToIPEndPoint());
-            _services.Log.DirectRouteEstablished(address);
+            _node.Log.P2PEstablished(address, direct.Key.Endpoint.ToIPEndPoint());
+            _node.Log.DirectRouteEstablished(address);
         }
         else if (peer.UsedPath is { } relayed)
         {
-            _services.Log.Information("{Peer} is reached through {Relay}, which is nearer than the server", address, Relays.RelayOf(relayed.Key)?.Name);
+            _node.Log.Information("{Peer} is reached through {Relay}, which is nearer than the server", address, Relays.RelayOf(relayed.Key)?.Name);
         }
     }
 
@@ -524,7 +485,7 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
     private void LogFailure(Peer peer, PeerTraversal traversal)
     {
         if (traversal.State is TraversalState.NoAnswer or TraversalState.BothNatsRandom or TraversalState.NoCandidates or TraversalState.Lost && _unreached.Add(peer))
-            _services.Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
+            _node.Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
     }
 
     private void LogIntroduction(Peer peer, CandidateList candidates)
@@ -532,6 +493,6 @@ internal sealed class DirectPaths : IReachabilityHost, IDisposable
         Candidate? seen = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.ServerReflexive }) ?? candidates.Cast<Candidate?>().FirstOrDefault();
         Candidate? local = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.Host });
         if (seen is { } known)
-            _services.Log.PeerInfoReceived(peer.Addresses[0].ToIPAddress(), known.Endpoint.ToIPEndPoint(), local?.Endpoint.ToIPEndPoint());
+            _node.Log.PeerInfoReceived(peer.Addresses[0].ToIPAddress(), known.Endpoint.ToIPEndPoint(), local?.Endpoint.ToIPEndPoint());
     }
 }

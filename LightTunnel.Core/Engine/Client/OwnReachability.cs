@@ -10,22 +10,6 @@ using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
 
-/// <summary>What <see cref="OwnReachability"/> asks of the client it belongs to; all on the control loop.</summary>
-internal interface IReachabilityHost
-{
-    /// <summary>Sends a control message to the server.</summary>
-    void Tell(ControlMessage message);
-
-    /// <summary>Sends a datagram to the server, or to where it observes from.</summary>
-    /// <param name="destination">Where to.</param>
-    /// <param name="datagram">The datagram.</param>
-    /// <param name="socket">The socket that it leaves from.</param>
-    void SendToServer(in UdpEndpoint destination, ReadOnlySpan<byte> datagram, LocalEnd socket);
-
-    /// <summary>Candidates or NAT are others now.</summary>
-    void OnReachabilityChanged();
-}
-
 /// <summary>
 /// How this node may be reached: its own addresses, what a person gave, what the router forwards, where others see it, and what its NAT does. Tells
 /// the server whenever that changes. Owned by the control loop.
@@ -50,8 +34,9 @@ internal sealed class OwnReachability : IDisposable
     private readonly ClientOptions _options;
     private readonly ILocalAddressSource _addresses;
     private readonly OuterWays _ways;
+    private readonly Node _node;
     private readonly NodeServices _services;
-    private readonly IReachabilityHost _host;
+    private readonly ServerConnection _connection;
     private readonly NatBehaviourDetector _detector;
     private readonly ProbeChannel? _server;
     private readonly List<ObservationProbe> _output = [];
@@ -69,19 +54,22 @@ internal sealed class OwnReachability : IDisposable
     private LocalEnd[] _burst = [];
     private uint? _asked;
     private bool _isAnswered;
+    private bool _isChanged;
 
+    /// <param name="node">The node.</param>
     /// <param name="options">What a person said.</param>
     /// <param name="identity">This node's key pair; not owned.</param>
     /// <param name="addresses">The machine's own addresses.</param>
-    /// <param name="services">What the node stands on.</param>
-    /// <param name="host">The node.</param>
-    public OwnReachability(ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, NodeServices services, IReachabilityHost host)
+    /// <param name="connection">The way to the server.</param>
+    public OwnReachability(Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, ServerConnection connection)
     {
+        NodeServices services = node.Services;
+        _node = node;
+        _connection = connection;
         _options = options;
         _addresses = addresses;
         _ways = new OuterWays(addresses, services.Time);
         _services = services;
-        _host = host;
         _detector = new NatBehaviourDetector(services.Jitter);
         if (ProbeKey.TryDerive(identity, options.ServerKey, options.NetworkKey, out ProbeKey? key))
             _server = new ProbeChannel(key, 0, services.RisingNow);
@@ -92,6 +80,14 @@ internal sealed class OwnReachability : IDisposable
 
     /// <summary>The NAT before it, as far as it was measured.</summary>
     public NatBehaviour Nat { get; private set; }
+
+    /// <summary>True when <see cref="Candidates"/> or <see cref="Nat"/> have changed since this was last asked.</summary>
+    public bool TakeChange()
+    {
+        bool isChanged = _isChanged;
+        _isChanged = false;
+        return isChanged;
+    }
 
     /// <summary>How far the measurement is.</summary>
     public NatDetection Detection => _detector.State;
@@ -362,13 +358,13 @@ internal sealed class OwnReachability : IDisposable
     {
         Span<byte> datagram = stackalloc byte[ProbeCodec.Size];
         _server!.SealProbe(probe.Transaction, probe.Flags, datagram);
-        _host.SendToServer(probe.Destination, datagram, probe.Socket);
+        _node.Sender.Datagram(new PathAddress(probe.Destination).By(probe.Socket), datagram, isVouched: true);
     }
 
     private void Introduce()
     {
         foreach (Peer member in _wantPrediction)
-            _host.Tell(new IntroduceMessage { MemberId = member.MemberId, Reachability = Now(), WithGuesses = true });
+            _connection.Tell(new IntroduceMessage { MemberId = member.MemberId, Reachability = Now(), WithGuesses = true });
         _wantPrediction.Clear();
     }
 
@@ -391,14 +387,13 @@ internal sealed class OwnReachability : IDisposable
             : new NatBehaviour(EndpointDependence.Unknown, Presence: isPublic ? NatPresence.None : NatPresence.Translated, PublicAddress: seen.Address);
         bool changed = nat != Nat || !candidates.Equals(Candidates);
         (Candidates, Nat) = (candidates, nat);
-        if (changed)
-            _host.OnReachabilityChanged();
+        _isChanged |= changed;
 
         // A predicted port is for one introduction, with which it goes: all others need not begin anew because of it.
         if (_told is { } told && told.Nat == nat && told.IsRelay == IsRelay && CandidateList.Create(told.Candidates).EqualsButPredictions(candidates))
             return;
         _told = Now();
-        _host.Tell(new ReachabilityMessage { Reachability = _told });
+        _connection.Tell(new ReachabilityMessage { Reachability = _told });
     }
 
     /// <summary>

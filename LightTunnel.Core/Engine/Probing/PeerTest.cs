@@ -1,5 +1,4 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
@@ -171,7 +170,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
             LocalNat = diagnosis.LocalNat,
             PeerNat = diagnosis.PeerNat,
             Candidates = diagnosis.Candidates,
-            Reason = DirectPaths.ReasonOf(_peer),
+            Reason = PeerReason.Of(_peer),
             Duration = _time.Now() - _started,
         };
     }
