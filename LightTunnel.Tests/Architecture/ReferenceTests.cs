@@ -56,10 +56,10 @@ public sealed class ReferenceTests
     }
 
     [Fact]
-    public void References_GoDownwardsOnly() => Assert.Empty(WrongReferences(Layers));
+    public void References_GoDownwardsOnly() => Assert.Equal(string.Empty, string.Join(Environment.NewLine, WrongReferences(Layers)));
 
     [Fact]
-    public void ReferencesWithinTheEngine_GoDownwardsOnly() => Assert.Empty(WrongReferences(EngineLayers));
+    public void ReferencesWithinTheEngine_GoDownwardsOnly() => Assert.Equal(string.Empty, string.Join(Environment.NewLine, WrongReferences(EngineLayers)));
 
     private static IEnumerable<string> WrongReferences(string[][] layers)
     {

@@ -1,5 +1,6 @@
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
+using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using LightTunnel.Timing;
@@ -42,7 +43,7 @@ public sealed class ControlFloodTests : IDisposable
         Assert.Equal(0, alice.Client.Reconnects);
 
         // Once it stops, it is a member like any other again.
-        Assert.True(_network.RunUntil(() => mallory.IsUp && server.Peer("mallory").Session is { Registered: true }, TimeSpan.FromMinutes(2)));
+        Assert.True(_network.RunUntil(() => mallory.IsUp && ((ServedClient)server.Peer("mallory")).Session is { Registered: true }, TimeSpan.FromMinutes(2)));
 
         static bool IsJoin(string line) => line.StartsWith("Client mallory", StringComparison.Ordinal) && line.Contains("joined", StringComparison.Ordinal);
     }

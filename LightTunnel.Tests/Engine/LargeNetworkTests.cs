@@ -1,5 +1,4 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Internet.Wires;
@@ -208,16 +207,16 @@ public sealed class LargeNetworkTests : IDisposable
     {
         var time = new VirtualTime();
         var queue = new ListingQueue(time);
-        Peer[] peers = [.. Enumerable.Range(0, 100).Select(_ => new Peer(PrivateKey.Generate().PublicKey, time))];
-        foreach (Peer peer in peers.Concat(peers))
+        ServedClient[] peers = [.. Enumerable.Range(0, 100).Select(_ => new ServedClient(PrivateKey.Generate().PublicKey, time))];
+        foreach (ServedClient peer in peers.Concat(peers))
             queue.Add(peer);
-        Peer gone = peers[10];
+        ServedClient gone = peers[10];
 
-        var answered = new List<Peer>();
+        var answered = new List<ServedClient>();
         while (queue.Deadline(time.Now()) is var next && next != Timestamp.Never)
         {
             int before = answered.Count;
-            while (queue.TryNext(peer => peer != gone, out Peer peer))
+            while (queue.TryNext(peer => peer != gone, out ServedClient peer))
                 answered.Add(peer);
             Assert.InRange(answered.Count - before, 0, before == 0 ? 64 : 1);
             if (before == 0)

@@ -72,7 +72,7 @@ public sealed class MemberLeaseTests : IDisposable
         SimulatedNode alice = _network.AddClient("alice");
         Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
         _network.Run(TimeSpan.FromMinutes(4));
-        alice.Client.Server.Session!.Send(new LeaveMessage { Reason = LeaveReason.Unusable });
+        alice.Client.Session!.Send(new LeaveMessage { Reason = LeaveReason.Unusable });
         _network.Settle();
 
         Assert.False(server.Peer("alice").Online);

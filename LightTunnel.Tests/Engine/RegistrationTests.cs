@@ -1,5 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using Xunit;
@@ -68,12 +69,12 @@ public sealed class RegistrationTests : IDisposable
         SimulatedNode server = _network.StartServer();
         SimulatedNode alice = _network.AddClient("alice");
         Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
-        ControlSession session = server.Peer("alice").Session!;
+        ControlSession session = ((ServedClient)server.Peer("alice")).Session!;
         while (!session.IsBroken)
             session.Send(new ListingMessage { Question = 99 }); // Answers to a question that nobody asked: they do nothing but take room.
         SimulatedNode bob = _network.AddClient("bob");
 
-        Assert.True(_network.RunUntil(() => bob.IsUp && server.Peer("alice").Session is { Registered: true } next && next != session, TimeSpan.FromMinutes(1)));
+        Assert.True(_network.RunUntil(() => bob.IsUp && ((ServedClient)server.Peer("alice")).Session is { Registered: true } next && next != session, TimeSpan.FromMinutes(1)));
         Assert.True(_network.RunUntil(() => alice.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob" && peer.Online), TimeSpan.FromMinutes(1)));
         Assert.True(server.Peer("alice").Online);
     }
@@ -84,12 +85,12 @@ public sealed class RegistrationTests : IDisposable
         SimulatedNode server = _network.StartServer();
         SimulatedNode alice = _network.AddClient("alice");
         Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
-        ControlSession session = alice.Client.Server.Session!;
+        ControlSession session = alice.Client.Session!;
         while (!session.IsBroken)
             session.Send(new FindMessage { Subjects = [MemberSubject.Of(alice.Address)] });
         alice.MarkReady();
 
-        Assert.True(_network.RunUntil(() => alice.IsUp && alice.Client.Server.Session is { Registered: true } next && next != session, TimeSpan.FromMinutes(1)));
+        Assert.True(_network.RunUntil(() => alice.IsUp && alice.Client.Session is { Registered: true } next && next != session, TimeSpan.FromMinutes(1)));
         Assert.True(server.Peer("alice").Online);
         Assert.Equal(1, alice.Client.Reconnects);
     }

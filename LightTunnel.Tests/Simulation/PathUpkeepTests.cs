@@ -173,7 +173,7 @@ public sealed class PathUpkeepTests
         {
             IEnumerable<Candidate> victims = Enumerable.Range(1, CandidateList.MaximumCount)
                 .Select(port => new Candidate(CandidateKind.Manual, new UdpEndpoint(victim.Address, 1024 + (i * 16) + port)));
-            bob.Client.Server.Session!.Send(new ReachabilityMessage { Reachability = new Reachability { Candidates = [.. victims] } });
+            bob.Client.Session!.Send(new ReachabilityMessage { Reachability = new Reachability { Candidates = [.. victims] } });
             scene.Network.Run(TimeSpan.FromMilliseconds(20));
         }
 

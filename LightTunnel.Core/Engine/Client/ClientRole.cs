@@ -112,6 +112,9 @@ internal sealed class ClientRole : INodeRole
     /// <summary>The server as a peer.</summary>
     public Peer Server => _connection.Server;
 
+    /// <summary>The registration that the server has taken; null when there is none.</summary>
+    public ControlSession? Session => _connection.Session;
+
     /// <summary>The server's endpoints that are known.</summary>
     public IReadOnlyList<UdpEndpoint> ServerEndpoints => _connection.Endpoints;
 

@@ -34,6 +34,7 @@ internal sealed class ServerConnection : IDisposable
     private readonly Queue<ServerEvent> _events = new();
     private readonly ulong _instance = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)) | 1;
     private IReadOnlyList<TunnelAddress> _requested;
+    private ControlSession? _session;
     private string? _locationFailure;
     private string? _obstacle;
     private Timestamp _registeredSince;
@@ -90,7 +91,7 @@ internal sealed class ServerConnection : IDisposable
     public TimeSpan? RoundTrip => IsUp ? _server.Monitor.RoundTrip : null;
 
     /// <summary>The registration that the server has taken; null when there is none.</summary>
-    public ControlSession? Session => _server.Session is { Registered: true } session ? session : null;
+    public ControlSession? Session => _session is { Registered: true } session ? session : null;
 
     /// <summary>True when the server answers what goes through it without a miss.</summary>
     public bool IsAlive => IsUp && _server.Monitor is { IsProven: true, Misses: 0 };
@@ -170,7 +171,7 @@ internal sealed class ServerConnection : IDisposable
     /// <summary>A control frame of a conversation arrived.</summary>
     public void OnFrame(in ControlFrame frame)
     {
-        ControlSession? session = _server.Session;
+        ControlSession? session = _session;
         if (frame.Kind == ControlFrameKind.Reset)
         {
             if (session is not { Registered: true } || (frame.Conversation != session.Conversation && frame.Conversation != 0))
@@ -209,7 +210,7 @@ internal sealed class ServerConnection : IDisposable
     {
         if (_node.State == TunnelState.Connecting && _node.Links.Counters[LinkEvent.ResponseForged] >= AnswersUntilKeyIsWrong)
             Fail(Unreachable());
-        if (_server.Session is { IsBroken: true })
+        if (_session is { IsBroken: true })
         {
             Lose("The server takes nothing of what it is told.");
             Register();
@@ -217,7 +218,7 @@ internal sealed class ServerConnection : IDisposable
 
         if (now >= _search.NextAttempt)
         {
-            bool registering = _server.Session is { Registered: false } && now - _registeredSince < RegistrationTimeout;
+            bool registering = _session is { Registered: false } && now - _registeredSince < RegistrationTimeout;
             _search.Attempt(now, lookUp: !registering);
             if (_search.IsSilent)
                 FallSilent();
@@ -228,7 +229,7 @@ internal sealed class ServerConnection : IDisposable
             _server.Link!.Path = default;
         }
 
-        Timestamp session = _server.Session?.RunTimers(now) ?? Timestamp.Never;
+        Timestamp session = _session?.RunTimers(now) ?? Timestamp.Never;
         return Timestamp.Earliest(session, _node.RunLink(_server, now), _search.NextAttempt);
     }
 
@@ -279,7 +280,7 @@ internal sealed class ServerConnection : IDisposable
     /// </summary>
     public bool Rest(LightTunnelException reason)
     {
-        _server.Session = null;
+        _session = null;
         _server.Monitor.Reset();
         if (_node.State == TunnelState.Connecting)
         {
@@ -363,7 +364,7 @@ internal sealed class ServerConnection : IDisposable
     {
         uint conversation = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4)) | 1;
         var session = new ControlSession(conversation, _node.Time, frame => _node.Sender.Frame(_server.Link!, frame), message => OnMessage(conversation, message));
-        _server.Session = session;
+        _session = session;
         _registeredSince = _node.Now;
         session.Send(new RegisterMessage
         {
@@ -379,7 +380,7 @@ internal sealed class ServerConnection : IDisposable
 
     private void OnMessage(uint conversation, ControlMessage message)
     {
-        if (_server.Session?.Conversation != conversation)
+        if (_session?.Conversation != conversation)
             return; // A message before this one ended the conversation.
         switch (message)
         {
@@ -394,7 +395,7 @@ internal sealed class ServerConnection : IDisposable
                 break;
             case LeaveMessage leave:
                 // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the server any more.
-                _server.Session = null;
+                _session = null;
                 _server.Monitor.Reset();
                 Lose($"The server said goodbye ({leave.Reason}).");
                 break;
@@ -406,7 +407,7 @@ internal sealed class ServerConnection : IDisposable
 
     private void OnRegistered(RegisteredMessage registered)
     {
-        if (_server.Session!.Registered)
+        if (_session!.Registered)
             return;
         if (registered.CheckProtocol() is { } unspoken)
         {
@@ -431,7 +432,7 @@ internal sealed class ServerConnection : IDisposable
             return;
         }
 
-        _server.Session.Registered = true;
+        _session.Registered = true;
         _server.Monitor.Reset(); // Probes that the old path swallowed say nothing of the new one.
         _events.Enqueue(new ServerEvent(ServerEventKind.Registered, registered));
     }
@@ -465,8 +466,8 @@ internal sealed class ServerConnection : IDisposable
     public void Fail(LightTunnelException exception, LeaveReason reason = LeaveReason.Stopped)
     {
         // A server that has admitted this node would list it as online until it misses it, and keep addresses for it that it cannot use.
-        _server.Session?.Send(new LeaveMessage { Reason = reason });
-        _server.Session = null;
+        _session?.Send(new LeaveMessage { Reason = reason });
+        _session = null;
         if (_node.State == TunnelState.Connecting)
         {
             _node.State = TunnelState.Failed;

@@ -1,8 +1,5 @@
-using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Timing;
-using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Control;
 
@@ -13,53 +10,15 @@ namespace LightTunnel.Engine.Control;
 /// <param name="time">The clock.</param>
 /// <param name="send">Seals a frame into the link and sends it.</param>
 /// <param name="receive">Takes each message of the other side, in order.</param>
-internal sealed class ControlSession(uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action<ControlMessage> receive) : IControlChannelHost
+internal class ControlSession(uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action<ControlMessage> receive) : IControlChannelHost
 {
-    private const int AskBurst = 64;
-
-    private const int TellBurst = 16;
-
-    private static readonly TimeSpan AskInterval = TimeSpan.FromMilliseconds(100);
-    private static readonly TimeSpan QuestionInterval = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan TellInterval = TimeSpan.FromSeconds(1);
-
     private ControlChannel? _channel;
-    private RateLimiter? _introductions;
-    private RateLimiter? _news;
-    private RateLimiter? _questions;
 
     /// <summary>The number that the client chose; frames of another are not of this registration.</summary>
     public uint Conversation { get; } = conversation;
 
     /// <summary>True once the server has admitted the client.</summary>
     public bool Registered { get; set; }
-
-    /// <summary>Server: how far the member was told of the directory, null before it is registered.</summary>
-    public DirectoryCursor? DirectoryCursor { get; set; }
-
-    /// <summary>Server: whom the member is told of instead, in a large network.</summary>
-    public DirectoryWatch? DirectoryWatch { get; set; }
-
-    /// <summary>Server: whether the member can ask for others.</summary>
-    public bool AsksForMembers { get; set; }
-
-    /// <summary>Server: the members that somebody at this one looks for, until they are told.</summary>
-    public ListMessage? List { get; set; }
-
-    /// <summary>Server: how the member may be reached.</summary>
-    public ToldReachability Reachability { get; } = new(time);
-
-    /// <summary>Server: members that this one was introduced to.</summary>
-    public HashSet<PublicKey> IntroducedTo { get; } = [];
-
-    /// <summary>Server: whether the member, which asks for an introduction, may: 64 at once, and one more each 100 ms.</summary>
-    public bool MayAskForIntroduction() => (_introductions ??= new RateLimiter(time, AskInterval, AskBurst)).TryTake();
-
-    /// <summary>Server: whether all others are told now that the member is reached in another way: 16 times at once, and once more each second.</summary>
-    public bool MayTellOthers() => (_news ??= new RateLimiter(time, TellInterval, TellBurst)).TryTake();
-
-    /// <summary>Server: whether the member's questions for others are answered now: 64 at once, and one more each 50 ms.</summary>
-    public bool MayAskForMembers() => (_questions ??= new RateLimiter(time, QuestionInterval, AskBurst)).TryTake();
 
     /// <summary>True when the other side has taken everything that was sent.</summary>
     public bool IsIdle => Channel.Pending == 0;

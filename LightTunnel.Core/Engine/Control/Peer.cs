@@ -1,8 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Engine.Data;
-using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Timing;
 using LightTunnel.Traversal;
@@ -11,7 +9,7 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>Another node as the control loop knows it, which owns all of it. Data threads see what is published of it, a <see cref="RouteTarget"/>.</summary>
-internal sealed class Peer : RouteTarget, IScheduled
+internal class Peer : RouteTarget, IScheduled
 {
     private TunnelAddress[] _addresses = [];
     private IpPrefix[] _prefixes = [];
@@ -29,7 +27,6 @@ internal sealed class Peer : RouteTarget, IScheduled
     {
         Key = key;
         Frames = FrameIntake.ForMember(time);
-        Registrations = new RateLimiter(time, TimeSpan.FromSeconds(2), burst: 8);
         Monitor = new PathMonitor();
         PathMtu = new PeerMtu(TunnelOptions.DefaultMtu);
         Updated = time.GetUtcNow();
@@ -38,9 +35,6 @@ internal sealed class Peer : RouteTarget, IScheduled
 
     /// <summary>The peer's public key.</summary>
     public PublicKey Key { get; }
-
-    /// <summary>Server: when the peer may register: 8 times at once, and once more each 2 s, as each costs all others a look.</summary>
-    public RateLimiter Registrations { get; }
 
     /// <summary>Id that relay headers carry, 0 until the server gave one.</summary>
     public uint MemberId { get; set; }
@@ -177,15 +171,6 @@ internal sealed class Peer : RouteTarget, IScheduled
 
     /// <summary>True while the policy allows none of the paths that there are.</summary>
     public bool IsForbidden { get; set; }
-
-    /// <summary>The reliable control channel, on links between client and server only.</summary>
-    public ControlSession? Session { get; set; }
-
-    /// <summary>Server: whether two machines have the peer's key pair, null before it registered.</summary>
-    public IdentityWatch? Identity { get; set; }
-
-    /// <summary>Server: whether the peer took part in its last conversation that is over.</summary>
-    public bool WasAnswered { get; set; }
 
     /// <summary>When the peer's link came up first.</summary>
     public Timestamp LinkedAt { get; set; }

@@ -1,4 +1,3 @@
-using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Timing;
 using LightTunnel.WireGuard;
@@ -21,8 +20,8 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     private const int ListingOverhead = 1 + 2 + 6 + 4 + 6;
 
     private readonly MemberDirectory _directory = new();
-    private readonly Dictionary<PublicKey, Peer> _told = [];
-    private readonly HashSet<Peer> _behind = [];
+    private readonly Dictionary<PublicKey, ServedClient> _told = [];
+    private readonly HashSet<ServedClient> _behind = [];
     private readonly ListingQueue _listings = new(time);
     private DirectoryWatches? _watches;
     private uint _lastMemberId;
@@ -31,7 +30,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     public bool IsLarge => _watches is not null;
 
     /// <summary>The clients that are told of others.</summary>
-    public IReadOnlyCollection<Peer> Told => _told.Values;
+    public IReadOnlyCollection<ServedClient> Told => _told.Values;
 
     /// <summary>Members that clients of a large network watch, all together.</summary>
     public int Watches => _watches?.Count ?? 0;
@@ -56,10 +55,10 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     /// <summary>A client has registered, and is to be told of the others.</summary>
     /// <param name="peer">The client.</param>
     /// <param name="asksForMembers">False for one of an older version, which is told of everybody in any case.</param>
-    public void Begin(Peer peer, bool asksForMembers)
+    public void Begin(ServedClient peer, bool asksForMembers)
     {
         End(peer); // Of a member that registers twice in one conversation.
-        ControlSession session = peer.Session!;
+        ClientSession session = peer.Session!;
         session.AsksForMembers = asksForMembers;
         if (IsLarge && asksForMembers)
             session.DirectoryWatch = DirectoryWatches.Open(peer.Key);
@@ -70,7 +69,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     }
 
     /// <summary>A client's conversation is over.</summary>
-    public void End(Peer peer)
+    public void End(ServedClient peer)
     {
         _behind.Remove(peer);
         _told.Remove(peer.Key);
@@ -86,7 +85,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     }
 
     /// <summary>A client has taken what it was sent, or is online again: it may be told more.</summary>
-    public void OnReady(Peer peer)
+    public void OnReady(ServedClient peer)
     {
         if (peer is { Online: true, Session: { IsIdle: true } session } && _told.ContainsKey(peer.Key) && HasNews(session))
             _behind.Add(peer);
@@ -96,7 +95,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     /// <param name="peer">The client.</param>
     /// <param name="subjects">What it asks for.</param>
     /// <param name="find">Finds the member that has an address or key.</param>
-    public void Find(Peer peer, IReadOnlyList<MemberSubject> subjects, Func<MemberSubject, Peer?> find)
+    public void Find(ServedClient peer, IReadOnlyList<MemberSubject> subjects, Func<MemberSubject, ServedClient?> find)
     {
         if (peer.Session is not { DirectoryWatch: { } watch } session || !session.MayAskForMembers())
             return;
@@ -112,7 +111,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     }
 
     /// <summary>Two clients are about to talk: both are told of each other.</summary>
-    public void Acquaint(Peer first, Peer second)
+    public void Acquaint(ServedClient first, ServedClient second)
     {
         if (!IsLarge)
             return;
@@ -121,7 +120,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     }
 
     /// <summary>A client needs to know nothing of some members any more.</summary>
-    public void Forget(Peer peer, ForgetMessage message)
+    public void Forget(ServedClient peer, ForgetMessage message)
     {
         if (peer.Session is not { DirectoryWatch: { } watch } session)
             return;
@@ -138,7 +137,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     /// A client looks for members by name: it is answered when it has taken what it was sent, and when its turn has come. Another question takes the place of
     /// one that was not answered yet: a client asks one after the other.
     /// </summary>
-    public void List(Peer peer, ListMessage message)
+    public void List(ServedClient peer, ListMessage message)
     {
         if (!_told.ContainsKey(peer.Key))
             return;
@@ -150,11 +149,11 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     /// <param name="now">The present.</param>
     /// <param name="sent">Called for each client that was sent something.</param>
     /// <returns>When to call again.</returns>
-    public Timestamp Tell(Timestamp now, Action<Peer> sent)
+    public Timestamp Tell(Timestamp now, Action<ServedClient> sent)
     {
-        foreach (Peer peer in _behind)
+        foreach (ServedClient peer in _behind)
         {
-            ControlSession session = peer.Session!;
+            ClientSession session = peer.Session!;
             if (!session.IsIdle || !peer.Online)
                 continue;
             DirectoryMessage? page = null;
@@ -172,7 +171,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         }
 
         _behind.Clear();
-        while (_listings.TryNext(CanBeAnswered, out Peer asking))
+        while (_listings.TryNext(CanBeAnswered, out ServedClient asking))
         {
             Answer(asking.Session!, asking.Session!.List!);
             asking.Session!.List = null;
@@ -182,9 +181,9 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         return _listings.Deadline(now);
     }
 
-    private static bool CanBeAnswered(Peer peer) => peer is { Online: true, Session: { List: not null, IsIdle: true } };
+    private static bool CanBeAnswered(ServedClient peer) => peer is { Online: true, Session: { List: not null, IsIdle: true } };
 
-    private bool HasNews(ControlSession session) =>
+    private bool HasNews(ClientSession session) =>
         session.List is not null || (session.DirectoryWatch?.HasNews ?? (session.DirectoryCursor is { } cursor && _directory.HasNews(cursor)));
 
     private void NoteChange(PublicKey member)
@@ -197,7 +196,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
 
         if (_directory.Cursors > 0)
         {
-            foreach (Peer peer in _told.Values)
+            foreach (ServedClient peer in _told.Values)
             {
                 if (peer.Session!.DirectoryCursor is not null)
                     _behind.Add(peer);
@@ -207,7 +206,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
 
     private void NoteBehind(PublicKey member)
     {
-        if (_told.TryGetValue(member, out Peer? peer))
+        if (_told.TryGetValue(member, out ServedClient? peer))
             _behind.Add(peer);
     }
 
@@ -215,7 +214,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     private void Grow()
     {
         _watches = new DirectoryWatches(_directory);
-        foreach (Peer peer in _told.Values)
+        foreach (ServedClient peer in _told.Values)
         {
             if (peer.Session is not { AsksForMembers: true, DirectoryCursor: { } cursor } session)
                 continue;
@@ -226,7 +225,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         }
     }
 
-    private void Tell(Peer peer, Peer other)
+    private void Tell(ServedClient peer, ServedClient other)
     {
         if (peer.Session?.DirectoryWatch is not { } watch || watch.IsWatching(other.Key))
             return;
@@ -238,7 +237,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         NamePattern.IsMatch(pattern, entry.Name)
         || (pattern.AsSpan().ContainsAny('.', ':') && entry.Addresses.Any(address => NamePattern.IsMatch(pattern, address.ToString())));
 
-    private void Answer(ControlSession session, ListMessage list)
+    private void Answer(ClientSession session, ListMessage list)
     {
         uint id = Math.Max(list.After, Leases.FirstClientId - 1);
         int looked = 0;

@@ -1,4 +1,3 @@
-using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 
 namespace LightTunnel.Engine.Server;
@@ -17,15 +16,15 @@ internal sealed class Introducer(CandidateScreen screen)
     /// <param name="member">The member.</param>
     /// <param name="reachability">What it told.</param>
     /// <param name="others">Whom it is introduced to.</param>
-    public void OnReachability(Peer member, Reachability reachability, IReadOnlyCollection<Peer> others)
+    public void OnReachability(ServedClient member, Reachability reachability, IReadOnlyCollection<ServedClient> others)
     {
-        ControlSession session = member.Session!;
+        ClientSession session = member.Session!;
         if (reachability.Equals(session.Reachability.Latest))
             return;
         session.Reachability.Set(reachability);
         if (!session.MayTellOthers())
             return; // Each time makes everybody send probes to endpoints that this member names. Who asks for it still learns the news.
-        foreach (Peer other in others)
+        foreach (ServedClient other in others)
         {
             if (other != member)
                 Introduce(member, other, withGuesses: true);
@@ -33,7 +32,7 @@ internal sealed class Introducer(CandidateScreen screen)
     }
 
     /// <summary>A member asks to be introduced to another, and may tell how it is reached at this very moment; false when it may not ask now.</summary>
-    public bool OnAsked(Peer member, Peer other, IntroduceMessage request)
+    public bool OnAsked(ServedClient member, ServedClient other, IntroduceMessage request)
     {
         if (other == member || !member.Session!.MayAskForIntroduction())
             return false;
@@ -43,7 +42,7 @@ internal sealed class Introducer(CandidateScreen screen)
         return true;
     }
 
-    private void Introduce(Peer first, Peer second, bool withGuesses)
+    private void Introduce(ServedClient first, ServedClient second, bool withGuesses)
     {
         if (first.Session is not { Reachability: { Latest: { } toldByFirst } ofFirst, Registered: true }
             || second.Session is not { Reachability: { Latest: { } toldBySecond } ofSecond, Registered: true })
@@ -64,7 +63,7 @@ internal sealed class Introducer(CandidateScreen screen)
         ofSecond.UsePrediction();
     }
 
-    private void Tell(Peer member, Peer other, Reachability told, TimeSpan delay, Guessing guessing)
+    private void Tell(ServedClient member, ServedClient other, Reachability told, TimeSpan delay, Guessing guessing)
     {
         member.Session!.IntroducedTo.Add(other.Key);
         member.Session.Send(new IntroductionMessage

@@ -1,4 +1,3 @@
-using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Store;
 using LightTunnel.Timing;
@@ -10,7 +9,7 @@ namespace LightTunnel.Engine.Server;
 /// <param name="Peer">Who registers.</param>
 /// <param name="Session">The conversation in which it does.</param>
 /// <param name="Register">What it asked for.</param>
-internal sealed record HeldRegistration(Peer Peer, ControlSession Session, RegisterMessage Register)
+internal sealed record HeldRegistration(ServedClient Peer, ClientSession Session, RegisterMessage Register)
 {
     /// <summary>What it is to get.</summary>
     public Lease? Lease { get; init; }
@@ -73,7 +72,7 @@ internal sealed class LeaseCommits(
 
     /// <summary>In the order in which they came; only a member's last one counts.</summary>
     private readonly Queue<HeldRegistration> _waiting = new();
-    private readonly Dictionary<Peer, HeldRegistration> _latest = [];
+    private readonly Dictionary<ServedClient, HeldRegistration> _latest = [];
 
     /// <summary>Those whose leases are in the commit that is under way.</summary>
     private readonly List<HeldRegistration> _group = [];
@@ -108,7 +107,7 @@ internal sealed class LeaseCommits(
     }
 
     /// <summary>True when the member's lease is not in the store yet.</summary>
-    public bool Contains(Peer peer) =>
+    public bool Contains(ServedClient peer) =>
         _latest.ContainsKey(peer) || _joining.Contains(peer.Key) || _group.Exists(held => held.Peer == peer);
 
     /// <summary>Begins what is due; returns when to call again.</summary>

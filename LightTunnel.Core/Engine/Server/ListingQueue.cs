@@ -1,4 +1,3 @@
-using LightTunnel.Engine.Control;
 using LightTunnel.Packets;
 using LightTunnel.Timing;
 
@@ -17,11 +16,11 @@ internal sealed class ListingQueue(TimeProvider time)
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
 
     private readonly RateLimiter _pace = new(time, Interval, Burst);
-    private readonly Queue<Peer> _order = new();
-    private readonly HashSet<Peer> _waiting = [];
+    private readonly Queue<ServedClient> _order = new();
+    private readonly HashSet<ServedClient> _waiting = [];
 
     /// <summary>A client that can be answered has asked.</summary>
-    public void Add(Peer peer)
+    public void Add(ServedClient peer)
     {
         if (_waiting.Add(peer))
             _order.Enqueue(peer);
@@ -30,7 +29,7 @@ internal sealed class ListingQueue(TimeProvider time)
     /// <summary>The next client whose turn has come; false when nobody waits, or all must go on waiting.</summary>
     /// <param name="canBeAnswered">Whether a client is still there, has a question and has taken what it was sent; one that has not is added again when it has.</param>
     /// <param name="peer">The client.</param>
-    public bool TryNext(Predicate<Peer> canBeAnswered, out Peer peer)
+    public bool TryNext(Predicate<ServedClient> canBeAnswered, out ServedClient peer)
     {
         while (_order.TryPeek(out peer!))
         {

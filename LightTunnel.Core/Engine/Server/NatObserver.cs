@@ -17,7 +17,7 @@ internal sealed class NatObserver : IDisposable
     private readonly PresharedKey _networkKey;
     private readonly NodeServices _services;
     private readonly UnprovenBudget _unproven;
-    private readonly Dictionary<Peer, ProbeResponder> _responders = [];
+    private readonly Dictionary<ServedClient, ProbeResponder> _responders = [];
 
     // Of the second port: one for all addresses, or one for each of two.
     private readonly List<LocalEnd> _sockets = [];
@@ -48,7 +48,7 @@ internal sealed class NatObserver : IDisposable
     public IReadOnlyList<TunnelAddress> Addresses { get; private set; } = [];
 
     /// <summary>A member's probe, or what looks like one.</summary>
-    public void OnProbe(Peer member, ReadOnlySpan<byte> datagram, in PathAddress source, Timestamp now)
+    public void OnProbe(ServedClient member, ReadOnlySpan<byte> datagram, in PathAddress source, Timestamp now)
     {
         Span<byte> answer = stackalloc byte[ProbeCodec.Size];
         if (ResponderOf(member) is not { } responder || !responder.TryAnswer(datagram, source.Endpoint, now, answer, out bool fromElsewhere))
@@ -68,7 +68,7 @@ internal sealed class NatObserver : IDisposable
     }
 
     /// <summary>Forgets a member that is gone.</summary>
-    public void Forget(Peer member)
+    public void Forget(ServedClient member)
     {
         if (_responders.Remove(member, out ProbeResponder? responder))
             responder.Dispose();
@@ -119,7 +119,7 @@ internal sealed class NatObserver : IDisposable
             .Take(2),
     ];
 
-    private ProbeResponder? ResponderOf(Peer member)
+    private ProbeResponder? ResponderOf(ServedClient member)
     {
         if (_responders.TryGetValue(member, out ProbeResponder? known))
             return known;

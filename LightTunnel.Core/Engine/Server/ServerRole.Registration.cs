@@ -11,9 +11,9 @@ internal sealed partial class ServerRole
     private string? _storeFailure;
     private string? _otherError;
 
-    private void Register(Peer peer, RegisterMessage register)
+    private void Register(ServedClient peer, RegisterMessage register)
     {
-        ControlSession session = peer.Session!;
+        ClientSession session = peer.Session!;
         if (register.CheckFormat() is { } malformed)
         {
             Refuse(peer, register, malformed);
@@ -51,7 +51,7 @@ internal sealed partial class ServerRole
     /// <inheritdoc/>
     LeaseResult ILeaseHost.Acquire(HeldRegistration held)
     {
-        Peer peer = held.Peer;
+        ServedClient peer = held.Peer;
         if (_leases.ByKey(peer.Key) is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, _leases))
         {
             return new LeaseResult(null, new RefusedMessage
@@ -110,7 +110,7 @@ internal sealed partial class ServerRole
     /// </summary>
     private void Displace(Lease lease)
     {
-        if (!_peers.TryGetValue(lease.PublicKey, out Peer? peer) || peer.MemberId == 0)
+        if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer) || peer.MemberId == 0)
             return;
         if (peer.Online)
             SetOffline(peer, "has to register again, as its lease was changed elsewhere");
@@ -131,13 +131,13 @@ internal sealed partial class ServerRole
             _peers.Remove(peer.Key);
     }
 
-    private bool IsFullFor(Peer peer) => !peer.Online && _online >= _options.MaxClients;
+    private bool IsFullFor(ServedClient peer) => !peer.Online && _online >= _options.MaxClients;
 
     private RefusedMessage Full() => new() { Reason = RefusalReason.ServerFull, Text = $"{_options.MaxClients} clients are online." };
 
-    private void Admit(Peer peer, RegisterMessage register, Lease lease)
+    private void Admit(ServedClient peer, RegisterMessage register, Lease lease)
     {
-        ControlSession session = peer.Session!;
+        ClientSession session = peer.Session!;
         bool isNew = peer.MemberId == 0;
         bool isRenamed = lease.Name != register.Name;
         if (isRenamed && lease.Name != peer.Name)
@@ -180,7 +180,7 @@ internal sealed partial class ServerRole
     }
 
     /// <summary>False for the later one of two machines that have one key: it is told, and waits.</summary>
-    private bool IsOnlyOne(Peer peer, RegisterMessage register)
+    private bool IsOnlyOne(ServedClient peer, RegisterMessage register)
     {
         peer.Identity ??= new IdentityWatch(Time);
         IdentityVerdict verdict = peer.Identity.OnRegister(register.Instance, peer.WasAnswered);
@@ -200,7 +200,7 @@ internal sealed partial class ServerRole
     /// <summary>A member asked for a name that is another's: whoever has it should know of both.</summary>
     private void TellOfName(Lease lease, string asked)
     {
-        Peer? owner = _leases.ByName(asked) is { } other ? FindOnline(other.PublicKey) : null;
+        ServedClient? owner = _leases.ByName(asked) is { } other ? FindOnline(other.PublicKey) : null;
         Log.Warning(
             "A member with the address {Address} asked for the name {Asked}, which is {Owner}'s: it is known as {Name}",
             lease.Addresses[0], asked, owner?.Addresses[0].ToString() ?? "another", lease.Name);
@@ -211,7 +211,7 @@ internal sealed partial class ServerRole
     private InterfaceAddress WithPrefixLength(TunnelAddress address) =>
         new(address, _options.Addresses.First(own => own.Address.IsIPv4 == address.IsIPv4).PrefixLength);
 
-    private void Refuse(Peer peer, RegisterMessage register, RefusedMessage refusal)
+    private void Refuse(ServedClient peer, RegisterMessage register, RefusedMessage refusal)
     {
         Log.Security(
             SecurityEvent.Refused, peer.Key.ToString(),
@@ -219,6 +219,6 @@ internal sealed partial class ServerRole
         peer.Session!.Send(refusal);
     }
 
-    private void NoteRegistrationFlood(Peer peer) => Log.Security(
+    private void NoteRegistrationFlood(ServedClient peer) => Log.Security(
         SecurityEvent.Flood, peer.Key.ToString(), $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {peer.Path.Endpoint} registers again and again");
 }

@@ -39,13 +39,13 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     private readonly LeaseCommits _commits;
     private readonly DirectoryTeller _directory;
     private readonly MemberTable _members = new();
-    private readonly Dictionary<PublicKey, Peer> _peers = [];
+    private readonly Dictionary<PublicKey, ServedClient> _peers = [];
     private readonly NatObserver _observer;
     private readonly Introducer _introducer;
     private readonly RefusedHandshakes _refusedHandshakes;
     private readonly RateLimiter _relayLogLimiter;
     private readonly int _mtu;
-    private readonly Action<Peer> _hurry;
+    private readonly Action<ServedClient> _hurry;
     private readonly IDisposable _addressWatch;
     private readonly NewcomerQuota _newcomers;
     private Timestamp _nextLeaseCheck;
@@ -109,8 +109,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     /// <inheritdoc/>
     public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => _node.Links.HandleHandshake(datagram, source);
 
-    /// <inheritdoc/>
-    public PeerDiagnosis Diagnose(Peer peer) =>
+    private static PeerDiagnosis Diagnose(ServedClient peer) =>
         new(default(NatBehaviour).ClassicName, (peer.Session?.Reachability.Latest?.Nat ?? default).ClassicName, [], null);
 
     /// <inheritdoc/>
@@ -168,7 +167,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     /// <inheritdoc/>
     public void SayGoodbye()
     {
-        foreach (Peer peer in Peers)
+        foreach (ServedClient peer in _peers.Values)
         {
             if (peer is { Online: true, Session.Registered: true })
                 peer.Session.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
@@ -192,12 +191,12 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     /// <inheritdoc/>
     public Peer? OnLinkUp(Link link)
     {
-        if (link.Owner is Peer known)
+        if (link.Owner is ServedClient known)
             return known;
 
-        if (!_peers.TryGetValue(link.Peer, out Peer? peer))
+        if (!_peers.TryGetValue(link.Peer, out ServedClient? peer))
         {
-            peer = new Peer(link.Peer, Time);
+            peer = new ServedClient(link.Peer, Time);
             _peers.Add(link.Peer, peer);
         }
 
@@ -208,10 +207,29 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     }
 
     /// <inheritdoc/>
-    public void OnLinkLost(Peer peer) => Unlink(peer);
+    void INodeRole.OnLinkLost(Peer peer) => OnLinkLost((ServedClient)peer);
 
     /// <inheritdoc/>
-    public void OnLinkWanted(Peer peer)
+    void INodeRole.OnLinkWanted(Peer peer) => OnLinkWanted((ServedClient)peer);
+
+    /// <inheritdoc/>
+    void INodeRole.OnFrame(Peer peer, in ControlFrame frame) => OnFrame((ServedClient)peer, frame);
+
+    /// <inheritdoc/>
+    void INodeRole.OnPinged(Peer peer) => OnPinged((ServedClient)peer);
+
+    /// <inheritdoc/>
+    Timestamp INodeRole.RunTimers(Peer peer, Timestamp now) => RunTimers((ServedClient)peer, now);
+
+    /// <inheritdoc/>
+    PeerDiagnosis INodeRole.Diagnose(Peer peer) => Diagnose((ServedClient)peer);
+
+    /// <summary>A server asks nobody whether he is there: clients do.</summary>
+    bool INodeRole.IsProbed(Peer peer, Timestamp now) => false;
+
+    private void OnLinkLost(ServedClient peer) => Unlink(peer);
+
+    private static void OnLinkWanted(ServedClient peer)
     {
         // A server cannot reach a client whose endpoint it does not know; the client comes back by itself.
         if (peer.Link is { } link && link.Path.Endpoint.IsSpecified)
@@ -220,13 +238,12 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
             Node.DropStaged(peer);
     }
 
-    /// <inheritdoc/>
-    public void OnFrame(Peer peer, in ControlFrame frame)
+    private void OnFrame(ServedClient peer, in ControlFrame frame)
     {
         if (frame.Kind == ControlFrameKind.Reset || peer.Link is not { } link)
             return;
 
-        ControlSession? session = peer.Session;
+        ClientSession? session = peer.Session;
         if (session is null || session.Conversation != frame.Conversation)
         {
             if (frame.Kind != ControlFrameKind.Data || frame.Number != 1)
@@ -236,7 +253,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
             }
 
             // Who registers in a loop is told nothing: its next attempt is in some seconds, as for a frame that was lost.
-            if (!peer.Registrations.TryTake(_node.Now))
+            if (!peer.MayRegister())
             {
                 NoteRegistrationFlood(peer);
                 return;
@@ -251,8 +268,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         _node.Hurry(peer);
     }
 
-    /// <inheritdoc/>
-    public void OnPinged(Peer peer)
+    private void OnPinged(ServedClient peer)
     {
         // Who was away for a while may find its place taken, which only a new registration can tell it.
         if (peer.Session is not { Registered: true } || IsFullFor(peer))
@@ -261,11 +277,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
             SetOnline(peer);
     }
 
-    /// <inheritdoc/>
-    public bool IsProbed(Peer peer, Timestamp now) => false;
-
-    /// <inheritdoc/>
-    public Timestamp RunTimers(Peer peer, Timestamp now)
+    private Timestamp RunTimers(ServedClient peer, Timestamp now)
     {
         if (peer.Link is not { } link)
             return Timestamp.Never;
@@ -290,7 +302,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         return Timestamp.Never;
     }
 
-    private Timestamp RunSessionAndLink(Peer peer, Timestamp now) =>
+    private Timestamp RunSessionAndLink(ServedClient peer, Timestamp now) =>
         Timestamp.Earliest(peer.Session?.RunTimers(now) ?? Timestamp.Never, _node.RunLink(peer, now));
 
     /// <inheritdoc/>
@@ -318,12 +330,12 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     }
 
     /// <summary>The member with that key, when it is here; null else.</summary>
-    private Peer? FindOnline(PublicKey member) => _peers.TryGetValue(member, out Peer? peer) && peer.Online ? peer : null;
+    private ServedClient? FindOnline(PublicKey member) => _peers.TryGetValue(member, out ServedClient? peer) && peer.Online ? peer : null;
 
-    private static bool HasTraffic(Peer peer) => peer.LastTraffic != Timestamp.NotYet;
+    private static bool HasTraffic(ServedClient peer) => peer.LastTraffic != Timestamp.NotYet;
 
     /// <summary>What the member should have been told is lost: it has to begin anew, if it is there.</summary>
-    private void Reset(Peer peer, Link link, ControlSession broken)
+    private void Reset(ServedClient peer, Link link, ClientSession broken)
     {
         if (peer.Online)
             SetOffline(peer, "takes nothing of what it is told, and has to register again");
@@ -332,21 +344,21 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         peer.LinkedAt = _node.Now;
     }
 
-    private void EndSession(Peer peer)
+    private void EndSession(ServedClient peer)
     {
         peer.WasAnswered = peer.Session is { Registered: true, IsAnswered: true };
         _directory.End(peer);
         peer.Session = null;
     }
 
-    private ControlSession NewSession(Peer peer, uint conversation) =>
+    private ClientSession NewSession(ServedClient peer, uint conversation) =>
         new(conversation, Time, frame => _node.Sender.Frame(peer.Link!, frame), message => OnMessage(peer, message));
 
-    private void OnMessage(Peer peer, ControlMessage message)
+    private void OnMessage(ServedClient peer, ControlMessage message)
     {
         switch (message)
         {
-            case RegisterMessage when peer.Session!.Registered && !peer.Registrations.TryTake(_node.Now):
+            case RegisterMessage when peer.Session!.Registered && !peer.MayRegister():
                 NoteRegistrationFlood(peer);
                 break;
             case RegisterMessage register:
@@ -377,7 +389,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         }
     }
 
-    private void SetOnline(Peer peer)
+    private void SetOnline(ServedClient peer)
     {
         if (!peer.Online)
         {
@@ -394,7 +406,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         _node.Hurry(peer);
     }
 
-    private void SetOffline(Peer peer, string why)
+    private void SetOffline(ServedClient peer, string why)
     {
         peer.Online = false;
         peer.Updated = Time.GetUtcNow();
@@ -409,7 +421,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     }
 
     /// <summary>Lets go of the peer's link; a member stays known as offline, a stranger is forgotten.</summary>
-    private void Unlink(Peer peer)
+    private void Unlink(ServedClient peer)
     {
         if (peer.Online)
             SetOffline(peer, "is gone");
@@ -428,9 +440,9 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
 
     private void Remember(Lease lease)
     {
-        if (!_peers.TryGetValue(lease.PublicKey, out Peer? peer))
+        if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer))
         {
-            peer = new Peer(lease.PublicKey, Time);
+            peer = new ServedClient(lease.PublicKey, Time);
             _peers.Add(lease.PublicKey, peer);
         }
 
@@ -448,7 +460,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     /// <summary>A member whose lease has ended.</summary>
     private void Forget(Lease lease, string why)
     {
-        if (!_peers.Remove(lease.PublicKey, out Peer? peer))
+        if (!_peers.Remove(lease.PublicKey, out ServedClient? peer))
             return;
         Unlink(peer);
         _node.Journal.NoteGone(peer);
@@ -457,7 +469,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         Log.Information("Client {Client} ({Address}) is forgotten: {Reason}", lease.Name, string.Join(", ", lease.Addresses), why);
     }
 
-    private void UpdateDirectory(Peer peer) => _directory.Update(new DirectoryEntry
+    private void UpdateDirectory(ServedClient peer) => _directory.Update(new DirectoryEntry
     {
         MemberId = peer.MemberId,
         Name = peer.Name,
@@ -469,21 +481,21 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     });
 
     /// <summary>Whom a member that tells how it is reached may be introduced to now: everybody in a small network, otherwise those whom it was before.</summary>
-    private IReadOnlyCollection<Peer> Acquaintances(Peer peer) => !_directory.IsLarge && _online <= Introducer.EagerUpTo
+    private IReadOnlyCollection<ServedClient> Acquaintances(ServedClient peer) => !_directory.IsLarge && _online <= Introducer.EagerUpTo
         ? _directory.Told
-        : [.. peer.Session!.IntroducedTo.Select(FindOnline).OfType<Peer>()];
+        : [.. peer.Session!.IntroducedTo.Select(FindOnline).OfType<ServedClient>()];
 
     /// <summary>The member of that id that is online.</summary>
-    private Peer? FindMember(uint id) => _members.Find(id) as Peer;
+    private ServedClient? FindMember(uint id) => _members.Find(id) as ServedClient;
 
     /// <summary>The member that has an address or a key, or a prefix with the address in it.</summary>
-    private Peer? Find(MemberSubject subject)
+    private ServedClient? Find(MemberSubject subject)
     {
-        Peer? found = null;
+        ServedClient? found = null;
         if (subject.Key is { } key)
             _peers.TryGetValue(key, out found);
         else if (subject.Address is { } address)
-            found = _node.Forwarding.TryFind(address, out RouteTarget? target) ? target as Peer : null;
+            found = _node.Forwarding.TryFind(address, out RouteTarget? target) ? target as ServedClient : null;
         return found is { MemberId: not 0 } ? found : null;
     }
 

@@ -1,0 +1,55 @@
+using LightTunnel.Engine.Control;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine.Server;
+
+/// <summary>A client's registration as its server sees it: what the client was told, and how often it may ask.</summary>
+/// <param name="conversation">The number that the client chose.</param>
+/// <param name="time">The clock.</param>
+/// <param name="send">Seals a frame into the link and sends it.</param>
+/// <param name="receive">Takes each message of the client, in order.</param>
+internal sealed class ClientSession(uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action<ControlMessage> receive)
+    : ControlSession(conversation, time, send, receive)
+{
+    private const int AskBurst = 64;
+
+    private const int TellBurst = 16;
+
+    private static readonly TimeSpan AskInterval = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan QuestionInterval = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan TellInterval = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider _time = time;
+    private RateLimiter? _introductions;
+    private RateLimiter? _news;
+    private RateLimiter? _questions;
+
+    /// <summary>How far the member was told of the directory, null before it is registered.</summary>
+    public DirectoryCursor? DirectoryCursor { get; set; }
+
+    /// <summary>Whom the member is told of instead, in a large network.</summary>
+    public DirectoryWatch? DirectoryWatch { get; set; }
+
+    /// <summary>Whether the member can ask for others.</summary>
+    public bool AsksForMembers { get; set; }
+
+    /// <summary>The members that somebody at this one looks for, until they are told.</summary>
+    public ListMessage? List { get; set; }
+
+    /// <summary>How the member may be reached.</summary>
+    public ToldReachability Reachability { get; } = new(time);
+
+    /// <summary>Members that this one was introduced to.</summary>
+    public HashSet<PublicKey> IntroducedTo { get; } = [];
+
+    /// <summary>Whether the member, which asks for an introduction, may: 64 at once, and one more each 100 ms.</summary>
+    public bool MayAskForIntroduction() => (_introductions ??= new RateLimiter(_time, AskInterval, AskBurst)).TryTake();
+
+    /// <summary>Whether all others are told now that the member is reached in another way: 16 times at once, and once more each second.</summary>
+    public bool MayTellOthers() => (_news ??= new RateLimiter(_time, TellInterval, TellBurst)).TryTake();
+
+    /// <summary>Whether the member's questions for others are answered now: 64 at once, and one more each 50 ms.</summary>
+    public bool MayAskForMembers() => (_questions ??= new RateLimiter(_time, QuestionInterval, AskBurst)).TryTake();
+}

@@ -1,0 +1,31 @@
+using LightTunnel.Engine.Control;
+using LightTunnel.Membership;
+using LightTunnel.Packets;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine.Server;
+
+/// <summary>What a server knows of one of its clients, besides what every peer has. Owned by the control loop.</summary>
+/// <param name="key">The client's public key.</param>
+/// <param name="time">The clock.</param>
+internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(key, time)
+{
+    private const int RegisterBurst = 8;
+
+    private static readonly TimeSpan RegisterInterval = TimeSpan.FromSeconds(2);
+
+    private readonly TimeProvider _time = time;
+    private RateLimiter? _registrations;
+
+    /// <summary>The conversation in which it registers and is told of others; null before, and when that is over.</summary>
+    public ClientSession? Session { get; set; }
+
+    /// <summary>Whether two machines have the client's key pair, null before it registered.</summary>
+    public IdentityWatch? Identity { get; set; }
+
+    /// <summary>Whether the client took part in its last conversation that is over.</summary>
+    public bool WasAnswered { get; set; }
+
+    /// <summary>Whether it may register now: 8 times at once, and once more each 2 s, as each costs all others a look.</summary>
+    public bool MayRegister() => (_registrations ??= new RateLimiter(_time, RegisterInterval, RegisterBurst)).TryTake();
+}
