@@ -142,8 +142,9 @@ public sealed partial class DocumentTests
     [GeneratedRegex("(?m)^#+ (.+?)\r?$")]
     private static partial Regex Headings();
 
-    /// <summary>docs/members.md, or "Large networks" in docs/members.md or in [members.md](members.md).</summary>
-    [GeneratedRegex("(?:\"(?<section>[^\"]+)\" in (?:docs/|\\[))?(?<=docs/|\" in \\[)(?<file>[\\w-]+\\.md)")]
+    /// <summary>docs/members.md, "Large networks", or the other way round: "Large networks" in docs/members.md, or in a link to it.</summary>
+    [GeneratedRegex(
+        "(?:\"(?<section>[^\"]+)\" in (?:docs/|\\[))?(?<=docs/|\" in \\[)(?<file>[\\w-]+\\.md)(?:, \"(?<section>[^\"]+)\")?")]
     private static partial Regex NamedDocuments();
 
     [GeneratedRegex(@"\s*\n\s*(?:///?)?\s*")]
