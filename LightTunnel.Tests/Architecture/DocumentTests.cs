@@ -109,10 +109,15 @@ public sealed partial class DocumentTests
     [Fact]
     public void Map_HasTheRowsThatReferencesKeep()
     {
-        string[] lines = Tree.Read(Map).Split('\n');
-        string rows = string.Concat(
-            lines.SkipWhile(line => !line.StartsWith("    Management >", StringComparison.Ordinal)).TakeWhile(IsBlock));
-        Assert.Equal(ReferenceTests.Layers, rows.Split('>').Select(row => row.Split(',', StringSplitOptions.TrimEntries)));
+        Assert.Equal(ReferenceTests.Layers, RowsFrom("Management"));
+        Assert.Equal(ReferenceTests.EngineLayers, RowsFrom("Probing").Select(row => row.Select(room => $"Engine.{room}").ToArray()));
+
+        static IEnumerable<string[]> RowsFrom(string first) =>
+            string.Concat(Tree.Read(Map).Split('\n')
+                .SkipWhile(line => !line.StartsWith($"    {first} >", StringComparison.Ordinal))
+                .TakeWhile(IsBlock))
+            .Split('>')
+            .Select(row => row.Split(',', StringSplitOptions.TrimEntries));
     }
 
     private static IEnumerable<string> NamesIn(string text) =>

@@ -9,8 +9,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// In a large network a client knows those members only that it deals with ("Large networks" in docs/members.md): it asks the server for whom packets and
-/// people want to reach, and forgets whom it has had nothing to do with for a while. Owned by the control loop.
+/// In a large network a client knows those members only that it deals with ("Large networks" in docs/members.md): it asks the server for
+/// whom packets and people want to reach, and forgets whom it has had nothing to do with for a while. Owned by the control loop.
 /// </summary>
 internal sealed class MemberDiscovery(Node node, ServerConnection server, MemberPeers members, DirectoryFollower directory)
 {
