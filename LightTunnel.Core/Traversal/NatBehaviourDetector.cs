@@ -137,8 +137,7 @@ internal sealed class NatBehaviourDetector
         _waiting.Clear();
         _samples.Clear();
         _otherPortCame = _otherAddressCame = _plainAnswered = _cannotTest = false;
-        // Our own earlier probes would let the answers in that are to be tested, unless it really is another NAT, which only
-        // its address tells.
+        // Our own earlier probes would let in the answers that are to be tested, unless this is another NAT: its address tells.
         _skipFiltering = now - _othersProbed < FilterMemory;
         _ports = default;
         _randomBursts = _silentBursts = 0;
@@ -274,8 +273,7 @@ internal sealed class NatBehaviourDetector
     /// </summary>
     /// <param name="member">The member.</param>
     /// <param name="seen">Where it sees this node.</param>
-    /// <param name="isOdd">True when that contradicts what was measured: the NAT may have been started again, or have another
-    /// address now.</param>
+    /// <param name="isOdd">True when that contradicts what was measured: the NAT may have started again, or have another address.</param>
     /// <returns>True when <see cref="Behaviour"/> is another now.</returns>
     public bool OnMemberAnswer(in UdpEndpoint member, in UdpEndpoint seen, out bool isOdd)
     {
@@ -287,8 +285,7 @@ internal sealed class NatBehaviourDetector
         }
         if (seen != PublicEndpoint)
         {
-            // The server's own views decide, as they are of one moment. Members' are older or younger: before and after a new mapping
-            // they differ anyhow.
+            // The server's own views decide, as they are of one moment. Members' are not: around a new mapping they differ anyhow.
             bool isKnown = OwnObservers().Count(HasSample) > 1;
             if (isKnown && Behaviour.HasDependentMapping)
                 return false;

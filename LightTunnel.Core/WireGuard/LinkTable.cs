@@ -59,9 +59,8 @@ internal sealed class LinkTable : IDisposable
     internal CipherSuite[] Suites { get; init; } = [CipherSuite.Aegis256, CipherSuite.WireGuard];
 
     /// <summary>
-    /// True where a peer that is suddenly heard from another address counts as being there only when it has shown to receive
-    /// something there: sources can be forged, by the peer itself too, and what is sent to nobody waits in the same queue as what is
-    /// sent to all others.
+    /// True where a peer that is suddenly heard from another address counts as being there only when it has shown to receive something
+    /// there: sources can be forged, by the peer itself too, and what is sent to nobody waits in the same queue as all else.
     /// </summary>
     public bool DoubtsNewAddresses { get; set; }
 
@@ -152,8 +151,7 @@ internal sealed class LinkTable : IDisposable
     }
 
     /// <summary>
-    /// Any thread, no allocation: opens in place the transport messages at the beginning of a train that belong to one session, as all of
-    /// them mostly do.
+    /// Any thread, no allocation: opens in place the transport messages at a train's beginning that belong to one session, mostly all.
     /// </summary>
     /// <param name="train">Datagrams of <paramref name="stride"/> bytes each, of which the last may be shorter.</param>
     /// <param name="stride">Bytes from one datagram to the next.</param>
@@ -262,8 +260,7 @@ internal sealed class LinkTable : IDisposable
                 signalled = link.NextSignalled;
                 link.NextSignalled = null;
                 link.ServeSignals();
-                // Timers of a busy link are armed and cleared with every packet: one visit ten seconds from now serves all that are
-                // armed until then.
+                // Timers of a busy link are armed and cleared with every packet: one visit in ten seconds serves all armed until then.
                 Schedule(link, notAfter: now + LinkTimers.KeepAliveTimeout);
             }
 

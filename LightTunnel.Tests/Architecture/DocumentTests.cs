@@ -40,7 +40,9 @@ public sealed partial class DocumentTests
     public void Names_AreFound()
     {
         Assert.NotEmpty(NamesIn(Tree.Read(Map)));
-        Assert.All((string[])["Engine/Control/Node", "LightTunnel.Core/Engine/", "Transport/UnprovenBudget.cs"], path => Assert.True(Tree.HasPath(path)));
+        Assert.All(
+            (string[])["Engine/Control/Node", "LightTunnel.Core/Engine/", "Transport/UnprovenBudget.cs"],
+            path => Assert.True(Tree.HasPath(path)));
         Assert.All((string[])["Engine/Data/Node", "Engine/Nothing/", "Room/Node"], path => Assert.False(Tree.HasPath(path)));
         Assert.All((string[])["Node", "Node.RunTurn", "LightTunnel.psd1"], name => Assert.True(Tree.HasName(name)));
         Assert.All((string[])["Node.DecideInbound", "Nobody.DecideInbound"], name => Assert.False(Tree.HasName(name)));

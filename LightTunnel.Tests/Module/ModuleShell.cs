@@ -144,4 +144,17 @@ public sealed class PlainShell() : SharedShell(fakeEngine: false);
 
 /// <summary>With <see cref="FakeEngine"/> in it.</summary>
 [SupportedOSPlatform("linux")]
-public sealed class FakeEngineShell() : SharedShell(fakeEngine: true);
+public sealed class FakeEngineShell() : SharedShell(fakeEngine: true)
+{
+    /// <summary>The shell as it is at first: nothing runs, and the engine was told nothing.</summary>
+    internal async Task<ModuleShell> ResetAsync()
+    {
+        await Shell.ResetAsync();
+        await Shell.RunAsync("Reset-FakeEngine");
+        return Shell;
+    }
+
+    /// <summary>What the engine was started with last, a line for each setting.</summary>
+    internal async Task<string> LastSettingsAsync() =>
+        (await Shell.RunAsync("Get-LastSettings")).Single().ToString();
+}
