@@ -149,7 +149,9 @@ public sealed partial class DocumentTests
     [GeneratedRegex("(?m)^#+ (.+?)\r?$")]
     private static partial Regex Headings();
 
-    /// <summary>docs/members.md, "Large networks", or the other way round: "Large networks" in docs/members.md, or in a link to it.</summary>
+    /// <summary>
+    /// docs/members.md, "Large networks", or the other way round: "Large networks" in docs/members.md, or in a link to it.
+    /// </summary>
     [GeneratedRegex(
         "(?:\"(?<section>[^\"]+)\" in (?:docs/|\\[))?(?<=docs/|\" in \\[)(?<file>[\\w-]+\\.md)(?:, \"(?<section>[^\"]+)\")?")]
     private static partial Regex NamedDocuments();

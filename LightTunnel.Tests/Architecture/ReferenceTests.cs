@@ -71,7 +71,10 @@ public sealed class ReferenceTests
             foreach (string room in layers[row])
             {
                 string[] forbidden =
-                    [.. layers.Take(row + 1).SelectMany(layer => layer).Where(other => other != room).Select(other => $"LightTunnel.{other}.")];
+                    [.. layers.Take(row + 1)
+                        .SelectMany(layer => layer)
+                        .Where(other => other != room)
+                        .Select(other => $"LightTunnel.{other}.")];
                 wrong.AddRange(ReferencesOf($"LightTunnel.{room}")
                     .Where(use => forbidden.Any(name => use.Reference.StartsWith(name, StringComparison.Ordinal)))
                     .Select(use => $"{use.Type.FullName} uses {use.Reference}"));
