@@ -73,6 +73,7 @@ internal sealed class TunnelThreads(
                 thread.Join();
         }
 
+        node.Thread.Release();
         node.Woken = null;
         _work.Dispose();
     }
@@ -113,6 +114,7 @@ internal sealed class TunnelThreads(
 
     private void ControlLoop()
     {
+        node.Thread.Claim();
         while (!_stopping)
         {
             Timestamp next = node.RunTurn();

@@ -68,7 +68,7 @@ internal sealed class ClientRole : INodeRole
         _noticeLimiter = new RateLimiter(node.Time, NoticeInterval, burst: 4);
         var prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
         _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver, addresses);
-        _members = new MemberPeers(node.Time, Server);
+        _members = new MemberPeers(node.Time, Server, node.Thread);
         _links = new MemberLinks(node, _connection, _members, _routeLog);
         _paths = new DirectPaths(node, options, identity, addresses, _members, _connection, _links);
         _directory = new DirectoryFollower(node, _connection, _members, _links, _paths, prefixes, _policies, _routeLog);

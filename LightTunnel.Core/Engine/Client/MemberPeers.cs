@@ -20,7 +20,8 @@ internal sealed record MemberChanges(ForwardingTable Routes, IReadOnlyList<Peer>
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="server">Who passes on what is sent to them while no other path is used.</param>
-internal sealed class MemberPeers(TimeProvider time, RouteTarget server)
+/// <param name="owner">Who may change them.</param>
+internal sealed class MemberPeers(TimeProvider time, RouteTarget server, ControlThread? owner = null)
 {
     private readonly DirectoryView _directory = new();
     private readonly Dictionary<PublicKey, Peer> _peers = [];
@@ -68,7 +69,7 @@ internal sealed class MemberPeers(TimeProvider time, RouteTarget server)
         {
             if (!_peers.TryGetValue(entry.PublicKey, out Peer? peer))
             {
-                peer = new Peer(entry.PublicKey, time) { Server = server };
+                peer = new Peer(entry.PublicKey, time) { Server = server, Owner = owner };
                 _peers.Add(entry.PublicKey, peer);
             }
 

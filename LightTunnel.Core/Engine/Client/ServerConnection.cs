@@ -61,6 +61,7 @@ internal sealed class ServerConnection : IDisposable
         _server = new Peer(options.ServerKey, node.Time)
         {
             IsServer = true,
+            Owner = node.Thread,
             Frames = FrameIntake.ForServer(node.Time),
             Name = "server",
             PreferredSuite = CipherSuite.Aegis256,

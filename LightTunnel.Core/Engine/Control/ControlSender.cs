@@ -14,7 +14,8 @@ namespace LightTunnel.Engine.Control;
 /// <param name="plane">Knows the node's id.</param>
 /// <param name="unproven">How much may go to whom may not exist.</param>
 /// <param name="outputs">Takes what is to be sent.</param>
-internal sealed class ControlSender(DataPlane plane, UnprovenBudget unproven, TurnOutputs outputs)
+/// <param name="owner">Who may send.</param>
+internal sealed class ControlSender(DataPlane plane, UnprovenBudget unproven, TurnOutputs outputs, ControlThread owner)
 {
     /// <summary>True for endpoints that nothing may be sent to at present; null for none.</summary>
     public Predicate<UdpEndpoint>? IsSilentTowards { get; set; }
@@ -56,6 +57,7 @@ internal sealed class ControlSender(DataPlane plane, UnprovenBudget unproven, Tu
     /// <param name="question">What is to be reported of it.</param>
     public void Datagram(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched = false, SendQuestion question = default)
     {
+        owner.Assert();
         if (!path.Endpoint.IsSpecified || IsSilentTowards?.Invoke(path.Endpoint) == true || (path.IsUnproven && !unproven.TryTake(path.Endpoint, isVouched)))
             return;
         Span<byte> header = stackalloc byte[path.IsRelayed ? RelayHeader.Size : 0];

@@ -63,8 +63,9 @@ internal sealed class Node : ILinkHost, IDisposable
         _wallAtStart = services.Time.GetUtcNow();
         Unproven = new UnprovenBudget(services.Time, services.Jitter);
         Links = new LinkTable(identity, services.Time, this, services.Jitter) { LastUsed = services.LastUsed is { } used ? Tai64n.Next(used, default) : default };
-        Plane = new DataPlane(services.Time, services.Log, Links, Wake) { OuterPorts = [services.Transport.LocalPort] };
-        Sender = new ControlSender(Plane, Unproven, Outputs);
+        Plane = new DataPlane(services.Time, services.Log, Links, Wake);
+        Plane.PublishOuterPorts([services.Transport.LocalPort]);
+        Sender = new ControlSender(Plane, Unproven, Outputs, Thread);
         _upkeep = new LinkUpkeep(services, Plane, Sender, Unproven, _tests);
         _interface = new InterfaceUpkeep(services, Post);
         Journal = new RouteJournal(services.Log.Tunnel, services.Time, peer => Role?.Via(peer));
@@ -72,6 +73,9 @@ internal sealed class Node : ILinkHost, IDisposable
         Plane.Relay = Role;
         _interface.Begin();
     }
+
+    /// <summary>Who owns all this.</summary>
+    public ControlThread Thread { get; } = new();
 
     /// <summary>Server or client.</summary>
     public INodeRole Role { get; }
@@ -119,7 +123,11 @@ internal sealed class Node : ILinkHost, IDisposable
     public ForwardingTable Forwarding
     {
         get => Plane.Forwarding;
-        set => Plane.Forwarding = value;
+        set
+        {
+            Thread.Assert();
+            Plane.Forwarding = value;
+        }
     }
 
     /// <summary>This node's id in relay headers, 0 until the server gave one.</summary>
@@ -178,6 +186,7 @@ internal sealed class Node : ILinkHost, IDisposable
     /// <returns>When to call again at the latest, once <see cref="Outputs"/> are carried out.</returns>
     public Timestamp RunTurn()
     {
+        Thread.Assert();
         TakeReports();
         LookAtClock();
         // First, as a link must have its owner before what came through it is looked at.
@@ -231,6 +240,7 @@ internal sealed class Node : ILinkHost, IDisposable
     /// <summary>Has the peer's timers run at that time, or earlier if that was planned.</summary>
     public void Schedule(Peer peer, Timestamp due)
     {
+        Thread.Assert();
         if (due < peer.Deadline)
             _timers.Set(peer, due);
     }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Engine.Data;
@@ -12,7 +13,7 @@ namespace LightTunnel.Engine.Control;
 internal class Peer : RouteTarget, IScheduled
 {
     private TunnelAddress[] _addresses = [];
-    private IpPrefix[] _prefixes = [];
+    private ImmutableArray<IpPrefix> _prefixes = [];
     private Link? _link;
     private bool _online;
     private volatile ProbedPath? _usedPath;
@@ -32,6 +33,9 @@ internal class Peer : RouteTarget, IScheduled
         Updated = time.GetUtcNow();
         WantedAt = time.Now();
     }
+
+    /// <summary>Who may change anything here; null for anybody, as long as it is nobody's.</summary>
+    public ControlThread? Owner { get; init; }
 
     /// <summary>The peer's public key.</summary>
     public PublicKey Key { get; }
@@ -193,6 +197,7 @@ internal class Peer : RouteTarget, IScheduled
     /// <summary>Tells data threads what has changed; what is set here does so by itself, what is measured at each turn.</summary>
     public void Publish()
     {
+        Owner?.Assert();
         PeerRoute known = Route;
         RouteVerdict verdict = _online ? RouteVerdict.Carry : RouteVerdict.Refuse;
         RouteTarget? carrier = _usedPath is null && IsRelayed ? _server : null;

@@ -108,7 +108,7 @@ internal sealed class StripeUpkeep(NodeServices services, DataPlane plane, Contr
     private IReadOnlyList<int> Open()
     {
         _ports = services.Transport.OpenStripes();
-        plane.OuterPorts = [_outerPort, .. _ports.Skip(1)];
+        plane.PublishOuterPorts([_outerPort, .. _ports.Skip(1)]);
         return _ports;
     }
 

@@ -60,13 +60,6 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
         set => _memberId = value;
     }
 
-    /// <summary>The UDP ports that this node's datagrams leave from; 0 for none. Published by the control loop, never changed.</summary>
-    public int[] OuterPorts
-    {
-        get => _outerPorts;
-        set => _outerPorts = value;
-    }
-
     /// <summary>
     /// Longest inner packet that the network carries, bytes; data threads make their buffers large enough for it, so it only grows. Published by the control loop.
     /// </summary>
@@ -117,6 +110,9 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
 
     /// <summary>True when an ICMP error may be sent now (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f).</summary>
     public bool TryTakeIcmpToken() => _icmpLimiter.TryTake(Now);
+
+    /// <summary>Publishes the UDP ports that this node's datagrams leave from; 0 for none. The control loop's.</summary>
+    public void PublishOuterPorts(IEnumerable<int> ports) => _outerPorts = [.. ports];
 
     /// <summary>True for the ports that this node's own datagrams leave from.</summary>
     public bool IsOuterPort(int port) => port != 0 && Array.IndexOf(_outerPorts, port) >= 0;

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Addressing;
 
@@ -37,7 +38,7 @@ internal sealed class ForwardingTable
 
     private readonly PrefixTable<RouteTarget> _routes;
 
-    private ForwardingTable(PrefixTable<RouteTarget> routes, InterfaceAddress[] ownAddresses)
+    private ForwardingTable(PrefixTable<RouteTarget> routes, ImmutableArray<InterfaceAddress> ownAddresses)
     {
         _routes = routes;
         OwnAddresses = ownAddresses;
@@ -46,8 +47,8 @@ internal sealed class ForwardingTable
     /// <summary>Nothing is known yet.</summary>
     public static ForwardingTable Empty { get; } = new(PrefixTable<RouteTarget>.Empty, []);
 
-    /// <summary>This node's own tunnel addresses with the network's prefix lengths. Not to be changed.</summary>
-    public InterfaceAddress[] OwnAddresses { get; }
+    /// <summary>This node's own tunnel addresses with the network's prefix lengths.</summary>
+    public ImmutableArray<InterfaceAddress> OwnAddresses { get; }
 
     /// <summary>Prefixes of others and whom they lead to, in the order of <see cref="PrefixTable{T}"/>.</summary>
     public IEnumerable<KeyValuePair<IpPrefix, RouteTarget>> Routes => _routes.Where(route => route.Value != Own);

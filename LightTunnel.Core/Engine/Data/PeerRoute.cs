@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using LightTunnel.Addressing;
 using LightTunnel.WireGuard;
 
@@ -54,10 +55,10 @@ internal sealed record PeerRoute
     public int NetworkMtu { get; init; }
 
     /// <summary>What is routed to it.</summary>
-    public IpPrefix[] Owned { get; init; } = [];
+    public ImmutableArray<IpPrefix> Owned { get; init; } = [];
 
     /// <summary>Which inner sources its packets may have (crypto-key routing, WireGuard paper section 2).</summary>
-    public IpPrefix[] Allowed { get; init; } = [];
+    public ImmutableArray<IpPrefix> Allowed { get; init; } = [];
 
     /// <summary>
     /// How far away it is: the shortest round trip that was measured on the path in use, as those behind a queue tell of the queue. Ticks of a

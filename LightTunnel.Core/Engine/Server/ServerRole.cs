@@ -196,7 +196,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
 
         if (!_peers.TryGetValue(link.Peer, out ServedClient? peer))
         {
-            peer = new ServedClient(link.Peer, Time);
+            peer = new ServedClient(link.Peer, Time) { Owner = _node.Thread };
             _peers.Add(link.Peer, peer);
         }
 
@@ -442,7 +442,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     {
         if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer))
         {
-            peer = new ServedClient(lease.PublicKey, Time);
+            peer = new ServedClient(lease.PublicKey, Time) { Owner = _node.Thread };
             _peers.Add(lease.PublicKey, peer);
         }
 
