@@ -29,6 +29,25 @@ public sealed class UnprovenPathTests : IDisposable
         Assert.Null(peer.Challenge);
     }
 
+    /// <summary>The answer to it is no other one's, however often it comes: what a node does must not depend on a number drawn at random.</summary>
+    [Fact]
+    public void Challenge_HasANumberThatNoOtherPingHas()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Patience));
+        Peer peer = server.Peer("alice");
+        _network.Filter = (in UdpEndpoint _, in UdpEndpoint to, ReadOnlySpan<byte> _) => to != alice.Endpoint;
+
+        for (int i = 0; i < 20; i++)
+        {
+            alice.Transport.MoveTo($"198.51.100.{100 + i}", 4000);
+            alice.Send(server.Address, "from elsewhere");
+            Assert.True(_network.RunUntil(() => peer.Challenge is { } challenge && challenge.Endpoint == alice.Endpoint, Patience));
+            Assert.True(peer.Challenge!.Value.Transaction >= 0x8000_0000);
+        }
+    }
+
     [Fact]
     public void Member_ThatForgesItsAddress_StaysUnprovenThere()
     {

@@ -39,8 +39,11 @@ internal sealed class LinkUpkeep(NodeServices services, DataPlane plane, Control
     /// <summary>A link that carried nothing for this long is not probed any more.</summary>
     private static readonly TimeSpan AsleepAfter = TimeSpan.FromSeconds(60);
 
-    /// <summary>Ids of pings from here on are never those of a <see cref="PathMonitor"/>, which counts from 1.</summary>
-    private const uint FirstTestTransaction = 0x8000_0000;
+    /// <summary>
+    /// A pong says by its id alone what it answers: a <see cref="PathMonitor"/> counts from 1, tests from here on, questions for the MTU from
+    /// 0x4000_0000 on (<see cref="PeerMtu.IsTransaction"/>), and a challenge, which nobody may guess, is any number with the highest bit.
+    /// </summary>
+    private const uint FirstTestTransaction = 0x2000_0000, Challenge = 0x8000_0000;
 
     private readonly StripeUpkeep _stripes = new(services, plane, sender);
     private readonly List<MtuProbe> _mtuProbes = [];
@@ -106,7 +109,7 @@ internal sealed class LinkUpkeep(NodeServices services, DataPlane plane, Control
         if (!link.HasSession)
             return;
         if (peer.Challenge is not { } challenge || challenge.Endpoint.MappedAddress != endpoint.MappedAddress)
-            challenge = (BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(sizeof(uint))), endpoint);
+            challenge = (Challenge | BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(sizeof(uint))), endpoint);
         peer.Challenge = challenge;
         sender.Frame(link, ProbeReport.Ping(challenge.Transaction, peer.Monitor));
     }
