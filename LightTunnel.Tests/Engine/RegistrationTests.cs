@@ -51,7 +51,7 @@ public sealed class RegistrationTests : IDisposable
     public void Session_FullQueue_IsBrokenByWhatMustNotBeLostOnly()
     {
         int sent = 0;
-        var session = new ControlSession(1, new VirtualTime(), _ => sent++, _ => { });
+        var session = new ControlSession(1, new VirtualTime(), _ => sent++, () => { }, _ => { });
         for (int i = 0; i < ControlChannel.DefaultQueueLimit; i++)
             session.Send(new LeaveMessage { Reason = LeaveReason.Other });
         Assert.False(session.IsBroken);
@@ -61,6 +61,26 @@ public sealed class RegistrationTests : IDisposable
         session.Send(new LeaveMessage { Reason = LeaveReason.Other });
         Assert.True(session.IsBroken);
         Assert.Equal(ControlChannel.WindowSize, sent);
+    }
+
+    [Fact]
+    public void MessageToAMember_ThatIsLost_IsSentAgain_ThoughNothingComesFromThere()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
+        _network.Run(Soon);
+        int sent = 0;
+        _network.Filter = (in from, in to, _) =>
+        {
+            sent += to == alice.Endpoint ? 1 : 0;
+            return from != alice.Endpoint && to != alice.Endpoint;
+        };
+
+        ControlSession session = ((ServedClient)server.Peer("alice")).Session!;
+        server.Node.Post(() => session.Send(new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "alice" }));
+
+        Assert.True(_network.RunUntil(() => sent == 4, Soon));
     }
 
     [Fact]

@@ -364,7 +364,9 @@ internal sealed class ServerConnection : IDisposable
     private void Register()
     {
         uint conversation = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4)) | 1;
-        var session = new ControlSession(conversation, _node.Time, frame => _node.Sender.Frame(_server.Link!, frame), message => OnMessage(conversation, message));
+        var session = new ControlSession(
+            conversation, _node.Time, frame => _node.Sender.Frame(_server.Link!, frame), () => _node.Hurry(_server),
+            message => OnMessage(conversation, message));
         _session = session;
         _registeredSince = _node.Now;
         session.Send(new RegisterMessage

@@ -9,8 +9,13 @@ namespace LightTunnel.Engine.Control;
 /// <param name="conversation">The number that the client chose; frames of another are not of this registration.</param>
 /// <param name="time">The clock.</param>
 /// <param name="send">Seals a frame into the link and sends it.</param>
+/// <param name="hurry">
+/// Has the timers run soon. Called for each message, so that it is sent again when it is lost, whoever's turn it was sent in: the server tells
+/// one member of another when that one asks.
+/// </param>
 /// <param name="receive">Takes each message of the other side, in order.</param>
-internal class ControlSession(uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action<ControlMessage> receive) : IControlChannelHost
+internal class ControlSession(
+    uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action hurry, Action<ControlMessage> receive) : IControlChannelHost
 {
     private ControlChannel? _channel;
 
@@ -35,13 +40,14 @@ internal class ControlSession(uint conversation, TimeProvider time, Action<ReadO
     public bool IsBroken { get; private set; }
 
     /// <summary>
-    /// Sends a message, again and again until it is acknowledged. What no longer fits in the queue is lost: introductions and notices without harm, as they are
-    /// asked for again, or for people; with anything else the session is broken.
+    /// Sends a message, again and again until it is acknowledged. What no longer fits in the queue is lost: introductions and notices without
+    /// harm, as they are asked for again, or for people; with anything else the session is broken.
     /// </summary>
     public void Send(ControlMessage message)
     {
         if (!TrySend(ControlMessageCodec.Encode(message)) && message is not (IntroduceMessage or IntroductionMessage or NoticeMessage))
             IsBroken = true;
+        hurry();
     }
 
     private bool TrySend(ReadOnlySpan<byte> message) => !IsBroken && Channel.TrySend(message, time.Now());

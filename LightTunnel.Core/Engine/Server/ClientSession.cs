@@ -9,9 +9,11 @@ namespace LightTunnel.Engine.Server;
 /// <param name="conversation">The number that the client chose.</param>
 /// <param name="time">The clock.</param>
 /// <param name="send">Seals a frame into the link and sends it.</param>
+/// <param name="hurry">Has the timers run soon.</param>
 /// <param name="receive">Takes each message of the client, in order.</param>
-internal sealed class ClientSession(uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action<ControlMessage> receive)
-    : ControlSession(conversation, time, send, receive)
+internal sealed class ClientSession(
+    uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action hurry, Action<ControlMessage> receive)
+    : ControlSession(conversation, time, send, hurry, receive)
 {
     private const int AskBurst = 64;
 

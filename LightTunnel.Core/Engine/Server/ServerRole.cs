@@ -351,8 +351,8 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         peer.Session = null;
     }
 
-    private ClientSession NewSession(ServedClient peer, uint conversation) =>
-        new(conversation, Time, frame => _node.Sender.Frame(peer.Link!, frame), message => OnMessage(peer, message));
+    private ClientSession NewSession(ServedClient peer, uint conversation) => new(
+        conversation, Time, frame => _node.Sender.Frame(peer.Link!, frame), () => _node.Hurry(peer), message => OnMessage(peer, message));
 
     private void OnMessage(ServedClient peer, ControlMessage message)
     {
