@@ -17,7 +17,8 @@ namespace LightTunnel.Engine;
 /// <param name="Addresses">The machine's own addresses.</param>
 /// <param name="PortMappers">Makes what asks the router for a port; null where there is none to ask.</param>
 internal sealed record TunnelEnvironment(
-    TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver, ILocalAddressSource Addresses,
+    TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver,
+    ILocalAddressSource Addresses,
     Func<TunnelLog, IPortMapper>? PortMappers = null)
 {
     /// <summary>This machine.</summary>

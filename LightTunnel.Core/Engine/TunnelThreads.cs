@@ -21,11 +21,14 @@ namespace LightTunnel.Engine;
 internal sealed class TunnelThreads(
     Node node, ITunDevice tun, IDatagramTransport transport, TimeProvider time, int threadsPerQueue, Action<Exception> failed) : IDisposable
 {
-    /// <summary>The control loop wakes up at least this often: after the machine has slept, its network must work again within two seconds.</summary>
+    /// <summary>
+    /// The control loop wakes up at least this often: after the machine has slept, its network must work again within two seconds.
+    /// </summary>
     private static readonly TimeSpan LongestSleep = TimeSpan.FromSeconds(1);
 
     private readonly AutoResetEvent _work = new(initialState: false);
-    private readonly OutboundQueue[] _outbound = [.. Enumerable.Range(0, tun.Queues).Select(queue => new OutboundQueue(node.Plane, tun, transport, queue))];
+    private readonly OutboundQueue[] _outbound =
+        [.. Enumerable.Range(0, tun.Queues).Select(queue => new OutboundQueue(node.Plane, tun, transport, queue))];
     private readonly InboundPath[] _inbound = [.. Enumerable.Range(0, transport.Queues).Select(_ => new InboundPath(node.Plane))];
     private Thread[] _threads = [];
     private volatile bool _stopping;
@@ -156,8 +159,9 @@ internal sealed class TunnelThreads(
     }
 
     /// <summary>
-    /// Both directions by turns, so that neither waits for more than one batch of the other. While the network takes nothing more, nothing more is taken from the
-    /// device, but what is received goes on. Asked is who has something: an answer that there is nothing costs a system call too.
+    /// Both directions by turns, so that neither waits for more than one batch of the other. While the network takes nothing more, nothing
+    /// more is taken from the device, but what is received goes on. Asked is who has something: an answer that there is nothing costs a
+    /// system call too.
     /// </summary>
     /// <remarks>
     /// With few processors this is faster than two threads: one that carries only the acknowledgements of a transfer would be woken
@@ -229,5 +233,6 @@ internal sealed class TunnelThreads(
         new(LightTunnelError.Internal, "The UDP socket was closed.", "Start the tunnel again.");
 
     private LightTunnelException DeviceGone() => new(
-        LightTunnelError.TunUnavailable, $"The interface {tun.Name} is gone: somebody removed it.", "Start the tunnel again.") { Target = tun.Name };
+        LightTunnelError.TunUnavailable, $"The interface {tun.Name} is gone: somebody removed it.",
+        "Start the tunnel again.") { Target = tun.Name };
 }

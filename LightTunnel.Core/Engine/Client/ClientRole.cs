@@ -13,9 +13,10 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// A client's side of a network: a connection with its server, and a link of its own with every member it talks to. When the server is lost it tries again for ever,
-/// while interface, address and members' links stay. Its parts, each of which knows only those before it: <see cref="ServerConnection"/>, <see cref="MemberLinks"/>,
-/// <see cref="DirectPaths"/>, <see cref="DirectoryFollower"/>, <see cref="MemberDiscovery"/>. This class hands each event to whom it concerns.
+/// A client's side of a network: a connection with its server, and a link of its own with every member it talks to. When the server is lost
+/// it tries again for ever, while interface, address and members' links stay. Its parts, each of which knows only those before it:
+/// <see cref="ServerConnection"/>, <see cref="MemberLinks"/>, <see cref="DirectPaths"/>, <see cref="DirectoryFollower"/>,
+/// <see cref="MemberDiscovery"/>. This class hands each event to whom it concerns.
 /// </summary>
 internal sealed class ClientRole : INodeRole
 {
@@ -135,7 +136,9 @@ internal sealed class ClientRole : INodeRole
     /// <summary>Which paths to a member may be used; control loop.</summary>
     public PathPolicy PolicyOf(Peer peer) => _paths.PolicyOf(peer);
 
-    /// <summary>What a member's datagrams may take from now on, also after a restart; null for what the network says. Control loop.</summary>
+    /// <summary>
+    /// What a member's datagrams may take from now on, also after a restart; null for what the network says. Control loop.
+    /// </summary>
     public void SetPolicy(Peer peer, PathPolicy? policy)
     {
         _policies.Set(peer.Key, policy);
@@ -443,7 +446,11 @@ internal sealed class ClientRole : INodeRole
     {
         string name = registered.GivenName.Length > 0 ? registered.GivenName : _options.Name;
         if (name != MemberName && name != _options.Name)
-            Log.Warning("Another member of {Network} is called {Asked} already: this node is known there as {Name}", registered.NetworkName, _options.Name, name);
+        {
+            Log.Warning(
+                "Another member of {Network} is called {Asked} already: this node is known there as {Name}", registered.NetworkName,
+                _options.Name, name);
+        }
         MemberName = name;
     }
 
@@ -452,21 +459,31 @@ internal sealed class ClientRole : INodeRole
         if (notice.Kind == NoticeKind.Other || !_noticeLimiter.TryTake(_node.Now))
             return;
         if (notice.Kind == NoticeKind.NameAskedFor)
+        {
             Log.Warning("Another member asked for this node's name {Name}; it is known as {Other}", MemberName, notice.Subject);
+        }
         else
-            Log.Security(SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(), "Another machine used this node's identity, and was sent away by the server");
+        {
+            Log.Security(
+                SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(),
+                "Another machine used this node's identity, and was sent away by the server");
+        }
     }
 
     /// <summary>
-    /// Another machine with this node's key was there first. Each of the two took what was meant for the other, with the server and with all members: so this
-    /// one keeps still for a while, and lets go of everybody.
+    /// Another machine with this node's key was there first. Each of the two took what was meant for the other, with the server and with
+    /// all members: so this one keeps still for a while, and lets go of everybody.
     /// </summary>
     private void OnReplaced()
     {
         var reason = new LightTunnelException(
             LightTunnelError.IdentityInUse,
-            $"Another machine uses this node's identity in the network: the state in {_options.StatePath}, or the disk that it is on, was copied.",
-            "Stop this tunnel, remove that folder, and connect again: the node gets an identity of its own.") { Target = _options.StatePath };
+            $"Another machine uses this node's identity in the network: the state in {_options.StatePath}, or the disk that it is "
+                + "on, was copied.",
+            "Stop this tunnel, remove that folder, and connect again: the node gets an identity of its own.")
+            {
+                Target = _options.StatePath,
+            };
         Log.Security(SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(), reason.Message);
         if (_connection.Rest(reason))
             _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);

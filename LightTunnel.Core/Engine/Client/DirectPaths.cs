@@ -11,15 +11,17 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// A client's paths to other members besides the server's: lets each pair's <see cref="PeerTraversal"/> find and prove them, and puts the best one
-/// to use with the very next packet. Owned by the control loop.
+/// A client's paths to other members besides the server's: lets each pair's <see cref="PeerTraversal"/> find and prove them, and puts the
+/// best one to use with the very next packet. Owned by the control loop.
 /// </summary>
 internal sealed class DirectPaths : IDisposable
 {
     /// <summary>Introductions that may wait for the directory.</summary>
     private const int MaximumEarly = 64;
 
-    /// <summary>Pairs for which ports may be guessed at once, and how many more if data waits: each sends hundreds of datagrams a second.</summary>
+    /// <summary>
+    /// Pairs for which ports may be guessed at once, and how many more if data waits: each sends hundreds of datagrams a second.
+    /// </summary>
     private const int MaximumGuessing = 2;
     private const int MaximumGuessingBusy = 4;
 
@@ -57,8 +59,8 @@ internal sealed class DirectPaths : IDisposable
     /// <param name="connection">The way to the server.</param>
     /// <param name="links">The members' links, which take the paths chosen here.</param>
     public DirectPaths(
-        Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, MemberPeers members, ServerConnection connection,
-        MemberLinks links)
+        Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, MemberPeers members,
+        ServerConnection connection, MemberLinks links)
     {
         _options = options;
         _identity = identity;
@@ -93,7 +95,8 @@ internal sealed class DirectPaths : IDisposable
     }
 
     /// <summary>
-    /// The machine's addresses may have changed, or it woke from sleep: if those at which others reach it did, nothing that was proven is trusted.
+    /// The machine's addresses may have changed, or it woke from sleep: if those at which others reach it did, nothing that was
+    /// proven is trusted.
     /// </summary>
     /// <param name="isCertain">True when nothing is to be trusted in any case.</param>
     /// <returns>True when paths are proven anew.</returns>
@@ -158,7 +161,8 @@ internal sealed class DirectPaths : IDisposable
             return;
         Timestamp now = Time.Now();
         var candidates = CandidateList.Create(
-            introduction.Reachability.Candidates.Where(candidate => IsElsewhere(candidate.Endpoint) && !Own.IsTunnelled(candidate.Endpoint)));
+            introduction.Reachability.Candidates.Where(candidate => IsElsewhere(candidate.Endpoint)
+                && !Own.IsTunnelled(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(peer, candidates);
         Begin(traversal, now + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
@@ -211,8 +215,11 @@ internal sealed class DirectPaths : IDisposable
             return;
         }
 
-        if ((from.IsRelayed && from.RelayedMember != sender) || !_members.TryGet(sender, out Peer? peer) || TraversalOf(peer) is not { } traversal)
+        if ((from.IsRelayed && from.RelayedMember != sender) || !_members.TryGet(sender, out Peer? peer)
+            || TraversalOf(peer) is not { } traversal)
+        {
             return;
+        }
         Span<byte> answer = stackalloc byte[ProbeCodec.Size];
         traversal.HasSession = peer.Link is { HasSession: true };
         // Answered from the address that was asked; asked by whatever way there is then.
@@ -356,9 +363,14 @@ internal sealed class DirectPaths : IDisposable
     private void LookAtNat(in UdpEndpoint from, in UdpEndpoint seenFrom, ProbeOutcome outcome)
     {
         if (outcome == ProbeOutcome.AnswerTaken)
+        {
             Own.OnMemberAnswer(from, seenFrom);
-        else if (outcome == ProbeOutcome.Answered && from.IsIPv4 == Own.PublicEndpoint.IsIPv4 && !from.IsLocal && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
+        }
+        else if (outcome == ProbeOutcome.Answered && from.IsIPv4 == Own.PublicEndpoint.IsIPv4 && !from.IsLocal
+            && _sentTo.Count < MaximumSentTo && !_sentTo.Contains(from.MappedAddress))
+        {
             Own.OnUnsolicited();
+        }
     }
 
     /// <summary>Begins to punch; what the attempt before still had open is of no use any more.</summary>
@@ -391,7 +403,8 @@ internal sealed class DirectPaths : IDisposable
     }
 
     /// <summary>The path as one to whom may not exist, unless it is known better.</summary>
-    private static PathAddress Weighed(PeerTraversal traversal, in PathAddress path) => path with { IsUnproven = !path.IsRelayed && !traversal.IsPathProven(path) };
+    private static PathAddress Weighed(PeerTraversal traversal, in PathAddress path) =>
+        path with { IsUnproven = !path.IsRelayed && !traversal.IsPathProven(path) };
 
     /// <summary>The tunnel never carries itself: neither what it carries, as another overlay, nor what may be such is a path.</summary>
     private bool IsTunnelled(in PathAddress path) => !path.IsRelayed && Own.IsTunnelled(path.Endpoint);
@@ -415,8 +428,11 @@ internal sealed class DirectPaths : IDisposable
     /// </summary>
     private void RenewLink(Peer peer, PeerTraversal traversal)
     {
-        if (traversal.PeerHasSession || peer.Link is not { HasSession: true, LastHandshake: { } agreed } link || Time.GetUtcNow() - agreed < SessionDoubt)
+        if (traversal.PeerHasSession || peer.Link is not { HasSession: true, LastHandshake: { } agreed } link
+            || Time.GetUtcNow() - agreed < SessionDoubt)
+        {
             return;
+        }
         link.RequestHandshake(force: true);
     }
 
@@ -446,7 +462,9 @@ internal sealed class DirectPaths : IDisposable
         return peer.Traversal;
     }
 
-    /// <summary>True on one of the two sides. Keys are known to both alike; member ids are others after the server has lost its state.</summary>
+    /// <summary>
+    /// True on one of the two sides. Keys are known to both alike; member ids are others after the server has lost its state.
+    /// </summary>
     private bool LeadsBefore(Peer peer) => _identity.PublicKey.Bytes.SequenceCompareTo(peer.Key.Bytes) < 0;
 
     /// <summary>The tunnel never carries itself.</summary>
@@ -477,20 +495,25 @@ internal sealed class DirectPaths : IDisposable
         }
         else if (peer.UsedPath is { } relayed)
         {
-            _node.Log.Information("{Peer} is reached through {Relay}, which is nearer than the server", address, Relays.RelayOf(relayed.Key)?.Name);
+            _node.Log.Information(
+                "{Peer} is reached through {Relay}, which is nearer than the server", address, Relays.RelayOf(relayed.Key)?.Name);
         }
     }
 
     /// <summary>Says once that the attempts have come to nothing so far.</summary>
     private void LogFailure(Peer peer, PeerTraversal traversal)
     {
-        if (traversal.State is TraversalState.NoAnswer or TraversalState.BothNatsRandom or TraversalState.NoCandidates or TraversalState.Lost && _unreached.Add(peer))
+        if (traversal.State is TraversalState.NoAnswer or TraversalState.BothNatsRandom or TraversalState.NoCandidates
+            or TraversalState.Lost && _unreached.Add(peer))
+        {
             _node.Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
+        }
     }
 
     private void LogIntroduction(Peer peer, CandidateList candidates)
     {
-        Candidate? seen = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.ServerReflexive }) ?? candidates.Cast<Candidate?>().FirstOrDefault();
+        Candidate? seen = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.ServerReflexive })
+            ?? candidates.Cast<Candidate?>().FirstOrDefault();
         Candidate? local = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.Host });
         if (seen is { } known)
             _node.Log.PeerInfoReceived(peer.Addresses[0].ToIPAddress(), known.Endpoint.ToIPEndPoint(), local?.Endpoint.ToIPEndPoint());

@@ -5,29 +5,36 @@ using LightTunnel.Membership;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// Keeps the members that a client knows in step with the server's directory: their routes, links, paths and policies. Owned by the control loop.
+/// Keeps the members that a client knows in step with the server's directory: their routes, links, paths and policies. Owned by
+/// the control loop.
 /// </summary>
 internal sealed class DirectoryFollower(
-    Node node, ServerConnection server, MemberPeers members, MemberLinks links, DirectPaths paths, NetworkPrefixes prefixes, PeerPolicies policies, RouteLog routeLog)
+    Node node, ServerConnection server, MemberPeers members, MemberLinks links, DirectPaths paths, NetworkPrefixes prefixes,
+    PeerPolicies policies, RouteLog routeLog)
 {
     private readonly KnownKeys _keys = new();
 
-    /// <summary>Takes a page that the server sent; what it may not say is left out, and what an admin should know of it is logged.</summary>
+    /// <summary>
+    /// Takes a page that the server sent; what it may not say is left out, and what an admin should know of it is logged.
+    /// </summary>
     /// <returns>The page as it was taken.</returns>
     public DirectoryMessage OnPage(DirectoryMessage told)
     {
         DirectoryMessage page = prefixes.Filter(told, outside => node.Log.Security(
             SecurityEvent.PrefixRefused, outside.Name,
-            $"The server lists {outside.Name} with {string.Join(", ", outside.Addresses)}, outside of the network: such members are ignored"));
+            $"The server lists {outside.Name} with {string.Join(", ", outside.Addresses)}, outside of the network: "
+                + "such members are ignored"));
         _keys.Look(page, (member, before) => node.Log.Security(
             SecurityEvent.KeyChanged, member.Addresses[0].ToString(),
-            $"The key of {member.Name} ({member.Addresses[0]}) is {member.PublicKey} now, and was {before}: another machine, or somebody in between"));
+            $"The key of {member.Name} ({member.Addresses[0]}) is {member.PublicKey} now, and was {before}: another machine, "
+                + "or somebody in between"));
         Take(page);
         return page;
     }
 
     /// <summary>Lets go of members without a word of the server's.</summary>
-    public void Forget(IReadOnlyList<uint> memberIds) => Take(new DirectoryMessage { Revision = members.Revision, Removed = memberIds, Partial = true });
+    public void Forget(IReadOnlyList<uint> memberIds) =>
+        Take(new DirectoryMessage { Revision = members.Revision, Removed = memberIds, Partial = true });
 
     private void Take(DirectoryMessage page)
     {

@@ -7,8 +7,8 @@ using LightTunnel.Traversal;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// A client's sockets beside its own, for attempts through NATs that give each socket another port. Each attempt gets fresh ones, as a socket that has
-/// sent to a peer before has its mapping already. Owned by the control loop.
+/// A client's sockets beside its own, for attempts through NATs that give each socket another port. Each attempt gets fresh ones, as a
+/// socket that has sent to a peer before has its mapping already. Owned by the control loop.
 /// </summary>
 internal sealed class FurtherSockets(IDatagramTransport transport)
 {

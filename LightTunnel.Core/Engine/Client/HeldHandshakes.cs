@@ -2,7 +2,9 @@ using LightTunnel.Addressing;
 
 namespace LightTunnel.Engine.Client;
 
-/// <summary>Handshakes of members that the directory does not tell of yet, kept until it does: a few, the newest. Owned by the control loop.</summary>
+/// <summary>
+/// Handshakes of members that the directory does not tell of yet, kept until it does: a few, the newest. Owned by the control loop.
+/// </summary>
 internal sealed class HeldHandshakes
 {
     private const int Capacity = 32;

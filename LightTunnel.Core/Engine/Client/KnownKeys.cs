@@ -5,8 +5,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// Which key each member's address was told with, so that a change is noticed: another machine has the address now, or a server names a key of its own.
-/// Owned by the control loop.
+/// Which key each member's address was told with, so that a change is noticed: another machine has the address now, or a server names a key
+/// of its own. Owned by the control loop.
 /// </summary>
 internal sealed class KnownKeys
 {

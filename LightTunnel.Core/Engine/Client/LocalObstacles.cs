@@ -42,7 +42,8 @@ internal sealed class LocalObstacles(ILocalAddressSource addresses, string ownIn
         {
             return Error(
                 $"This machine's own firewall refuses to send to {list}.",
-                "Allow outgoing UDP to the server's port in this machine's firewall ('nft list ruleset' or 'iptables -S OUTPUT' on Linux, Get-NetFirewallRule on Windows).");
+                "Allow outgoing UDP to the server's port in this machine's firewall ('nft list ruleset' or 'iptables -S OUTPUT' on Linux, "
+                    + "Get-NetFirewallRule on Windows).");
         }
 
         IPAddress[] own = [.. addresses.Read().Where(IsOfANetwork).Select(address => address.Address.ToIPAddress())];
@@ -55,12 +56,15 @@ internal sealed class LocalObstacles(ILocalAddressSource addresses, string ownIn
 
         if (endpoints.Count == 0)
             return null;
-        bool hasIPv4 = own.Any(address => address.GetAddressBytes().Length == 4), hasIPv6 = own.Any(address => address.GetAddressBytes().Length == 16);
+        bool hasIPv4 = own.Any(address => address.GetAddressBytes().Length == 4),
+            hasIPv6 = own.Any(address => address.GetAddressBytes().Length == 16);
         if (!hasIPv4 && endpoints.All(endpoint => endpoint.IsIPv4))
             return OtherFamily(list, "IPv4", "IPv6");
         return !hasIPv6 && endpoints.All(endpoint => !endpoint.IsIPv4)
             ? OtherFamily(list, "IPv6", "IPv4")
-            : Error($"This machine has no route to {list}.", "Check that its network is up and has a default route ('ip route' on Linux, Get-NetRoute on Windows).");
+            : Error(
+                $"This machine has no route to {list}.",
+                "Check that its network is up and has a default route ('ip route' on Linux, Get-NetRoute on Windows).");
     }
 
     private bool IsOfANetwork(LocalAddressInfo info)

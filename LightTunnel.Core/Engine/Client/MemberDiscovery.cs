@@ -14,7 +14,9 @@ namespace LightTunnel.Engine.Client;
 /// </summary>
 internal sealed class MemberDiscovery(Node node, ServerConnection server, MemberPeers members, DirectoryFollower directory)
 {
-    /// <summary>Long after the last keys of a link have ended, at both ends alike, so that nothing is sent to who does not know its sender any more.</summary>
+    /// <summary>
+    /// Long after the last keys of a link have ended, at both ends alike, so that nothing is sent to who does not know its sender any more.
+    /// </summary>
     private static readonly TimeSpan ForgetAfter = TimeSpan.FromMinutes(15);
 
     private static readonly TimeSpan ForgetInterval = TimeSpan.FromMinutes(1);
@@ -33,7 +35,9 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
     /// <summary>Completes when the server has told who has an address or a key, or that nobody has; control loop.</summary>
     public Task MeetAsync(MemberSubject subject)
     {
-        Peer? known = subject.Key is { } key ? members.Find(key) : node.Forwarding.TryFind(subject.Address!.Value, out RouteTarget? target) ? target as Peer : null;
+        Peer? known = subject.Key is { } key
+            ? members.Find(key)
+            : node.Forwarding.TryFind(subject.Address!.Value, out RouteTarget? target) ? target as Peer : null;
         if (known is null)
             return _search.WaitAsync(subject);
         known.WantedAt = node.Now;
@@ -115,8 +119,11 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
         if (subject.Key is { } key && members.TryGet(key, out Peer? gone))
             directory.Forget([gone.MemberId]);
         // The data thread refuses what is sent there meanwhile.
-        if (subject.Address is { } address && _search.IsUnknown(subject) && node.Forwarding.TryFind(address, out RouteTarget? target) && target == _search.Everybody)
+        if (subject.Address is { } address && _search.IsUnknown(subject) && node.Forwarding.TryFind(address, out RouteTarget? target)
+            && target == _search.Everybody)
+        {
             node.Forwarding = node.Forwarding.With([IpPrefix.Host(address)], _search.Nobody);
+        }
     }
 
     /// <summary>Routes to the network's prefixes, for addresses that are nobody's whom this node knows.</summary>

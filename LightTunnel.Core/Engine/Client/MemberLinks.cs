@@ -6,7 +6,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// A client's links with other members, and the path that each takes: nobody else sets them. Which one is best is <see cref="DirectPaths"/>' to say. Owned by the control loop.
+/// A client's links with other members, and the path that each takes: nobody else sets them. Which one is best is
+/// <see cref="DirectPaths"/>' to say. Owned by the control loop.
 /// </summary>
 internal sealed class MemberLinks(Node node, ServerConnection server, MemberPeers members, RouteLog routeLog)
 {
@@ -65,8 +66,8 @@ internal sealed class MemberLinks(Node node, ServerConnection server, MemberPeer
         {
             PathAddress before = link.Path;
             Renew(peer);
-            // What was sent by a path that was lost is lost with it; its next turn would be five seconds from now. But two handshakes at once would be
-            // one too many: the answer to the first would not fit any more, and the second would be dropped as a flood.
+            // What was sent by a path that was lost is lost with it; its next turn would be five seconds from now. But two handshakes at
+            // once would be one too many: the answer to the first would not fit any more, and the second would be dropped as a flood.
             if (!link.HasSession && peer.Staged.Count > 0 && !IsAlive(peer, before))
                 link.RequestHandshake(force: true);
         }

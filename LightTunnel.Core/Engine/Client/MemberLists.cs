@@ -5,7 +5,10 @@ using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Client;
 
-/// <summary>A client asks the server for members by name, for a person: one question after the other, each answered in parts. Owned by the control loop.</summary>
+/// <summary>
+/// A client asks the server for members by name, for a person: one question after the other, each answered in parts. Owned by
+/// the control loop.
+/// </summary>
 internal sealed class MemberLists
 {
     /// <summary>Questions that may wait.</summary>
@@ -23,7 +26,8 @@ internal sealed class MemberLists
 
         public List<DirectoryEntry> Entries { get; } = [];
 
-        public TaskCompletionSource<IReadOnlyList<DirectoryEntry>> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        public TaskCompletionSource<IReadOnlyList<DirectoryEntry>> Answer { get; } = new(
+            TaskCreationOptions.RunContinuationsAsynchronously);
 
         public uint After { get; set; }
 
@@ -100,5 +104,6 @@ internal sealed class MemberLists
     }
 
     private static LightTunnelException NoAnswer() => new(
-        LightTunnelError.ServerUnreachable, "The server does not say which members there are.", "Try again when Get-LtNetwork shows the network as Up.");
+        LightTunnelError.ServerUnreachable, "The server does not say which members there are.",
+        "Try again when Get-LtNetwork shows the network as Up.");
 }

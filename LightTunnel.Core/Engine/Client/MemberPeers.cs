@@ -12,11 +12,12 @@ namespace LightTunnel.Engine.Client;
 /// <param name="Told">Members that the page told of.</param>
 /// <param name="Returned">Those of them that came back: a link that this node still has may be unknown to them.</param>
 /// <param name="Gone">Members that are none any more.</param>
-internal sealed record MemberChanges(ForwardingTable Routes, IReadOnlyList<Peer> Told, IReadOnlyList<Peer> Returned, IReadOnlyList<Peer> Gone);
+internal sealed record MemberChanges(
+    ForwardingTable Routes, IReadOnlyList<Peer> Told, IReadOnlyList<Peer> Returned, IReadOnlyList<Peer> Gone);
 
 /// <summary>
-/// The other members as peers, one for each key, kept in step with the server's directory. A member is its key: its id and addresses may be others
-/// after the server has lost its state, and one's may have become another's. Owned by the control loop.
+/// The other members as peers, one for each key, kept in step with the server's directory. A member is its key: its id and addresses may be
+/// others after the server has lost its state, and one's may have become another's. Owned by the control loop.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="server">Who passes on what is sent to them while no other path is used.</param>

@@ -5,8 +5,8 @@ using LightTunnel.Engine.Control;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// Relaying through members: which paths lead to whom, so that data threads can tell from whence they take and to where they pass on relayed
-/// datagrams; and which members are worth asking. The control loop writes, data threads read without a lock.
+/// Relaying through members: which paths lead to whom, so that data threads can tell from whence they take and to where they pass on
+/// relayed datagrams; and which members are worth asking. The control loop writes, data threads read without a lock.
 /// </summary>
 internal sealed class MemberRelays(MemberPeers members)
 {
@@ -65,14 +65,17 @@ internal sealed class MemberRelays(MemberPeers members)
     public Peer? RelayOf(in PathAddress path) => path.IsRelayed ? _direct.GetValueOrDefault(path with { RelayedMember = 0 }) : null;
 
     /// <summary>
-    /// Where a datagram goes that came from one member for another: only when this node relays, the sender is who the header says, and there is a direct
-    /// path to the receiver. Any thread.
+    /// Where a datagram goes that came from one member for another: only when this node relays, the sender is who the header says, and
+    /// there is a direct path to the receiver. Any thread.
     /// </summary>
     public bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
     {
         destination = default;
-        if (!IsRelay || header.Source == header.Destination || !_direct.TryGetValue(sender, out Peer? source) || _byId.GetValueOrDefault(header.Source) != source)
+        if (!IsRelay || header.Source == header.Destination || !_direct.TryGetValue(sender, out Peer? source)
+            || _byId.GetValueOrDefault(header.Source) != source)
+        {
             return false;
+        }
         if (!_byId.TryGetValue(header.Destination, out Peer? target) || target.DirectPath is not { } path)
             return false;
         destination = path.Key;
@@ -80,8 +83,8 @@ internal sealed class MemberRelays(MemberPeers members)
     }
 
     /// <summary>
-    /// Paths to a peer through the nearest members that offer to relay. One that is further away than the server is not troubled, unless there is
-    /// no server (null).
+    /// Paths to a peer through the nearest members that offer to relay. One that is further away than the server is not troubled, unless
+    /// there is no server (null).
     /// </summary>
     public IReadOnlyList<PathAddress> Find(Peer peer, TimeSpan? serverRoundTrip) =>
     [

@@ -7,9 +7,9 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// A client of a large network finds the members that it deals with: asks the server who has an address when the first packet for it comes, keeps the
-/// packet until the answer is there, and remembers for a moment what is nobody's. One question is under way at a time; what comes up meanwhile goes into the
-/// next. Owned by the control loop.
+/// A client of a large network finds the members that it deals with: asks the server who has an address when the first packet for it comes,
+/// keeps the packet until the answer is there, and remembers for a moment what is nobody's. One question is under way at a time; what comes
+/// up meanwhile goes into the next. Owned by the control loop.
 /// </summary>
 /// <param name="time">The clock.</param>
 internal sealed class MemberSearch(TimeProvider time)
@@ -23,10 +23,15 @@ internal sealed class MemberSearch(TimeProvider time)
     /// <summary>Packets that wait for one address.</summary>
     private const int MaximumPackets = 16;
 
-    /// <summary>Long enough that the system's second attempt meets it, short enough that a member that joins meanwhile is found soon.</summary>
+    /// <summary>
+    /// Long enough that the system's second attempt meets it, short enough that a member that joins meanwhile is found soon.
+    /// </summary>
     private static readonly TimeSpan UnknownFor = TimeSpan.FromSeconds(3);
 
-    /// <summary>A question without an answer is asked again, and packets are not kept longer: the channel with the server resends, so the server is gone.</summary>
+    /// <summary>
+    /// A question without an answer is asked again, and packets are not kept longer: the channel with the server resends, so the
+    /// server is gone.
+    /// </summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     /// <summary>Between two questions, however fast the answers come: as fast as a server answers for long.</summary>
@@ -80,7 +85,9 @@ internal sealed class MemberSearch(TimeProvider time)
 
     /// <summary>Completes when the server has answered a question, or is not waited for any longer.</summary>
     public Task WaitAsync(MemberSubject subject) =>
-        Want(subject) ? (_wanted[subject].Answer ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task : Task.CompletedTask;
+        Want(subject)
+            ? (_wanted[subject].Answer ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task
+            : Task.CompletedTask;
 
     /// <summary>Wants to know the member that has an address, and keeps a packet for it; false when the packet is dropped.</summary>
     public bool Hold(TunnelAddress destination, byte[] packet)

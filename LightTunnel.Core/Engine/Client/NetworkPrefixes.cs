@@ -5,9 +5,9 @@ using LightTunnel.Membership;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// What a server may set on this node: prefixes that a person agreed to, by an invitation or by name, or that were taken before. Without any, those of
-/// the first registration are agreed to. A prefix becomes a route of the system, so that a server which may name any draws other networks' traffic
-/// into the tunnel. Members have addresses inside the network's prefixes only. Owned by the control loop.
+/// What a server may set on this node: prefixes that a person agreed to, by an invitation or by name, or that were taken before. Without
+/// any, those of the first registration are agreed to. A prefix becomes a route of the system, so that a server which may name any draws
+/// other networks' traffic into the tunnel. Members have addresses inside the network's prefixes only. Owned by the control loop.
 /// </summary>
 /// <param name="agreed">Prefixes that were agreed to, none when nobody has said anything yet.</param>
 internal sealed class NetworkPrefixes(IReadOnlyList<IpPrefix> agreed)
@@ -27,13 +27,17 @@ internal sealed class NetworkPrefixes(IReadOnlyList<IpPrefix> agreed)
             if (HostAddresses.WhyUnusable(own.Address) is { } why)
                 return Unusable($"The server gives this node the address {own}, which {why}.");
             if (HostAddresses.IsTooShort(own.Prefix))
-                return Unusable($"The server gives this node the address {own}: a network of such a prefix would take addresses of the internet.");
+            {
+                return Unusable(
+                    $"The server gives this node the address {own}: a network of such a prefix would take addresses of the internet.");
+            }
             if (_agreed.Count > 0 && !_agreed.Any(prefix => prefix.Length <= own.PrefixLength && prefix.Contains(own.Address)))
             {
                 return new LightTunnelException(
                     LightTunnelError.PrefixNotAgreed,
                     $"The server gives this node the address {own}, outside of what was agreed on: {string.Join(" and ", _agreed)}.",
-                    $"Ask the server's admin. If the network has another prefix now, join with a new invitation, or once with -AcceptPrefix {own.Prefix}.")
+                    $"Ask the server's admin. If the network has another prefix now, join with a new invitation, or once with "
+                        + $"-AcceptPrefix {own.Prefix}.")
                 { Target = own.Prefix.ToString() };
             }
         }
@@ -42,7 +46,11 @@ internal sealed class NetworkPrefixes(IReadOnlyList<IpPrefix> agreed)
         foreach (TunnelAddress server in registered.ServerAddresses)
         {
             if (!network.Any(prefix => prefix.Contains(server)))
-                return Unusable($"The server says that its own address is {server}, which lies outside of its network {string.Join(" and ", network)}.");
+            {
+                return Unusable(
+                    $"The server says that its own address is {server}, which lies outside of its network "
+                        + $"{string.Join(" and ", network)}.");
+            }
         }
 
         _network = network;

@@ -5,8 +5,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// Which endpoints are reached through a tunnel, this one's own or another, which it may carry in turn: the system is asked for the route. The
-/// interface by which the server is reached leads to the internet, whatever it is. Owned by the control loop.
+/// Which endpoints are reached through a tunnel, this one's own or another, which it may carry in turn: the system is asked for the route.
+/// The interface by which the server is reached leads to the internet, whatever it is. Owned by the control loop.
 /// </summary>
 internal sealed class OuterWays(ILocalAddressSource system, TimeProvider time)
 {
@@ -75,7 +75,8 @@ internal sealed class OuterWays(ILocalAddressSource system, TimeProvider time)
         return isTunnel;
     }
 
-    private int Towards(in UdpEndpoint endpoint) => endpoint.IsSpecified ? system.InterfaceTowards(TunnelAddress.FromIPAddress(endpoint.Address)) : 0;
+    private int Towards(in UdpEndpoint endpoint) =>
+        endpoint.IsSpecified ? system.InterfaceTowards(TunnelAddress.FromIPAddress(endpoint.Address)) : 0;
 
     private bool IsFresh(Timestamp at) => time.Now() - at < Lifetime;
 }

@@ -11,8 +11,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// How this node may be reached: its own addresses, what a person gave, what the router forwards, where others see it, and what its NAT does. Tells
-/// the server whenever that changes. Owned by the control loop.
+/// How this node may be reached: its own addresses, what a person gave, what the router forwards, where others see it, and what its NAT
+/// does. Tells the server whenever that changes. Owned by the control loop.
 /// </summary>
 internal sealed class OwnReachability : IDisposable
 {
@@ -61,7 +61,8 @@ internal sealed class OwnReachability : IDisposable
     /// <param name="identity">This node's key pair; not owned.</param>
     /// <param name="addresses">The machine's own addresses.</param>
     /// <param name="connection">The way to the server.</param>
-    public OwnReachability(Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, ServerConnection connection)
+    public OwnReachability(
+        Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, ServerConnection connection)
     {
         NodeServices services = node.Services;
         _node = node;
@@ -95,7 +96,9 @@ internal sealed class OwnReachability : IDisposable
     /// <summary>Where the server sees this node; unspecified until it told.</summary>
     public UdpEndpoint PublicEndpoint => _detector.PublicEndpoint.IsSpecified ? _detector.PublicEndpoint : _seenByServer;
 
-    /// <summary>True when this node passes on datagrams of others: when a person said so or, unless one said no, with a public address.</summary>
+    /// <summary>
+    /// True when this node passes on datagrams of others: when a person said so or, unless one said no, with a public address.
+    /// </summary>
     public bool IsRelay => _options.AllowRelay ?? Nat.IsPublic;
 
     /// <summary>A port that the router forwards to this node's socket, as far as that is to be believed; unspecified for none.</summary>
@@ -122,7 +125,10 @@ internal sealed class OwnReachability : IDisposable
         Gather();
     }
 
-    /// <summary>The machine's addresses may have changed. The system also tells of what is of no account, such as a container's interface or this tunnel's own.</summary>
+    /// <summary>
+    /// The machine's addresses may have changed. The system also tells of what is of no account, such as a container's interface or
+    /// this tunnel's own.
+    /// </summary>
     /// <param name="isCertain">True when nothing that was known is to be trusted, whatever the addresses are.</param>
     /// <returns>True when the addresses at which others reach this node are others now.</returns>
     public bool OnNetworkChanged(bool isCertain)
@@ -175,12 +181,14 @@ internal sealed class OwnReachability : IDisposable
         _mapping = status.External;
         if (PortMapping.IsSpecified)
         {
-            _services.Log.Information("The router {Gateway} forwards {Endpoint} to this node ({Protocol})", status.Gateway, PortMapping, status.Protocol);
+            _services.Log.Information(
+                "The router {Gateway} forwards {Endpoint} to this node ({Protocol})", status.Gateway, PortMapping, status.Protocol);
         }
         else if (_mapping.IsSpecified)
         {
             _services.Log.Warning(
-                "The router {Gateway} says that it forwards {Endpoint} to this node: others are not told, as the server sees this node at {Seen}",
+                "The router {Gateway} says that it forwards {Endpoint} to this node: others are not told, as the server sees this "
+                    + "node at {Seen}",
                 status.Gateway, _mapping, PublicEndpoint.IsSpecified ? PublicEndpoint.Address : null);
         }
 
@@ -295,11 +303,14 @@ internal sealed class OwnReachability : IDisposable
             return;
         _measured = now;
         _measureAt = Timestamp.Never;
-        IReadOnlyList<UdpEndpoint> own = [.. Hosts().Where(candidate => candidate.Endpoint.IsIPv4 == _observers.Primary.IsIPv4).Select(candidate => candidate.Endpoint)];
+        IReadOnlyList<UdpEndpoint> own =
+            [.. Hosts().Where(candidate => candidate.Endpoint.IsIPv4 == _observers.Primary.IsIPv4).Select(candidate => candidate.Endpoint)];
         _detector.Start(_observers, own, isElsewhere, now);
     }
 
-    /// <summary>The NAT may be better known now. One whose ports differ is told of only when it is clear how: others would guess wrongly.</summary>
+    /// <summary>
+    /// The NAT may be better known now. One whose ports differ is told of only when it is clear how: others would guess wrongly.
+    /// </summary>
     private void Conclude(Timestamp now)
     {
         if (_detector.WantsBurst && _burstEnds == Timestamp.Never)
@@ -368,7 +379,8 @@ internal sealed class OwnReachability : IDisposable
         _wantPrediction.Clear();
     }
 
-    private IReadOnlyList<Candidate> Hosts() => HostCandidates.Filter(_addresses.Read(), (ushort)_services.Transport.LocalPort, _tunnel, _ways.Uplink);
+    private IReadOnlyList<Candidate> Hosts() =>
+        HostCandidates.Filter(_addresses.Read(), (ushort)_services.Transport.LocalPort, _tunnel, _ways.Uplink);
 
     /// <summary>Puts together what is known, and tells the server what is new.</summary>
     private void Gather()
@@ -384,21 +396,25 @@ internal sealed class OwnReachability : IDisposable
         bool isPublic = seen.IsSpecified && hosts.Any(candidate => candidate.Endpoint.MappedAddress == seen.MappedAddress);
         NatBehaviour nat = _detector.Behaviour != default || !seen.IsSpecified
             ? _detector.Behaviour
-            : new NatBehaviour(EndpointDependence.Unknown, Presence: isPublic ? NatPresence.None : NatPresence.Translated, PublicAddress: seen.Address);
+            : new NatBehaviour(
+                EndpointDependence.Unknown, Presence: isPublic ? NatPresence.None : NatPresence.Translated, PublicAddress: seen.Address);
         bool changed = nat != Nat || !candidates.Equals(Candidates);
         (Candidates, Nat) = (candidates, nat);
         _isChanged |= changed;
 
         // A predicted port is for one introduction, with which it goes: all others need not begin anew because of it.
-        if (_told is { } told && told.Nat == nat && told.IsRelay == IsRelay && CandidateList.Create(told.Candidates).EqualsButPredictions(candidates))
+        if (_told is { } told && told.Nat == nat && told.IsRelay == IsRelay
+            && CandidateList.Create(told.Candidates).EqualsButPredictions(candidates))
+        {
             return;
+        }
         _told = Now();
         _connection.Tell(new ReachabilityMessage { Reachability = _told });
     }
 
     /// <summary>
-    /// Whoever is the router may say anything, and others send where it says: an endpoint counts at the address where the server sees this node, or at one of use only to
-    /// those behind the same outer NAT.
+    /// Whoever is the router may say anything, and others send where it says: an endpoint counts at the address where the server sees this
+    /// node, or at one of use only to those behind the same outer NAT.
     /// </summary>
     private bool IsBelievable(in UdpEndpoint mapping)
     {
@@ -411,7 +427,9 @@ internal sealed class OwnReachability : IDisposable
 
     private Reachability Now() => new() { Candidates = [.. Candidates], Nat = Nat, IsRelay = IsRelay };
 
-    /// <summary>The server's other port at the address by which this node knows it, and another address of the server, if there are such.</summary>
+    /// <summary>
+    /// The server's other port at the address by which this node knows it, and another address of the server, if there are such.
+    /// </summary>
     private static NatObservers ObserversOf(RegisteredMessage registered, in UdpEndpoint server)
     {
         if (registered.ObserverPort == 0)

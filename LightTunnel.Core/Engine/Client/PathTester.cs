@@ -30,7 +30,9 @@ internal sealed class PathTester(Node node, ServerConnection connection, DirectP
         return traversal.Introduced >= since ? traversal.State == TraversalState.Punching : node.Now - since < IntroductionPatience;
     }
 
-    /// <summary>Sends a probe by each path to the peer that is proven, and by the server's, whichever is in use; false when there is no server's.</summary>
+    /// <summary>
+    /// Sends a probe by each path to the peer that is proven, and by the server's, whichever is in use; false when there is no server's.
+    /// </summary>
     public bool MeasurePaths(Peer peer)
     {
         foreach (ProbedPath path in peer.Traversal?.Paths.Where(path => path.IsProven).ToArray() ?? [])

@@ -6,7 +6,8 @@ namespace LightTunnel.Engine.Client;
 /// <summary>The path policies that a person has set for single members, by public key. Owned by the control loop.</summary>
 /// <param name="known">Those that were kept.</param>
 /// <param name="save">Keeps them; called when one has changed, must not block.</param>
-internal sealed class PeerPolicies(IReadOnlyDictionary<PublicKey, PathPolicy> known, Action<IReadOnlyDictionary<PublicKey, PathPolicy>> save)
+internal sealed class PeerPolicies(
+    IReadOnlyDictionary<PublicKey, PathPolicy> known, Action<IReadOnlyDictionary<PublicKey, PathPolicy>> save)
 {
     private Dictionary<PublicKey, PathPolicy> _policies = new(known);
 

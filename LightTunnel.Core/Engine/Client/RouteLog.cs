@@ -18,7 +18,9 @@ internal sealed class RouteLog(TunnelLog log)
     /// <summary>Something has changed.</summary>
     public void NoteChange() => _changed = true;
 
-    /// <summary>Logs what has changed, at most once in 10 s; returns when to call again. Who is offline has no route and is not counted.</summary>
+    /// <summary>
+    /// Logs what has changed, at most once in 10 s; returns when to call again. Who is offline has no route and is not counted.
+    /// </summary>
     public Timestamp Run(Timestamp now, IReadOnlyCollection<Peer> peers)
     {
         if (!_changed)
@@ -34,7 +36,8 @@ internal sealed class RouteLog(TunnelLog log)
         _next = now + Interval;
 
         log.RoutingStats(
-            online.Length, online.Count(peer => peer.PathType is PathType.Direct or PathType.Lan), online.Count(peer => peer.PathType == PathType.Relay),
+            online.Length, online.Count(peer => peer.PathType is PathType.Direct or PathType.Lan),
+            online.Count(peer => peer.PathType == PathType.Relay),
             online.Count(peer => peer.PathType == PathType.Server));
         foreach (Peer peer in online)
         {
@@ -45,7 +48,8 @@ internal sealed class RouteLog(TunnelLog log)
                 PathType.Relay => (ContractLog.RouteRelay, ContractLog.StatusConnected),
                 _ => (ContractLog.RouteServer, ContractLog.StatusDisconnected),
             };
-            log.RoutingStatsOfPeer(peer.Addresses[0].ToIPAddress(), route, peer.Quality, status, throughServer: route == ContractLog.RouteServer);
+            log.RoutingStatsOfPeer(
+                peer.Addresses[0].ToIPAddress(), route, peer.Quality, status, throughServer: route == ContractLog.RouteServer);
         }
 
         return Timestamp.Never;

@@ -133,19 +133,24 @@ internal sealed class ServerConnection : IDisposable
             ? reason
             : new LightTunnelException(
                 LightTunnelError.ServerUnreachable,
-                $"{reason.Message} This machine's clock says {_node.Time.GetUtcNow():u}, but this tunnel ran at {Services.LastUsed:u} already: a server takes no handshake older than those it had.",
+                $"{reason.Message} This machine's clock says {_node.Time.GetUtcNow():u}, but this tunnel ran at {Services.LastUsed:u} "
+                    + "already: a server takes no handshake older than those it had.",
                 "Set this machine's clock (Linux: timedatectl set-ntp true, Windows: w32tm /resync), and try again.");
     }
 
     /// <summary>
-    /// While the server is looked for, each handshake goes to all its endpoints: the first answer decides (and moves the link there). False for all else.
+    /// While the server is looked for, each handshake goes to all its endpoints: the first answer decides (and moves the link there).
+    /// False for all else.
     /// </summary>
     public bool TrySend(Link link, ReadOnlySpan<byte> datagram)
     {
         if (link != _server.Link || datagram[0] != HandshakeInitiation || _node.State == TunnelState.Up)
             return false;
         foreach (UdpEndpoint candidate in _search.Candidates)
-            _node.Sender.Datagram(new PathAddress(candidate) { IsUnproven = true }, datagram, question: new SendQuestion(SendQuestionKind.Obstacle));
+        {
+            _node.Sender.Datagram(
+                new PathAddress(candidate) { IsUnproven = true }, datagram, question: new SendQuestion(SendQuestionKind.Obstacle));
+        }
         return true;
     }
 
@@ -276,8 +281,8 @@ internal sealed class ServerConnection : IDisposable
     }
 
     /// <summary>
-    /// Another machine has this node's key. Each of the two took what was meant for the other: so this one keeps still for a while. False when it was not admitted yet, and
-    /// gives up.
+    /// Another machine has this node's key. Each of the two took what was meant for the other: so this one keeps still for a while. False
+    /// when it was not admitted yet, and gives up.
     /// </summary>
     public bool Rest(LightTunnelException reason)
     {
@@ -300,10 +305,14 @@ internal sealed class ServerConnection : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _search.Dispose();
 
-    /// <summary>Whatever would go to the server, data for members behind it included, goes nowhere until the next attempt gives its link an endpoint again.</summary>
+    /// <summary>
+    /// Whatever would go to the server, data for members behind it included, goes nowhere until the next attempt gives its link an
+    /// endpoint again.
+    /// </summary>
     private void FallSilent()
     {
-        Log.Debug("Nothing is sent to the server for {Silence}, so that routers forget what they know of the way there", ServerSearch.Silence);
+        Log.Debug(
+            "Nothing is sent to the server for {Silence}, so that routers forget what they know of the way there", ServerSearch.Silence);
         _server.Link!.Path = default;
         _events.Enqueue(new ServerEvent(ServerEventKind.FellSilent));
     }
@@ -397,7 +406,8 @@ internal sealed class ServerConnection : IDisposable
                 _events.Enqueue(new ServerEvent(ServerEventKind.Replaced));
                 break;
             case LeaveMessage leave:
-                // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the server any more.
+                // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the
+                // server any more.
                 _session = null;
                 _server.Monitor.Reset();
                 Lose($"The server said goodbye ({leave.Reason}).");
@@ -442,7 +452,8 @@ internal sealed class ServerConnection : IDisposable
 
     private void OnRefused(RefusedMessage refused)
     {
-        if (refused.Reason is RefusalReason.AddressTaken or RefusalReason.AddressUnusable && _options.RequestedAddresses.Count == 0 && _requested.Count > 0)
+        if (refused.Reason is RefusalReason.AddressTaken or RefusalReason.AddressUnusable && _options.RequestedAddresses.Count == 0
+            && _requested.Count > 0)
         {
             // Only what it had last time is gone: any other address will do.
             _requested = [];

@@ -18,7 +18,9 @@ internal sealed class SystemNameResolver : INameResolver
 {
     /// <inheritdoc/>
     public async Task<IReadOnlyList<IPAddress>> ResolveAsync(string host, CancellationToken cancellationToken) =>
-        IPAddress.TryParse(host, out IPAddress? literal) ? [literal] : await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false);
+        IPAddress.TryParse(host, out IPAddress? literal)
+            ? [literal]
+            : await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false);
 }
 
 /// <summary>What became of looking a server's endpoints up.</summary>
@@ -27,8 +29,8 @@ internal sealed class SystemNameResolver : INameResolver
 internal sealed record ServerLocation(IReadOnlyList<UdpEndpoint> Endpoints, string? Failure);
 
 /// <summary>
-/// Looks a server's endpoints up, anew for each attempt to reach it: its address may have changed. A name that cannot be looked up now is where it was last:
-/// a resolver that fails says nothing of the server. One look-up at a time.
+/// Looks a server's endpoints up, anew for each attempt to reach it: its address may have changed. A name that cannot be looked up now is
+/// where it was last: a resolver that fails says nothing of the server. One look-up at a time.
 /// </summary>
 internal sealed class ServerLocator(IReadOnlyList<ServerEndpoint> servers, INameResolver resolver, bool useIPv6)
 {

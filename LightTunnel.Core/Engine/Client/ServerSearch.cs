@@ -5,15 +5,16 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// When and where a client looks for its server: names are looked up again for each attempt, attempts become rarer, and never end. Owned by the
-/// control loop.
+/// When and where a client looks for its server: names are looked up again for each attempt, attempts become rarer, and never end. Owned by
+/// the control loop.
 /// </summary>
 /// <param name="locator">Looks the server's names up.</param>
 /// <param name="time">The clock.</param>
 /// <param name="jitter">What waiting times are varied by.</param>
 /// <param name="post">Runs an action on the control loop.</param>
 /// <param name="located">Takes what each look-up found; on the control loop.</param>
-internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Random jitter, Action<Action> post, Action<ServerLocation> located)
+internal sealed class ServerSearch(
+    ServerLocator locator, TimeProvider time, Random jitter, Action<Action> post, Action<ServerLocation> located)
     : IDisposable
 {
     /// <summary>Waiting times between attempts, in seconds; the last one repeats.</summary>
@@ -23,8 +24,9 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
     private const double Jitter = 0.1;
 
     /// <summary>
-    /// Nothing is sent to the server for this long. A router that forwarded before it was ready, untranslated for instance, keeps that in its connection table for as long as datagrams of
-    /// the same addresses and ports come, and for 30 s after the last (Linux: nf_conntrack_udp_timeout): who tries again and again stays cut off.
+    /// Nothing is sent to the server for this long. A router that forwarded before it was ready, untranslated for instance, keeps that in
+    /// its connection table for as long as datagrams of the same addresses and ports come, and for 30 s after the last (Linux:
+    /// nf_conntrack_udp_timeout): who tries again and again stays cut off.
     /// </summary>
     internal static readonly TimeSpan Silence = TimeSpan.FromSeconds(35);
 
@@ -93,14 +95,18 @@ internal sealed class ServerSearch(ServerLocator locator, TimeProvider time, Ran
         if (local is not null)
             return local;
         return Candidates.Count == 0 && lastError is not null
-            ? new LightTunnelException(LightTunnelError.NameResolutionFailed, lastError, "Check the server's name and this machine's name resolution.")
+            ? new LightTunnelException(
+                LightTunnelError.NameResolutionFailed, lastError, "Check the server's name and this machine's name resolution.")
             : new LightTunnelException(
                 LightTunnelError.ServerUnreachable,
                 $"The server {locator.Description} did not answer.",
-                "Check that the server runs, that its UDP port is open on the way, and that ServerKey is the server's public key: it does not answer others.");
+                "Check that the server runs, that its UDP port is open on the way, and that ServerKey is the server's public key: "
+                    + "it does not answer others.");
     }
 
-    /// <summary>Plans the next attempt and, unless told to wait or still at it, looks the server up. After some failures it is a silence instead.</summary>
+    /// <summary>
+    /// Plans the next attempt and, unless told to wait or still at it, looks the server up. After some failures it is a silence instead.
+    /// </summary>
     /// <param name="now">The present.</param>
     /// <param name="lookUp">False while the server is answering.</param>
     public void Attempt(Timestamp now, bool lookUp)

@@ -8,8 +8,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// All that the control loop sends goes through here: it is sealed, gets its relay header, is weighed against the budget of what goes to whom may not exist, and becomes an output of
-/// the turn. Owned by the control loop.
+/// All that the control loop sends goes through here: it is sealed, gets its relay header, is weighed against the budget of what goes to
+/// whom may not exist, and becomes an output of the turn. Owned by the control loop.
 /// </summary>
 /// <param name="plane">Knows the node's id.</param>
 /// <param name="unproven">How much may go to whom may not exist.</param>
@@ -29,8 +29,8 @@ internal sealed class ControlSender(DataPlane plane, UnprovenBudget unproven, Tu
     }
 
     /// <summary>
-    /// Sends a control frame that no router may cut in pieces, with padding behind it to the length of a certain packet. When that is too long for this machine's own network, it
-    /// is reported.
+    /// Sends a control frame that no router may cut in pieces, with padding behind it to the length of a certain packet. When that is too
+    /// long for this machine's own network, it is reported.
     /// </summary>
     /// <param name="link">Seals it.</param>
     /// <param name="frame">The frame.</param>
@@ -50,7 +50,9 @@ internal sealed class ControlSender(DataPlane plane, UnprovenBudget unproven, Tu
             Datagram(path, datagram.AsSpan(0, written), question: question);
     }
 
-    /// <summary>Sends a sealed datagram by a path, behind a relay header if it is relayed. What goes to whom may not exist has a budget.</summary>
+    /// <summary>
+    /// Sends a sealed datagram by a path, behind a relay header if it is relayed. What goes to whom may not exist has a budget.
+    /// </summary>
     /// <param name="path">The path.</param>
     /// <param name="datagram">The datagram.</param>
     /// <param name="isVouched">True when the server sees a member at that address.</param>
@@ -58,8 +60,11 @@ internal sealed class ControlSender(DataPlane plane, UnprovenBudget unproven, Tu
     public void Datagram(in PathAddress path, ReadOnlySpan<byte> datagram, bool isVouched = false, SendQuestion question = default)
     {
         owner.Assert();
-        if (!path.Endpoint.IsSpecified || IsSilentTowards?.Invoke(path.Endpoint) == true || (path.IsUnproven && !unproven.TryTake(path.Endpoint, isVouched)))
+        if (!path.Endpoint.IsSpecified || IsSilentTowards?.Invoke(path.Endpoint) == true
+            || (path.IsUnproven && !unproven.TryTake(path.Endpoint, isVouched)))
+        {
             return;
+        }
         Span<byte> header = stackalloc byte[path.IsRelayed ? RelayHeader.Size : 0];
         if (path.IsRelayed)
             new RelayHeader(plane.MemberId, path.RelayedMember).Write(header);

@@ -10,12 +10,13 @@ namespace LightTunnel.Engine.Control;
 /// <param name="time">The clock.</param>
 /// <param name="send">Seals a frame into the link and sends it.</param>
 /// <param name="hurry">
-/// Has the timers run soon. Called for each message, so that it is sent again when it is lost, whoever's turn it was sent in: the server tells
-/// one member of another when that one asks.
+/// Has the timers run soon. Called for each message, so that it is sent again when it is lost, whoever's turn it was sent in: the server
+/// tells one member of another when that one asks.
 /// </param>
 /// <param name="receive">Takes each message of the other side, in order.</param>
 internal class ControlSession(
-    uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action hurry, Action<ControlMessage> receive) : IControlChannelHost
+    uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action hurry, Action<ControlMessage> receive)
+        : IControlChannelHost
 {
     private ControlChannel? _channel;
 
@@ -34,14 +35,14 @@ internal class ControlSession(
     private ControlChannel Channel => _channel ??= new ControlChannel(Conversation, this);
 
     /// <summary>
-    /// True once a message was lost because the other side takes nothing: it does not know any more what it was told. The owner ends the session, and the
-    /// client begins a new one.
+    /// True once a message was lost because the other side takes nothing: it does not know any more what it was told. The owner ends the
+    /// session, and the client begins a new one.
     /// </summary>
     public bool IsBroken { get; private set; }
 
     /// <summary>
-    /// Sends a message, again and again until it is acknowledged. What no longer fits in the queue is lost: introductions and notices without
-    /// harm, as they are asked for again, or for people; with anything else the session is broken.
+    /// Sends a message, again and again until it is acknowledged. What no longer fits in the queue is lost: introductions and notices
+    /// without harm, as they are asked for again, or for people; with anything else the session is broken.
     /// </summary>
     public void Send(ControlMessage message)
     {

@@ -3,8 +3,9 @@ using System.Diagnostics;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// The thread that runs a node's control loop, and so owns what the loop owns. In debug builds, which all tests run, whatever says "owned by the control loop" and is
-/// central enough asserts here that nobody else touches it. While no thread has claimed a node, as in tests that run one by hand, anybody may.
+/// The thread that runs a node's control loop, and so owns what the loop owns. In debug builds, which all tests run, whatever says "owned
+/// by the control loop" and is central enough asserts here that nobody else touches it. While no thread has claimed a node, as in tests
+/// that run one by hand, anybody may.
 /// </summary>
 internal sealed class ControlThread
 {

@@ -7,8 +7,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// What makes a node a server or a client: plugged into a <see cref="Node"/>, which calls it in each turn (the order is said there). All on the control loop, except what
-/// <see cref="IRelayRules"/> says.
+/// What makes a node a server or a client: plugged into a <see cref="Node"/>, which calls it in each turn (the order is said there). All on
+/// the control loop, except what <see cref="IRelayRules"/> says.
 /// </summary>
 internal interface INodeRole : IRelayRules, IDisposable
 {
@@ -100,7 +100,9 @@ internal interface INodeRole : IRelayRules, IDisposable
     /// <summary>True while the attempt that began at that time goes on.</summary>
     bool IsTryingDirect(Peer peer, Timestamp since) => false;
 
-    /// <summary>Sends a probe by each path to the peer that is proven, and by the server's, whichever is in use; false when there is no server's.</summary>
+    /// <summary>
+    /// Sends a probe by each path to the peer that is proven, and by the server's, whichever is in use; false when there is no server's.
+    /// </summary>
     bool MeasurePaths(Peer peer) => false;
 
     /// <summary>What is known of the way to the peer.</summary>

@@ -4,8 +4,9 @@ using LightTunnel.Tun;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// Keeps the system's interface as the node set it: what others change of it (a network manager, a script, an admin) is set again shortly after the system told of it. Who
-/// changes it again and again wins: then it is left alone for a while, and said. Owned by the control loop; what asks the system runs beside it.
+/// Keeps the system's interface as the node set it: what others change of it (a network manager, a script, an admin) is set again shortly
+/// after the system told of it. Who changes it again and again wins: then it is left alone for a while, and said. Owned by the control
+/// loop; what asks the system runs beside it.
 /// </summary>
 /// <remarks>
 /// What counts as changed: the interface is down, an address of the network's is gone, the MTU is another, a route was deleted. What others
@@ -114,8 +115,10 @@ internal sealed class InterfaceUpkeep
                 _leftAloneUntil = now + Truce;
             PlanIn(_leftAloneUntil - now);
             string who = found.Suspect is { } suspect ? $"Somebody, perhaps {suspect}," : "Somebody";
-            Report($"{who} changes interface {name} again and again ({differences}): it was put right {MostRepairs} times within a minute, and is left alone now. "
-                + $"Keep what manages interfaces on this machine away from {name}.");
+            Report(
+                $"{who} changes interface {name} again and again ({differences}): it was put right {MostRepairs} times within a minute, "
+                    + "and is left alone now. "
+                    + $"Keep what manages interfaces on this machine away from {name}.");
         }
         else if (found.Failure is { } failure)
         {
@@ -127,7 +130,8 @@ internal sealed class InterfaceUpkeep
             Problem = null;
             _repairs.Enqueue(_services.Time.Now());
             _services.Log.Warning(
-                "{Who} changed interface {Interface} ({Differences}): put right", found.Suspect is { } suspect ? $"Perhaps {suspect}" : "Somebody", name, differences);
+                "{Who} changed interface {Interface} ({Differences}): put right",
+                found.Suspect is { } suspect ? $"Perhaps {suspect}" : "Somebody", name, differences);
         }
     }
 

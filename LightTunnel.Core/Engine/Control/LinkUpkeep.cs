@@ -31,8 +31,8 @@ internal enum FrameOutcome : byte
 }
 
 /// <summary>
-/// What every link needs, whoever is at its far end: pings and their answers, the question whether somebody is where it was suddenly heard from, the MTU of the path,
-/// and stripes. Owned by the control loop.
+/// What every link needs, whoever is at its far end: pings and their answers, the question whether somebody is where it was suddenly heard
+/// from, the MTU of the path, and stripes. Owned by the control loop.
 /// </summary>
 internal sealed class LinkUpkeep(NodeServices services, DataPlane plane, ControlSender sender, UnprovenBudget unproven, NodeTests tests)
 {
@@ -40,8 +40,9 @@ internal sealed class LinkUpkeep(NodeServices services, DataPlane plane, Control
     private static readonly TimeSpan AsleepAfter = TimeSpan.FromSeconds(60);
 
     /// <summary>
-    /// A pong says by its id alone what it answers: a <see cref="PathMonitor"/> counts from 1, tests from here on, questions for the MTU from
-    /// 0x4000_0000 on (<see cref="PeerMtu.IsTransaction"/>), and a challenge, which nobody may guess, is any number with the highest bit.
+    /// A pong says by its id alone what it answers: a <see cref="PathMonitor"/> counts from 1, tests from here on, questions for the
+    /// MTU from 0x4000_0000 on (<see cref="PeerMtu.IsTransaction"/>), and a challenge, which nobody may guess, is any number with
+    /// the highest bit.
     /// </summary>
     private const uint FirstTestTransaction = 0x2000_0000, Challenge = 0x8000_0000;
 
@@ -81,7 +82,8 @@ internal sealed class LinkUpkeep(NodeServices services, DataPlane plane, Control
         {
             services.Log.Security(
                 SecurityEvent.Flood, peer.Key.ToString(),
-                $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {link.Path.Endpoint} sends more control messages than are worked off: "
+                $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {link.Path.Endpoint} sends more control messages than "
+                    + "are worked off: "
                 + $"{refused:N0} were dropped");
         }
 
@@ -143,7 +145,11 @@ internal sealed class LinkUpkeep(NodeServices services, DataPlane plane, Control
     {
         uint transaction = FirstTestTransaction | ++_testPings;
         if (peer.Link is { } link)
-            sender.WholeFrame(link, ProbeReport.Ping(transaction, peer.Monitor, Math.Min(length, DataPlane.LongestControlDatagram)), length, peer, transaction);
+        {
+            sender.WholeFrame(
+                link, ProbeReport.Ping(transaction, peer.Monitor, Math.Min(length, DataPlane.LongestControlDatagram)), length, peer,
+                transaction);
+        }
         return transaction;
     }
 

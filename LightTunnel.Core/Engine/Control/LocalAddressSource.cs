@@ -39,7 +39,10 @@ internal sealed class SystemLocalAddresses : ILocalAddressSource
             if (each.OperationalStatus == OperationalStatus.Down)
                 flags |= LocalAddressFlags.Down;
             foreach (UnicastIPAddressInformation address in each.GetIPProperties().UnicastAddresses)
-                addresses.Add(new LocalAddressInfo(each.Name, TunnelAddress.FromIPAddress(address.Address), flags, address.PrefixLength, kind, index));
+            {
+                addresses.Add(new LocalAddressInfo(
+                    each.Name, TunnelAddress.FromIPAddress(address.Address), flags, address.PrefixLength, kind, index));
+            }
         }
 
         return addresses;
@@ -78,8 +81,8 @@ internal sealed class SystemLocalAddresses : ILocalAddressSource
 }
 
 /// <summary>
-/// Another source's addresses as they were last, while it cannot be asked (no descriptor is left, an interface went while it was looked at): said once in the log,
-/// and tried again until it works.
+/// Another source's addresses as they were last, while it cannot be asked (no descriptor is left, an interface went while it was looked
+/// at): said once in the log, and tried again until it works.
 /// </summary>
 /// <param name="source">The source.</param>
 /// <param name="log">The tunnel's log.</param>
@@ -149,7 +152,10 @@ internal sealed class RememberedAddresses(ILocalAddressSource source, TunnelLog 
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {
             if (!_fails)
-                log.Warning("The machine's own addresses cannot be read ({Reason}): taken as they were, and tried again", exception.Message);
+            {
+                log.Warning(
+                    "The machine's own addresses cannot be read ({Reason}): taken as they were, and tried again", exception.Message);
+            }
             _fails = true;
             return false;
         }

@@ -11,23 +11,23 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// One node: the control loop's turn, and what a server and a client have in common of it. There are no threads in here and nothing is sent, so a test can run a whole
-/// network by hand. What is a server's or a client's own is its <see cref="Role"/>.
+/// One node: the control loop's turn, and what a server and a client have in common of it. There are no threads in here and nothing is
+/// sent, so a test can run a whole network by hand. What is a server's or a client's own is its <see cref="Role"/>.
 /// <para>
-/// Data threads meet it in <see cref="Plane"/> alone, others by <see cref="Post"/> and <see cref="AskAsync"/>. All else belongs to the control loop, whose turn
-/// (<see cref="RunTurn"/>) is, in this order:
+/// Data threads meet it in <see cref="Plane"/> alone, others by <see cref="Post"/> and <see cref="AskAsync"/>. All else belongs to the
+/// control loop, whose turn (<see cref="RunTurn"/>) is, in this order:
 /// </para>
 /// <list type="number">
 /// <item>What came of the last turn's datagrams: <see cref="INodeRole.OnSendReport"/>.</item>
 /// <item>The clock: <see cref="INodeRole.OnClockJump"/> when the machine slept.</item>
-/// <item>Links tell of themselves (<see cref="LinkTable.RunTimers"/>): new keys, <see cref="INodeRole.OnLinkUp"/>, then the packets that waited for
-/// them; keys that are lost, <see cref="INodeRole.OnLinkLost"/>.</item>
+/// <item>Links tell of themselves (<see cref="LinkTable.RunTimers"/>): new keys, <see cref="INodeRole.OnLinkUp"/>, then the packets that
+/// waited for them; keys that are lost, <see cref="INodeRole.OnLinkLost"/>.</item>
 /// <item>Commands: what was posted, answers of the system and of the store among them.</item>
 /// <item>The inbox: handshakes (<see cref="INodeRole.OnHandshake"/>), probes (<see cref="INodeRole.OnProbe"/>), control frames
 /// (pings here, others <see cref="INodeRole.OnFrame"/>), packets that wait for a link (<see cref="INodeRole.OnLinkWanted"/>). When more
 /// waits than one turn takes, the next turn follows at once.</item>
-/// <item>Links once more, then the timers of peers that are due: <see cref="INodeRole.RunTimers"/>, and in it <see cref="RunLink"/>; what changed of a peer
-/// is published to the data threads.</item>
+/// <item>Links once more, then the timers of peers that are due: <see cref="INodeRole.RunTimers"/>, and in it <see cref="RunLink"/>; what
+/// changed of a peer is published to the data threads.</item>
 /// <item>Tests, then <see cref="INodeRole.FinishTurn"/>, the interface, the journal.</item>
 /// </list>
 /// <para>Then whoever runs the turn carries out what it wants done: <see cref="Outputs"/>.</para>
@@ -62,7 +62,10 @@ internal sealed class Node : ILinkHost, IDisposable
         _started = services.Time.Now();
         _wallAtStart = services.Time.GetUtcNow();
         Unproven = new UnprovenBudget(services.Time, services.Jitter);
-        Links = new LinkTable(identity, services.Time, this, services.Jitter) { LastUsed = services.LastUsed is { } used ? Tai64n.Next(used, default) : default };
+        Links = new LinkTable(identity, services.Time, this, services.Jitter)
+        {
+            LastUsed = services.LastUsed is { } used ? Tai64n.Next(used, default) : default,
+        };
         Plane = new DataPlane(services.Time, services.Log, Links, Wake);
         Plane.PublishOuterPorts([services.Transport.LocalPort]);
         Sender = new ControlSender(Plane, Unproven, Outputs, Thread);
@@ -163,7 +166,9 @@ internal sealed class Node : ILinkHost, IDisposable
         Wake();
     }
 
-    /// <summary>Runs a function on the control loop and gives its result once all that it led to is under way; any thread but the control loop's.</summary>
+    /// <summary>
+    /// Runs a function on the control loop and gives its result once all that it led to is under way; any thread but the control loop's.
+    /// </summary>
     public Task<T> AskAsync<T>(Func<T> question)
     {
         var answer = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -248,7 +253,9 @@ internal sealed class Node : ILinkHost, IDisposable
     /// <summary>Has the peer's timers run in this turn, or at once in the next.</summary>
     public void Hurry(Peer peer) => Schedule(peer, Now);
 
-    /// <summary>What a link needs now and then, whoever is at its far end: pings, a measured MTU, stripes. Returns when to call again.</summary>
+    /// <summary>
+    /// What a link needs now and then, whoever is at its far end: pings, a measured MTU, stripes. Returns when to call again.
+    /// </summary>
     public Timestamp RunLink(Peer peer, Timestamp now)
     {
         if (peer.Link is not { HasSession: true } link)
@@ -309,8 +316,8 @@ internal sealed class Node : ILinkHost, IDisposable
     public uint SendPing(Peer peer) => _upkeep.SendTestPing(peer);
 
     /// <summary>
-    /// Sends a ping of a test that nobody on its way may cut in pieces, nor its pong. When it is too long for this machine's own network, the test is
-    /// told (<see cref="NodeTest.OnTooLong"/>).
+    /// Sends a ping of a test that nobody on its way may cut in pieces, nor its pong. When it is too long for this machine's own network,
+    /// the test is told (<see cref="NodeTest.OnTooLong"/>).
     /// </summary>
     /// <param name="peer">Whom to ask.</param>
     /// <param name="length">Length of the ping as an inner packet, bytes; the pong is as long, but no longer than a control frame.</param>
@@ -345,10 +352,12 @@ internal sealed class Node : ILinkHost, IDisposable
     }
 
     /// <inheritdoc/>
-    bool ILinkHost.TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey) => Role.TryAdmit(initiator, source, out presharedKey);
+    bool ILinkHost.TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey) =>
+        Role.TryAdmit(initiator, source, out presharedKey);
 
     /// <inheritdoc/>
-    public CipherSuite SuiteFor(Link link) => link.Owner is Peer peer && peer.PreferredSuite == PreferredSuite ? PreferredSuite : CipherSuite.WireGuard;
+    public CipherSuite SuiteFor(Link link) =>
+        link.Owner is Peer peer && peer.PreferredSuite == PreferredSuite ? PreferredSuite : CipherSuite.WireGuard;
 
     /// <inheritdoc/>
     void ILinkHost.SessionEstablished(Link link)

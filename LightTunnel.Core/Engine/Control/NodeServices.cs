@@ -20,7 +20,9 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
     private readonly Timestamp _made = Time.Now();
     private readonly DateTimeOffset _wallWhenMade = Time.GetUtcNow();
 
-    /// <summary>What the jitter of waiting times comes from, never a secret; the control loop's alone when it is not the shared one.</summary>
+    /// <summary>
+    /// What the jitter of waiting times comes from, never a secret; the control loop's alone when it is not the shared one.
+    /// </summary>
     public Random Jitter { get; init; } = Random.Shared;
 
     /// <summary>Has the router forward a port to the node; a client's.</summary>
@@ -40,11 +42,15 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
         }
     }
 
-    /// <summary>True when the clock is behind the time at which the identity was in use already: it was set back, and others may take handshakes for old ones.</summary>
+    /// <summary>
+    /// True when the clock is behind the time at which the identity was in use already: it was set back, and others may take
+    /// handshakes for old ones.
+    /// </summary>
     public bool IsClockBehind => LastUsed - Time.GetUtcNow() > ClockTolerance;
 
     /// <summary>Runs what may wait for the system, beside the control loop.</summary>
-    public Action<Action> Background { get; init; } = work => ThreadPool.UnsafeQueueUserWorkItem(static work => work(), work, preferLocal: false);
+    public Action<Action> Background { get; init; } = work =>
+        ThreadPool.UnsafeQueueUserWorkItem(static work => work(), work, preferLocal: false);
 
     /// <summary>True when this machine's processor is fast at AEGIS-256.</summary>
     public bool HasAesInstructions { get; init; } = Sodium.HasAesInstructions;

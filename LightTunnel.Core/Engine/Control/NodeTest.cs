@@ -9,8 +9,8 @@ namespace LightTunnel.Engine.Control;
 public sealed record TestProgress(string Step, int Percent);
 
 /// <summary>
-/// A question whose answer takes time, worked on by the control loop beside everything else: it runs at the end of each turn, and at the latest when
-/// it said it wants to. It never waits.
+/// A question whose answer takes time, worked on by the control loop beside everything else: it runs at the end of each turn, and at the
+/// latest when it said it wants to. It never waits.
 /// </summary>
 internal abstract class NodeTest
 {

@@ -9,7 +9,9 @@ using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Control;
 
-/// <summary>Another node as the control loop knows it, which owns all of it. Data threads see what is published of it, a <see cref="RouteTarget"/>.</summary>
+/// <summary>
+/// Another node as the control loop knows it, which owns all of it. Data threads see what is published of it, a <see cref="RouteTarget"/>.
+/// </summary>
 internal class Peer : RouteTarget, IScheduled
 {
     private TunnelAddress[] _addresses = [];
@@ -99,7 +101,9 @@ internal class Peer : RouteTarget, IScheduled
         }
     }
 
-    /// <summary>Who passes on what is sent to the peer while no other path is used; null for a server's clients, and for the server.</summary>
+    /// <summary>
+    /// Who passes on what is sent to the peer while no other path is used; null for a server's clients, and for the server.
+    /// </summary>
     public RouteTarget? Server
     {
         get => _server;
@@ -153,7 +157,9 @@ internal class Peer : RouteTarget, IScheduled
     /// <summary>The probes of <see cref="Traversal"/>, which owns it.</summary>
     public ProbeChannel? Channel { get; set; }
 
-    /// <summary>The path in use, direct or through another member; null while the server passes everything on. Read by data threads.</summary>
+    /// <summary>
+    /// The path in use, direct or through another member; null while the server passes everything on. Read by data threads.
+    /// </summary>
     public ProbedPath? UsedPath
     {
         get => _usedPath;
@@ -202,7 +208,8 @@ internal class Peer : RouteTarget, IScheduled
         RouteVerdict verdict = _online ? RouteVerdict.Carry : RouteVerdict.Refuse;
         RouteTarget? carrier = _usedPath is null && IsRelayed ? _server : null;
         long roundTrip = ShortestRoundTrip(known.RoundTrip);
-        if (known.Verdict == verdict && known.Link == _link && known.Owned == _prefixes && known.Mtu == Mtu && known.NetworkMtu == NetworkMtu
+        if (known.Verdict == verdict && known.Link == _link && known.Owned == _prefixes && known.Mtu == Mtu
+            && known.NetworkMtu == NetworkMtu
             && known.RoundTrip == roundTrip && known.Carrier == carrier)
         {
             return;
@@ -222,7 +229,9 @@ internal class Peer : RouteTarget, IScheduled
         };
     }
 
-    /// <summary>The shortest one that was measured on the path in use, as those behind a queue tell of the queue; ticks, 0 when none was.</summary>
+    /// <summary>
+    /// The shortest one that was measured on the path in use, as those behind a queue tell of the queue; ticks, 0 when none was.
+    /// </summary>
     private long ShortestRoundTrip(long published)
     {
         PathAddress path = Path;
@@ -240,7 +249,9 @@ internal class Peer : RouteTarget, IScheduled
     /// <summary>Outer endpoint that datagrams for the peer are sent to, or would be; unspecified when none is known.</summary>
     public UdpEndpoint Endpoint => UsedPath?.Key.Endpoint ?? Path.Endpoint;
 
-    /// <summary>The ping that is to show whether the peer is at an address that it was suddenly heard from: its number, and where it went.</summary>
+    /// <summary>
+    /// The ping that is to show whether the peer is at an address that it was suddenly heard from: its number, and where it went.
+    /// </summary>
     public (uint Transaction, UdpEndpoint Endpoint)? Challenge { get; set; }
 
     /// <summary>Which stripes data to the peer may leave by; null until so much does that it is worth a thought.</summary>

@@ -29,7 +29,10 @@ internal sealed class PeerStripes(Random random, int ownPort, Func<IReadOnlyList
     /// <summary>Most stripes that a node has.</summary>
     public const int Maximum = DataPathOptions.MaximumQueues - 1;
 
-    /// <summary>From so many packets a second on, stripes are watched as closely as a path in use: with long ones 11 Mbit/s, which one thread does beside.</summary>
+    /// <summary>
+    /// From so many packets a second on, stripes are watched as closely as a path in use: with long ones 11 Mbit/s, which one
+    /// thread does beside.
+    /// </summary>
     public const int BusyRate = 1000;
 
     private static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(500);
@@ -133,7 +136,9 @@ internal sealed class PeerStripes(Random random, int ownPort, Func<IReadOnlyList
     public void Restart(Timestamp now)
     {
         _questions.Clear();
-        _ways = _ways.Length == 0 ? [] : [new Way(Path, 0) { Next = Timestamp.Earliest(_ways[0].Next, now + FirstRetry), Retry = _ways[0].Retry }];
+        _ways = _ways.Length == 0
+            ? []
+            : [new Way(Path, 0) { Next = Timestamp.Earliest(_ways[0].Next, now + FirstRetry), Retry = _ways[0].Retry }];
     }
 
     private void Count(Timestamp now, long sent)

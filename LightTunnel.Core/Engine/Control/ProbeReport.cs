@@ -6,9 +6,10 @@ namespace LightTunnel.Engine.Control;
 
 /// <summary>
 /// What a ping tells beside asking: the round trip (microseconds, u32) and the loss (1/10,000, u16) that its sender has measured so far,
-/// so that one side's probes inform both; an empty body means "nothing measured yet". Its answer tells the time (microseconds since 1970, i64) and the longest
-/// packet that passes the answerer's path (u16, 0 for unknown). Both may be longer, and an answer is as long as its ping: so a test finds out what size passes in both
-/// directions. What stands behind a ping's body is padding, and its answer short: so a path is measured in one.
+/// so that one side's probes inform both; an empty body means "nothing measured yet". Its answer tells the time (microseconds since 1970,
+/// i64) and the longest packet that passes the answerer's path (u16, 0 for unknown). Both may be longer, and an answer is as long as its
+/// ping: so a test finds out what size passes in both directions. What stands behind a ping's body is padding, and its answer short: so a
+/// path is measured in one.
 /// </summary>
 internal static class ProbeReport
 {
@@ -20,7 +21,8 @@ internal static class ProbeReport
     /// <summary>A ping frame with this node's measurements.</summary>
     /// <param name="transaction">What its answer is known by.</param>
     /// <param name="monitor">The measurements.</param>
-    /// <param name="length">Length of the frame at least, bytes; without measurements it is as short as can be, as zeros would be taken for some.</param>
+    /// <param name="length">Length of the frame at least, bytes; without measurements it is as short as can be, as zeros would be taken
+    /// for some.</param>
     public static byte[] Ping(uint transaction, PathMonitor monitor, int length = 0)
     {
         byte[] body = [];

@@ -5,8 +5,9 @@ using LightTunnel.Routing;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// What changed in a tunnel, for whoever watches it. The control loop notes peers that something happened to; at the end of its turn each is compared
-/// with what was recorded of it last, so that a path that is lost and found within one turn is no change. Readable from any thread.
+/// What changed in a tunnel, for whoever watches it. The control loop notes peers that something happened to; at the end of its turn
+/// each is compared with what was recorded of it last, so that a path that is lost and found within one turn is no change. Readable
+/// from any thread.
 /// </summary>
 /// <param name="tunnel">Name of the tunnel.</param>
 /// <param name="time">Gives each change its time.</param>
@@ -58,7 +59,9 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time, Func<Peer, 
         _noted.Clear();
     }
 
-    /// <summary>Records where the tunnel stands, if that is new, or if a client that has lost its server is kept out by something else now.</summary>
+    /// <summary>
+    /// Records where the tunnel stands, if that is new, or if a client that has lost its server is kept out by something else now.
+    /// </summary>
     public void NoteState(TunnelState state, string? lastError)
     {
         string? reason = state == TunnelState.Up ? null : lastError;
@@ -120,14 +123,15 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time, Func<Peer, 
     private readonly record struct Known(TunnelAddress[] Addresses, PathType Type, UdpEndpoint Endpoint, PathReason Reason, string? Via)
     {
         /// <summary>
-        /// An attempt that goes on is no change, only what comes of it: attempts are made for ever. Nor is another endpoint of the server, which
-        /// everything relayed would tell.
+        /// An attempt that goes on is no change, only what comes of it: attempts are made for ever. Nor is another endpoint of the server,
+        /// which everything relayed would tell.
         /// </summary>
         public bool DiffersFrom(in Known before) =>
             Type != before.Type
             || (Endpoint != before.Endpoint && Type is PathType.Lan or PathType.Direct or PathType.Relay)
             || (Reason != before.Reason && Reason != PathReason.Punching);
 
-        public RoutePath ToPath() => new(Type, Type != PathType.Offline && Endpoint.IsSpecified ? Endpoint.ToIPEndPoint() : null, Reason) { Via = Via };
+        public RoutePath ToPath() =>
+            new(Type, Type != PathType.Offline && Endpoint.IsSpecified ? Endpoint.ToIPEndPoint() : null, Reason) { Via = Via };
     }
 }

@@ -5,8 +5,9 @@ using LightTunnel.Membership;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// The bodies of two control frames. <see cref="ControlFrameKind.Ports"/>: the ports of the sender's stripes, 2 bytes each. <see cref="ControlFrameKind.PortsTaken"/>: the address (IPv4 mapped into
-/// IPv6) and port that the question came from, zeros when it was relayed, and the number of queues that its sender receives by; a longer one is of a newer version.
+/// The bodies of two control frames. <see cref="ControlFrameKind.Ports"/>: the ports of the sender's stripes, 2 bytes each.
+/// <see cref="ControlFrameKind.PortsTaken"/>: the address (IPv4 mapped into IPv6) and port that the question came from, zeros when it was
+/// relayed, and the number of queues that its sender receives by; a longer one is of a newer version.
 /// </summary>
 internal static class StripeFrames
 {

@@ -93,8 +93,8 @@ internal sealed class StripeUpkeep(NodeServices services, DataPlane plane, Contr
     }
 
     /// <summary>
-    /// The peer's datagrams come from these ports too, which its link takes from now on. It is answered by the path in use, as anything else: nothing is
-    /// sent to a port because somebody named it.
+    /// The peer's datagrams come from these ports too, which its link takes from now on. It is answered by the path in use, as anything
+    /// else: nothing is sent to a port because somebody named it.
     /// </summary>
     public void TakePorts(Link link, in ControlFrame frame, in PathAddress source)
     {

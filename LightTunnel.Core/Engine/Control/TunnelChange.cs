@@ -3,7 +3,10 @@ using LightTunnel.Routing;
 
 namespace LightTunnel.Engine.Control;
 
-/// <summary>Something that changed in a tunnel: how a peer is reached, or where the tunnel stands. Either <see cref="Route"/> or <see cref="State"/> is there.</summary>
+/// <summary>
+/// Something that changed in a tunnel: how a peer is reached, or where the tunnel stands. Either <see cref="Route"/> or
+/// <see cref="State"/> is there.
+/// </summary>
 public sealed record TunnelChange
 {
     /// <summary>Number of the change in its tunnel, rising by one.</summary>

@@ -24,6 +24,8 @@ public enum TunnelState
     /// <summary>Given up; LastError says why.</summary>
     Failed,
 
-    /// <summary>In the network, but the system's interface is not as it should be, and cannot be put right; LastError says what is wrong.</summary>
+    /// <summary>
+    /// In the network, but the system's interface is not as it should be, and cannot be put right; LastError says what is wrong.
+    /// </summary>
     Impaired,
 }

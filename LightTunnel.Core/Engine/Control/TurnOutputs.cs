@@ -4,8 +4,9 @@ using LightTunnel.Transport;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// What one turn of the control loop wants done, in order: datagrams to be sent, and answers to be given once those are under way. The turn itself does neither; whoever runs it
-/// does (<see cref="CarryOut"/>), and what came of it is the next turn's input. The memory is used again.
+/// What one turn of the control loop wants done, in order: datagrams to be sent, and answers to be given once those are under way.
+/// The turn itself does neither; whoever runs it does (<see cref="CarryOut"/>), and what came of it is the next turn's input. The
+/// memory is used again.
 /// </summary>
 internal sealed class TurnOutputs
 {

@@ -3,9 +3,9 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Data;
 
 /// <summary>
-/// Keeps the queue in front of a slow network short: CoDel (RFC 8289). What is sent faster than the network takes it waits in the device, which nobody can look into, and whose senders
-/// notice nothing until packets are lost. So while that queue stands, one is dropped, and then more and more often, as that is what makes them slow down. A queue that
-/// comes and goes is left alone. Belongs to one thread.
+/// Keeps the queue in front of a slow network short: CoDel (RFC 8289). What is sent faster than the network takes it waits in the device,
+/// which nobody can look into, and whose senders notice nothing until packets are lost. So while that queue stands, one is dropped, and
+/// then more and more often, as that is what makes them slow down. A queue that comes and goes is left alone. Belongs to one thread.
 /// </summary>
 /// <remarks>
 /// <para>
@@ -23,16 +23,21 @@ namespace LightTunnel.Engine.Data;
 /// </remarks>
 internal sealed class ControlledDelay
 {
-    /// <summary>What may always wait where round trips are not longer than usual, and a twentieth of the interval elsewhere: RFC 8289 section 4.3.</summary>
+    /// <summary>
+    /// What may always wait where round trips are not longer than usual, and a twentieth of the interval elsewhere: RFC 8289 section 4.3.
+    /// </summary>
     public static readonly TimeSpan Target = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>How long a queue must stand until something is dropped, at least: a long round trip through the Internet, section 4.4.</summary>
+    /// <summary>
+    /// How long a queue must stand until something is dropped, at least: a long round trip through the Internet, section 4.4.
+    /// </summary>
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
 
     /// <summary>The same, at most: whoever answers pings late does not get a longer queue by it.</summary>
     public static readonly TimeSpan LongestInterval = TimeSpan.FromSeconds(1);
 
-    // A drop shows its effect one round trip later, behind what waits already: who drops again before that, drops for nothing, and the link stands empty afterwards.
+    // A drop shows its effect one round trip later, behind what waits already: who drops again before that, drops for nothing, and the link
+    // stands empty afterwards.
     private const int RoundTripsPerInterval = 2;
 
     private const int TargetsPerInterval = 20;
@@ -48,8 +53,8 @@ internal sealed class ControlledDelay
     private int _drops;
 
     /// <summary>
-    /// Learns how far away those are that packets go to: the farthest of them, or zero when that is not known. Nobody gets farther away while a queue stands: whoever seems to,
-    /// was measured through it.
+    /// Learns how far away those are that packets go to: the farthest of them, or zero when that is not known. Nobody gets farther away
+    /// while a queue stands: whoever seems to, was measured through it.
     /// </summary>
     public void NoteRoundTrip(TimeSpan roundTrip)
     {
@@ -66,7 +71,9 @@ internal sealed class ControlledDelay
     public void Note(bool waited, bool emptied, Timestamp read, Timestamp sent)
     {
         _unhindered = waited ? 0 : _unhindered + 1;
-        bool stands = waited ? !emptied || sent - read > _interval / TargetsPerInterval : !emptied && _standingSince is not null && _unhindered < Doubtful;
+        bool stands = waited
+            ? !emptied || sent - read > _interval / TargetsPerInterval
+            : !emptied && _standingSince is not null && _unhindered < Doubtful;
         if (stands)
         {
             _standingSince ??= sent;

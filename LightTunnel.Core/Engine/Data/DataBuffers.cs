@@ -76,8 +76,8 @@ internal sealed class InboundBuffers
 }
 
 /// <summary>
-/// The buffers of threads that have ended are kept for those to come: they are large and pinned, and a process that starts a tunnel now and then allocates
-/// too little else for them to be collected soon.
+/// The buffers of threads that have ended are kept for those to come: they are large and pinned, and a process that starts a tunnel now and
+/// then allocates too little else for them to be collected soon.
 /// </summary>
 internal static class DataBuffers
 {

@@ -8,8 +8,9 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Data;
 
 /// <summary>
-/// The border between the data threads and the control loop: what the control loop publishes, which data threads only read, and what data threads hand over, which the control
-/// loop takes out of <see cref="Inbox"/>. All that data threads call here returns at once, and may be called from any of them.
+/// The border between the data threads and the control loop: what the control loop publishes, which data threads only read, and what data
+/// threads hand over, which the control loop takes out of <see cref="Inbox"/>. All that data threads call here returns at once, and may be
+/// called from any of them.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="log">The tunnel's log.</param>
@@ -61,7 +62,8 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     }
 
     /// <summary>
-    /// Longest inner packet that the network carries, bytes; data threads make their buffers large enough for it, so it only grows. Published by the control loop.
+    /// Longest inner packet that the network carries, bytes; data threads make their buffers large enough for it, so it only grows.
+    /// Published by the control loop.
     /// </summary>
     public int LongestPacket
     {
@@ -76,7 +78,9 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     /// <summary>Hands over a probe or answer; false when the control loop has too much to do.</summary>
     public bool TryPostProbe(ReadOnlySpan<byte> datagram, in PathAddress source) => Inbox.TryPost(InboxKind.Probe, datagram, source);
 
-    /// <summary>Hands over a decrypted control frame, without what is only padding; false when the control loop has too much to do.</summary>
+    /// <summary>
+    /// Hands over a decrypted control frame, without what is only padding; false when the control loop has too much to do.
+    /// </summary>
     public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame, in PathAddress source = default)
     {
         FrameIntake intake = (link.Owner as RouteTarget)?.Frames ?? _newcomersFrames;
@@ -130,7 +134,8 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
         if (!_ownDestinationLimiter.TryTake(Now))
             return;
         log.Warning(
-            "The system routes this tunnel's own datagrams to {Destination} into the tunnel: they are dropped. A route or another overlay leads there",
+            "The system routes this tunnel's own datagrams to {Destination} into the tunnel: they are dropped. "
+                + "A route or another overlay leads there",
             destination.ToIPAddress());
     }
 }

@@ -30,7 +30,8 @@ internal enum ForwardingDecision : byte
 }
 
 /// <summary>
-/// Where inner packets go, this node's own addresses and peers' alike: one question for each direction. Immutable: the control loop publishes a new one by a volatile write.
+/// Where inner packets go, this node's own addresses and peers' alike: one question for each direction. Immutable: the control loop
+/// publishes a new one by a volatile write.
 /// </summary>
 internal sealed class ForwardingTable
 {
@@ -91,15 +92,19 @@ internal sealed class ForwardingTable
             return true;
         foreach (InterfaceAddress own in OwnAddresses)
         {
-            if (own.Address.IsIPv4 && own.PrefixLength < 31 && own.Prefix.Contains(address) && (value | (uint.MaxValue << (32 - own.PrefixLength))) == uint.MaxValue)
+            if (own.Address.IsIPv4 && own.PrefixLength < 31 && own.Prefix.Contains(address)
+                && (value | (uint.MaxValue << (32 - own.PrefixLength))) == uint.MaxValue)
+            {
                 return true;
+            }
         }
 
         return false;
     }
 
     /// <summary>Whom an address of somebody else's leads to, by the longest prefix.</summary>
-    public bool TryFind(TunnelAddress address, [NotNullWhen(true)] out RouteTarget? target) => _routes.TryLookup(address, out target) && target != Own;
+    public bool TryFind(TunnelAddress address, [NotNullWhen(true)] out RouteTarget? target) =>
+        _routes.TryLookup(address, out target) && target != Own;
 
     /// <summary>With these addresses as this node's own, in place of those before.</summary>
     public ForwardingTable WithOwn(IReadOnlyList<InterfaceAddress> addresses)

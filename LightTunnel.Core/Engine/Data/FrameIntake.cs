@@ -4,8 +4,9 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Data;
 
 /// <summary>
-/// How many control frames of one peer the control loop is given: so many at once and in a second, and so few at a time that wait for it that they are a
-/// small part of its inbox. What is beyond is lost, and sent again by whoever meant it. Taken by data threads, without a lock; released by the control loop.
+/// How many control frames of one peer the control loop is given: so many at once and in a second, and so few at a time that wait for it
+/// that they are a small part of its inbox. What is beyond is lost, and sent again by whoever meant it. Taken by data threads, without a
+/// lock; released by the control loop.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="burst">Frames at once after silence.</param>

@@ -2,7 +2,10 @@ using LightTunnel.Addressing;
 
 namespace LightTunnel.Engine.Data;
 
-/// <summary>What a node passes on for others, and from whom it takes what others passed on. Asked by data threads, for every train: answers from what was published.</summary>
+/// <summary>
+/// What a node passes on for others, and from whom it takes what others passed on. Asked by data threads, for every train: answers from
+/// what was published.
+/// </summary>
 internal interface IRelayRules
 {
     /// <summary>True when datagrams from there may carry a relay header for this node.</summary>

@@ -8,7 +8,8 @@ namespace LightTunnel.Engine.Data;
 
 /// <summary>
 /// Network to TUN: what happens to a received datagram. Belongs to one thread. Never blocks, allocates nothing for packets; what is rare
-/// (handshakes, control frames) is posted to the control loop. Nothing is copied: what was received is opened, handed on or sent on where it lies.
+/// (handshakes, control frames) is posted to the control loop. Nothing is copied: what was received is opened, handed on or sent
+/// on where it lies.
 /// </summary>
 /// <param name="plane">What the control loop has published, and the way to it.</param>
 internal sealed class InboundPath(DataPlane plane)

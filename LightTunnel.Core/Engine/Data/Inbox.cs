@@ -25,7 +25,8 @@ internal enum InboxKind
 }
 
 /// <summary>One thing for the control loop to do. The bytes are rented and go back when it is done.</summary>
-internal readonly record struct InboxItem(InboxKind Kind, byte[]? Buffer, int Length, PathAddress Source = default, Link? Link = null, RouteTarget? Target = null,
+internal readonly record struct InboxItem(
+    InboxKind Kind, byte[]? Buffer, int Length, PathAddress Source = default, Link? Link = null, RouteTarget? Target = null,
     FrameIntake? Intake = null)
 {
     /// <summary>The bytes handed over.</summary>
@@ -42,7 +43,8 @@ internal sealed class Inbox(int capacity, Action wake)
     private int _count;
 
     /// <summary>Copies the bytes and queues them; false when the inbox is full.</summary>
-    public bool TryPost(InboxKind kind, ReadOnlySpan<byte> bytes, PathAddress source = default, Link? link = null, RouteTarget? target = null,
+    public bool TryPost(
+        InboxKind kind, ReadOnlySpan<byte> bytes, PathAddress source = default, Link? link = null, RouteTarget? target = null,
         FrameIntake? intake = null)
     {
         if (Interlocked.Increment(ref _count) > capacity)

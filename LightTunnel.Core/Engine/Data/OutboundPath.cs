@@ -21,7 +21,9 @@ internal sealed class OutboundPath(DataPlane plane, int queue = 0)
     /// <summary>What this path counted.</summary>
     public PacketCounters Counters { get; } = new();
 
-    /// <summary>The longest round trip among the peers that the last batch went to, ticks of a <see cref="TimeSpan"/>; 0 when none is known.</summary>
+    /// <summary>
+    /// The longest round trip among the peers that the last batch went to, ticks of a <see cref="TimeSpan"/>; 0 when none is known.
+    /// </summary>
     public long LongestRoundTrip { get; private set; }
 
     /// <summary>Seals the packets of a batch into datagrams, which join into trains.</summary>
@@ -29,7 +31,8 @@ internal sealed class OutboundPath(DataPlane plane, int queue = 0)
     /// <param name="first">The packet to begin with.</param>
     /// <param name="datagrams">Cleared, then filled with what is to be sent.</param>
     /// <param name="replies">Cleared, then filled with ICMP errors for the TUN device.</param>
-    /// <returns>The packet to go on with once the datagrams are sent, as they left no room for it; the packets' count when there is none.</returns>
+    /// <returns>The packet to go on with once the datagrams are sent, as they left no room for it; the packets' count when there is
+    /// none.</returns>
     public int Process(PacketBatch packets, int first, PacketBatch datagrams, PacketBatch replies)
     {
         datagrams.Clear();
@@ -73,7 +76,8 @@ internal sealed class OutboundPath(DataPlane plane, int queue = 0)
     }
 
     /// <summary>Whom the packet goes to; null when it is dropped.</summary>
-    private RouteTarget? Accept(ReadOnlySpan<byte> packet, in IpPacketInfo info, in PacketSegmenter segments, ForwardingTable table, PacketBatch replies)
+    private RouteTarget? Accept(
+        ReadOnlySpan<byte> packet, in IpPacketInfo info, in PacketSegmenter segments, ForwardingTable table, PacketBatch replies)
     {
         ForwardingDecision decision = table.DecideOutbound(info.Source, info.Destination, out RouteTarget? target);
         switch (decision)
@@ -116,8 +120,8 @@ internal sealed class OutboundPath(DataPlane plane, int queue = 0)
     }
 
     /// <summary>
-    /// True for what its sender can be told to make shorter. All else passes, in pieces outside where the path is too narrow: IPv4 without the don't-fragment flag,
-    /// and what IPv6 must be able to count on (RFC 8200 section 5).
+    /// True for what its sender can be told to make shorter. All else passes, in pieces outside where the path is too narrow: IPv4 without
+    /// the don't-fragment flag, and what IPv6 must be able to count on (RFC 8200 section 5).
     /// </summary>
     private static bool IsTooBig(int length, in IpPacketInfo info, PeerRoute route, out int mtu)
     {
@@ -132,7 +136,8 @@ internal sealed class OutboundPath(DataPlane plane, int queue = 0)
     /// <param name="route">What is known of it.</param>
     /// <param name="datagrams">Takes the datagrams; there is room for them.</param>
     /// <param name="now">The present.</param>
-    private void Send(Span<byte> memory, int length, PacketSegmenter segments, RouteTarget target, PeerRoute route, PacketBatch datagrams, Timestamp now)
+    private void Send(
+        Span<byte> memory, int length, PacketSegmenter segments, RouteTarget target, PeerRoute route, PacketBatch datagrams, Timestamp now)
     {
         int count = Math.Max(segments.Count, 1);
         if (route.Link is not { } link || !link.TryBeginSeal(count, out SealRun run))

@@ -6,7 +6,8 @@ using LightTunnel.Tun;
 namespace LightTunnel.Engine.Data;
 
 /// <summary>
-/// One queue's packets from the device to the network: a batch is read, sealed and sent, as far as the network takes it, before the next is read. Belongs to one thread.
+/// One queue's packets from the device to the network: a batch is read, sealed and sent, as far as the network takes it, before the next is
+/// read. Belongs to one thread.
 /// </summary>
 /// <remarks>
 /// While the network takes nothing more, nothing more is read from the device: what waits, waits there, as programs notice

@@ -15,7 +15,9 @@ internal enum DropReason
     /// <summary>Read from the TUN device, though it is for this node itself.</summary>
     OwnDestination,
 
-    /// <summary>Read from the TUN device, though this node itself had sent it to another one's endpoint: the tunnel would carry itself.</summary>
+    /// <summary>
+    /// Read from the TUN device, though this node itself had sent it to another one's endpoint: the tunnel would carry itself.
+    /// </summary>
     OwnDatagram,
 
     /// <summary>Multicast and broadcast are not carried.</summary>
@@ -48,10 +50,15 @@ internal enum DropReason
     /// <summary>To be relayed, but not from a member, to a member, or allowed.</summary>
     RelayRefused,
 
-    /// <summary>The network takes less than is sent, and the queue in front of it stood for too long (<see cref="ControlledDelay"/>).</summary>
+    /// <summary>
+    /// The network takes less than is sent, and the queue in front of it stood for too long (<see cref="ControlledDelay"/>).
+    /// </summary>
     SlowNetwork,
 
-    /// <summary>More comes in than is worked off, and the queue fills up (<see cref="Transport.ReceiveQueue"/>). What the system loses of a queue that is full is not counted.</summary>
+    /// <summary>
+    /// More comes in than is worked off, and the queue fills up (<see cref="Transport.ReceiveQueue"/>). What the system loses of a queue
+    /// that is full is not counted.
+    /// </summary>
     FullQueue,
 
     /// <summary>More handshakes and control messages than could be worked on.</summary>

@@ -28,8 +28,8 @@ internal enum RouteVerdict : byte
 }
 
 /// <summary>
-/// What data threads need to know to carry packets to and from somebody: a peer, this node itself, or whoever has an address that nobody is known to have. Never changed
-/// after it was made: the control loop publishes another one (<see cref="RouteTarget.Route"/>).
+/// What data threads need to know to carry packets to and from somebody: a peer, this node itself, or whoever has an address that nobody is
+/// known to have. Never changed after it was made: the control loop publishes another one (<see cref="RouteTarget.Route"/>).
 /// </summary>
 internal sealed record PeerRoute
 {
@@ -61,8 +61,8 @@ internal sealed record PeerRoute
     public ImmutableArray<IpPrefix> Allowed { get; init; } = [];
 
     /// <summary>
-    /// How far away it is: the shortest round trip that was measured on the path in use, as those behind a queue tell of the queue. Ticks of a
-    /// <see cref="TimeSpan"/>, 0 when unknown.
+    /// How far away it is: the shortest round trip that was measured on the path in use, as those behind a queue tell of the queue. Ticks
+    /// of a <see cref="TimeSpan"/>, 0 when unknown.
     /// </summary>
     public long RoundTrip { get; init; }
 

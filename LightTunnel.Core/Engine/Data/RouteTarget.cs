@@ -3,8 +3,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Data;
 
 /// <summary>
-/// Somebody whom packets go to and come from, as data threads see it: what the control loop has published of it, and what they tell the control loop. A peer of the
-/// control loop's is one.
+/// Somebody whom packets go to and come from, as data threads see it: what the control loop has published of it, and what they tell the
+/// control loop. A peer of the control loop's is one.
 /// </summary>
 /// <param name="route">What is known of it at first.</param>
 internal class RouteTarget(PeerRoute route)

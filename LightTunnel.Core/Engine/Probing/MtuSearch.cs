@@ -7,8 +7,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Probing;
 
 /// <summary>
-/// Looks, for a test, for the longest packet that goes to a peer and back, by the path that the link takes. Unlike what goes on all the time, the answers are as
-/// long as the questions, as far as a control frame can be. Owned by the control loop.
+/// Looks, for a test, for the longest packet that goes to a peer and back, by the path that the link takes. Unlike what goes on all the
+/// time, the answers are as long as the questions, as far as a control frame can be. Owned by the control loop.
 /// </summary>
 internal sealed class MtuSearch(Node node, Peer peer)
 {

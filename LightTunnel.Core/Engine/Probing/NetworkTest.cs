@@ -12,8 +12,8 @@ using LightTunnel.Traversal;
 namespace LightTunnel.Engine.Probing;
 
 /// <summary>
-/// Tests what the network between a client and its server, and before it, lets pass: pings through the link, then some as long as the tunnel's
-/// packets; beside it tells what the client knows already. Owned by the control loop.
+/// Tests what the network between a client and its server, and before it, lets pass: pings through the link, then some as long as the
+/// tunnel's packets; beside it tells what the client knows already. Owned by the control loop.
 /// </summary>
 internal sealed class NetworkTest : NodeTest<NetworkTestReport>
 {
@@ -164,7 +164,10 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
         if (report.ClockOffset is { } offset && offset.Duration() > WorstClockOffset)
         {
             yield return new NetworkProblem(
-                string.Create(CultureInfo.InvariantCulture, $"This machine's clock is {offset.Duration().TotalMinutes:0.0} minutes {(offset > TimeSpan.Zero ? "behind" : "ahead of")} the server's."),
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"This machine's clock is {offset.Duration().TotalMinutes:0.0} minutes "
+                        + $"{(offset > TimeSpan.Zero ? "behind" : "ahead of")} the server's."),
                 "Set the clock that is wrong, best by NTP: handshakes and the end of invitations depend on it.");
         }
 
@@ -188,11 +191,14 @@ internal sealed class NetworkTest : NodeTest<NetworkTestReport>
                 "See whether the network is overloaded, or the radio link weak.");
         }
 
-        if (report is { Mapping: > EndpointDependence.EndpointIndependent, PortAssignment: PortAssignment.Random, PortMappingEndpoint: null })
+        if (report is { Mapping: > EndpointDependence.EndpointIndependent, PortAssignment: PortAssignment.Random,
+            PortMappingEndpoint: null })
         {
             yield return new NetworkProblem(
-                "The NAT chooses another random port for each destination, so that members behind NATs like it are reached through the server only.",
-                "Let the router forward a UDP port, by UPnP or PCP, or by hand together with Connect-LtNetwork -ListenPort and -AdvertiseEndpoint.");
+                "The NAT chooses another random port for each destination, so that members behind NATs like it are reached through the "
+                    + "server only.",
+                "Let the router forward a UDP port, by UPnP or PCP, or by hand together with Connect-LtNetwork -ListenPort and "
+                    + "-AdvertiseEndpoint.");
         }
     }
 }

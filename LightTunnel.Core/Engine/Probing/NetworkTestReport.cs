@@ -47,7 +47,9 @@ public sealed record NetworkTestReport
     /// <summary>A global IPv6 address of this machine; null when it has none.</summary>
     public IPAddress? IPv6Address { get; init; }
 
-    /// <summary>True when the server is reached over IPv6; null when it has no IPv6 address that is known, or is reached over IPv4 first.</summary>
+    /// <summary>
+    /// True when the server is reached over IPv6; null when it has no IPv6 address that is known, or is reached over IPv4 first.
+    /// </summary>
     public bool? IsServerReachableByIPv6 { get; init; }
 
     /// <summary>MTU of the tunnel interface, bytes.</summary>

@@ -7,8 +7,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Probing;
 
 /// <summary>
-/// Tests how a peer is reached: an attempt to reach it directly, until it succeeds or comes to nothing, then pings over the path that is in use
-/// then. Owned by the control loop.
+/// Tests how a peer is reached: an attempt to reach it directly, until it succeeds or comes to nothing, then pings over the path that is in
+/// use then. Owned by the control loop.
 /// </summary>
 internal sealed class PeerTest : NodeTest<PeerTestReport>
 {
@@ -134,8 +134,8 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         Tell("Measuring the path", AttemptShare + ((100 - AttemptShare) * _pings.Sent / _request.Count));
         if (!_pings.IsDone)
             return next;
-        // What was measured is no measure of a path that came up meanwhile, and one that was direct before the test may be dead by now, which only shows
-        // when it is used: then there is an attempt to be made.
+        // What was measured is no measure of a path that came up meanwhile, and one that was direct before the test may be dead by now,
+        // which only shows when it is used: then there is an attempt to be made.
         bool isOther = _peer.PathType != _measured || (IsDirect && !_peer.IsServer && _pings.Result.Answered == 0);
         if (isOther && _rounds < MaximumRounds)
             return Again(now);

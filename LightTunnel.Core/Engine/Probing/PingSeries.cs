@@ -37,7 +37,9 @@ internal sealed class PingSeries(Node node, Peer peer, int count, TimeProvider t
     /// <summary>What was measured so far.</summary>
     public PingResult Result => _roundTrips.Count == 0
         ? new PingResult(_sent, 0, null, null, null)
-        : new PingResult(_sent, _roundTrips.Count, _roundTrips.Min(), _roundTrips.Aggregate(TimeSpan.Zero, (sum, next) => sum + next) / _roundTrips.Count, _roundTrips.Max());
+        : new PingResult(
+            _sent, _roundTrips.Count, _roundTrips.Min(),
+            _roundTrips.Aggregate(TimeSpan.Zero, (sum, next) => sum + next) / _roundTrips.Count, _roundTrips.Max());
 
     /// <summary>Sends what is due; returns when to call again.</summary>
     public Timestamp Run(Timestamp now)

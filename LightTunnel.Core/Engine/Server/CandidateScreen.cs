@@ -8,9 +8,9 @@ using LightTunnel.Transport;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>
-/// What of a member's candidates the server passes on. Each makes others send there, and a member may name the address of somebody who has nothing to do with the network: what a NAT shows of
-/// it counts only at the address where the server sees it, and addresses that only the member vouches for have a budget, whoever names them and however many
-/// identities he has. Owned by the control loop.
+/// What of a member's candidates the server passes on. Each makes others send there, and a member may name the address of somebody who has
+/// nothing to do with the network: what a NAT shows of it counts only at the address where the server sees it, and addresses that only the
+/// member vouches for have a budget, whoever names them and however many identities he has. Owned by the control loop.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="salt">Where addresses are counted; seeded in simulations.</param>
@@ -18,8 +18,8 @@ namespace LightTunnel.Engine.Server;
 internal sealed class CandidateScreen(TimeProvider time, Random salt, IReadOnlyList<IpPrefix> tunnel)
 {
     /// <summary>
-    /// How often one public address may be named that the server does not see the member at, in introductions of all members together: at once, and then per second. Each time
-    /// it is sent some seven probes.
+    /// How often one public address may be named that the server does not see the member at, in introductions of all members together: at
+    /// once, and then per second. Each time it is sent some seven probes.
     /// </summary>
     public const int Burst = 256;
     private const double Rate = 4;
@@ -48,7 +48,8 @@ internal sealed class CandidateScreen(TimeProvider time, Random salt, IReadOnlyL
                 passed.Add(candidate);
         }
 
-        // Where its socket is seen comes from here alone. Until it has shown to be there, nobody vouches for that either: its datagrams' source may be forged.
+        // Where its socket is seen comes from here alone. Until it has shown to be there, nobody vouches for that either: its datagrams'
+        // source may be forged.
         if (seen.IsSpecified && (!path.IsUnproven || IsAffordable(seen, unseen, now)))
             passed.Add(new Candidate(path.IsUnproven ? CandidateKind.PeerReflexive : CandidateKind.ServerReflexive, seen));
         return told with { Candidates = passed };
@@ -64,7 +65,8 @@ internal sealed class CandidateScreen(TimeProvider time, Random salt, IReadOnlyL
             // An older place where it was seen is where it was before its NAT was started again.
             CandidateKind.ServerReflexive => false,
             CandidateKind.PeerReflexive or CandidateKind.Predicted when !isSeenThere => false,
-            CandidateKind.PortMapped when !isSeenThere && (!candidate.Endpoint.IsIPv4 || PortMappingStatus.IsPublic(candidate.Endpoint)) => false,
+            CandidateKind.PortMapped when !isSeenThere
+                && (!candidate.Endpoint.IsIPv4 || PortMappingStatus.IsPublic(candidate.Endpoint)) => false,
             _ => !IsOfNoUse(candidate.Endpoint, seen),
         };
         if (passes && !candidate.Endpoint.IsLocal && (!isSeenThere || path.IsUnproven))

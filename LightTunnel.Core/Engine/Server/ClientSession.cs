@@ -49,7 +49,9 @@ internal sealed class ClientSession(
     /// <summary>Whether the member, which asks for an introduction, may: 64 at once, and one more each 100 ms.</summary>
     public bool MayAskForIntroduction() => (_introductions ??= new RateLimiter(_time, AskInterval, AskBurst)).TryTake();
 
-    /// <summary>Whether all others are told now that the member is reached in another way: 16 times at once, and once more each second.</summary>
+    /// <summary>
+    /// Whether all others are told now that the member is reached in another way: 16 times at once, and once more each second.
+    /// </summary>
     public bool MayTellOthers() => (_news ??= new RateLimiter(_time, TellInterval, TellBurst)).TryTake();
 
     /// <summary>Whether the member's questions for others are answered now: 64 at once, and one more each 50 ms.</summary>

@@ -5,8 +5,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>
-/// The server tells its clients of each other: in small networks everybody of everybody, in large ones each client of the members that it asks for and of
-/// those that ask for it. Owned by the control loop.
+/// The server tells its clients of each other: in small networks everybody of everybody, in large ones each client of the members that it
+/// asks for and of those that ask for it. Owned by the control loop.
 /// </summary>
 /// <param name="eagerUpTo">Most members of a network in which everybody is told of everybody.</param>
 /// <param name="time">The clock.</param>
@@ -134,8 +134,8 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     }
 
     /// <summary>
-    /// A client looks for members by name: it is answered when it has taken what it was sent, and when its turn has come. Another question takes the place of
-    /// one that was not answered yet: a client asks one after the other.
+    /// A client looks for members by name: it is answered when it has taken what it was sent, and when its turn has come. Another question
+    /// takes the place of one that was not answered yet: a client asks one after the other.
     /// </summary>
     public void List(ServedClient peer, ListMessage message)
     {
@@ -145,7 +145,10 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         _behind.Add(peer);
     }
 
-    /// <summary>Sends the next page to each client that does not know everything yet and has taken what it was sent; who has not comes again when it has.</summary>
+    /// <summary>
+    /// Sends the next page to each client that does not know everything yet and has taken what it was sent; who has not comes
+    /// again when it has.
+    /// </summary>
     /// <param name="now">The present.</param>
     /// <param name="sent">Called for each client that was sent something.</param>
     /// <returns>When to call again.</returns>
@@ -184,7 +187,8 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     private static bool CanBeAnswered(ServedClient peer) => peer is { Online: true, Session: { List: not null, IsIdle: true } };
 
     private bool HasNews(ClientSession session) =>
-        session.List is not null || (session.DirectoryWatch?.HasNews ?? (session.DirectoryCursor is { } cursor && _directory.HasNews(cursor)));
+        session.List is not null
+        || (session.DirectoryWatch?.HasNews ?? (session.DirectoryCursor is { } cursor && _directory.HasNews(cursor)));
 
     private void NoteChange(PublicKey member)
     {

@@ -3,8 +3,8 @@ using LightTunnel.Membership;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>
-/// The server introduces members to each other, so that both try to reach each other directly at the same time: in small networks all of them as
-/// soon as they have told how they may be reached, otherwise a pair when one of them asks. Owned by the control loop.
+/// The server introduces members to each other, so that both try to reach each other directly at the same time: in small networks all of
+/// them as soon as they have told how they may be reached, otherwise a pair when one of them asks. Owned by the control loop.
 /// </summary>
 /// <param name="screen">What of a member's candidates is passed on.</param>
 internal sealed class Introducer(CandidateScreen screen)
@@ -12,7 +12,9 @@ internal sealed class Introducer(CandidateScreen screen)
     /// <summary>Networks of up to this many members online are introduced at once.</summary>
     public const int EagerUpTo = 32;
 
-    /// <summary>A member has told how it may be reached: those it was introduced to before are told, and in a small network everybody.</summary>
+    /// <summary>
+    /// A member has told how it may be reached: those it was introduced to before are told, and in a small network everybody.
+    /// </summary>
     /// <param name="member">The member.</param>
     /// <param name="reachability">What it told.</param>
     /// <param name="others">Whom it is introduced to.</param>
@@ -31,7 +33,9 @@ internal sealed class Introducer(CandidateScreen screen)
         }
     }
 
-    /// <summary>A member asks to be introduced to another, and may tell how it is reached at this very moment; false when it may not ask now.</summary>
+    /// <summary>
+    /// A member asks to be introduced to another, and may tell how it is reached at this very moment; false when it may not ask now.
+    /// </summary>
     public bool OnAsked(ServedClient member, ServedClient other, IntroduceMessage request)
     {
         if (other == member || !member.Session!.MayAskForIntroduction())
@@ -54,7 +58,9 @@ internal sealed class Introducer(CandidateScreen screen)
         TimeSpan lead = ((second.RoundTrip ?? TimeSpan.Zero) - (first.RoundTrip ?? TimeSpan.Zero)) / 2;
         // Who does not know its own NAT yet would guess in another way than the other counts with.
         bool isEarly = ofFirst.IsLookingAtNat || ofSecond.IsLookingAtNat;
-        Guessing guessing = !withGuesses || isEarly ? Guessing.No : ofFirst.CanBeGuessed && ofSecond.CanBeGuessed ? Guessing.Now : Guessing.AfterPrediction;
+        Guessing guessing = !withGuesses || isEarly
+            ? Guessing.No
+            : ofFirst.CanBeGuessed && ofSecond.CanBeGuessed ? Guessing.Now : Guessing.AfterPrediction;
         Tell(first, second, toldBySecond, lead, guessing);
         Tell(second, first, toldByFirst, -lead, guessing);
         if (guessing != Guessing.Now)
@@ -71,7 +77,9 @@ internal sealed class Introducer(CandidateScreen screen)
             MemberId = other.MemberId,
             Reachability = screen.Pass(told, other.Path),
             Guessing = guessing,
-            Delay = delay < TimeSpan.Zero ? TimeSpan.Zero : delay > IntroductionMessage.MaximumDelay ? IntroductionMessage.MaximumDelay : delay,
+            Delay = delay < TimeSpan.Zero
+                ? TimeSpan.Zero
+                : delay > IntroductionMessage.MaximumDelay ? IntroductionMessage.MaximumDelay : delay,
         });
     }
 }

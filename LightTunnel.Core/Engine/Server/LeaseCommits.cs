@@ -57,7 +57,9 @@ internal sealed class LeaseCommits(
     /// <summary>Registrations that are committed together.</summary>
     public const int GroupSize = 64;
 
-    /// <summary>Members of whom one commit notes when they were seen; all of a large network would keep the control loop for too long.</summary>
+    /// <summary>
+    /// Members of whom one commit notes when they were seen; all of a large network would keep the control loop for too long.
+    /// </summary>
     private const int MostNotes = 2048;
 
     /// <summary>So often another address is tried when other servers were faster.</summary>
@@ -223,7 +225,8 @@ internal sealed class LeaseCommits(
     private void Read(long afterRevision, IReadOnlyList<StoreEntry> conflicts)
     {
         _isReading = true;
-        store.Read(afterRevision, changes => post(() => OnRead(changes, conflicts, isOtherHistory: afterRevision == INetworkStore.Everything)));
+        store.Read(
+            afterRevision, changes => post(() => OnRead(changes, conflicts, isOtherHistory: afterRevision == INetworkStore.Everything)));
     }
 
     /// <summary>Other servers were faster: what they committed is taken over, and another address tried.</summary>
@@ -249,7 +252,10 @@ internal sealed class LeaseCommits(
         int most = 0;
         foreach (HeldRegistration held in _group)
         {
-            bool isConcerned = LeaseCodec.EntriesOf(held.Lease!, null).Select(entry => entry.Key).Append(StoreKeys.Network).Any(lost.Contains);
+            bool isConcerned = LeaseCodec.EntriesOf(held.Lease!, null)
+                .Select(entry => entry.Key)
+                .Append(StoreKeys.Network)
+                .Any(lost.Contains);
             int times = held.Conflicts + (isConcerned ? 1 : 0);
             most = Math.Max(most, times);
             if (times > MostConflicts)

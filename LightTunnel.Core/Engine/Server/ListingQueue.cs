@@ -4,8 +4,9 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>
-/// Clients that look for members by name, in the order in which they are answered: one question of each at a time, for a server looks at thousands of members
-/// for an answer, and so many in a second of all together. Who asks more waits, and nobody is forgotten. Owned by the control loop.
+/// Clients that look for members by name, in the order in which they are answered: one question of each at a time, for a server looks at
+/// thousands of members for an answer, and so many in a second of all together. Who asks more waits, and nobody is forgotten. Owned by
+/// the control loop.
 /// </summary>
 /// <param name="time">The clock.</param>
 internal sealed class ListingQueue(TimeProvider time)
@@ -27,7 +28,8 @@ internal sealed class ListingQueue(TimeProvider time)
     }
 
     /// <summary>The next client whose turn has come; false when nobody waits, or all must go on waiting.</summary>
-    /// <param name="canBeAnswered">Whether a client is still there, has a question and has taken what it was sent; one that has not is added again when it has.</param>
+    /// <param name="canBeAnswered">Whether a client is still there, has a question and has taken what it was sent; one that has not is
+    /// added again when it has.</param>
     /// <param name="peer">The client.</param>
     public bool TryNext(Predicate<ServedClient> canBeAnswered, out ServedClient peer)
     {

@@ -8,8 +8,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>
-/// The server's part in the measurement of its members' NATs (RFC 5780): it answers their probes with where they came from, and on request from
-/// where nothing was sent to yet: a second port, and a second public address when it has one. Owned by the control loop.
+/// The server's part in the measurement of its members' NATs (RFC 5780): it answers their probes with where they came from, and on request
+/// from where nothing was sent to yet: a second port, and a second public address when it has one. Owned by the control loop.
 /// </summary>
 internal sealed class NatObserver : IDisposable
 {
@@ -30,8 +30,8 @@ internal sealed class NatObserver : IDisposable
     /// <param name="unproven">How much may go to whom may not exist: a member's probe says where it came from, and may lie.</param>
     /// <param name="services">What the node stands on.</param>
     public NatObserver(
-        PrivateKey identity, PresharedKey networkKey, int? port, IReadOnlyList<LocalAddressInfo> addresses, IReadOnlyList<IpPrefix> tunnel, UnprovenBudget unproven,
-        NodeServices services)
+        PrivateKey identity, PresharedKey networkKey, int? port, IReadOnlyList<LocalAddressInfo> addresses, IReadOnlyList<IpPrefix> tunnel,
+        UnprovenBudget unproven, NodeServices services)
     {
         _identity = identity;
         _networkKey = networkKey;
@@ -51,8 +51,11 @@ internal sealed class NatObserver : IDisposable
     public void OnProbe(ServedClient member, ReadOnlySpan<byte> datagram, in PathAddress source, Timestamp now)
     {
         Span<byte> answer = stackalloc byte[ProbeCodec.Size];
-        if (ResponderOf(member) is not { } responder || !responder.TryAnswer(datagram, source.Endpoint, now, answer, out bool fromElsewhere))
+        if (ResponderOf(member) is not { } responder
+            || !responder.TryAnswer(datagram, source.Endpoint, now, answer, out bool fromElsewhere))
+        {
             return;
+        }
         if (!fromElsewhere || _sockets.Count == 0)
         {
             if (_unproven.TryTake(source.Endpoint))

@@ -5,8 +5,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>
-/// Tells the security log of handshakes that came to nothing, all of a minute in one line, as strangers may send any number of them. What a network by itself repeats or loses is not
-/// counted. Owned by the control loop.
+/// Tells the security log of handshakes that came to nothing, all of a minute in one line, as strangers may send any number of them. What a
+/// network by itself repeats or loses is not counted. Owned by the control loop.
 /// </summary>
 /// <param name="counters">What the node's links counted.</param>
 /// <param name="log">The tunnel's log.</param>

@@ -8,8 +8,8 @@ namespace LightTunnel.Engine.Server;
 internal sealed class ToldReachability(TimeProvider time)
 {
     /// <summary>
-    /// A predicted port that was told longer ago is worth little: others use the NAT too. Both members are asked for theirs at the same time, so that one answer waits
-    /// no longer than the other's way is longer.
+    /// A predicted port that was told longer ago is worth little: others use the NAT too. Both members are asked for theirs at the same
+    /// time, so that one answer waits no longer than the other's way is longer.
     /// </summary>
     private static readonly TimeSpan PredictionLifetime = TimeSpan.FromSeconds(1);
 
@@ -26,7 +26,10 @@ internal sealed class ToldReachability(TimeProvider time)
     /// <summary>True while the member is likely to look at its NAT still: it will tell.</summary>
     public bool IsLookingAtNat => Latest is { Nat.Mapping: EndpointDependence.Unknown } && time.Now() - _firstTold < LongestLook;
 
-    /// <summary>True when ports may be guessed now: those of its NAT are not one after another, or the next one was told a moment ago and nobody has used it.</summary>
+    /// <summary>
+    /// True when ports may be guessed now: those of its NAT are not one after another, or the next one was told a moment ago and
+    /// nobody has used it.
+    /// </summary>
     public bool CanBeGuessed => Latest is { } latest && (!latest.Nat.IsPredictable || time.Now() - _predictionTold < PredictionLifetime);
 
     /// <summary>Takes what the member tells.</summary>
