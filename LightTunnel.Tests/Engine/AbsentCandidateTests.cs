@@ -4,7 +4,9 @@ using Xunit;
 
 namespace LightTunnel.Tests.Engine;
 
-/// <summary>What others say their addresses are lies in the local network, and nobody is there: the probes that go there hold up nothing else.</summary>
+/// <summary>
+/// What others say their addresses are lies in the local network, and nobody is there: the probes that go there hold up nothing else.
+/// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class AbsentCandidateTests : IDisposable
 {
@@ -30,7 +32,8 @@ public sealed class AbsentCandidateTests : IDisposable
         await done.CancelAsync();
         await attack;
 
-        TestContext.Current.SendDiagnosticMessage($"slowest ping: {calm.TotalMilliseconds:F1} ms, {attacked.TotalMilliseconds:F1} ms in the attack");
+        TestContext.Current.SendDiagnosticMessage(
+            $"slowest ping: {calm.TotalMilliseconds:F1} ms, {attacked.TotalMilliseconds:F1} ms in the attack");
         Assert.Equal(0, ((ClientRole)alice.Node.Role).Reconnects);
         Assert.Equal(limit, alice.Transport.SendQueue.Bytes);
     }
@@ -43,7 +46,9 @@ public sealed class AbsentCandidateTests : IDisposable
         await LocalLan.JoinedAsync(alice);
         TimeSpan calm = await LocalLan.PingAsync(alice, _lan.Server, 10);
 
-        LanNode[] others = [.. Enumerable.Range(0, 27).Select(number => _lan.AddClient($"home-{number}", $"10.77.0.{100 + number}", $"10.77.0.{150 + number}"))];
+        LanNode[] others =
+            [.. Enumerable.Range(0, 27)
+                .Select(number => _lan.AddClient($"home-{number}", $"10.77.0.{100 + number}", $"10.77.0.{150 + number}"))];
         TimeSpan joining = await LocalLan.PingAsync(alice, _lan.Server, 20);
         foreach (LanNode other in others)
             await LocalLan.JoinedAsync(other);
@@ -51,7 +56,8 @@ public sealed class AbsentCandidateTests : IDisposable
         TimeSpan joined = await LocalLan.PingAsync(alice, _lan.Server, 20);
 
         TestContext.Current.SendDiagnosticMessage(
-            $"slowest ping: {calm.TotalMilliseconds:F1} ms, {joining.TotalMilliseconds:F1} ms while others join, {joined.TotalMilliseconds:F1} ms afterwards");
+            $"slowest ping: {calm.TotalMilliseconds:F1} ms, {joining.TotalMilliseconds:F1} ms while others join, "
+                + $"{joined.TotalMilliseconds:F1} ms afterwards");
         Assert.Equal(0, ((ClientRole)alice.Node.Role).Reconnects);
     }
 

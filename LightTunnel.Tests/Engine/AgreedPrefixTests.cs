@@ -56,13 +56,18 @@ public sealed class AgreedPrefixTests : IDisposable
         _network.Stop(server);
         _network.StartServer(null, "8.8.8.1/24");
 
-        Assert.True(_network.RunUntil(() => alice.Node.LastError?.Contains("8.8.8.", StringComparison.Ordinal) == true, TimeSpan.FromMinutes(1)));
+        Assert.True(
+            _network.RunUntil(() => alice.Node.LastError?.Contains("8.8.8.", StringComparison.Ordinal) == true, TimeSpan.FromMinutes(1)));
 
         Assert.Equal(TunnelState.Reconnecting, alice.Node.State);
         Assert.Equal(before, Assert.Single(alice.Node.Forwarding.OwnAddresses).ToString());
-        Assert.Contains(alice.Log.Read(minimumLevel: LogLevel.Warning), entry => entry.Message.Contains("-AcceptPrefix 8.8.8.0/24", StringComparison.Ordinal));
         Assert.Contains(
-            alice.Node.Journal.Changes.Read(0), change => change.State is { New: TunnelState.Reconnecting } state && state.Reason?.Contains("8.8.8.", StringComparison.Ordinal) == true);
+            alice.Log.Read(minimumLevel: LogLevel.Warning),
+            entry => entry.Message.Contains("-AcceptPrefix 8.8.8.0/24", StringComparison.Ordinal));
+        Assert.Contains(
+            alice.Node.Journal.Changes.Read(0),
+            change => change.State is { New: TunnelState.Reconnecting } state
+                && state.Reason?.Contains("8.8.8.", StringComparison.Ordinal) == true);
     }
 
     [Fact]
@@ -74,7 +79,8 @@ public sealed class AgreedPrefixTests : IDisposable
         _network.Stop(server);
         _network.StartServer(null, "10.0.1.1/24");
 
-        Assert.True(_network.RunUntil(() => alice.Node.LastError?.Contains("10.0.1.", StringComparison.Ordinal) == true, TimeSpan.FromMinutes(1)));
+        Assert.True(
+            _network.RunUntil(() => alice.Node.LastError?.Contains("10.0.1.", StringComparison.Ordinal) == true, TimeSpan.FromMinutes(1)));
         Assert.Equal("10.0.0.2/24", Assert.Single(alice.Node.Forwarding.OwnAddresses).ToString());
     }
 
@@ -93,7 +99,11 @@ public sealed class AgreedPrefixTests : IDisposable
     {
         var prefixes = new NetworkPrefixes([]);
         Assert.Null(prefixes.Take(Registered("10.0.0.7/24", "10.0.0.1")));
-        var page = new DirectoryMessage { Revision = 1, Changed = [Entry(2, "10.0.0.2"), Entry(3, "8.8.8.8"), Entry(4, "10.0.0.4", "fd00::4")] };
+        var page = new DirectoryMessage
+        {
+            Revision = 1,
+            Changed = [Entry(2, "10.0.0.2"), Entry(3, "8.8.8.8"), Entry(4, "10.0.0.4", "fd00::4")],
+        };
         var named = new List<string>();
 
         DirectoryMessage filtered = prefixes.Filter(page, entry => named.Add(entry.Name));

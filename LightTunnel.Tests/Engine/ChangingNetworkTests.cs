@@ -315,15 +315,21 @@ public sealed class ChangingNetworkTests : IDisposable
     {
         to.TakeReceived();
         from.Send(to.Address, "hello");
-        Assert.True(_network.RunUntil(() => to.Tun.WrittenCount > 0, Soon), $"{from.Name} does not reach {to.Name}. {Describe(from, to)} {Describe(to, from)}");
+        Assert.True(
+            _network.RunUntil(() => to.Tun.WrittenCount > 0, Soon),
+            $"{from.Name} does not reach {to.Name}. {Describe(from, to)} {Describe(to, from)}");
         Assert.Equal(["hello"], to.TakeReceived());
     }
 
     private static string Describe(SimulatedNode from, SimulatedNode to)
     {
         Peer peer = from.Peer(to.Name);
-        string dropped = string.Join(", ", Enum.GetValues<DropReason>().Select(reason => $"{reason} {from.Inbound.Dropped(reason)}/{from.Outbound.Dropped(reason)}").Where(text => !text.EndsWith(" 0/0", StringComparison.Ordinal)));
-        return $"{from.Name}: {peer.PathType} by {peer.Path}, session {peer.Link?.HasSession}, staged {peer.Staged.Count}, {peer.Traversal?.State}; dropped {dropped}.";
+        string dropped = string.Join(
+            ", ", Enum.GetValues<DropReason>()
+                .Select(reason => $"{reason} {from.Inbound.Dropped(reason)}/{from.Outbound.Dropped(reason)}")
+                .Where(text => !text.EndsWith(" 0/0", StringComparison.Ordinal)));
+        return $"{from.Name}: {peer.PathType} by {peer.Path}, session {peer.Link?.HasSession}, staged {peer.Staged.Count}, "
+            + $"{peer.Traversal?.State}; dropped {dropped}.";
     }
 
     /// <summary>These nodes, and no others, are cut off from everybody.</summary>
@@ -339,7 +345,11 @@ public sealed class ChangingNetworkTests : IDisposable
     private SimulatedNode JoinEither(string name)
     {
         SimulatedNode node = _network.AddClient(
-            name, change: options => options with { AgreedPrefixes = [new(TunnelAddress.FromIPv4(0x0A00_0000), 24), new(TunnelAddress.FromIPv4(0x0A63_0000), 16)] });
+            name, change: options =>
+                options with
+                {
+                    AgreedPrefixes = [new(TunnelAddress.FromIPv4(0x0A00_0000), 24), new(TunnelAddress.FromIPv4(0x0A63_0000), 16)],
+                });
         Assert.True(_network.RunUntil(() => node.IsUp, Later));
         return node;
     }

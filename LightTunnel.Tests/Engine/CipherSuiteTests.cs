@@ -70,7 +70,8 @@ public sealed class CipherSuiteTests : IDisposable
     public void CipherPolicyWireGuard_OnEitherSide_IsEnough(bool onServer)
     {
         SimulatedNode hub = _network.StartServer(options => onServer ? options with { Cipher = CipherPolicy.WireGuard } : options);
-        SimulatedNode alice = _network.AddClient("alice", change: options => onServer ? options : options with { Cipher = CipherPolicy.WireGuard });
+        SimulatedNode alice = _network.AddClient(
+            "alice", change: options => onServer ? options : options with { Cipher = CipherPolicy.WireGuard });
         Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
         _network.Run(Later);
         Assert.Equal((CipherSuite.WireGuard, CipherSuite.WireGuard), (alice.Peer("hub").Link!.Suite, hub.Peer("alice").Link!.Suite));

@@ -43,9 +43,11 @@ public sealed class ControlFloodTests : IDisposable
         Assert.Equal(0, alice.Client.Reconnects);
 
         // Once it stops, it is a member like any other again.
-        Assert.True(_network.RunUntil(() => mallory.IsUp && ((ServedClient)server.Peer("mallory")).Session is { Registered: true }, TimeSpan.FromMinutes(2)));
+        Assert.True(_network.RunUntil(
+            () => mallory.IsUp && ((ServedClient)server.Peer("mallory")).Session is { Registered: true }, TimeSpan.FromMinutes(2)));
 
-        static bool IsJoin(string line) => line.StartsWith("Client mallory", StringComparison.Ordinal) && line.Contains("joined", StringComparison.Ordinal);
+        static bool IsJoin(string line) =>
+            line.StartsWith("Client mallory", StringComparison.Ordinal) && line.Contains("joined", StringComparison.Ordinal);
     }
 
     [Fact]
@@ -78,7 +80,8 @@ public sealed class ControlFloodTests : IDisposable
         _network.AddClient("nas", "10.0.0.20");
 
         Assert.True(_network.RunUntil(
-            () => alice.Log.ReadSecurity().Any(entry => entry.Message.StartsWith("KeyChanged: The key of nas (10.0.0.20)", StringComparison.Ordinal)), TimeSpan.FromMinutes(2)));
+            () => alice.Log.ReadSecurity().Any(entry =>
+                entry.Message.StartsWith("KeyChanged: The key of nas (10.0.0.20)", StringComparison.Ordinal)), TimeSpan.FromMinutes(2)));
     }
 
     [Fact]
@@ -95,7 +98,8 @@ public sealed class ControlFloodTests : IDisposable
 
         Assert.True(_network.RunUntil(() => server.Log.ReadSecurity().Count > 0, TimeSpan.FromMinutes(5)));
         Assert.Equal(
-            "Refused: Handshakes were refused: 1 whose sender did not show to have the network's key", Assert.Single(server.Log.ReadSecurity()).Message);
+            "Refused: Handshakes were refused: 1 whose sender did not show to have the network's key",
+            Assert.Single(server.Log.ReadSecurity()).Message);
         _network.Run(TimeSpan.FromMinutes(5));
         Assert.Single(server.Log.ReadSecurity());
     }

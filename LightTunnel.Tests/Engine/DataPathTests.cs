@@ -170,9 +170,14 @@ public sealed class DataPathTests : IDisposable
                 for (int start = 0; start + 60 < train.Length && size >= 60; start += size)
                 {
                     if (random.Next(2) == 0)
+                    {
                         new RelayHeader(alice.Node.MemberId, (uint)random.Next(4)).Write(train[start..]);
+                    }
                     else
-                        LightTunnel.WireGuard.Messages.WriteTransport(train[start..], random.Next(3) == 0 ? 0u : index, (ulong)random.Next(100));
+                    {
+                        LightTunnel.WireGuard.Messages.WriteTransport(
+                            train[start..], random.Next(3) == 0 ? 0u : index, (ulong)random.Next(100));
+                    }
                 }
 
                 receiving.Datagrams.CommitPlace(train.Length, size, new PathHandle(endpoint));
@@ -214,7 +219,8 @@ public sealed class DataPathTests : IDisposable
 
         var random = new Random(Fuzz.Seed(seed));
         using SimulatedSocket stranger = _network.Internet.HostOf("192.0.2.66").Open(4000);
-        UdpEndpoint[] victims = [new(IPAddress.Parse(SimulatedNetwork.ServerHost), SimulatedNetwork.ServerPort), server.Peer("alice").Path.Endpoint];
+        UdpEndpoint[] victims =
+            [new(IPAddress.Parse(SimulatedNetwork.ServerHost), SimulatedNetwork.ServerPort), server.Peer("alice").Path.Endpoint];
         for (int i = 0; i < Fuzz.Count(3000); i++)
         {
             byte[] datagram = Mutate(random, captured);
@@ -236,7 +242,8 @@ public sealed class DataPathTests : IDisposable
     {
         (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
         var random = new Random(Fuzz.Seed(7));
-        byte[][] seeds = [TestPackets.Udp(alice.Address, bob.Address, new byte[40]), TestPackets.Udp(alice.Address, server.Address, new byte[40])];
+        byte[][] seeds =
+            [TestPackets.Udp(alice.Address, bob.Address, new byte[40]), TestPackets.Udp(alice.Address, server.Address, new byte[40])];
         for (int i = 0; i < Fuzz.Count(3000); i++)
         {
             byte[] packet = Mutate(random, seeds);

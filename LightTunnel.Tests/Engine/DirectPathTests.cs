@@ -138,7 +138,8 @@ public sealed class DirectPathTests : IDisposable
         Assert.True(IsDirect(alice, "bob"));
     }
 
-    private static bool IsDirect(SimulatedNode node, string peer) => node.Node.Peers.SingleOrDefault(each => each.Name == peer)?.PathType is PathType.Direct or PathType.Lan;
+    private static bool IsDirect(SimulatedNode node, string peer) =>
+        node.Node.Peers.SingleOrDefault(each => each.Name == peer)?.PathType is PathType.Direct or PathType.Lan;
 
     /// <summary>A packet each way every 10 ms; returns how many did not arrive.</summary>
     private int Exchange(SimulatedNode alice, SimulatedNode bob, int rounds)

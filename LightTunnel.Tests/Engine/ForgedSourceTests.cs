@@ -11,8 +11,8 @@ using Xunit;
 namespace LightTunnel.Tests.Engine;
 
 /// <summary>
-/// A stranger who knows nothing but the server's public key sends it handshakes whose sources are addresses that nobody has, in the server's own network: all of its answers go to neighbours
-/// that do not exist.
+/// A stranger who knows nothing but the server's public key sends it handshakes whose sources are addresses that nobody has, in the
+/// server's own network: all of its answers go to neighbours that do not exist.
 /// </summary>
 [SupportedOSPlatform("linux")]
 public sealed class ForgedSourceTests : IDisposable
@@ -41,12 +41,15 @@ public sealed class ForgedSourceTests : IDisposable
         await LocalLan.JoinedAsync(bob);
         await LocalLan.PingAsync(bob, server, 5);
 
-        TestContext.Current.SendDiagnosticMessage($"slowest ping: {calm.TotalMilliseconds:F1} ms, {flooded.TotalMilliseconds:F1} ms in the flood of {flood.Sent}");
+        TestContext.Current.SendDiagnosticMessage(
+            $"slowest ping: {calm.TotalMilliseconds:F1} ms, {flooded.TotalMilliseconds:F1} ms in the flood of {flood.Sent}");
         Assert.Null(flood.Failure);
         Assert.Equal([0, 0], new[] { alice, bob }.Select(client => ((ClientRole)client.Node.Role).Reconnects));
     }
 
-    /// <summary>The client's link with the server gets new keys, which the server answers however many strangers ask for its time.</summary>
+    /// <summary>
+    /// The client's link with the server gets new keys, which the server answers however many strangers ask for its time.
+    /// </summary>
     private static async Task RenewKeysAsync(LanNode client)
     {
         KeyPair? before = await client.AskAsync(() =>
@@ -56,7 +59,8 @@ public sealed class ForgedSourceTests : IDisposable
             link.RequestHandshake(force: true);
             return current;
         });
-        await LocalLan.UntilAsync(() => client.AskAsync(() => client.Node.Links.Links.Single(link => ((Peer)link.Owner!).IsServer).Sessions.Current != before));
+        await LocalLan.UntilAsync(() =>
+            client.AskAsync(() => client.Node.Links.Links.Single(link => ((Peer)link.Owner!).IsServer).Sessions.Current != before));
     }
 }
 
@@ -78,7 +82,8 @@ file sealed class ForgedHandshakes : IDisposable
     public ForgedHandshakes(LocalLan lan)
     {
         _lan = lan;
-        _socket = NetworkNamespace.Run(lan.OtherSpace, () => new Socket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Raw) { SendTimeout = 1000 });
+        _socket = NetworkNamespace.Run(
+            lan.OtherSpace, () => new Socket(AddressFamily.InterNetwork, SocketType.Raw, ProtocolType.Raw) { SendTimeout = 1000 });
         _thread = new Thread(Run) { IsBackground = true, Name = "forged handshakes" };
         _thread.Start();
     }
@@ -125,7 +130,8 @@ file sealed class ForgedHandshakes : IDisposable
     {
         using var identity = PrivateKey.Generate();
         Handshake.TryCreateInitiation(
-            identity, _lan.ServerKey, CipherSuite.WireGuard, (uint)Sent + 1, Tai64n.Next(DateTimeOffset.UtcNow, default), message)!.Dispose();
+            identity, _lan.ServerKey, CipherSuite.WireGuard, (uint)Sent + 1, Tai64n.Next(DateTimeOffset.UtcNow, default),
+            message)!.Dispose();
         new CookieJar(_lan.ServerKey, TimeProvider.System).Sign(message);
     }
 

@@ -43,7 +43,8 @@ public sealed class LargeNetworkTests : IDisposable
             alice.Send(bob.Address, body);
         Assert.True(_network.RunUntil(() => bob.Tun.WrittenCount == 3, TimeSpan.FromMilliseconds(120)));
         Assert.Equal(["1", "2", "3"], bob.TakeReceived());
-        Assert.True(_network.RunUntil(() => alice.Peer("bob").PathType == PathType.Lan && bob.Peer("alice").PathType == PathType.Lan, Soon));
+        Assert.True(
+            _network.RunUntil(() => alice.Peer("bob").PathType == PathType.Lan && bob.Peer("alice").PathType == PathType.Lan, Soon));
         Assert.Equal(["hub"], carol.Node.Peers.Select(peer => peer.Name));
     }
 
@@ -105,7 +106,9 @@ public sealed class LargeNetworkTests : IDisposable
 
         // A question and an answer, each acknowledged, at most every 50 ms.
         Assert.InRange(datagrams, 4, 6000 / 50 * 4);
-        Assert.InRange(TableSizes.Of(alice.Node).Where(table => table.Key.StartsWith("MemberSearch", StringComparison.Ordinal)).Max(table => table.Value), 0, 1024);
+        Assert.InRange(
+            TableSizes.Of(alice.Node).Where(table => table.Key.StartsWith("MemberSearch", StringComparison.Ordinal))
+                .Max(table => table.Value), 0, 1024);
         _network.Run(TimeSpan.FromSeconds(5));
         Assert.Equal(2, alice.Node.Forwarding.Routes.Count()); // The server's, and the one for everybody.
     }
@@ -144,7 +147,10 @@ public sealed class LargeNetworkTests : IDisposable
         Meet(alice, bob);
         _network.Stop(_network.Server);
         _network.StartServer(options => options with { EagerUpTo = 0 }, "10.0.0.1/16");
-        Assert.True(_network.RunUntil(() => alice.Peer("bob").IsListedOnline && bob.Peer("alice").IsListedOnline && alice.IsUp && bob.IsUp, TimeSpan.FromSeconds(30)));
+        Assert.True(
+            _network.RunUntil(
+                () => alice.Peer("bob").IsListedOnline && bob.Peer("alice").IsListedOnline && alice.IsUp && bob.IsUp,
+                TimeSpan.FromSeconds(30)));
         Meet(alice, bob);
         _network.Run(Soon);
         _network.Stop(bob);

@@ -31,7 +31,8 @@ public sealed class LocalEngineTests : IDisposable
 
     public LocalEngineTests()
     {
-        _engine = new LocalEngine(new TunnelEnvironment(TimeProvider.System, _devices, new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses()));
+        _engine = new LocalEngine(new TunnelEnvironment(
+            TimeProvider.System, _devices, new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses()));
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -76,11 +77,19 @@ public sealed class LocalEngineTests : IDisposable
         Directory.CreateDirectory(state);
         File.WriteAllText(Path.Combine(state, "something"), "of somebody's");
         File.SetUnixFileMode(state, File.GetUnixFileMode(state) | UnixFileMode.OtherWrite);
-        var settings = new ServerSettings { Name = "planted", Address = ["10.77.0.1/24"], ListenPort = 0, StatePath = state, NetworkKey = new Secret(_networkKey) };
+        var settings = new ServerSettings
+        {
+            Name = "planted",
+            Address = ["10.77.0.1/24"],
+            ListenPort = 0,
+            StatePath = state,
+            NetworkKey = new Secret(_networkKey),
+        };
 
         foreach (string? log in (string?[])[null, Path.Combine(state, "hub.log"), Path.Combine(_folder, "logs", "hub.log")])
         {
-            LightTunnelException refusal = await Assert.ThrowsAsync<LightTunnelException>(() => _engine.StartServerAsync(settings with { LogPath = log }, Cancellation));
+            LightTunnelException refusal = await Assert.ThrowsAsync<LightTunnelException>(() =>
+                _engine.StartServerAsync(settings with { LogPath = log }, Cancellation));
             Assert.Equal(LightTunnelError.FileAccess, refusal.Error);
         }
 
@@ -108,7 +117,8 @@ public sealed class LocalEngineTests : IDisposable
         _devices.FailReading = true;
         using var cancellation = new CancellationTokenSource(Patience);
         LightTunnelException failure = await Assert.ThrowsAsync<LightTunnelException>(
-            () => _engine.ConnectAsync(Client("broken", 9, PrivateKey.Generate().PublicKey.ToString()), cancellation.Token).WaitAsync(Patience, Cancellation));
+            () => _engine.ConnectAsync(
+                Client("broken", 9, PrivateKey.Generate().PublicKey.ToString()), cancellation.Token).WaitAsync(Patience, Cancellation));
 
         Assert.Contains("unplugged", failure.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(TunnelCatalog.Local, tunnel => tunnel.Name == "broken");
@@ -120,7 +130,8 @@ public sealed class LocalEngineTests : IDisposable
         ITunnelHandle server = await StartServerAsync("robbed");
         _devices.Made[0].Close();
 
-        LightTunnelException failure = await Assert.ThrowsAsync<LightTunnelException>(() => server.WaitForStopAsync(Cancellation).WaitAsync(Patience, Cancellation));
+        LightTunnelException failure =
+            await Assert.ThrowsAsync<LightTunnelException>(() => server.WaitForStopAsync(Cancellation).WaitAsync(Patience, Cancellation));
         Assert.Equal(LightTunnelError.TunUnavailable, failure.Error);
         Assert.DoesNotContain(server, TunnelCatalog.Local);
         await server.StopAsync(Cancellation);
@@ -148,7 +159,8 @@ public sealed class LocalEngineTests : IDisposable
         {
             for (long after = 0; ;)
             {
-                IReadOnlyList<TunnelChange> changes = await server.WaitForChangesAsync(after, Cancellation).WaitAsync(Patience, Cancellation);
+                IReadOnlyList<TunnelChange> changes = await server.WaitForChangesAsync(after, Cancellation)
+                    .WaitAsync(Patience, Cancellation);
                 if (changes.Select(change => change.Route).OfType<RouteChange>().FirstOrDefault(wanted) is { } found)
                     return found;
                 after = changes[^1].Sequence;
@@ -288,7 +300,8 @@ public sealed class LocalEngineTests : IDisposable
 
     private ClientSettings Client(string name, int port, string serverKey) => new()
     {
-        Name = name, Server = [$"127.0.0.1:{port}"], ServerKey = serverKey, NetworkKey = new Secret(_networkKey), StatePath = Path.Combine(_folder, name),
+        Name = name, Server = [$"127.0.0.1:{port}"], ServerKey = serverKey, NetworkKey = new Secret(_networkKey),
+        StatePath = Path.Combine(_folder, name),
     };
 
     private sealed class DeviceFactory : ITunDeviceFactory

@@ -20,8 +20,8 @@ using Xunit;
 namespace LightTunnel.Tests.Engine;
 
 /// <summary>
-/// An Ethernet of two namespaces, 10.77.0.0/24: the server has 10.77.0.1, all others 10.77.0.2, nobody the rest. The nodes are real ones with their threads and
-/// sockets; only their interfaces are in memory.
+/// An Ethernet of two namespaces, 10.77.0.0/24: the server has 10.77.0.1, all others 10.77.0.2, nobody the rest. The nodes are real ones
+/// with their threads and sockets; only their interfaces are in memory.
 /// </summary>
 [SupportedOSPlatform("linux")]
 internal sealed class LocalLan : IDisposable
@@ -76,7 +76,8 @@ internal sealed class LocalLan : IDisposable
         {
             var options = new ClientOptions
             {
-                Name = name, StatePath = "unused", Servers = [new ServerEndpoint(ServerAddress, ServerEndpoint.Port)], ServerKey = ServerKey, NetworkKey = _networkKey,
+                Name = name, StatePath = "unused", Servers = [new ServerEndpoint(ServerAddress, ServerEndpoint.Port)],
+                ServerKey = ServerKey, NetworkKey = _networkKey,
             };
             var identity = PrivateKey.Generate();
             return new Node(
@@ -122,7 +123,8 @@ internal sealed class LocalLan : IDisposable
 
     /// <summary>How many neighbours the system of a namespace looks for in vain.</summary>
     public static int CountAbsent(string space) => NetworkNamespace.Ip("-n", space, "neighbour", "show")
-        .Split('\n').Count(line => line.Contains("INCOMPLETE", StringComparison.Ordinal) || line.Contains("FAILED", StringComparison.Ordinal));
+        .Split('\n').Count(line => line.Contains("INCOMPLETE", StringComparison.Ordinal)
+            || line.Contains("FAILED", StringComparison.Ordinal));
 
     public void Dispose()
     {

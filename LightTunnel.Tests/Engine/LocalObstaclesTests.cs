@@ -15,11 +15,12 @@ public sealed class LocalObstaclesTests
 {
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(20);
 
-    private static readonly UdpEndpoint FourA = new(IPAddress.Parse("203.0.113.1"), 9000), FourB = new(IPAddress.Parse("203.0.113.2"), 9000),
-        Six = new(IPAddress.Parse("2001:db8::1"), 9000);
+    private static readonly UdpEndpoint FourA = new(IPAddress.Parse("203.0.113.1"), 9000),
+        FourB = new(IPAddress.Parse("203.0.113.2"), 9000), Six = new(IPAddress.Parse("2001:db8::1"), 9000);
 
     [Theory]
-    [InlineData("IPv4 addresses only (203.0.113.1:9000, 203.0.113.2:9000), and this machine has IPv6 only", "2001:db8::77", "fe80::1", "127.0.0.1")]
+    [InlineData(
+        "IPv4 addresses only (203.0.113.1:9000, 203.0.113.2:9000), and this machine has IPv6 only", "2001:db8::77", "fe80::1", "127.0.0.1")]
     [InlineData("no route to 203.0.113.1:9000, 203.0.113.2:9000", "192.0.2.7")]
     [InlineData("in no network", "127.0.0.1", "::1", "fe80::1")]
     [InlineData("in no network")]
@@ -40,7 +41,9 @@ public sealed class LocalObstaclesTests
     {
         LocalObstacles obstacles = With("192.0.2.7");
         obstacles.Note(Six, SendObstacle.NoFamily);
-        Assert.Contains("IPv6 addresses only ([2001:db8::1]:9000), and this machine has IPv4 only", obstacles.Explain([Six])!.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "IPv6 addresses only ([2001:db8::1]:9000), and this machine has IPv4 only", obstacles.Explain([Six])!.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -122,7 +125,8 @@ public sealed class LocalObstaclesTests
     private sealed class Own(string[] addresses) : ILocalAddressSource
     {
         public IReadOnlyList<LocalAddressInfo> Read() =>
-            [.. addresses.Select(address => new LocalAddressInfo("eth0", Address(address))), new LocalAddressInfo("lt0", Address("10.0.0.5"))];
+            [.. addresses.Select(address => new LocalAddressInfo("eth0", Address(address))),
+                new LocalAddressInfo("lt0", Address("10.0.0.5"))];
 
         public IDisposable Watch(Action changed) => new MemoryStream();
     }

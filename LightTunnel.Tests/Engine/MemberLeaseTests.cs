@@ -28,9 +28,12 @@ public sealed class MemberLeaseTests : IDisposable
         Assert.Equal("Laptop-1", second.Client.MemberName);
         Assert.Equal("hub-1", hub.Client.MemberName);
         Assert.Equal(["Laptop-1", "hub", "hub-1"], first.Node.Peers.Select(peer => peer.Name).Order(StringComparer.Ordinal));
-        Assert.Contains(second.LogLines, line => line == "Another member of hub is called Laptop already: this node is known there as Laptop-1");
+        Assert.Contains(
+            second.LogLines, line => line == "Another member of hub is called Laptop already: this node is known there as Laptop-1");
         Assert.Contains(first.LogLines, line => line == "Another member asked for this node's name laptop; it is known as Laptop-1");
-        Assert.Contains(server.LogLines, line => line.Contains("asked for the name Laptop, which is 10.0.0.2's: it is known as Laptop-1", StringComparison.Ordinal));
+        Assert.Contains(
+            server.LogLines,
+            line => line.Contains("asked for the name Laptop, which is 10.0.0.2's: it is known as Laptop-1", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -55,7 +58,8 @@ public sealed class MemberLeaseTests : IDisposable
     {
         SimulatedNode server = _network.StartServer();
         SimulatedNode alice = _network.AddClient("alice");
-        alice.Tun.Configuring = addresses => throw new LightTunnelException(LightTunnelError.AddressInUse, $"{addresses[0]} is in use.", "Choose another.");
+        alice.Tun.Configuring = addresses =>
+            throw new LightTunnelException(LightTunnelError.AddressInUse, $"{addresses[0]} is in use.", "Choose another.");
         Assert.True(_network.RunUntil(() => alice.Client.Connected.IsFaulted, Soon));
         _network.Settle();
 
@@ -122,7 +126,9 @@ public sealed class MemberLeaseTests : IDisposable
         SimulatedNode reinstalled = _network.AddClient("nas", "10.0.0.20");
         Assert.True(_network.RunUntil(() => reinstalled.IsUp, Soon));
         Assert.Equal("nas", reinstalled.Client.MemberName);
-        Assert.Contains(server.Log.ReadSecurity(), entry => entry.Message.StartsWith("Removed: nas (10.0.0.20) with the key", StringComparison.Ordinal));
+        Assert.Contains(
+            server.Log.ReadSecurity(),
+            entry => entry.Message.StartsWith("Removed: nas (10.0.0.20) with the key", StringComparison.Ordinal));
         Assert.True(_network.RunUntil(() => alice.Node.Peers.Count(peer => peer.Name == "nas") == 1 && alice.Peer("nas").Online, Soon));
     }
 
@@ -136,7 +142,8 @@ public sealed class MemberLeaseTests : IDisposable
         Assert.True(_network.RunUntil(() => made.All(node => node.IsUp || node.Client.Connected.IsFaulted), TimeSpan.FromMinutes(2)));
 
         Assert.Equal(126, made.Count(node => node.IsUp));
-        LightTunnelException refusal = Assert.IsType<LightTunnelException>(made.First(node => !node.IsUp).Client.Connected.Exception!.InnerException);
+        LightTunnelException refusal = Assert.IsType<LightTunnelException>(
+            made.First(node => !node.IsUp).Client.Connected.Exception!.InnerException);
         Assert.Equal(LightTunnelError.AddressPoolExhausted, refusal.Error);
         Assert.Contains("198.51.200.1", refusal.Message, StringComparison.Ordinal);
         SimulatedNode alice = _network.AddClient("alice");

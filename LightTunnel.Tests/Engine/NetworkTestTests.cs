@@ -33,7 +33,9 @@ public sealed class NetworkTestTests
         Assert.Equal(alice.Client.PublicEndpoint.ToIPEndPoint(), report.PublicEndpoint);
         Assert.Equal((1400, 1400), (report.Mtu, report.LargestPacket));
         Assert.InRange(report.ClockOffset!.Value, TimeSpan.FromMilliseconds(-1), TimeSpan.FromMilliseconds(1));
-        Assert.Equal((null, null, "The router forwards no ports."), (report.PortMappingProtocol, report.PortMappingEndpoint, report.PortMappingFailure));
+        Assert.Equal(
+            (null, null, "The router forwards no ports."),
+            (report.PortMappingProtocol, report.PortMappingEndpoint, report.PortMappingFailure));
         Assert.Null(report.IPv6Address);
         Assert.Null(report.IsServerReachableByIPv6);
     }
@@ -124,7 +126,8 @@ public sealed class NetworkTestTests
     {
         var report = new NetworkTestReport
         {
-            Pings = new PingResult(10, 10, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero), Mtu = 1400, LargestPacket = 1400, ClockOffset = TimeSpan.FromSeconds(seconds),
+            Pings = new PingResult(10, 10, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero), Mtu = 1400, LargestPacket = 1400,
+            ClockOffset = TimeSpan.FromSeconds(seconds),
         };
 
         NetworkProblem[] problems = [.. NetworkTest.ProblemsOf(report)];

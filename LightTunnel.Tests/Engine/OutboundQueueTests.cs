@@ -170,7 +170,8 @@ public sealed class OutboundQueueTests : IDisposable
 
         public bool Receive(PacketBatch batch, int queue = 0) => false;
 
-        public void Send(PacketBatch batch, int queue = 0) => throw new NotSupportedException("A node's own packets are never lost unasked.");
+        public void Send(PacketBatch batch, int queue = 0) =>
+            throw new NotSupportedException("A node's own packets are never lost unasked.");
 
         public void Send(ReadOnlySpan<byte> datagram, in PathHandle path) => throw new NotSupportedException();
 

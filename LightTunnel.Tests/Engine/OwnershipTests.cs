@@ -16,12 +16,14 @@ public sealed class OwnershipTests : IDisposable
     {
         _network.StartServer();
         SimulatedNode alice = _network.AddClient("alice"), bob = _network.AddClient("bob");
-        Assert.True(_network.RunUntil(() => alice.IsUp && bob.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob"), TimeSpan.FromSeconds(20)));
+        Assert.True(
+            _network.RunUntil(() => alice.IsUp && bob.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob"), TimeSpan.FromSeconds(20)));
         Peer peer = alice.Peer("bob");
         Action[] touches =
         [
             () => peer.Online = false, () => peer.Addresses = [], () => peer.UsedPath = null, () => alice.Node.Hurry(peer),
-            () => alice.Node.Forwarding = ForwardingTable.Empty, () => alice.Node.Sender.Datagram(peer.Path, [4]), () => alice.Node.RunTurn(),
+            () => alice.Node.Forwarding = ForwardingTable.Empty, () => alice.Node.Sender.Datagram(peer.Path, [4]),
+            () => alice.Node.RunTurn(),
         ];
 
         var other = new Thread(alice.Node.Thread.Claim);

@@ -279,5 +279,6 @@ public sealed class PeerStripesTests
     }
 
     private void Answer(StripeQuestion question) => _stripes.OnAnswer(
-        question.Number, question.Queue == 0 ? Own : new UdpEndpoint(Own.MappedAddress, (ushort)Ports[question.Queue]), isOwnAddress: true, 4, Now);
+        question.Number, question.Queue == 0 ? Own : new UdpEndpoint(Own.MappedAddress, (ushort)Ports[question.Queue]),
+        isOwnAddress: true, 4, Now);
 }

@@ -6,8 +6,8 @@ using Xunit;
 namespace LightTunnel.Tests.Engine;
 
 /// <summary>
-/// A home router that forwarded untranslated for a moment keeps that in its connection table for as long as datagrams of the same addresses and ports come: 30 s must pass without
-/// one (nf_conntrack_udp_timeout).
+/// A home router that forwarded untranslated for a moment keeps that in its connection table for as long as datagrams of the same addresses
+/// and ports come: 30 s must pass without one (nf_conntrack_udp_timeout).
 /// </summary>
 public sealed class PinnedRouterTests
 {

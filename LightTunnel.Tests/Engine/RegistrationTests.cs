@@ -23,8 +23,10 @@ public sealed class RegistrationTests : IDisposable
         SimulatedNode odd = _network.AddClient("odd", change: options => options with { Name = "two words" });
         Assert.True(_network.RunUntil(() => odd.Client.Connected.IsFaulted, Soon));
 
-        Assert.Equal(LightTunnelError.InvalidName, Assert.IsType<LightTunnelException>(odd.Client.Connected.Exception!.InnerException).Error);
-        Assert.Contains(server.Log.ReadSecurity(), entry => entry.Message.Contains("InvalidName. 'two words' is no name.", StringComparison.Ordinal));
+        Assert.Equal(
+            LightTunnelError.InvalidName, Assert.IsType<LightTunnelException>(odd.Client.Connected.Exception!.InnerException).Error);
+        Assert.Contains(
+            server.Log.ReadSecurity(), entry => entry.Message.Contains("InvalidName. 'two words' is no name.", StringComparison.Ordinal));
         Assert.Empty(server.Node.Peers);
     }
 
@@ -36,7 +38,8 @@ public sealed class RegistrationTests : IDisposable
         SimulatedNode server = _network.StartServer();
         SimulatedNode alice = _network.AddClient("alice");
         Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
-        byte[] message = ControlMessageCodec.Encode(new RegisterMessage { Name = "alice", Protocols = new ProtocolRange(protocol, protocol) });
+        byte[] message = ControlMessageCodec.Encode(
+            new RegisterMessage { Name = "alice", Protocols = new ProtocolRange(protocol, protocol) });
         byte[] frame = new byte[ControlFrame.MaximumLength];
         int length = new ControlFrame(ControlFrameKind.Data, 77, 1, message).Write(frame);
         server.Node.Plane.TryPostControlFrame(server.Peer("alice").Link!, frame.AsSpan(0, length));
@@ -44,7 +47,8 @@ public sealed class RegistrationTests : IDisposable
         _network.Settle();
 
         Assert.Contains(server.Log.ReadSecurity(), entry =>
-            entry.Message.Contains($"VersionUnsupported. The client speaks protocol {protocol}", StringComparison.Ordinal) && entry.Message.Contains(expected, StringComparison.Ordinal));
+            entry.Message.Contains($"VersionUnsupported. The client speaks protocol {protocol}", StringComparison.Ordinal)
+            && entry.Message.Contains(expected, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -94,8 +98,12 @@ public sealed class RegistrationTests : IDisposable
             session.Send(new ListingMessage { Question = 99 }); // Answers to a question that nobody asked: they do nothing but take room.
         SimulatedNode bob = _network.AddClient("bob");
 
-        Assert.True(_network.RunUntil(() => bob.IsUp && ((ServedClient)server.Peer("alice")).Session is { Registered: true } next && next != session, TimeSpan.FromMinutes(1)));
-        Assert.True(_network.RunUntil(() => alice.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob" && peer.Online), TimeSpan.FromMinutes(1)));
+        Assert.True(
+            _network.RunUntil(
+                () => bob.IsUp && ((ServedClient)server.Peer("alice")).Session is { Registered: true } next && next != session,
+                TimeSpan.FromMinutes(1)));
+        Assert.True(_network.RunUntil(
+            () => alice.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob" && peer.Online), TimeSpan.FromMinutes(1)));
         Assert.True(server.Peer("alice").Online);
     }
 
@@ -110,7 +118,8 @@ public sealed class RegistrationTests : IDisposable
             session.Send(new FindMessage { Subjects = [MemberSubject.Of(alice.Address)] });
         alice.MarkReady();
 
-        Assert.True(_network.RunUntil(() => alice.IsUp && alice.Client.Session is { Registered: true } next && next != session, TimeSpan.FromMinutes(1)));
+        Assert.True(_network.RunUntil(
+            () => alice.IsUp && alice.Client.Session is { Registered: true } next && next != session, TimeSpan.FromMinutes(1)));
         Assert.True(server.Peer("alice").Online);
         Assert.Equal(1, alice.Client.Reconnects);
     }

@@ -24,7 +24,8 @@ public sealed class RouteJournalTests : IDisposable
         Assert.Equal(Enumerable.Range(1, changes.Length).Select(number => (long)number), changes.Select(change => change.Sequence));
         Assert.All(changes, change => Assert.Equal("alice", change.Tunnel));
         Assert.Equal(
-            [new StateChange(TunnelState.Starting, TunnelState.Connecting, null), new StateChange(TunnelState.Connecting, TunnelState.Up, null)],
+            [new StateChange(TunnelState.Starting, TunnelState.Connecting, null),
+                new StateChange(TunnelState.Connecting, TunnelState.Up, null)],
             changes.Select(change => change.State).OfType<StateChange>());
         Assert.Equal(["hub: - > Direct", "bob: - > Server", "bob: Server > Lan"], Routes(changes));
 
@@ -136,10 +137,12 @@ public sealed class RouteJournalTests : IDisposable
         Assert.All(new[] { server, alice, bob }, node => Assert.Empty(node.Node.Journal.Changes.Read(_read[node])));
     }
 
-    private static PathType PathOf(SimulatedNode node, string peer) => node.Node.Peers.FirstOrDefault(other => other.Name == peer)?.PathType ?? PathType.Offline;
+    private static PathType PathOf(SimulatedNode node, string peer) =>
+        node.Node.Peers.FirstOrDefault(other => other.Name == peer)?.PathType ?? PathType.Offline;
 
-    private static IEnumerable<string> Routes(IEnumerable<TunnelChange> changes) => changes.Select(change => change.Route).OfType<RouteChange>()
-        .Select(route => $"{route.Peer}: {route.Old?.Type.ToString() ?? "-"} > {route.New?.Type.ToString() ?? "-"}");
+    private static IEnumerable<string> Routes(IEnumerable<TunnelChange> changes) =>
+        changes.Select(change => change.Route).OfType<RouteChange>()
+            .Select(route => $"{route.Peer}: {route.Old?.Type.ToString() ?? "-"} > {route.New?.Type.ToString() ?? "-"}");
 
     private (SimulatedNode Server, SimulatedNode Alice, SimulatedNode Bob) Start()
     {

@@ -20,10 +20,12 @@ public sealed class RouteReportTests : IDisposable
         (SimulatedNode server, SimulatedNode alice, _) = RelayedPairAndOneThatLeft();
 
         Assert.Equal(
-            [("hub", RouteType.Direct, RouteState.Up), ("bob", RouteType.Server, RouteState.Up), ("carol", RouteType.Offline, RouteState.Offline)],
+            [("hub", RouteType.Direct, RouteState.Up), ("bob", RouteType.Server, RouteState.Up),
+                ("carol", RouteType.Offline, RouteState.Offline)],
             Routes(alice).Select(route => (route.Peer, route.Type, route.State)));
         Assert.Equal(
-            [("alice", RouteType.Direct, RouteState.Up), ("bob", RouteType.Direct, RouteState.Up), ("carol", RouteType.Offline, RouteState.Offline)],
+            [("alice", RouteType.Direct, RouteState.Up), ("bob", RouteType.Direct, RouteState.Up),
+                ("carol", RouteType.Offline, RouteState.Offline)],
             Routes(server).Select(route => (route.Peer, route.Type, route.State)));
         RouteStatus gone = Routes(alice).Single(route => route.Peer == "carol");
         Assert.Equal((null, null, null, PathReason.PeerOffline), (gone.NextHop, gone.Hops, gone.Endpoint, gone.Reason));
@@ -36,10 +38,13 @@ public sealed class RouteReportTests : IDisposable
         _network.Run(TimeSpan.FromSeconds(12));
 
         Match stats = Regex.Match(
-            alice.LogLines.Last(line => line.StartsWith("Routing stats", StringComparison.Ordinal)), @"(\d+) peers, (\d+) direct, (\d+) relay, (\d+) server");
+            alice.LogLines.Last(line => line.StartsWith("Routing stats", StringComparison.Ordinal)),
+            @"(\d+) peers, (\d+) direct, (\d+) relay, (\d+) server");
         RouteStatus[] members = [.. Routes(alice).Where(route => route.Peer != "hub")];
         Assert.Equal(
-            [members.Count(route => route.Type != RouteType.Offline), .. ((RouteType[])[RouteType.Direct, RouteType.Relay, RouteType.Server]).Select(type => members.Count(route => route.Type == type))],
+            [members.Count(route => route.Type != RouteType.Offline),
+                .. ((RouteType[])[RouteType.Direct, RouteType.Relay, RouteType.Server]).Select(type =>
+                    members.Count(route => route.Type == type))],
             stats.Groups.Values.Skip(1).Select(group => int.Parse(group.Value, CultureInfo.InvariantCulture)));
         Assert.Equal("1", stats.Groups[4].Value);
     }
@@ -67,7 +72,8 @@ public sealed class RouteReportTests : IDisposable
         Assert.True(_network.RunUntil(() => alice.Node.State == TunnelState.Reconnecting, TimeSpan.FromSeconds(60)));
 
         Assert.Equal(
-            [("hub", RouteState.Down), ("bob", RouteState.Down), ("carol", RouteState.Offline)], Routes(alice).Select(route => (route.Peer, route.State)));
+            [("hub", RouteState.Down), ("bob", RouteState.Down), ("carol", RouteState.Offline)],
+            Routes(alice).Select(route => (route.Peer, route.State)));
     }
 
     private (SimulatedNode Server, SimulatedNode Alice, SimulatedNode Bob) RelayedPairAndOneThatLeft()

@@ -20,8 +20,8 @@ using Xunit;
 namespace LightTunnel.Tests.Engine;
 
 /// <summary>
-/// A server and clients in virtual time, all on the test's own thread: on an internet of their own, where each has a public address, or on one that has
-/// NATs. Keys and jitter come from the seed.
+/// A server and clients in virtual time, all on the test's own thread: on an internet of their own, where each has a public address, or on
+/// one that has NATs. Keys and jitter come from the seed.
 /// </summary>
 internal sealed class SimulatedNetwork : IDisposable
 {
@@ -135,7 +135,8 @@ internal sealed class SimulatedNetwork : IDisposable
 
     public SimulatedNode AddClient(
         string name, string? address = null, string server = "203.0.113.1", PrivateKey? identity = null, PresharedKey? networkKey = null,
-        PublicKey? serverKey = null, string? host = null, Func<ClientOptions, ClientOptions>? change = null, DateTimeOffset? lastUsed = null)
+        PublicKey? serverKey = null, string? host = null, Func<ClientOptions, ClientOptions>? change = null,
+        DateTimeOffset? lastUsed = null)
     {
         var options = new ClientOptions
         {
@@ -224,7 +225,8 @@ internal sealed class SimulatedNetwork : IDisposable
         socket.Queues = Queues;
         if (_conditions is not null)
             socket.Host.Uplink.Up.Conditions = _conditions;
-        node = new SimulatedNode(name, host, new InMemoryTunDevice(name, Nodes.Count + 1), socket, new NodeClock(Time), new Random(_random.Next()),
+        node = new SimulatedNode(
+            name, host, new InMemoryTunDevice(name, Nodes.Count + 1), socket, new NodeClock(Time), new Random(_random.Next()),
             services => make(services with { HasAesInstructions = !WithoutAes.Contains(name) }));
         _pump.Add(node);
         return node;
@@ -239,7 +241,8 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
     private bool _isReady;
 
     public SimulatedNode(
-        string name, string host, InMemoryTunDevice tun, SimulatedSocket socket, NodeClock clock, Random jitter, Func<NodeServices, Node> make)
+        string name, string host, InMemoryTunDevice tun, SimulatedSocket socket, NodeClock clock, Random jitter,
+        Func<NodeServices, Node> make)
     {
         Name = name;
         Host = host;
@@ -356,7 +359,9 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         return deadline;
     }
 
-    /// <summary>The machine sleeps: nothing of it runs until <see cref="WakeUp"/>. Whether its network is there meanwhile is another matter.</summary>
+    /// <summary>
+    /// The machine sleeps: nothing of it runs until <see cref="WakeUp"/>. Whether its network is there meanwhile is another matter.
+    /// </summary>
     public void FallAsleep() => Clock.FallAsleep();
 
     /// <summary>The machine goes on where it stopped.</summary>
@@ -460,6 +465,7 @@ internal sealed class FakeResolver : INameResolver
             return Task.FromResult<IReadOnlyList<IPAddress>>([literal]);
         return Names.TryGetValue(host, out IPAddress[]? addresses)
             ? Task.FromResult<IReadOnlyList<IPAddress>>(addresses)
-            : Task.FromException<IReadOnlyList<IPAddress>>(new System.Net.Sockets.SocketException((int)System.Net.Sockets.SocketError.HostNotFound));
+            : Task.FromException<IReadOnlyList<IPAddress>>(
+                new System.Net.Sockets.SocketException((int)System.Net.Sockets.SocketError.HostNotFound));
     }
 }

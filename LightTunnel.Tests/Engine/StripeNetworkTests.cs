@@ -39,7 +39,9 @@ public sealed class StripeNetworkTests : IDisposable
         }
 
         IReadOnlyList<int> ports = sender.Transport.OpenStripes();
-        Assert.Equal([sender.Endpoint.Port, .. ports.Skip(1)], _sent.Where(each => each.To == receiver.Endpoint).Select(each => (int)each.From.Port));
+        Assert.Equal(
+            [sender.Endpoint.Port, .. ports.Skip(1)],
+            _sent.Where(each => each.To == receiver.Endpoint).Select(each => (int)each.From.Port));
         Assert.Equal(["by 0", "by 1", "by 2", "by 3"], receiver.TakeReceived());
         Assert.Equal(new PathAddress(sender.Endpoint), receiver.Peer(from).Path);
         Assert.False(receiver.Peer(from).Path.IsUnproven);
@@ -109,7 +111,9 @@ public sealed class StripeNetworkTests : IDisposable
         Assert.Equal(alice.Endpoint, server.Peer("alice").Path.Endpoint);
     }
 
-    /// <summary>As a new process behind new keys: until it is told, it answers wherever it heard the peer last, and that is received.</summary>
+    /// <summary>
+    /// As a new process behind new keys: until it is told, it answers wherever it heard the peer last, and that is received.
+    /// </summary>
     [Fact]
     public void PeerForgetsThePorts_NothingIsLost_AndItIsToldAgain()
     {
@@ -128,7 +132,9 @@ public sealed class StripeNetworkTests : IDisposable
         Assert.Equal(["and back"], alice.TakeReceived());
 
         alice.Peer("hub").Link!.RequestHandshake(force: true);
-        Load(alice, server, () => server.Peer("alice").Path.Endpoint == alice.Endpoint && server.Peer("alice").Link!.PeerPorts.Count == Queues - 1);
+        Load(
+            alice, server, () =>
+                server.Peer("alice").Path.Endpoint == alice.Endpoint && server.Peer("alice").Link!.PeerPorts.Count == Queues - 1);
         Assert.Equal(All, alice.Peer("hub").Link!.Stripes);
     }
 
@@ -165,11 +171,13 @@ public sealed class StripeNetworkTests : IDisposable
         _network.Filter = Note;
 
         int frames = 0;
-        foreach (ushort port in (ushort[])[53, alices.Endpoint.Port, mallorys.Endpoint.Port, (ushort)server.Transport.LocalPort, ushort.MaxValue])
+        ushort[] ports = [53, alices.Endpoint.Port, mallorys.Endpoint.Port, (ushort)server.Transport.LocalPort, ushort.MaxValue];
+        foreach (ushort port in ports)
         {
             foreach (PathAddress source in (PathAddress[])[mallorys, alices, new(victim), new(victim, relayedMember: 2)])
             {
-                server.Node.Plane.TryPostControlFrame(link, StripeFrames.Ports(7, [.. Enumerable.Repeat((int)port, PeerStripes.Maximum)]), source);
+                server.Node.Plane.TryPostControlFrame(
+                    link, StripeFrames.Ports(7, [.. Enumerable.Repeat((int)port, PeerStripes.Maximum)]), source);
                 frames++;
             }
         }
@@ -188,7 +196,9 @@ public sealed class StripeNetworkTests : IDisposable
         Assert.Null(server.Peer("mallory").Stripes);
     }
 
-    /// <summary>A member that has told of a port forges the victim's address behind it: neither the victim's link nor its own goes there.</summary>
+    /// <summary>
+    /// A member that has told of a port forges the victim's address behind it: neither the victim's link nor its own goes there.
+    /// </summary>
     [Fact]
     public void HostileMember_SendsFromTheVictimsAddressAndAPortItToldOf_NothingGoesThere()
     {
@@ -207,13 +217,16 @@ public sealed class StripeNetworkTests : IDisposable
         Assert.DoesNotContain(_sent, each => each.To.Port == 53);
     }
 
-    /// <summary>A member that answers what it was not asked, or says that all is well behind a NAT, proves nothing and costs a few datagrams.</summary>
+    /// <summary>
+    /// A member that answers what it was not asked, or says that all is well behind a NAT, proves nothing and costs a few datagrams.
+    /// </summary>
     [Fact]
     public void HostileMember_AnswersAtRandom_GetsNoStripe()
     {
         (SimulatedNode server, SimulatedNode mallory) = Start("mallory");
         // Its own system answers nothing: the port questions do not come to it.
-        _network.Filter = (in UdpEndpoint from, in UdpEndpoint _, ReadOnlySpan<byte> _) => from.Port == SimulatedNetwork.ServerPort || from == mallory.Endpoint;
+        _network.Filter = (in UdpEndpoint from, in UdpEndpoint _, ReadOnlySpan<byte> _) =>
+            from.Port == SimulatedNetwork.ServerPort || from == mallory.Endpoint;
         var random = new Random(Fuzz.Seed(3));
         for (int turn = 0; turn < 100; turn++)
         {
@@ -221,7 +234,8 @@ public sealed class StripeNetworkTests : IDisposable
             for (int i = 0; i < 10; i++)
             {
                 server.Node.Plane.TryPostControlFrame(
-                    server.Peer("mallory").Link!, StripeFrames.Taken((uint)random.NextInt64(1L << 32), new PathAddress(server.Endpoint), 4), mallory.Peer("hub").Path);
+                    server.Peer("mallory").Link!, StripeFrames.Taken((uint)random.NextInt64(1L << 32), new PathAddress(server.Endpoint), 4),
+                    mallory.Peer("hub").Path);
             }
         }
 
@@ -246,7 +260,8 @@ public sealed class StripeNetworkTests : IDisposable
 
     private SimulatedNode Node(string name) => _network.Nodes.Single(node => node.Name == name);
 
-    private void Link(SimulatedNode from, string to, SimulatedNode receiver) => Load(from, receiver, () => from.Peer(to).Link?.Stripes == All);
+    private void Link(SimulatedNode from, string to, SimulatedNode receiver) =>
+        Load(from, receiver, () => from.Peer(to).Link?.Stripes == All);
 
     /// <summary>Sends 2,000 packets a second until the condition holds.</summary>
     private void Load(SimulatedNode from, SimulatedNode to, Func<bool> until)

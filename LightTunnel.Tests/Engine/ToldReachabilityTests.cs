@@ -63,6 +63,7 @@ public sealed class ToldReachabilityTests
     private static Reachability Predicted(int? port) => new()
     {
         Candidates = port is { } next ? [new Candidate(CandidateKind.Predicted, UdpEndpoint.FromIPv4(0xC6336401, (ushort)next))] : [],
-        Nat = new NatBehaviour(EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 1),
+        Nat = new NatBehaviour(
+            EndpointDependence.AddressAndPortDependent, EndpointDependence.AddressAndPortDependent, PortAssignment.Sequential, 1),
     };
 }

@@ -29,7 +29,9 @@ public sealed class UnprovenPathTests : IDisposable
         Assert.Null(peer.Challenge);
     }
 
-    /// <summary>The answer to it is no other one's, however often it comes: what a node does must not depend on a number drawn at random.</summary>
+    /// <summary>
+    /// The answer to it is no other one's, however often it comes: what a node does must not depend on a number drawn at random.
+    /// </summary>
     [Fact]
     public void Challenge_HasANumberThatNoOtherPingHas()
     {

@@ -58,7 +58,8 @@ public sealed class WholeNetworkTests : IDisposable
         Assert.True(server.Inbound.RelayedPackets >= 4);
         Assert.Equal(PathType.Server, alice.Peer("bob").PathType);
         Assert.True(_network.RunUntil(
-            () => alice.LogLines.Contains($"⚠ P2P connection to {bob.Address} not established, will use server relay"), TimeSpan.FromSeconds(15)));
+            () => alice.LogLines.Contains($"⚠ P2P connection to {bob.Address} not established, will use server relay"),
+            TimeSpan.FromSeconds(15)));
     }
 
     [Fact]
@@ -338,7 +339,9 @@ public sealed class WholeNetworkTests : IDisposable
 
         Assert.Empty(alice.TakeReceived());
         Assert.Equal(100, server.Outbound.Dropped(DropReason.OwnDestination));
-        Assert.Single(server.LogLines, "WARNING: Unexpected packet from TUN destined for server itself (dstIP=10.0.0.1). This might indicate a routing loop.");
+        Assert.Single(
+            server.LogLines,
+            "WARNING: Unexpected packet from TUN destined for server itself (dstIP=10.0.0.1). This might indicate a routing loop.");
     }
 
     [Fact]
@@ -425,8 +428,8 @@ public sealed class WholeNetworkTests : IDisposable
     {
         var conditions = new WireConditions
         {
-            Delay = TimeSpan.FromMilliseconds(20), Jitter = TimeSpan.FromMilliseconds(10), Reorders = true, Loss = 0.05, Duplication = 0.02, Reordering = 0.1,
-            ReorderDelay = TimeSpan.FromMilliseconds(15),
+            Delay = TimeSpan.FromMilliseconds(20), Jitter = TimeSpan.FromMilliseconds(10), Reorders = true, Loss = 0.05, Duplication = 0.02,
+            Reordering = 0.1, ReorderDelay = TimeSpan.FromMilliseconds(15),
         };
         _network.Conditions = conditions;
         _network.StartServer();
