@@ -16,7 +16,7 @@ namespace LightTunnel.Engine.Server;
 /// The server's side of a network: admits whoever proves to hold the network's key, leases addresses by public key, tells members of each
 /// other, and passes on what they cannot send each other directly, without being able to read it.
 /// </summary>
-internal sealed partial class ServerRole : INodeRole, ILeaseHost
+internal sealed class ServerRole : INodeRole
 {
     /// <summary>A client that says nothing for this long is offline; it pings at least every 10 s.</summary>
     private static readonly TimeSpan OfflineAfter = TimeSpan.FromSeconds(35);
@@ -36,10 +36,9 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     private readonly Node _node;
     private readonly ServerOptions _options;
     private readonly Leases _leases;
-    private readonly LeaseCommits _commits;
     private readonly DirectoryTeller _directory;
-    private readonly MemberTable _members = new();
-    private readonly Dictionary<PublicKey, ServedClient> _peers = [];
+    private readonly ClientRoster _roster;
+    private readonly Admission _admission;
     private readonly NatObserver _observer;
     private readonly Introducer _introducer;
     private readonly RefusedHandshakes _refusedHandshakes;
@@ -47,10 +46,8 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     private readonly int _mtu;
     private readonly Action<ServedClient> _hurry;
     private readonly IDisposable _addressWatch;
-    private readonly NewcomerQuota _newcomers;
     private Timestamp _nextLeaseCheck;
     private Timestamp _nextUnusedCheck;
-    private int _online;
 
     /// <param name="node">The node that it makes a server of.</param>
     /// <param name="options">What the server is to be.</param>
@@ -64,7 +61,6 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         NodeServices services = node.Services;
         _options = options;
         _leases = leases;
-        _commits = new LeaseCommits(store, leases, node.Post, services.Time, services.Jitter, this);
         _mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         _node.Links.DoubtsNewAddresses = true;
         _node.Links.IsAsked = true;
@@ -79,22 +75,21 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         _refusedHandshakes = new RefusedHandshakes(_node.Links.Counters, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
         _node.MemberId = Leases.ServerMemberId;
-        _newcomers = new NewcomerQuota(services.Time);
         _nextLeaseCheck = _node.Now + LeaseCheckInterval; // Members come back first: it was not they who were away.
         _nextUnusedCheck = _node.Now + UnusedCheckInterval;
         _node.Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
+        _roster = new ClientRoster(node, _mtu, leases, _directory, _observer);
+        _admission = new Admission(node, options, _mtu, leases, store, _roster, _directory, _observer);
         foreach (Lease lease in leases.All)
-            Remember(lease);
+            _roster.Remember(lease);
     }
 
     /// <inheritdoc/>
-    public IEnumerable<Peer> Peers => _peers.Values.Where(peer => peer.Addresses.Length > 0);
+    public IEnumerable<Peer> Peers => _roster.All.Where(peer => peer.Addresses.Length > 0);
 
     private TunnelLog Log => _node.Log;
 
     private TimeProvider Time => _node.Time;
-
-    private NodeServices Services => _node.Services;
 
     /// <summary>Members that clients of a large network are told of, all together.</summary>
     public int Watches => _directory.Watches;
@@ -121,8 +116,8 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         destination = default;
         if (_options.ClientIsolation || header.Source == header.Destination)
             return false;
-        if (_members.Find(header.Source)?.Route.Link is not { } source || source.Path.Endpoint != sender.Endpoint
-            || _members.Find(header.Destination)?.Route.Link is not { } target)
+        if (_roster.Members.Find(header.Source)?.Route.Link is not { } source || source.Path.Endpoint != sender.Endpoint
+            || _roster.Members.Find(header.Destination)?.Route.Link is not { } target)
         {
             return false;
         }
@@ -136,7 +131,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     {
         if (!Log.IsEnabled(LogLevel.Debug) || !_relayLogLimiter.TryTake(_node.Now))
             return;
-        if (_members.Find(header.Source) is { } source && _members.Find(header.Destination) is { } target)
+        if (_roster.Members.Find(header.Source) is { } source && _roster.Members.Find(header.Destination) is { } target)
             Log.Relaying(source.Route.Owned[0].Network.ToIPAddress(), target.Route.Owned[0].Network.ToIPAddress());
     }
 
@@ -153,7 +148,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
 
         if (_leases.ByKey(peer.Key) is not { } lease || !_leases.Remove(peer.Key))
             return;
-        Forget(lease, "it was removed");
+        _roster.Forget(lease, "it was removed");
         Log.Security(SecurityEvent.Removed, lease.Name, $"{lease.Name} ({string.Join(", ", lease.Addresses)}) with the key {lease.PublicKey} was removed on this machine");
     }
 
@@ -161,13 +156,13 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     public void FinishState()
     {
         _leases.SeeOnline(Time.GetUtcNow());
-        _commits.Finish();
+        _admission.Finish();
     }
 
     /// <inheritdoc/>
     public void SayGoodbye()
     {
-        foreach (ServedClient peer in _peers.Values)
+        foreach (ServedClient peer in _roster.All)
         {
             if (peer is { Online: true, Session.Registered: true })
                 peer.Session.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
@@ -184,7 +179,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     /// <inheritdoc/>
     public void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
-        if (!source.IsRelayed && ProbeCodec.TryReadSender(datagram, out uint sender) && FindMember(sender) is { } member)
+        if (!source.IsRelayed && ProbeCodec.TryReadSender(datagram, out uint sender) && _roster.FindMember(sender) is { } member)
             _observer.OnProbe(member, datagram, source, _node.Now);
     }
 
@@ -194,12 +189,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         if (link.Owner is ServedClient known)
             return known;
 
-        if (!_peers.TryGetValue(link.Peer, out ServedClient? peer))
-        {
-            peer = new ServedClient(link.Peer, Time) { Owner = _node.Thread };
-            _peers.Add(link.Peer, peer);
-        }
-
+        ServedClient peer = _roster.Meet(link.Peer);
         peer.Link = link;
         peer.LinkedAt = _node.Now;
         link.Owner = peer;
@@ -227,7 +217,7 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     /// <summary>A server asks nobody whether he is there: clients do.</summary>
     bool INodeRole.IsProbed(Peer peer, Timestamp now) => false;
 
-    private void OnLinkLost(ServedClient peer) => Unlink(peer);
+    private void OnLinkLost(ServedClient peer) => _roster.Unlink(peer);
 
     private static void OnLinkWanted(ServedClient peer)
     {
@@ -248,18 +238,18 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         {
             if (frame.Kind != ControlFrameKind.Data || frame.Number != 1)
             {
-                SendReset(link, frame.Conversation);
+                _roster.SendReset(link, frame.Conversation);
                 return;
             }
 
             // Who registers in a loop is told nothing: its next attempt is in some seconds, as for a frame that was lost.
             if (!peer.MayRegister())
             {
-                NoteRegistrationFlood(peer);
+                _admission.NoteRegistrationFlood(peer);
                 return;
             }
 
-            EndSession(peer);
+            _roster.EndSession(peer);
             session = peer.Session = NewSession(peer, frame.Conversation);
         }
 
@@ -271,10 +261,10 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
     private void OnPinged(ServedClient peer)
     {
         // Who was away for a while may find its place taken, which only a new registration can tell it.
-        if (peer.Session is not { Registered: true } || IsFullFor(peer))
-            SendReset(peer.Link!, 0);
+        if (peer.Session is not { Registered: true } || _admission.IsFullFor(peer))
+            _roster.SendReset(peer.Link!, 0);
         else if (!peer.Online)
-            SetOnline(peer);
+            _roster.SetOnline(peer);
     }
 
     private Timestamp RunTimers(ServedClient peer, Timestamp now)
@@ -289,14 +279,14 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
             Timestamp offline = link.LastReceivedTimestamp + OfflineAfter;
             if (offline > now)
                 return Timestamp.Earliest(offline, RunSessionAndLink(peer, now));
-            SetOffline(peer, "says nothing any more");
+            _roster.SetOffline(peer, "says nothing any more");
         }
         else if (peer.Session is not { Registered: true })
         {
             Timestamp forget = peer.LinkedAt + RegisterWithin;
             if (forget > now)
                 return Timestamp.Earliest(forget, RunSessionAndLink(peer, now));
-            Unlink(peer);
+            _roster.Unlink(peer);
         }
 
         return Timestamp.Never;
@@ -313,42 +303,30 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
             _nextLeaseCheck = now + LeaseCheckInterval;
             _leases.SeeOnline(Time.GetUtcNow());
             foreach (Lease lease in _leases.RemoveOfflineSince(Time.GetUtcNow() - LeaseTime))
-                Forget(lease, "it was away for too long");
+                _roster.Forget(lease, "it was away for too long");
         }
 
         if (now >= _nextUnusedCheck)
         {
             _nextUnusedCheck = now + UnusedCheckInterval;
-            foreach (Lease lease in _leases.RemoveUnused(Time.GetUtcNow(), member => FindOnline(member) is { } peer && HasTraffic(peer)))
-                Forget(lease, "it never used its address");
+            foreach (Lease lease in _leases.RemoveUnused(Time.GetUtcNow(), member => _roster.FindOnline(member) is { } peer && ClientRoster.HasTraffic(peer)))
+                _roster.Forget(lease, "it never used its address");
         }
 
-        Timestamp nextCommit = _commits.Run(now);
+        Timestamp nextCommit = _admission.Run(now);
         Timestamp nextListing = _directory.Tell(now, _hurry);
         _refusedHandshakes.Look(now);
         return Timestamp.Earliest(Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck), nextListing, nextCommit);
     }
 
-    /// <summary>The member with that key, when it is here; null else.</summary>
-    private ServedClient? FindOnline(PublicKey member) => _peers.TryGetValue(member, out ServedClient? peer) && peer.Online ? peer : null;
-
-    private static bool HasTraffic(ServedClient peer) => peer.LastTraffic != Timestamp.NotYet;
-
     /// <summary>What the member should have been told is lost: it has to begin anew, if it is there.</summary>
     private void Reset(ServedClient peer, Link link, ClientSession broken)
     {
         if (peer.Online)
-            SetOffline(peer, "takes nothing of what it is told, and has to register again");
-        SendReset(link, broken.Conversation);
-        EndSession(peer);
+            _roster.SetOffline(peer, "takes nothing of what it is told, and has to register again");
+        _roster.SendReset(link, broken.Conversation);
+        _roster.EndSession(peer);
         peer.LinkedAt = _node.Now;
-    }
-
-    private void EndSession(ServedClient peer)
-    {
-        peer.WasAnswered = peer.Session is { Registered: true, IsAnswered: true };
-        _directory.End(peer);
-        peer.Session = null;
     }
 
     private ClientSession NewSession(ServedClient peer, uint conversation) => new(
@@ -359,20 +337,20 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
         switch (message)
         {
             case RegisterMessage when peer.Session!.Registered && !peer.MayRegister():
-                NoteRegistrationFlood(peer);
+                _admission.NoteRegistrationFlood(peer);
                 break;
             case RegisterMessage register:
-                Register(peer, register);
+                _admission.Register(peer, register);
                 break;
             case ReachabilityMessage reachability when peer.Session!.Registered && !_options.ClientIsolation:
                 _introducer.OnReachability(peer, reachability.Reachability, Acquaintances(peer));
                 break;
             case IntroduceMessage introduce when peer.Session!.Registered && !_options.ClientIsolation:
-                if (FindMember(introduce.MemberId) is { } other && _introducer.OnAsked(peer, other, introduce))
+                if (_roster.FindMember(introduce.MemberId) is { } other && _introducer.OnAsked(peer, other, introduce))
                     _directory.Acquaint(peer, other);
                 break;
             case FindMessage find:
-                _directory.Find(peer, find.Subjects, Find);
+                _directory.Find(peer, find.Subjects, _roster.Find);
                 break;
             case ForgetMessage forget:
                 _directory.Forget(peer, forget);
@@ -381,128 +359,16 @@ internal sealed partial class ServerRole : INodeRole, ILeaseHost
                 _directory.List(peer, list);
                 break;
             case LeaveMessage leave when peer.Online:
-                SetOffline(peer, leave.Reason == LeaveReason.Unusable ? "cannot use its address, and left" : "left");
+                _roster.SetOffline(peer, leave.Reason == LeaveReason.Unusable ? "cannot use its address, and left" : "left");
                 peer.Session!.Registered = false;
                 if (leave.Reason == LeaveReason.Unusable && _leases.ByKey(peer.Key) is { Used: false } unused && _leases.Remove(peer.Key))
-                    Forget(unused, "it never used its address");
+                    _roster.Forget(unused, "it never used its address");
                 break;
         }
     }
 
-    private void SetOnline(ServedClient peer)
-    {
-        if (!peer.Online)
-        {
-            peer.Online = true;
-            _online++;
-        }
-
-        peer.Updated = Time.GetUtcNow();
-        _node.Journal.Note(peer);
-        _members.Set(peer.MemberId, peer);
-        _leases.SetOnline(peer.Key, online: true, Time.GetUtcNow());
-        UpdateDirectory(peer);
-        _directory.OnReady(peer);
-        _node.Hurry(peer);
-    }
-
-    private void SetOffline(ServedClient peer, string why)
-    {
-        peer.Online = false;
-        peer.Updated = Time.GetUtcNow();
-        if (HasTraffic(peer))
-            _leases.NoteUsed(peer.Key);
-        _online--;
-        _node.Journal.Note(peer);
-        _members.Set(peer.MemberId, null);
-        _leases.SetOnline(peer.Key, online: false, Time.GetUtcNow());
-        UpdateDirectory(peer);
-        Log.Information("Client {Client} ({Address}) {Event}", peer.Name, peer.Addresses[0], why);
-    }
-
-    /// <summary>Lets go of the peer's link; a member stays known as offline, a stranger is forgotten.</summary>
-    private void Unlink(ServedClient peer)
-    {
-        if (peer.Online)
-            SetOffline(peer, "is gone");
-        Node.DropStaged(peer);
-        _observer.Forget(peer);
-        EndSession(peer);
-        if (peer.Link is { } link)
-        {
-            peer.Link = null;
-            _node.Links.Remove(link);
-        }
-
-        if (peer.MemberId == 0)
-            _peers.Remove(peer.Key);
-    }
-
-    private void Remember(Lease lease)
-    {
-        if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer))
-        {
-            peer = new ServedClient(lease.PublicKey, Time) { Owner = _node.Thread };
-            _peers.Add(lease.PublicKey, peer);
-        }
-
-        peer.MemberId = lease.MemberId;
-        peer.Name = lease.Name;
-        peer.Addresses = [.. lease.Addresses];
-        peer.NetworkMtu = _mtu;
-        if (peer.Addresses.Length == 0)
-            return; // The network's prefix is another one now: the member gets a new address when it comes back.
-        _node.AddRoutes(peer);
-        _node.Journal.Remember(peer);
-        UpdateDirectory(peer);
-    }
-
-    /// <summary>A member whose lease has ended.</summary>
-    private void Forget(Lease lease, string why)
-    {
-        if (!_peers.Remove(lease.PublicKey, out ServedClient? peer))
-            return;
-        Unlink(peer);
-        _node.Journal.NoteGone(peer);
-        _node.RemoveRoutes(peer);
-        _directory.Remove(lease.PublicKey);
-        Log.Information("Client {Client} ({Address}) is forgotten: {Reason}", lease.Name, string.Join(", ", lease.Addresses), why);
-    }
-
-    private void UpdateDirectory(ServedClient peer) => _directory.Update(new DirectoryEntry
-    {
-        MemberId = peer.MemberId,
-        Name = peer.Name,
-        Addresses = peer.Addresses,
-        PublicKey = peer.Key,
-        Online = peer.Online,
-        SoftwareVersion = peer.Version ?? string.Empty,
-        PreferredSuite = peer.PreferredSuite,
-    });
-
     /// <summary>Whom a member that tells how it is reached may be introduced to now: everybody in a small network, otherwise those whom it was before.</summary>
-    private IReadOnlyCollection<ServedClient> Acquaintances(ServedClient peer) => !_directory.IsLarge && _online <= Introducer.EagerUpTo
+    private IReadOnlyCollection<ServedClient> Acquaintances(ServedClient peer) => !_directory.IsLarge && _roster.Online <= Introducer.EagerUpTo
         ? _directory.Told
-        : [.. peer.Session!.IntroducedTo.Select(FindOnline).OfType<ServedClient>()];
-
-    /// <summary>The member of that id that is online.</summary>
-    private ServedClient? FindMember(uint id) => _members.Find(id) as ServedClient;
-
-    /// <summary>The member that has an address or a key, or a prefix with the address in it.</summary>
-    private ServedClient? Find(MemberSubject subject)
-    {
-        ServedClient? found = null;
-        if (subject.Key is { } key)
-            _peers.TryGetValue(key, out found);
-        else if (subject.Address is { } address)
-            found = _node.Forwarding.TryFind(address, out RouteTarget? target) ? target as ServedClient : null;
-        return found is { MemberId: not 0 } ? found : null;
-    }
-
-    private void SendReset(Link link, uint conversation)
-    {
-        Span<byte> frame = stackalloc byte[ControlFrame.HeaderLength];
-        new ControlFrame(ControlFrameKind.Reset, conversation, 0).Write(frame);
-        _node.Sender.Frame(link, frame);
-    }
+        : [.. peer.Session!.IntroducedTo.Select(_roster.FindOnline).OfType<ServedClient>()];
 }

@@ -1,17 +1,68 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
+using LightTunnel.Configuration;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Store;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Server;
 
-/// <summary>The part of a server that admits clients: who may come in, and what they get.</summary>
-internal sealed partial class ServerRole
+/// <summary>
+/// Admits clients: who may come in, and what they get. A lease is told of when it is in the store (<see cref="LeaseCommits"/>). Owned by the control loop.
+/// </summary>
+internal sealed class Admission : ILeaseHost
 {
+    private readonly Node _node;
+    private readonly ServerOptions _options;
+    private readonly Leases _leases;
+    private readonly LeaseCommits _commits;
+    private readonly ClientRoster _roster;
+    private readonly DirectoryTeller _directory;
+    private readonly NatObserver _observer;
+    private readonly NewcomerQuota _newcomers;
+    private readonly int _mtu;
     private string? _storeFailure;
     private string? _otherError;
 
-    private void Register(ServedClient peer, RegisterMessage register)
+    /// <param name="node">The node.</param>
+    /// <param name="options">What the server is to be.</param>
+    /// <param name="mtu">The network's MTU, bytes.</param>
+    /// <param name="leases">Addresses leased so far, as they are in the store.</param>
+    /// <param name="store">Where leases last.</param>
+    /// <param name="roster">The clients.</param>
+    /// <param name="directory">Tells them of each other.</param>
+    /// <param name="observer">Looks at their NATs.</param>
+    public Admission(
+        Node node, ServerOptions options, int mtu, Leases leases, INetworkStore store, ClientRoster roster, DirectoryTeller directory,
+        NatObserver observer)
+    {
+        _node = node;
+        _options = options;
+        _mtu = mtu;
+        _leases = leases;
+        _roster = roster;
+        _directory = directory;
+        _observer = observer;
+        _newcomers = new NewcomerQuota(node.Time);
+        _commits = new LeaseCommits(store, leases, node.Post, node.Time, node.Services.Jitter, this);
+    }
+
+    private TunnelLog Log => _node.Log;
+
+    private TimeProvider Time => _node.Time;
+
+    /// <summary>Commits what has changed; returns when to call again.</summary>
+    public Timestamp Run(Timestamp now) => _commits.Run(now);
+
+    /// <summary>Hands out what is still to be saved; after the threads have ended.</summary>
+    public void Finish() => _commits.Finish();
+
+    /// <summary>True when there is no room for the client to be online.</summary>
+    public bool IsFullFor(ServedClient peer) => !peer.Online && _roster.Online >= _options.MaxClients;
+
+    /// <summary>A client registers: it is answered now, or when its lease is in the store.</summary>
+    public void Register(ServedClient peer, RegisterMessage register)
     {
         ClientSession session = peer.Session!;
         if (register.CheckFormat() is { } malformed)
@@ -63,7 +114,7 @@ internal sealed partial class ServerRole
 
         LeaseResult result = _leases.Acquire(peer.Key, held.Register.Name, held.Register.RequestedAddresses, Time.GetUtcNow());
         if (result.Evicted is { } evicted)
-            Forget(evicted, "its address is needed");
+            _roster.Forget(evicted, "its address is needed");
         return result;
     }
 
@@ -87,9 +138,9 @@ internal sealed partial class ServerRole
     void ILeaseHost.TakeOver(LeaseNews news)
     {
         foreach (Lease lease in news.Ended.Concat(news.Current))
-            Displace(lease);
+            _roster.Displace(lease);
         foreach (Lease lease in news.Current)
-            Remember(lease);
+            _roster.Remember(lease);
     }
 
     /// <inheritdoc/>
@@ -103,35 +154,6 @@ internal sealed partial class ServerRole
         if (failure is not null)
             _node.LastError = $"The state cannot be saved, so that no new members are admitted: {failure}";
     }
-
-    /// <summary>
-    /// Another server has ended or changed a member's lease: what is known here of it goes, and if the member is here, it registers again
-    /// and so learns of it.
-    /// </summary>
-    private void Displace(Lease lease)
-    {
-        if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer) || peer.MemberId == 0)
-            return;
-        if (peer.Online)
-            SetOffline(peer, "has to register again, as its lease was changed elsewhere");
-        if (peer is { Link: { } link, Session: { } session })
-        {
-            SendReset(link, session.Conversation);
-            peer.LinkedAt = _node.Now;
-            _node.Hurry(peer);
-        }
-
-        EndSession(peer);
-        _node.Journal.NoteGone(peer);
-        _node.RemoveRoutes(peer);
-        _directory.Remove(peer.Key);
-        peer.MemberId = 0;
-        peer.Addresses = [];
-        if (peer.Link is null)
-            _peers.Remove(peer.Key);
-    }
-
-    private bool IsFullFor(ServedClient peer) => !peer.Online && _online >= _options.MaxClients;
 
     private RefusedMessage Full() => new() { Reason = RefusalReason.ServerFull, Text = $"{_options.MaxClients} clients are online." };
 
@@ -151,7 +173,7 @@ internal sealed partial class ServerRole
         peer.NetworkMtu = _mtu;
         session.Registered = true;
         _node.AddRoutes(peer);
-        SetOnline(peer);
+        _roster.SetOnline(peer);
 
         ProtocolRange.TryAgree(ProtocolRange.Own, register.Protocols, out int protocol);
         session.Send(new RegisteredMessage
@@ -200,7 +222,7 @@ internal sealed partial class ServerRole
     /// <summary>A member asked for a name that is another's: whoever has it should know of both.</summary>
     private void TellOfName(Lease lease, string asked)
     {
-        ServedClient? owner = _leases.ByName(asked) is { } other ? FindOnline(other.PublicKey) : null;
+        ServedClient? owner = _leases.ByName(asked) is { } other ? _roster.FindOnline(other.PublicKey) : null;
         Log.Warning(
             "A member with the address {Address} asked for the name {Asked}, which is {Owner}'s: it is known as {Name}",
             lease.Addresses[0], asked, owner?.Addresses[0].ToString() ?? "another", lease.Name);
@@ -219,6 +241,7 @@ internal sealed partial class ServerRole
         peer.Session!.Send(refusal);
     }
 
-    private void NoteRegistrationFlood(ServedClient peer) => Log.Security(
+    /// <summary>A client registers more often than it may.</summary>
+    public void NoteRegistrationFlood(ServedClient peer) => Log.Security(
         SecurityEvent.Flood, peer.Key.ToString(), $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {peer.Path.Endpoint} registers again and again");
 }

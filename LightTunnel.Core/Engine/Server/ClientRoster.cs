@@ -1,0 +1,189 @@
+using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Data;
+using LightTunnel.Membership;
+using LightTunnel.Timing;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine.Server;
+
+/// <summary>
+/// A server's clients, one for each key: who there is, who is online, and what follows from that for routes, the directory, leases and relaying. Strangers that hold
+/// the network's key are in it until they register or are forgotten. Owned by the control loop, but for <see cref="Members"/>.
+/// </summary>
+internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryTeller directory, NatObserver observer)
+{
+    private readonly Dictionary<PublicKey, ServedClient> _peers = [];
+
+    /// <summary>Members by id, for relaying; any thread.</summary>
+    public MemberTable Members { get; } = new();
+
+    /// <summary>Everybody.</summary>
+    public IReadOnlyCollection<ServedClient> All => _peers.Values;
+
+    /// <summary>How many are online.</summary>
+    public int Online { get; private set; }
+
+    /// <summary>True when data was carried for it since the server was started.</summary>
+    public static bool HasTraffic(ServedClient peer) => peer.LastTraffic != Timestamp.NotYet;
+
+    /// <summary>The member with that key, when it is here; null else.</summary>
+    public ServedClient? FindOnline(PublicKey member) => _peers.TryGetValue(member, out ServedClient? peer) && peer.Online ? peer : null;
+
+    /// <summary>The member of that id that is online.</summary>
+    public ServedClient? FindMember(uint id) => Members.Find(id) as ServedClient;
+
+    /// <summary>The member that has an address or a key, or a prefix with the address in it.</summary>
+    public ServedClient? Find(MemberSubject subject)
+    {
+        ServedClient? found = null;
+        if (subject.Key is { } key)
+            _peers.TryGetValue(key, out found);
+        else if (subject.Address is { } address)
+            found = node.Forwarding.TryFind(address, out RouteTarget? target) ? target as ServedClient : null;
+        return found is { MemberId: not 0 } ? found : null;
+    }
+
+    /// <summary>The client of that key, which is new when nobody has it.</summary>
+    public ServedClient Meet(in PublicKey key)
+    {
+        if (!_peers.TryGetValue(key, out ServedClient? peer))
+        {
+            peer = new ServedClient(key, node.Time) { Owner = node.Thread };
+            _peers.Add(key, peer);
+        }
+
+        return peer;
+    }
+
+    /// <summary>The client takes part from now on.</summary>
+    public void SetOnline(ServedClient peer)
+    {
+        if (!peer.Online)
+        {
+            peer.Online = true;
+            Online++;
+        }
+
+        peer.Updated = node.Time.GetUtcNow();
+        node.Journal.Note(peer);
+        Members.Set(peer.MemberId, peer);
+        leases.SetOnline(peer.Key, online: true, node.Time.GetUtcNow());
+        UpdateDirectory(peer);
+        directory.OnReady(peer);
+        node.Hurry(peer);
+    }
+
+    /// <summary>The client takes part no more.</summary>
+    public void SetOffline(ServedClient peer, string why)
+    {
+        peer.Online = false;
+        peer.Updated = node.Time.GetUtcNow();
+        if (HasTraffic(peer))
+            leases.NoteUsed(peer.Key);
+        Online--;
+        node.Journal.Note(peer);
+        Members.Set(peer.MemberId, null);
+        leases.SetOnline(peer.Key, online: false, node.Time.GetUtcNow());
+        UpdateDirectory(peer);
+        node.Log.Information("Client {Client} ({Address}) {Event}", peer.Name, peer.Addresses[0], why);
+    }
+
+    /// <summary>Lets go of the peer's link; a member stays known as offline, a stranger is forgotten.</summary>
+    public void Unlink(ServedClient peer)
+    {
+        if (peer.Online)
+            SetOffline(peer, "is gone");
+        Node.DropStaged(peer);
+        observer.Forget(peer);
+        EndSession(peer);
+        if (peer.Link is { } link)
+        {
+            peer.Link = null;
+            node.Links.Remove(link);
+        }
+
+        if (peer.MemberId == 0)
+            _peers.Remove(peer.Key);
+    }
+
+    /// <summary>A member has this lease.</summary>
+    public void Remember(Lease lease)
+    {
+        ServedClient peer = Meet(lease.PublicKey);
+        peer.MemberId = lease.MemberId;
+        peer.Name = lease.Name;
+        peer.Addresses = [.. lease.Addresses];
+        peer.NetworkMtu = mtu;
+        if (peer.Addresses.Length == 0)
+            return; // The network's prefix is another one now: the member gets a new address when it comes back.
+        node.AddRoutes(peer);
+        node.Journal.Remember(peer);
+        UpdateDirectory(peer);
+    }
+
+    /// <summary>A member whose lease has ended.</summary>
+    public void Forget(Lease lease, string why)
+    {
+        if (!_peers.Remove(lease.PublicKey, out ServedClient? peer))
+            return;
+        Unlink(peer);
+        node.Journal.NoteGone(peer);
+        node.RemoveRoutes(peer);
+        directory.Remove(lease.PublicKey);
+        node.Log.Information("Client {Client} ({Address}) is forgotten: {Reason}", lease.Name, string.Join(", ", lease.Addresses), why);
+    }
+
+    private void UpdateDirectory(ServedClient peer) => directory.Update(new DirectoryEntry
+    {
+        MemberId = peer.MemberId,
+        Name = peer.Name,
+        Addresses = peer.Addresses,
+        PublicKey = peer.Key,
+        Online = peer.Online,
+        SoftwareVersion = peer.Version ?? string.Empty,
+        PreferredSuite = peer.PreferredSuite,
+    });
+
+    /// <summary>The client's conversation is over.</summary>
+    public void EndSession(ServedClient peer)
+    {
+        peer.WasAnswered = peer.Session is { Registered: true, IsAnswered: true };
+        directory.End(peer);
+        peer.Session = null;
+    }
+
+    /// <summary>
+    /// Another server has ended or changed a member's lease: what is known here of it goes, and if the member is here, it registers again
+    /// and so learns of it.
+    /// </summary>
+    public void Displace(Lease lease)
+    {
+        if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer) || peer.MemberId == 0)
+            return;
+        if (peer.Online)
+            SetOffline(peer, "has to register again, as its lease was changed elsewhere");
+        if (peer is { Link: { } link, Session: { } session })
+        {
+            SendReset(link, session.Conversation);
+            peer.LinkedAt = node.Now;
+            node.Hurry(peer);
+        }
+
+        EndSession(peer);
+        node.Journal.NoteGone(peer);
+        node.RemoveRoutes(peer);
+        directory.Remove(peer.Key);
+        peer.MemberId = 0;
+        peer.Addresses = [];
+        if (peer.Link is null)
+            _peers.Remove(peer.Key);
+    }
+
+    /// <summary>Has the client begin a new conversation.</summary>
+    public void SendReset(Link link, uint conversation)
+    {
+        Span<byte> frame = stackalloc byte[ControlFrame.HeaderLength];
+        new ControlFrame(ControlFrameKind.Reset, conversation, 0).Write(frame);
+        node.Sender.Frame(link, frame);
+    }
+}
