@@ -9,7 +9,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>
-/// Admits clients: who may come in, and what they get. A lease is told of when it is in the store (<see cref="LeaseCommits"/>). Owned by the control loop.
+/// Admits clients: who may come in, and what they get. A lease is told of when it is in the store (<see cref="LeaseCommits"/>). Owned by
+/// the control loop.
 /// </summary>
 internal sealed class Admission : ILeaseHost
 {
@@ -108,7 +109,8 @@ internal sealed class Admission : ILeaseHost
             return new LeaseResult(null, new RefusedMessage
             {
                 Reason = RefusalReason.AddressPoolExhausted,
-                Text = $"More than half of the addresses are taken, and many by new members from {peer.Path.Endpoint.Address} within an hour: try later.",
+                Text = $"More than half of the addresses are taken, and many by new members from {peer.Path.Endpoint.Address} within an "
+                    + "hour: try later.",
             }, null);
         }
 
@@ -198,7 +200,8 @@ internal sealed class Admission : ILeaseHost
         if (!_options.ClientIsolation)
             _directory.Begin(peer, register.AsksForMembers);
         Log.Information(
-            "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0], isNew ? "joined for the first time" : "joined", peer.Path.Endpoint);
+            "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0],
+            isNew ? "joined for the first time" : "joined", peer.Path.Endpoint);
     }
 
     /// <summary>False for the later one of two machines that have one key: it is told, and waits.</summary>
@@ -212,7 +215,8 @@ internal sealed class Admission : ILeaseHost
         {
             Log.Security(
                 SecurityEvent.IdentityReplaced, peer.Key.ToString(),
-                $"Two machines use the identity of {peer.Name} ({string.Join(", ", peer.Addresses)}): the later one, at {peer.Path.Endpoint}, was sent away");
+                $"Two machines use the identity of {peer.Name} ({string.Join(", ", peer.Addresses)}): "
+                    + $"the later one, at {peer.Path.Endpoint}, was sent away");
         }
 
         peer.Session!.Send(new LeaveMessage { Reason = LeaveReason.Replaced });
@@ -243,5 +247,6 @@ internal sealed class Admission : ILeaseHost
 
     /// <summary>A client registers more often than it may.</summary>
     public void NoteRegistrationFlood(ServedClient peer) => Log.Security(
-        SecurityEvent.Flood, peer.Key.ToString(), $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {peer.Path.Endpoint} registers again and again");
+        SecurityEvent.Flood, peer.Key.ToString(),
+        $"{(peer.Name.Length == 0 ? peer.Key.ToString() : peer.Name)} at {peer.Path.Endpoint} registers again and again");
 }

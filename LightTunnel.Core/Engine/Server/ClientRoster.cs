@@ -7,8 +7,9 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>
-/// A server's clients, one for each key: who there is, who is online, and what follows from that for routes, the directory, leases and relaying. Strangers that hold
-/// the network's key are in it until they register or are forgotten. Owned by the control loop, but for <see cref="Members"/>.
+/// A server's clients, one for each key: who there is, who is online, and what follows from that for routes, the directory, leases and
+/// relaying. Strangers that hold the network's key are in it until they register or are forgotten. Owned by the control loop, but for
+/// <see cref="Members"/>.
 /// </summary>
 internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryTeller directory, NatObserver observer)
 {

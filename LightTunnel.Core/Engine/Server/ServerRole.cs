@@ -55,7 +55,8 @@ internal sealed class ServerRole : INodeRole
     /// <param name="leases">Addresses leased so far, as they are in the store.</param>
     /// <param name="store">Where leases last.</param>
     /// <param name="addresses">The machine's own addresses.</param>
-    public ServerRole(Node node, ServerOptions options, PrivateKey identity, Leases leases, INetworkStore store, ILocalAddressSource addresses)
+    public ServerRole(
+        Node node, ServerOptions options, PrivateKey identity, Leases leases, INetworkStore store, ILocalAddressSource addresses)
     {
         _node = node;
         NodeServices services = node.Services;
@@ -71,7 +72,9 @@ internal sealed class ServerRole : INodeRole
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
         _hurry = peer => _node.Hurry(peer);
         _node.Plane.LongestPacket = _mtu;
-        _observer = new NatObserver(identity, node.NetworkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)], _node.Unproven, services);
+        _observer = new NatObserver(
+            identity, node.NetworkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)],
+            _node.Unproven, services);
         _refusedHandshakes = new RefusedHandshakes(_node.Links.Counters, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
         _node.MemberId = Leases.ServerMemberId;
@@ -143,13 +146,18 @@ internal sealed class ServerRole : INodeRole
         {
             throw new LightTunnelException(
                 LightTunnelError.InvalidOption, $"'{peer.Name}' is online; only members that are offline can be removed.",
-                "Disconnect that machine first. To keep somebody out who has an invitation, give the network another key.") { Target = peer.Name };
+                "Disconnect that machine first. To keep somebody out who has an invitation, give the network another key.")
+                {
+                    Target = peer.Name,
+                };
         }
 
         if (_leases.ByKey(peer.Key) is not { } lease || !_leases.Remove(peer.Key))
             return;
         _roster.Forget(lease, "it was removed");
-        Log.Security(SecurityEvent.Removed, lease.Name, $"{lease.Name} ({string.Join(", ", lease.Addresses)}) with the key {lease.PublicKey} was removed on this machine");
+        Log.Security(
+            SecurityEvent.Removed, lease.Name,
+            $"{lease.Name} ({string.Join(", ", lease.Addresses)}) with the key {lease.PublicKey} was removed on this machine");
     }
 
     /// <inheritdoc/>
@@ -309,8 +317,11 @@ internal sealed class ServerRole : INodeRole
         if (now >= _nextUnusedCheck)
         {
             _nextUnusedCheck = now + UnusedCheckInterval;
-            foreach (Lease lease in _leases.RemoveUnused(Time.GetUtcNow(), member => _roster.FindOnline(member) is { } peer && ClientRoster.HasTraffic(peer)))
+            foreach (Lease lease in _leases.RemoveUnused(
+                Time.GetUtcNow(), member => _roster.FindOnline(member) is { } peer && ClientRoster.HasTraffic(peer)))
+            {
                 _roster.Forget(lease, "it never used its address");
+            }
         }
 
         Timestamp nextCommit = _admission.Run(now);
@@ -367,8 +378,12 @@ internal sealed class ServerRole : INodeRole
         }
     }
 
-    /// <summary>Whom a member that tells how it is reached may be introduced to now: everybody in a small network, otherwise those whom it was before.</summary>
-    private IReadOnlyCollection<ServedClient> Acquaintances(ServedClient peer) => !_directory.IsLarge && _roster.Online <= Introducer.EagerUpTo
-        ? _directory.Told
-        : [.. peer.Session!.IntroducedTo.Select(_roster.FindOnline).OfType<ServedClient>()];
+    /// <summary>
+    /// Whom a member that tells how it is reached may be introduced to now: everybody in a small network, otherwise those
+    /// whom it was before.
+    /// </summary>
+    private IReadOnlyCollection<ServedClient> Acquaintances(ServedClient peer) =>
+        !_directory.IsLarge && _roster.Online <= Introducer.EagerUpTo
+            ? _directory.Told
+            : [.. peer.Session!.IntroducedTo.Select(_roster.FindOnline).OfType<ServedClient>()];
 }
