@@ -1,29 +1,18 @@
+using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Timing;
 
 namespace LightTunnel.Membership;
 
 /// <summary>
-/// What a <see cref="ControlChannel"/> needs of the node that it belongs to. Both may be called from within any of the channel's methods.
-/// </summary>
-internal interface IControlChannelHost
-{
-    /// <summary>Seals a frame into the link and sends it. The bytes are valid during the call only. May be lost.</summary>
-    void SendFrame(ReadOnlySpan<byte> frame);
-
-    /// <summary>Takes the next message, once and in order. The memory is the receiver's to keep.</summary>
-    void Deliver(ReadOnlyMemory<byte> message);
-}
-
-/// <summary>
 /// One conversation on a client-server link: messages arrive once and in order, or the conversation is over. A sliding window of
 /// <see cref="WindowSize"/> frames with cumulative acknowledgement; resends after a timeout that follows the measured round trip (RFC
 /// 6298), doubled each time, and after three repeated acknowledgements (RFC 5681 section 3.2). It never gives up: the owner looks at
-/// <see cref="IsStalled"/> and drops the channel. Owned by the control loop.
+/// <see cref="IsStalled"/> and drops the channel. After each call its owner takes what there is to send and what was received. Owned by the
+/// control loop.
 /// </summary>
 /// <param name="conversation">The conversation's id.</param>
-/// <param name="host">Where frames and messages go.</param>
 /// <param name="queueLimit">Most messages that wait for an acknowledgement or for room in the window.</param>
-internal sealed class ControlChannel(uint conversation, IControlChannelHost host, int queueLimit = ControlChannel.DefaultQueueLimit)
+internal sealed class ControlChannel(uint conversation, int queueLimit = ControlChannel.DefaultQueueLimit)
 {
     /// <summary>Most frames sent and not acknowledged.</summary>
     public const int WindowSize = 16;
@@ -41,6 +30,8 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
     private readonly Queue<Outgoing> _unacknowledged = new();
     private readonly Queue<byte[]> _waiting = new();
     private readonly byte[]?[] _early = new byte[WindowSize][];
+    private readonly Queue<byte[]> _frames = new();
+    private readonly Queue<byte[]> _messages = new();
 
     private RoundTripEstimator _roundTrip;
     private int _backoff;
@@ -81,6 +72,12 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
 
     /// <summary>True when the oldest message has been waiting for its acknowledgement for more than 10 s.</summary>
     public bool IsStalled(Timestamp now) => _unacknowledged.TryPeek(out Outgoing? oldest) && now - oldest.FirstSent > StallLimit;
+
+    /// <summary>The next frame to be sealed and sent; it may be lost.</summary>
+    public bool TryTakeFrame([NotNullWhen(true)] out byte[]? frame) => _frames.TryDequeue(out frame);
+
+    /// <summary>The next message that was received, once and in order.</summary>
+    public bool TryTakeMessage([NotNullWhen(true)] out byte[]? message) => _messages.TryDequeue(out message);
 
     /// <summary>Sends a message, or queues it until there is room in the window; false when the queue is full.</summary>
     /// <param name="message">1 to <see cref="ControlFrame.MaximumBodyLength"/> bytes; copied.</param>
@@ -155,24 +152,18 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
         if (ahead < WindowSize)
             _early[number % WindowSize] ??= message.ToArray();
 
-        // Acknowledged before delivery, as a message may make the owner drop this channel. Also what came before is acknowledged again:
-        // it was sent again because the acknowledgement was lost.
+        // Also what came before is acknowledged again: it was sent again because the acknowledgement was lost.
         uint firstNew = _nextToReceive;
         while (_early[_nextToReceive % WindowSize] is not null && _nextToReceive - firstNew < WindowSize)
             _nextToReceive++;
         if (ahead < WindowSize || (int)ahead < 0)
             Send(new ControlFrame(ControlFrameKind.Acknowledgement, Conversation, _nextToReceive - 1));
 
-        uint afterNew = _nextToReceive;
-        var ready = new List<byte[]>();
-        for (uint next = firstNew; next != afterNew; next++)
+        for (uint next = firstNew; next != _nextToReceive; next++)
         {
-            ready.Add(_early[next % WindowSize]!);
+            _messages.Enqueue(_early[next % WindowSize]!);
             _early[next % WindowSize] = null;
         }
-
-        foreach (byte[] readyMessage in ready)
-            host.Deliver(readyMessage);
     }
 
     private void OnAcknowledgement(uint number, Timestamp now)
@@ -223,6 +214,6 @@ internal sealed class ControlChannel(uint conversation, IControlChannelHost host
     private void Send(ControlFrame frame)
     {
         Span<byte> bytes = stackalloc byte[ControlFrame.MaximumLength];
-        host.SendFrame(bytes[..frame.Write(bytes)]);
+        _frames.Enqueue(bytes[..frame.Write(bytes)].ToArray());
     }
 }

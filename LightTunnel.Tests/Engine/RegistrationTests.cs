@@ -1,7 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Server;
-using LightTunnel.Internet.Simulation;
 using LightTunnel.Membership;
 using Xunit;
 
@@ -54,8 +53,12 @@ public sealed class RegistrationTests : IDisposable
     [Fact]
     public void Session_FullQueue_IsBrokenByWhatMustNotBeLostOnly()
     {
-        int sent = 0;
-        var session = new ControlSession(1, new VirtualTime(), _ => sent++, () => { }, _ => { });
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
+        _network.Run(Soon);
+        long before = server.Peer("alice").Link!.SentPackets;
+        var session = new ControlSession(1, server.Node, server.Peer("alice"));
         for (int i = 0; i < ControlChannel.DefaultQueueLimit; i++)
             session.Send(new LeaveMessage { Reason = LeaveReason.Other });
         Assert.False(session.IsBroken);
@@ -64,7 +67,7 @@ public sealed class RegistrationTests : IDisposable
         Assert.False(session.IsBroken);
         session.Send(new LeaveMessage { Reason = LeaveReason.Other });
         Assert.True(session.IsBroken);
-        Assert.Equal(ControlChannel.WindowSize, sent);
+        Assert.Equal(ControlChannel.WindowSize, server.Peer("alice").Link!.SentPackets - before);
     }
 
     [Fact]

@@ -11,7 +11,8 @@ public sealed class ControlChannelTests
 {
     private readonly FakeTimeProvider _time = new();
 
-    private sealed class Host : IControlChannelHost
+    /// <summary>What a channel's owner does: after each call it takes what there is to send and what was received.</summary>
+    private sealed class Host
     {
         public List<byte[]> Frames { get; } = [];
 
@@ -19,12 +20,15 @@ public sealed class ControlChannelTests
 
         public Action<ReadOnlyMemory<byte>>? OnMessage { get; set; }
 
-        public void SendFrame(ReadOnlySpan<byte> frame) => Frames.Add(frame.ToArray());
-
-        public void Deliver(ReadOnlyMemory<byte> message)
+        public void Take(ControlChannel channel)
         {
-            Messages.Add(message.ToArray());
-            OnMessage?.Invoke(message);
+            while (channel.TryTakeFrame(out byte[]? frame))
+                Frames.Add(frame);
+            while (channel.TryTakeMessage(out byte[]? message))
+            {
+                Messages.Add(message);
+                OnMessage?.Invoke(message);
+            }
         }
 
         public byte[][] TakeFrames()
@@ -32,6 +36,41 @@ public sealed class ControlChannelTests
             byte[][] frames = [.. Frames];
             Frames.Clear();
             return frames;
+        }
+    }
+
+    /// <summary>A channel with its owner.</summary>
+    private sealed class OwnedChannel(uint conversation, Host host, int queueLimit = ControlChannel.DefaultQueueLimit)
+    {
+        private readonly ControlChannel _channel = new(conversation, queueLimit);
+
+        public bool HasRoom => _channel.HasRoom;
+
+        public int Pending => _channel.Pending;
+
+        public TimeSpan? RoundTrip => _channel.RoundTrip;
+
+        public bool IsStalled(Timestamp now) => _channel.IsStalled(now);
+
+        public bool TrySend(ReadOnlySpan<byte> message, Timestamp now)
+        {
+            bool isTaken = _channel.TrySend(message, now);
+            host.Take(_channel);
+            return isTaken;
+        }
+
+        public bool OnFrame(in ControlFrame frame, Timestamp now)
+        {
+            bool isTaken = _channel.OnFrame(frame, now);
+            host.Take(_channel);
+            return isTaken;
+        }
+
+        public Timestamp RunTimers(Timestamp now)
+        {
+            Timestamp next = _channel.RunTimers(now);
+            host.Take(_channel);
+            return next;
         }
     }
 
@@ -51,7 +90,7 @@ public sealed class ControlChannelTests
     }
 
     /// <summary>Lets time pass and timers run as an owner would.</summary>
-    private void RunFor(TimeSpan duration, params ControlChannel[] channels)
+    private void RunFor(TimeSpan duration, params OwnedChannel[] channels)
     {
         Timestamp end = Now + duration;
         while (true)
@@ -70,8 +109,8 @@ public sealed class ControlChannelTests
     {
         var clientHost = new Host();
         var serverHost = new Host();
-        var client = new ControlChannel(9, clientHost);
-        var server = new ControlChannel(9, serverHost);
+        var client = new OwnedChannel(9, clientHost);
+        var server = new OwnedChannel(9, serverHost);
 
         Assert.True(client.TrySend("hello"u8, Now));
         ControlFrame data = Frame(Assert.Single(clientHost.TakeFrames()));
@@ -92,7 +131,7 @@ public sealed class ControlChannelTests
     public void OnFrame_OtherConversationOrKind_IsNotTaken()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host);
+        var channel = new OwnedChannel(9, host);
         Assert.False(channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 8, 1, "x"u8), Now));
         Assert.False(channel.OnFrame(new ControlFrame(ControlFrameKind.Reset, 9, 0), Now));
         Assert.Empty(host.Frames);
@@ -103,7 +142,7 @@ public sealed class ControlChannelTests
     public void OnFrame_Duplicate_IsAcknowledgedAgainAndDeliveredOnce()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host);
+        var channel = new OwnedChannel(9, host);
         for (int i = 0; i < 3; i++)
             channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, 1, "x"u8), Now);
         Assert.Single(host.Messages);
@@ -115,7 +154,7 @@ public sealed class ControlChannelTests
     public void OnFrame_OutOfOrder_IsDeliveredInOrder()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host);
+        var channel = new OwnedChannel(9, host);
         foreach (uint number in new uint[] { 3, 2, 4 })
             channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, number, Message((int)number)), Now);
         Assert.Empty(host.Messages);
@@ -129,7 +168,7 @@ public sealed class ControlChannelTests
     public void OnFrame_FullWindowOutOfOrder_IsDeliveredInOrder()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host);
+        var channel = new OwnedChannel(9, host);
         for (uint number = ControlChannel.WindowSize; number >= 1; number--)
             channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, number, Message((int)number)), Now);
         Assert.Equal(Enumerable.Range(1, ControlChannel.WindowSize).Select(Message), host.Messages);
@@ -141,7 +180,7 @@ public sealed class ControlChannelTests
     public void OnFrame_BeyondTheWindow_IsIgnored()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host);
+        var channel = new OwnedChannel(9, host);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, ControlChannel.WindowSize + 1, "x"u8), Now);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, 0x7000_0000, "x"u8), Now);
         Assert.Empty(host.Frames);
@@ -152,7 +191,7 @@ public sealed class ControlChannelTests
     public void TrySend_MoreThanTheWindow_WaitsForAcknowledgementsThenRefuses()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host, queueLimit: 20);
+        var channel = new OwnedChannel(9, host, queueLimit: 20);
         for (int i = 1; i <= 20; i++)
         {
             Assert.Equal(i <= ControlChannel.WindowSize, channel.HasRoom);
@@ -173,7 +212,7 @@ public sealed class ControlChannelTests
     [InlineData(0x8000_0000u)]
     public void OnFrame_AcknowledgementOfWhatWasNeverSent_ChangesNothing(uint number)
     {
-        var channel = new ControlChannel(9, new Host());
+        var channel = new OwnedChannel(9, new Host());
         channel.TrySend("a"u8, Now);
         channel.TrySend("b"u8, Now);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Acknowledgement, 9, number), Now);
@@ -184,7 +223,7 @@ public sealed class ControlChannelTests
     public void RunTimers_NoAnswer_BacksOffToFourSecondsAndStallsAfterTen()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host);
+        var channel = new OwnedChannel(9, host);
         Timestamp start = Now;
         channel.TrySend("x"u8, Now);
         host.Frames.Clear();
@@ -210,7 +249,7 @@ public sealed class ControlChannelTests
     public void RunTimers_WholeWindowLost_IsSentAgainTogether()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host);
+        var channel = new OwnedChannel(9, host);
         for (int i = 0; i < ControlChannel.WindowSize; i++)
         {
             channel.TrySend(Message(i), Now);
@@ -230,7 +269,7 @@ public sealed class ControlChannelTests
     public void OnFrame_ThreeRepeatedAcknowledgements_ResendsWithoutWaiting()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host);
+        var channel = new OwnedChannel(9, host);
         for (int i = 0; i < 6; i++)
             channel.TrySend(Message(i), Now);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Acknowledgement, 9, 1), Now);
@@ -246,7 +285,7 @@ public sealed class ControlChannelTests
     public void Deliver_OwnerAnswersFromWithin_AnswerGoesOut()
     {
         var host = new Host();
-        var channel = new ControlChannel(9, host);
+        var channel = new OwnedChannel(9, host);
         host.OnMessage = _ => channel.TrySend("answer"u8, Now);
         channel.OnFrame(new ControlFrame(ControlFrameKind.Data, 9, 2, "second"u8), Now);
         host.Frames.Clear();
@@ -265,7 +304,7 @@ public sealed class ControlChannelTests
         double duplicate = random.NextDouble() * 0.2;
         int count = random.Next(1, 120);
         Host[] hosts = [new(), new()];
-        ControlChannel[] channels = [.. hosts.Select(host => new ControlChannel(5, host))];
+        OwnedChannel[] channels = [.. hosts.Select(host => new OwnedChannel(5, host))];
         var network = new PriorityQueue<(int To, byte[] Bytes), Timestamp>();
         int[] sent = [0, 0];
         Timestamp deadline = Now + TimeSpan.FromMinutes(10);
@@ -302,7 +341,7 @@ public sealed class ControlChannelTests
     public void OnFrame_HostileFrames_NeverThrowsAndDeliversAtMostOncePerNumber()
     {
         var host = new Host();
-        var channel = new ControlChannel(5, host);
+        var channel = new OwnedChannel(5, host);
         var random = new Random(4);
         for (int i = 0; i < 20_000; i++)
         {

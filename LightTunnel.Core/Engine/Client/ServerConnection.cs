@@ -192,6 +192,9 @@ internal sealed class ServerConnection : IDisposable
         if (session is null || session.Conversation != frame.Conversation)
             return;
         session.OnFrame(frame);
+        // A message may end the conversation.
+        while (_session == session && session.TryTakeMessage(out ControlMessage? message))
+            OnMessage(message);
         _node.Hurry(_server);
     }
 
@@ -373,9 +376,7 @@ internal sealed class ServerConnection : IDisposable
     private void Register()
     {
         uint conversation = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4)) | 1;
-        var session = new ControlSession(
-            conversation, _node.Time, frame => _node.Sender.Frame(_server.Link!, frame), () => _node.Hurry(_server),
-            message => OnMessage(conversation, message));
+        var session = new ControlSession(conversation, _node, _server);
         _session = session;
         _registeredSince = _node.Now;
         session.Send(new RegisterMessage
@@ -390,10 +391,8 @@ internal sealed class ServerConnection : IDisposable
         _node.Schedule(_server, _registeredSince);
     }
 
-    private void OnMessage(uint conversation, ControlMessage message)
+    private void OnMessage(ControlMessage message)
     {
-        if (_session?.Conversation != conversation)
-            return; // A message before this one ended the conversation.
         switch (message)
         {
             case RegisteredMessage registered:

@@ -1,24 +1,19 @@
+using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Membership;
 using LightTunnel.Timing;
 
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// One registration of a client with its server, from either side: messages go in and come out, and how far the registration has got.
+/// One registration of a client with its server, from either side: messages go in and come out, and how far the registration has got. Owned by the
+/// control loop.
 /// </summary>
 /// <param name="conversation">The number that the client chose; frames of another are not of this registration.</param>
-/// <param name="time">The clock.</param>
-/// <param name="send">Seals a frame into the link and sends it.</param>
-/// <param name="hurry">
-/// Has the timers run soon. Called for each message, so that it is sent again when it is lost, whoever's turn it was sent in: the server
-/// tells one member of another when that one asks.
-/// </param>
-/// <param name="receive">Takes each message of the other side, in order.</param>
-internal class ControlSession(
-    uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action hurry, Action<ControlMessage> receive)
-        : IControlChannelHost
+/// <param name="node">Sends, and has the timers run.</param>
+/// <param name="peer">The other side.</param>
+internal class ControlSession(uint conversation, Node node, Peer peer)
 {
-    private ControlChannel? _channel;
+    private readonly ControlChannel _channel = new(conversation);
 
     /// <summary>The number that the client chose; frames of another are not of this registration.</summary>
     public uint Conversation { get; } = conversation;
@@ -27,12 +22,10 @@ internal class ControlSession(
     public bool Registered { get; set; }
 
     /// <summary>True when the other side has taken everything that was sent.</summary>
-    public bool IsIdle => Channel.Pending == 0;
+    public bool IsIdle => _channel.Pending == 0;
 
     /// <summary>True once the other side has taken anything of what was sent.</summary>
-    public bool IsAnswered => _channel is { IsAnswered: true };
-
-    private ControlChannel Channel => _channel ??= new ControlChannel(Conversation, this);
+    public bool IsAnswered => _channel.IsAnswered;
 
     /// <summary>
     /// True once a message was lost because the other side takes nothing: it does not know any more what it was told. The owner ends the
@@ -48,25 +41,54 @@ internal class ControlSession(
     {
         if (!TrySend(ControlMessageCodec.Encode(message)) && message is not (IntroduceMessage or IntroductionMessage or NoticeMessage))
             IsBroken = true;
-        hurry();
+        // So that it is sent again when it is lost, whoever's turn it was sent in: the server tells one member of another when that one asks.
+        node.Hurry(peer);
     }
 
-    private bool TrySend(ReadOnlySpan<byte> message) => !IsBroken && Channel.TrySend(message, time.Now());
+    /// <summary>Takes a data or acknowledgement frame of this conversation; then follows <see cref="TryTakeMessage"/>.</summary>
+    public void OnFrame(in ControlFrame frame)
+    {
+        _channel.OnFrame(frame, node.Now);
+        SendFrames();
+    }
 
-    /// <summary>Takes a data or acknowledgement frame of this conversation.</summary>
-    public void OnFrame(in ControlFrame frame) => Channel.OnFrame(frame, time.Now());
+    /// <summary>The next message of the other side, in order.</summary>
+    public bool TryTakeMessage([NotNullWhen(true)] out ControlMessage? message)
+    {
+        while (_channel.TryTakeMessage(out byte[]? bytes))
+        {
+            // Unknown messages are of a newer version; malformed ones of a member that is at fault, which hurts only itself.
+            if (ControlMessageCodec.Decode(bytes, out ControlMessage? decoded) != DecodeResult.Message)
+                continue;
+            message = decoded!;
+            return true;
+        }
+
+        message = null;
+        return false;
+    }
 
     /// <summary>Sends again what is due, and returns when to call again.</summary>
-    public Timestamp RunTimers(Timestamp now) => Channel.RunTimers(now);
-
-    /// <inheritdoc/>
-    void IControlChannelHost.SendFrame(ReadOnlySpan<byte> frame) => send(frame);
-
-    /// <inheritdoc/>
-    void IControlChannelHost.Deliver(ReadOnlyMemory<byte> message)
+    public Timestamp RunTimers(Timestamp now)
     {
-        // Unknown messages are of a newer version; malformed ones of a member that is at fault, which hurts only itself.
-        if (ControlMessageCodec.Decode(message, out ControlMessage? decoded) == DecodeResult.Message)
-            receive(decoded!);
+        Timestamp next = _channel.RunTimers(now);
+        SendFrames();
+        return next;
+    }
+
+    private bool TrySend(ReadOnlySpan<byte> message)
+    {
+        bool isTaken = !IsBroken && _channel.TrySend(message, node.Now);
+        SendFrames();
+        return isTaken;
+    }
+
+    private void SendFrames()
+    {
+        while (_channel.TryTakeFrame(out byte[]? frame))
+        {
+            if (peer.Link is { } link)
+                node.Sender.Frame(link, frame);
+        }
     }
 }

@@ -7,13 +7,9 @@ namespace LightTunnel.Engine.Server;
 
 /// <summary>A client's registration as its server sees it: what the client was told, and how often it may ask.</summary>
 /// <param name="conversation">The number that the client chose.</param>
-/// <param name="time">The clock.</param>
-/// <param name="send">Seals a frame into the link and sends it.</param>
-/// <param name="hurry">Has the timers run soon.</param>
-/// <param name="receive">Takes each message of the client, in order.</param>
-internal sealed class ClientSession(
-    uint conversation, TimeProvider time, Action<ReadOnlySpan<byte>> send, Action hurry, Action<ControlMessage> receive)
-    : ControlSession(conversation, time, send, hurry, receive)
+/// <param name="node">Sends, and has the timers run.</param>
+/// <param name="client">The client.</param>
+internal sealed class ClientSession(uint conversation, Node node, ServedClient client) : ControlSession(conversation, node, client)
 {
     private const int AskBurst = 64;
 
@@ -23,7 +19,7 @@ internal sealed class ClientSession(
     private static readonly TimeSpan QuestionInterval = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan TellInterval = TimeSpan.FromSeconds(1);
 
-    private readonly TimeProvider _time = time;
+    private readonly TimeProvider _time = node.Time;
     private RateLimiter? _introductions;
     private RateLimiter? _news;
     private RateLimiter? _questions;
@@ -41,7 +37,7 @@ internal sealed class ClientSession(
     public ListMessage? List { get; set; }
 
     /// <summary>How the member may be reached.</summary>
-    public ToldReachability Reachability { get; } = new(time);
+    public ToldReachability Reachability { get; } = new(node.Time);
 
     /// <summary>Members that this one was introduced to.</summary>
     public HashSet<PublicKey> IntroducedTo { get; } = [];

@@ -258,10 +258,12 @@ internal sealed class ServerRole : INodeRole
             }
 
             _roster.EndSession(peer);
-            session = peer.Session = NewSession(peer, frame.Conversation);
+            session = peer.Session = new ClientSession(frame.Conversation, _node, peer);
         }
 
         session.OnFrame(frame);
+        while (peer.Session == session && session.TryTakeMessage(out ControlMessage? message))
+            OnMessage(peer, message);
         _directory.OnReady(peer);
         _node.Hurry(peer);
     }
@@ -339,9 +341,6 @@ internal sealed class ServerRole : INodeRole
         _roster.EndSession(peer);
         peer.LinkedAt = _node.Now;
     }
-
-    private ClientSession NewSession(ServedClient peer, uint conversation) => new(
-        conversation, Time, frame => _node.Sender.Frame(peer.Link!, frame), () => _node.Hurry(peer), message => OnMessage(peer, message));
 
     private void OnMessage(ServedClient peer, ControlMessage message)
     {
