@@ -5,8 +5,8 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// One registration of a client with its server, from either side: messages go in and come out, and how far the registration has got. Owned by the
-/// control loop.
+/// One registration of a client with its server, from either side: messages go in and come out, and how far the registration has got. Owned
+/// by the control loop.
 /// </summary>
 /// <param name="conversation">The number that the client chose; frames of another are not of this registration.</param>
 /// <param name="node">Sends, and has the timers run.</param>
@@ -41,7 +41,8 @@ internal class ControlSession(uint conversation, Node node, Peer peer)
     {
         if (!TrySend(ControlMessageCodec.Encode(message)) && message is not (IntroduceMessage or IntroductionMessage or NoticeMessage))
             IsBroken = true;
-        // So that it is sent again when it is lost, whoever's turn it was sent in: the server tells one member of another when that one asks.
+        // So that it is sent again when it is lost, whoever's turn it was sent in: the server tells one member of another
+        // when that one asks.
         node.Hurry(peer);
     }
 
