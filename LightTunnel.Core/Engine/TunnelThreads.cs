@@ -29,7 +29,7 @@ internal sealed class TunnelThreads(
     private readonly AutoResetEvent _work = new(initialState: false);
     private readonly OutboundQueue[] _outbound =
         [.. Enumerable.Range(0, tun.Queues).Select(queue => new OutboundQueue(node.Plane, tun, transport, queue))];
-    private readonly InboundPath[] _inbound = [.. Enumerable.Range(0, transport.Queues).Select(_ => new InboundPath(node.Plane))];
+    private readonly InboundPipeline[] _inbound = [.. Enumerable.Range(0, transport.Queues).Select(_ => new InboundPipeline(node.Plane))];
     private Thread[] _threads = [];
     private volatile bool _stopping;
 

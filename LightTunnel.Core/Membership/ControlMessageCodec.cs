@@ -22,7 +22,7 @@ internal enum DecodeResult
 /// </summary>
 internal static class ControlMessageCodec
 {
-    private static readonly CborKind<int> TypeKind = Kinds.Number(0, int.MaxValue);
+    private static readonly CborKind<int> TypeKind = FieldKinds.Number(0, int.MaxValue);
 
     /// <summary>Every kind of message with its number.</summary>
     public static IReadOnlyList<ControlMessageType> Types { get; } =

@@ -49,20 +49,20 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
     {
         // Versions and name may be any: the server refuses them with a reason, whereas something malformed gets no answer at all.
         Protocols = ExchangeProtocols(fields),
-        Name = fields.Required(2, "name", m => m.Name, Kinds.Text),
+        Name = fields.Required(2, "name", m => m.Name, FieldKinds.Text),
         RequestedAddresses = fields.Required(
-            3, "addresses asked for", m => m.RequestedAddresses, Kinds.Array(Kinds.Address, 0, MaximumAddresses)),
-        SoftwareVersion = fields.Optional(4, "software version", m => m.SoftwareVersion, Kinds.Version),
-        PreferredSuite = fields.Optional(5, "cipher suite", m => m.PreferredSuite, Kinds.Suite),
-        AsksForMembers = fields.Optional(6, "asks for members", m => m.AsksForMembers, Kinds.Flag),
-        Instance = fields.Optional(7, "process", m => m.Instance, Kinds.AnyUInt64),
+            3, "addresses asked for", m => m.RequestedAddresses, FieldKinds.Array(FieldKinds.Address, 0, MaximumAddresses)),
+        SoftwareVersion = fields.Optional(4, "software version", m => m.SoftwareVersion, FieldKinds.Version),
+        PreferredSuite = fields.Optional(5, "cipher suite", m => m.PreferredSuite, FieldKinds.Suite),
+        AsksForMembers = fields.Optional(6, "asks for members", m => m.AsksForMembers, FieldKinds.Flag),
+        Instance = fields.Optional(7, "process", m => m.Instance, FieldKinds.AnyUInt64),
     };
 
     private static ProtocolRange ExchangeProtocols(CborFields<RegisterMessage> fields)
     {
-        CborKind<int> version = Kinds.Number(0, int.MaxValue);
+        CborKind<int> version = FieldKinds.Number(0, int.MaxValue);
         int newest = fields.Required(1, "newest protocol version", m => m.Protocols.Newest, version);
-        int oldest = fields.Optional(8, "oldest protocol version", m => OldestIfOther(m.Protocols), Kinds.OrNone(version)) ?? newest;
+        int oldest = fields.Optional(8, "oldest protocol version", m => OldestIfOther(m.Protocols), FieldKinds.OrNone(version)) ?? newest;
         fields.Require(oldest <= newest, "the oldest version is not newer than the newest.");
         return new ProtocolRange(oldest, newest);
 
@@ -137,21 +137,23 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
     /// <inheritdoc/>
     public static RegisteredMessage Exchange(CborFields<RegisteredMessage> fields) => new()
     {
-        Protocol = fields.Required(1, "protocol version", m => m.Protocol, Kinds.Number(1, int.MaxValue)),
-        MemberId = fields.Required(2, "member id", m => m.MemberId, Kinds.ClientId),
-        NetworkName = fields.Required(3, "network name", m => m.NetworkName, Kinds.Name),
-        ServerName = fields.Required(4, "server name", m => m.ServerName, Kinds.Name),
-        Addresses = fields.Required(5, "addresses", m => m.Addresses, Kinds.Array(Kinds.InterfaceAddress, 1, MaximumAddresses)),
-        ServerAddresses = fields.Required(6, "server's addresses", m => m.ServerAddresses, Kinds.Array(Kinds.Address, 1, MaximumAddresses)),
-        Mtu = fields.Required(7, "MTU", m => m.Mtu, Kinds.Number(576, ushort.MaxValue)),
-        ObservedEndpoint = fields.Optional(8, "observed endpoint", m => m.ObservedEndpoint, Kinds.Endpoint),
-        ClientIsolation = fields.Optional(9, "client isolation", m => m.ClientIsolation, Kinds.Flag),
-        SoftwareVersion = fields.Optional(10, "software version", m => m.SoftwareVersion, Kinds.Version),
-        ObserverPort = fields.Optional(11, "observer port", m => m.ObserverPort, Kinds.Number(1, ushort.MaxValue)),
+        Protocol = fields.Required(1, "protocol version", m => m.Protocol, FieldKinds.Number(1, int.MaxValue)),
+        MemberId = fields.Required(2, "member id", m => m.MemberId, FieldKinds.ClientId),
+        NetworkName = fields.Required(3, "network name", m => m.NetworkName, FieldKinds.Name),
+        ServerName = fields.Required(4, "server name", m => m.ServerName, FieldKinds.Name),
+        Addresses = fields.Required(5, "addresses", m => m.Addresses, FieldKinds.Array(FieldKinds.InterfaceAddress, 1, MaximumAddresses)),
+        ServerAddresses = fields.Required(
+            6, "server's addresses", m => m.ServerAddresses, FieldKinds.Array(FieldKinds.Address, 1, MaximumAddresses)),
+        Mtu = fields.Required(7, "MTU", m => m.Mtu, FieldKinds.Number(576, ushort.MaxValue)),
+        ObservedEndpoint = fields.Optional(8, "observed endpoint", m => m.ObservedEndpoint, FieldKinds.Endpoint),
+        ClientIsolation = fields.Optional(9, "client isolation", m => m.ClientIsolation, FieldKinds.Flag),
+        SoftwareVersion = fields.Optional(10, "software version", m => m.SoftwareVersion, FieldKinds.Version),
+        ObserverPort = fields.Optional(11, "observer port", m => m.ObserverPort, FieldKinds.Number(1, ushort.MaxValue)),
         ObserverAddresses = fields.Optional(
-            12, "observer addresses", m => m.ObserverPort == 0 ? [] : m.ObserverAddresses, Kinds.Array(Kinds.Address, 1, MaximumAddresses)),
-        PreferredSuite = fields.Optional(13, "cipher suite", m => m.PreferredSuite, Kinds.Suite),
-        GivenName = fields.Optional(14, "given name", m => m.GivenName, Kinds.Name),
+            12, "observer addresses", m => m.ObserverPort == 0 ? [] : m.ObserverAddresses,
+            FieldKinds.Array(FieldKinds.Address, 1, MaximumAddresses)),
+        PreferredSuite = fields.Optional(13, "cipher suite", m => m.PreferredSuite, FieldKinds.Suite),
+        GivenName = fields.Optional(14, "given name", m => m.GivenName, FieldKinds.Name),
     };
 
     /// <summary>Why this version cannot take part, or null.</summary>
@@ -192,14 +194,14 @@ internal sealed record RefusedMessage : ControlMessage, ICborRecord<RefusedMessa
 {
     public required RefusalReason Reason { get; init; }
 
-    /// <summary>One sentence for a person; cut short when it is longer than <see cref="Kinds.Text"/> may be.</summary>
+    /// <summary>One sentence for a person; cut short when it is longer than <see cref="FieldKinds.Text"/> may be.</summary>
     public string Text { get; init; } = string.Empty;
 
     /// <inheritdoc/>
     public static RefusedMessage Exchange(CborFields<RefusedMessage> fields) => new()
     {
-        Reason = fields.Required(1, "reason", m => m.Reason, Kinds.OneOf(RefusalReason.Other)),
-        Text = fields.Optional(2, "text", m => m.Text, Kinds.Text),
+        Reason = fields.Required(1, "reason", m => m.Reason, FieldKinds.OneOf(RefusalReason.Other)),
+        Text = fields.Optional(2, "text", m => m.Text, FieldKinds.Text),
     };
 
     /// <summary>The same as an error for the person who tried to join.</summary>
@@ -260,7 +262,7 @@ internal sealed record LeaveMessage : ControlMessage, ICborRecord<LeaveMessage>
     /// <inheritdoc/>
     public static LeaveMessage Exchange(CborFields<LeaveMessage> fields) => new()
     {
-        Reason = fields.Required(1, "reason", m => m.Reason, Kinds.OneOf(LeaveReason.Other)),
+        Reason = fields.Required(1, "reason", m => m.Reason, FieldKinds.OneOf(LeaveReason.Other)),
     };
 }
 
@@ -282,13 +284,13 @@ internal sealed record NoticeMessage : ControlMessage, ICborRecord<NoticeMessage
 {
     public required NoticeKind Kind { get; init; }
 
-    /// <summary>What it is about, for a person; cut short when it is longer than <see cref="Kinds.Text"/> may be.</summary>
+    /// <summary>What it is about, for a person; cut short when it is longer than <see cref="FieldKinds.Text"/> may be.</summary>
     public string Subject { get; init; } = string.Empty;
 
     /// <inheritdoc/>
     public static NoticeMessage Exchange(CborFields<NoticeMessage> fields) => new()
     {
-        Kind = fields.Required(1, "kind", m => m.Kind, Kinds.OneOf(NoticeKind.Other)),
-        Subject = fields.Optional(2, "subject", m => m.Subject, Kinds.Text),
+        Kind = fields.Required(1, "kind", m => m.Kind, FieldKinds.OneOf(NoticeKind.Other)),
+        Subject = fields.Optional(2, "subject", m => m.Subject, FieldKinds.Text),
     };
 }

@@ -37,13 +37,14 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
     /// <inheritdoc/>
     public static DirectoryEntry Exchange(CborFields<DirectoryEntry> fields) => new()
     {
-        MemberId = fields.Required(1, "member id", m => m.MemberId, Kinds.ClientId),
-        Name = fields.Required(2, "name", m => m.Name, Kinds.Name),
-        Addresses = fields.Required(3, "addresses", m => m.Addresses, Kinds.Array(Kinds.Address, 1, ControlMessage.MaximumAddresses)),
-        PublicKey = fields.Required(4, "public key", m => m.PublicKey, Kinds.Key),
-        Online = fields.Optional(5, "online", m => m.Online, Kinds.Flag, isAlwaysWritten: true),
-        SoftwareVersion = fields.Optional(6, "software version", m => m.SoftwareVersion, Kinds.Version),
-        PreferredSuite = fields.Optional(7, "cipher suite", m => m.PreferredSuite, Kinds.Suite),
+        MemberId = fields.Required(1, "member id", m => m.MemberId, FieldKinds.ClientId),
+        Name = fields.Required(2, "name", m => m.Name, FieldKinds.Name),
+        Addresses = fields.Required(
+            3, "addresses", m => m.Addresses, FieldKinds.Array(FieldKinds.Address, 1, ControlMessage.MaximumAddresses)),
+        PublicKey = fields.Required(4, "public key", m => m.PublicKey, FieldKinds.Key),
+        Online = fields.Optional(5, "online", m => m.Online, FieldKinds.Flag, isAlwaysWritten: true),
+        SoftwareVersion = fields.Optional(6, "software version", m => m.SoftwareVersion, FieldKinds.Version),
+        PreferredSuite = fields.Optional(7, "cipher suite", m => m.PreferredSuite, FieldKinds.Suite),
     };
 
     /// <summary>The entry as it stands in a message: made when first asked for, and kept for all others who are told it.</summary>
@@ -116,13 +117,13 @@ internal sealed record DirectoryMessage : ControlMessage, ICborRecord<DirectoryM
     /// <inheritdoc/>
     public static DirectoryMessage Exchange(CborFields<DirectoryMessage> fields) => new()
     {
-        Revision = fields.Required(1, "revision", m => m.Revision, Kinds.AnyUInt64),
-        Changed = fields.Optional(2, "entries", m => m.Changed, Kinds.Array(DirectoryEntry.Kind, 0, MaximumItems)),
-        Removed = fields.Optional(3, "members removed", m => m.Removed, Kinds.Array(Kinds.AnyUInt32, 0, MaximumItems)),
-        More = fields.Optional(4, "more follows", m => m.More, Kinds.Flag),
-        Start = fields.Optional(5, "begins a listing", m => m.Start, Kinds.Flag),
-        Partial = fields.Optional(6, "there are others", m => m.Partial, Kinds.Flag),
-        Unknown = fields.Optional(7, "nobody's", m => m.Unknown, Kinds.ArrayOfKnown(MemberSubject.Kind, MaximumItems)),
+        Revision = fields.Required(1, "revision", m => m.Revision, FieldKinds.AnyUInt64),
+        Changed = fields.Optional(2, "entries", m => m.Changed, FieldKinds.Array(DirectoryEntry.Kind, 0, MaximumItems)),
+        Removed = fields.Optional(3, "members removed", m => m.Removed, FieldKinds.Array(FieldKinds.AnyUInt32, 0, MaximumItems)),
+        More = fields.Optional(4, "more follows", m => m.More, FieldKinds.Flag),
+        Start = fields.Optional(5, "begins a listing", m => m.Start, FieldKinds.Flag),
+        Partial = fields.Optional(6, "there are others", m => m.Partial, FieldKinds.Flag),
+        Unknown = fields.Optional(7, "nobody's", m => m.Unknown, FieldKinds.ArrayOfKnown(MemberSubject.Kind, MaximumItems)),
     };
 }
 
@@ -140,7 +141,7 @@ internal sealed record FindMessage : ControlMessage, ICborRecord<FindMessage>
     public static FindMessage Exchange(CborFields<FindMessage> fields) => new()
     {
         Subjects = fields.Optional(
-            1, "subjects", m => m.Subjects, Kinds.ArrayOfKnown(MemberSubject.Kind, MaximumSubjects), isAlwaysWritten: true),
+            1, "subjects", m => m.Subjects, FieldKinds.ArrayOfKnown(MemberSubject.Kind, MaximumSubjects), isAlwaysWritten: true),
     };
 }
 
@@ -158,8 +159,9 @@ internal sealed record ForgetMessage : ControlMessage, ICborRecord<ForgetMessage
     /// <inheritdoc/>
     public static ForgetMessage Exchange(CborFields<ForgetMessage> fields) => new()
     {
-        Revision = fields.Required(1, "page", m => m.Revision, Kinds.AnyUInt64),
-        Members = fields.Optional(2, "members", m => m.Members, Kinds.Array(Kinds.AnyUInt32, 0, MaximumMembers), isAlwaysWritten: true),
+        Revision = fields.Required(1, "page", m => m.Revision, FieldKinds.AnyUInt64),
+        Members = fields.Optional(
+            2, "members", m => m.Members, FieldKinds.Array(FieldKinds.AnyUInt32, 0, MaximumMembers), isAlwaysWritten: true),
     };
 }
 
@@ -178,9 +180,9 @@ internal sealed record ListMessage : ControlMessage, ICborRecord<ListMessage>
     /// <inheritdoc/>
     public static ListMessage Exchange(CborFields<ListMessage> fields) => new()
     {
-        Question = fields.Required(1, "question", m => m.Question, Kinds.AnyUInt32),
-        Pattern = fields.Required(2, "pattern", m => m.Pattern, Kinds.Pattern),
-        After = fields.Required(3, "after", m => m.After, Kinds.AnyUInt32),
+        Question = fields.Required(1, "question", m => m.Question, FieldKinds.AnyUInt32),
+        Pattern = fields.Required(2, "pattern", m => m.Pattern, FieldKinds.Pattern),
+        After = fields.Required(3, "after", m => m.After, FieldKinds.AnyUInt32),
     };
 }
 
@@ -197,8 +199,8 @@ internal sealed record ListingMessage : ControlMessage, ICborRecord<ListingMessa
     /// <inheritdoc/>
     public static ListingMessage Exchange(CborFields<ListingMessage> fields) => new()
     {
-        Question = fields.Required(1, "question", m => m.Question, Kinds.AnyUInt32),
-        Entries = fields.Optional(2, "entries", m => m.Entries, Kinds.Array(DirectoryEntry.Kind, 0, DirectoryMessage.MaximumItems)),
-        GoOnAfter = fields.Optional(3, "go on after", m => m.GoOnAfter, Kinds.OrNone(Kinds.AnyUInt32)),
+        Question = fields.Required(1, "question", m => m.Question, FieldKinds.AnyUInt32),
+        Entries = fields.Optional(2, "entries", m => m.Entries, FieldKinds.Array(DirectoryEntry.Kind, 0, DirectoryMessage.MaximumItems)),
+        GoOnAfter = fields.Optional(3, "go on after", m => m.GoOnAfter, FieldKinds.OrNone(FieldKinds.AnyUInt32)),
     };
 }

@@ -24,9 +24,10 @@ internal sealed record Reachability : ICborRecord<Reachability>
     /// <inheritdoc/>
     public static Reachability Exchange(CborFields<Reachability> fields) => new()
     {
-        Candidates = fields.Required(FirstKey, "candidates", m => m.Candidates, Kinds.ArrayOfKnown(Kinds.Candidate, MaximumCandidates)),
-        Nat = fields.Required(11, "NAT", m => m.Nat, Kinds.NatBehaviour),
-        IsRelay = fields.Optional(12, "relays", m => m.IsRelay, Kinds.Flag),
+        Candidates = fields.Required(
+            FirstKey, "candidates", m => m.Candidates, FieldKinds.ArrayOfKnown(FieldKinds.Candidate, MaximumCandidates)),
+        Nat = fields.Required(11, "NAT", m => m.Nat, FieldKinds.NatBehaviour),
+        IsRelay = fields.Optional(12, "relays", m => m.IsRelay, FieldKinds.Flag),
     };
 
     /// <summary>By value, candidates included.</summary>
@@ -66,9 +67,9 @@ internal sealed record IntroduceMessage : ControlMessage, ICborRecord<IntroduceM
     /// <inheritdoc/>
     public static IntroduceMessage Exchange(CborFields<IntroduceMessage> fields) => new()
     {
-        MemberId = fields.Required(1, "member id", m => m.MemberId, Kinds.ClientId),
+        MemberId = fields.Required(1, "member id", m => m.MemberId, FieldKinds.ClientId),
         Reachability = fields.OptionalPart(Reachability.FirstKey, m => m.Reachability),
-        WithGuesses = fields.Optional(13, "with guesses", m => m.WithGuesses, Kinds.Flag),
+        WithGuesses = fields.Optional(13, "with guesses", m => m.WithGuesses, FieldKinds.Flag),
     };
 }
 
@@ -106,9 +107,9 @@ internal sealed record IntroductionMessage : ControlMessage, ICborRecord<Introdu
     /// <inheritdoc/>
     public static IntroductionMessage Exchange(CborFields<IntroductionMessage> fields) => new()
     {
-        MemberId = fields.Required(1, "member id", m => m.MemberId, Kinds.ClientId),
-        Delay = fields.Required(2, "milliseconds to wait", m => m.Delay, Kinds.Milliseconds(MaximumDelay)),
+        MemberId = fields.Required(1, "member id", m => m.MemberId, FieldKinds.ClientId),
+        Delay = fields.Required(2, "milliseconds to wait", m => m.Delay, FieldKinds.Milliseconds(MaximumDelay)),
         Reachability = fields.Part(m => m.Reachability),
-        Guessing = fields.Optional(13, "guessing", m => m.Guessing, Kinds.OneOf(Guessing.No)),
+        Guessing = fields.Optional(13, "guessing", m => m.Guessing, FieldKinds.OneOf(Guessing.No)),
     };
 }

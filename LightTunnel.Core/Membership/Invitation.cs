@@ -40,10 +40,12 @@ internal sealed record Invitation : ICborRecord<Invitation>
         new CborBytes<PresharedKey>("pre-shared key", PresharedKey.Size, WriteNetworkKey, TryReadNetworkKey);
 
     private static readonly CborKind<IpPrefix> PrefixKind = new CborConverted<InterfaceAddress, IpPrefix>(
-        Kinds.InterfaceAddress, static prefix => new InterfaceAddress(prefix.Network, prefix.Length), static address => address.Prefix);
+        FieldKinds.InterfaceAddress,
+        static prefix => new InterfaceAddress(prefix.Network, prefix.Length),
+        static address => address.Prefix);
 
     private static readonly CborKind<DateTimeOffset> ExpiryKind = new CborConverted<ulong, DateTimeOffset>(
-        Kinds.Number(0UL, (ulong)DateTimeOffset.MaxValue.ToUnixTimeSeconds()),
+        FieldKinds.Number(0UL, (ulong)DateTimeOffset.MaxValue.ToUnixTimeSeconds()),
         static expires => (ulong)expires.ToUnixTimeSeconds(),
         static seconds => DateTimeOffset.FromUnixTimeSeconds((long)seconds));
 
@@ -66,12 +68,12 @@ internal sealed record Invitation : ICborRecord<Invitation>
     /// <inheritdoc/>
     public static Invitation Exchange(CborFields<Invitation> fields) => new()
     {
-        Endpoints = fields.Required(1, "endpoints", m => m.Endpoints, Kinds.Array(EndpointKind, 1, MaximumEndpoints)),
-        ServerKey = fields.Required(2, "server's key", m => m.ServerKey, Kinds.Key),
+        Endpoints = fields.Required(1, "endpoints", m => m.Endpoints, FieldKinds.Array(EndpointKind, 1, MaximumEndpoints)),
+        ServerKey = fields.Required(2, "server's key", m => m.ServerKey, FieldKinds.Key),
         NetworkKey = fields.Required(3, "network's key", m => m.NetworkKey, NetworkKeyKind),
-        NetworkName = fields.Required(4, "network name", m => m.NetworkName, Kinds.Name),
-        Prefixes = fields.Required(5, "prefixes", m => m.Prefixes, Kinds.Array(PrefixKind, 1, ControlMessage.MaximumAddresses)),
-        Expires = fields.Optional(6, "expiry", m => m.Expires, Kinds.OrNone(ExpiryKind)),
+        NetworkName = fields.Required(4, "network name", m => m.NetworkName, FieldKinds.Name),
+        Prefixes = fields.Required(5, "prefixes", m => m.Prefixes, FieldKinds.Array(PrefixKind, 1, ControlMessage.MaximumAddresses)),
+        Expires = fields.Optional(6, "expiry", m => m.Expires, FieldKinds.OrNone(ExpiryKind)),
     };
 
     /// <summary>The one line to send: a secret.</summary>

@@ -35,12 +35,12 @@ internal sealed record Lease : ICborRecord<Lease>
     public static Lease Exchange(CborFields<Lease> fields) => new()
     {
         MemberId = 0,
-        Name = fields.Required(1, "name", m => m.Name, Kinds.Name),
-        PublicKey = fields.Required(2, "public key", m => m.PublicKey, Kinds.Key),
-        Addresses = fields.Required(3, "addresses", m => m.Addresses, Kinds.Array(Kinds.Address, 0, int.MaxValue)),
-        Created = fields.Required(4, "created", m => m.Created, Kinds.Time),
-        LastSeen = fields.Required(5, "last seen", m => m.LastSeen, Kinds.Time),
-        Used = !fields.Optional(6, "unused", m => !m.Used, Kinds.Flag),
+        Name = fields.Required(1, "name", m => m.Name, FieldKinds.Name),
+        PublicKey = fields.Required(2, "public key", m => m.PublicKey, FieldKinds.Key),
+        Addresses = fields.Required(3, "addresses", m => m.Addresses, FieldKinds.Array(FieldKinds.Address, 0, int.MaxValue)),
+        Created = fields.Required(4, "created", m => m.Created, FieldKinds.Time),
+        LastSeen = fields.Required(5, "last seen", m => m.LastSeen, FieldKinds.Time),
+        Used = !fields.Optional(6, "unused", m => !m.Used, FieldKinds.Flag),
     };
 }
 

@@ -103,8 +103,8 @@ internal static class LeaseCodec
         /// <inheritdoc/>
         public static NetworkFacts Exchange(CborFields<NetworkFacts> fields) => new()
         {
-            Name = fields.Optional(1, "network name", m => m.Name, Kinds.Name),
-            NextMemberId = fields.Required(2, "next member id", m => m.NextMemberId, Kinds.AnyUInt32),
+            Name = fields.Optional(1, "network name", m => m.Name, FieldKinds.Name),
+            NextMemberId = fields.Required(2, "next member id", m => m.NextMemberId, FieldKinds.AnyUInt32),
         };
     }
 }

@@ -2,7 +2,7 @@ using LightTunnel.Addressing;
 
 namespace LightTunnel.Internet.Nats;
 
-/// <summary>Kinds of networks that a host can be in, under the names that people use.</summary>
+/// <summary>FieldKinds of networks that a host can be in, under the names that people use.</summary>
 internal enum NatKind
 {
     /// <summary>A public address.</summary>

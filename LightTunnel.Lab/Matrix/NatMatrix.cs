@@ -20,7 +20,7 @@ internal sealed class NatMatrix
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(200);
 
     /// <summary>What can join at all.</summary>
-    private static readonly NatKind[] Kinds = [.. NatKinds.All.Where(kind => kind != NatKind.UdpBlocked)];
+    private static readonly NatKind[] FieldKinds = [.. NatKinds.All.Where(kind => kind != NatKind.UdpBlocked)];
 
     private readonly Laboratory _laboratory;
     private readonly MatrixOptions _options;
@@ -41,7 +41,7 @@ internal sealed class NatMatrix
     {
         SetupCheck.Provide([.. SetupCheck.Essentials()], output);
         Topology topology = Topology.OpenHosts(Delay, "server");
-        foreach (NatKind kind in Kinds)
+        foreach (NatKind kind in FieldKinds)
         {
             topology = kind == NatKind.SameLanNoHairpin
                 ? topology.WithLan(kind.ToString(), kind, Delay, Host(kind, isFirst: true), Host(kind, isFirst: false))
@@ -76,9 +76,9 @@ internal sealed class NatMatrix
                 "\"$(New-LtInvitation)\"", cancellationToken: _cancellationToken).ConfigureAwait(false)).Single().ToString();
         for (int round = 0; round < _options.Rounds; round++)
         {
-            foreach (NatKind first in Kinds)
+            foreach (NatKind first in FieldKinds)
             {
-                foreach (NatKind second in Kinds.Where(second => second >= first))
+                foreach (NatKind second in FieldKinds.Where(second => second >= first))
                 {
                     TimeSpan? time = await MeasureAsync(first, second, invitation).ConfigureAwait(false);
                     if (!_results.TryGetValue((first, second), out List<TimeSpan?>? times))
@@ -137,12 +137,12 @@ internal sealed class NatMatrix
     private string Render()
     {
         var text = new StringBuilder();
-        text.Append("| |").AppendJoin("|", Kinds.Select(kind => $" {kind} ")).AppendLine("|");
-        text.Append("|---|").AppendJoin("|", Kinds.Select(_ => "---")).AppendLine("|");
-        foreach (NatKind first in Kinds)
+        text.Append("| |").AppendJoin("|", FieldKinds.Select(kind => $" {kind} ")).AppendLine("|");
+        text.Append("|---|").AppendJoin("|", FieldKinds.Select(_ => "---")).AppendLine("|");
+        foreach (NatKind first in FieldKinds)
         {
             text.Append(CultureInfo.InvariantCulture, $"| {first} |");
-            foreach (NatKind second in Kinds)
+            foreach (NatKind second in FieldKinds)
                 text.Append(CultureInfo.InvariantCulture, $" {Cell(first, second)} |");
             text.AppendLine();
         }

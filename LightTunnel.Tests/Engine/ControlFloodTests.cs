@@ -54,7 +54,7 @@ public sealed class ControlFloodTests : IDisposable
     public void FrameIntake_OneMembersFrames_AreASmallPartOfTheInbox()
     {
         var time = new VirtualTime();
-        FrameIntake intake = FrameIntake.ForMember(time);
+        ControlFrameQuota intake = ControlFrameQuota.ForMember(time);
         Timestamp now = time.Now();
         int taken = Enumerable.Range(0, 100_000).Count(_ => intake.TryTake(now));
         Assert.Equal(128, taken);

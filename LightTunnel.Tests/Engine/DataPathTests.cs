@@ -22,9 +22,9 @@ public sealed class DataPathTests : IDisposable
     public void Packets_CostNoAllocation_FromTunToTun_DirectAndRelayed()
     {
         (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
-        var outbound = new OutboundPath(alice.Node.Plane);
-        var relay = new InboundPath(server.Node.Plane);
-        var inbound = new InboundPath(bob.Node.Plane);
+        var outbound = new OutboundPipeline(alice.Node.Plane);
+        var relay = new InboundPipeline(server.Node.Plane);
+        var inbound = new InboundPipeline(bob.Node.Plane);
         var sending = new OutboundBuffers(1500, superPackets: false);
         var relaying = new InboundBuffers(1500, trains: true);
         var receiving = new InboundBuffers(1500, trains: true);
@@ -59,7 +59,7 @@ public sealed class DataPathTests : IDisposable
     public void DatagramsLeftOutOfAQueueThatFillsUp_AreCounted()
     {
         (SimulatedNode server, _, _) = Start();
-        var inbound = new InboundPath(server.Node.Plane);
+        var inbound = new InboundPipeline(server.Node.Plane);
         var receiving = new InboundBuffers(1500, trains: true);
         receiving.Datagrams.LeftOut = 3;
         inbound.Process(receiving.Datagrams, 0, receiving.Packets, receiving.Forward);
@@ -75,9 +75,9 @@ public sealed class DataPathTests : IDisposable
     {
         (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
         SimulatedNode receiver = relayed ? bob : server;
-        var outbound = new OutboundPath(alice.Node.Plane);
-        var relay = new InboundPath(server.Node.Plane);
-        var inbound = new InboundPath(receiver.Node.Plane);
+        var outbound = new OutboundPipeline(alice.Node.Plane);
+        var relay = new InboundPipeline(server.Node.Plane);
+        var inbound = new InboundPipeline(receiver.Node.Plane);
         var sending = new OutboundBuffers(1500, superPackets: true);
         var relaying = new InboundBuffers(1500, trains: true);
         var receiving = new InboundBuffers(1500, trains: true);
@@ -126,7 +126,7 @@ public sealed class DataPathTests : IDisposable
     public void SuperPacket_WhoseSegmentsAreTooLong_IsRefusedByIcmp_AndOneBeforeTheKeysIsStagedInSegments()
     {
         (_, SimulatedNode alice, SimulatedNode bob) = Start();
-        var outbound = new OutboundPath(alice.Node.Plane);
+        var outbound = new OutboundPipeline(alice.Node.Plane);
         var sending = new OutboundBuffers(1500, superPackets: true);
         Process(1400);
         Assert.Equal(1, outbound.Counters.Dropped(DropReason.TooBig));
@@ -154,7 +154,7 @@ public sealed class DataPathTests : IDisposable
     public void HostileTrains_NeitherThrow_NorGetThrough()
     {
         (SimulatedNode server, SimulatedNode alice, _) = Start();
-        var inbound = new InboundPath(server.Node.Plane);
+        var inbound = new InboundPipeline(server.Node.Plane);
         var receiving = new InboundBuffers(1500, trains: true);
         var random = new Random(Fuzz.Seed(8));
         UdpEndpoint endpoint = server.Peer("alice").Path.Endpoint;

@@ -236,8 +236,8 @@ internal sealed class SimulatedNetwork : IDisposable
 /// <summary>One node of a <see cref="SimulatedNetwork"/>, on whichever internet.</summary>
 internal sealed class SimulatedNode : IScheduled, IDisposable
 {
-    private readonly OutboundPath[] _outbound;
-    private readonly InboundPath _inbound;
+    private readonly OutboundPipeline[] _outbound;
+    private readonly InboundPipeline _inbound;
     private bool _isReady;
 
     public SimulatedNode(
@@ -257,8 +257,8 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
             PortMapper = new SimulatedPortMapper(socket.Host, clock.Common),
         });
         Node.Woken = MarkReady;
-        _outbound = [.. Enumerable.Range(0, Transport.Queues).Select(queue => new OutboundPath(Node.Plane, queue))];
-        _inbound = new InboundPath(Node.Plane);
+        _outbound = [.. Enumerable.Range(0, Transport.Queues).Select(queue => new OutboundPipeline(Node.Plane, queue))];
+        _inbound = new InboundPipeline(Node.Plane);
     }
 
     /// <summary>Called once when the node has something to do, until it is stepped.</summary>

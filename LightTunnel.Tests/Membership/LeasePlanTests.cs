@@ -130,7 +130,7 @@ public sealed class LeasePlanTests
         foreach (string key in (string[])["m/2", "n"])
         {
             Assert.True(CborMap.TryRead(Find(store, key)!, out CborMap? map));
-            Assert.True(map.TryGet(77, Kinds.Array(Kinds.Text, 2, 2), out IReadOnlyList<string>? added));
+            Assert.True(map.TryGet(77, FieldKinds.Array(FieldKinds.Text, 2, 2), out IReadOnlyList<string>? added));
             Assert.Equal(["x", "y"], added);
         }
 

@@ -15,7 +15,7 @@ public sealed class MixedNetworkTests
         Reordering = 0.05, ReorderDelay = TimeSpan.FromMilliseconds(8),
     };
 
-    private static readonly NatKind[] Kinds =
+    private static readonly NatKind[] FieldKinds =
     [
         NatKind.FullCone, NatKind.RestrictedCone, NatKind.PortRestrictedCone, NatKind.SymmetricSequential, NatKind.SymmetricRandom,
         NatKind.CarrierGrade, NatKind.Open, NatKind.SameLanNoHairpin,
@@ -56,7 +56,7 @@ public sealed class MixedNetworkTests
 
     private static ulong RunEventful(int seed)
     {
-        using Scene scene = Start(seed, Kinds);
+        using Scene scene = Start(seed, FieldKinds);
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(20));
         foreach (SimulatedNat nat in scene.Internet.Nats.Values)
             nat.Reboot();

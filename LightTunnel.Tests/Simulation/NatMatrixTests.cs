@@ -18,7 +18,7 @@ public sealed class NatMatrixTests
     /// <summary>Pairs that must be direct have this long, the others' hopes are given up after it.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    private static readonly NatKind[] Kinds = [.. NatKinds.All];
+    private static readonly NatKind[] FieldKinds = [.. NatKinds.All];
 
     /// <summary>Pairs for what is measured besides the time until they are direct.</summary>
     private static readonly (NatKind First, NatKind Second)[] Examples =
@@ -31,17 +31,17 @@ public sealed class NatMatrixTests
     public void EveryPair_IsAsDirectAsItCanBe_InTime()
     {
         (NatKind First, NatKind Second)[] pairs =
-            [.. Kinds.SelectMany(first => Kinds.Where(second => second >= first).Select(second => (first, second)))];
+            [.. FieldKinds.SelectMany(first => FieldKinds.Where(second => second >= first).Select(second => (first, second)))];
         var results = Measure(pairs, (seed, pair) =>
         {
             using var members = new TwoMembers(seed, pair.First, pair.Second);
             return members.HaveJoined ? members.BecomeDirect(Patience) : null;
         });
-        var table = new List<string> { $"|  | {string.Join(" | ", Kinds.Select(Name))} |",
-            $"|---|{string.Concat(Kinds.Select(_ => "---|"))}" };
-        foreach (NatKind first in Kinds)
+        var table = new List<string> { $"|  | {string.Join(" | ", FieldKinds.Select(Name))} |",
+            $"|---|{string.Concat(FieldKinds.Select(_ => "---|"))}" };
+        foreach (NatKind first in FieldKinds)
         {
-            IEnumerable<string> cells = Kinds.Select(second => second < first
+            IEnumerable<string> cells = FieldKinds.Select(second => second < first
                 ? ""
                 : first == NatKind.UdpBlocked || second == NatKind.UdpBlocked ? "-" : results[(first, second)].ToString());
             table.Add($"| {Name(first)} | {string.Join(" | ", cells)} |");

@@ -6,7 +6,7 @@ namespace LightTunnel.Tests.Traversal;
 
 public sealed class PeerTraversalTests
 {
-    private static readonly string[] Kinds =
+    private static readonly string[] FieldKinds =
         ["Open", "FullCone", "Restricted", "PortRestricted", "SymmetricSequential", "SymmetricStepDown", "SymmetricRandom"];
 
     private static readonly TimeSpan RoundTrip = TimeSpan.FromMilliseconds(40);
@@ -14,9 +14,9 @@ public sealed class PeerTraversalTests
     public static TheoryData<string, string> Pairs()
     {
         var pairs = new TheoryData<string, string>();
-        foreach (string first in Kinds)
+        foreach (string first in FieldKinds)
         {
-            foreach (string second in Kinds)
+            foreach (string second in FieldKinds)
                 pairs.Add(first, second);
         }
 
@@ -418,8 +418,8 @@ public sealed class PeerTraversalTests
         for (int seed = 0; seed < 300; seed++)
         {
             var random = new Random(seed);
-            string first = Kinds[random.Next(Kinds.Length - 1)];
-            string second = Kinds[random.Next(Kinds.Length - 1)];
+            string first = FieldKinds[random.Next(FieldKinds.Length - 1)];
+            string second = FieldKinds[random.Next(FieldKinds.Length - 1)];
             using TestInternet internet = Pair(first, second, seed);
             internet.Delay = TimeSpan.FromMilliseconds(random.Next(1, 150));
             internet.Loss = random.NextDouble() * 0.2;

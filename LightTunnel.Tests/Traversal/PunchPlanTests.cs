@@ -6,7 +6,7 @@ namespace LightTunnel.Tests.Traversal;
 
 public sealed class PunchPlanTests
 {
-    private static readonly string[] Kinds =
+    private static readonly string[] FieldKinds =
         ["FullCone", "Restricted", "PortRestricted", "SymmetricSequential", "SymmetricStepDown", "SymmetricRandom"];
 
     private static PunchSide Side(uint host, uint outside, string kind, bool ipv6 = false)
@@ -24,9 +24,9 @@ public sealed class PunchPlanTests
     public static TheoryData<string, string, bool> All()
     {
         var data = new TheoryData<string, string, bool>();
-        foreach (string first in Kinds)
+        foreach (string first in FieldKinds)
         {
-            foreach (string second in Kinds)
+            foreach (string second in FieldKinds)
             {
                 data.Add(first, second, true);
                 data.Add(first, second, false);
@@ -183,9 +183,9 @@ public sealed class PunchPlanTests
     [Fact]
     public void IsHopeless_OnlyWhenBothDependAndOneIsRandom()
     {
-        foreach (string first in Kinds)
+        foreach (string first in FieldKinds)
         {
-            foreach (string second in Kinds)
+            foreach (string second in FieldKinds)
             {
                 bool both = first.StartsWith("Symmetric", StringComparison.Ordinal)
                     && second.StartsWith("Symmetric", StringComparison.Ordinal);

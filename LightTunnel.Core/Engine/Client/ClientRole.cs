@@ -15,7 +15,7 @@ namespace LightTunnel.Engine.Client;
 /// <summary>
 /// A client's side of a network: a connection with its server, and a link of its own with every member it talks to. When the server is lost
 /// it tries again for ever, while interface, address and members' links stay. Its parts, each of which knows only those before it:
-/// <see cref="ServerConnection"/>, <see cref="MemberLinks"/>, <see cref="DirectPaths"/>, <see cref="DirectoryFollower"/>,
+/// <see cref="ServerConnection"/>, <see cref="MemberLinks"/>, <see cref="MemberPaths"/>, <see cref="DirectoryFollower"/>,
 /// <see cref="MemberDiscovery"/>. This class hands each event to whom it concerns.
 /// </summary>
 internal sealed class ClientRole : INodeRole
@@ -28,7 +28,7 @@ internal sealed class ClientRole : INodeRole
     private readonly ServerConnection _connection;
     private readonly MemberPeers _members;
     private readonly MemberLinks _links;
-    private readonly DirectPaths _paths;
+    private readonly MemberPaths _paths;
     private readonly DirectoryFollower _directory;
     private readonly MemberDiscovery _discovery;
     private readonly PathTester _tester;
@@ -71,7 +71,7 @@ internal sealed class ClientRole : INodeRole
         _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver, addresses);
         _members = new MemberPeers(node.Time, Server, node.Thread);
         _links = new MemberLinks(node, _connection, _members, _routeLog);
-        _paths = new DirectPaths(node, options, identity, addresses, _members, _connection, _links);
+        _paths = new MemberPaths(node, options, identity, addresses, _members, _connection, _links);
         _directory = new DirectoryFollower(node, _connection, _members, _links, _paths, prefixes, _policies, _routeLog);
         _discovery = new MemberDiscovery(node, _connection, _members, _directory);
         _tester = new PathTester(node, _connection, _paths);

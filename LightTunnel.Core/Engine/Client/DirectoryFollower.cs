@@ -9,7 +9,7 @@ namespace LightTunnel.Engine.Client;
 /// the control loop.
 /// </summary>
 internal sealed class DirectoryFollower(
-    Node node, ServerConnection server, MemberPeers members, MemberLinks links, DirectPaths paths, NetworkPrefixes prefixes,
+    Node node, ServerConnection server, MemberPeers members, MemberLinks links, MemberPaths paths, NetworkPrefixes prefixes,
     PeerPolicies policies, RouteLog routeLog)
 {
     private readonly KnownKeys _keys = new();

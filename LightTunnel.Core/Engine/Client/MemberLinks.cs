@@ -7,7 +7,7 @@ namespace LightTunnel.Engine.Client;
 
 /// <summary>
 /// A client's links with other members, and the path that each takes: nobody else sets them. Which one is best is
-/// <see cref="DirectPaths"/>' to say. Owned by the control loop.
+/// <see cref="MemberPaths"/>' to say. Owned by the control loop.
 /// </summary>
 internal sealed class MemberLinks(Node node, ServerConnection server, MemberPeers members, RouteLog routeLog)
 {

@@ -33,7 +33,7 @@ internal sealed class OwnReachability : IDisposable
 
     private readonly ClientOptions _options;
     private readonly ILocalAddressSource _addresses;
-    private readonly OuterWays _ways;
+    private readonly UnderlayRoutes _ways;
     private readonly Node _node;
     private readonly NodeServices _services;
     private readonly ServerConnection _connection;
@@ -69,7 +69,7 @@ internal sealed class OwnReachability : IDisposable
         _connection = connection;
         _options = options;
         _addresses = addresses;
-        _ways = new OuterWays(addresses, services.Time);
+        _ways = new UnderlayRoutes(addresses, services.Time);
         _services = services;
         _detector = new NatBehaviourDetector(services.Jitter);
         if (ProbeKey.TryDerive(identity, options.ServerKey, options.NetworkKey, out ProbeKey? key))

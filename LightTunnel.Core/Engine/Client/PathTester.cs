@@ -6,7 +6,7 @@ using LightTunnel.Traversal;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>What tests (Test-LtP2P) have a client try, and what it knows of the way to a peer. Owned by the control loop.</summary>
-internal sealed class PathTester(Node node, ServerConnection connection, DirectPaths paths)
+internal sealed class PathTester(Node node, ServerConnection connection, MemberPaths paths)
 {
     /// <summary>An introduction that was asked for is waited for this long.</summary>
     private static readonly TimeSpan IntroductionPatience = TimeSpan.FromSeconds(5);

@@ -62,7 +62,7 @@ internal sealed class ServerConnection : IDisposable
         {
             IsServer = true,
             Owner = node.Thread,
-            Frames = FrameIntake.ForServer(node.Time),
+            Frames = ControlFrameQuota.ForServer(node.Time),
             Name = "server",
             PreferredSuite = CipherSuite.Aegis256,
         };

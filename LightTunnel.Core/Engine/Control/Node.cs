@@ -87,7 +87,7 @@ internal sealed class Node : ILinkHost, IDisposable
     public DataPlane Plane { get; }
 
     /// <summary>What the turn wants done.</summary>
-    public TurnOutputs Outputs { get; } = new();
+    public ControlOutputs Outputs { get; } = new();
 
     /// <summary>All that is sent.</summary>
     public ControlSender Sender { get; }

@@ -29,7 +29,7 @@ internal class Peer : RouteTarget, IScheduled
         : base(PeerRoute.Nobody)
     {
         Key = key;
-        Frames = FrameIntake.ForMember(time);
+        Frames = ControlFrameQuota.ForMember(time);
         Monitor = new PathMonitor();
         PathMtu = new PeerMtu(TunnelOptions.DefaultMtu);
         Updated = time.GetUtcNow();

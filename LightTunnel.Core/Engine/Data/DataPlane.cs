@@ -27,7 +27,7 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     /// <summary>A data thread tells of traffic after a pause this long.</summary>
     private static readonly TimeSpan TrafficPause = TimeSpan.FromSeconds(2);
 
-    private readonly FrameIntake _newcomersFrames = FrameIntake.ForNewcomers(time);
+    private readonly ControlFrameQuota _newcomersFrames = ControlFrameQuota.ForNewcomers(time);
     private readonly RateLimiter _icmpLimiter = new(time, TimeSpan.FromMilliseconds(10), burst: 50);
     private readonly RateLimiter _ownDestinationLimiter = new(time, TimeSpan.FromSeconds(10));
     private volatile ForwardingTable _forwarding = ForwardingTable.Empty;
@@ -83,7 +83,7 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     /// </summary>
     public bool TryPostControlFrame(Link link, ReadOnlySpan<byte> frame, in PathAddress source = default)
     {
-        FrameIntake intake = (link.Owner as RouteTarget)?.Frames ?? _newcomersFrames;
+        ControlFrameQuota intake = (link.Owner as RouteTarget)?.Frames ?? _newcomersFrames;
         if (!intake.TryTake(Now))
             return false;
         if (Inbox.TryPost(InboxKind.ControlFrame, frame[..Math.Min(frame.Length, LongestControlDatagram)], source, link, intake: intake))

@@ -27,7 +27,7 @@ internal enum InboxKind
 /// <summary>One thing for the control loop to do. The bytes are rented and go back when it is done.</summary>
 internal readonly record struct InboxItem(
     InboxKind Kind, byte[]? Buffer, int Length, PathAddress Source = default, Link? Link = null, RouteTarget? Target = null,
-    FrameIntake? Intake = null)
+    ControlFrameQuota? Intake = null)
 {
     /// <summary>The bytes handed over.</summary>
     public ReadOnlySpan<byte> Bytes => Buffer.AsSpan(0, Length);
@@ -45,7 +45,7 @@ internal sealed class Inbox(int capacity, Action wake)
     /// <summary>Copies the bytes and queues them; false when the inbox is full.</summary>
     public bool TryPost(
         InboxKind kind, ReadOnlySpan<byte> bytes, PathAddress source = default, Link? link = null, RouteTarget? target = null,
-        FrameIntake? intake = null)
+        ControlFrameQuota? intake = null)
     {
         if (Interlocked.Increment(ref _count) > capacity)
         {

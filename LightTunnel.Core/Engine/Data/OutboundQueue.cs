@@ -15,7 +15,7 @@ namespace LightTunnel.Engine.Data;
 /// </remarks>
 internal sealed class OutboundQueue(DataPlane plane, ITunDevice tun, IDatagramTransport transport, int queue)
 {
-    private readonly OutboundPath _path = new(plane, queue % transport.Queues);
+    private readonly OutboundPipeline _path = new(plane, queue % transport.Queues);
     private readonly ControlledDelay _delay = new();
     private OutboundBuffers _buffers = DataBuffers.TakeOutbound(plane.LongestPacket, tun.ReadsSuperPackets);
 
@@ -29,7 +29,7 @@ internal sealed class OutboundQueue(DataPlane plane, ITunDevice tun, IDatagramTr
     /// <summary>What this queue counted.</summary>
     public PacketCounters Counters => _path.Counters;
 
-    /// <summary>See <see cref="OutboundPath.LongestRoundTrip"/>.</summary>
+    /// <summary>See <see cref="OutboundPipeline.LongestRoundTrip"/>.</summary>
     public long LongestRoundTrip => _path.LongestRoundTrip;
 
     /// <summary>The queue of the transport that datagrams leave by.</summary>

@@ -27,7 +27,7 @@ internal class RouteTarget(PeerRoute route)
     }
 
     /// <summary>What of its control frames is taken; null takes as much as of somebody who is not known yet.</summary>
-    public FrameIntake? Frames { get; init; }
+    public ControlFrameQuota? Frames { get; init; }
 
     /// <summary>When the last data packet went to it or came from it; any thread.</summary>
     public Timestamp LastTraffic => _lastTraffic.Value;

@@ -14,7 +14,7 @@ internal sealed class RefusedHandshakes(LinkCounters counters, TunnelLog log)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
 
-    private static readonly (LinkEvent Event, string Text)[] Kinds =
+    private static readonly (LinkEvent Event, string Text)[] FieldKinds =
     [
         (LinkEvent.InvalidMac1, "whose sender does not know this server's key"),
         (LinkEvent.InitiationForged, "forged"),
@@ -23,7 +23,7 @@ internal sealed class RefusedHandshakes(LinkCounters counters, TunnelLog log)
         (LinkEvent.SourceLimited, "more than one address may send"),
     ];
 
-    private readonly long[] _told = new long[Kinds.Length];
+    private readonly long[] _told = new long[FieldKinds.Length];
     private Timestamp _next;
 
     /// <summary>Looks whether there is something to tell.</summary>
@@ -32,12 +32,12 @@ internal sealed class RefusedHandshakes(LinkCounters counters, TunnelLog log)
         if (now < _next)
             return;
         List<string>? news = null;
-        for (int i = 0; i < Kinds.Length; i++)
+        for (int i = 0; i < FieldKinds.Length; i++)
         {
-            long count = counters[Kinds[i].Event];
+            long count = counters[FieldKinds[i].Event];
             if (count == _told[i])
                 continue;
-            (news ??= []).Add($"{count - _told[i]:N0} {Kinds[i].Text}");
+            (news ??= []).Add($"{count - _told[i]:N0} {FieldKinds[i].Text}");
             _told[i] = count;
         }
 

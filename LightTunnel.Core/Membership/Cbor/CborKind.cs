@@ -5,7 +5,7 @@ namespace LightTunnel.Membership.Cbor;
 
 /// <summary>
 /// Which values a field may have and how they stand in CBOR: said once, for who writes, for who reads, and for docs/protocol.md.
-/// Never changed after creation. The kinds that our messages are made of are listed in <see cref="Kinds"/>.
+/// Never changed after creation. The kinds that our messages are made of are listed in <see cref="FieldKinds"/>.
 /// </summary>
 internal abstract class CborKind<T>
 {

@@ -12,7 +12,7 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Membership;
 
 /// <summary>The kinds of values that control messages and invitations are made of; docs/protocol.md says how each looks.</summary>
-internal static class Kinds
+internal static class FieldKinds
 {
     private const int PortLength = 2;
 

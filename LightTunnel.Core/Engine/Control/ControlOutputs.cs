@@ -8,7 +8,7 @@ namespace LightTunnel.Engine.Control;
 /// The turn itself does neither; whoever runs it does (<see cref="CarryOut"/>), and what came of it is the next turn's input. The
 /// memory is used again.
 /// </summary>
-internal sealed class TurnOutputs
+internal sealed class ControlOutputs
 {
     private readonly List<Datagram> _datagrams = [];
     private readonly List<Action> _answers = [];

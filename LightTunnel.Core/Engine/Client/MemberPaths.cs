@@ -14,7 +14,7 @@ namespace LightTunnel.Engine.Client;
 /// A client's paths to other members besides the server's: lets each pair's <see cref="PeerTraversal"/> find and prove them, and puts the
 /// best one to use with the very next packet. Owned by the control loop.
 /// </summary>
-internal sealed class DirectPaths : IDisposable
+internal sealed class MemberPaths : IDisposable
 {
     /// <summary>Introductions that may wait for the directory.</summary>
     private const int MaximumEarly = 64;
@@ -58,7 +58,7 @@ internal sealed class DirectPaths : IDisposable
     /// <param name="members">The other members.</param>
     /// <param name="connection">The way to the server.</param>
     /// <param name="links">The members' links, which take the paths chosen here.</param>
-    public DirectPaths(
+    public MemberPaths(
         Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, MemberPeers members,
         ServerConnection connection, MemberLinks links)
     {

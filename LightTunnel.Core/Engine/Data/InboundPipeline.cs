@@ -12,7 +12,7 @@ namespace LightTunnel.Engine.Data;
 /// on where it lies.
 /// </summary>
 /// <param name="plane">What the control loop has published, and the way to it.</param>
-internal sealed class InboundPath(DataPlane plane)
+internal sealed class InboundPipeline(DataPlane plane)
 {
     private const byte FirstControlNibble = 0xC;
     private const int TransportMessageType = 4;

@@ -8,7 +8,7 @@ namespace LightTunnel.Engine.Client;
 /// Which endpoints are reached through a tunnel, this one's own or another, which it may carry in turn: the system is asked for the route.
 /// The interface by which the server is reached leads to the internet, whatever it is. Owned by the control loop.
 /// </summary>
-internal sealed class OuterWays(ILocalAddressSource system, TimeProvider time)
+internal sealed class UnderlayRoutes(ILocalAddressSource system, TimeProvider time)
 {
     /// <summary>Addresses that are remembered.</summary>
     private const int MaximumCount = 256;

@@ -12,7 +12,7 @@ namespace LightTunnel.Engine.Data;
 /// <param name="burst">Frames at once after silence.</param>
 /// <param name="perSecond">Frames in a second, on average.</param>
 /// <param name="waiting">Frames that wait for the control loop, at most.</param>
-internal sealed class FrameIntake(TimeProvider time, int burst, int perSecond, int waiting)
+internal sealed class ControlFrameQuota(TimeProvider time, int burst, int perSecond, int waiting)
 {
     private readonly RateLimiter _rate = new(time, TimeSpan.FromSeconds(1.0 / perSecond), burst);
     private int _waiting;
@@ -20,13 +20,13 @@ internal sealed class FrameIntake(TimeProvider time, int burst, int perSecond, i
     private long _reported;
 
     /// <summary>A member's, to a server or to another member: pings, acknowledgements, and now and then a message.</summary>
-    public static FrameIntake ForMember(TimeProvider time) => new(time, burst: 512, perSecond: 256, waiting: 128);
+    public static ControlFrameQuota ForMember(TimeProvider time) => new(time, burst: 512, perSecond: 256, waiting: 128);
 
     /// <summary>A server's to its client, which it tells of all others.</summary>
-    public static FrameIntake ForServer(TimeProvider time) => new(time, burst: 4096, perSecond: 4096, waiting: 2048);
+    public static ControlFrameQuota ForServer(TimeProvider time) => new(time, burst: 4096, perSecond: 4096, waiting: 2048);
 
     /// <summary>Of all links together that have just got their first keys, which the control loop has not looked at yet.</summary>
-    public static FrameIntake ForNewcomers(TimeProvider time) => new(time, burst: 8192, perSecond: 8192, waiting: 4096);
+    public static ControlFrameQuota ForNewcomers(TimeProvider time) => new(time, burst: 8192, perSecond: 8192, waiting: 4096);
 
     /// <summary>Asks for one frame; give it back with <see cref="Release"/>.</summary>
     public bool TryTake(Timestamp now)

@@ -14,7 +14,7 @@ namespace LightTunnel.Engine.Data;
 /// </summary>
 /// <param name="plane">What the control loop has published, and the way to it.</param>
 /// <param name="queue">The queue of the transport that the thread sends by.</param>
-internal sealed class OutboundPath(DataPlane plane, int queue = 0)
+internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
 {
     private readonly byte[] _segment = GC.AllocateUninitializedArray<byte>(PacketBatch.LongestReceived, pinned: true);
 
