@@ -58,6 +58,9 @@ internal sealed class ControlChannel(uint conversation, int queueLimit = Control
     /// <summary>True when the next message is sent at once; pages of the directory are made when there is room, not before.</summary>
     public bool HasRoom => _waiting.Count == 0 && _unacknowledged.Count < WindowSize;
 
+    /// <summary>The number of the last message that was given to be sent; 0 before the first.</summary>
+    public uint LastNumber => _nextToSend + (uint)_waiting.Count - 1;
+
     /// <summary>Messages that the peer has not acknowledged yet.</summary>
     public int Pending => _unacknowledged.Count + _waiting.Count;
 
@@ -72,6 +75,9 @@ internal sealed class ControlChannel(uint conversation, int queueLimit = Control
 
     /// <summary>True when the oldest message has been waiting for its acknowledgement for more than 10 s.</summary>
     public bool IsStalled(Timestamp now) => _unacknowledged.TryPeek(out Outgoing? oldest) && now - oldest.FirstSent > StallLimit;
+
+    /// <summary>True when the peer has acknowledged the message of that number; for 0, always.</summary>
+    public bool IsAcknowledged(uint number) => !_unacknowledged.TryPeek(out Outgoing? oldest) || (int)(oldest.Number - number) > 0;
 
     /// <summary>The next frame to be sealed and sent; it may be lost.</summary>
     public bool TryTakeFrame([NotNullWhen(true)] out byte[]? frame) => _frames.TryDequeue(out frame);

@@ -128,6 +128,9 @@ internal sealed class PeerTraversal : IDisposable
     /// <summary>When an introduction with guesses was last asked for.</summary>
     public Timestamp GuessesAskedAt { get; set; }
 
+    /// <summary>When new keys were asked for, as the member said that it has none. The owner's.</summary>
+    public Timestamp RenewalAskedAt { get; set; }
+
     /// <summary>How things stand.</summary>
     public TraversalState State
     {

@@ -71,6 +71,22 @@ public sealed class RegistrationTests : IDisposable
     }
 
     [Fact]
+    public void Session_IntroductionsThatAreNotTaken_LeaveItIdle_AndRoomForTheRest()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
+        var session = new ControlSession(1, server.Node, server.Peer("alice"));
+        for (int i = 0; i < 2 * ControlChannel.DefaultQueueLimit; i++)
+            session.Send(new IntroductionMessage { MemberId = 2, Reachability = new Reachability() });
+        Assert.True(session.IsIdle);
+
+        session.Send(new DirectoryMessage { Revision = 1 });
+        Assert.False(session.IsIdle);
+        Assert.False(session.IsBroken);
+    }
+
+    [Fact]
     public void MessageToAMember_ThatIsLost_IsSentAgain_ThoughNothingComesFromThere()
     {
         SimulatedNode server = _network.StartServer();

@@ -428,11 +428,15 @@ internal sealed class MemberPaths : IDisposable
     /// </summary>
     private void RenewLink(Peer peer, PeerTraversal traversal)
     {
+        Timestamp now = Time.Now();
         if (traversal.PeerHasSession || peer.Link is not { HasSession: true, LastHandshake: { } agreed } link
-            || Time.GetUtcNow() - agreed < SessionDoubt)
+            || Time.GetUtcNow() - agreed < SessionDoubt || now - traversal.RenewalAskedAt < SessionDoubt)
         {
             return;
         }
+
+        // Each of its probes says so: two initiations at once would make the answer to the first worthless, and be dropped as a flood.
+        traversal.RenewalAskedAt = now;
         link.RequestHandshake(force: true);
     }
 

@@ -13,7 +13,11 @@ namespace LightTunnel.Engine.Control;
 /// <param name="peer">The other side.</param>
 internal class ControlSession(uint conversation, Node node, Peer peer)
 {
+    /// <summary>Introductions wait behind no more than this: others cause them, and must leave room for what may not be lost.</summary>
+    private const int MostBeforeIntroduction = ControlChannel.DefaultQueueLimit / 2;
+
     private readonly ControlChannel _channel = new(conversation);
+    private uint _lastOfOwn;
 
     /// <summary>The number that the client chose; frames of another are not of this registration.</summary>
     public uint Conversation { get; } = conversation;
@@ -21,8 +25,11 @@ internal class ControlSession(uint conversation, Node node, Peer peer)
     /// <summary>True once the server has admitted the client.</summary>
     public bool Registered { get; set; }
 
-    /// <summary>True when the other side has taken everything that was sent.</summary>
-    public bool IsIdle => _channel.Pending == 0;
+    /// <summary>
+    /// True when the other side has taken everything that was sent, but for introductions: others cause these, one after the other for as
+    /// long as they like, and would keep a member from being told of the directory.
+    /// </summary>
+    public bool IsIdle => _channel.IsAcknowledged(_lastOfOwn);
 
     /// <summary>True once the other side has taken anything of what was sent.</summary>
     public bool IsAnswered => _channel.IsAnswered;
@@ -39,8 +46,13 @@ internal class ControlSession(uint conversation, Node node, Peer peer)
     /// </summary>
     public void Send(ControlMessage message)
     {
-        if (!TrySend(ControlMessageCodec.Encode(message)) && message is not (IntroduceMessage or IntroductionMessage or NoticeMessage))
-            IsBroken = true;
+        bool isIntroduction = message is IntroductionMessage;
+        if (isIntroduction && _channel.Pending >= MostBeforeIntroduction)
+            return;
+        if (!TrySend(ControlMessageCodec.Encode(message)))
+            IsBroken |= message is not (IntroduceMessage or IntroductionMessage or NoticeMessage);
+        else if (!isIntroduction)
+            _lastOfOwn = _channel.LastNumber;
         // So that it is sent again when it is lost, whoever's turn it was sent in: the server tells one member of another
         // when that one asks.
         node.Hurry(peer);
