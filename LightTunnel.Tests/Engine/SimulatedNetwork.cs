@@ -350,8 +350,13 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
 
         // What woke the control loop until here is done by it now; what wakes it from here on needs another step.
         _isReady = false;
-        Timestamp deadline = Node.RunTurn();
-        Node.Outputs.CarryOut(Transport);
+        Timestamp deadline;
+        do
+        {
+            deadline = Node.RunTurn();
+            Node.Outputs.CarryOut(Transport);
+        }
+        while (!Node.Plane.Inbox.IsEmpty); // What one turn leaves of the inbox is taken without time passing.
         if (Node.Outputs.Reports.Count > 0)
             deadline = Node.Now;
         Steps++;

@@ -44,9 +44,7 @@ public sealed class ScaleTests(ITestOutputHelper output)
         Assert.All(clients, client => Assert.Equal(2, client.Node.Peers.Count()));
         Assert.Equal(clients.Length, ((ServerRole)storm.Network.Server.Node.Role).Watches);
         output.WriteLine($"{(storm.Bytes - before) / (clients.Length / 2)} bytes for each pair that meets");
-        // All are equally far from each other here, so the first question about a path's MTU, of some 770 bytes, goes through the server
-        // or not by chance.
-        Assert.InRange((storm.Bytes - before) / (clients.Length / 2), 1, 5500);
+        Assert.InRange((storm.Bytes - before) / (clients.Length / 2), 1, 5000);
     }
 
     /// <summary>

@@ -65,6 +65,9 @@ internal sealed class Inbox(int capacity, Action wake)
         return true;
     }
 
+    /// <summary>True when nothing waits.</summary>
+    public bool IsEmpty => _items.IsEmpty;
+
     /// <summary>Takes the next item; give it back with <see cref="Return"/>.</summary>
     public bool TryTake(out InboxItem item) => _items.TryDequeue(out item);
 
