@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using LightTunnel.Lab.Namespaces;
 
 namespace LightTunnel.Lab.Bench;
@@ -7,7 +8,7 @@ namespace LightTunnel.Lab.Bench;
 internal sealed class WireGuardTunnel : IBenchTunnel
 {
     private const string Port = "51820";
-    private static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StartTimeout = TimeSpan.FromMinutes(1);
 
     private readonly BenchNetwork _network;
     private readonly string _program;
@@ -95,18 +96,38 @@ internal sealed class WireGuardTunnel : IBenchTunnel
 
         string keyFile = Path.Combine(host.Folder, "wireguard.key");
         NetworkNamespace.Execute(host.Namespace, "sh", "-c", $"umask 077; wg genkey > '{keyFile}'");
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        deadline.CancelAfter(StartTimeout);
-        while (!await TryConfigureKeyAsync(host, name, keyFile, deadline.Token).ConfigureAwait(false))
-            await Task.Delay(50, deadline.Token).ConfigureAwait(false);
+        await WaitUntilControllableAsync(process, name, cancellationToken).ConfigureAwait(false);
+        NetworkNamespace.Execute(host.Namespace, "wg", "set", name, "listen-port", Port, "private-key", keyFile);
         NetworkNamespace.Ip("-n", host.Namespace, "address", "add", address + "/24", "dev", name);
         NetworkNamespace.Ip("-n", host.Namespace, "link", "set", name, "mtu", "1420", "up");
         return NetworkNamespace.Execute(host.Namespace, "sh", "-c", $"wg pubkey < '{keyFile}'").Trim();
     }
 
-    private static async Task<bool> TryConfigureKeyAsync(LabHost host, string name, string keyFile, CancellationToken cancellationToken) =>
-        (await host.ExecuteAsync(
-            "wg", ["set", name, "listen-port", Port, "private-key", keyFile], cancellationToken).ConfigureAwait(false)).ExitCode == 0;
+    // Not by trying "wg" until it succeeds: it deletes a control socket that refuses it, as one does between its bind and its listen,
+    // and then no later try finds the program.
+    private static async Task WaitUntilControllableAsync(Process process, string name, CancellationToken cancellationToken)
+    {
+        string path = Path.Combine(LeftOvers.WireGuardFolder, name + ".sock");
+        for (long began = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(began) < StartTimeout && !process.HasExited;)
+        {
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+                return;
+            }
+            catch (SocketException)
+            {
+                await Task.Delay(50, cancellationToken).ConfigureAwait(false);
+            }
+        }
+
+        throw new LabException(
+            process.HasExited
+                ? $"wireguard-go ended at its start with {process.ExitCode}."
+                : $"wireguard-go does not listen at its control socket {path}.",
+            "Start it by hand with LOG_LEVEL=verbose to see why.");
+    }
 
     private void Configure(LabHost host, string peerKey, string allowed, string endpoint) => NetworkNamespace.Execute(
         host.Namespace, "wg", "set", _network.InterfaceOn(host), "peer", peerKey, "allowed-ips", allowed, "endpoint", $"{endpoint}:{Port}");
