@@ -155,14 +155,14 @@ internal sealed class LocalTunnel : ITunnelHandle
             {
                 ClientRole client = Client("it cannot choose its paths to clients", "Set the policy on a client.");
                 Peer peer = Find(publicKey);
-                if (peer.IsServer)
+                if (peer is not Member member)
                 {
                     throw new LightTunnelException(
                         LightTunnelError.InvalidOption, $"'{peer.Name}' is the server, which is always reached directly.",
                         "Set the policy for another member.") { Target = peer.Name };
                 }
 
-                client.SetPolicy(peer, policy);
+                client.SetPolicy(member, policy);
                 return true;
             },
             cancellationToken).ConfigureAwait(false);

@@ -23,7 +23,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     {
         IEnumerable<Peer> known = [.. node.Peers];
         HashSet<PublicKey> keys = [.. known.Select(peer => peer.Key)];
-        IEnumerable<Peer> others = listed.Where(entry => !keys.Contains(entry.PublicKey)).Select(entry => new Peer(entry.PublicKey, time)
+        IEnumerable<Peer> others = listed.Where(entry => !keys.Contains(entry.PublicKey)).Select(entry => new Member(entry.PublicKey, time)
         {
             MemberId = entry.MemberId,
             Name = entry.Name,
@@ -52,6 +52,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     private PeerStatus Peer(Node node, Peer peer)
     {
         Link? link = peer.Link;
+        var member = peer as Member;
         return new PeerStatus
         {
             Tunnel = tunnel,
@@ -60,11 +61,11 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             PublicKey = peer.Key.ToString(),
             IsServer = peer.IsServer,
             Path = peer.PathType,
-            PathReason = PeerReason.Of(peer),
-            PathPolicy = !peer.IsServer && node.Role is ClientRole client ? client.PolicyOf(peer) : PathPolicy.Auto,
+            PathReason = peer.Reason,
+            PathPolicy = member is not null && node.Role is ClientRole client ? client.PolicyOf(member) : PathPolicy.Auto,
             Via = node.Role.Via(peer)?.Name,
-            NatType = (peer.Traversal?.RemoteNat ?? default).ClassicName,
-            RelaysForOthers = peer.Traversal is { PeerWillingToRelay: true },
+            NatType = (member?.Traversal?.RemoteNat ?? default).ClassicName,
+            RelaysForOthers = member?.Traversal is { PeerWillingToRelay: true },
             Endpoint = EndpointOf(peer),
             RoundTrip = peer.Online ? peer.RoundTrip : null,
             Loss = peer.Online ? peer.Loss : null,
@@ -97,7 +98,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Destination = destination.ToString(),
             Type = type,
             NextHop = type == RouteType.Offline ? null : NextHop(destination, type == RouteType.Direct ? peer.Addresses : relay),
-            Reason = PeerReason.Of(peer),
+            Reason = peer.Reason,
             Peer = peer.Name,
             Endpoint = EndpointOf(peer),
             Hops = type switch { RouteType.Offline => null, RouteType.Direct => 0, _ => 1 },
@@ -129,9 +130,8 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     /// <summary>A path is up when its probes are answered, here or, for a server's clients, at the other end.</summary>
     private static RouteState StateOf(Peer peer) =>
         !peer.Online ? RouteState.Offline
-        : peer.UsedPath is not null ? RouteState.Up
+        : peer.IsPathProven ? RouteState.Up
         : peer.Monitor.IsDead ? RouteState.Down
-        : peer.Monitor.IsProven || peer.ReportedRoundTrip is not null ? RouteState.Up
         : RouteState.Unproven;
 
     private static IPEndPoint? EndpointOf(Peer peer)

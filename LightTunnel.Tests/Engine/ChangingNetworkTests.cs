@@ -1,11 +1,12 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
 using LightTunnel.WireGuard;
-using TunnelState = LightTunnel.Engine.Control.TunnelState;
 using Xunit;
+using TunnelState = LightTunnel.Engine.Control.TunnelState;
 
 namespace LightTunnel.Tests.Engine;
 
@@ -329,7 +330,7 @@ public sealed class ChangingNetworkTests : IDisposable
                 .Select(reason => $"{reason} {from.Inbound.Dropped(reason)}/{from.Outbound.Dropped(reason)}")
                 .Where(text => !text.EndsWith(" 0/0", StringComparison.Ordinal)));
         return $"{from.Name}: {peer.PathType} by {peer.Path}, session {peer.Link?.HasSession}, staged {peer.Staged.Count}, "
-            + $"{peer.Traversal?.State}; dropped {dropped}.";
+            + $"{(peer as Member)?.Traversal?.State}; dropped {dropped}.";
     }
 
     /// <summary>These nodes, and no others, are cut off from everybody.</summary>

@@ -1,5 +1,4 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
 using Xunit;
@@ -29,7 +28,7 @@ public sealed class DirectPathTests : IDisposable
         Assert.Equal(["straight"], bob.TakeReceived());
         Assert.Equal(["and back"], alice.TakeReceived());
         Assert.Equal(relayed, server.Inbound.RelayedPackets);
-        Assert.Equal(PathReason.DirectUp, PeerReason.Of(alice.Peer("bob")));
+        Assert.Equal(PathReason.DirectUp, alice.Peer("bob").Reason);
         Assert.Contains($"P2P connection established with {bob.Address} via {bob.Endpoint}", alice.LogLines);
         Assert.Contains($"✓ P2P direct route established to {bob.Address} (via server broadcast)", alice.LogLines);
         Assert.Contains($"Received peer info from server: {bob.Address} at {bob.Endpoint} (local: {bob.Endpoint})", alice.LogLines);

@@ -121,7 +121,7 @@ public sealed class LargeNetworkTests : IDisposable
         carol.TakeReceived();
         long before = carol.Inbound.Packets;
         _network.Stop(bob);
-        Assert.True(_network.RunUntil(() => !alice.Peer("bob").IsListedOnline, Soon));
+        Assert.True(_network.RunUntil(() => !alice.Member("bob").IsListedOnline, Soon));
         Assert.Equal(["hub"], carol.Node.Peers.Select(peer => peer.Name));
         Assert.Equal(before, carol.Inbound.Packets);
     }
@@ -149,12 +149,12 @@ public sealed class LargeNetworkTests : IDisposable
         _network.StartServer(options => options with { EagerUpTo = 0 }, "10.0.0.1/16");
         Assert.True(
             _network.RunUntil(
-                () => alice.Peer("bob").IsListedOnline && bob.Peer("alice").IsListedOnline && alice.IsUp && bob.IsUp,
+                () => alice.Member("bob").IsListedOnline && bob.Member("alice").IsListedOnline && alice.IsUp && bob.IsUp,
                 TimeSpan.FromSeconds(30)));
         Meet(alice, bob);
         _network.Run(Soon);
         _network.Stop(bob);
-        Assert.True(_network.RunUntil(() => !alice.Peer("bob").IsListedOnline, Soon));
+        Assert.True(_network.RunUntil(() => !alice.Member("bob").IsListedOnline, Soon));
     }
 
     [Fact]
@@ -171,7 +171,7 @@ public sealed class LargeNetworkTests : IDisposable
         Assert.DoesNotContain(alice.Node.Peers, peer => peer.Name == "carol");
         Meet(alice, carol);
         _network.Stop(bob);
-        Assert.True(_network.RunUntil(() => !alice.Peer("bob").IsListedOnline, Soon));
+        Assert.True(_network.RunUntil(() => !alice.Member("bob").IsListedOnline, Soon));
     }
 
     [Fact]

@@ -1,6 +1,5 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Client;
-using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Tests.Traversal;
@@ -23,11 +22,11 @@ public sealed class MemberRelaysTests
         PathAddress way = internet.A.Traversal.Paths.First(path => path.IsProven).Key;
 
         var time = new VirtualTime();
-        Peer source = NewPeer(time, 2), target = NewPeer(time, 3), other = NewPeer(time, 4);
+        Member source = NewMember(time, 2), target = NewMember(time, 3), other = NewMember(time, 4);
         source.Traversal = internet.A.Traversal;
         target.UsedPath = new ProbedPath(new PathAddress(UdpEndpoint.FromIPv4(0xC0000203, 3)));
         other.UsedPath = new ProbedPath(new PathAddress(UdpEndpoint.FromIPv4(0xC0000204, 4)));
-        var relays = new MemberRelays(new MemberPeers(time, new RouteTarget(PeerRoute.Nobody))) { IsRelay = true };
+        var relays = new MemberRelays(new Members(time, new RouteTarget(PeerRoute.Nobody))) { IsRelay = true };
         relays.Update(source);
         Array.ForEach([source, target, other], relays.SetMember);
         Assert.Equal(target.UsedPath.Key, Target(3));
@@ -46,10 +45,10 @@ public sealed class MemberRelaysTests
         PathAddress? Target(uint id) => relays.TryFindTarget(new RelayHeader(2, id), way, out PathAddress found) ? found : null;
     }
 
-    private static Peer NewPeer(VirtualTime time, uint id)
+    private static Member NewMember(VirtualTime time, uint id)
     {
         byte[] key = new byte[PublicKey.Size];
         key[0] = (byte)id;
-        return new Peer(new PublicKey(key), time) { MemberId = id };
+        return new Member(new PublicKey(key), time) { MemberId = id };
     }
 }

@@ -1,4 +1,4 @@
-using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Data;
 using Xunit;
 
@@ -18,7 +18,7 @@ public sealed class OwnershipTests : IDisposable
         SimulatedNode alice = _network.AddClient("alice"), bob = _network.AddClient("bob");
         Assert.True(
             _network.RunUntil(() => alice.IsUp && bob.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob"), TimeSpan.FromSeconds(20)));
-        Peer peer = alice.Peer("bob");
+        Member peer = alice.Member("bob");
         Action[] touches =
         [
             () => peer.Online = false, () => peer.Addresses = [], () => peer.UsedPath = null, () => alice.Node.Hurry(peer),

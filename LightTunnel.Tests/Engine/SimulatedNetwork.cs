@@ -379,6 +379,12 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
 
     public Peer Peer(string name) => Node.Peers.Single(peer => peer.Name == name);
 
+    /// <summary>The other members, as this client knows them.</summary>
+    public IEnumerable<Member> Members => Node.Peers.OfType<Member>();
+
+    /// <summary>The other member of that name, as this client knows it.</summary>
+    public Member Member(string name) => Members.Single(member => member.Name == name);
+
     /// <summary>Sends a UDP packet from this node's system to an address, with a body to know it by.</summary>
     public void Send(TunnelAddress destination, string body, TunnelAddress? source = null)
     {

@@ -254,7 +254,7 @@ public sealed class StripeNetworkTests : IDisposable
         SimulatedNode[] added = [.. clients.Select(name => _network.AddClient(name))];
         Assert.True(_network.RunUntil(() => added.All(node => node.IsUp), Patience));
         if (clients.Length > 1)
-            Assert.True(_network.RunUntil(() => added.All(node => node.Node.Peers.Any(peer => peer.DirectPath is not null)), Patience));
+            Assert.True(_network.RunUntil(() => added.All(node => node.Members.Any(member => member.DirectPath is not null)), Patience));
         return (server, added[0]);
     }
 

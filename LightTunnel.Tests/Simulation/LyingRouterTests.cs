@@ -34,6 +34,6 @@ public sealed class LyingRouterTests
         var expected = new UdpEndpoint(router.Claims ?? router.Address, (ushort)alice.Transport.LocalPort);
         Assert.Equal(isTold, ((ClientRole)alice.Node.Role).PortMapping.IsSpecified);
         Assert.Equal(isTold, ((ClientRole)alice.Node.Role).PortMapping == expected);
-        Assert.Equal(isTold, bob.Peer("alice").Traversal!.Tallies.Any(tally => tally.Path.Endpoint == expected));
+        Assert.Equal(isTold, bob.Member("alice").Traversal!.Tallies.Any(tally => tally.Path.Endpoint == expected));
     }
 }

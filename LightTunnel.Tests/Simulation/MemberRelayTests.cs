@@ -1,5 +1,4 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
@@ -21,7 +20,7 @@ public sealed class MemberRelayTests
         long byServer = 0;
         Assert.Equal(0, Talk(scene, alice, bob, () => IsRelayed(alice, bob) && IsRelayed(bob, alice), Soon));
         Assert.True(IsRelayed(alice, bob) && IsRelayed(bob, alice), $"{alice.Peer("bob").PathType} {bob.Peer("alice").PathType}");
-        Assert.Equal(PathReason.RelayIsBetter, PeerReason.Of(alice.Peer("bob")));
+        Assert.Equal(PathReason.RelayIsBetter, alice.Peer("bob").Reason);
         Assert.InRange(alice.Peer("bob").RoundTrip!.Value.TotalMilliseconds, 19, 45);
 
         byServer = scene.Network.Server.Inbound.RelayedPackets;
@@ -105,16 +104,16 @@ public sealed class MemberRelayTests
         using Scene scene = Start(out SimulatedNode alice, out SimulatedNode bob, out SimulatedNode carol);
         Talk(scene, alice, bob, () => IsRelayed(alice, bob), Soon);
         uint from = alice.Node.MemberId, to = bob.Node.MemberId;
-        PathAddress way = carol.Peer("alice").DirectPath!.Key;
+        PathAddress way = carol.Member("alice").DirectPath!.Key;
         Assert.True(carol.Client.TryFindTarget(new RelayHeader(from, to), way, out PathAddress target));
-        Assert.Equal(carol.Peer("bob").DirectPath!.Key, target);
+        Assert.Equal(carol.Member("bob").DirectPath!.Key, target);
 
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(to, from), way, out _)); // Somebody else's id.
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, from), way, out _));
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, 99), way, out _));
         Assert.False(carol.Client.TryFindTarget(new RelayHeader(from, to), new PathAddress(UdpEndpoint.FromIPv4(0xC0000201, 9)), out _));
         // Has not offered it.
-        Assert.False(alice.Client.TryFindTarget(new RelayHeader(carol.Node.MemberId, to), alice.Peer("carol").DirectPath!.Key, out _));
+        Assert.False(alice.Client.TryFindTarget(new RelayHeader(carol.Node.MemberId, to), alice.Member("carol").DirectPath!.Key, out _));
     }
 
     /// <summary>Alice and bob behind NATs with random ports, 10 ms from carol and 50 ms from the server.</summary>

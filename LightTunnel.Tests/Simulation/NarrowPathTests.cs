@@ -119,10 +119,10 @@ public sealed class NarrowPathTests
         AssertFits(1300, alice.Peer("bob"));
         int direct = alice.Peer("bob").Mtu;
 
-        alice.Node.Post(() => alice.Client.SetPolicy(alice.Peer("bob"), PathPolicy.RelayOnly));
+        alice.Node.Post(() => alice.Client.SetPolicy(alice.Member("bob"), PathPolicy.RelayOnly));
         sender.Run(TimeSpan.FromSeconds(3));
         Assert.Equal((PathType.Server, direct - RelayHeader.Size), (alice.Peer("bob").PathType, alice.Peer("bob").Mtu));
-        alice.Node.Post(() => alice.Client.SetPolicy(alice.Peer("bob"), PathPolicy.Auto));
+        alice.Node.Post(() => alice.Client.SetPolicy(alice.Member("bob"), PathPolicy.Auto));
         scene.Network.RunUntil(() => alice.Peer("bob").PathType == PathType.Direct, TimeSpan.FromSeconds(10));
         Assert.Equal(direct, alice.Peer("bob").Mtu);
     }

@@ -54,7 +54,7 @@ public sealed class NatMeasurementTests
         SimulatedNode bob = scene.Network.AddClient("bob", host: "bob");
         scene.Clients.Add(bob);
         Assert.True(scene.Network.RunUntil(
-            () => bob.IsUp && bob.Node.Peers.Any(peer => peer is { Name: "alice", DirectPath: not null }), TimeSpan.FromSeconds(5)));
+            () => bob.IsUp && bob.Members.Any(member => member is { Name: "alice", DirectPath: not null }), TimeSpan.FromSeconds(5)));
 
         SimulatedNat hotel = scene.Internet.AddNat(
             "hotel", new NatSettings { Mapping = EndpointDependence.AddressAndPortDependent, Assignment = PortAssignment.Random });
@@ -64,7 +64,7 @@ public sealed class NatMeasurementTests
         Assert.True(scene.Network.RunUntil(() => alice.Client.Nat.IsRandom, TimeSpan.FromSeconds(2)), alice.Client.Nat.ClassicName);
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(2));
         Assert.True(scene.Network.RunUntil(
-            () => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(30)));
+            () => alice.Member("bob").DirectPath is not null && bob.Member("alice").DirectPath is not null, TimeSpan.FromSeconds(30)));
     }
 
     [Fact]
@@ -75,7 +75,7 @@ public sealed class NatMeasurementTests
         SimulatedNode bob = scene.Network.AddClient("bob", host: "bob");
         scene.Clients.Add(bob);
         Assert.True(scene.Network.RunUntil(
-            () => bob.IsUp && bob.Node.Peers.Any(peer => peer is { Name: "alice", DirectPath: not null }), TimeSpan.FromSeconds(5)));
+            () => bob.IsUp && bob.Members.Any(member => member is { Name: "alice", DirectPath: not null }), TimeSpan.FromSeconds(5)));
 
         // While alice slept her router forgot her. The clocks of all jump, as they are one; only hers lost its mappings.
         foreach (SimulatedNat nat in scene.Internet.Nats.Values.Where(nat => nat.Name == "left"))
@@ -85,7 +85,7 @@ public sealed class NatMeasurementTests
         bob.MarkReady();
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(2));
         Assert.True(scene.Network.RunUntil(
-            () => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(5)));
+            () => alice.Member("bob").DirectPath is not null && bob.Member("alice").DirectPath is not null, TimeSpan.FromSeconds(5)));
         Assert.Contains(alice.LogLines, line => line.Contains("clock jumped", StringComparison.Ordinal));
     }
 

@@ -1,6 +1,5 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Internet.Wires;
@@ -36,7 +35,7 @@ public sealed class NatPairTests
         using Scene scene = Start(first, second, out SimulatedNode alice, out SimulatedNode bob);
         Assert.True(
             scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(30)),
-            $"{alice.Peer("bob").Traversal?.State} / {bob.Peer("alice").Traversal?.State}; {alice.Client.Nat} / {bob.Client.Nat}");
+            $"{alice.Member("bob").Traversal?.State} / {bob.Member("alice").Traversal?.State}; {alice.Client.Nat} / {bob.Client.Nat}");
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
         scene.Network.Run(TimeSpan.FromMinutes(3));
         Assert.True(IsDirect(alice, "bob") && IsDirect(bob, "alice"), "The idle path was lost.");
@@ -91,7 +90,7 @@ public sealed class NatPairTests
         scene.Network.StartServer();
         SimulatedNode alice = scene.Join("alice"), bob = scene.Join("bob");
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(2)));
-        Assert.False(alice.Peer("bob").DirectPath!.Key.Endpoint.IsIPv4);
+        Assert.False(alice.Member("bob").DirectPath!.Key.Endpoint.IsIPv4);
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
     }
 
@@ -104,7 +103,7 @@ public sealed class NatPairTests
         scene.Network.StartServer();
         SimulatedNode alice = scene.Join("alice"), bob = scene.Join("bob");
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(2)));
-        Assert.Equal(alice.Client.PortMapping, bob.Peer("alice").DirectPath!.Key.Endpoint);
+        Assert.Equal(alice.Client.PortMapping, bob.Member("alice").DirectPath!.Key.Endpoint);
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
     }
 
@@ -125,7 +124,7 @@ public sealed class NatPairTests
         scene.Clients.Add(alice);
         SimulatedNode bob = scene.Join("bob");
         Assert.True(scene.Network.RunUntil(() => IsDirect(alice, "bob") && IsDirect(bob, "alice"), TimeSpan.FromSeconds(2)));
-        Assert.Equal(forwarded, bob.Peer("alice").DirectPath!.Key.Endpoint);
+        Assert.Equal(forwarded, bob.Member("alice").DirectPath!.Key.Endpoint);
     }
 
     [Fact]
@@ -139,7 +138,7 @@ public sealed class NatPairTests
         SimulatedNode blocked = scene.Join("alice");
         scene.Join("bob");
         scene.Network.Run(TimeSpan.FromSeconds(10));
-        Assert.Equal(PathReason.UdpBlocked, PeerReason.Of(blocked.Peer("bob")));
+        Assert.Equal(PathReason.UdpBlocked, blocked.Peer("bob").Reason);
         scene.AssertAllReachEachOther(TimeSpan.FromSeconds(5));
     }
 

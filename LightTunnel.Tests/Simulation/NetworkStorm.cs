@@ -1,4 +1,5 @@
 using LightTunnel.Configuration;
+using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Nats;
@@ -90,7 +91,7 @@ internal sealed class NetworkStorm : IDisposable
     private readonly Traffic _traffic;
     private readonly PriorityQueue<Action, TimeSpan> _endings = new();
     private readonly Dictionary<string, int> _tables = [];
-    private readonly Dictionary<Member, TimeSpan> _outSince = [];
+    private readonly Dictionary<StormMember, TimeSpan> _outSince = [];
 
     /// <param name="seed">What everything follows from.</param>
     /// <param name="eagerUpTo">Largest network in which everybody is told of everybody.</param>
@@ -101,7 +102,7 @@ internal sealed class NetworkStorm : IDisposable
         _eagerUpTo = eagerUpTo;
         _world = new StormWorld(seed, SizeOf(seed, _random), eagerUpTo);
         _traffic = new Traffic(_world.Time);
-        Member[] talkers = [.. _world.Members];
+        StormMember[] talkers = [.. _world.Members];
         _random.Shuffle(talkers);
         for (int i = 0; i + 1 < Math.Min(talkers.Length, 6); i += 2)
             _traffic.Add(talkers[i], talkers[i + 1]);
@@ -136,7 +137,7 @@ internal sealed class NetworkStorm : IDisposable
             _world.Network.RunUntil(
                 () => _world.Members.All(member => member.HasJoined || member.Kind == NatKind.UdpBlocked), TimeSpan.FromSeconds(30)),
             $"Did not join: {Names(_world.Members.Where(member => !member.HasJoined))}.");
-        foreach (Member member in _world.Members)
+        foreach (StormMember member in _world.Members)
             _traffic.Excuse(member, LongestGap);
     }
 
@@ -167,7 +168,7 @@ internal sealed class NetworkStorm : IDisposable
     /// <summary>One of the things that happen.</summary>
     private void Happen()
     {
-        Member member = Any(_world.Members);
+        StormMember member = Any(_world.Members);
         int what = _random.Next(11);
         _world.Note($"event {what}, {member}");
         switch (what)
@@ -246,7 +247,7 @@ internal sealed class NetworkStorm : IDisposable
         TimeSpan end = _world.Time.Elapsed + UntilJoined;
         while (_world.Time.Elapsed < end && !Present.All(member => member.HasJoined))
             Talk();
-        Member[] missing = [.. Present.Where(member => !member.HasJoined)];
+        StormMember[] missing = [.. Present.Where(member => !member.HasJoined)];
         Assert.True(missing.Length == 0, $"Not back {UntilJoined} after everything was healed: {Names(missing)}.");
     }
 
@@ -255,7 +256,7 @@ internal sealed class NetworkStorm : IDisposable
     private TimeSpan BecomeDirect()
     {
         TimeSpan begin = _world.Time.Elapsed;
-        (Member First, Member Second)[] wanted = [.. Pairs().Where(pair => StormWorld.MustBeDirect(pair.First, pair.Second))];
+        (StormMember First, StormMember Second)[] wanted = [.. Pairs().Where(pair => StormWorld.MustBeDirect(pair.First, pair.Second))];
         while (_world.Time.Elapsed - begin < UntilDirect && !wanted.All(IsDirect))
             Talk();
         string[] missing = [.. wanted.Where(pair => !IsDirect(pair)).Select(Describe)];
@@ -278,18 +279,18 @@ internal sealed class NetworkStorm : IDisposable
     private void BecomeDirectByGuesses()
     {
         TimeSpan end = _world.Time.Elapsed + UntilGuessed;
-        (Member First, Member Second)[] wanted = [.. Pairs().Where(pair => StormWorld.CanBeDirect(pair.First, pair.Second))];
+        (StormMember First, StormMember Second)[] wanted = [.. Pairs().Where(pair => StormWorld.CanBeDirect(pair.First, pair.Second))];
         while (_world.Time.Elapsed < end && !wanted.All(IsDirect))
         {
-            foreach ((Member first, Member second) in wanted.Where(pair => !IsDirect(pair)))
+            foreach ((StormMember first, StormMember second) in wanted.Where(pair => !IsDirect(pair)))
                 first.Node!.Send(second.Node!.Address, "guess");
             _world.Network.Run(TimeSpan.FromSeconds(2));
-            foreach (Member member in _world.Members)
+            foreach (StormMember member in _world.Members)
                 member.Node?.TakeReceived();
         }
 
         // Nobody talked meanwhile but those.
-        foreach (Member member in _world.Members)
+        foreach (StormMember member in _world.Members)
             _traffic.Excuse(member, AfterOutage);
         string[] missing = [.. wanted.Where(pair => !IsDirect(pair)).Select(Describe)];
         Assert.True(missing.Length == 0, $"Not direct {UntilGuessed} after the storm: {string.Join(", ", missing)}.");
@@ -313,24 +314,24 @@ internal sealed class NetworkStorm : IDisposable
     private double ShareOfMinute()
     {
         _world.Note("quiet minute");
-        HashSet<(Member, Peer)> direct = [.. QuietPeers().Where(pair => pair.Peer.DirectPath is not null)];
+        HashSet<(StormMember, Member)> direct = [.. QuietPeers().Where(pair => pair.To.DirectPath is not null)];
         long before = _world.Internet.Sent;
         _world.Network.Run(TimeSpan.FromMinutes(1));
         double allowed = _world.Members.Count(member => member.Node is not null && _world.CanReachServer(member)) * QuietMember
             + (_world.Members.Count(member => member.Node is not null && !_world.CanReachServer(member)) * LostMember)
-            + QuietPeers().Sum(pair => direct.Contains(pair) ? QuietDirectPeer : QuietRelayedPeer(pair.Member, pair.Peer));
+            + QuietPeers().Sum(pair => direct.Contains(pair) ? QuietDirectPeer : QuietRelayedPeer(pair.From, pair.To));
         return (_world.Internet.Sent - before) / allowed;
     }
 
     /// <summary>Whom each member deals with.</summary>
-    private IEnumerable<(Member Member, Peer Peer)> QuietPeers() => _world.Members
+    private IEnumerable<(StormMember From, Member To)> QuietPeers() => _world.Members
         .Where(member => member.Node is not null)
-        .SelectMany(member => member.Node!.Node.Peers.Where(peer => peer.Traversal is not null).Select(peer => (member, peer)));
+        .SelectMany(member => member.Node!.Members.Where(peer => peer.Traversal is not null).Select(peer => (member, peer)));
 
     /// <summary>
     /// A plan's seven probes to each of a few candidates once a minute, and the introduction before it; or a plan that guesses ports.
     /// </summary>
-    private int QuietRelayedPeer(Member member, Peer peer) =>
+    private int QuietRelayedPeer(StormMember member, Peer peer) =>
         _world.Members.Any(other => other.Identity.PublicKey == peer.Key && StormWorld.TakesGuesses(member, other))
             ? PunchPlan.MaximumGuesses + PunchPlan.BirthdaySockets
             : (7 * 5) + 10;
@@ -338,7 +339,7 @@ internal sealed class NetworkStorm : IDisposable
     /// <summary>One interval of traffic, and what is always true.</summary>
     private void Talk()
     {
-        foreach (Member member in _world.Members)
+        foreach (StormMember member in _world.Members)
         {
             if (member.Node is not null && _world.CanReachServer(member))
             {
@@ -359,17 +360,17 @@ internal sealed class NetworkStorm : IDisposable
 
     private void CollectAll()
     {
-        foreach (Member member in _world.Members)
+        foreach (StormMember member in _world.Members)
             _traffic.Collect(member);
     }
 
     /// <summary>Members that nothing keeps from the server.</summary>
-    private IEnumerable<Member> Present => _world.Members.Where(_world.CanReachServer);
+    private IEnumerable<StormMember> Present => _world.Members.Where(_world.CanReachServer);
 
     /// <summary>Pairs that are introduced: everybody in a small network, in a large one who talks.</summary>
-    private IEnumerable<(Member First, Member Second)> Pairs()
+    private IEnumerable<(StormMember First, StormMember Second)> Pairs()
     {
-        Member[] present = [.. Present];
+        StormMember[] present = [.. Present];
         if (present.Length > Introducer.EagerUpTo || _world.Members.Count > _eagerUpTo)
         {
             return _traffic.Flows.Where(flow => flow.Number % 2 == 0 && present.Contains(flow.From) && present.Contains(flow.To))
@@ -378,21 +379,21 @@ internal sealed class NetworkStorm : IDisposable
         return present.SelectMany((first, index) => present.Skip(index + 1).Select(second => (first, second)));
     }
 
-    private static bool IsDirect((Member First, Member Second) pair) =>
+    private static bool IsDirect((StormMember First, StormMember Second) pair) =>
         IsDirect(pair.First, pair.Second) && IsDirect(pair.Second, pair.First);
 
-    private static bool IsDirect(Member from, Member to) =>
+    private static bool IsDirect(StormMember from, StormMember to) =>
         from.Node?.Node.Peers.FirstOrDefault(peer => peer.Key == to.Identity.PublicKey)?.PathType is PathType.Direct or PathType.Lan;
 
-    private static string Describe((Member First, Member Second) pair) =>
+    private static string Describe((StormMember First, StormMember Second) pair) =>
         $"{pair.First} {StateOf(pair.First, pair.Second)} / {pair.Second} {StateOf(pair.Second, pair.First)}";
 
-    private static string StateOf(Member from, Member to) =>
-        from.Node?.Node.Peers.FirstOrDefault(peer => peer.Key == to.Identity.PublicKey) is { } peer
+    private static string StateOf(StormMember from, StormMember to) =>
+        from.Node?.Members.FirstOrDefault(peer => peer.Key == to.Identity.PublicKey) is { } peer
             ? $"{peer.PathType}, {peer.Traversal?.State}, {from.Node.Client.Nat.ClassicName}"
             : "knows nothing";
 
-    private static string Names(IEnumerable<Member> members) => string.Join(", ", members);
+    private static string Names(IEnumerable<StormMember> members) => string.Join(", ", members);
 
     private void MeasureTables()
     {
@@ -409,7 +410,7 @@ internal sealed class NetworkStorm : IDisposable
 
     private void ExcuseBehind(SimulatedNat nat, TimeSpan duration)
     {
-        foreach (Member member in _world.Members)
+        foreach (StormMember member in _world.Members)
         {
             for (SimulatedNat? above = member.Host.Parent; above is not null; above = above.Parent)
             {

@@ -1,4 +1,3 @@
-using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Routing;
@@ -20,7 +19,7 @@ public sealed class PathPolicyTests
         scene.AssertAllReachEachOther(Soon);
         Assert.Equal(PathType.Server, alice.Peer("bob").PathType);
         Assert.Equal(PathType.Server, bob.Peer("alice").PathType);
-        Assert.Equal(PathReason.Policy, PeerReason.Of(alice.Peer("bob")));
+        Assert.Equal(PathReason.Policy, alice.Peer("bob").Reason);
     }
 
     [Fact]
@@ -34,7 +33,7 @@ public sealed class PathPolicyTests
         Assert.Empty(bob.TakeReceived());
         Assert.Equal("icmp 3/1", Assert.Single(alice.TakeReceived()));
         Assert.Equal(PathType.Offline, alice.Peer("bob").PathType);
-        Assert.Equal(PathReason.Policy, PeerReason.Of(alice.Peer("bob")));
+        Assert.Equal(PathReason.Policy, alice.Peer("bob").Reason);
     }
 
     [Fact]
@@ -51,12 +50,12 @@ public sealed class PathPolicyTests
     {
         using Scene scene = Start(NatKind.PortRestrictedCone, PathPolicy.Auto, out SimulatedNode alice, out SimulatedNode bob);
         Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").PathType == PathType.Direct, Soon));
-        alice.Client.SetPolicy(alice.Peer("bob"), PathPolicy.RelayOnly);
+        alice.Client.SetPolicy(alice.Member("bob"), PathPolicy.RelayOnly);
         Assert.Equal(PathType.Server, alice.Peer("bob").PathType);
         Assert.True(scene.Network.RunUntil(() => bob.Peer("alice").PathType == PathType.Server, TimeSpan.FromSeconds(30)));
         scene.AssertAllReachEachOther(Soon);
 
-        alice.Client.SetPolicy(alice.Peer("bob"), null);
+        alice.Client.SetPolicy(alice.Member("bob"), null);
         Assert.True(scene.Network.RunUntil(
             () => alice.Peer("bob").PathType == PathType.Direct && bob.Peer("alice").PathType == PathType.Direct, Soon));
     }

@@ -24,7 +24,7 @@ public sealed class PathUpkeepTests
         using Scene scene = TwoFamilies(seed, NatKind.Open, out SimulatedNode alice, out SimulatedNode bob);
         Exchange(scene, alice, bob, TimeSpan.FromSeconds(3 + (seed * 0.6)));
         Assert.True(IsDirect(alice, bob) && IsDirect(bob, alice));
-        Assert.All([alice.Peer("bob"), bob.Peer("alice")], peer => Assert.Equal(2, peer.Traversal!.Paths.Count(path => path.IsProven)));
+        Assert.All([alice.Member("bob"), bob.Member("alice")], peer => Assert.Equal(2, peer.Traversal!.Paths.Count(path => path.IsProven)));
 
         scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
         TimeSpan gap = Exchange(scene, alice, bob, TimeSpan.FromSeconds(10));
@@ -168,7 +168,7 @@ public sealed class PathUpkeepTests
             sent += to == victim ? 1 : 0;
             return true;
         };
-        bob.Client.SetPolicy(bob.Peer("alice"), PathPolicy.RelayOnly);
+        bob.Client.SetPolicy(bob.Member("alice"), PathPolicy.RelayOnly);
         for (int i = 0; i < 3000; i++)
         {
             IEnumerable<Candidate> victims = Enumerable.Range(1, CandidateList.MaximumCount)

@@ -23,7 +23,7 @@ public sealed class PeerTestTests
         PeerTestReport report = await TestAsync(scene, alice, "bob", count: 7);
 
         Assert.Equal((true, PathType.Direct, PathReason.DirectUp), (report.IsDirect, report.Path, report.Reason));
-        Assert.Equal(alice.Peer("bob").DirectPath!.Key.Endpoint.ToIPEndPoint(), report.Endpoint);
+        Assert.Equal(alice.Member("bob").DirectPath!.Key.Endpoint.ToIPEndPoint(), report.Endpoint);
         Assert.Equal((7, 7), (report.Pings.Sent, report.Pings.Answered));
         Assert.Equal(0, report.Pings.Loss);
         // From NAT to NAT it is as far as from a NAT to the server, and by the server that way twice.
@@ -69,7 +69,7 @@ public sealed class PeerTestTests
 
         foreach (SimulatedNat nat in scene.Internet.Nats.Values)
             nat.Replace(NatKind.PortRestrictedCone);
-        Talk(scene, alice, bob, () => alice.Peer("bob").DirectPath is not null);
+        Talk(scene, alice, bob, () => alice.Member("bob").DirectPath is not null);
     }
 
     [Fact]
@@ -102,7 +102,7 @@ public sealed class PeerTestTests
     {
         using Scene scene = Start(NatKind.PortRestrictedCone, NatKind.PortRestrictedCone, out SimulatedNode alice, out SimulatedNode bob);
         Assert.True(scene.Network.RunUntil(
-            () => alice.Peer("bob").DirectPath is not null && bob.Peer("alice").DirectPath is not null, TimeSpan.FromSeconds(5)));
+            () => alice.Member("bob").DirectPath is not null && bob.Member("alice").DirectPath is not null, TimeSpan.FromSeconds(5)));
         scene.Network.Run(TimeSpan.FromSeconds(30));
         scene.Internet.CutBetween(scene.Internet.Hosts["alice"], scene.Internet.Hosts["bob"]);
 
@@ -116,14 +116,14 @@ public sealed class PeerTestTests
     public void PeerThatLeaves_IsOfflineWithinASecond_AndNobodyIsToldOfARelay()
     {
         using Scene scene = Start(NatKind.PortRestrictedCone, NatKind.PortRestrictedCone, out SimulatedNode alice, out SimulatedNode bob);
-        Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").DirectPath is not null, TimeSpan.FromSeconds(5)));
+        Assert.True(scene.Network.RunUntil(() => alice.Member("bob").DirectPath is not null, TimeSpan.FromSeconds(5)));
         scene.Network.Run(TimeSpan.FromSeconds(30));
         scene.Network.Stop(bob);
 
         Assert.True(scene.Network.RunUntil(() => !alice.Peer("bob").Online, TimeSpan.FromSeconds(1.2)));
         scene.Network.Run(TimeSpan.FromMinutes(2));
 
-        Assert.Null(alice.Peer("bob").Traversal);
+        Assert.Null(alice.Member("bob").Traversal);
         Assert.DoesNotContain(alice.LogLines, line => line.StartsWith('⚠'));
         Assert.Equal(
             "Routing stats: 0 peers, 0 direct, 0 relay, 0 server",
@@ -161,7 +161,7 @@ public sealed class PeerTestTests
     public async Task LossOnThePath_IsCounted()
     {
         using Scene scene = Start(NatKind.Open, NatKind.Open, out SimulatedNode alice, out _);
-        Assert.True(scene.Network.RunUntil(() => alice.Peer("bob").DirectPath is not null, TimeSpan.FromSeconds(5)));
+        Assert.True(scene.Network.RunUntil(() => alice.Member("bob").DirectPath is not null, TimeSpan.FromSeconds(5)));
         foreach (SimulatedHost host in scene.Internet.Hosts.Values)
             host.Uplink.Conditions = new WireConditions { Delay = Delay, Loss = 0.1 };
 
@@ -244,7 +244,7 @@ public sealed class PeerTestTests
 
     private static void SetPolicy(Scene scene, SimulatedNode node, PathPolicy? policy)
     {
-        node.Node.Post(() => node.Client.SetPolicy(node.Peer("bob"), policy));
+        node.Node.Post(() => node.Client.SetPolicy(node.Member("bob"), policy));
         scene.Network.Settle();
     }
 

@@ -121,7 +121,7 @@ public sealed class SequentialPairTests
     }
 
     private static PeerTraversal? Traversal(SimulatedNode node, string other) =>
-        node.Node.Peers.FirstOrDefault(peer => peer.Name == other)?.Traversal;
+        node.Members.FirstOrDefault(member => member.Name == other)?.Traversal;
 
     /// <summary>A node disposes of its key.</summary>
     private static PrivateKey Copy(PrivateKey key)

@@ -15,7 +15,7 @@ internal sealed class StormWorld : IDisposable
     private readonly Random _random;
     private readonly Random _widths;
     private readonly Scene _scene;
-    private readonly List<Member> _members = [];
+    private readonly List<StormMember> _members = [];
     private readonly List<(SimulatedNat? Nat, NatKind Kind)> _lans = [];
     private readonly List<SimulatedNat> _carriers = [];
 
@@ -46,20 +46,20 @@ internal sealed class StormWorld : IDisposable
     public bool IsServerUp { get; private set; }
 
     /// <summary>Everybody who was ever a member.</summary>
-    public IReadOnlyList<Member> Members => _members;
+    public IReadOnlyList<StormMember> Members => _members;
 
     /// <summary>All NATs, the carriers' included.</summary>
     public IReadOnlyList<SimulatedNat> Nats => [.. Internet.Nats.Values];
 
     /// <summary>Makes a machine in an old or a new network, with a process that joins.</summary>
-    public Member AddMember()
+    public StormMember AddMember()
     {
         (SimulatedNat? nat, NatKind kind) = RandomLan();
         string name = $"member{_members.Count}";
         SimulatedHost host = Internet.AddHost(name, nat);
         if (_members.Count % 4 == 3)
             Network.WithoutAes.Add(name);
-        var member = new Member(name, Network.NewKey(), host);
+        var member = new StormMember(name, Network.NewKey(), host);
         _members.Add(member);
         Settle(member, nat, kind);
         Start(member);
@@ -67,14 +67,14 @@ internal sealed class StormWorld : IDisposable
     }
 
     /// <summary>Takes a member's machine off its network, which its system tells the process of.</summary>
-    public static void Unplug(Member member)
+    public static void Unplug(StormMember member)
     {
         member.Host.Unplug();
         member.Node?.Addresses.Changed();
     }
 
     /// <summary>Brings a member's machine to a network, old or new.</summary>
-    public void Plug(Member member)
+    public void Plug(StormMember member)
     {
         (SimulatedNat? nat, NatKind kind) = RandomLan();
         member.Host.MoveTo(nat);
@@ -85,20 +85,20 @@ internal sealed class StormWorld : IDisposable
     /// <summary>
     /// Sets the clock of a member's machine forward. Who sets it back is not heard until it is where it was, which is not looked at here.
     /// </summary>
-    public static void JumpClock(Member member, TimeSpan by)
+    public static void JumpClock(StormMember member, TimeSpan by)
     {
         member.ClockOffset += by;
         member.Node?.Clock.Jump(by);
     }
 
-    public void Start(Member member)
+    public void Start(StormMember member)
     {
         member.Node = Network.AddClient(member.Name, identity: member.Identity, host: member.Host.Name);
         member.Node.Clock.Jump(member.ClockOffset);
     }
 
     /// <summary>Ends a member's process, with a goodbye or without.</summary>
-    public void End(Member member, bool politely)
+    public void End(StormMember member, bool politely)
     {
         if (politely)
             Network.Stop(member.Node!);
@@ -127,7 +127,7 @@ internal sealed class StormWorld : IDisposable
     }
 
     /// <summary>True while nothing is in a member's way to the server but wires that lose a little.</summary>
-    public bool CanReachServer(Member member)
+    public bool CanReachServer(StormMember member)
     {
         if (!IsServerUp || member.IsUnplugged || member.Node is { Clock.IsAsleep: true } || member.Kind == NatKind.UdpBlocked
             || Internet.IsCut(member.Host, ServerHost))
@@ -147,22 +147,22 @@ internal sealed class StormWorld : IDisposable
     /// True when two members must become direct after a storm. Pairs that have to guess ports are left out: how long that takes is a matter
     /// of chance, and <see cref="NatMatrixTests"/> looks at it.
     /// </summary>
-    public static bool MustBeDirect(Member first, Member second) => CanBeDirect(first, second) && !TakesGuesses(first, second);
+    public static bool MustBeDirect(StormMember first, StormMember second) => CanBeDirect(first, second) && !TakesGuesses(first, second);
 
     /// <summary>True when two members become direct sooner or later.</summary>
-    public static bool CanBeDirect(Member first, Member second) =>
+    public static bool CanBeDirect(StormMember first, StormMember second) =>
         AreAtHome(first, second) || NatKinds.CanBeDirect(first.Kind, second.Kind);
 
     /// <summary>True when one side's port is another for each destination, and the other side filters by port.</summary>
-    public static bool TakesGuesses(Member first, Member second) =>
+    public static bool TakesGuesses(StormMember first, StormMember second) =>
         !AreAtHome(first, second) && ((IsSymmetric(first) && FiltersPorts(second)) || (FiltersPorts(first) && IsSymmetric(second)));
 
-    private static bool AreAtHome(Member first, Member second) => first.Host.Parent is { } home && home == second.Host.Parent;
+    private static bool AreAtHome(StormMember first, StormMember second) => first.Host.Parent is { } home && home == second.Host.Parent;
 
-    private static bool IsSymmetric(Member member) =>
+    private static bool IsSymmetric(StormMember member) =>
         NatKinds.Layers(member.Kind).Any(layer => layer.Mapping != EndpointDependence.EndpointIndependent);
 
-    private static bool FiltersPorts(Member member) =>
+    private static bool FiltersPorts(StormMember member) =>
         NatKinds.Layers(member.Kind).Any(layer => layer.Filtering == EndpointDependence.AddressAndPortDependent);
 
     /// <summary>No wire loses, doubles or holds back anything any more.</summary>
@@ -178,7 +178,7 @@ internal sealed class StormWorld : IDisposable
     public void Dispose() => _scene.Dispose();
 
     /// <summary>Hosts of one local network have perfect wires to their NAT; who is on the internet itself has one like a NAT's.</summary>
-    private void Settle(Member member, SimulatedNat? nat, NatKind kind)
+    private void Settle(StormMember member, SimulatedNat? nat, NatKind kind)
     {
         member.Kind = kind;
         member.Host.Uplink.Conditions = nat is null ? RandomWire() : WireConditions.Perfect;

@@ -10,7 +10,7 @@ using Xunit;
 namespace LightTunnel.Tests.Simulation;
 
 /// <summary>Somebody with a key and a machine, through all the processes that it runs there one after another.</summary>
-internal sealed class Member(string name, PrivateKey identity, SimulatedHost host)
+internal sealed class StormMember(string name, PrivateKey identity, SimulatedHost host)
 {
     public string Name { get; } = name;
 
@@ -37,16 +37,16 @@ internal sealed class Member(string name, PrivateKey identity, SimulatedHost hos
 }
 
 /// <summary>Packets from one member to another, all the while.</summary>
-internal sealed class Flow(int number, Member from, Member to)
+internal sealed class Flow(int number, StormMember from, StormMember to)
 {
     private readonly HashSet<int> _seen = [];
     private int _sent;
 
     public int Number { get; } = number;
 
-    public Member From { get; } = from;
+    public StormMember From { get; } = from;
 
-    public Member To { get; } = to;
+    public StormMember To { get; } = to;
 
     /// <summary>When a packet last arrived.</summary>
     public TimeSpan Heard { get; set; }
@@ -92,7 +92,7 @@ internal sealed class Traffic(VirtualTime time)
     public IReadOnlyList<Flow> Flows => _flows;
 
     /// <summary>Lets two members talk, in both directions.</summary>
-    public void Add(Member first, Member second)
+    public void Add(StormMember first, StormMember second)
     {
         _flows.Add(new Flow(_flows.Count, first, second));
         _flows.Add(new Flow(_flows.Count, second, first));
@@ -101,7 +101,7 @@ internal sealed class Traffic(VirtualTime time)
     /// <summary>
     /// Something has happened to a member: its flows may be silent for that long, and while the two have no keys yet for longer.
     /// </summary>
-    public void Excuse(Member member, TimeSpan duration)
+    public void Excuse(StormMember member, TimeSpan duration)
     {
         foreach (Flow flow in _flows.Where(flow => flow.From == member || flow.To == member))
         {
@@ -126,7 +126,7 @@ internal sealed class Traffic(VirtualTime time)
     }
 
     /// <summary>Looks at what has arrived at a member.</summary>
-    public void Collect(Member member)
+    public void Collect(StormMember member)
     {
         if (member.Node is not { } node)
             return;

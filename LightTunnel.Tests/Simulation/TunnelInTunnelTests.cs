@@ -27,9 +27,9 @@ public sealed class TunnelInTunnelTests
         scene.Network.Run(TimeSpan.FromSeconds(5));
 
         var endpoint = new UdpEndpoint(another, (ushort)bob.Transport.LocalPort);
-        Assert.Equal(!isTunnelled, alice.Peer("bob").Traversal!.Paths.Any(path => path.IsProven && path.Key.Endpoint == endpoint));
+        Assert.Equal(!isTunnelled, alice.Member("bob").Traversal!.Paths.Any(path => path.IsProven && path.Key.Endpoint == endpoint));
         // Nor is it answered there: neither side takes what the tunnel may carry for a way.
-        Assert.Equal(!isTunnelled, bob.Peer("alice").Traversal!.Paths.Any(path => path.IsProven && path.Key.Endpoint.IsLocal));
+        Assert.Equal(!isTunnelled, bob.Member("alice").Traversal!.Paths.Any(path => path.IsProven && path.Key.Endpoint.IsLocal));
     }
 
     [Fact]

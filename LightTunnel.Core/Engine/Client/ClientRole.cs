@@ -26,7 +26,7 @@ internal sealed class ClientRole : INodeRole
     private readonly Node _node;
     private readonly ClientOptions _options;
     private readonly ServerConnection _connection;
-    private readonly MemberPeers _members;
+    private readonly Members _members;
     private readonly MemberLinks _links;
     private readonly MemberPaths _paths;
     private readonly DirectoryFollower _directory;
@@ -39,7 +39,7 @@ internal sealed class ClientRole : INodeRole
     private readonly ILocalAddressSource _addresses;
     private readonly IDisposable _addressWatch;
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
-    private Peer? _admitted;
+    private Member? _admitted;
     private PublicKey _stranger;
     private bool _refusedStranger;
     private bool _mapsPort;
@@ -69,7 +69,7 @@ internal sealed class ClientRole : INodeRole
         _noticeLimiter = new RateLimiter(node.Time, NoticeInterval, burst: 4);
         var prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
         _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver, addresses);
-        _members = new MemberPeers(node.Time, Server, node.Thread);
+        _members = new Members(node.Time, Server, node.Thread);
         _links = new MemberLinks(node, _connection, _members, _routeLog);
         _paths = new MemberPaths(node, options, identity, addresses, _members, _connection, _links);
         _directory = new DirectoryFollower(node, _connection, _members, _links, _paths, prefixes, _policies, _routeLog);
@@ -134,16 +134,16 @@ internal sealed class ClientRole : INodeRole
     public LightTunnelException Unreachable() => _connection.Unreachable();
 
     /// <summary>Which paths to a member may be used; control loop.</summary>
-    public PathPolicy PolicyOf(Peer peer) => _paths.PolicyOf(peer);
+    public PathPolicy PolicyOf(Member member) => _paths.PolicyOf(member);
 
     /// <summary>
     /// What a member's datagrams may take from now on, also after a restart; null for what the network says. Control loop.
     /// </summary>
-    public void SetPolicy(Peer peer, PathPolicy? policy)
+    public void SetPolicy(Member member, PathPolicy? policy)
     {
-        _policies.Set(peer.Key, policy);
-        peer.Policy = policy;
-        _paths.OnPolicyChanged(peer);
+        _policies.Set(member.Key, policy);
+        member.Policy = policy;
+        _paths.OnPolicyChanged(member);
     }
 
     /// <inheritdoc cref="MemberDiscovery.MeetAsync"/>
@@ -182,7 +182,7 @@ internal sealed class ClientRole : INodeRole
     }
 
     /// <inheritdoc/>
-    public Peer? Via(Peer peer) => peer.UsedPath is { } used ? _paths.Relays.RelayOf(used.Key) : null;
+    public Peer? Via(Peer peer) => peer is Member { UsedPath: { } used } ? _paths.Relays.RelayOf(used.Key) : null;
 
     /// <inheritdoc/>
     public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
@@ -223,19 +223,19 @@ internal sealed class ClientRole : INodeRole
     /// <inheritdoc/>
     public void OnLinkLost(Peer peer)
     {
-        if (peer.IsServer)
-            _connection.OnLinkLost();
+        if (peer is Member member)
+            _links.Unlink(member);
         else
-            _links.Unlink(peer);
+            _connection.OnLinkLost();
     }
 
     /// <inheritdoc/>
     public void OnLinkWanted(Peer peer)
     {
-        if (peer.IsServer)
-            Server.Link!.RequestHandshake();
+        if (peer is Member member)
+            _links.Want(member);
         else
-            _links.Want(peer);
+            Server.Link!.RequestHandshake();
     }
 
     /// <inheritdoc/>
@@ -278,13 +278,13 @@ internal sealed class ClientRole : INodeRole
 
     /// <inheritdoc/>
     public bool IsProbed(Peer peer, Timestamp now) =>
-        peer.IsServer ? _connection.Session is not null : peer.UsedPath is null && LinkUpkeep.IsAwake(peer, now);
+        peer is Member member ? member.UsedPath is null && LinkUpkeep.IsAwake(member, now) : _connection.Session is not null;
 
     /// <inheritdoc/>
     public Timestamp RunTimers(Peer peer, Timestamp now)
     {
-        if (!peer.IsServer)
-            return Timestamp.Earliest(_node.RunLink(peer, now), _paths.RunTimers(peer, now));
+        if (peer is Member member)
+            return Timestamp.Earliest(_node.RunLink(member, now), _paths.RunTimers(member, now));
         Timestamp next = _connection.RunTimers(now);
         TakeEvents();
         return next;
@@ -295,16 +295,20 @@ internal sealed class ClientRole : INodeRole
         Timestamp.Earliest(_discovery.Run(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
 
     /// <inheritdoc/>
-    public void TryDirect(Peer peer) => _tester.TryDirect(peer);
+    public void TryDirect(Peer peer)
+    {
+        if (peer is Member member)
+            _tester.TryDirect(member);
+    }
 
     /// <inheritdoc/>
-    public bool IsTryingDirect(Peer peer, Timestamp since) => _tester.IsTryingDirect(peer, since);
+    public bool IsTryingDirect(Peer peer, Timestamp since) => peer is Member member && _tester.IsTryingDirect(member, since);
 
     /// <inheritdoc/>
-    public bool MeasurePaths(Peer peer) => _tester.MeasurePaths(peer);
+    public bool MeasurePaths(Peer peer) => peer is Member member && _tester.MeasurePaths(member);
 
     /// <inheritdoc/>
-    public PeerDiagnosis Diagnose(Peer peer) => _tester.Diagnose(peer);
+    public PeerDiagnosis Diagnose(Peer peer) => _tester.Diagnose(peer as Member);
 
     /// <summary>What happened with the server is of account to others.</summary>
     private void TakeEvents()

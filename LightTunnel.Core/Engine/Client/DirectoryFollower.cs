@@ -9,7 +9,7 @@ namespace LightTunnel.Engine.Client;
 /// the control loop.
 /// </summary>
 internal sealed class DirectoryFollower(
-    Node node, ServerConnection server, MemberPeers members, MemberLinks links, MemberPaths paths, NetworkPrefixes prefixes,
+    Node node, ServerConnection server, Members members, MemberLinks links, MemberPaths paths, NetworkPrefixes prefixes,
     PeerPolicies policies, RouteLog routeLog)
 {
     private readonly KnownKeys _keys = new();
@@ -40,14 +40,14 @@ internal sealed class DirectoryFollower(
     {
         MemberChanges changes = members.Apply(page, node.Forwarding, server.Server.NetworkMtu);
         node.Forwarding = changes.Routes;
-        foreach (Peer gone in changes.Gone)
+        foreach (Member gone in changes.Gone)
         {
             paths.Forget(gone, isGone: true);
             links.Unlink(gone);
             node.Journal.NoteGone(gone);
         }
 
-        foreach (Peer told in changes.Told)
+        foreach (Member told in changes.Told)
         {
             told.Policy = policies.Of(told.Key);
             paths.OnMember(told);
@@ -66,7 +66,7 @@ internal sealed class DirectoryFollower(
         }
 
         // It may be another process that knows nothing of this link. Old keys stay in use until there are new ones.
-        foreach (Peer returned in changes.Returned)
+        foreach (Member returned in changes.Returned)
             returned.Link?.RequestHandshake(force: true);
 
         paths.OnDirectory();

@@ -1,5 +1,4 @@
 using LightTunnel.Addressing;
-using LightTunnel.Engine.Control;
 using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
@@ -8,7 +7,7 @@ namespace LightTunnel.Engine.Client;
 
 /// <summary>
 /// A client's sockets beside its own, for attempts through NATs that give each socket another port. Each attempt gets fresh ones, as a
-/// socket that has sent to a peer before has its mapping already. Owned by the control loop.
+/// socket that has sent to a member before has its mapping already. Owned by the control loop.
 /// </summary>
 internal sealed class FurtherSockets(IDatagramTransport transport)
 {
@@ -56,14 +55,14 @@ internal sealed class FurtherSockets(IDatagramTransport transport)
     }
 
     /// <summary>Closes what no attempt waits for and no path leads through; returns when to call again.</summary>
-    public Timestamp RunTimers(Timestamp now, IReadOnlyCollection<Peer> members)
+    public Timestamp RunTimers(Timestamp now, IReadOnlyCollection<Member> members)
     {
         if (now < _nextSweep)
             return _nextSweep;
         var needed = new HashSet<LocalEnd>();
-        foreach (Peer peer in members)
+        foreach (Member member in members)
         {
-            if (peer.Traversal is not { } traversal)
+            if (member.Traversal is not { } traversal)
                 continue;
             needed.UnionWith(traversal.Sockets.Opened);
             foreach (ProbedPath path in traversal.Paths)

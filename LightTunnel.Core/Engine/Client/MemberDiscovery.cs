@@ -12,7 +12,7 @@ namespace LightTunnel.Engine.Client;
 /// In a large network a client knows those members only that it deals with ("Large networks" in docs/members.md): it asks the server for
 /// whom packets and people want to reach, and forgets whom it has had nothing to do with for a while. Owned by the control loop.
 /// </summary>
-internal sealed class MemberDiscovery(Node node, ServerConnection server, MemberPeers members, DirectoryFollower directory)
+internal sealed class MemberDiscovery(Node node, ServerConnection server, Members members, DirectoryFollower directory)
 {
     /// <summary>
     /// Long after the last keys of a link have ended, at both ends alike, so that nothing is sent to who does not know its sender any more.
@@ -35,9 +35,9 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
     /// <summary>Completes when the server has told who has an address or a key, or that nobody has; control loop.</summary>
     public Task MeetAsync(MemberSubject subject)
     {
-        Peer? known = subject.Key is { } key
+        Member? known = subject.Key is { } key
             ? members.Find(key)
-            : node.Forwarding.TryFind(subject.Address!.Value, out RouteTarget? target) ? target as Peer : null;
+            : node.Forwarding.TryFind(subject.Address!.Value, out RouteTarget? target) ? target as Member : null;
         if (known is null)
             return _search.WaitAsync(subject);
         known.WantedAt = node.Now;
@@ -72,16 +72,16 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
             return false;
         if (!node.Forwarding.TryFind(destination, out RouteTarget? known) || known == _search.Everybody)
             return _search.Hold(destination, packet.ToArray());
-        Restage(known as Peer, packet);
+        Restage(known as Member, packet);
         return true;
     }
 
     /// <summary>A packet that waited for an answer is on its way like any other.</summary>
-    private void Restage(Peer? peer, ReadOnlySpan<byte> packet)
+    private void Restage(Member? member, ReadOnlySpan<byte> packet)
     {
         _search.Everybody.ReleaseStaged();
-        if (peer is { Online: true } && peer.TryReserveStaged())
-            node.Stage(peer, packet);
+        if (member is { Online: true } && member.TryReserveStaged())
+            node.Stage(member, packet);
     }
 
     /// <summary>After a page: routes for who is not known, and what to ask for.</summary>
@@ -98,7 +98,7 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
         foreach (DirectoryEntry entry in page.Changed)
         {
             foreach (byte[] packet in _search.OnFound(entry))
-                Restage(members.TryGet(entry.PublicKey, out Peer? found) ? found : null, packet);
+                Restage(members.TryGet(entry.PublicKey, out Member? found) ? found : null, packet);
         }
 
         foreach (MemberSubject subject in page.Unknown)
@@ -108,15 +108,15 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
 
         // The server has begun a new conversation, and knows nothing of questions before.
         _search.AskAgain();
-        foreach (Peer peer in members.All)
-            _search.Want(MemberSubject.Of(peer.Key));
+        foreach (Member member in members.All)
+            _search.Want(MemberSubject.Of(member.Key));
     }
 
     private void OnUnknown(MemberSubject subject)
     {
         foreach (byte[] packet in _search.OnUnknown(subject, node.Now))
             Restage(null, packet);
-        if (subject.Key is { } key && members.TryGet(key, out Peer? gone))
+        if (subject.Key is { } key && members.TryGet(key, out Member? gone))
             directory.Forget([gone.MemberId]);
         // The data thread refuses what is sent there meanwhile.
         if (subject.Address is { } address && _search.IsUnknown(subject) && node.Forwarding.TryFind(address, out RouteTarget? target)
@@ -168,8 +168,8 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
         uint[] idle =
         [
             .. members.All
-                .Where(peer => now - Timestamp.Latest(peer.LastTraffic, peer.WantedAt) > ForgetAfter)
-                .Select(peer => peer.MemberId)
+                .Where(member => now - Timestamp.Latest(member.LastTraffic, member.WantedAt) > ForgetAfter)
+                .Select(member => member.MemberId)
                 .Take(ForgetMessage.MaximumMembers),
         ];
         if (idle.Length == 0)

@@ -9,99 +9,101 @@ namespace LightTunnel.Engine.Client;
 /// A client's links with other members, and the path that each takes: nobody else sets them. Which one is best is
 /// <see cref="MemberPaths"/>' to say. Owned by the control loop.
 /// </summary>
-internal sealed class MemberLinks(Node node, ServerConnection server, MemberPeers members, RouteLog routeLog)
+internal sealed class MemberLinks(Node node, ServerConnection server, Members members, RouteLog routeLog)
 {
     /// <summary>A packet waits for a link to the member: makes one, and starts its handshake.</summary>
-    public void Want(Peer peer)
+    public void Want(Member member)
     {
-        if (peer.Link is null)
+        if (member.Link is null)
         {
-            Link link = node.Links.Find(peer.Key) ?? node.Links.Add(peer.Key, node.NetworkKey);
-            link.Owner = peer;
+            Link link = node.Links.Find(member.Key) ?? node.Links.Add(member.Key, node.NetworkKey);
+            link.Owner = member;
             link.RoamingEnabled = false;
-            peer.Link = link;
-            Renew(peer);
+            member.Link = link;
+            Renew(member);
         }
 
-        peer.Link.RequestHandshake();
+        member.Link.RequestHandshake();
     }
 
     /// <summary>A member's link has (new) keys. Returns the member; null when it is none any more, and the link is gone.</summary>
-    public Peer? OnUp(Link link)
+    public Member? OnUp(Link link)
     {
-        if (!members.TryGet(link.Peer, out Peer? peer))
+        if (!members.TryGet(link.Peer, out Member? member))
         {
             node.Links.Remove(link);
             return null;
         }
 
-        if (peer.LinkedAt == Timestamp.NotYet)
+        if (member.LinkedAt == Timestamp.NotYet)
         {
-            peer.LinkedAt = node.Now;
-            peer.Link = link;
+            member.LinkedAt = node.Now;
+            member.Link = link;
             link.RoamingEnabled = false; // Paths are chosen by probes, not by where a packet last came from.
-            Renew(peer);
+            Renew(member);
             routeLog.NoteChange();
         }
 
-        return peer;
+        return member;
     }
 
     /// <summary>Lets go of the member's link, and of what waits for it.</summary>
-    public void Unlink(Peer peer)
+    public void Unlink(Member member)
     {
-        Node.DropStaged(peer);
-        if (peer.Link is not { } link)
+        Node.DropStaged(member);
+        if (member.Link is not { } link)
             return;
-        peer.Link = null;
-        peer.LinkedAt = Timestamp.NotYet;
-        peer.Monitor.Reset();
+        member.Link = null;
+        member.LinkedAt = Timestamp.NotYet;
+        member.Monitor.Reset();
         node.Links.Remove(link);
     }
 
-    /// <summary>Another path was chosen (<see cref="Peer.UsedPath"/>): the next packet takes it.</summary>
-    public void Use(Peer peer)
+    /// <summary>Another path was chosen (<see cref="Member.UsedPath"/>): the next packet takes it.</summary>
+    public void Use(Member member)
     {
-        if (peer.Link is { } link)
+        if (member.Link is { } link)
         {
             PathAddress before = link.Path;
-            Renew(peer);
+            Renew(member);
             // What was sent by a path that was lost is lost with it; its next turn would be five seconds from now. But two handshakes at
             // once would be one too many: the answer to the first would not fit any more, and the second would be dropped as a flood.
-            if (!link.HasSession && peer.Staged.Count > 0 && !IsAlive(peer, before))
+            if (!link.HasSession && member.Staged.Count > 0 && !IsAlive(member, before))
                 link.RequestHandshake(force: true);
         }
 
-        peer.Updated = node.Time.GetUtcNow();
-        peer.Monitor.Reset();
-        peer.Online = peer.UsedPath is not null || (peer.IsListedOnline && !peer.IsForbidden);
+        member.Updated = node.Time.GetUtcNow();
+        member.Monitor.Reset();
+        member.Online = member.UsedPath is not null || (member.IsListedOnline && !member.IsForbidden);
         routeLog.NoteChange();
-        node.Journal.Note(peer);
+        node.Journal.Note(member);
         // Data takes another path from now on: that one is to be watched as closely as the one before.
-        node.Hurry(peer);
+        node.Hurry(member);
     }
 
     /// <summary>The server, or the member's id with it, may have become another.</summary>
-    public void Renew(Peer peer)
+    public void Renew(Member member)
     {
-        if (peer.Link is not { } link)
+        if (member.Link is not { } link)
             return;
-        PathAddress path = PathTo(peer);
+        PathAddress path = PathTo(member);
         if (link.Path != path)
             link.Path = path;
-        peer.Publish();
+        member.Publish();
     }
 
     /// <summary>The server has become another, or goes and comes.</summary>
     public void RenewAll()
     {
-        foreach (Peer peer in members.All)
-            Renew(peer);
+        foreach (Member member in members.All)
+            Renew(member);
     }
 
-    private bool IsAlive(Peer peer, PathAddress path) => path == server.PathTo(peer)
+    private bool IsAlive(Member member, PathAddress path) => path == server.PathTo(member)
         ? server.IsAlive
-        : peer.Traversal?.Paths.Any(known => known.Key == path && known.IsProven) == true;
+        : member.Traversal?.Paths.Any(known => known.Key == path && known.IsProven) == true;
 
-    private PathAddress PathTo(Peer peer) => peer.UsedPath is { } used ? used.Key : peer.IsForbidden ? default : server.PathTo(peer);
+    private PathAddress PathTo(Member member) => member.UsedPath is { } used
+        ? used.Key
+        : member.IsForbidden ? default : server.PathTo(member);
 }

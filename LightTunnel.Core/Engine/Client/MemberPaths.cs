@@ -38,14 +38,14 @@ internal sealed class MemberPaths : IDisposable
 
     private readonly ClientOptions _options;
     private readonly PrivateKey _identity;
-    private readonly MemberPeers _members;
+    private readonly Members _members;
     private readonly Node _node;
     private readonly ServerConnection _connection;
     private readonly MemberLinks _links;
     private readonly FurtherSockets _sockets;
     private readonly List<OutgoingProbe> _outgoing = [];
     private readonly Dictionary<uint, IntroductionMessage> _early = [];
-    private readonly HashSet<Peer> _unreached = [];
+    private readonly HashSet<Member> _unreached = [];
     private readonly HashSet<UInt128> _sentTo = [];
     private uint _memberId;
     private UdpEndpoint _server;
@@ -59,7 +59,7 @@ internal sealed class MemberPaths : IDisposable
     /// <param name="connection">The way to the server.</param>
     /// <param name="links">The members' links, which take the paths chosen here.</param>
     public MemberPaths(
-        Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, MemberPeers members,
+        Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, Members members,
         ServerConnection connection, MemberLinks links)
     {
         _options = options;
@@ -88,8 +88,8 @@ internal sealed class MemberPaths : IDisposable
         _tunnel = tunnel;
         _server = server;
         _sentTo.Add(server.MappedAddress);
-        foreach (Peer peer in _members.All)
-            peer.Channel?.OwnMemberId = _memberId;
+        foreach (Member member in _members.All)
+            member.Channel?.OwnMemberId = _memberId;
         Own.OnRegistered(registered, server, tunnel);
         TakeReachability();
     }
@@ -107,49 +107,49 @@ internal sealed class MemberPaths : IDisposable
         if (!isElsewhere)
             return false;
         Timestamp now = Time.Now();
-        foreach (Peer peer in _members.All)
+        foreach (Member member in _members.All)
         {
-            if (peer.Traversal is not { } traversal)
+            if (member.Traversal is not { } traversal)
                 continue;
             traversal.OnNetworkChanged(now);
-            peer.PathMtu.Forget();
-            Relays.Update(peer);
-            Choose(peer);
-            _node.Hurry(peer);
+            member.PathMtu.Forget();
+            Relays.Update(member);
+            Choose(member);
+            _node.Hurry(member);
         }
 
         return true;
     }
 
     /// <summary>A member's id, or what the directory says of it, has changed.</summary>
-    public void OnMember(Peer peer) => Relays.SetMember(peer);
+    public void OnMember(Member member) => Relays.SetMember(member);
 
     /// <summary>Forgets the paths to a member that is gone or offline.</summary>
-    public void Forget(Peer peer, bool isGone)
+    public void Forget(Member member, bool isGone)
     {
-        _unreached.Remove(peer);
-        peer.Traversal?.Dispose();
-        peer.Traversal = null;
-        peer.Channel = null;
-        peer.UsedPath = null;
-        Relays.Update(peer);
+        _unreached.Remove(member);
+        member.Traversal?.Dispose();
+        member.Traversal = null;
+        member.Channel = null;
+        member.UsedPath = null;
+        Relays.Update(member);
         if (isGone)
-            Relays.RemoveMember(peer);
+            Relays.RemoveMember(member);
     }
 
     /// <summary>The server takes a member for offline, to whom a path may still lead.</summary>
-    public void Doubt(Peer peer)
+    public void Doubt(Member member)
     {
-        if (peer.Traversal is not { } traversal)
+        if (member.Traversal is not { } traversal)
             return;
         traversal.Doubt();
-        _node.Hurry(peer);
+        _node.Hurry(member);
     }
 
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
     public void OnIntroduction(IntroductionMessage introduction)
     {
-        if (!_members.TryGet(introduction.MemberId, out Peer? peer) || !(peer.Online || peer.IsListedOnline))
+        if (!_members.TryGet(introduction.MemberId, out Member? member) || !(member.Online || member.IsListedOnline))
         {
             // The directory tells of the member a moment later.
             if (_early.Count < MaximumEarly)
@@ -157,18 +157,18 @@ internal sealed class MemberPaths : IDisposable
             return;
         }
 
-        if (TraversalOf(peer) is not { } traversal)
+        if (TraversalOf(member) is not { } traversal)
             return;
         Timestamp now = Time.Now();
         var candidates = CandidateList.Create(
             introduction.Reachability.Candidates.Where(candidate => IsElsewhere(candidate.Endpoint)
                 && !Own.IsTunnelled(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
-            LogIntroduction(peer, candidates);
-        Begin(traversal, now + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(peer, now));
-        if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(peer, now) && traversal.TryPredict(now))
-            Own.IntroduceWithPrediction(peer, now);
-        _node.Hurry(peer);
+            LogIntroduction(member, candidates);
+        Begin(traversal, now + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(member, now));
+        if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(member, now) && traversal.TryPredict(now))
+            Own.IntroduceWithPrediction(member, now);
+        _node.Hurry(member);
     }
 
     /// <summary>The directory told of members: introductions to them can be taken up now.</summary>
@@ -184,20 +184,20 @@ internal sealed class MemberPaths : IDisposable
 
     /// <summary>Everything is tried at once to reach the member directly.</summary>
     /// <returns>False when nothing can be tried: this node is not admitted, or the member's key is of no use.</returns>
-    public bool Retry(Peer peer)
+    public bool Retry(Member member)
     {
-        if (_memberId == 0 || TraversalOf(peer) is not { } traversal)
+        if (_memberId == 0 || TraversalOf(member) is not { } traversal)
             return false;
         traversal.Retry(Time.Now());
-        _connection.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = true });
-        _node.Hurry(peer);
+        _connection.Tell(new IntroduceMessage { MemberId = member.MemberId, WithGuesses = true });
+        _node.Hurry(member);
         return true;
     }
 
     /// <summary>Sends one probe that measures a path to the member; its answer is counted in <see cref="PeerTraversal.Tallies"/>.</summary>
-    public void Measure(Peer peer, in PathAddress path)
+    public void Measure(Member member, in PathAddress path)
     {
-        if (TraversalOf(peer) is { } traversal)
+        if (TraversalOf(member) is { } traversal)
             Send(traversal, traversal.Measure(path, Time.Now()));
     }
 
@@ -215,13 +215,13 @@ internal sealed class MemberPaths : IDisposable
             return;
         }
 
-        if ((from.IsRelayed && from.RelayedMember != sender) || !_members.TryGet(sender, out Peer? peer)
-            || TraversalOf(peer) is not { } traversal)
+        if ((from.IsRelayed && from.RelayedMember != sender) || !_members.TryGet(sender, out Member? member)
+            || TraversalOf(member) is not { } traversal)
         {
             return;
         }
         Span<byte> answer = stackalloc byte[ProbeCodec.Size];
-        traversal.HasSession = peer.Link is { HasSession: true };
+        traversal.HasSession = member.Link is { HasSession: true };
         // Answered from the address that was asked; asked by whatever way there is then.
         PathAddress path = from;
         ProbeOutcome outcome = traversal.OnDatagram(
@@ -235,35 +235,35 @@ internal sealed class MemberPaths : IDisposable
         if (changed && !from.IsRelayed)
             _node.Unproven.Proven.Add(from.Endpoint);
         if (changed)
-            OnPathsChanged(peer);
+            OnPathsChanged(member);
         else if (outcome == ProbeOutcome.AnswerTaken)
-            Choose(peer); // What was measured may count for another path now.
-        RenewLink(peer, traversal);
-        _node.Hurry(peer);
+            Choose(member); // What was measured may count for another path now.
+        RenewLink(member, traversal);
+        _node.Hurry(member);
     }
 
     /// <summary>Does what is due for one member; returns when to call again.</summary>
-    public Timestamp RunTimers(Peer peer, Timestamp now)
+    public Timestamp RunTimers(Member member, Timestamp now)
     {
         // Data flows to or from a member that nobody has introduced yet, or that was away since: the attempt asks for an introduction.
-        if ((peer.IsListedOnline && IsBusy(peer, now) ? TraversalOf(peer) : peer.Traversal) is not { } traversal)
+        if ((member.IsListedOnline && IsBusy(member, now) ? TraversalOf(member) : member.Traversal) is not { } traversal)
             return Timestamp.Never;
         _outgoing.Clear();
-        traversal.HasSession = peer.Link is { HasSession: true };
+        traversal.HasSession = member.Link is { HasSession: true };
         traversal.WillingToRelay = Relays.IsRelay;
-        traversal.IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly;
-        traversal.ServerPath = new PathAddress(_server, peer.MemberId);
-        Timestamp next = traversal.RunTimers(now, peer.LastTraffic, peer.UsedPath?.Key, _outgoing, out bool changed);
+        traversal.IsDirectAllowed = PolicyOf(member) != PathPolicy.RelayOnly;
+        traversal.ServerPath = new PathAddress(_server, member.MemberId);
+        Timestamp next = traversal.RunTimers(now, member.LastTraffic, member.UsedPath?.Key, _outgoing, out bool changed);
         foreach (OutgoingProbe probe in _outgoing)
             Send(traversal, probe);
 
         if (changed)
         {
-            OnPathsChanged(peer);
-            if (!peer.IsListedOnline && peer.UsedPath is null)
+            OnPathsChanged(member);
+            if (!member.IsListedOnline && member.UsedPath is null)
             {
                 // It is gone, and nothing is wrong with this node's network.
-                Forget(peer, isGone: false);
+                Forget(member, isGone: false);
                 return Timestamp.Never;
             }
 
@@ -271,17 +271,17 @@ internal sealed class MemberPaths : IDisposable
                 Own.OnPathLost(now);
         }
 
-        LogFailure(peer, traversal);
+        LogFailure(member, traversal);
         if (!traversal.TakeIntroductionRequest())
             return next;
-        bool withGuesses = traversal.MayAskForGuesses(now, IsBusy(peer, now)) && MayGuess(peer, now);
+        bool withGuesses = traversal.MayAskForGuesses(now, IsBusy(member, now)) && MayGuess(member, now);
         if (withGuesses)
             traversal.GuessesAskedAt = now;
         // Where both ports are predicted the server has both look at the same time.
         if (withGuesses && !traversal.RemoteNat.IsPredictable && traversal.TryPredict(now))
-            Own.IntroduceWithPrediction(peer, now);
+            Own.IntroduceWithPrediction(member, now);
         else
-            _connection.Tell(new IntroduceMessage { MemberId = peer.MemberId, WithGuesses = withGuesses });
+            _connection.Tell(new IntroduceMessage { MemberId = member.MemberId, WithGuesses = withGuesses });
         return next;
     }
 
@@ -294,54 +294,56 @@ internal sealed class MemberPaths : IDisposable
     }
 
     /// <summary>Which paths to the member may be used.</summary>
-    public PathPolicy PolicyOf(Peer peer) => peer.Policy ?? _options.PathPolicy;
+    public PathPolicy PolicyOf(Member member) => member.Policy ?? _options.PathPolicy;
 
     /// <summary>Other paths are allowed now.</summary>
-    public void OnPolicyChanged(Peer peer)
+    public void OnPolicyChanged(Member member)
     {
-        if (peer.Traversal is { } traversal)
+        if (member.Traversal is { } traversal)
         {
-            traversal.IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly;
+            traversal.IsDirectAllowed = PolicyOf(member) != PathPolicy.RelayOnly;
             traversal.Retry(Time.Now());
         }
 
-        OnPathsChanged(peer);
-        _node.Hurry(peer);
+        OnPathsChanged(member);
+        _node.Hurry(member);
     }
 
     /// <summary>Chooses the path to a member anew, and puts it to use.</summary>
-    public void Choose(Peer peer)
+    public void Choose(Member member)
     {
-        PathCandidate server = ServerPath(peer);
+        PathCandidate server = ServerPath(member);
         var candidates = new List<PathCandidate> { server };
-        if (peer.Traversal is { } traversal)
+        if (member.Traversal is { } traversal)
             candidates.AddRange(traversal.Paths.Select(path => AsCandidate(traversal, path)));
 
-        PathCandidate? current = peer is { UsedPath: { } used, Traversal: { } known } ? AsCandidate(known, used) : server;
-        PathCandidate? chosen = PathChoice.Choose(current, candidates, PolicyOf(peer));
-        ProbedPath? path = chosen is { Kind: not PathKind.Server } best ? peer.Traversal!.Paths.First(path => path.Key == best.Path) : null;
+        PathCandidate? current = member is { UsedPath: { } used, Traversal: { } known } ? AsCandidate(known, used) : server;
+        PathCandidate? chosen = PathChoice.Choose(current, candidates, PolicyOf(member));
+        ProbedPath? path = chosen is { Kind: not PathKind.Server } best
+            ? member.Traversal!.Paths.First(path => path.Key == best.Path)
+            : null;
         bool isForbidden = chosen is null;
-        if (path == peer.UsedPath && isForbidden == peer.IsForbidden)
+        if (path == member.UsedPath && isForbidden == member.IsForbidden)
             return;
-        peer.UsedPath = path;
-        peer.IsForbidden = isForbidden;
-        peer.IsLocal = chosen is { Kind: PathKind.Lan };
-        LogChoice(peer);
-        _links.Use(peer);
+        member.UsedPath = path;
+        member.IsForbidden = isForbidden;
+        member.IsLocal = chosen is { Kind: PathKind.Lan };
+        LogChoice(member);
+        _links.Use(member);
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Peer peer in _members.All)
-            Forget(peer, isGone: true);
+        foreach (Member member in _members.All)
+            Forget(member, isGone: true);
         Own.Dispose();
     }
 
     /// <summary>The path through the server, and what is known of it.</summary>
-    private PathCandidate ServerPath(Peer peer) => new(
-        PathKind.Server, _connection.PathTo(peer), Proven: _connection.IsUp && peer.IsListedOnline,
-        RoundTrip: peer.Monitor.RoundTrip ?? peer.Traversal?.ServerRoundTrip, Loss: peer.Monitor.Loss);
+    private PathCandidate ServerPath(Member member) => new(
+        PathKind.Server, _connection.PathTo(member), Proven: _connection.IsUp && member.IsListedOnline,
+        RoundTrip: member.Monitor.RoundTrip ?? member.Traversal?.ServerRoundTrip, Loss: member.Monitor.Loss);
 
     /// <summary>Candidates or NAT are others now.</summary>
     private void TakeReachability()
@@ -350,12 +352,12 @@ internal sealed class MemberPaths : IDisposable
             return;
         Timestamp now = Time.Now();
         Relays.IsRelay = Own.IsRelay;
-        foreach (Peer peer in _members.All)
+        foreach (Member member in _members.All)
         {
-            if (peer.Traversal is not { } traversal)
+            if (member.Traversal is not { } traversal)
                 continue;
             traversal.SetLocal(Own.Candidates, Own.Nat, now);
-            _node.Hurry(peer);
+            _node.Hurry(member);
         }
     }
 
@@ -385,10 +387,10 @@ internal sealed class MemberPaths : IDisposable
         _sockets.Open(traversal.Sockets, now);
     }
 
-    private void OnPathsChanged(Peer peer)
+    private void OnPathsChanged(Member member)
     {
-        Relays.Update(peer);
-        Choose(peer);
+        Relays.Update(member);
+        Choose(member);
     }
 
     private void Send(PeerTraversal traversal, in OutgoingProbe probe)
@@ -410,26 +412,26 @@ internal sealed class MemberPaths : IDisposable
     private bool IsTunnelled(in PathAddress path) => !path.IsRelayed && Own.IsTunnelled(path.Endpoint);
 
     /// <summary>Ports are guessed for few members at once; those that data waits for go first.</summary>
-    private bool MayGuess(Peer peer, Timestamp now)
+    private bool MayGuess(Member member, Timestamp now)
     {
         int guessing = _members.All.Count(
-            member => member != peer && member.Traversal is { } other && (other.IsGuessing || now - other.GuessesAskedAt < AskingTime));
+            each => each != member && each.Traversal is { } other && (other.IsGuessing || now - other.GuessesAskedAt < AskingTime));
         if (Own.Nat.IsRandom && !_sockets.HasRoomFor(PunchPlan.BirthdaySockets))
             return false;
         // Each guess of one pair would move the counter that another's prediction stands on.
-        return guessing < (Own.Nat.IsPredictable ? 1 : IsBusy(peer, now) ? MaximumGuessingBusy : MaximumGuessing);
+        return guessing < (Own.Nat.IsPredictable ? 1 : IsBusy(member, now) ? MaximumGuessingBusy : MaximumGuessing);
     }
 
-    private static bool IsBusy(Peer peer, Timestamp now) => now - peer.LastTraffic < BusyFor;
+    private static bool IsBusy(Member member, Timestamp now) => now - member.LastTraffic < BusyFor;
 
     /// <summary>
-    /// A peer that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it until
-    /// they are given up.
+    /// A member that says it has no keys, while this node has some, was started again: sealed for the old keys, nothing would reach it
+    /// until they are given up.
     /// </summary>
-    private void RenewLink(Peer peer, PeerTraversal traversal)
+    private void RenewLink(Member member, PeerTraversal traversal)
     {
         Timestamp now = Time.Now();
-        if (traversal.PeerHasSession || peer.Link is not { HasSession: true, LastHandshake: { } agreed } link
+        if (traversal.PeerHasSession || member.Link is not { HasSession: true, LastHandshake: { } agreed } link
             || Time.GetUtcNow() - agreed < SessionDoubt || now - traversal.RenewalAskedAt < SessionDoubt)
         {
             return;
@@ -448,28 +450,28 @@ internal sealed class MemberPaths : IDisposable
         : traversal.IsLocalNetwork(path) ? PathKind.Lan
         : path.Endpoint.IsIPv4 ? PathKind.DirectIPv4 : PathKind.DirectIPv6;
 
-    private PeerTraversal? TraversalOf(Peer peer)
+    private PeerTraversal? TraversalOf(Member member)
     {
-        if (peer.Traversal is { } known)
+        if (member.Traversal is { } known)
             return known;
-        if (_memberId == 0 || !ProbeKey.TryDerive(_identity, peer.Key, _options.NetworkKey, out ProbeKey? key))
+        if (_memberId == 0 || !ProbeKey.TryDerive(_identity, member.Key, _options.NetworkKey, out ProbeKey? key))
             return null;
-        peer.Channel = new ProbeChannel(key, _memberId, _node.Services.RisingNow);
-        peer.Traversal = new PeerTraversal(peer.Channel, leads: LeadsBefore(peer), _node.Services.Jitter)
+        member.Channel = new ProbeChannel(key, _memberId, _node.Services.RisingNow);
+        member.Traversal = new PeerTraversal(member.Channel, leads: LeadsBefore(member), _node.Services.Jitter)
         {
-            FindRelays = () => Relays.Find(peer, _connection.RoundTrip),
-            IsDirectAllowed = PolicyOf(peer) != PathPolicy.RelayOnly,
-            ServerPath = new PathAddress(_server, peer.MemberId),
+            FindRelays = () => Relays.Find(member, _connection.RoundTrip),
+            IsDirectAllowed = PolicyOf(member) != PathPolicy.RelayOnly,
+            ServerPath = new PathAddress(_server, member.MemberId),
             WillingToRelay = Relays.IsRelay,
         };
-        peer.Traversal.SetLocal(Own.Candidates, Own.Nat, Time.Now());
-        return peer.Traversal;
+        member.Traversal.SetLocal(Own.Candidates, Own.Nat, Time.Now());
+        return member.Traversal;
     }
 
     /// <summary>
     /// True on one of the two sides. Keys are known to both alike; member ids are others after the server has lost its state.
     /// </summary>
-    private bool LeadsBefore(Peer peer) => _identity.PublicKey.Bytes.SequenceCompareTo(peer.Key.Bytes) < 0;
+    private bool LeadsBefore(Member member) => _identity.PublicKey.Bytes.SequenceCompareTo(member.Key.Bytes) < 0;
 
     /// <summary>The tunnel never carries itself.</summary>
     private bool IsInTunnel(in UdpEndpoint endpoint)
@@ -488,16 +490,16 @@ internal sealed class MemberPaths : IDisposable
     private bool IsElsewhere(in UdpEndpoint endpoint) =>
         !IsInTunnel(endpoint) && (!System.Net.IPAddress.IsLoopback(endpoint.Address) || System.Net.IPAddress.IsLoopback(_server.Address));
 
-    private void LogChoice(Peer peer)
+    private void LogChoice(Member member)
     {
-        System.Net.IPAddress address = peer.Addresses[0].ToIPAddress();
-        if (peer.DirectPath is { } direct)
+        System.Net.IPAddress address = member.Addresses[0].ToIPAddress();
+        if (member.DirectPath is { } direct)
         {
-            _unreached.Remove(peer);
+            _unreached.Remove(member);
             _node.Log.P2PEstablished(address, direct.Key.Endpoint.ToIPEndPoint());
             _node.Log.DirectRouteEstablished(address);
         }
-        else if (peer.UsedPath is { } relayed)
+        else if (member.UsedPath is { } relayed)
         {
             _node.Log.Information(
                 "{Peer} is reached through {Relay}, which is nearer than the server", address, Relays.RelayOf(relayed.Key)?.Name);
@@ -505,21 +507,21 @@ internal sealed class MemberPaths : IDisposable
     }
 
     /// <summary>Says once that the attempts have come to nothing so far.</summary>
-    private void LogFailure(Peer peer, PeerTraversal traversal)
+    private void LogFailure(Member member, PeerTraversal traversal)
     {
         if (traversal.State is TraversalState.NoAnswer or TraversalState.BothNatsRandom or TraversalState.NoCandidates
-            or TraversalState.Lost && _unreached.Add(peer))
+            or TraversalState.Lost && _unreached.Add(member))
         {
-            _node.Log.P2PNotEstablished(peer.Addresses[0].ToIPAddress());
+            _node.Log.P2PNotEstablished(member.Addresses[0].ToIPAddress());
         }
     }
 
-    private void LogIntroduction(Peer peer, CandidateList candidates)
+    private void LogIntroduction(Member member, CandidateList candidates)
     {
         Candidate? seen = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.ServerReflexive })
             ?? candidates.Cast<Candidate?>().FirstOrDefault();
         Candidate? local = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.Host });
         if (seen is { } known)
-            _node.Log.PeerInfoReceived(peer.Addresses[0].ToIPAddress(), known.Endpoint.ToIPEndPoint(), local?.Endpoint.ToIPEndPoint());
+            _node.Log.PeerInfoReceived(member.Addresses[0].ToIPAddress(), known.Endpoint.ToIPEndPoint(), local?.Endpoint.ToIPEndPoint());
     }
 }

@@ -40,7 +40,7 @@ internal sealed class OwnReachability : IDisposable
     private readonly NatBehaviourDetector _detector;
     private readonly ProbeChannel? _server;
     private readonly List<ObservationProbe> _output = [];
-    private readonly HashSet<Peer> _wantPrediction = [];
+    private readonly HashSet<Member> _wantPrediction = [];
     private UdpEndpoint _seenByServer;
     private UdpEndpoint _mapping;
     private NatObservers _observers;
@@ -258,7 +258,7 @@ internal sealed class OwnReachability : IDisposable
     public void UsePrediction() => _predicted = Timestamp.NotYet;
 
     /// <summary>Asks the server for an introduction as soon as the port that this node's NAT will hand out next is known.</summary>
-    public void IntroduceWithPrediction(Peer member, Timestamp now)
+    public void IntroduceWithPrediction(Member member, Timestamp now)
     {
         _wantPrediction.Add(member);
         if (_burstEnds != Timestamp.Never)
@@ -374,7 +374,7 @@ internal sealed class OwnReachability : IDisposable
 
     private void Introduce()
     {
-        foreach (Peer member in _wantPrediction)
+        foreach (Member member in _wantPrediction)
             _connection.Tell(new IntroduceMessage { MemberId = member.MemberId, Reachability = Now(), WithGuesses = true });
         _wantPrediction.Clear();
     }

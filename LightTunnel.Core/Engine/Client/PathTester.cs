@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Routing;
 using LightTunnel.Timing;
@@ -5,25 +6,23 @@ using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine.Client;
 
-/// <summary>What tests (Test-LtP2P) have a client try, and what it knows of the way to a peer. Owned by the control loop.</summary>
+/// <summary>What tests (Test-LtP2P) have a client try, and what it knows of the way to a member. Owned by the control loop.</summary>
 internal sealed class PathTester(Node node, ServerConnection connection, MemberPaths paths)
 {
     /// <summary>An introduction that was asked for is waited for this long.</summary>
     private static readonly TimeSpan IntroductionPatience = TimeSpan.FromSeconds(5);
 
-    /// <summary>Begins an attempt to reach the peer directly, whatever was tried before.</summary>
-    public void TryDirect(Peer peer)
+    /// <summary>Begins an attempt to reach the member directly, whatever was tried before.</summary>
+    public void TryDirect(Member member)
     {
-        if (peer.IsServer)
-            return;
         paths.Own.LookAgain(node.Now);
-        paths.Retry(peer);
+        paths.Retry(member);
     }
 
     /// <summary>True while the attempt that began at that time goes on.</summary>
-    public bool IsTryingDirect(Peer peer, Timestamp since)
+    public bool IsTryingDirect(Member member, Timestamp since)
     {
-        if (peer.IsServer || peer.Traversal is not { IsDirectAllowed: true } traversal)
+        if (member.Traversal is not { IsDirectAllowed: true } traversal)
             return false;
         if (paths.Own.Detection == NatDetection.Running)
             return true;
@@ -31,36 +30,38 @@ internal sealed class PathTester(Node node, ServerConnection connection, MemberP
     }
 
     /// <summary>
-    /// Sends a probe by each path to the peer that is proven, and by the server's, whichever is in use; false when there is no server's.
+    /// Sends a probe by each path to the member that is proven, and by the server's, whichever is in use; false when there is no server's.
     /// </summary>
-    public bool MeasurePaths(Peer peer)
+    public bool MeasurePaths(Member member)
     {
-        foreach (ProbedPath path in peer.Traversal?.Paths.Where(path => path.IsProven).ToArray() ?? [])
-            paths.Measure(peer, path.Key);
-        if (!connection.IsUp || peer.IsServer || !peer.IsListedOnline)
+        foreach (ProbedPath path in member.Traversal?.Paths.Where(path => path.IsProven).ToArray() ?? [])
+            paths.Measure(member, path.Key);
+        if (!connection.IsUp || !member.IsListedOnline)
             return false;
-        paths.Measure(peer, connection.PathTo(peer));
+        paths.Measure(member, connection.PathTo(member));
         return true;
     }
 
-    /// <summary>What is known of the way to the peer.</summary>
-    public PeerDiagnosis Diagnose(Peer peer)
+    /// <summary>What is known of the way to the member; of the NAT here alone, when it is null.</summary>
+    public PeerDiagnosis Diagnose(Member? member)
     {
-        IReadOnlyList<ProbeTally> tallies = peer.Traversal?.Tallies ?? [];
+        if (member is null)
+            return new PeerDiagnosis(paths.Own.Nat.ClassicName, default(NatBehaviour).ClassicName, [], ServerRoundTrip: null);
+        IReadOnlyList<ProbeTally> tallies = member.Traversal?.Tallies ?? [];
         return new PeerDiagnosis(
             paths.Own.Nat.ClassicName,
-            (peer.Traversal?.RemoteNat ?? default).ClassicName,
-            [.. tallies.Select(tally => Describe(peer, tally))],
-            tallies.FirstOrDefault(tally => tally.Path == connection.PathTo(peer))?.Mean);
+            (member.Traversal?.RemoteNat ?? default).ClassicName,
+            [.. tallies.Select(tally => Describe(member, tally))],
+            tallies.FirstOrDefault(tally => tally.Path == connection.PathTo(member))?.Mean);
     }
 
-    private CandidateReport Describe(Peer peer, ProbeTally tally) => new()
+    private CandidateReport Describe(Member member, ProbeTally tally) => new()
     {
         Kind = tally.Kind,
         Endpoint = tally.Path.Endpoint.ToIPEndPoint(),
         LocalPort = node.Services.Transport.PortOf(tally.Path.Local),
         Relay = !tally.Path.IsRelayed ? null
-            : tally.Path == connection.PathTo(peer) ? connection.Server.Name
+            : tally.Path == connection.PathTo(member) ? connection.Server.Name
             : paths.Relays.RelayOf(tally.Path)?.Name,
         Result = tally switch
         {
@@ -72,8 +73,8 @@ internal sealed class PathTester(Node node, ServerConnection connection, MemberP
         Sent = tally.Sent,
         Answered = tally.Answered,
         RoundTrip = tally.Shortest,
-        InUse = peer.UsedPath is { } used
+        InUse = member.UsedPath is { } used
             ? used.Key == tally.Path
-            : peer.PathType == PathType.Server && tally.Path == connection.PathTo(peer),
+            : member.PathType == PathType.Server && tally.Path == connection.PathTo(member),
     };
 }

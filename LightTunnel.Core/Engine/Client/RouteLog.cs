@@ -1,6 +1,5 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine.Control;
 using LightTunnel.Routing;
 using LightTunnel.Timing;
 
@@ -21,27 +20,27 @@ internal sealed class RouteLog(TunnelLog log)
     /// <summary>
     /// Logs what has changed, at most once in 10 s; returns when to call again. Who is offline has no route and is not counted.
     /// </summary>
-    public Timestamp Run(Timestamp now, IReadOnlyCollection<Peer> peers)
+    public Timestamp Run(Timestamp now, IReadOnlyCollection<Member> peers)
     {
         if (!_changed)
             return Timestamp.Never;
         if (now < _next)
             return _next;
         _changed = false;
-        Peer[] online = [.. peers.Where(peer => peer.PathType != PathType.Offline).OrderBy(peer => peer.Addresses[0])];
-        (TunnelAddress, PathType)[] routes = [.. online.Select(peer => (peer.Addresses[0], peer.PathType))];
+        Member[] online = [.. peers.Where(member => member.PathType != PathType.Offline).OrderBy(member => member.Addresses[0])];
+        (TunnelAddress, PathType)[] routes = [.. online.Select(member => (member.Addresses[0], member.PathType))];
         if (routes.SequenceEqual(_logged))
             return Timestamp.Never;
         _logged = routes;
         _next = now + Interval;
 
         log.RoutingStats(
-            online.Length, online.Count(peer => peer.PathType is PathType.Direct or PathType.Lan),
-            online.Count(peer => peer.PathType == PathType.Relay),
-            online.Count(peer => peer.PathType == PathType.Server));
-        foreach (Peer peer in online)
+            online.Length, online.Count(member => member.PathType is PathType.Direct or PathType.Lan),
+            online.Count(member => member.PathType == PathType.Relay),
+            online.Count(member => member.PathType == PathType.Server));
+        foreach (Member member in online)
         {
-            (string route, string status) = peer.PathType switch
+            (string route, string status) = member.PathType switch
             {
                 PathType.Lan => (ContractLog.RouteDirect, ContractLog.StatusLocal),
                 PathType.Direct => (ContractLog.RouteDirect, ContractLog.StatusConnected),
@@ -49,7 +48,7 @@ internal sealed class RouteLog(TunnelLog log)
                 _ => (ContractLog.RouteServer, ContractLog.StatusDisconnected),
             };
             log.RoutingStatsOfPeer(
-                peer.Addresses[0].ToIPAddress(), route, peer.Quality, status, throughServer: route == ContractLog.RouteServer);
+                member.Addresses[0].ToIPAddress(), route, member.Quality, status, throughServer: route == ContractLog.RouteServer);
         }
 
         return Timestamp.Never;

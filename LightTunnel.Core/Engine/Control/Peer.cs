@@ -4,7 +4,6 @@ using LightTunnel.Configuration;
 using LightTunnel.Engine.Data;
 using LightTunnel.Routing;
 using LightTunnel.Timing;
-using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Control;
@@ -18,8 +17,6 @@ internal class Peer : RouteTarget, IScheduled
     private ImmutableArray<IpPrefix> _prefixes = [];
     private Link? _link;
     private bool _online;
-    private volatile ProbedPath? _usedPath;
-    private RouteTarget? _server;
     private Timestamp _lastReceivedTimestamp;
     private PathAddress _measuredPath;
 
@@ -33,7 +30,6 @@ internal class Peer : RouteTarget, IScheduled
         Monitor = new PathMonitor();
         PathMtu = new PeerMtu(TunnelOptions.DefaultMtu);
         Updated = time.GetUtcNow();
-        WantedAt = time.Now();
     }
 
     /// <summary>Who may change anything here; null for anybody, as long as it is nobody's.</summary>
@@ -84,9 +80,6 @@ internal class Peer : RouteTarget, IScheduled
         }
     }
 
-    /// <summary>True while the directory lists the peer as online; it also counts as online while a direct path to it is proven.</summary>
-    public bool IsListedOnline { get; set; }
-
     /// <summary>When the last authentic datagram of the peer's links came, those that are gone included. Control loop only.</summary>
     public Timestamp LastReceivedTimestamp => Timestamp.Latest(_link?.LastReceivedTimestamp ?? Timestamp.NotYet, _lastReceivedTimestamp);
 
@@ -102,13 +95,10 @@ internal class Peer : RouteTarget, IScheduled
     }
 
     /// <summary>
-    /// Who passes on what is sent to the peer while no other path is used; null for a server's clients, and for the server.
+    /// True while the peer takes part, or is said to: one that may be reached directly only, and is not, counts as offline, but can be
+    /// tried.
     /// </summary>
-    public RouteTarget? Server
-    {
-        get => _server;
-        init => _server = value;
-    }
+    public virtual bool IsThere => _online;
 
     /// <summary>Longest inner packet that the network carries, bytes.</summary>
     public int NetworkMtu
@@ -137,56 +127,30 @@ internal class Peer : RouteTarget, IScheduled
     public double? ReportedLoss { get; set; }
 
     /// <summary>Smoothed round trip, measured by whichever side probes.</summary>
-    public TimeSpan? RoundTrip => UsedPath?.RoundTrip ?? Monitor.RoundTrip ?? ReportedRoundTrip;
+    public virtual TimeSpan? RoundTrip => Monitor.RoundTrip ?? ReportedRoundTrip;
 
     /// <summary>Share of probes lost, 0..1, measured by whichever side probes.</summary>
-    public double? Loss => UsedPath is { } path ? path.Loss : Monitor.Loss ?? ReportedLoss;
+    public virtual double? Loss => Monitor.Loss ?? ReportedLoss;
 
-    /// <summary>The kind of path in use; a client without a link is reached through the server.</summary>
-    public PathType PathType => !Online ? PathType.Offline
-        : UsedPath is { } used ? (used.Key.IsRelayed ? PathType.Relay : IsLocal ? PathType.Lan : PathType.Direct)
+    /// <summary>The kind of path in use; a peer without a link is reached through the server.</summary>
+    public virtual PathType PathType => !Online ? PathType.Offline
         : IsDirectlyLinked ? (Path.Endpoint.IsLocal ? PathType.Lan : PathType.Direct)
         : PathType.Server;
+
+    /// <summary>Why the peer is reached the way it is.</summary>
+    public virtual PathReason Reason => IsServer ? PathReason.IsServer
+        : !Online ? PathReason.PeerOffline
+        : IsDirectlyLinked ? PathReason.DirectUp
+        : PathReason.WaitingForPeer;
+
+    /// <summary>True while answers show that the path in use works, here or at its other end.</summary>
+    public virtual bool IsPathProven => !Monitor.IsDead && (Monitor.IsProven || ReportedRoundTrip is not null);
 
     /// <summary>Quality of the path in use, 0..150.</summary>
     public int Quality => PathQuality.Of(PathType, RoundTrip, Loss);
 
-    /// <summary>What is done to reach the peer directly, null until somebody asks for it. A client's, for other clients.</summary>
-    public PeerTraversal? Traversal { get; set; }
-
-    /// <summary>The probes of <see cref="Traversal"/>, which owns it.</summary>
-    public ProbeChannel? Channel { get; set; }
-
-    /// <summary>
-    /// The path in use, direct or through another member; null while the server passes everything on. Read by data threads.
-    /// </summary>
-    public ProbedPath? UsedPath
-    {
-        get => _usedPath;
-        set
-        {
-            _usedPath = value;
-            Publish();
-        }
-    }
-
-    /// <summary>The direct path in use, or null.</summary>
-    public ProbedPath? DirectPath => UsedPath is { Key.IsRelayed: false } direct ? direct : null;
-
-    /// <summary>True when <see cref="DirectPath"/> lies within the local network.</summary>
-    public bool IsLocal { get; set; }
-
-    /// <summary>Which paths to this peer may be used; null for what the network says.</summary>
-    public PathPolicy? Policy { get; set; }
-
-    /// <summary>True while the policy allows none of the paths that there are.</summary>
-    public bool IsForbidden { get; set; }
-
     /// <summary>When the peer's link came up first.</summary>
     public Timestamp LinkedAt { get; set; }
-
-    /// <summary>When this node came to know the peer, or somebody here last asked for it.</summary>
-    public Timestamp WantedAt { get; set; }
 
     /// <summary>When the route to the peer last changed.</summary>
     public DateTimeOffset Updated { get; set; }
@@ -206,7 +170,7 @@ internal class Peer : RouteTarget, IScheduled
         Owner?.Assert();
         PeerRoute known = Route;
         RouteVerdict verdict = _online ? RouteVerdict.Carry : RouteVerdict.Refuse;
-        RouteTarget? carrier = _usedPath is null && IsRelayed ? _server : null;
+        RouteTarget? carrier = Carrier;
         long roundTrip = ShortestRoundTrip(known.RoundTrip);
         if (known.Verdict == verdict && known.Link == _link && known.Owned == _prefixes && known.Mtu == Mtu
             && known.NetworkMtu == NetworkMtu
@@ -229,6 +193,9 @@ internal class Peer : RouteTarget, IScheduled
         };
     }
 
+    /// <summary>Whose link carries what is sent to the peer, as its own goes through that one; null when it goes by itself.</summary>
+    protected virtual RouteTarget? Carrier => null;
+
     /// <summary>
     /// The shortest one that was measured on the path in use, as those behind a queue tell of the queue; ticks, 0 when none was.
     /// </summary>
@@ -247,7 +214,7 @@ internal class Peer : RouteTarget, IScheduled
     public bool IsRelayed => _link is { } link && link.Path.IsRelayed;
 
     /// <summary>Outer endpoint that datagrams for the peer are sent to, or would be; unspecified when none is known.</summary>
-    public UdpEndpoint Endpoint => UsedPath?.Key.Endpoint ?? Path.Endpoint;
+    public virtual UdpEndpoint Endpoint => Path.Endpoint;
 
     /// <summary>
     /// The ping that is to show whether the peer is at an address that it was suddenly heard from: its number, and where it went.

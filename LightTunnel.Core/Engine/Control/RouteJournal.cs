@@ -117,7 +117,7 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time, Func<Peer, 
         Changes.Add(sequence => new TunnelChange { Sequence = sequence, Time = time.GetUtcNow(), Tunnel = tunnel, Route = change });
     }
 
-    private Known Look(Peer peer) => new(peer.Addresses, peer.PathType, peer.Endpoint, PeerReason.Of(peer), viaOf(peer)?.Name);
+    private Known Look(Peer peer) => new(peer.Addresses, peer.PathType, peer.Endpoint, peer.Reason, viaOf(peer)?.Name);
 
     /// <summary>What was recorded of a peer last.</summary>
     private readonly record struct Known(TunnelAddress[] Addresses, PathType Type, UdpEndpoint Endpoint, PathReason Reason, string? Via)

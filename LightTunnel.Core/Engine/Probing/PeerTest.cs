@@ -52,7 +52,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         _request = request;
         _time = time;
         _started = time.Now();
-        if (!IsThere)
+        if (!_peer.IsThere)
             return;
         Try(_started);
         node.WantLink(peer);
@@ -61,7 +61,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     /// <inheritdoc/>
     public override Timestamp Run(Timestamp now)
     {
-        if (IsThere && _measuring == Timestamp.NotYet && IsAttempting(now))
+        if (_peer.IsThere && _measuring == Timestamp.NotYet && IsAttempting(now))
             return TellAttempt(now);
         if (!_peer.Online)
             return Done(PingResult.None);
@@ -88,9 +88,6 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
 
     /// <inheritdoc/>
     public override bool TryTakePong(in ControlFrame pong, Timestamp now) => _pings is not null && _pings.TryTakePong(pong, now);
-
-    /// <summary>A peer that may be reached directly only, and is not, counts as offline, but can be tried.</summary>
-    private bool IsThere => _peer.Online || _peer.IsListedOnline;
 
     private bool IsDirect => _peer.PathType is PathType.Lan or PathType.Direct;
 
@@ -170,7 +167,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
             LocalNat = diagnosis.LocalNat,
             PeerNat = diagnosis.PeerNat,
             Candidates = diagnosis.Candidates,
-            Reason = PeerReason.Of(_peer),
+            Reason = _peer.Reason,
             Duration = _time.Now() - _started,
         };
     }

@@ -13,7 +13,7 @@ namespace LightTunnel.Engine.Client;
 /// <param name="Returned">Those of them that came back: a link that this node still has may be unknown to them.</param>
 /// <param name="Gone">Members that are none any more.</param>
 internal sealed record MemberChanges(
-    ForwardingTable Routes, IReadOnlyList<Peer> Told, IReadOnlyList<Peer> Returned, IReadOnlyList<Peer> Gone);
+    ForwardingTable Routes, IReadOnlyList<Member> Told, IReadOnlyList<Member> Returned, IReadOnlyList<Member> Gone);
 
 /// <summary>
 /// The other members as peers, one for each key, kept in step with the server's directory. A member is its key: its id and addresses may be
@@ -22,28 +22,28 @@ internal sealed record MemberChanges(
 /// <param name="time">The clock.</param>
 /// <param name="server">Who passes on what is sent to them while no other path is used.</param>
 /// <param name="owner">Who may change them.</param>
-internal sealed class MemberPeers(TimeProvider time, RouteTarget server, ControlThread? owner = null)
+internal sealed class Members(TimeProvider time, RouteTarget server, ControlThread? owner = null)
 {
     private readonly DirectoryView _directory = new();
-    private readonly Dictionary<PublicKey, Peer> _peers = [];
+    private readonly Dictionary<PublicKey, Member> _members = [];
 
     /// <summary>Every member but this node.</summary>
-    public IReadOnlyCollection<Peer> All => _peers.Values;
+    public IReadOnlyCollection<Member> All => _members.Values;
 
     /// <summary>Number of the last page taken.</summary>
     public ulong Revision => _directory.Revision;
 
     /// <summary>The member of that key.</summary>
-    public bool TryGet(in PublicKey key, [NotNullWhen(true)] out Peer? peer) => _peers.TryGetValue(key, out peer);
+    public bool TryGet(in PublicKey key, [NotNullWhen(true)] out Member? member) => _members.TryGetValue(key, out member);
 
     /// <summary>The member of that key, or null.</summary>
-    public Peer? Find(in PublicKey key) => _peers.GetValueOrDefault(key);
+    public Member? Find(in PublicKey key) => _members.GetValueOrDefault(key);
 
     /// <summary>The member of that id.</summary>
-    public bool TryGet(uint memberId, [NotNullWhen(true)] out Peer? peer)
+    public bool TryGet(uint memberId, [NotNullWhen(true)] out Member? member)
     {
-        peer = null;
-        return _directory.TryGet(memberId, out DirectoryEntry? entry) && _peers.TryGetValue(entry.PublicKey, out peer);
+        member = null;
+        return _directory.TryGet(memberId, out DirectoryEntry? entry) && _members.TryGetValue(entry.PublicKey, out member);
     }
 
     /// <summary>Takes a page of the directory.</summary>
@@ -53,57 +53,57 @@ internal sealed class MemberPeers(TimeProvider time, RouteTarget server, Control
     public MemberChanges Apply(DirectoryMessage page, ForwardingTable routes, int mtu)
     {
         DirectoryChanges changes = _directory.Apply(page);
-        var told = new List<Peer>();
-        var returned = new List<Peer>();
-        var gone = new List<Peer>();
+        var told = new List<Member>();
+        var returned = new List<Member>();
+        var gone = new List<Member>();
         foreach (DirectoryEntry entry in changes.Removed.Concat(changes.Changed.Select(change => change.Before)))
         {
             // What is gone may be an id only, whose owner has another one now.
-            if (_directory.TryGet(entry.PublicKey, out _) || !_peers.Remove(entry.PublicKey, out Peer? peer))
+            if (_directory.TryGet(entry.PublicKey, out _) || !_members.Remove(entry.PublicKey, out Member? member))
                 continue;
-            peer.IsListedOnline = peer.Online = false;
-            routes = routes.Without(peer.Prefixes, peer);
-            gone.Add(peer);
+            member.IsListedOnline = member.Online = false;
+            routes = routes.Without(member.Prefixes, member);
+            gone.Add(member);
         }
 
         foreach (DirectoryEntry entry in changes.Added.Concat(changes.Changed.Select(change => change.After)))
         {
-            if (!_peers.TryGetValue(entry.PublicKey, out Peer? peer))
+            if (!_members.TryGetValue(entry.PublicKey, out Member? member))
             {
-                peer = new Peer(entry.PublicKey, time) { Server = server, Owner = owner };
-                _peers.Add(entry.PublicKey, peer);
+                member = new Member(entry.PublicKey, time, server) { Owner = owner };
+                _members.Add(entry.PublicKey, member);
             }
 
-            if (entry.Online && !peer.IsListedOnline)
-                returned.Add(peer);
-            routes = Update(peer, entry, routes);
-            peer.NetworkMtu = mtu;
-            told.Add(peer);
+            if (entry.Online && !member.IsListedOnline)
+                returned.Add(member);
+            routes = Update(member, entry, routes);
+            member.NetworkMtu = mtu;
+            told.Add(member);
         }
 
         return new MemberChanges(routes, told, returned, gone);
     }
 
-    private ForwardingTable Update(Peer peer, DirectoryEntry entry, ForwardingTable routes)
+    private ForwardingTable Update(Member member, DirectoryEntry entry, ForwardingTable routes)
     {
         TunnelAddress[] addresses = [.. entry.Addresses];
-        if (!peer.Addresses.AsSpan().SequenceEqual(addresses))
+        if (!member.Addresses.AsSpan().SequenceEqual(addresses))
         {
-            routes = routes.Without(peer.Prefixes, peer);
-            peer.Addresses = addresses;
-            routes = routes.With(peer.Prefixes, peer);
+            routes = routes.Without(member.Prefixes, member);
+            member.Addresses = addresses;
+            routes = routes.With(member.Prefixes, member);
         }
 
         // A server that was just started again does not know yet who is there; a proven path does.
-        bool online = peer.UsedPath is not null || (entry.Online && !peer.IsForbidden);
-        if (peer.Online != online)
-            peer.Updated = time.GetUtcNow();
-        peer.MemberId = entry.MemberId;
-        peer.Name = entry.Name;
-        peer.Version = entry.SoftwareVersion;
-        peer.PreferredSuite = entry.PreferredSuite;
-        peer.IsListedOnline = entry.Online;
-        peer.Online = online;
+        bool online = member.UsedPath is not null || (entry.Online && !member.IsForbidden);
+        if (member.Online != online)
+            member.Updated = time.GetUtcNow();
+        member.MemberId = entry.MemberId;
+        member.Name = entry.Name;
+        member.Version = entry.SoftwareVersion;
+        member.PreferredSuite = entry.PreferredSuite;
+        member.IsListedOnline = entry.Online;
+        member.Online = online;
         return routes;
     }
 }
