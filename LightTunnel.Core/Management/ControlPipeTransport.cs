@@ -73,7 +73,11 @@ internal sealed class ControlPipeTransport : ControlTransport
     {
         try
         {
-            return new Listener(NameOf(Environment.ProcessId));
+            // The first instance must be ours: a pipe of that name that exists already was made by somebody else.
+            string name = NameOf(Environment.ProcessId);
+            return new PipeListener<NamedPipeServerStream>(
+                isFirst => Create(name, isFirst ? PipeOptions.FirstPipeInstance : PipeOptions.None),
+                (pipe, cancellationToken) => pipe.WaitForConnectionAsync(cancellationToken));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -98,36 +102,13 @@ internal sealed class ControlPipeTransport : ControlTransport
     private static bool IsTrusted(SecurityIdentifier owner) =>
         owner == Administrators() || owner == CurrentUser() || owner.IsWellKnown(WellKnownSidType.LocalSystemSid);
 
-    private sealed class Listener : ControlListener
+    private static NamedPipeServerStream Create(string name, PipeOptions option)
     {
-        private readonly string _name;
-        private NamedPipeServerStream _next;
-
-        public Listener(string name)
-        {
-            _name = name;
-            // The first instance must be ours: a pipe of that name that exists already was made by somebody else.
-            _next = Create(PipeOptions.FirstPipeInstance);
-        }
-
-        public override async Task<Stream?> AcceptAsync(CancellationToken cancellationToken)
-        {
-            NamedPipeServerStream connection = _next;
-            await connection.WaitForConnectionAsync(cancellationToken).ConfigureAwait(false);
-            _next = Create(PipeOptions.None);
-            return connection;
-        }
-
-        public override void Dispose() => _next.Dispose();
-
-        private NamedPipeServerStream Create(PipeOptions option)
-        {
-            var security = new PipeSecurity();
-            security.AddAccessRule(new PipeAccessRule(Administrators(), PipeAccessRights.FullControl, AccessControlType.Allow));
-            security.AddAccessRule(new PipeAccessRule(CurrentUser(), PipeAccessRights.FullControl, AccessControlType.Allow));
-            return NamedPipeServerStreamAcl.Create(
-                _name, PipeDirection.InOut, NamedPipeServerStream.MaxAllowedServerInstances, PipeTransmissionMode.Byte,
-                PipeOptions.Asynchronous | option, inBufferSize: 0, outBufferSize: 0, security);
-        }
+        var security = new PipeSecurity();
+        security.AddAccessRule(new PipeAccessRule(Administrators(), PipeAccessRights.FullControl, AccessControlType.Allow));
+        security.AddAccessRule(new PipeAccessRule(CurrentUser(), PipeAccessRights.FullControl, AccessControlType.Allow));
+        return NamedPipeServerStreamAcl.Create(
+            name, PipeDirection.InOut, NamedPipeServerStream.MaxAllowedServerInstances, PipeTransmissionMode.Byte,
+            PipeOptions.Asynchronous | option, inBufferSize: 0, outBufferSize: 0, security);
     }
 }
