@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.IO.Pipes;
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using System.Security.AccessControl;
 using System.Security.Principal;
@@ -9,7 +10,7 @@ namespace LightTunnel.Management;
 
 /// <summary>Named pipes "LightTunnel.(process id)", open to administrators and to the user who runs the tunnel.</summary>
 [SupportedOSPlatform("windows")]
-internal sealed class ControlPipeTransport : ControlTransport
+internal sealed partial class ControlPipeTransport : ControlTransport
 {
     private const string Prefix = "LightTunnel.";
 
@@ -39,7 +40,12 @@ internal sealed class ControlPipeTransport : ControlTransport
             ".", NameOf(processId), PipeDirection.InOut, PipeOptions.Asynchronous, TokenImpersonationLevel.Identification);
         try
         {
-            await pipe.ConnectAsync(cancellationToken).ConfigureAwait(false);
+            if (!await PipeConnection.TryConnectAsync(pipe, () => IsThere(processId), cancellationToken).ConfigureAwait(false))
+            {
+                await pipe.DisposeAsync().ConfigureAwait(false);
+                return null;
+            }
+
             if (pipe.GetAccessControl().GetOwner(typeof(SecurityIdentifier)) is SecurityIdentifier owner && IsTrusted(owner))
                 return pipe;
             throw new LightTunnelException(
@@ -55,11 +61,6 @@ internal sealed class ControlPipeTransport : ControlTransport
                 $"Process {processId} cannot be asked: access is denied.",
                 "Run PowerShell as administrator.",
                 exception);
-        }
-        catch (FileNotFoundException)
-        {
-            await pipe.DisposeAsync().ConfigureAwait(false);
-            return null;
         }
         catch
         {
@@ -89,6 +90,14 @@ internal sealed class ControlPipeTransport : ControlTransport
         }
     }
 
+    /// <summary>False when no process has the pipe at all; asking connects nothing.</summary>
+    private static bool IsThere(int processId)
+    {
+        const int ErrorFileNotFound = 2;
+        const uint Shortest = 1; // ms; 0 stands for what the pipe's maker chose.
+        return WaitNamedPipe(@"\\.\pipe\" + NameOf(processId), Shortest) || Marshal.GetLastPInvokeError() != ErrorFileNotFound;
+    }
+
     private static string NameOf(int processId) => Prefix + processId.ToString(CultureInfo.InvariantCulture);
 
     private static SecurityIdentifier Administrators() => new(WellKnownSidType.BuiltinAdministratorsSid, null);
@@ -111,4 +120,9 @@ internal sealed class ControlPipeTransport : ControlTransport
             name, PipeDirection.InOut, NamedPipeServerStream.MaxAllowedServerInstances, PipeTransmissionMode.Byte,
             PipeOptions.Asynchronous | option, inBufferSize: 0, outBufferSize: 0, security);
     }
+
+    [LibraryImport("kernel32.dll", EntryPoint = "WaitNamedPipeW", SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    [return: MarshalAs(UnmanagedType.Bool)]
+    private static partial bool WaitNamedPipe(string name, uint timeout);
 }
