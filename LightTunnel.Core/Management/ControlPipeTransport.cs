@@ -9,23 +9,31 @@ using LightTunnel.Diagnostics;
 namespace LightTunnel.Management;
 
 /// <summary>Named pipes "LightTunnel.(process id)", open to administrators and to the user who runs the tunnel.</summary>
+/// <param name="folder">Where the system lists its pipes.</param>
 [SupportedOSPlatform("windows")]
-internal sealed partial class ControlPipeTransport : ControlTransport
+internal sealed partial class ControlPipeTransport(string folder = ControlPipeTransport.SystemFolder) : ControlTransport
 {
-    private const string Prefix = "LightTunnel.";
+    private const string SystemFolder = @"\\.\pipe\", Prefix = "LightTunnel.";
 
     /// <inheritdoc/>
     public override IReadOnlyList<int> FindProcesses(ICollection<string> warnings)
     {
         var found = new List<int>();
-        foreach (string pipe in Directory.EnumerateFiles(@"\\.\pipe\", Prefix + "*"))
+        try
         {
-            if (int.TryParse(
-                Path.GetFileName(pipe).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
-                && processId != Environment.ProcessId)
+            foreach (string pipe in Directory.EnumerateFiles(folder, Prefix + "*"))
             {
-                found.Add(processId);
+                if (int.TryParse(
+                    Path.GetFileName(pipe).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
+                    && processId != Environment.ProcessId)
+                {
+                    found.Add(processId);
+                }
             }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            warnings.Add($"Tunnels of other processes are not shown: {exception.Message}");
         }
 
         found.Sort();
@@ -95,7 +103,7 @@ internal sealed partial class ControlPipeTransport : ControlTransport
     {
         const int ErrorFileNotFound = 2;
         const uint Shortest = 1; // ms; 0 stands for what the pipe's maker chose.
-        return WaitNamedPipe(@"\\.\pipe\" + NameOf(processId), Shortest) || Marshal.GetLastPInvokeError() != ErrorFileNotFound;
+        return WaitNamedPipe(SystemFolder + NameOf(processId), Shortest) || Marshal.GetLastPInvokeError() != ErrorFileNotFound;
     }
 
     private static string NameOf(int processId) => Prefix + processId.ToString(CultureInfo.InvariantCulture);
