@@ -2,9 +2,9 @@ using System.Globalization;
 using System.IO.Pipes;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
-using System.Security.AccessControl;
 using System.Security.Principal;
 using LightTunnel.Diagnostics;
+using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.Management;
 
@@ -15,16 +15,23 @@ internal sealed partial class ControlPipeTransport(string folder = ControlPipeTr
 {
     private const string SystemFolder = @"\\.\pipe\", Prefix = "LightTunnel.";
 
+    // winbase.h: PIPE_ACCESS_DUPLEX, FILE_FLAG_OVERLAPPED, FILE_FLAG_FIRST_PIPE_INSTANCE; PIPE_REJECT_REMOTE_CLIENTS.
+    private const uint AccessDuplex = 3, Overlapped = 0x4000_0000, FirstInstance = 0x8_0000, RejectRemoteClients = 8,
+        UnlimitedInstances = 255;
+
+    private const int ErrorFileNotFound = 2, ErrorAccessDenied = 5;
+
     /// <inheritdoc/>
     public override IReadOnlyList<int> FindProcesses(ICollection<string> warnings)
     {
         var found = new List<int>();
         try
         {
-            foreach (string pipe in Directory.EnumerateFiles(folder, Prefix + "*"))
+            foreach (string pipe in Directory.EnumerateFiles(folder))
             {
-                if (int.TryParse(
-                    Path.GetFileName(pipe).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
+                string name = Path.GetFileName(pipe);
+                if (name.StartsWith(Prefix, StringComparison.Ordinal)
+                    && int.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
                     && processId != Environment.ProcessId)
                 {
                     found.Add(processId);
@@ -54,7 +61,8 @@ internal sealed partial class ControlPipeTransport(string folder = ControlPipeTr
                 return null;
             }
 
-            if (pipe.GetAccessControl().GetOwner(typeof(SecurityIdentifier)) is SecurityIdentifier owner && IsTrusted(owner))
+            (string user, bool isAdministrator) = ThisProcess();
+            if (PipeAccess.IsTrusted(pipe.GetAccessControl().GetOwner(typeof(SecurityIdentifier))?.Value, user, isAdministrator))
                 return pipe;
             throw new LightTunnelException(
                 LightTunnelError.PrivilegeRequired,
@@ -85,7 +93,7 @@ internal sealed partial class ControlPipeTransport(string folder = ControlPipeTr
             // The first instance must be ours: a pipe of that name that exists already was made by somebody else.
             string name = NameOf(Environment.ProcessId);
             return new PipeListener<NamedPipeServerStream>(
-                isFirst => Create(name, isFirst ? PipeOptions.FirstPipeInstance : PipeOptions.None),
+                isFirst => Create(name, isFirst),
                 (pipe, cancellationToken) => pipe.WaitForConnectionAsync(cancellationToken));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -101,36 +109,61 @@ internal sealed partial class ControlPipeTransport(string folder = ControlPipeTr
     /// <summary>False when no process has the pipe at all; asking connects nothing.</summary>
     private static bool IsThere(int processId)
     {
-        const int ErrorFileNotFound = 2;
         const uint Shortest = 1; // ms; 0 stands for what the pipe's maker chose.
         return WaitNamedPipe(SystemFolder + NameOf(processId), Shortest) || Marshal.GetLastPInvokeError() != ErrorFileNotFound;
     }
 
     private static string NameOf(int processId) => Prefix + processId.ToString(CultureInfo.InvariantCulture);
 
-    private static SecurityIdentifier Administrators() => new(WellKnownSidType.BuiltinAdministratorsSid, null);
-
-    private static SecurityIdentifier CurrentUser()
+    /// <summary>The user that this process acts as, and whether it is elevated.</summary>
+    private static (string User, bool IsAdministrator) ThisProcess()
     {
         using WindowsIdentity identity = WindowsIdentity.GetCurrent();
-        return identity.User ?? Administrators();
+        var administrators = new SecurityIdentifier(WellKnownSidType.BuiltinAdministratorsSid, null);
+        return (identity.User!.Value, new WindowsPrincipal(identity).IsInRole(administrators));
     }
 
-    private static bool IsTrusted(SecurityIdentifier owner) =>
-        owner == Administrators() || owner == CurrentUser() || owner.IsWellKnown(WellKnownSidType.LocalSystemSid);
-
-    private static NamedPipeServerStream Create(string name, PipeOptions option)
+    /// <summary>
+    /// Makes an instance for clients of this machine only: pipes are reached over SMB as well, and the framework has no option against
+    /// that. To deny them the group NETWORK would shut out who administers this machine by WinRM or SSH.
+    /// </summary>
+    private static unsafe NamedPipeServerStream Create(string name, bool isFirst)
     {
+        (string user, bool isAdministrator) = ThisProcess();
         var security = new PipeSecurity();
-        security.AddAccessRule(new PipeAccessRule(Administrators(), PipeAccessRights.FullControl, AccessControlType.Allow));
-        security.AddAccessRule(new PipeAccessRule(CurrentUser(), PipeAccessRights.FullControl, AccessControlType.Allow));
-        return NamedPipeServerStreamAcl.Create(
-            name, PipeDirection.InOut, NamedPipeServerStream.MaxAllowedServerInstances, PipeTransmissionMode.Byte,
-            PipeOptions.Asynchronous | option, inBufferSize: 0, outBufferSize: 0, security);
+        security.SetSecurityDescriptorSddlForm(PipeAccess.Describe(user, isAdministrator));
+        fixed (byte* descriptor = security.GetSecurityDescriptorBinaryForm())
+        {
+            var attributes = new SecurityAttributes { Length = (uint)sizeof(SecurityAttributes), Descriptor = descriptor };
+            SafePipeHandle handle = CreateNamedPipe(
+                SystemFolder + name, AccessDuplex | Overlapped | (isFirst ? FirstInstance : 0), RejectRemoteClients, UnlimitedInstances,
+                outBuffer: 0, inBuffer: 0, defaultTimeout: 0, &attributes);
+            int error = Marshal.GetLastPInvokeError();
+            if (!handle.IsInvalid)
+                return new NamedPipeServerStream(PipeDirection.InOut, isAsync: true, isConnected: false, handle);
+            handle.Dispose();
+            string message = $"{Marshal.GetPInvokeErrorMessage(error)} (error {error})";
+            throw error == ErrorAccessDenied ? new UnauthorizedAccessException(message) : new IOException(message);
+        }
     }
+
+    [LibraryImport("kernel32.dll", EntryPoint = "CreateNamedPipeW", SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static unsafe partial SafePipeHandle CreateNamedPipe(
+        string name, uint openMode, uint pipeMode, uint maximumInstances, uint outBuffer, uint inBuffer, uint defaultTimeout,
+        SecurityAttributes* security);
 
     [LibraryImport("kernel32.dll", EntryPoint = "WaitNamedPipeW", SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     [return: MarshalAs(UnmanagedType.Bool)]
     private static partial bool WaitNamedPipe(string name, uint timeout);
+
+    /// <summary>SECURITY_ATTRIBUTES (wtypesbase.h).</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private unsafe struct SecurityAttributes
+    {
+        public uint Length;
+        public byte* Descriptor;
+        public int IsInherited;
+    }
 }

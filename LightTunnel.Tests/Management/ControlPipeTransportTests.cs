@@ -1,15 +1,19 @@
+using System.IO.Pipes;
 using System.Runtime.Versioning;
 using LightTunnel.Management;
+using LightTunnel.Membership;
 using Xunit;
 
 namespace LightTunnel.Tests.Management;
 
-/// <summary>What of the control pipe of Windows is no pipe: who is found in its folder.</summary>
+/// <summary>The control pipe of Windows: everywhere who is found in its folder, and on Windows the pipe itself.</summary>
 [SupportedOSPlatform("windows")]
 public sealed class ControlPipeTransportTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lt-pipes");
     private readonly List<string> _warnings = [];
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     public void Dispose()
     {
@@ -26,8 +30,10 @@ public sealed class ControlPipeTransportTests : IDisposable
             File.WriteAllText(Path.Combine(_folder.FullName, name), string.Empty);
         }
 
-        Assert.Equal([7, 12], new ControlPipeTransport(_folder.FullName).FindProcesses(_warnings));
+        IReadOnlyList<int> found = new ControlPipeTransport(_folder.FullName).FindProcesses(_warnings);
+
         Assert.Empty(_warnings);
+        Assert.Equal([7, 12], found);
     }
 
     [Fact]
@@ -35,9 +41,51 @@ public sealed class ControlPipeTransportTests : IDisposable
     {
         _folder.Delete();
         TunnelSearch search = await new ControlSocketClient(new ControlPipeTransport(_folder.FullName), TimeProvider.System)
-            .FindAsync(ControlSocketClient.CallTimeout, TestContext.Current.CancellationToken);
+            .FindAsync(ControlSocketClient.CallTimeout, Token);
 
         Assert.Empty(search.Tunnels);
         Assert.Contains(_folder.FullName, Assert.Single(search.Warnings), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task RealPipe_ClientsThatLeaveAtOnce_CostNobodyElseAnAnswer()
+    {
+        SkipUnlessWindows();
+        var transport = new ControlPipeTransport();
+        using ControlSocketServer server = ControlSocketServer.Start(transport, () => [new FakeTunnel("office", TunnelRole.Server)]);
+        for (int i = 0; i < 20; i++)
+        {
+            using var passerBy = new NamedPipeClientStream(".", $"LightTunnel.{Environment.ProcessId}", PipeDirection.InOut);
+            await passerBy.ConnectAsync(Token);
+        }
+
+        var remote = new RemoteTunnelHandle(
+            new ControlSocketClient(transport, TimeProvider.System), Environment.ProcessId, "office", TunnelRole.Server);
+        Assert.Equal("office", (await remote.GetStatusAsync(Token)).Name);
+    }
+
+    [Fact]
+    public async Task RealPipe_OfNobody_IsNotWaitedFor()
+    {
+        SkipUnlessWindows();
+        Assert.Null(await new ControlPipeTransport().ConnectAsync(Environment.ProcessId, Token));
+    }
+
+    [Fact]
+    public async Task RealPipe_IsMadeAgainAfterItWent()
+    {
+        SkipUnlessWindows();
+        var transport = new ControlPipeTransport();
+        transport.Listen().Dispose();
+        using (ControlListener listener = transport.Listen())
+        {
+            using Stream? client = await transport.ConnectAsync(Environment.ProcessId, Token);
+            Assert.NotNull(client);
+        }
+
+        Assert.Null(await transport.ConnectAsync(Environment.ProcessId, Token));
+    }
+
+    private static void SkipUnlessWindows() =>
+        Assert.SkipUnless(OperatingSystem.IsWindows(), "Named pipes with access lists are Windows's.");
 }
