@@ -7,21 +7,23 @@ namespace LightTunnel.Lab;
 internal sealed class LabNode : LabHost
 {
     private readonly VirtualInternet _internet;
-    private readonly HostNode _host;
 
     public LabNode(HostSpec spec, string namespaceName, string folder, VirtualInternet internet, HostNode host)
         : base(spec.Name, namespaceName, folder)
     {
         Addresses = spec.Addresses;
         _internet = internet;
-        _host = host;
+        Host = host;
     }
 
     /// <summary>Its addresses: public ones, or those in its local network.</summary>
     public IReadOnlyList<string> Addresses { get; }
 
+    /// <summary>Where it is on the internet.</summary>
+    public HostNode Host { get; }
+
     /// <summary>The wire to the internet, or to the router of its local network.</summary>
-    public Wire Uplink => _host.Uplink!;
+    public Wire Uplink => Host.Uplink;
 
     /// <summary>Changes what the uplink does to packets.</summary>
     public void Change(Func<WireConditions, WireConditions> change) => _internet.Change(Uplink, change);

@@ -25,12 +25,10 @@ internal sealed class Laboratory : IAsyncDisposable
     private readonly List<TunUplink> _uplinks = [];
     private readonly Dictionary<string, LabNode> _nodes = new(StringComparer.Ordinal);
     private readonly Dictionary<string, NatRouter> _nats = new(StringComparer.Ordinal);
-    private readonly Topology _topology;
     private bool _disposed;
 
     private Laboratory(Topology topology)
     {
-        _topology = topology;
         _folder = Path.Combine(Path.GetTempPath(), _prefix + "lab");
         Directory.CreateDirectory(_folder);
         Internet = new VirtualInternet(TimeProvider.System, topology.Seed);
@@ -54,7 +52,7 @@ internal sealed class Laboratory : IAsyncDisposable
     public NatRouter Nat(string name) => _nats[name];
 
     /// <summary>Changes what a NAT's uplink does to packets: for all hosts behind it.</summary>
-    public void Change(NatRouter nat, Func<WireConditions, WireConditions> change) => Internet.Change(nat.Uplink!, change);
+    public void Change(NatRouter nat, Func<WireConditions, WireConditions> change) => Internet.Change(nat.Uplink, change);
 
     /// <summary>The provider gives a NAT another address.</summary>
     public void ChangeOutsideAddress(string nat, string address) =>
@@ -63,11 +61,11 @@ internal sealed class Laboratory : IAsyncDisposable
                 ? parsed
                 : throw new LabException($"{address} is no address.", "Correct it."));
 
-    /// <summary>Cuts two hosts, or the NATs before them, off from each other; both still reach everybody else.</summary>
-    public void CutBetween(string first, string second) => ForEachPair(first, second, (from, to) => Internet.CutBetween(from, to));
+    /// <summary>Cuts two hosts off from each other; both still reach everybody else.</summary>
+    public void CutBetween(string first, string second) => Internet.CutBetween(_nodes[first].Host, _nodes[second].Host);
 
     /// <summary>Undoes <see cref="CutBetween"/>.</summary>
-    public void HealBetween(string first, string second) => ForEachPair(first, second, Internet.HealBetween);
+    public void HealBetween(string first, string second) => Internet.HealBetween(_nodes[first].Host, _nodes[second].Host);
 
     /// <summary>Sets the hosts up and, unless <paramref name="shells"/> is false, starts a shell with the staged module on each.</summary>
     /// <exception cref="LabException">Something that it needs is missing.</exception>
@@ -122,32 +120,6 @@ internal sealed class Laboratory : IAsyncDisposable
             throw new ArgumentException($"{spec.Outside} or {spec.Inside} is no address.", nameof(spec));
         }
         _nats.Add(spec.Name, Internet.AddNat(spec.Name, spec.Settings, outside, inside, spec.Conditions, RouterOf(spec.Behind)));
-    }
-
-    private void ForEachPair(string first, string second, Action<TunnelAddress, TunnelAddress> action)
-    {
-        foreach (TunnelAddress from in OutsideAddressesOf(first))
-        {
-            foreach (TunnelAddress to in OutsideAddressesOf(second).Where(to => to.IsIPv4 == from.IsIPv4))
-                action(from, to);
-        }
-    }
-
-    /// <summary>A host's addresses as the internet sees them: its own, or that of the outermost NAT before it.</summary>
-    private TunnelAddress[] OutsideAddressesOf(string name)
-    {
-        HostSpec host = _topology.Hosts.Single(host => host.Name == name);
-        IReadOnlyList<string> addresses = host.Addresses;
-        for (string? behind = host.Behind; behind is not null;)
-        {
-            NatSpec nat = _topology.Nats.Single(nat => nat.Name == behind);
-            addresses = [nat.Outside];
-            behind = nat.Behind;
-        }
-
-        return [.. addresses.Select(text => TunnelAddress.TryParse(text, out TunnelAddress address)
-            ? address
-            : throw new LabException($"{text} is no address.", "Correct the topology."))];
     }
 
     private NatRouter? RouterOf(string? name) => name is null ? null : _nats[name];

@@ -44,7 +44,7 @@ internal sealed class SimulatedPortMapper(SimulatedHost host, VirtualTime time) 
 
     private PortMappingStatus Ask()
     {
-        if (host.Parent?.Claims is { } claimed)
+        if (host.Parent is SimulatedNat { Claims: { } claimed })
         {
             return new PortMappingStatus(PortMappingState.Mapped)
             {

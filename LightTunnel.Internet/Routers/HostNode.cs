@@ -1,3 +1,4 @@
+using LightTunnel.Internet.Sites;
 using LightTunnel.Internet.Wires;
 
 namespace LightTunnel.Internet.Routers;
@@ -9,15 +10,10 @@ internal delegate void PacketReceiver(ReadOnlySpan<byte> packet);
 /// The end of the internet at one host: what arrives is handed out, what the host sends goes in by <see cref="VirtualInternet.Send"/>.
 /// </summary>
 /// <param name="name">The host's name.</param>
+/// <param name="uplink">The wire towards the internet.</param>
 /// <param name="receive">Gets what arrives.</param>
-internal sealed class HostNode(string name, PacketReceiver receive) : INetworkNode
+internal sealed class HostNode(string name, Wire uplink, PacketReceiver receive) : Site(name, uplink)
 {
-    /// <inheritdoc/>
-    public string Name => name;
-
-    /// <summary>The wire to the host's router; set when it is connected.</summary>
-    public Wire? Uplink { get; set; }
-
-    /// <inheritdoc/>
-    public void Receive(Span<byte> packet, Wire arrivedOn) => receive(packet);
+    /// <summary>Takes a packet that has arrived.</summary>
+    public void Receive(ReadOnlySpan<byte> packet) => receive(packet);
 }

@@ -123,6 +123,10 @@ internal static class NatPacket
         return true;
     }
 
+    /// <summary>An address as an endpoint without a port.</summary>
+    public static UdpEndpoint EndpointOf(TunnelAddress address) =>
+        address.IsIPv4 ? UdpEndpoint.FromIPv4((uint)(address.Bits >> 96), 0) : new UdpEndpoint(address.Bits, 0);
+
     /// <summary>What a UDP packet that <see cref="TryRead"/> has read carries.</summary>
     public static ReadOnlySpan<byte> UdpPayload(ReadOnlySpan<byte> packet) => packet[(((packet[0] & 0xF) * 4) + UdpHeaderLength)..];
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using LightTunnel.Addressing;
 using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Sites;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Packets;
 
@@ -12,43 +13,31 @@ namespace LightTunnel.Internet.Routers;
 /// IPv6 of those who have it is routed and not filtered. It answers pings to its own addresses and, when it is set so, requests to forward
 /// a port.
 /// </summary>
-internal sealed class NatRouter : Router
+internal sealed class NatRouter : NatSite
 {
     /// <summary>Sender of ICMPv6 errors; from the block for documentation (RFC 3849).</summary>
-    private static readonly TunnelAddress AddressV6 = TunnelAddress.FromIPv6(new UInt128(0x2001_0DB8_0000_0000, 0xFFFE));
+    private static readonly TunnelAddress AddressV6OfErrors = TunnelAddress.FromIPv6(new UInt128(0x2001_0DB8_0000_0000, 0xFFFE));
 
-    private readonly Func<TimeSpan> _now;
-    private readonly HashSet<TunnelAddress> _neighbours = [];
+    private readonly VirtualInternet _internet;
+    private readonly Router _router;
     private readonly PortForwarder _forwarder;
 
+    /// <param name="internet">What it is part of.</param>
     /// <param name="name">A name for people.</param>
+    /// <param name="uplink">The wire towards the internet.</param>
     /// <param name="nat">How it translates.</param>
     /// <param name="inside">Its own address in the local network, with that network's prefix length.</param>
-    /// <param name="now">The time.</param>
-    public NatRouter(string name, Nat nat, InterfaceAddress inside, Func<TimeSpan> now)
-        : base(name, inside.Address, AddressV6)
+    public NatRouter(VirtualInternet internet, string name, Wire uplink, Nat nat, InterfaceAddress inside)
+        : base(name, uplink, nat, inside.Prefix)
     {
-        Nat = nat;
-        Lan = inside.Prefix;
         InsideAddress = inside.Address;
-        _now = now;
+        _internet = internet;
+        _router = new Router(inside.Address, AddressV6OfErrors, internet.Carry, TranslateOwnError);
         _forwarder = new PortForwarder(nat);
     }
 
-    /// <summary>How it translates, and what it counted.</summary>
-    public Nat Nat { get; }
-
     /// <summary>Its address in the local network.</summary>
     public TunnelAddress InsideAddress { get; }
-
-    /// <summary>The local network.</summary>
-    public IpPrefix Lan { get; }
-
-    /// <summary>The router that it is connected to.</summary>
-    public Router? Parent { get; private set; }
-
-    /// <summary>The wire to the internet; set when it is connected.</summary>
-    public Wire? Uplink { get; private set; }
 
     /// <summary>Its address on the outside.</summary>
     public TunnelAddress OutsideAddress => TunnelAddress.FromIPAddress(Nat.OutsideAddress);
@@ -60,115 +49,83 @@ internal sealed class NatRouter : Router
     public void Reboot()
     {
         Nat.Reboot();
-        _forwarder.Reboot(_now());
+        _forwarder.Reboot(_internet.Now);
     }
 
-    /// <summary>Makes a wire the way to everywhere but the local network.</summary>
-    public void ConnectUplink(Router parent, Wire uplink)
+    /// <summary>Takes a packet from its uplink or from that of a site behind it.</summary>
+    /// <param name="origin">The host that sent it first.</param>
+    /// <param name="arrived">How it came.</param>
+    /// <param name="packet">The packet; the memory is changed.</param>
+    public void Receive(Site? origin, in Hop arrived, Span<byte> packet)
     {
-        Parent = parent;
-        Uplink = uplink;
-        AddRoute(new IpPrefix(TunnelAddress.FromIPv4(0), 0), uplink);
-        AddRoute(new IpPrefix(TunnelAddress.FromIPv6(0), 0), uplink);
+        if (!_router.TryParse(ref packet, out IpPacketInfo info))
+            return;
+        Hop? next = !info.IsIPv4 ? _internet.Topology.Route(this, NatPacket.EndpointOf(info.Destination))
+            : arrived.IsUpward ? TakeFromInside(packet, info, arrived)
+            : TakeFromOutside(packet, info, arrived);
+        if (next is not null)
+            _router.Forward(origin, arrived, next, packet, info);
     }
 
-    /// <inheritdoc/>
-    public override void AddRoute(IpPrefix prefix, Wire wire)
+    /// <returns>Where it goes, translated; null when it is answered or dropped.</returns>
+    private Hop? TakeFromInside(Span<byte> packet, in IpPacketInfo info, in Hop arrived)
     {
-        base.AddRoute(prefix, wire);
-        if (prefix.Network.IsIPv4 && prefix.Length == 32)
-            _neighbours.Add(prefix.Network);
-        else if (!prefix.Network.IsIPv4 && prefix.Length == 128)
-            Parent?.AddRoute(prefix, Uplink!);
-    }
-
-    /// <inheritdoc/>
-    public override void RemoveRoute(IpPrefix prefix)
-    {
-        base.RemoveRoute(prefix);
-        _neighbours.Remove(prefix.Network);
-    }
-
-    /// <inheritdoc/>
-    public override void Receive(Span<byte> packet, Wire arrivedOn)
-    {
-        if (IpPacket.Version(packet) == 4 && IpPacket.TryParse(packet, out IpPacketInfo info))
-        {
-            packet = packet[..info.TotalLength];
-            bool passes = ReferenceEquals(arrivedOn, Uplink)
-                ? TakeFromOutside(packet, info, arrivedOn)
-                : TakeFromInside(packet, info, arrivedOn);
-            if (!passes)
-                return;
-        }
-
-        base.Receive(packet, arrivedOn);
-    }
-
-    /// <inheritdoc/>
-    protected override void SendAnswer(Wire arrivedOn, Span<byte> packet)
-    {
-        // It is about a packet that was translated already: the sender must find its own endpoint in it.
-        if (ReferenceEquals(arrivedOn, Uplink))
-            TranslateErrorOutbound(packet);
-        else
-            TranslateErrorInbound(packet);
-        base.SendAnswer(arrivedOn, packet);
-    }
-
-    private bool TakeFromInside(Span<byte> packet, in IpPacketInfo info, Wire arrivedOn)
-    {
-        if ((info.Destination == InsideAddress || info.Destination == OutsideAddress) && AnswersPing(packet, arrivedOn))
-            return false;
-        if (info.Destination == InsideAddress && AnswersPortRequest(packet, arrivedOn))
-            return false;
+        if ((info.Destination == InsideAddress || info.Destination == OutsideAddress) && AnswersPing(packet, arrived))
+            return null;
+        if (info.Destination == InsideAddress && AnswersPortRequest(packet, arrived))
+            return null;
         if (Lan.Contains(info.Destination))
-            return CountUnless(_neighbours.Contains(info.Destination));
+            return Counted(Route(packet));
         if (NatPacket.TryFindQuote(packet, out _))
-            return CountUnless(TranslateErrorOutbound(packet));
+            return Counted(TranslateErrorOutbound(packet) ? Route(packet) : null);
+        return Translate(packet, arrived);
+    }
+
+    /// <inheritdoc cref="TakeFromInside"/>
+    private Hop? TakeFromOutside(Span<byte> packet, in IpPacketInfo info, in Hop arrived)
+    {
+        if (info.Destination != OutsideAddress || AnswersPing(packet, arrived))
+            return null;
+        if (NatPacket.TryFindQuote(packet, out _))
+            return Counted(TranslateErrorInbound(packet) ? Route(packet) : null);
+        return Translate(packet, arrived);
+    }
+
+    private Hop? Translate(Span<byte> packet, in Hop arrived)
+    {
         if (!NatPacket.TryRead(packet, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
-            || IsEchoReply(protocol, source))
+            || (arrived.IsUpward && IsEchoReply(protocol, source)))
         {
-            return CountUnless(false);
+            return Counted(null);
         }
 
-        if (Nat.Outbound(_now(), protocol, ref source, ref destination) is not (NatVerdict.Translated or NatVerdict.Hairpinned))
-            return false;
+        RouteDecision decision = _internet.Topology.Decide(this, arrived.IsUpward, _internet.Now, protocol, ref source, ref destination);
+        if (decision.Refusal is not null)
+            return null; // The NAT itself counts it.
         NatPacket.Rewrite(packet, protocol, source, destination);
-        return true;
+        return Counted(decision.Next);
     }
 
-    private bool TakeFromOutside(Span<byte> packet, in IpPacketInfo info, Wire arrivedOn)
-    {
-        if (info.Destination != OutsideAddress || AnswersPing(packet, arrivedOn))
-            return false;
-        if (NatPacket.TryFindQuote(packet, out _))
-            return CountUnless(TranslateErrorInbound(packet));
-        if (!NatPacket.TryRead(packet, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination))
-            return CountUnless(false);
-        if (Nat.Inbound(_now(), protocol, source, ref destination) != NatVerdict.Translated)
-            return false;
-        NatPacket.Rewrite(packet, protocol, source, destination);
-        return true;
-    }
+    private Hop? Route(ReadOnlySpan<byte> packet) =>
+        _internet.Topology.Route(this, UdpEndpoint.FromIPv4(BinaryPrimitives.ReadUInt32BigEndian(packet[16..]), 0));
 
     private static bool IsEchoReply(NatProtocol protocol, in UdpEndpoint source) => protocol == NatProtocol.Icmp && source.Port == 0;
 
-    private bool CountUnless(bool passes)
+    private Hop? Counted(Hop? next)
     {
-        Untranslatable += passes ? 0 : 1;
-        return passes;
+        Untranslatable += next is null ? 1 : 0;
+        return next;
     }
 
-    private bool AnswersPing(Span<byte> packet, Wire arrivedOn)
+    private bool AnswersPing(Span<byte> packet, in Hop arrived)
     {
         if (!NatPacket.TryMakeEchoReply(packet))
             return false;
-        arrivedOn.Send(this, packet);
+        _internet.Carry(null, arrived.Back, packet);
         return true;
     }
 
-    private bool AnswersPortRequest(ReadOnlySpan<byte> packet, Wire arrivedOn)
+    private bool AnswersPortRequest(ReadOnlySpan<byte> packet, in Hop arrived)
     {
         if (!NatPacket.TryRead(packet, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
             || protocol != NatProtocol.Udp || destination.Port != PortForwarder.Port)
@@ -177,12 +134,21 @@ internal sealed class NatRouter : Router
         }
 
         Span<byte> answer = stackalloc byte[PortForwarder.MaximumAnswer];
-        int length = _forwarder.Answer(_now(), source, NatPacket.UdpPayload(packet), answer);
+        int length = _forwarder.Answer(_internet.Now, source, NatPacket.UdpPayload(packet), answer);
         if (length == 0)
             return false;
         Span<byte> reply = stackalloc byte[PortForwarder.MaximumAnswer + 28];
-        arrivedOn.Send(this, reply[..NatPacket.WriteUdp(reply, destination, source, answer[..length])]);
+        _internet.Carry(null, arrived.Back, reply[..NatPacket.WriteUdp(reply, destination, source, answer[..length])]);
         return true;
+    }
+
+    /// <summary>It is about a packet that was translated already: the sender must find its own endpoint in it.</summary>
+    private void TranslateOwnError(in Hop arrived, Span<byte> error)
+    {
+        if (arrived.IsUpward)
+            TranslateErrorInbound(error);
+        else
+            TranslateErrorOutbound(error);
     }
 
     /// <summary>
@@ -192,7 +158,7 @@ internal sealed class NatRouter : Router
     {
         if (!NatPacket.TryFindQuote(packet, out Span<byte> quote)
             || !NatPacket.TryRead(quote, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
-            || !Nat.TryFindInside(_now(), protocol, source, out UdpEndpoint inside))
+            || !Nat.TryFindInside(_internet.Now, protocol, source, out UdpEndpoint inside))
         {
             return false;
         }
@@ -207,7 +173,7 @@ internal sealed class NatRouter : Router
     {
         if (!NatPacket.TryFindQuote(packet, out Span<byte> quote)
             || !NatPacket.TryRead(quote, out NatProtocol protocol, out UdpEndpoint source, out UdpEndpoint destination)
-            || !Nat.TryFindOutside(_now(), protocol, destination, source, out UdpEndpoint outside))
+            || !Nat.TryFindOutside(_internet.Now, protocol, destination, source, out UdpEndpoint outside))
         {
             return false;
         }

@@ -1,107 +1,106 @@
 using System.Buffers.Binary;
 using LightTunnel.Addressing;
+using LightTunnel.Internet.Sites;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Internet.Routers;
 
+/// <summary>Sends a copy of a packet over an uplink.</summary>
+/// <param name="origin">The host that sent it first; null for what a router says.</param>
+/// <param name="hop">Over which uplink, and in what direction.</param>
+/// <param name="packet">The packet.</param>
+internal delegate void PacketSender(Site? origin, in Hop hop, ReadOnlySpan<byte> packet);
+
+/// <summary>Changes a router's ICMP error before it goes back to where the packet at fault came from.</summary>
+internal delegate void ErrorChanger(in Hop arrived, Span<byte> error);
+
 /// <summary>
-/// Forwards each packet on the wire of the longest prefix that contains its destination, one hop fewer to live; answers packets that
-/// are too long or lead nowhere as RFC 1812 and RFC 4443 ask.
+/// What every router does with a packet of which it is known where it goes: it passes it on with one hop fewer to live, in pieces where it
+/// is too long and may be cut; what is too long otherwise, or leads nowhere, it answers as RFC 1812 and RFC 4443 ask.
 /// </summary>
-internal class Router : INetworkNode
+/// <param name="addressV4">Its own IPv4 address: the sender of ICMP errors.</param>
+/// <param name="addressV6">Its own IPv6 address.</param>
+/// <param name="send">Sends packets.</param>
+/// <param name="change">Changes its ICMP errors; null where nothing is translated.</param>
+internal sealed class Router(TunnelAddress addressV4, TunnelAddress addressV6, PacketSender send, ErrorChanger? change = null)
 {
     private const int MaximumPacketLength = 65535;
 
-    private readonly TunnelAddress _addressV4;
-    private readonly TunnelAddress _addressV6;
     private readonly byte[] _scratch = new byte[Math.Max(IcmpErrors.MaximumLength, MaximumPacketLength)];
-    private readonly HashSet<(TunnelAddress From, TunnelAddress To)> _cut = [];
-    private PrefixTable<Wire> _routes = PrefixTable<Wire>.Empty;
-
-    /// <param name="name">A name for people.</param>
-    /// <param name="addressV4">Its own IPv4 address: the sender of ICMP errors.</param>
-    /// <param name="addressV6">Its own IPv6 address.</param>
-    public Router(string name, TunnelAddress addressV4, TunnelAddress addressV6)
-    {
-        Name = name;
-        _addressV4 = addressV4;
-        _addressV6 = addressV6;
-    }
-
-    /// <inheritdoc/>
-    public string Name { get; }
 
     /// <summary>What became of the packets that came to this router.</summary>
     public FateCounters Fates { get; } = new();
 
-    /// <summary>Leads a prefix to a wire, in place of where it led before.</summary>
-    public virtual void AddRoute(IpPrefix prefix, Wire wire) => _routes = _routes.With(prefix, wire);
-
-    /// <summary>Lets a prefix lead nowhere.</summary>
-    public virtual void RemoveRoute(IpPrefix prefix) => _routes = _routes.Without(prefix);
-
-    /// <summary>Lets no packet pass from one address to another any more.</summary>
-    public void Cut(TunnelAddress from, TunnelAddress to) => _cut.Add((from, to));
-
-    /// <summary>Undoes <see cref="Cut"/>.</summary>
-    public void Heal(TunnelAddress from, TunnelAddress to) => _cut.Remove((from, to));
-
-    /// <inheritdoc/>
-    public virtual void Receive(Span<byte> packet, Wire arrivedOn)
+    /// <summary>Looks at what has come, and cuts off what follows the packet; false when it is none.</summary>
+    public bool TryParse(ref Span<byte> packet, out IpPacketInfo info)
     {
-        PacketFate fate = Decide(packet, arrivedOn, out IpPacketInfo info, out Wire? next);
+        if (!IpPacket.TryParse(packet, out info))
+        {
+            Fates.Count(PacketFate.Malformed);
+            return false;
+        }
+
+        packet = packet[..info.TotalLength];
+        return true;
+    }
+
+    /// <summary>Sends a packet on, or says to where it came from why not.</summary>
+    /// <param name="origin">The host that sent it first.</param>
+    /// <param name="arrived">How it came.</param>
+    /// <param name="next">Where it goes; null when nobody has its address.</param>
+    /// <param name="packet">The packet; the memory is changed.</param>
+    /// <param name="info">What <see cref="TryParse"/> says of it.</param>
+    public void Forward(Site? origin, in Hop arrived, Hop? next, Span<byte> packet, in IpPacketInfo info)
+    {
+        int mtu = next is { } hop ? MtuBetween(arrived, hop) : int.MaxValue;
+        PacketFate fate = Decide(packet, info, next, mtu);
         Fates.Count(fate);
-        if (info.TotalLength > 0)
-            packet = packet[..info.TotalLength];
         switch (fate)
         {
             case PacketFate.Forwarded:
                 DecrementHopLimit(packet);
-                next!.Send(this, packet);
+                send(origin, next!.Value, packet);
                 break;
             case PacketFate.Fragmented:
                 DecrementHopLimit(packet);
-                SendFragments(packet, info, next!, MtuBetween(arrivedOn, next!));
+                SendFragments(origin, packet, info, next!.Value, mtu);
                 break;
-            case PacketFate.TooBig when next!.From(this).Conditions.ReportsTooBig && arrivedOn.To(this).Conditions.ReportsTooBig:
-                Answer(arrivedOn, IcmpErrors.WriteTooBig(packet, MtuBetween(arrivedOn, next), AddressFor(info), _scratch));
+            case PacketFate.TooBig
+                when next!.Value.Direction.Conditions.ReportsTooBig && arrived.Direction.Conditions.ReportsTooBig:
+                Answer(arrived, IcmpErrors.WriteTooBig(packet, mtu, AddressFor(info), _scratch));
                 break;
             case PacketFate.NoRoute:
-                Answer(arrivedOn, IcmpErrors.WriteUnreachable(packet, UnreachableReason.NoRoute, AddressFor(info), _scratch));
+                Answer(arrived, IcmpErrors.WriteUnreachable(packet, UnreachableReason.NoRoute, AddressFor(info), _scratch));
                 break;
         }
     }
 
-    private PacketFate Decide(ReadOnlySpan<byte> packet, Wire arrivedOn, out IpPacketInfo info, out Wire? next)
+    private static PacketFate Decide(ReadOnlySpan<byte> packet, in IpPacketInfo info, Hop? next, int mtu)
     {
-        next = null;
-        if (!IpPacket.TryParse(packet, out info))
-            return PacketFate.Malformed;
         if (packet[HopLimitOffset(packet)] <= 1)
             return PacketFate.HopLimit;
-        if (_cut.Contains((info.Source, info.Destination)))
-            return PacketFate.Cut;
-        if (!_routes.TryLookup(info.Destination, out next))
+        if (next is null)
             return PacketFate.NoRoute;
-        if (info.TotalLength <= MtuBetween(arrivedOn, next))
+        if (info.TotalLength <= mtu)
             return PacketFate.Forwarded;
         return info.DontFragment ? PacketFate.TooBig : PacketFate.Fragmented;
     }
 
     // A host knows the MTU that its wire began with; should the wire have become narrower since, this is the first router to tell.
-    private int MtuBetween(Wire arrivedOn, Wire next) => Math.Min(arrivedOn.To(this).Conditions.Mtu, next.From(this).Conditions.Mtu);
+    private static int MtuBetween(in Hop arrived, in Hop next) =>
+        Math.Min(arrived.Direction.Conditions.Mtu, next.Direction.Conditions.Mtu);
 
-    private TunnelAddress AddressFor(in IpPacketInfo info) => info.IsIPv4 ? _addressV4 : _addressV6;
+    private TunnelAddress AddressFor(in IpPacketInfo info) => info.IsIPv4 ? addressV4 : addressV6;
 
-    private void Answer(Wire arrivedOn, int length)
+    private void Answer(in Hop arrived, int length)
     {
-        if (length > 0)
-            SendAnswer(arrivedOn, _scratch.AsSpan(0, length));
+        if (length == 0)
+            return;
+        Span<byte> error = _scratch.AsSpan(0, length);
+        change?.Invoke(arrived, error);
+        send(null, arrived.Back, error);
     }
-
-    /// <summary>Sends an ICMP error of its own back to where the packet at fault came from.</summary>
-    protected virtual void SendAnswer(Wire arrivedOn, Span<byte> packet) => arrivedOn.Send(this, packet);
 
     private static int HopLimitOffset(ReadOnlySpan<byte> packet) => IpPacket.Version(packet) == 4 ? 8 : 7;
 
@@ -122,7 +121,7 @@ internal class Router : INetworkNode
     /// <summary>
     /// RFC 791 section 3.2. Options are copied to every fragment, which is more than needed and never wrong for those in use.
     /// </summary>
-    private void SendFragments(ReadOnlySpan<byte> packet, in IpPacketInfo info, Wire next, int mtu)
+    private void SendFragments(Site? origin, ReadOnlySpan<byte> packet, in IpPacketInfo info, in Hop next, int mtu)
     {
         int headerLength = (packet[0] & 0xF) * 4;
         int room = (mtu - headerLength) & ~7;
@@ -138,7 +137,7 @@ internal class Router : INetworkNode
             int position = (info.FragmentOffset + offset) / 8;
             BinaryPrimitives.WriteUInt16BigEndian(fragment[6..], (ushort)(position | (more ? 0x2000 : 0)));
             WriteHeaderChecksum(fragment);
-            next.Send(this, fragment);
+            send(origin, next, fragment);
         }
     }
 }

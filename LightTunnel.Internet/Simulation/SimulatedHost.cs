@@ -1,11 +1,13 @@
 using System.Net;
 using LightTunnel.Addressing;
+using LightTunnel.Internet.Sites;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Transport;
 
 namespace LightTunnel.Internet.Simulation;
 
 /// <summary>A machine with sockets.</summary>
-internal sealed class SimulatedHost : SimulatedElement
+internal sealed class SimulatedHost : Site
 {
     private const int FirstEphemeralPort = 49152;
 
@@ -13,14 +15,11 @@ internal sealed class SimulatedHost : SimulatedElement
     private readonly SortedDictionary<int, SimulatedSocket> _sockets = [];
     private int _nextPort = FirstEphemeralPort;
 
-    public SimulatedHost(SimulatedInternet internet, string name, SimulatedWire uplink)
+    public SimulatedHost(SimulatedInternet internet, string name, Wire uplink)
         : base(name, uplink)
     {
         _internet = internet;
     }
-
-    /// <summary>Its IPv6 address, always reachable from everywhere; null, as usual, when it has none.</summary>
-    public IPAddress? AddressV6 { get; internal set; }
 
     /// <summary>Its sockets that are open, by port.</summary>
     public IEnumerable<SimulatedSocket> Sockets => _sockets.Values;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Sites;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Timing;
 
@@ -15,8 +16,9 @@ namespace LightTunnel.Internet.Simulation;
 internal delegate bool DatagramFilter(in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> datagram);
 
 /// <summary>
-/// An internet of hosts and NATs for datagrams, in virtual time and for one thread. Wires delay, lose, duplicate and reorder; NATs are the
-/// laboratory's <see cref="Nat"/>. The same seed and the same calls give the same run, which <see cref="TraceHash"/> proves.
+/// Carries datagrams over an <see cref="InternetTopology"/>, in virtual time and for one thread. Who is where, and which NATs translate
+/// what, is decided there as for the laboratory's packets; wires delay, lose, duplicate and reorder. The same seed and the same calls give
+/// the same run, which <see cref="TraceHash"/> proves.
 /// <para>
 /// All home networks are 192.168.1.0/24 unless told otherwise, as they are at people's homes: two hosts behind different NATs have the same
 /// private address, and a private candidate of somebody else may be answered by the wrong host.
@@ -32,15 +34,10 @@ internal sealed class SimulatedInternet
 
     private readonly VirtualTime _time;
     private readonly Random _random;
-    private readonly Dictionary<UInt128, SimulatedElement> _public = [];
+    private readonly InternetTopology _topology = new();
     private readonly Dictionary<string, SimulatedHost> _hosts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SimulatedNat> _nats = new(StringComparer.Ordinal);
-    private readonly HashSet<(SimulatedHost From, SimulatedHost To)> _cut = [];
-    private readonly PriorityQueue<Flight, (Timestamp Due, long Order)> _flights = new();
-    private long _order;
-
-    // From the block for benchmarks (RFC 2544): 198.18.0.1 and on, large enough for every network of a test.
-    private uint _nextPublic = 0xC612_0001;
+    private readonly EventQueue<Flight> _flights = new();
 
     public SimulatedInternet(VirtualTime time, int seed)
     {
@@ -77,14 +74,14 @@ internal sealed class SimulatedInternet
     public Action<string>? Trace { get; set; }
 
     /// <summary>When something is due next.</summary>
-    public Timestamp NextDue => _flights.TryPeek(out _, out (Timestamp Due, long Order) next) ? next.Due : Timestamp.Never;
+    public Timestamp NextDue => _flights.Next is { } next ? Timestamp.FromTicks(next.Ticks) : Timestamp.Never;
 
     /// <summary>Adds a host: behind a NAT, or with a public address.</summary>
     public SimulatedHost AddHost(string name, SimulatedNat? behind = null, string? address = null, WireConditions? conditions = null)
     {
         var host = new SimulatedHost(this, name, NewWire(conditions ?? (behind is null ? DefaultConditions : WireConditions.Perfect)));
         _hosts.Add(name, host);
-        Attach(host, behind, address is null ? null : IPAddress.Parse(address));
+        _topology.Attach(host, behind, address is null ? null : IPAddress.Parse(address));
         return host;
     }
 
@@ -103,11 +100,10 @@ internal sealed class SimulatedInternet
     {
         if (!IpPrefix.TryParse(lan, out IpPrefix prefix))
             throw new ArgumentException($"{lan} is no prefix.", nameof(lan));
-        SimulatedWire wire = NewWire(conditions ?? (behind is null ? DefaultConditions : WireConditions.Perfect));
+        Wire wire = NewWire(conditions ?? (behind is null ? DefaultConditions : WireConditions.Perfect));
         var nat = new SimulatedNat(this, name, wire, new Nat(settings, IPAddress.None, _random.Next()), prefix);
         _nats.Add(name, nat);
-        Attach(nat, behind, null);
-        nat.Nat.ChangeOutsideAddress(nat.Address);
+        _topology.Attach(nat, behind);
         return nat;
     }
 
@@ -126,182 +122,86 @@ internal sealed class SimulatedInternet
     }
 
     /// <summary>Lets a host have an IPv6 address that everybody with one reaches.</summary>
-    public void AddAddressV6(SimulatedHost host, string address)
-    {
-        host.AddressV6 = IPAddress.Parse(address);
-        _public.Add(new UdpEndpoint(host.AddressV6, 0).MappedAddress, host);
-    }
+    public void AddAddressV6(SimulatedHost host, string address) => _topology.AddAddress(host, IPAddress.Parse(address));
 
-    /// <summary>Loses everything that goes from one host to another by whatever way but a relay, one way or both.</summary>
-    public void CutBetween(SimulatedHost from, SimulatedHost to, bool oneWay = false)
-    {
-        _cut.Add((from, to));
-        if (!oneWay)
-            _cut.Add((to, from));
-    }
+    /// <inheritdoc cref="InternetTopology.CutBetween"/>
+    public void CutBetween(SimulatedHost from, SimulatedHost to, bool oneWay = false) => _topology.CutBetween(from, to, oneWay);
 
-    /// <summary>Undoes <see cref="CutBetween"/> in both directions.</summary>
-    public void HealBetween(SimulatedHost first, SimulatedHost second)
-    {
-        _cut.Remove((first, second));
-        _cut.Remove((second, first));
-    }
+    /// <inheritdoc cref="InternetTopology.HealBetween"/>
+    public void HealBetween(SimulatedHost first, SimulatedHost second) => _topology.HealBetween(first, second);
 
     /// <summary>True when something is lost between two hosts by <see cref="CutBetween"/>, in either direction.</summary>
-    public bool IsCut(SimulatedHost first, SimulatedHost second) => _cut.Contains((first, second)) || _cut.Contains((second, first));
+    public bool IsCut(SimulatedHost first, SimulatedHost second) => _topology.IsCut(first, second) || _topology.IsCut(second, first);
 
     /// <summary>Delivers everything that is due.</summary>
     public void Pump()
     {
-        while (_flights.TryPeek(out Flight flight, out (Timestamp Due, long Order) next) && next.Due <= _time.Now())
+        while (_flights.TryTake(_time.Elapsed, out Flight flight, out _))
         {
-            _flights.Dequeue();
-            Arrive(flight);
+            if (flight.At is SimulatedHost host)
+                Deliver(host, flight);
+            else
+                PassOn((NatSite?)flight.At, flight);
         }
     }
 
     internal bool Send(SimulatedHost host, int port, in UdpEndpoint to, ReadOnlySpan<byte> datagram)
     {
         IPAddress? source = to.IsIPv4 ? host.Address : host.AddressV6;
-        if (source is null || source.Equals(IPAddress.None))
+        if (source is null || !host.IsAttached)
             return false;
         Sent++;
-        var flight = new Flight(host, new UdpEndpoint(source, port), to, datagram.ToArray(), host, Upward: true);
+        var flight = new Flight(host, new UdpEndpoint(source, port), to, datagram.ToArray(), host, IsUpward: true);
         Note("sends", flight);
         if (Sending?.Invoke(flight.From, to, datagram) == false)
             Lose("not let out", flight);
         else
-            Climb(host, flight);
+            Carry(new Hop(host, IsUpward: true), flight);
         return true;
     }
 
-    internal void ChangeAddress(SimulatedNat nat)
-    {
-        SimulatedNat? parent = nat.Parent;
-        Detach(nat);
-        Attach(nat, parent, null);
-        nat.Nat.ChangeOutsideAddress(nat.Address);
-    }
+    internal void ChangeAddress(SimulatedNat nat) => _topology.ChangeAddress(nat);
 
     internal void Move(SimulatedHost host, SimulatedNat? behind, IPAddress? address)
     {
-        Detach(host);
-        Attach(host, behind, address);
+        _topology.Detach(host);
+        _topology.Attach(host, behind, address);
     }
 
-    internal void Unplug(SimulatedHost host)
-    {
-        Detach(host);
-        host.Parent = null;
-        host.Address = IPAddress.None;
-    }
+    internal void Unplug(SimulatedHost host) => _topology.Detach(host);
 
-    private SimulatedWire NewWire(WireConditions conditions) => new(_random, conditions);
+    private Wire NewWire(WireConditions conditions) => new(_random, conditions);
 
-    private void Attach(SimulatedElement element, SimulatedNat? behind, IPAddress? address)
+    private void PassOn(NatSite? at, in Flight flight)
     {
-        element.Parent = behind;
-        element.Address = address ?? behind?.NextInside() ?? UdpEndpoint.FromIPv4(_nextPublic++, 0).Address;
-        var endpoint = new UdpEndpoint(element.Address, 0);
-        if (behind is null)
-            _public.Add(endpoint.MappedAddress, element);
+        UdpEndpoint from = flight.From, to = flight.To;
+        RouteDecision decision = _topology.Decide(at, flight.IsUpward, _time.Elapsed, NatProtocol.Udp, ref from, ref to);
+        if (decision.Next is { } hop)
+            Carry(hop, flight with { From = from, To = to });
+        else if (decision.Refusal is { } refusal)
+            Lose(Trace is null ? "" : $"{refusal} by {at!.Name}", flight);
         else
-            behind.Children.Add((uint)endpoint.MappedAddress, element);
+            Lose("nobody has its address", flight);
     }
 
-    private void Detach(SimulatedElement element)
+    private void Carry(in Hop hop, in Flight flight)
     {
-        UInt128 address = new UdpEndpoint(element.Address, 0).MappedAddress;
-        if (element.Parent is { } parent)
-            parent.Children.Remove((uint)address);
-        else
-            _public.Remove(address);
-    }
-
-    /// <summary>From an element over its uplink: to the NAT above, or to the internet.</summary>
-    private void Climb(SimulatedElement from, in Flight flight) => Pass(from.Uplink.Up, flight with { At = from.Parent, Upward = true });
-
-    /// <summary>Over an element's uplink down to it.</summary>
-    private void Descend(SimulatedElement to, in Flight flight) => Pass(to.Uplink.Down, flight with { At = to, Upward = false });
-
-    private void Pass(WireDirection wire, in Flight flight)
-    {
+        WireDirection wire = hop.Direction;
         PacketFate fate = wire.Pass(_time.Elapsed, out TimeSpan arrival, out int copies);
         if (flight.Data.Length + (flight.To.IsIPv4 ? HeadersV4 : HeadersV6) > wire.Conditions.Mtu)
             (fate, copies) = (PacketFate.TooBig, 0);
+        hop.Over.Uplink.Fates.Count(fate);
         if (copies == 0)
             Lose(Trace is null ? "" : $"{fate} on a wire", flight);
         for (; copies > 0; copies--)
-            _flights.Enqueue(flight, (Timestamp.FromTicks(arrival.Ticks), _order++));
-    }
-
-    private void Arrive(in Flight flight)
-    {
-        switch (flight.At)
-        {
-            case SimulatedHost host:
-                Deliver(host, flight);
-                break;
-            case null when _public.TryGetValue(flight.To.MappedAddress, out SimulatedElement? target):
-                Descend(target, flight);
-                break;
-            case null:
-                Lose("nobody has its address", flight);
-                break;
-            case SimulatedNat nat when !flight.To.IsIPv4:
-                Climb(nat, flight); // IPv6 is not translated, and comes down without passing the NAT again.
-                break;
-            case SimulatedNat nat when flight.Upward:
-                ArriveFromInside(nat, flight);
-                break;
-            case SimulatedNat nat:
-                ArriveFromOutside(nat, flight);
-                break;
-        }
-    }
-
-    private void ArriveFromInside(SimulatedNat nat, in Flight flight)
-    {
-        UdpEndpoint from = flight.From, to = flight.To;
-        if (!nat.IsInside((uint)to.MappedAddress))
-        {
-            NatVerdict verdict = nat.Nat.Outbound(_time.Elapsed, NatProtocol.Udp, ref from, ref to);
-            switch (verdict)
-            {
-                case NatVerdict.Translated:
-                    Climb(nat, flight with { From = from });
-                    return;
-                case NatVerdict.Hairpinned:
-                    break;
-                default:
-                    LoseBy(nat, verdict, flight);
-                    return;
-            }
-        }
-
-        if (nat.Children.TryGetValue((uint)to.MappedAddress, out SimulatedElement? target))
-            Descend(target, flight with { From = from, To = to });
-        else
-            Lose("nobody has its address", flight);
-    }
-
-    private void ArriveFromOutside(SimulatedNat nat, in Flight flight)
-    {
-        UdpEndpoint to = flight.To;
-        NatVerdict verdict = nat.Nat.Inbound(_time.Elapsed, NatProtocol.Udp, flight.From, ref to);
-        if (verdict != NatVerdict.Translated)
-            LoseBy(nat, verdict, flight);
-        else if (nat.Children.TryGetValue((uint)to.MappedAddress, out SimulatedElement? target))
-            Descend(target, flight with { To = to });
-        else
-            Lose("nobody has its address", flight);
+            _flights.Add(arrival, flight with { At = hop.Destination, IsUpward = hop.IsUpward });
     }
 
     private void Deliver(SimulatedHost host, in Flight flight)
     {
         // The host may have moved while the datagram was on its way.
         bool isHere = flight.To.Address.Equals(flight.To.IsIPv4 ? host.Address : host.AddressV6);
-        if (_cut.Contains((flight.Origin, host)) || Arriving?.Invoke(flight.Origin, host, flight.Data) == false)
+        if (_topology.IsCut(flight.Origin, host) || Arriving?.Invoke(flight.Origin, host, flight.Data) == false)
         {
             Lose("cut", flight);
             return;
@@ -315,12 +215,6 @@ internal sealed class SimulatedInternet
 
         Delivered++;
         Note("arrives", flight);
-    }
-
-    private void LoseBy(SimulatedNat nat, NatVerdict verdict, in Flight flight)
-    {
-        Lost++;
-        Note(Trace is null ? "" : $"{verdict} by {nat.Name}", flight);
     }
 
     private void Lose(string why, in Flight flight)
@@ -347,7 +241,7 @@ internal sealed class SimulatedInternet
     // FNV-1a, a word at a time.
     private void Mix(ulong value) => TraceHash = (TraceHash ^ value) * 1099511628211;
 
-    /// <summary>A datagram on its way to an element, or to the internet's own middle.</summary>
+    /// <summary>A datagram on its way to a host, to a NAT, or to the middle of the internet.</summary>
     private readonly record struct Flight(
-        SimulatedHost Origin, UdpEndpoint From, UdpEndpoint To, byte[] Data, SimulatedElement? At, bool Upward);
+        SimulatedHost Origin, UdpEndpoint From, UdpEndpoint To, byte[] Data, Site? At, bool IsUpward);
 }

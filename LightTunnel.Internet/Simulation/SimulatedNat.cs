@@ -1,29 +1,15 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Internet.Nats;
+using LightTunnel.Internet.Sites;
+using LightTunnel.Internet.Wires;
 
 namespace LightTunnel.Internet.Simulation;
 
-/// <summary>A NAT with hosts or other NATs behind it.</summary>
-internal sealed class SimulatedNat : SimulatedElement
+/// <summary>A NAT of a simulation.</summary>
+internal sealed class SimulatedNat(SimulatedInternet internet, string name, Wire uplink, Nat nat, IpPrefix lan)
+    : NatSite(name, uplink, nat, lan)
 {
-    private readonly SimulatedInternet _internet;
-    private readonly IpPrefix _lan;
-
-    public SimulatedNat(SimulatedInternet internet, string name, SimulatedWire uplink, Nat nat, IpPrefix lan)
-        : base(name, uplink)
-    {
-        _internet = internet;
-        Nat = nat;
-        _lan = lan;
-    }
-
-    /// <summary>How it translates, and what it counted.</summary>
-    public Nat Nat { get; }
-
-    /// <summary>What is behind it, by the 32 bits of its address.</summary>
-    internal Dictionary<uint, SimulatedElement> Children { get; } = [];
-
     /// <summary>The external address that it claims to forward ports at, if it lies; null when it does as it says.</summary>
     public IPAddress? Claims { get; set; }
 
@@ -34,12 +20,5 @@ internal sealed class SimulatedNat : SimulatedElement
     public void Replace(NatKind kind) => Nat.Replace(NatKinds.Layers(kind)[0]);
 
     /// <summary>The provider gives it another address.</summary>
-    public void ChangeAddress() => _internet.ChangeAddress(this);
-
-    internal bool IsInside(uint address) => _lan.Contains(TunnelAddress.FromIPv4(address));
-
-    /// <summary>An address that nobody behind it had before: .10, .11, and so on.</summary>
-    internal IPAddress NextInside() => TunnelAddress.FromIPv4((uint)(_lan.Network.Bits >> 96) + 10 + _given++).ToIPAddress();
-
-    private uint _given;
+    public void ChangeAddress() => internet.ChangeAddress(this);
 }

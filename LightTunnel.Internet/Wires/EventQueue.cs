@@ -1,50 +1,29 @@
-using System.Buffers;
-using LightTunnel.Internet.Routers;
-using LightTunnel.Timing;
+using System.Diagnostics.CodeAnalysis;
 
 namespace LightTunnel.Internet.Wires;
 
-/// <summary>Packets on their way, by time of arrival; at one moment those sent first come first.</summary>
-/// <param name="clock">The time, real or made up.</param>
-internal sealed class EventQueue(TimeProvider clock)
+/// <summary>What is on its way, by time of arrival; at one moment what was sent first comes first.</summary>
+internal sealed class EventQueue<T>
 {
-    private readonly PriorityQueue<Arrival, (TimeSpan Time, long Order)> _queue = new();
-    private readonly Timestamp _start = clock.Now();
-    private TimeSpan? _moment;
+    private readonly PriorityQueue<T, (TimeSpan Due, long Order)> _queue = new();
     private long _order;
 
-    /// <summary>
-    /// Time since the queue was made. While a packet arrives it is the time it was due, so that being late does not add up.
-    /// </summary>
-    public TimeSpan Now => _moment ?? clock.Now() - _start;
+    /// <summary>When the next one arrives; null when nothing is on its way.</summary>
+    public TimeSpan? Next => _queue.TryPeek(out _, out (TimeSpan Due, long Order) key) ? key.Due : null;
 
-    /// <summary>When the next packet arrives; null when none is on its way.</summary>
-    public TimeSpan? Next => _queue.TryPeek(out _, out (TimeSpan Time, long Order) key) ? key.Time : null;
+    /// <summary>Lets something arrive at that time.</summary>
+    public void Add(TimeSpan due, T item) => _queue.Enqueue(item, (due, _order++));
 
-    /// <summary>Lets a copy of the packet arrive at the node.</summary>
-    public void Add(TimeSpan time, Wire wire, INetworkNode destination, ReadOnlySpan<byte> packet)
+    /// <summary>Takes what has arrived by now, one at a time.</summary>
+    /// <param name="now">The time.</param>
+    /// <param name="item">What has arrived.</param>
+    /// <param name="due">When it did.</param>
+    public bool TryTake(TimeSpan now, [MaybeNullWhen(false)] out T item, out TimeSpan due)
     {
-        byte[] memory = ArrayPool<byte>.Shared.Rent(packet.Length);
-        packet.CopyTo(memory);
-        _queue.Enqueue(new Arrival(wire, destination, memory, packet.Length), (time, _order++));
-    }
-
-    /// <summary>Delivers every packet that has arrived by now, those that it causes at once included.</summary>
-    public void RunDue()
-    {
-        while (_queue.TryPeek(out Arrival arrival, out (TimeSpan Time, long Order) key) && key.Time <= clock.Now() - _start)
-        {
+        bool isDue = _queue.TryPeek(out item, out (TimeSpan Due, long Order) key) && key.Due <= now;
+        due = key.Due;
+        if (isDue)
             _queue.Dequeue();
-            _moment = key.Time;
-            if (arrival.Wire.To(arrival.Destination).IsCut)
-                arrival.Wire.Fates.Count(PacketFate.Cut);
-            else
-                arrival.Destination.Receive(arrival.Memory.AsSpan(0, arrival.Length), arrival.Wire);
-            ArrayPool<byte>.Shared.Return(arrival.Memory);
-        }
-
-        _moment = null;
+        return isDue;
     }
-
-    private readonly record struct Arrival(Wire Wire, INetworkNode Destination, byte[] Memory, int Length);
 }

@@ -179,7 +179,7 @@ public sealed class NatRouterTests
     [Fact]
     public void TooLongForTheUplink_IsToldToTheHostAboutItsOwnPacket()
     {
-        _internet.Change(_home.Uplink!, conditions => conditions with { Mtu = 1300 });
+        _internet.Change(_home.Uplink, conditions => conditions with { Mtu = 1300 });
         _alice.Send(TestPackets.Udp(Alice, Server, 5000, 9000, new byte[1400]));
 
         byte[] received = _alice.Take();
@@ -208,19 +208,21 @@ public sealed class NatRouterTests
     }
 
     [Fact]
-    public void CutBetween_SeparatesTwoAddressesAndNobodyElse()
+    public void CutBetween_SeparatesTwoHostsAndNobodyElse()
     {
         byte[] packet = TestPackets.Udp(Alice, Server, 5000, 9000, "x"u8);
-        _internet.CutBetween(TestPackets.Address(Home), TestPackets.Address(Server), oneWay: true);
+        _internet.CutBetween(_alice.Node, _server.Node, oneWay: true);
         _alice.Send(packet);
         Assert.Empty(_server.Received);
-        Assert.Equal(1, _internet.Core.Fates[PacketFate.Cut]);
+        Assert.Equal(1, _server.Node.Uplink.Fates[PacketFate.Cut]);
         _server.Send(TestPackets.Udp(Server, Home, 9000, 5000, "the other direction"u8));
         _alice.Take();
         _carol.Send(TestPackets.Udp(Carol, Server, 5000, 9000, "somebody else"u8));
         _server.Take();
+        _bob.Send(TestPackets.Udp(Bob, Server, 6000, 9000, "somebody else at home"u8));
+        _server.Take();
 
-        _internet.HealBetween(TestPackets.Address(Home), TestPackets.Address(Server));
+        _internet.HealBetween(_alice.Node, _server.Node);
         _alice.Send(packet);
         _server.Take();
     }
@@ -247,7 +249,7 @@ public sealed class NatRouterTests
         Assert.NotEmpty(_server.Received);
     }
 
-    private NatRouter Nat(string name, NatSettings settings, string outside, string inside, Router? router) =>
+    private NatRouter Nat(string name, NatSettings settings, string outside, string inside, NatRouter? router) =>
         _internet.AddNat(name, settings, TestPackets.Address(outside), TestPackets.Interface(inside), WireConditions.Perfect, router);
 
     /// <summary>
@@ -286,18 +288,19 @@ public sealed class NatRouterTests
     private sealed class Host
     {
         private readonly VirtualInternet _internet;
-        private readonly HostNode _node;
 
         public Host(VirtualInternet internet, string name, string address, NatRouter? router)
         {
             _internet = internet;
-            _node = internet.AddHost(
+            Node = internet.AddHost(
                 name, [TestPackets.Address(address)], WireConditions.Perfect, packet => Received.Enqueue(packet.ToArray()), router);
         }
 
+        public HostNode Node { get; }
+
         public Queue<byte[]> Received { get; } = new();
 
-        public void Send(ReadOnlySpan<byte> packet) => _internet.Send(_node, packet);
+        public void Send(ReadOnlySpan<byte> packet) => _internet.Send(Node, packet);
 
         public byte[] Take()
         {

@@ -65,7 +65,7 @@ public sealed class VirtualInternetTests
             _alice.Send(Udp("203.0.113.1", "203.0.113.2", BitConverter.GetBytes(i)));
 
         Assert.InRange(_bob.Received.Count, 8_850, 9_150);
-        Assert.Equal(10_000 - _bob.Received.Count, _bob.Node.Uplink!.Fates[PacketFate.Lost]);
+        Assert.Equal(10_000 - _bob.Received.Count, _bob.Node.Uplink.Fates[PacketFate.Lost]);
 
         var again = new VirtualInternetTests();
         again.Change(again._bob, conditions => conditions with { Loss = 0.1 });
@@ -96,15 +96,15 @@ public sealed class VirtualInternetTests
         Change(_bob, conditions => conditions with { Delay = TimeSpan.FromMilliseconds(10) });
         _alice.Send(Udp("203.0.113.1", "203.0.113.2", "on its way"u8));
 
-        _internet.Cut(_bob.Node.Uplink!);
+        _internet.Cut(_bob.Node.Uplink);
         _alice.Send(Udp("203.0.113.1", "203.0.113.2", "into the cut"u8));
         _bob.Send(Udp("203.0.113.2", "203.0.113.1", "out of the cut"u8));
         Advance(100);
         Assert.Empty(_bob.Received);
         Assert.Empty(_alice.Received);
-        Assert.Equal(3, _bob.Node.Uplink!.Fates[PacketFate.Cut]);
+        Assert.Equal(3, _bob.Node.Uplink.Fates[PacketFate.Cut]);
 
-        _internet.Heal(_bob.Node.Uplink!);
+        _internet.Heal(_bob.Node.Uplink);
         _alice.Send(Udp("203.0.113.1", "203.0.113.2", "after"u8));
         Advance(10);
         Assert.Single(_bob.Received);
@@ -208,7 +208,7 @@ public sealed class VirtualInternetTests
         Assert.NotEmpty(_bob.Received);
     }
 
-    private void Change(Host host, Func<WireConditions, WireConditions> change) => _internet.Change(host.Node.Uplink!, change);
+    private void Change(Host host, Func<WireConditions, WireConditions> change) => _internet.Change(host.Node.Uplink, change);
 
     /// <summary>Lets time pass; returns when the next packet arrives, counted from the beginning.</summary>
     private TimeSpan? Advance(double milliseconds)

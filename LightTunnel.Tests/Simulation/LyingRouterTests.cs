@@ -24,7 +24,8 @@ public sealed class LyingRouterTests
     {
         using var scene = new Scene(1, new WireConditions { Delay = TimeSpan.FromMilliseconds(5) });
         NatSettings settings = NatKinds.Layers(NatKind.PortRestrictedCone)[0] with { Forwarding = PortForwarding.Pcp };
-        SimulatedNat router = scene.Internet.AddLan("home", [settings], "alice")[0].Parent!;
+        scene.Internet.AddLan("home", [settings], "alice");
+        SimulatedNat router = scene.Internet.Nats["home"];
         router.Claims = claimed is null ? null : IPAddress.Parse(claimed);
         scene.Internet.AddHost("bob");
         scene.Network.StartServer();

@@ -4,6 +4,7 @@ using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Sites;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Engine;
 using LightTunnel.Traversal;
@@ -217,7 +218,7 @@ internal sealed class NetworkStorm : IDisposable
         }
     }
 
-    private void CutUplink(SimulatedElement element)
+    private void CutUplink(Site element)
     {
         bool up = _random.Next(3) > 0, down = !up || _random.Next(2) > 0;
         _world.Note($"cuts the uplink of {element}: {(up ? "up" : "")} {(down ? "down" : "")}");
@@ -412,7 +413,7 @@ internal sealed class NetworkStorm : IDisposable
     {
         foreach (StormMember member in _world.Members)
         {
-            for (SimulatedNat? above = member.Host.Parent; above is not null; above = above.Parent)
+            for (NatSite? above = member.Host.Parent; above is not null; above = above.Parent)
             {
                 if (above == nat)
                     _traffic.Excuse(member, duration);

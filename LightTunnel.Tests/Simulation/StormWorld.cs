@@ -1,6 +1,7 @@
 using LightTunnel.Addressing;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
+using LightTunnel.Internet.Sites;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
 
@@ -134,7 +135,7 @@ internal sealed class StormWorld : IDisposable
         {
             return false;
         }
-        for (SimulatedElement? element = member.Host; element is not null; element = element.Parent)
+        for (Site? element = member.Host; element is not null; element = element.Parent)
         {
             if (element.Uplink.Up.IsCut || element.Uplink.Down.IsCut)
                 return false;
@@ -168,7 +169,7 @@ internal sealed class StormWorld : IDisposable
     /// <summary>No wire loses, doubles or holds back anything any more.</summary>
     public void Repair()
     {
-        foreach (SimulatedElement element in Internet.Hosts.Values.Concat<SimulatedElement>(Nats))
+        foreach (Site element in Internet.Hosts.Values.Concat<Site>(Nats))
             element.Uplink.Conditions = new WireConditions { Delay = element.Uplink.Up.Conditions.Delay };
     }
 
