@@ -43,6 +43,23 @@ public sealed class DurableLeaseTests : IDisposable
     }
 
     [Fact]
+    public void NewMember_ThatLeavesBeforeItsLeaseIsInTheStore_IsNotAdmitted()
+    {
+        SimulatedNode alice = StartWithAlice();
+        Store.IsSlow = true;
+        SimulatedNode bob = _network.AddClient("bob");
+        _network.Run(Soon);
+        _network.Stop(bob);
+        _network.Settle();
+
+        Store.Release();
+        _network.Run(Soon);
+
+        Assert.DoesNotContain(alice.Node.Peers, peer => peer is { Name: "bob", Online: true });
+        Assert.DoesNotContain(_network.Server.Node.Peers, peer => peer is { Name: "bob", Online: true });
+    }
+
+    [Fact]
     public void KnownMember_ComesBack_WithoutWaitingForTheStore()
     {
         SimulatedNode alice = StartWithAlice();

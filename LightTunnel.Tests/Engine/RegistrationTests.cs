@@ -1,6 +1,7 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Server;
+using LightTunnel.Internet.Wires;
 using LightTunnel.Membership;
 using Xunit;
 
@@ -27,6 +28,22 @@ public sealed class RegistrationTests : IDisposable
         Assert.Contains(
             server.Log.ReadSecurity(), entry => entry.Message.Contains("InvalidName. 'two words' is no name.", StringComparison.Ordinal));
         Assert.Empty(server.Node.Peers);
+    }
+
+    /// <summary>Stopped so early that it does not know yet that it is a member, while all others are told.</summary>
+    [Fact]
+    public void ClientThatStops_BeforeItHearsThatItIsAdmitted_SaysGoodbye()
+    {
+        SimulatedNode server = _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        _network.Conditions = new WireConditions { Delay = TimeSpan.FromMilliseconds(50) };
+        Assert.True(_network.RunUntil(() => server.Node.Peers.Any(peer => peer is { Name: "alice", Online: true }), Soon));
+        Assert.False(alice.IsUp);
+
+        _network.Stop(alice);
+
+        Assert.True(_network.RunUntil(() => !server.Peer("alice").Online, Soon));
+        Assert.Contains(server.Log.Read(), entry => entry.Message == "Client alice (10.0.0.2) left");
     }
 
     [Theory]

@@ -121,8 +121,8 @@ internal sealed class ServerConnection : IDisposable
         _node.Hurry(_server);
     }
 
-    /// <summary>Says that this node stops.</summary>
-    public void SayGoodbye() => Session?.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
+    /// <summary>Says that this node stops. The server may have admitted it, and its answer be still under way.</summary>
+    public void SayGoodbye() => _session?.Send(new LeaveMessage { Reason = LeaveReason.Stopped });
 
     /// <summary>A sentence for the person who waited too long for the server.</summary>
     public LightTunnelException Unreachable()

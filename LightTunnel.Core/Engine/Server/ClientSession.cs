@@ -24,6 +24,9 @@ internal sealed class ClientSession(uint conversation, Node node, ServedClient c
     private RateLimiter? _news;
     private RateLimiter? _questions;
 
+    /// <summary>True once it has said goodbye.</summary>
+    public bool HasLeft { get; set; }
+
     /// <summary>How far the member was told of the directory, null before it is registered.</summary>
     public DirectoryCursor? DirectoryCursor { get; set; }
 

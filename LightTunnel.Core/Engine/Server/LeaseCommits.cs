@@ -17,8 +17,8 @@ internal sealed record HeldRegistration(ServedClient Peer, ClientSession Session
     /// <summary>How often what it was to get turned out to be another server's.</summary>
     public int Conflicts { get; init; }
 
-    /// <summary>True when it has begun anew meanwhile: nobody waits for this answer any more.</summary>
-    public bool IsOver => Peer.Session != Session;
+    /// <summary>True when it has begun anew or left meanwhile: nobody waits for this answer any more.</summary>
+    public bool IsOver => Peer.Session != Session || Session.HasLeft;
 }
 
 /// <summary>What becomes of registrations and leases when the store has answered; the server, which tells its members.</summary>

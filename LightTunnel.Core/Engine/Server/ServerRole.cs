@@ -368,9 +368,12 @@ internal sealed class ServerRole : INodeRole
             case ListMessage list:
                 _directory.List(peer, list);
                 break;
-            case LeaveMessage leave when peer.Online:
+            case LeaveMessage leave:
+                peer.Session!.HasLeft = true;
+                if (!peer.Online)
+                    break;
                 _roster.SetOffline(peer, leave.Reason == LeaveReason.Unusable ? "cannot use its address, and left" : "left");
-                peer.Session!.Registered = false;
+                peer.Session.Registered = false;
                 if (leave.Reason == LeaveReason.Unusable && _leases.ByKey(peer.Key) is { Used: false } unused && _leases.Remove(peer.Key))
                     _roster.Forget(unused, "it never used its address");
                 break;
