@@ -236,7 +236,7 @@ internal sealed class SocketUdpTransport : IDatagramTransport
             throw e.SocketErrorCode switch
             {
                 SocketError.AddressAlreadyInUse => UdpErrors.PortInUse(port, e),
-                SocketError.AccessDenied => UdpErrors.PrivilegeRequired(port, e),
+                SocketError.AccessDenied => UdpErrors.AccessDenied(port, OperatingSystem.IsWindows(), e),
                 SocketError.AddressNotAvailable or SocketError.AddressFamilyNotSupported when dualMode => e,
                 _ => UdpErrors.CannotOpen(port, e.Message, e),
             };
