@@ -94,6 +94,7 @@ internal sealed unsafe partial class Winsock : IWinsock
     }
 
     [LibraryImport(Library, SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int WSASendMsg(
         SafeHandle socket, WinsockMessage* message, uint flags, uint* sent, void* overlapped, void* completion);
 }

@@ -19,7 +19,10 @@ internal interface IIpHelper
     /// <summary>The addresses of an interface.</summary>
     IReadOnlyList<InterfaceAddress> GetAddresses(ulong luid);
 
-    /// <summary>Gives an interface an address; the system adds the route of its network.</summary>
+    /// <summary>
+    /// Gives an interface an address; the system adds the route of its network. <see cref="WintunDevice.ErrorObjectAlreadyExists"/> where
+    /// this or another interface has the address.
+    /// </summary>
     int AddAddress(ulong luid, InterfaceAddress address);
 
     /// <summary>Takes an address from an interface.</summary>
@@ -56,7 +59,6 @@ internal interface IIpHelper
 internal sealed unsafe partial class IpHelper : IIpHelper
 {
     private const string Library = "iphlpapi.dll";
-    private const int ErrorObjectAlreadyExists = 5010;
     private const int DadStatePreferred = 4;
 
     /// <inheritdoc/>
@@ -104,8 +106,7 @@ internal sealed unsafe partial class IpHelper : IIpHelper
         UnicastAddressRow row;
         InitializeUnicastIpAddressEntry(&row);
         Fill(ref row, luid, address);
-        int error = CreateUnicastIpAddressEntry(&row);
-        return error == ErrorObjectAlreadyExists ? 0 : error;
+        return CreateUnicastIpAddressEntry(&row);
     }
 
     /// <inheritdoc/>
@@ -163,7 +164,7 @@ internal sealed unsafe partial class IpHelper : IIpHelper
         InitializeIpForwardEntry(&row);
         Fill(ref row, luid, prefix);
         int error = CreateIpForwardEntry2(&row);
-        return error == ErrorObjectAlreadyExists ? 0 : error;
+        return error == WintunDevice.ErrorObjectAlreadyExists ? 0 : error;
     }
 
     /// <inheritdoc/>
@@ -210,46 +211,60 @@ internal sealed unsafe partial class IpHelper : IIpHelper
     }
 
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf16)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int ConvertInterfaceAliasToLuid(string alias, ulong* luid);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int ConvertInterfaceLuidToIndex(ulong* luid, uint* index);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int GetBestInterfaceEx(SocketAddressInet* destination, uint* index);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int GetUnicastIpAddressTable(ushort family, void** table);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial void FreeMibTable(void* memory);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial void InitializeUnicastIpAddressEntry(UnicastAddressRow* row);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int CreateUnicastIpAddressEntry(UnicastAddressRow* row);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int DeleteUnicastIpAddressEntry(UnicastAddressRow* row);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial void InitializeIpInterfaceEntry(IpInterfaceRow* row);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int GetIpInterfaceEntry(IpInterfaceRow* row);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int SetIpInterfaceEntry(IpInterfaceRow* row);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int GetBestRoute2(
         ulong* luid, uint index, SocketAddressInet* source, SocketAddressInet* destination, uint options, ForwardRow* route,
         SocketAddressInet* bestSource);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial void InitializeIpForwardEntry(ForwardRow* row);
 
     [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int CreateIpForwardEntry2(ForwardRow* row);
 }
