@@ -142,7 +142,7 @@ internal sealed partial class ControlPipeTransport(string folder = ControlPipeTr
             if (!handle.IsInvalid)
                 return new NamedPipeServerStream(PipeDirection.InOut, isAsync: true, isConnected: false, handle);
             handle.Dispose();
-            string message = $"{Marshal.GetPInvokeErrorMessage(error)} (error {error})";
+            string message = SystemError.Describe(error);
             throw error == ErrorAccessDenied ? new UnauthorizedAccessException(message) : new IOException(message);
         }
     }

@@ -12,9 +12,6 @@ internal unsafe interface IWintunApi
     /// <summary>Creates an adapter; it lives as long as its handle, at most as long as the process.</summary>
     nint CreateAdapter(string name, string tunnelType);
 
-    /// <summary>Opens an adapter that another handle keeps alive.</summary>
-    nint OpenAdapter(string name);
-
     /// <summary>Closes the handle, which removes an adapter that was created with it.</summary>
     void CloseAdapter(nint adapter);
 

@@ -31,6 +31,13 @@ internal static class TunErrors
         "Choose an address in another network, or take it away from that interface.")
     { Target = wanted.ToString() };
 
+    /// <summary>An interface has the address that is in no list of those that are there.</summary>
+    public static LightTunnelException AddressInUseUnseen(InterfaceAddress wanted) => new(
+        LightTunnelError.AddressInUse,
+        $"Address {wanted.Address} belongs to another interface of this machine already, which may be switched off or hidden.",
+        $"'Get-NetIPAddress {wanted.Address}' shows which. Choose another address, or take it away from that interface.")
+    { Target = wanted.ToString() };
+
     public static LightTunnelException IPv6Disabled(InterfaceAddress address, string howToSwitchOn) => new(
         LightTunnelError.InvalidAddress,
         $"Address {address} cannot be set: IPv6 is switched off on this machine.",

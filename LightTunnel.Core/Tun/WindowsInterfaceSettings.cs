@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using LightTunnel.Addressing;
+using LightTunnel.Diagnostics;
 
 namespace LightTunnel.Tun;
 
@@ -57,14 +57,14 @@ internal sealed class WindowsInterfaceSettings(IIpHelper system, ulong luid)
             if (error is WintunDevice.ErrorNotFound or WintunDevice.ErrorFileNotFound)
                 return $"{NameOf(isIPv4)} is switched off on it (Get-NetAdapterBinding shows that)";
             if (error != 0)
-                return $"the system refuses an MTU of {_mtu}: {Describe(error)}";
+                return $"the system refuses an MTU of {_mtu}: {SystemError.Describe(error)}";
         }
 
         foreach (InterfaceAddress address in missing)
         {
-            int error = system.AddAddress(luid, address);
+            int error = AddAddress(address);
             if (error != 0)
-                return $"the system refuses address {address}: {Describe(error)}";
+                return $"the system refuses address {address}: {SystemError.Describe(error)}";
         }
 
         foreach (InterfaceAddress address in Unrouted())
@@ -72,9 +72,26 @@ internal sealed class WindowsInterfaceSettings(IIpHelper system, ulong luid)
         return null;
     }
 
-    private static string NameOf(bool isIPv4) => isIPv4 ? "IPv4" : "IPv6";
+    /// <summary>
+    /// Gives the interface an address. That the system has it already is success only if this interface has it, and with this prefix.
+    /// </summary>
+    /// <returns>The Win32 error, 0 for success; <see cref="WintunDevice.ErrorObjectAlreadyExists"/>: another interface has it.</returns>
+    public int AddAddress(InterfaceAddress address)
+    {
+        int error = system.AddAddress(luid, address);
+        if (error != WintunDevice.ErrorObjectAlreadyExists)
+            return error;
+        InterfaceAddress[] same = [.. system.GetAddresses(luid).Where(present => present.Address == address.Address)];
+        if (same.Contains(address))
+            return 0;
+        if (same.Length == 0)
+            return error;
+        foreach (InterfaceAddress other in same)
+            _ = system.RemoveAddress(luid, other); // Whether that helped is what the next attempt tells.
+        return system.AddAddress(luid, address);
+    }
 
-    private static string Describe(int error) => $"{Marshal.GetPInvokeErrorMessage(error)} (error {error})";
+    private static string NameOf(bool isIPv4) => isIPv4 ? "IPv4" : "IPv6";
 
     private IEnumerable<bool> Families() => _addresses.Select(address => address.Address.IsIPv4).Distinct();
 

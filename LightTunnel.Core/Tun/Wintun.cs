@@ -43,9 +43,6 @@ internal sealed unsafe partial class Wintun : IWintunApi
     public nint CreateAdapter(string name, string tunnelType) => WintunCreateAdapter(name, tunnelType, null);
 
     /// <inheritdoc/>
-    public nint OpenAdapter(string name) => WintunOpenAdapter(name);
-
-    /// <inheritdoc/>
     public void CloseAdapter(nint adapter) => WintunCloseAdapter(adapter);
 
     /// <inheritdoc/>
@@ -115,9 +112,6 @@ internal sealed unsafe partial class Wintun : IWintunApi
 
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
     private static partial nint WintunCreateAdapter(string name, string tunnelType, Guid* requestedGuid);
-
-    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
-    private static partial nint WintunOpenAdapter(string name);
 
     [LibraryImport(Library)]
     private static partial void WintunCloseAdapter(nint adapter);

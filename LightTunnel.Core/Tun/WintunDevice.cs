@@ -21,9 +21,10 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     internal const int MaximumPacket = 0xFFFF;
 
     internal const int ErrorFileNotFound = 2, ErrorAccessDenied = 5, ErrorHandleEof = 38, ErrorDuplicateName = 52,
-        ErrorBufferOverflow = 111, ErrorAlreadyExists = 183, ErrorNoMoreItems = 259, ErrorNotFound = 1168, ErrorAlreadyInitialized = 1247;
+        ErrorBufferOverflow = 111, ErrorAlreadyExists = 183, ErrorNoMoreItems = 259, ErrorNotFound = 1168, ErrorAlreadyInitialized = 1247,
+        ErrorObjectAlreadyExists = 5010;
 
-    private const string TunnelType = "LightTunnel";
+    private const string TunnelType = "LightTunnel", GateName = "LightTunnel.Adapter";
     private const int MaximumNameLength = 127;
     private const string PrivilegeRemedy = "Run PowerShell as administrator.";
 
@@ -88,20 +89,13 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     {
         if (name is not null)
             CheckName(name);
+        // Whom Wintun finds under the name it renames, whoever's it is: so no two tunnels may look for a free one at the same time.
+        using MachineGate held = MachineGate.Enter(GateName);
         string chosen = name ?? FirstFreeName(system);
-        nint adapter;
-        if (system.FindByName(chosen) is null)
-        {
-            adapter = api.CreateAdapter(chosen, TunnelType);
-        }
-        else
-        {
-            // Either an adapter of ours that some process still holds, or somebody else's: the session tells.
-            adapter = api.OpenAdapter(chosen);
-            if (adapter == 0)
-                throw TunErrors.NameInUse(chosen);
-        }
-
+        // An adapter goes with the process that made it, so one that is there is in use, by whomever.
+        if (system.FindByName(chosen) is not null)
+            throw TunErrors.NameInUse(chosen);
+        nint adapter = api.CreateAdapter(chosen, TunnelType);
         if (adapter == 0)
             throw Failure(chosen, "create", api.LastError);
         nint session = api.StartSession(adapter, RingCapacity);
@@ -209,7 +203,7 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         foreach (InterfaceAddress address in addresses)
         {
             if (!present.Contains(address) && (missing is null || address.Address.IsIPv4))
-                ThrowIfFailed(_system.AddAddress(_luid, address), $"give {address} to");
+                Give(address);
         }
 
         _settings.Remember([.. addresses.Where(address => missing is null || address.Address.IsIPv4)], mtu);
@@ -289,7 +283,7 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         ErrorAccessDenied => TunErrors.PrivilegeRequired(PrivilegeRemedy),
         ErrorDuplicateName or ErrorAlreadyExists or ErrorAlreadyInitialized => TunErrors.NameInUse(name),
         _ => TunErrors.Unavailable(
-            $"Wintun could not {what} interface '{name}': {Marshal.GetPInvokeErrorMessage(error)} (error {error}).",
+            $"Wintun could not {what} interface '{name}': {SystemError.Describe(error)}.",
             "Check that drivers may be installed on this machine, and try the newest wintun.dll from https://www.wintun.net."),
     };
 
@@ -338,12 +332,20 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         return error;
     }
 
+    private void Give(InterfaceAddress address)
+    {
+        int error = _settings.AddAddress(address);
+        if (error == ErrorObjectAlreadyExists)
+            throw TunErrors.AddressInUseUnseen(address);
+        ThrowIfFailed(error, $"give {address} to");
+    }
+
     private void ThrowIfFailed(int error, string what)
     {
         if (error == ErrorAccessDenied)
             throw TunErrors.PrivilegeRequired(PrivilegeRemedy);
         if (error != 0)
-            throw TunErrors.Refused(what, Name, $"{Marshal.GetPInvokeErrorMessage(error)} (error {error})");
+            throw TunErrors.Refused(what, Name, SystemError.Describe(error));
     }
 
     /// <summary>The session with its adapter: ended when the last call inside it has returned.</summary>

@@ -30,6 +30,9 @@ internal sealed class FakeIpHelper : IIpHelper
     /// <summary>What the system answers when an address is to be added.</summary>
     public int AddressError { get; set; }
 
+    /// <summary>Called before an address is added.</summary>
+    public Action<InterfaceAddress>? Adding { get; set; }
+
     /// <summary>False for a system that tells of no changes.</summary>
     public bool Tells { get; set; } = true;
 
@@ -47,6 +50,7 @@ internal sealed class FakeIpHelper : IIpHelper
 
     public int AddAddress(ulong luid, InterfaceAddress address)
     {
+        Adding?.Invoke(address);
         if (AddressError != 0)
             return AddressError;
         Addresses.Add(address);

@@ -22,7 +22,8 @@ internal sealed unsafe class FakeWintun : IWintunApi, IDisposable
 
     public int SessionError { get; set; }
 
-    public bool CanOpen { get; set; }
+    /// <summary>Called with the name while an adapter is made.</summary>
+    public Action<string>? Creating { get; set; }
 
     public bool Terminated { get; set; }
 
@@ -71,15 +72,9 @@ internal sealed unsafe class FakeWintun : IWintunApi, IDisposable
     public nint CreateAdapter(string name, string tunnelType)
     {
         Record("create " + name);
+        Creating?.Invoke(name);
         _lastError = CreateError;
         return CreateError == 0 ? Adapter : 0;
-    }
-
-    public nint OpenAdapter(string name)
-    {
-        Record("open " + name);
-        _lastError = WintunDevice.ErrorNotFound;
-        return CanOpen ? Adapter : 0;
     }
 
     public void CloseAdapter(nint adapter) => Record("close");

@@ -44,22 +44,42 @@ public sealed class WintunDeviceTests : IDisposable
     }
 
     [Fact]
-    public void Create_AdapterWithRunningSession_SaysSoAndClosesItsHandle()
+    public void Create_AdapterThatHasASessionAlready_SaysSoAndIsGivenBack()
     {
-        _system.Names["lt5"] = 5;
-        _driver.CanOpen = true;
         _driver.SessionError = WintunDevice.ErrorAlreadyInitialized;
         AssertFails(LightTunnelError.InterfaceNameInUse, () => WintunDevice.Create("lt5", _driver, _system));
-        Assert.Equal(["open lt5", "close"], _driver.Calls);
+        Assert.Equal(["create lt5", "close"], _driver.Calls);
+    }
+
+    /// <summary>Another program's adapter by Wintun is not taken, and Wintun gets no chance to give it another name.</summary>
+    [Fact]
+    public void Create_NameThatSomebodyHas_LeavesThatAdapterAlone()
+    {
+        _system.Names["lt5"] = 5;
+        AssertFails(LightTunnelError.InterfaceNameInUse, () => WintunDevice.Create("lt5", _driver, _system));
+        Assert.Empty(_driver.Calls);
     }
 
     [Fact]
-    public void Create_AdapterWithoutSession_IsTakenOver()
+    public void Create_TwoAtTheSameTime_GetNamesOfTheirOwn()
     {
-        _system.Names["lt5"] = 5;
-        _driver.CanOpen = true;
-        using WintunDevice device = WintunDevice.Create("lt5", _driver, _system);
-        Assert.Equal(["open lt5", "start"], _driver.Calls);
+        using var otherDriver = new FakeWintun();
+        WintunDevice? other = null;
+        Thread? beginning = null;
+        _driver.Creating = name =>
+        {
+            // The other one looks for a free name, or waits until it may, before the system knows this one's.
+            beginning = new Thread(() => other = WintunDevice.Create(null, otherDriver, _system)) { IsBackground = true };
+            beginning.Start();
+            for (int waits = 0; beginning.IsAlive && waits < 100; Thread.Sleep(1))
+                waits = beginning.ThreadState.HasFlag(ThreadState.WaitSleepJoin) ? waits + 1 : 0;
+            _system.Names[name] = 5;
+        };
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        Assert.True(beginning!.Join(Patience));
+
+        Assert.Equal(("lt0", "lt1"), (device.Name, other!.Name));
+        other.Dispose();
     }
 
     [Theory]
@@ -220,6 +240,42 @@ public sealed class WintunDeviceTests : IDisposable
         using WintunDevice device = WintunDevice.Create(null, _driver, _system);
         device.Configure([Interface("10.0.0.1/24")], 1380);
         Assert.Contains("mtu4 1380", _system.Calls);
+    }
+
+    /// <summary>Status 5010: the address is there already. On this interface that is success, on another one it is not.</summary>
+    [Fact]
+    public void Configure_AddressThatAnInterfaceNobodySeesHas_IsNoSuccess()
+    {
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        _system.AddressError = WintunDevice.ErrorObjectAlreadyExists;
+        LightTunnelException error = AssertFails(LightTunnelError.AddressInUse, () => device.Configure([Interface("10.0.0.1/24")], 1400));
+        Assert.Contains("10.0.0.1", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Configure_AddressThatTheInterfaceGotMeanwhile_IsSuccess()
+    {
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        _system.Adding = address => _system.Addresses.Add(address);
+        _system.AddressError = WintunDevice.ErrorObjectAlreadyExists;
+        Assert.Null(device.Configure([Interface("10.0.0.1/24")], 1400));
+    }
+
+    [Fact]
+    public void Configure_AddressThatTheInterfaceGotMeanwhile_WithAnotherPrefix_GetsItsOwn()
+    {
+        using WintunDevice device = WintunDevice.Create(null, _driver, _system);
+        _system.Adding = _ =>
+        {
+            bool isOther = _system.Addresses.Contains(Interface("10.0.0.1/8"));
+            if (_system.Calls.Contains("-10.0.0.1/8"))
+                _system.AddressError = 0;
+            else if (!isOther)
+                _system.Addresses.Add(Interface("10.0.0.1/8"));
+        };
+        _system.AddressError = WintunDevice.ErrorObjectAlreadyExists;
+        Assert.Null(device.Configure([Interface("10.0.0.1/24")], 1400));
+        Assert.Equal([Interface("10.0.0.1/24")], _system.Addresses);
     }
 
     private static LightTunnelException AssertFails(LightTunnelError expected, Action action)
