@@ -123,7 +123,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
         PresharedKey networkKey = undo.Add(new PresharedKey(state.NetworkKey));
 
-        NodeServices services = OpenServices(options, store, undo);
+        NodeServices services = OpenServices(options, store, identity.PublicKey, undo);
         int mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         LightTunnelException? unset = services.Tun.Configure(options.Addresses, mtu);
         var facts = undo.Add(new FileStore(store, state, services.Log));
@@ -147,7 +147,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
             store.Save(state);
         PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
 
-        NodeServices services = OpenServices(options, store, undo);
+        NodeServices services = OpenServices(options, store, identity.PublicKey, undo);
         var saver = undo.Add(new StateSaver(store, state, services.Log));
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
         var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
@@ -211,14 +211,14 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         }
     }
 
-    private NodeServices OpenServices(TunnelOptions options, StateStore store, Undo undo)
+    private NodeServices OpenServices(TunnelOptions options, StateStore store, PublicKey identity, Undo undo)
     {
         TunnelLog log = undo.Add(
             new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath, securityPath: SecurityPathOf(options)));
         IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort, options.DataPath));
         // A queue more than the socket has would bring nothing.
-        ITunDevice tun = undo.Add(
-            environment.TunDevices.Create(options.InterfaceName, options.DataPath with { Queues = transport.Queues }));
+        ITunDevice tun = undo.Add(environment.TunDevices.Create(
+            options.InterfaceName, options.DataPath with { Queues = transport.Queues }, AdapterId.Of(identity.Bytes)));
         bool mapsPort = options is ClientOptions { PortMapping: true };
         var services = new NodeServices(environment.Time, tun, transport, log)
         {

@@ -72,6 +72,7 @@ internal interface ITunDeviceFactory
     /// </summary>
     /// <param name="name">Name of the interface, or null to let the first free "lt0", "lt1", ... be chosen.</param>
     /// <param name="options">How many queues and what offloads; null for what is best here.</param>
+    /// <param name="id">By what the system is to know the interface again where it needs that; null for no matter.</param>
     /// <exception cref="Diagnostics.LightTunnelException">No privilege, no device node or driver, or the name is in use.</exception>
-    ITunDevice Create(string? name, DataPathOptions? options = null);
+    ITunDevice Create(string? name, DataPathOptions? options = null, Guid? id = null);
 }

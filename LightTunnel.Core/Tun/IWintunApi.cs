@@ -9,8 +9,10 @@ internal unsafe interface IWintunApi
     /// <summary>The Win32 error of the calling thread's last failed call.</summary>
     int LastError { get; }
 
-    /// <summary>Creates an adapter; it lives as long as its handle, at most as long as the process.</summary>
-    nint CreateAdapter(string name, string tunnelType);
+    /// <summary>
+    /// Creates an adapter, with that GUID or one at random; it lives as long as its handle, at most as long as the process.
+    /// </summary>
+    nint CreateAdapter(string name, string tunnelType, Guid? id);
 
     /// <summary>Closes the handle, which removes an adapter that was created with it.</summary>
     void CloseAdapter(nint adapter);

@@ -7,12 +7,12 @@ namespace LightTunnel.Tun;
 internal sealed class TunDeviceFactory : ITunDeviceFactory
 {
     /// <inheritdoc/>
-    public ITunDevice Create(string? name, DataPathOptions? options = null)
+    public ITunDevice Create(string? name, DataPathOptions? options = null, Guid? id = null)
     {
         if (OperatingSystem.IsLinux())
             return LinuxTun.Create(name, options);
         if (OperatingSystem.IsWindows())
-            return WintunDevice.Create(name, options);
+            return WintunDevice.Create(name, options, id);
         throw new LightTunnelException(
             LightTunnelError.TunUnavailable, "There is no tunnel interface for this operating system.", "Use Linux or Windows.");
     }

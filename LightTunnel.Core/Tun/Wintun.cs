@@ -40,7 +40,11 @@ internal sealed unsafe partial class Wintun : IWintunApi
     public int LastError => Marshal.GetLastPInvokeError();
 
     /// <inheritdoc/>
-    public nint CreateAdapter(string name, string tunnelType) => WintunCreateAdapter(name, tunnelType, null);
+    public nint CreateAdapter(string name, string tunnelType, Guid? id)
+    {
+        Guid requested = id.GetValueOrDefault();
+        return WintunCreateAdapter(name, tunnelType, id is null ? null : &requested);
+    }
 
     /// <inheritdoc/>
     public void CloseAdapter(nint adapter) => WintunCloseAdapter(adapter);

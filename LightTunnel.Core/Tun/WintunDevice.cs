@@ -75,17 +75,19 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
     /// <summary>Creates the adapter.</summary>
     /// <param name="name">Its name; null takes the first free "lt0", "lt1", ...</param>
     /// <param name="options">Whether TCP segments are merged (<see cref="Offloads.TunTcp"/>); null for what is best here.</param>
+    /// <param name="id">Its GUID, if no adapter has it; null for one at random.</param>
     /// <exception cref="LightTunnelException">No administrator, no wintun.dll, or the name is in use or impossible.</exception>
     [SupportedOSPlatform("windows")]
-    public static WintunDevice Create(string? name, DataPathOptions? options = null)
+    public static WintunDevice Create(string? name, DataPathOptions? options = null, Guid? id = null)
     {
         if (!Environment.IsPrivilegedProcess)
             throw TunErrors.PrivilegeRequired(PrivilegeRemedy);
-        return Create(name, Wintun.Instance, new IpHelper(), options);
+        return Create(name, Wintun.Instance, new IpHelper(), options, id);
     }
 
     /// <summary>The same on a given driver and system.</summary>
-    internal static WintunDevice Create(string? name, IWintunApi api, IIpHelper system, DataPathOptions? options = null)
+    internal static WintunDevice Create(
+        string? name, IWintunApi api, IIpHelper system, DataPathOptions? options = null, Guid? id = null)
     {
         if (name is not null)
             CheckName(name);
@@ -95,7 +97,10 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         // An adapter goes with the process that made it, so one that is there is in use, by whomever.
         if (system.FindByName(chosen) is not null)
             throw TunErrors.NameInUse(chosen);
-        nint adapter = api.CreateAdapter(chosen, TunnelType);
+        nint adapter = api.CreateAdapter(chosen, TunnelType, id);
+        // The node's identity was copied, and runs here as well: then this adapter is another network to Windows.
+        if (adapter == 0 && id is not null && api.LastError is ErrorAlreadyExists or ErrorDuplicateName)
+            adapter = api.CreateAdapter(chosen, TunnelType, id: null);
         if (adapter == 0)
             throw Failure(chosen, "create", api.LastError);
         nint session = api.StartSession(adapter, RingCapacity);

@@ -244,5 +244,5 @@ internal sealed class InMemoryTunDeviceFactory : ITunDeviceFactory
         }
     }
 
-    ITunDevice ITunDeviceFactory.Create(string? name, DataPathOptions? options) => Create(name);
+    ITunDevice ITunDeviceFactory.Create(string? name, DataPathOptions? options, Guid? id) => Create(name);
 }

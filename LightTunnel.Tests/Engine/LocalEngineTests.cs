@@ -224,6 +224,24 @@ public sealed class LocalEngineTests : IDisposable
         await server.StopAsync(Cancellation);
     }
 
+    /// <summary>What Windows knows of the network, its category and rules, is kept by it.</summary>
+    [Fact]
+    public async Task Interface_IsKnownAgain_AtTheNextStart_AndIsEachNodesOwn()
+    {
+        for (int start = 0; start < 2; start++)
+        {
+            ITunnelHandle server = await StartServerAsync("known");
+            ITunnelHandle client = await ConnectAsync("known-client", server);
+            await client.StopAsync(Cancellation);
+            await server.StopAsync(Cancellation);
+        }
+
+        Assert.Equal(4, _devices.Ids.Count);
+        Assert.DoesNotContain(null, _devices.Ids);
+        Assert.Equal(_devices.Ids[..2], _devices.Ids[2..]);
+        Assert.NotEqual(_devices.Ids[0], _devices.Ids[1]);
+    }
+
     [Fact]
     public async Task PolicyOfAPeer_OutlivesTheTunnel()
     {
@@ -312,8 +330,12 @@ public sealed class LocalEngineTests : IDisposable
 
         public bool FailReading { get; set; }
 
-        public ITunDevice Create(string? name, DataPathOptions? options = null)
+        /// <summary>By what the system was to know each.</summary>
+        public List<Guid?> Ids { get; } = [];
+
+        public ITunDevice Create(string? name, DataPathOptions? options = null, Guid? id = null)
         {
+            Ids.Add(id);
             InMemoryTunDevice device = _memory.Create(null, options);
             return FailReading ? new BrokenDevice(device) : device;
         }

@@ -69,8 +69,21 @@ internal sealed unsafe class FakeWintun : IWintunApi, IDisposable
         _readEvent.Set();
     }
 
-    public nint CreateAdapter(string name, string tunnelType)
+    /// <summary>The GUID that another adapter has.</summary>
+    public Guid? TakenId { get; set; }
+
+    /// <summary>The GUIDs that adapters were made with.</summary>
+    public List<Guid?> Ids { get; } = [];
+
+    public nint CreateAdapter(string name, string tunnelType, Guid? id)
     {
+        if (id is not null && id == TakenId)
+        {
+            _lastError = WintunDevice.ErrorAlreadyExists;
+            return 0;
+        }
+
+        Ids.Add(id);
         Record("create " + name);
         Creating?.Invoke(name);
         _lastError = CreateError;

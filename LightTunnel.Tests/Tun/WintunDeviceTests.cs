@@ -61,6 +61,18 @@ public sealed class WintunDeviceTests : IDisposable
     }
 
     [Fact]
+    public void Create_HasTheGuidThatItWasGiven_UnlessAnotherAdapterHasIt()
+    {
+        Guid id = AdapterId.Of(new byte[32]);
+        using (WintunDevice.Create("lt5", _driver, _system, id: id))
+            Assert.Equal([id], _driver.Ids);
+
+        _driver.TakenId = id;
+        using (WintunDevice.Create("lt6", _driver, _system, id: id))
+            Assert.Equal([id, null], _driver.Ids);
+    }
+
+    [Fact]
     public void Create_TwoAtTheSameTime_GetNamesOfTheirOwn()
     {
         using var otherDriver = new FakeWintun();

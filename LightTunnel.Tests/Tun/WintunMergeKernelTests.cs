@@ -116,9 +116,7 @@ public sealed class WintunMergeKernelTests : IDisposable
 
         public void Dispose() => NativeMemory.Free(_place);
 
-        public nint CreateAdapter(string name, string tunnelType) => 1;
-
-        public nint OpenAdapter(string name) => 0;
+        public nint CreateAdapter(string name, string tunnelType, Guid? id) => 1;
 
         public void CloseAdapter(nint adapter)
         {
