@@ -65,10 +65,12 @@ internal sealed class PrivateKey : IDisposable
     private readonly PublicKey _publicKey;
 
     /// <exception cref="ArgumentException">Not 32 bytes.</exception>
+    /// <exception cref="Diagnostics.LightTunnelException">LibraryUnavailable: the first key loads libsodium.</exception>
     public PrivateKey(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length != Size)
             throw new ArgumentException("A private key has 32 bytes.", nameof(bytes));
+        Sodium.Require();
         _bytes = GC.AllocateArray<byte>(Size, pinned: true);
         bytes.CopyTo(_bytes);
         Span<byte> publicBytes = stackalloc byte[PublicKey.Size];

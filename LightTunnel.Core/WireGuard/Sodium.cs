@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
+using LightTunnel.Diagnostics;
 
 namespace LightTunnel.WireGuard;
 
@@ -23,12 +23,14 @@ internal static unsafe partial class Sodium
 
     private const string Library = "libsodium";
 
-    static Sodium()
-    {
-        // Chooses the fastest implementation for this processor; harmless when somebody else did it before.
-        if (Initialize() < 0)
-            throw new CryptographicException("libsodium could not be initialized.");
-    }
+    // Initializing chooses the fastest implementation for this processor; harmless when somebody else did it before.
+    static Sodium() => SodiumLibrary.Load(Initialize, OperatingSystem.IsWindows());
+
+    /// <summary>
+    /// Loads the library if that has not been done yet: whoever has the first key calls this, so that a person learns what is missing.
+    /// </summary>
+    /// <exception cref="LightTunnelException">LibraryUnavailable: it cannot be loaded.</exception>
+    public static void Require() => SodiumLibrary.Require(typeof(Sodium));
 
     /// <summary>True when this processor has what makes AEGIS-256 fast: AES instructions, on x86 with AVX.</summary>
     public static bool HasAesInstructions => (HasAesNi() != 0 && HasAvx() != 0) || HasArmCrypto() != 0;
