@@ -30,7 +30,7 @@ internal sealed class StateStore : IDisposable
     private const string HolderName = "process";
 
     private readonly FileStream _lock;
-    private readonly Timestamp _taken = TimeProvider.System.Now();
+    private readonly Timestamp _taken = SystemClock.Instance.Now();
     private readonly Action<AtomicFileStep>? _beforeStep;
 
     private StateStore(string folder, FileStream lockFile, DateTimeOffset? lastUsed, Action<AtomicFileStep>? beforeStep)
@@ -182,7 +182,7 @@ internal sealed class StateStore : IDisposable
         DateTimeOffset now = DateTimeOffset.UtcNow;
         try
         {
-            DateTimeOffset? rising = LastUsed + (TimeProvider.System.Now() - _taken);
+            DateTimeOffset? rising = LastUsed + (SystemClock.Instance.Now() - _taken);
             File.SetLastWriteTimeUtc(Path.Combine(Folder, HolderName), (Later(now, rising) ?? now).UtcDateTime);
         }
         catch (Exception exception) when (IsFileError(exception))

@@ -4,6 +4,7 @@ using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.PortMapping;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 
@@ -23,8 +24,8 @@ internal sealed record TunnelEnvironment(
 {
     /// <summary>This machine.</summary>
     public static TunnelEnvironment System { get; } = new(
-        TimeProvider.System, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
-        log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.FindTunnels), TimeProvider.System, log));
+        SystemClock.Instance, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
+        log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.FindTunnels), SystemClock.Instance, log));
 }
 
 /// <summary>
