@@ -23,17 +23,20 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     private static readonly TimeSpan JoinedAlreadyPatience = TimeSpan.FromSeconds(3);
 
     /// <inheritdoc/>
-    public async Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken)
+    public async Task<ITunnelHandle> StartServerAsync(ServerSettings settings, Action? prepared, CancellationToken cancellationToken)
     {
         ServerOptions options = SettingsResolver.Resolve(settings);
-        return await Task.Run(() => StartServer(options), cancellationToken).ConfigureAwait(false);
+        LocalTunnel server = await Task.Run(() => StartServer(options), cancellationToken).ConfigureAwait(false);
+        prepared?.Invoke();
+        return server;
     }
 
     /// <inheritdoc/>
-    public async Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken)
+    public async Task<ITunnelHandle> ConnectAsync(ClientSettings settings, Action? prepared, CancellationToken cancellationToken)
     {
         ClientOptions options = SettingsResolver.Resolve(settings, environment.Time);
         (LocalTunnel handle, Tunnel tunnel, ClientRole client) = await StartClientAsync(options, cancellationToken).ConfigureAwait(false);
+        prepared?.Invoke();
         try
         {
             Task first = await Task.WhenAny(client.Connected, tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -34,8 +34,11 @@ public static class TunnelCatalog
     /// <exception cref="OperationCanceledException">
     /// Cancelled before it was up; nothing is left behind. The inner exception, if any, says what it was waiting for.
     /// </exception>
-    public static Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken) =>
-        Engine.StartServerAsync(settings, cancellationToken);
+    /// <param name="settings">What it is to be.</param>
+    /// <param name="prepared">Called on any thread when the system has made the interface: what follows is this program's own.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    public static Task<ITunnelHandle> StartServerAsync(ServerSettings settings, Action? prepared, CancellationToken cancellationToken) =>
+        Engine.StartServerAsync(settings, prepared, cancellationToken);
 
     /// <summary>Joins a network in this process; returns when the server has admitted this node.</summary>
     /// <exception cref="LightTunnelException">It cannot be joined.</exception>
@@ -43,8 +46,11 @@ public static class TunnelCatalog
     /// Cancelled before it was up; nothing is left behind. The inner exception, if any, is the <see cref="LightTunnelException"/>
     /// that says what stood in the way so far.
     /// </exception>
-    public static Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken) =>
-        Engine.ConnectAsync(settings, cancellationToken);
+    /// <param name="settings">What it is to be, and which network.</param>
+    /// <param name="prepared">Called on any thread when the system has made the interface: what follows is up to the server.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
+    public static Task<ITunnelHandle> ConnectAsync(ClientSettings settings, Action? prepared, CancellationToken cancellationToken) =>
+        Engine.ConnectAsync(settings, prepared, cancellationToken);
 
     /// <summary>What a configuration file says about a server, with the parameters over it.</summary>
     /// <exception cref="LightTunnelException">The file cannot be read, or has an unknown or ill-typed key.</exception>
@@ -134,10 +140,10 @@ public sealed record TunnelSearch(IReadOnlyList<ITunnelHandle> Tunnels, IReadOnl
 internal interface ITunnelEngine
 {
     /// <inheritdoc cref="TunnelCatalog.StartServerAsync"/>
-    Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken);
+    Task<ITunnelHandle> StartServerAsync(ServerSettings settings, Action? prepared, CancellationToken cancellationToken);
 
     /// <inheritdoc cref="TunnelCatalog.ConnectAsync"/>
-    Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken);
+    Task<ITunnelHandle> ConnectAsync(ClientSettings settings, Action? prepared, CancellationToken cancellationToken);
 
     /// <summary>What a configuration file says about a server.</summary>
     ServerSettings ReadServerSettings(string path);

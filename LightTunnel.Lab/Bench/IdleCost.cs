@@ -67,18 +67,22 @@ internal static class IdleCost
                     Address = [$"{Prefix}.0.1/16"],
                     ListenPort = 0,
                     StatePath = Path.Combine(state, "server"),
-                }, cancellationToken)
+                }, prepared: null, cancellationToken)
                 .ConfigureAwait(false);
             tunnels.Add(server);
             int port = (await server.GetStatusAsync(cancellationToken).ConfigureAwait(false)).ListenPort;
             InvitationText invitation = await server.CreateInvitationAsync(
                 [$"{OwnAddress()}:{port}"], null, cancellationToken).ConfigureAwait(false);
             for (int i = 0; i < peers; i++)
-                tunnels.Add(await others.ConnectAsync(Member($"idle-peer{i}", state, invitation), cancellationToken).ConfigureAwait(false));
+            {
+                tunnels.Add(await others.ConnectAsync(
+                    Member($"idle-peer{i}", state, invitation), prepared: null, cancellationToken).ConfigureAwait(false));
+            }
 
             HashSet<string> before = [.. Threads()];
             var engine = new LocalEngine(TunnelEnvironment.System with { PortMappers = null });
-            ITunnelHandle node = await engine.ConnectAsync(Member("idle-node", state, invitation), cancellationToken).ConfigureAwait(false);
+            ITunnelHandle node = await engine.ConnectAsync(
+                Member("idle-node", state, invitation), prepared: null, cancellationToken).ConfigureAwait(false);
             tunnels.Add(node);
             string[] own = [.. Threads().Where(thread => !before.Contains(thread)
                 && NameOf(thread).StartsWith("LightTunnel", StringComparison.Ordinal))];

@@ -176,7 +176,9 @@ public sealed class ConnectLtNetworkCommand : StartCommand
             ClientSettings settings = ReadSettings();
             WarnOfCommandLine("invitation", settings.Invitation, "Leave it out to be asked for it, or give -InvitationPath.");
             WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out to be asked for it, or give -NetworkKeyPath.");
-            Start("Network", settings.Name ?? Environment.MachineName, token => TunnelCatalog.ConnectAsync(settings, token));
+            Start(
+                "Network", settings.Name ?? Environment.MachineName,
+                (prepared, token) => TunnelCatalog.ConnectAsync(settings, prepared, token));
         }
         catch (LightTunnelException exception)
         {

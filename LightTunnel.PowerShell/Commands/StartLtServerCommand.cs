@@ -105,7 +105,9 @@ public sealed class StartLtServerCommand : StartCommand
             WarnOfCommandLine(
                 "network key", settings.NetworkKey,
                 "Leave it out, or give -NetworkKeyPath, a SecureString or what New-LtNetworkKey returned.");
-            Start("Server", settings.Name ?? Environment.MachineName, token => TunnelCatalog.StartServerAsync(settings, token));
+            Start(
+                "Server", settings.Name ?? Environment.MachineName,
+                (prepared, token) => TunnelCatalog.StartServerAsync(settings, prepared, token));
         }
         catch (LightTunnelException exception)
         {

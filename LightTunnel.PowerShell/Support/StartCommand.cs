@@ -11,6 +11,11 @@ namespace LightTunnel;
 /// <summary>What the commands that start a tunnel have in common.</summary>
 public abstract class StartCommand : LtCommand
 {
+    /// <summary>
+    /// What the system may need to make the interface, which is not the server's time: Wintun waits up to 15 s for its driver.
+    /// </summary>
+    private static readonly TimeSpan PreparationTime = TimeSpan.FromSeconds(20);
+
     /// <summary>Time that the engine gets, after the time allowed is over, to say what it was waiting for.</summary>
     private static readonly TimeSpan ReasonGrace = TimeSpan.FromSeconds(2);
 
@@ -84,7 +89,10 @@ public abstract class StartCommand : LtCommand
     [NotSecret]
     public LtLogLevel LogLevel { get; set; }
 
-    /// <summary>Seconds that the tunnel may take to come up before the command gives up and says why. 15 when left out.</summary>
+    /// <summary>
+    /// Seconds that the tunnel may take to come up before the command gives up and says why, counted from when the system has made its
+    /// interface. 15 when left out.
+    /// </summary>
     [Parameter]
     [ValidateRange(1, 3600)]
     [NotSecret]
@@ -162,8 +170,8 @@ public abstract class StartCommand : LtCommand
     /// <summary>Starts a tunnel within the time allowed, writes it, and stays with it if <see cref="Wait"/> says so.</summary>
     /// <param name="kind">"Server" or "Network".</param>
     /// <param name="name">The tunnel's name.</param>
-    /// <param name="start">Starts it.</param>
-    private protected void Start(string kind, string name, Func<CancellationToken, Task<ITunnelHandle>> start)
+    /// <param name="start">Starts it; calls what it is given when the system has made the interface.</param>
+    private protected void Start(string kind, string name, Func<Action, CancellationToken, Task<ITunnelHandle>> start)
     {
         bool wait = Wait;
         var limit = TimeSpan.FromSeconds(TimeoutSec);
@@ -188,17 +196,18 @@ public abstract class StartCommand : LtCommand
     }
 
     private static async Task<ITunnelHandle> UpWithinAsync(
-        CommandOutput output, TimeSpan limit, string kind, string name, Func<CancellationToken, Task<ITunnelHandle>> start,
+        CommandOutput output, TimeSpan limit, string kind, string name, Func<Action, CancellationToken, Task<ITunnelHandle>> start,
         CancellationToken cancellationToken)
     {
         string what = $"{kind} '{name}'";
         var watch = new StartWatch(output, name, $"{what} comes up", limit);
         using var timer = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        timer.CancelAfter(limit);
-        Task<ITunnelHandle> starting = Task.Run(() => start(timer.Token), CancellationToken.None);
+        using var patience = new CancellationTokenSource(limit + PreparationTime + ReasonGrace);
+        timer.CancelAfter(limit + PreparationTime);
+        Task<ITunnelHandle> starting = Task.Run(() => start(Begin, timer.Token), CancellationToken.None);
         try
         {
-            await watch.UntilAsync(starting.WaitAsync(limit + ReasonGrace, CancellationToken.None)).ConfigureAwait(false);
+            await watch.UntilAsync(starting.WaitAsync(patience.Token)).ConfigureAwait(false);
             ITunnelHandle tunnel = await starting.WaitAsync(TimeSpan.Zero, CancellationToken.None).ConfigureAwait(false);
             if (!cancellationToken.IsCancellationRequested)
                 return tunnel;
@@ -213,6 +222,19 @@ public abstract class StartCommand : LtCommand
         {
             _ = StopWhenUpAsync(starting);
             throw TimedOut(limit, what, exception);
+        }
+
+        void Begin()
+        {
+            try
+            {
+                timer.CancelAfter(limit);
+                patience.CancelAfter(limit + ReasonGrace);
+            }
+            catch (ObjectDisposedException)
+            {
+                // Nobody waits any more.
+            }
         }
     }
 

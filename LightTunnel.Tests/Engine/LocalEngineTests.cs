@@ -89,7 +89,7 @@ public sealed class LocalEngineTests : IDisposable
         foreach (string? log in (string?[])[null, Path.Combine(state, "hub.log"), Path.Combine(_folder, "logs", "hub.log")])
         {
             LightTunnelException refusal = await Assert.ThrowsAsync<LightTunnelException>(() =>
-                _engine.StartServerAsync(settings with { LogPath = log }, Cancellation));
+                _engine.StartServerAsync(settings with { LogPath = log }, prepared: null, Cancellation));
             Assert.Equal(LightTunnelError.FileAccess, refusal.Error);
         }
 
@@ -102,8 +102,12 @@ public sealed class LocalEngineTests : IDisposable
     public async Task ConnectAsync_WithoutAnAnswer_LeavesNothingBehind()
     {
         using var cancellation = new CancellationTokenSource(TimeSpan.FromMilliseconds(300));
+        int? atPreparation = null;
         OperationCanceledException given = await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => _engine.ConnectAsync(Client("nobody-there", 9, PrivateKey.Generate().PublicKey.ToString()), cancellation.Token));
+            () => _engine.ConnectAsync(
+                Client("nobody-there", 9, PrivateKey.Generate().PublicKey.ToString()), prepared: () => atPreparation = _devices.Made.Count,
+                cancellation.Token));
+        Assert.Equal(1, atPreparation); // Once there is an interface, and before the server has answered.
 
         Assert.Equal(LightTunnelError.ServerUnreachable, Assert.IsType<LightTunnelException>(given.InnerException).Error);
         Assert.True(Assert.Single(_devices.Made).IsClosed);
@@ -118,7 +122,8 @@ public sealed class LocalEngineTests : IDisposable
         using var cancellation = new CancellationTokenSource(Patience);
         LightTunnelException failure = await Assert.ThrowsAsync<LightTunnelException>(
             () => _engine.ConnectAsync(
-                Client("broken", 9, PrivateKey.Generate().PublicKey.ToString()), cancellation.Token).WaitAsync(Patience, Cancellation));
+                Client("broken", 9, PrivateKey.Generate().PublicKey.ToString()), prepared: null, cancellation.Token)
+                .WaitAsync(Patience, Cancellation));
 
         Assert.Contains("unplugged", failure.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(TunnelCatalog.Local, tunnel => tunnel.Name == "broken");
@@ -307,13 +312,15 @@ public sealed class LocalEngineTests : IDisposable
             Name = name, Address = ["10.77.0.1/24"], ListenPort = 0, Mtu = mtu, NetworkKey = new Secret(_networkKey),
             StatePath = Path.Combine(_folder, name),
         },
+        prepared: null,
         Cancellation);
 
     private async Task<ITunnelHandle> ConnectAsync(string name, ITunnelHandle server)
     {
         TunnelStatus status = await server.GetStatusAsync(Cancellation);
         using var cancellation = new CancellationTokenSource(Patience);
-        return await _engine.ConnectAsync(Client(name, status.ListenPort, status.PublicKey), cancellation.Token);
+        return await _engine.ConnectAsync(
+            Client(name, status.ListenPort, status.PublicKey), prepared: null, cancellation.Token);
     }
 
     private ClientSettings Client(string name, int port, string serverKey) => new()

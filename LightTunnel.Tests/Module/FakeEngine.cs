@@ -9,8 +9,8 @@ namespace LightTunnel.Tests.PowerShellModule;
 /// <summary>
 /// An engine for the commands' own tests, put into the process that hosts PowerShell: the name of the tunnel says how starting ends.
 /// "fail-(LightTunnelError)", "crash", "library" (a type lacks one), "unreachable" (gives its reason when time is over), "hang" (gives
-/// none), "deaf" (ignores cancellation); "talks" logs something for two seconds and stops; any other name starts a
-/// <see cref="FakeTunnel"/>.
+/// none), "deaf" (ignores cancellation); "late" has its interface after four seconds; "talks" logs something for two seconds and stops;
+/// any other name starts a <see cref="FakeTunnel"/>.
 /// </summary>
 internal sealed class FakeEngine : ITunnelEngine
 {
@@ -28,22 +28,22 @@ internal sealed class FakeEngine : ITunnelEngine
         TunnelCatalog.Engine = new FakeEngine();
     }
 
-    public Task<ITunnelHandle> StartServerAsync(ServerSettings settings, CancellationToken cancellationToken)
+    public Task<ITunnelHandle> StartServerAsync(ServerSettings settings, Action? prepared, CancellationToken cancellationToken)
     {
         Remember(
             settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("ObserverPort", settings.ObserverPort),
             ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation));
-        return StartAsync(settings, TunnelRole.Server, cancellationToken);
+        return StartAsync(settings, TunnelRole.Server, prepared, cancellationToken);
     }
 
-    public Task<ITunnelHandle> ConnectAsync(ClientSettings settings, CancellationToken cancellationToken)
+    public Task<ITunnelHandle> ConnectAsync(ClientSettings settings, Action? prepared, CancellationToken cancellationToken)
     {
         Remember(
             settings, ("Invitation", settings.Invitation?.Reveal()), ("Server", settings.Server), ("ServerKey", settings.ServerKey),
             ("Address", settings.Address),
             ("AcceptPrefix", settings.AcceptPrefix), ("AdvertiseEndpoint", settings.AdvertiseEndpoint), ("AllowRelay", settings.AllowRelay),
             ("PathPolicy", settings.PathPolicy), ("PortMapping", settings.PortMapping));
-        return StartAsync(settings, TunnelRole.Client, cancellationToken);
+        return StartAsync(settings, TunnelRole.Client, prepared, cancellationToken);
     }
 
     public ServerSettings ReadServerSettings(string path) => ConfigurationFile.LoadServer(path);
@@ -52,9 +52,13 @@ internal sealed class FakeEngine : ITunnelEngine
 
     public IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => ConfigurationFile.Check(path);
 
-    private static async Task<ITunnelHandle> StartAsync(TunnelSettings settings, TunnelRole role, CancellationToken cancellationToken)
+    private static async Task<ITunnelHandle> StartAsync(
+        TunnelSettings settings, TunnelRole role, Action? prepared, CancellationToken cancellationToken)
     {
         string name = settings.Name ?? "unnamed";
+        if (name == "late")
+            await Task.Delay(TimeSpan.FromSeconds(4), TimeProvider.System, cancellationToken);
+        prepared?.Invoke();
         switch (name)
         {
             case "crash":

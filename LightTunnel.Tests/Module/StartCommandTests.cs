@@ -171,6 +171,18 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
     }
 
     [Theory]
+    [InlineData("Start-LtServer 10.0.0.1/24")]
+    [InlineData("Connect-LtNetwork lt1-secret")]
+    public async Task TimeoutSec_BeginsWhenTheSystemHasMadeTheInterface(string command)
+    {
+        ModuleShell shell = await shared.ResetAsync();
+
+        ShellResult result = await shell.TryAsync($"({command} -Name late -TimeoutSec 3).Name");
+
+        Assert.Equal(["late"], result.Output.Select(item => item.ToString()));
+    }
+
+    [Theory]
     [InlineData("unreachable", "ServerUnreachable")]
     [InlineData("hang", "TimedOut")]
     [InlineData("deaf", "TimedOut")]
