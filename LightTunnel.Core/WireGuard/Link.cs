@@ -150,6 +150,12 @@ internal sealed class Link : IScheduled
     /// <summary>What is sealed with now; null while there is no session.</summary>
     public CipherSuite? Suite => Sessions.Current is { } session && IsUsable(session, _time.Now()) ? session.Suite : null;
 
+    /// <summary>The suite that the peer prefers, as far as it is known.</summary>
+    public CipherSuite PeerPrefers { get; set; }
+
+    /// <summary>The suite of the handshakes that this node begins.</summary>
+    public CipherSuite HandshakeSuite => PeerPrefers == _table.PreferredSuite ? PeerPrefers : CipherSuite.WireGuard;
+
     /// <summary>True after <see cref="LinkTable.Remove"/>.</summary>
     public bool IsRemoved { get; internal set; }
 
@@ -276,6 +282,16 @@ internal sealed class Link : IScheduled
         _table.Schedule(this);
     }
 
+    /// <summary>
+    /// The responder may not seal before it has heard from the initiator under the new keys: when that is this side, and nothing else has
+    /// been sealed with them, a keepalive says so.
+    /// </summary>
+    public void ConfirmKeys()
+    {
+        if (Sessions.Current is { IsInitiator: true, NextCounter: 0 })
+            SendKeepAlive();
+    }
+
     /// <summary>The peer's key, never a secret.</summary>
     public override string ToString() => _peer.ToString();
 
@@ -359,7 +375,7 @@ internal sealed class Link : IScheduled
         if ((events & EventConfirmed) != 0)
             CompleteHandshake();
         if ((events & EventDoubted) != 0 && !IsRemoved && Path.IsUnproven)
-            _table.Host.PathDoubted(this);
+            _table.Tell(LinkOutputKind.PathDoubted, this);
         if ((events & EventRekey) != 0 && !IsRemoved && Volatile.Read(ref _rekeyWanted) != 0)
             Timers.RequestHandshake(force: false);
     }
@@ -388,9 +404,6 @@ internal sealed class Link : IScheduled
         Volatile.Write(ref _rekeyWanted, 0);
         Timers.SessionDerived(session.Created);
         CompleteHandshake();
-        // The responder may not seal before it has heard from us under the new keys.
-        if (!IsRemoved && session.NextCounter == 0)
-            SendKeepAlive();
     }
 
     /// <summary>As responder: the peer has yet to show that it has the new keys.</summary>
@@ -414,7 +427,7 @@ internal sealed class Link : IScheduled
         _lastTimestamp = Tai64n.Next(_time.GetUtcNow(), floor);
         if (_lastTimestamp.CompareTo(_table.LastUsed) > 0)
             _table.LastUsed = _lastTimestamp;
-        _handshakeSuite = _table.Host.SuiteFor(this);
+        _handshakeSuite = HandshakeSuite;
         _handshake = Handshake.TryCreateInitiation(_table.Identity, _peer, _handshakeSuite, _handshakeIndex, _lastTimestamp, message);
         if (_handshake is null)
             return;
@@ -422,7 +435,7 @@ internal sealed class Link : IScheduled
         Cookies.Sign(message);
         HandshakeSent(message.Length, _time.Now());
         _table.Counters.Increment(LinkEvent.InitiationSent);
-        _table.Host.Send(this, message);
+        _table.Send(this, message);
     }
 
     /// <summary>Reads the response to the last initiation; null when it is not one, and the handshake goes on.</summary>
@@ -445,7 +458,7 @@ internal sealed class Link : IScheduled
         Span<byte> datagram = stackalloc byte[Messages.MaximumTransportOverhead];
         if (SealCopy(default, datagram, 0, out int written) != SealResult.Sealed || written == 0)
             return false;
-        _table.Host.Send(this, datagram[..written]);
+        _table.Send(this, datagram[..written]);
         return true;
     }
 
@@ -456,7 +469,7 @@ internal sealed class Link : IScheduled
         Volatile.Write(ref _rekeyWanted, 0);
         if (givenUp)
             _table.Counters.Increment(LinkEvent.HandshakeGivenUp);
-        _table.Host.SessionLost(this);
+        _table.Tell(LinkOutputKind.SessionLost, this);
     }
 
     /// <summary>Zeroes everything; the link is good for nothing afterwards.</summary>
@@ -496,7 +509,7 @@ internal sealed class Link : IScheduled
         Prove(ProvenEndpoint);
         Timers.HandshakeComplete();
         Volatile.Write(ref _lastHandshake, _time.GetUtcNow().UtcTicks);
-        _table.Host.SessionEstablished(this);
+        _table.Tell(LinkOutputKind.SessionEstablished, this);
     }
 
     private void PrepareWindow(KeyPair session)

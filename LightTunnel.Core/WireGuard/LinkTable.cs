@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Timing;
+using LightTunnel.Transport;
 using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
@@ -23,6 +24,8 @@ internal sealed class LinkTable : IDisposable
     private readonly CookieChecker _cookies;
     private readonly HandshakeLoad _load;
     private readonly Random _jitter;
+    private readonly Queue<LinkOutput> _outputs = new();
+    private readonly Action? _wake;
     private Link? _signalled;
     private int _wakePosted;
     private bool _running;
@@ -31,12 +34,14 @@ internal sealed class LinkTable : IDisposable
 
     /// <param name="identity">This node's key; not owned.</param>
     /// <param name="time">All time comes from here.</param>
-    /// <param name="host">The node.</param>
+    /// <param name="wake">
+    /// Called, from any thread, when <see cref="RunTimers"/> is to be called soon; at most once until that runs.
+    /// </param>
     /// <param name="jitter">What the jitter of handshake retries comes from; null for a shared generator.</param>
-    public LinkTable(PrivateKey identity, TimeProvider time, ILinkHost host, Random? jitter = null)
+    public LinkTable(PrivateKey identity, TimeProvider time, Action? wake = null, Random? jitter = null)
     {
         Identity = identity;
-        Host = host;
+        _wake = wake;
         Time = time;
         _jitter = jitter ?? Random.Shared;
         _cookies = new CookieChecker(identity.PublicKey, time);
@@ -70,12 +75,19 @@ internal sealed class LinkTable : IDisposable
     /// </summary>
     public Tai64n LastUsed { get; set; }
 
+    /// <summary>The suite that this node uses with peers that prefer it too; with all others it begins in WireGuard's.</summary>
+    public CipherSuite PreferredSuite { get; set; }
+
+    /// <summary>
+    /// Where somebody with keys has shown not long ago to be: strangers who forge sources do not keep it from agreeing on new ones. Null
+    /// for nowhere.
+    /// </summary>
+    public ProvenAddresses? Proven { get; init; }
+
     /// <summary>True where peers ask and this side answers: links then leave from the local address that the peer sends to.</summary>
     public bool IsAsked { get; set; }
 
     internal PrivateKey Identity { get; }
-
-    internal ILinkHost Host { get; }
 
     internal TimeProvider Time { get; }
 
@@ -128,15 +140,30 @@ internal sealed class LinkTable : IDisposable
         link.Destroy();
     }
 
+    /// <summary>The next thing that links want done or have to tell, in order; of a link that is removed only its messages.</summary>
+    public bool TryTakeOutput(out LinkOutput output)
+    {
+        while (_outputs.TryDequeue(out output))
+        {
+            if (output.Datagram.Length != 0 || !output.Link!.IsRemoved)
+                return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Takes a message of type 1, 2 or 3. Everything that is not right is counted and dropped.</summary>
-    public void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
+    /// <param name="datagram">The message.</param>
+    /// <param name="source">Where it came from.</param>
+    /// <param name="admits">Says who may have a link besides those that have one; null for nobody.</param>
+    public void HandleHandshake(ReadOnlySpan<byte> datagram, in PathAddress source, StrangerCheck? admits = null)
     {
         if (_disposed)
             return;
         switch (Messages.TypeOf(datagram))
         {
             case Messages.InitiationType when datagram.Length == Messages.InitiationSize:
-                HandleInitiation(datagram, source);
+                HandleInitiation(datagram, source, admits);
                 break;
             case Messages.ResponseType when datagram.Length == Messages.ResponseSize:
                 HandleResponse(datagram, source);
@@ -240,7 +267,7 @@ internal sealed class LinkTable : IDisposable
 
     /// <summary>
     /// Does everything that is due, and nothing for links that wait for nothing. Call it when the returned time has come, after
-    /// <see cref="ILinkHost.Wake"/>, or at any other time.
+    /// it was asked for, or at any other time; then look at <see cref="TryTakeOutput"/>.
     /// </summary>
     /// <returns>The next deadline; <see cref="Timestamp.Never"/> when there is none.</returns>
     public Timestamp RunTimers()
@@ -332,11 +359,21 @@ internal sealed class LinkTable : IDisposable
         link.Timers.ExpireAt = Timestamp.Never;
     }
 
+    /// <summary>Has a message sent to the link's peer.</summary>
+    internal void Send(Link link, ReadOnlySpan<byte> datagram) =>
+        _outputs.Enqueue(new LinkOutput(LinkOutputKind.Message, link, default, datagram.ToArray()));
+
+    /// <summary>Has the owner told something of the link.</summary>
+    internal void Tell(LinkOutputKind kind, Link link) => _outputs.Enqueue(new LinkOutput(kind, link, default, []));
+
     internal void RemoveStranger(Link link)
     {
         Counters.Increment(LinkEvent.StrangerRemoved);
         Remove(link);
     }
+
+    private void Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) =>
+        _outputs.Enqueue(new LinkOutput(LinkOutputKind.Reply, null, destination, datagram.ToArray()));
 
     private void Forget(Link link)
     {
@@ -346,7 +383,7 @@ internal sealed class LinkTable : IDisposable
         link.StrangerNode = null;
     }
 
-    private void HandleInitiation(ReadOnlySpan<byte> datagram, in PathAddress source)
+    private void HandleInitiation(ReadOnlySpan<byte> datagram, in PathAddress source, StrangerCheck? admits)
     {
         if (!_cookies.CheckMac1(datagram))
         {
@@ -365,7 +402,7 @@ internal sealed class LinkTable : IDisposable
         }
 
         Timestamp now = Time.Now();
-        if (FindOrAdmit(state.RemoteStatic, source, now) is not { } link || !IsFresh(link, timestamp, now))
+        if (FindOrAdmit(state.RemoteStatic, source, admits, now) is not { } link || !IsFresh(link, timestamp, now))
             return;
 
         link.GreatestTimestamp = timestamp;
@@ -384,20 +421,20 @@ internal sealed class LinkTable : IDisposable
         bool isKnownThere = source.IsRelayed || (link.HasSession && link.Path is { IsUnproven: false } path && path == source);
         link.InstallResponded(session);
         link.HandshakeSent(response.Length, now);
-        Host.Reply(source with { IsUnproven = !isKnownThere }, response);
+        Reply(source with { IsUnproven = !isKnownThere }, response);
         Schedule(link);
     }
 
     private bool IsWelcomeUnderLoad(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
-        if (Host.IsProven(source) && _load.TryAdmit(source))
+        if (Proven is { } proven && (source.IsRelayed || proven.Contains(source.Endpoint)) && _load.TryAdmit(source))
             return true;
         if (!_cookies.CheckMac2(datagram, source))
         {
             Span<byte> reply = stackalloc byte[Messages.CookieReplySize];
             _cookies.WriteReply(datagram, source, reply);
             Counters.Increment(LinkEvent.CookieSent);
-            Host.Reply(source with { IsUnproven = !source.IsRelayed }, reply);
+            Reply(source with { IsUnproven = !source.IsRelayed }, reply);
             return false;
         }
 
@@ -407,17 +444,18 @@ internal sealed class LinkTable : IDisposable
         return false;
     }
 
-    private Link? FindOrAdmit(in PublicKey initiator, in PathAddress source, Timestamp now)
+    private Link? FindOrAdmit(in PublicKey initiator, in PathAddress source, StrangerCheck? admits, Timestamp now)
     {
         if (_links.TryGetValue(initiator, out Link? known))
             return known;
-        if (initiator == PublicKey || !Host.TryAdmit(initiator, source, out PresharedKey? presharedKey))
+        PresharedKey? presharedKey = null;
+        if (initiator == PublicKey || admits?.Invoke(initiator, source, out presharedKey) != true)
         {
             Counters.Increment(LinkEvent.PeerRefused);
             return null;
         }
 
-        // The host may have added it itself.
+        // Whoever was asked may have added it.
         if (_links.TryGetValue(initiator, out known))
             return known;
         if (_strangers.Count >= MaximumStrangers)
@@ -495,6 +533,6 @@ internal sealed class LinkTable : IDisposable
     private void Wake()
     {
         if (Interlocked.Exchange(ref _wakePosted, 1) == 0)
-            Host.Wake();
+            _wake?.Invoke();
     }
 }

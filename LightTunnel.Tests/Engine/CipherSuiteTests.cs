@@ -112,16 +112,16 @@ public sealed class CipherSuiteTests : IDisposable
     }
 
     [Fact]
-    public void SuiteFor_LinkOfAPeerThatHasToldNothing_IsWireGuards()
+    public void HandshakeSuite_LinkOfAPeerThatHasToldNothing_IsWireGuards()
     {
         // As with a plain WireGuard implementation, which holds the network's key and never registers.
         SimulatedNode hub = _network.StartServer();
         using PrivateKey stranger = _network.NewKey();
         Link link = hub.Node.Links.Add(stranger.PublicKey, _network.NetworkKey);
-        Assert.Equal(CipherSuite.WireGuard, hub.Node.SuiteFor(link));
+        Assert.Equal(CipherSuite.WireGuard, link.HandshakeSuite);
         SimulatedNode alice = Join("alice");
-        Assert.Equal(CipherSuite.Aegis256, hub.Node.SuiteFor(hub.Peer("alice").Link!));
-        Assert.Equal(CipherSuite.Aegis256, alice.Node.SuiteFor(alice.Peer("hub").Link!));
+        Assert.Equal(CipherSuite.Aegis256, hub.Peer("alice").Link!.HandshakeSuite);
+        Assert.Equal(CipherSuite.Aegis256, alice.Peer("hub").Link!.HandshakeSuite);
     }
 
     [Fact]

@@ -12,7 +12,7 @@ namespace LightTunnel.Tests.Interop;
 /// Our side: one <see cref="LinkTable"/> on a real socket inside wireguard-go's namespace, with the address 10.77.0.2 and a very small IP
 /// stack that answers pings. Everything runs on the test's thread, in <see cref="PumpUntil"/>.
 /// </summary>
-internal sealed class LoopNode : ILinkHost, IDisposable
+internal sealed class LoopNode : IDisposable
 {
     private const int Mtu = 1420;
     private static readonly byte[] OwnAddress = [10, 77, 0, 2];
@@ -28,7 +28,7 @@ internal sealed class LoopNode : ILinkHost, IDisposable
     {
         _namespace = networkNamespace;
         _socket = OpenSocket();
-        Table = new LinkTable(_identity, TimeProvider.System, this);
+        Table = new LinkTable(_identity, TimeProvider.System);
     }
 
     public LinkTable Table { get; }
@@ -92,7 +92,7 @@ internal sealed class LoopNode : ILinkHost, IDisposable
         {
             if (Stopwatch.GetElapsedTime(start) > TimeSpan.FromSeconds(seconds))
                 return false;
-            Table.RunTimers();
+            RunTimers();
             if (!_socket.Poll(TimeSpan.FromMilliseconds(5), SelectMode.SelectRead))
                 continue;
             EndPoint from = new IPEndPoint(IPAddress.Any, 0);
@@ -110,38 +110,39 @@ internal sealed class LoopNode : ILinkHost, IDisposable
         _identity.Dispose();
     }
 
-    void ILinkHost.Send(Link link, ReadOnlySpan<byte> datagram) => Transmit(datagram, link.Path);
-
-    void ILinkHost.Reply(in PathAddress destination, ReadOnlySpan<byte> datagram)
+    private void RunTimers()
     {
-        if (!destination.Endpoint.IsSpecified)
-            return;
-        if (Messages.TypeOf(datagram) == Messages.CookieReplyType)
-            CookiesReplied++;
-        Transmit(datagram, destination);
+        do
+            Table.RunTimers();
+        while (TakeOutputs());
     }
 
-    bool ILinkHost.TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+    private bool TakeOutputs()
     {
-        presharedKey = null;
-        return false;
-    }
+        bool any = false;
+        while (Table.TryTakeOutput(out LinkOutput output))
+        {
+            any = true;
+            switch (output.Kind)
+            {
+                case LinkOutputKind.Message:
+                    Transmit(output.Datagram, output.Link!.Path);
+                    break;
+                case LinkOutputKind.Reply when output.Destination.Endpoint.IsSpecified:
+                    if (Messages.TypeOf(output.Datagram) == Messages.CookieReplyType)
+                        CookiesReplied++;
+                    Transmit(output.Datagram, output.Destination);
+                    break;
+                case LinkOutputKind.SessionEstablished:
+                    Established++;
+                    while (_staged.TryDequeue(out byte[]? packet))
+                        SendPacket(packet);
+                    output.Link!.ConfirmKeys();
+                    break;
+            }
+        }
 
-    CipherSuite ILinkHost.SuiteFor(Link link) => CipherSuite.WireGuard;
-
-    void ILinkHost.SessionEstablished(Link link)
-    {
-        Established++;
-        while (_staged.TryDequeue(out byte[]? packet))
-            SendPacket(packet);
-    }
-
-    void ILinkHost.SessionLost(Link link)
-    {
-    }
-
-    void ILinkHost.Wake()
-    {
+        return any;
     }
 
     private static void WriteChecksum(Span<byte> data, int offset)
@@ -164,7 +165,7 @@ internal sealed class LoopNode : ILinkHost, IDisposable
         }
 
         OpenResult result = Table.Open(datagram, source, out _, out int offset, out int length);
-        Table.RunTimers();
+        RunTimers();
         if (result == OpenResult.Packet)
             ReceivePacket(datagram.Slice(offset, length));
         else if (result != OpenResult.KeepAlive)

@@ -108,12 +108,6 @@ internal sealed class PlainTunnel : IDisposable
         {
         }
 
-        public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
-        {
-            presharedKey = null;
-            return false;
-        }
-
         public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => _node.Links.HandleHandshake(datagram, source);
 
         public Peer? OnLinkUp(Link link) => _peer;

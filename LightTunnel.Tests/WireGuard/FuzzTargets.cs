@@ -38,7 +38,7 @@ internal static class FuzzTargets
             report.Fed++;
             if (bytes.AsSpan().SequenceEqual(original.Bytes))
                 continue;
-            target.Table.HandleHandshake(bytes, LinkWorld.Endpoint(1 + random.Next(200)));
+            target.Handle(bytes, LinkWorld.Endpoint(1 + random.Next(200)));
             OpenResult result = target.Table.Open(bytes, LinkWorld.Endpoint(9), out _, out _, out _);
             if (result is OpenResult.Packet or OpenResult.KeepAlive)
                 report.Accepted++;

@@ -186,7 +186,7 @@ public sealed class LinkCookieTests : IDisposable
             _last = Tai64n.Next(_world.Time.GetUtcNow(), _last);
             Handshake.TryCreateInitiation(identity, target.Key, CipherSuite.WireGuard, 77, _last, message)!.Dispose();
             jar.Sign(message);
-            target.Table.HandleHandshake(message, proven ?? LinkWorld.Endpoint(9));
+            target.Handle(message, proven ?? LinkWorld.Endpoint(9));
             if (proven is not null && attempt == 0)
                 Assert.True(jar.TryTakeReply(_world.Log[^1].Bytes));
         }
@@ -197,7 +197,7 @@ public sealed class LinkCookieTests : IDisposable
     private void Flood(LinkNode target, int count)
     {
         for (int i = 0; i < count; i++)
-            target.Table.HandleHandshake(Initiation(target), LinkWorld.Endpoint(200));
+            target.Handle(Initiation(target), LinkWorld.Endpoint(200));
     }
 
     private byte[] Initiation(LinkNode target, CookieJar? jar = null)

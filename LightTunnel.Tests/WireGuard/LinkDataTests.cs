@@ -215,15 +215,13 @@ public sealed class LinkDataTests : IDisposable
     {
         using var identityA = PrivateKey.Generate();
         using var identityB = PrivateKey.Generate();
-        var hostA = new ThreadedHost(suite);
-        var hostB = new ThreadedHost(suite);
-        using var tableA = new LinkTable(identityA, TimeProvider.System, hostA);
-        using var tableB = new LinkTable(identityB, TimeProvider.System, hostB);
-        hostA.Other = tableB;
-        hostB.Other = tableA;
+        using var tableA = new LinkTable(identityA, TimeProvider.System) { PreferredSuite = suite };
+        using var tableB = new LinkTable(identityB, TimeProvider.System);
         Link link = tableA.Add(identityB.PublicKey, null);
+        link.PeerPrefers = suite;
         Link back = tableB.Add(identityA.PublicKey, null);
         link.RequestHandshake();
+        Exchange(tableA, tableB);
         Assert.True(link.HasSession);
         long opened = 0;
         long failed = 0;
@@ -262,8 +260,7 @@ public sealed class LinkDataTests : IDisposable
                 rekeys++;
             }
 
-            tableA.RunTimers();
-            tableB.RunTimers();
+            Exchange(tableA, tableB);
             pause.SpinOnce();
         }
 
@@ -280,39 +277,32 @@ public sealed class LinkDataTests : IDisposable
         Assert.Equal(opened, back.ReceivedPackets);
     }
 
-    /// <summary>Hands handshakes over at once; the control loops of both sides are the test's thread.</summary>
-    private sealed class ThreadedHost(CipherSuite suite) : ILinkHost
+    /// <summary>Hands handshakes over; the control loops of both sides are the test's thread.</summary>
+    private static void Exchange(LinkTable tableA, LinkTable tableB)
     {
-        public LinkTable Other { get; set; } = null!;
-
-        public void Send(Link link, ReadOnlySpan<byte> datagram)
+        bool any = true;
+        while (any)
         {
-            if (Messages.TypeOf(datagram) == Messages.TransportType)
-                Other.Open(datagram.ToArray(), default, out _, out _, out _);
+            tableA.RunTimers();
+            tableB.RunTimers();
+            any = HandOver(tableA, tableB) | HandOver(tableB, tableA);
+        }
+    }
+
+    private static bool HandOver(LinkTable from, LinkTable to)
+    {
+        bool any = false;
+        while (from.TryTakeOutput(out LinkOutput output))
+        {
+            any = true;
+            if (output.Kind == LinkOutputKind.SessionEstablished)
+                output.Link!.ConfirmKeys();
+            else if (output.Datagram.Length != 0 && Messages.TypeOf(output.Datagram) == Messages.TransportType)
+                to.Open(output.Datagram, default, out _, out _, out _);
             else
-                Other.HandleHandshake(datagram, default);
+                to.HandleHandshake(output.Datagram, default);
         }
 
-        public void Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => Other.HandleHandshake(datagram, default);
-
-        public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
-        {
-            presharedKey = null;
-            return false;
-        }
-
-        public CipherSuite SuiteFor(Link link) => suite;
-
-        public void SessionEstablished(Link link)
-        {
-        }
-
-        public void SessionLost(Link link)
-        {
-        }
-
-        public void Wake()
-        {
-        }
+        return any;
     }
 }

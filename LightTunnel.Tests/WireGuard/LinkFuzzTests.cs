@@ -40,7 +40,7 @@ public sealed class LinkFuzzTests
             forged[random.Next(8, Messages.InitiationSize - 32)] ^= (byte)random.Next(1, 256);
             toB.Sign(forged);
             world.Time.Advance(TimeSpan.FromMilliseconds(20));
-            b.Table.HandleHandshake(forged, a.Address);
+            b.Handle(forged, a.Address);
         }
 
         Assert.Equal(2_000, b.Table.Counters[LinkEvent.InitiationForged]);
@@ -57,7 +57,7 @@ public sealed class LinkFuzzTests
             byte[] forged = [.. response];
             forged[random.Next(12, Messages.ResponseSize - 32)] ^= (byte)random.Next(1, 256);
             toA.Sign(forged);
-            a.Table.HandleHandshake(forged, b.Address);
+            a.Handle(forged, b.Address);
         }
 
         Assert.Equal(2_000, a.Table.Counters[LinkEvent.ResponseForged]);

@@ -396,52 +396,25 @@ public sealed class LinkTimerTests : IDisposable
     }
 
     [Fact]
-    public void SessionLost_HostRemovesTheLink_NothingBreaks()
+    public void SessionLost_TheLinkIsRemoved_NothingBreaks()
     {
         using var identity = PrivateKey.Generate();
         using var other = PrivateKey.Generate();
-        var host = new RemovingHost();
-        using var table = new LinkTable(identity, _world.Time, host);
-        host.Table = table;
+        using var table = new LinkTable(identity, _world.Time);
         table.Add(other.PublicKey, null).RequestHandshake();
         for (int i = 0; i < 200; i++)
         {
             table.RunTimers();
+            while (table.TryTakeOutput(out LinkOutput output))
+            {
+                if (output.Kind == LinkOutputKind.SessionLost)
+                    table.Remove(output.Link!);
+            }
+
             _world.Time.Advance(TimeSpan.FromSeconds(1));
         }
 
         Assert.Empty(table.Links);
         Assert.Equal(Timestamp.Never, table.RunTimers());
-    }
-
-    private sealed class RemovingHost : ILinkHost
-    {
-        public LinkTable Table { get; set; } = null!;
-
-        public void Send(Link link, ReadOnlySpan<byte> datagram)
-        {
-        }
-
-        public void Reply(in PathAddress destination, ReadOnlySpan<byte> datagram)
-        {
-        }
-
-        public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
-        {
-            presharedKey = null;
-            return false;
-        }
-
-        public CipherSuite SuiteFor(Link link) => CipherSuite.WireGuard;
-
-        public void SessionEstablished(Link link)
-        {
-        }
-
-        public void SessionLost(Link link) => Table.Remove(link);
-
-        public void Wake()
-        {
-        }
     }
 }

@@ -18,14 +18,30 @@ internal sealed record Datagram(PathAddress From, PathAddress To, byte[] Bytes)
 internal sealed class LinkWorld : IDisposable
 {
     private readonly List<LinkNode> _nodes = [];
+    private readonly List<Datagram> _underWay = [];
+    private readonly List<Datagram> _log = [];
 
     public FakeTimeProvider Time { get; } = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
 
     /// <summary>Sent and not yet delivered.</summary>
-    public List<Datagram> UnderWay { get; } = [];
+    public List<Datagram> UnderWay
+    {
+        get
+        {
+            TakeOutputs();
+            return _underWay;
+        }
+    }
 
     /// <summary>Everything ever sent.</summary>
-    public List<Datagram> Log { get; } = [];
+    public List<Datagram> Log
+    {
+        get
+        {
+            TakeOutputs();
+            return _log;
+        }
+    }
 
     /// <summary>False drops the datagram.</summary>
     public Func<Datagram, bool> Filter { get; set; } = _ => true;
@@ -67,9 +83,9 @@ internal sealed class LinkWorld : IDisposable
     public void Send(PathAddress from, PathAddress to, ReadOnlySpan<byte> bytes)
     {
         var datagram = new Datagram(from, to, bytes.ToArray());
-        Log.Add(datagram);
+        _log.Add(datagram);
         if (Filter(datagram))
-            UnderWay.Add(datagram);
+            _underWay.Add(datagram);
     }
 
     /// <summary>Delivers until the network is silent.</summary>
@@ -113,7 +129,7 @@ internal sealed class LinkWorld : IDisposable
     {
         Timestamp next = Timestamp.Never;
         foreach (LinkNode node in _nodes)
-            next = Timestamp.Earliest(next, node.Table.RunTimers());
+            next = Timestamp.Earliest(next, node.RunTimers());
         return next;
     }
 
@@ -122,16 +138,25 @@ internal sealed class LinkWorld : IDisposable
         foreach (LinkNode node in _nodes)
             node.Dispose();
     }
+
+    private void TakeOutputs()
+    {
+        foreach (LinkNode node in _nodes)
+            node.TakeOutputs();
+    }
 }
 
 /// <summary>A node that keeps what it could not seal, and writes down what its links tell it.</summary>
-internal sealed class LinkNode : ILinkHost, IDisposable
+internal sealed class LinkNode : IDisposable
 {
     public const int Mtu = 1400;
 
     private readonly LinkWorld _world;
     private readonly PrivateKey _identity;
     private readonly Queue<byte[]> _staged = new();
+    private int _established;
+    private int _lost;
+    private int _doubted;
 
     public LinkNode(LinkWorld world, PrivateKey identity, PathAddress address, CipherSuite[]? speaks)
     {
@@ -139,8 +164,8 @@ internal sealed class LinkNode : ILinkHost, IDisposable
         _identity = identity;
         Address = address;
         Table = speaks is null
-            ? new LinkTable(identity, world.Time, this, new Random(1))
-            : new LinkTable(identity, world.Time, this, new Random(1)) { Suites = speaks };
+            ? new LinkTable(identity, world.Time, () => Wakes++, new Random(1))
+            : new LinkTable(identity, world.Time, () => Wakes++, new Random(1)) { Suites = speaks };
     }
 
     public LinkTable Table { get; }
@@ -153,14 +178,36 @@ internal sealed class LinkNode : ILinkHost, IDisposable
 
     public List<OpenResult> Results { get; } = [];
 
-    public int Established { get; private set; }
+    public int Established
+    {
+        get
+        {
+            TakeOutputs();
+            return _established;
+        }
+    }
 
-    public int Lost { get; private set; }
+    public int Lost
+    {
+        get
+        {
+            TakeOutputs();
+            return _lost;
+        }
+    }
 
     public int Wakes { get; private set; }
 
     /// <summary>The suite of this node's initiations.</summary>
-    public CipherSuite Suite { get; set; }
+    public CipherSuite Suite
+    {
+        set
+        {
+            Table.PreferredSuite = value;
+            foreach (Link link in Table.Links)
+                link.PeerPrefers = value;
+        }
+    }
 
     /// <summary>Strangers are admitted with this key; null for none at all.</summary>
     public (bool Admit, PresharedKey? Key) Strangers { get; set; }
@@ -188,7 +235,7 @@ internal sealed class LinkNode : ILinkHost, IDisposable
     {
         if (datagram[0] != Messages.TransportType)
         {
-            Table.HandleHandshake(datagram, source);
+            Handle(datagram, source);
             return;
         }
 
@@ -198,12 +245,64 @@ internal sealed class LinkNode : ILinkHost, IDisposable
             Received.Add([.. datagram.AsSpan(offset, length)]);
     }
 
+    /// <summary>As <see cref="LinkTable.HandleHandshake"/>, with <see cref="Strangers"/> admitted.</summary>
+    public void Handle(ReadOnlySpan<byte> datagram, in PathAddress source) => Table.HandleHandshake(
+        datagram, source, (in PublicKey _, in PathAddress _, out PresharedKey? presharedKey) =>
+        {
+            presharedKey = Strangers.Key;
+            return Strangers.Admit;
+        });
+
+    /// <summary>As <see cref="LinkTable.RunTimers"/>, and all that comes of it.</summary>
+    public Timestamp RunTimers()
+    {
+        Timestamp next;
+        do
+            next = Table.RunTimers();
+        while (TakeOutputs());
+        return next;
+    }
+
+    /// <summary>Does what the links want done; false when there was nothing.</summary>
+    public bool TakeOutputs()
+    {
+        bool any = false;
+        while (Table.TryTakeOutput(out LinkOutput output))
+        {
+            any = true;
+            switch (output.Kind)
+            {
+                case LinkOutputKind.Message:
+                    _world.Send(Address, output.Link!.Path, output.Datagram);
+                    break;
+                case LinkOutputKind.Reply:
+                    _world.Send(Address, output.Destination, output.Datagram);
+                    break;
+                case LinkOutputKind.SessionEstablished:
+                    _established++;
+                    while (_staged.TryDequeue(out byte[]? packet))
+                        Send(output.Link!, packet);
+                    output.Link!.ConfirmKeys();
+                    break;
+                case LinkOutputKind.SessionLost:
+                    _lost++;
+                    break;
+                case LinkOutputKind.PathDoubted:
+                    _doubted++;
+                    break;
+            }
+        }
+
+        return any;
+    }
+
     public void Forget()
     {
+        TakeOutputs();
         Received.Clear();
         Results.Clear();
-        Established = 0;
-        Lost = 0;
+        _established = 0;
+        _lost = 0;
         Wakes = 0;
         _world.Log.Clear();
     }
@@ -214,33 +313,13 @@ internal sealed class LinkNode : ILinkHost, IDisposable
         _identity.Dispose();
     }
 
-    void ILinkHost.Send(Link link, ReadOnlySpan<byte> datagram) => _world.Send(Address, link.Path, datagram);
-
-    void ILinkHost.Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => _world.Send(Address, destination, datagram);
-
-    bool ILinkHost.IsProven(in PathAddress source) => false;
-
-    void ILinkHost.PathDoubted(Link link) => Doubted++;
-
     /// <summary>How often a link's path came to lead to an address at which nobody had shown to be.</summary>
-    public int Doubted { get; private set; }
-
-    bool ILinkHost.TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
+    public int Doubted
     {
-        presharedKey = Strangers.Key;
-        return Strangers.Admit;
+        get
+        {
+            TakeOutputs();
+            return _doubted;
+        }
     }
-
-    CipherSuite ILinkHost.SuiteFor(Link link) => Suite;
-
-    void ILinkHost.SessionEstablished(Link link)
-    {
-        Established++;
-        while (_staged.TryDequeue(out byte[]? packet))
-            Send(link, packet);
-    }
-
-    void ILinkHost.SessionLost(Link link) => Lost++;
-
-    void ILinkHost.Wake() => Wakes++;
 }

@@ -39,9 +39,6 @@ internal sealed class ClientRole : INodeRole
     private readonly ILocalAddressSource _addresses;
     private readonly IDisposable _addressWatch;
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
-    private Member? _admitted;
-    private PublicKey _stranger;
-    private bool _refusedStranger;
     private bool _mapsPort;
     private LightTunnelException? _unset;
 
@@ -185,29 +182,26 @@ internal sealed class ClientRole : INodeRole
     public Peer? Via(Peer peer) => peer is Member { UsedPath: { } used } ? _paths.Relays.RelayOf(used.Key) : null;
 
     /// <inheritdoc/>
-    public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
-    {
-        presharedKey = _node.NetworkKey;
-        _refusedStranger = !_members.TryGet(initiator, out _admitted);
-        _stranger = initiator;
-        return !_refusedStranger;
-    }
-
-    /// <inheritdoc/>
     public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
         if (_connection.IsSilentTowards(source.Endpoint))
             return; // The answer would end the silence.
-        _refusedStranger = false;
-        _admitted = null;
-        _node.Links.HandleHandshake(datagram, source);
+        Member? admitted = null;
+        PublicKey? refused = null;
+        _node.Links.HandleHandshake(datagram, source, (in PublicKey initiator, in PathAddress _, out PresharedKey? presharedKey) =>
+        {
+            presharedKey = _node.NetworkKey;
+            bool isMember = _members.TryGet(initiator, out admitted);
+            refused = isMember ? null : initiator;
+            return isMember;
+        });
 
         // The first message under the new keys may carry a packet, and a packet is taken only from a link with an owner.
-        if (_admitted is { } peer && _node.Links.Find(peer.Key) is { } link)
-            link.Owner = peer;
+        if (admitted is not null && _node.Links.Find(admitted.Key) is { } link)
+            link.Owner = admitted;
 
         // The server passes on what members send only: this one is newer than the directory here, or was never asked for.
-        if (_refusedStranger && (_discovery.KnowsFew ? _discovery.Want(_stranger) : source.IsRelayed))
+        if (refused is { } stranger && (_discovery.KnowsFew ? _discovery.Want(stranger) : source.IsRelayed))
             _held.Hold(datagram, source);
     }
 
@@ -382,7 +376,7 @@ internal sealed class ClientRole : INodeRole
         OnFound();
         if (_unset is not null)
             _node.Notice(_unset);
-        if (Server.Link!.Suite is { } suite && suite != _node.SuiteFor(Server.Link))
+        if (Server.Link!.Suite is { } suite && suite != Server.Link.HandshakeSuite)
             Server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
         MapPort();
         _paths.OnRegistered(registered, Server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);

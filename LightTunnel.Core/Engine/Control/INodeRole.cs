@@ -23,13 +23,10 @@ internal interface INodeRole : IRelayRules, IDisposable
     {
     }
 
-    /// <summary>An unknown peer has proven its static key: may a link be made for it?</summary>
-    /// <param name="initiator">The peer's key.</param>
-    /// <param name="source">Where its message came from.</param>
-    /// <param name="presharedKey">The pre-shared key to use with it; not owned by the link.</param>
-    bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey);
-
-    /// <summary>A handshake message arrived; it is to be given to <see cref="Node.Links"/>.</summary>
+    /// <summary>
+    /// A handshake message arrived; it is to be given to <see cref="Node.Links"/>, with whom the role admits besides those that it has
+    /// links with.
+    /// </summary>
     void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source);
 
     /// <summary>A link's initiation or keepalive is to be sent; false to have it sent by the link's path.</summary>

@@ -20,8 +20,9 @@ namespace LightTunnel.Engine.Control;
 /// <list type="number">
 /// <item>What came of the last turn's datagrams: <see cref="INodeRole.OnSendReport"/>.</item>
 /// <item>The clock: <see cref="INodeRole.OnClockJump"/> when the machine slept.</item>
-/// <item>Links tell of themselves (<see cref="LinkTable.RunTimers"/>): new keys, <see cref="INodeRole.OnLinkUp"/>, then the packets that
-/// waited for them; keys that are lost, <see cref="INodeRole.OnLinkLost"/>.</item>
+/// <item>Links do what is due and tell of themselves (<see cref="LinkOutput"/>): handshakes to send; new keys,
+/// <see cref="INodeRole.OnLinkUp"/>, then the packets that waited for them; keys that are lost,
+/// <see cref="INodeRole.OnLinkLost"/>.</item>
 /// <item>Commands: what was posted, answers of the system and of the store among them.</item>
 /// <item>The inbox: handshakes (<see cref="INodeRole.OnHandshake"/>), probes (<see cref="INodeRole.OnProbe"/>), control frames
 /// (pings here, others <see cref="INodeRole.OnFrame"/>), packets that wait for a link (<see cref="INodeRole.OnLinkWanted"/>). When more
@@ -32,7 +33,7 @@ namespace LightTunnel.Engine.Control;
 /// </list>
 /// <para>Then whoever runs the turn carries out what it wants done: <see cref="Outputs"/>.</para>
 /// </summary>
-internal sealed class Node : ILinkHost, IDisposable
+internal sealed class Node : IDisposable
 {
     /// <summary>Things that one turn takes out of the inbox, so that what is sent because of them does not wait for all of them.</summary>
     private const int MaximumTaken = 256;
@@ -58,12 +59,13 @@ internal sealed class Node : ILinkHost, IDisposable
     {
         Services = services;
         NetworkKey = networkKey;
-        PreferredSuite = cipher == CipherPolicy.Auto && services.HasAesInstructions ? CipherSuite.Aegis256 : CipherSuite.WireGuard;
         _started = services.Time.Now();
         _wallAtStart = services.Time.GetUtcNow();
         Unproven = new UnprovenBudget(services.Time, services.Jitter);
-        Links = new LinkTable(identity, services.Time, this, services.Jitter)
+        Links = new LinkTable(identity, services.Time, Wake, services.Jitter)
         {
+            PreferredSuite = cipher == CipherPolicy.Auto && services.HasAesInstructions ? CipherSuite.Aegis256 : CipherSuite.WireGuard,
+            Proven = Unproven.Proven,
             LastUsed = services.LastUsed is { } used ? Tai64n.Next(used, default) : default,
         };
         Plane = new DataPlane(services.Time, services.Log, Links, Wake);
@@ -108,7 +110,7 @@ internal sealed class Node : ILinkHost, IDisposable
     public PresharedKey NetworkKey { get; }
 
     /// <summary>The suite that this node uses with nodes that prefer it too; with all others it uses WireGuard's.</summary>
-    public CipherSuite PreferredSuite { get; }
+    public CipherSuite PreferredSuite => Links.PreferredSuite;
 
     /// <summary>The clock.</summary>
     public TimeProvider Time => Services.Time;
@@ -195,7 +197,7 @@ internal sealed class Node : ILinkHost, IDisposable
         TakeReports();
         LookAtClock();
         // First, as a link must have its owner before what came through it is looked at.
-        Links.RunTimers();
+        RunLinks();
         while (_commands.TryDequeue(out Action? command))
             command();
 
@@ -206,10 +208,11 @@ internal sealed class Node : ILinkHost, IDisposable
             if (!hasMore)
                 break;
             Handle(item);
+            TakeLinkOutputs();
             Plane.Inbox.Return(item);
         }
 
-        Timestamp next = Links.RunTimers();
+        Timestamp next = RunLinks();
         Timestamp now = Now;
         while (_timers.Earliest <= now)
         {
@@ -331,58 +334,61 @@ internal sealed class Node : ILinkHost, IDisposable
         Links.Dispose();
     }
 
-    /// <inheritdoc/>
-    void ILinkHost.Send(Link link, ReadOnlySpan<byte> datagram)
+    /// <summary>Has <see cref="RunTurn"/> called soon; any thread.</summary>
+    public void Wake() => _wake?.Invoke();
+
+    /// <summary>Has links do what is due, until nothing comes of it; returns when to call again.</summary>
+    private Timestamp RunLinks()
     {
-        if (!Role.TrySend(link, datagram))
-            Sender.Datagram(link.Path, datagram);
+        Timestamp next;
+        do
+            next = Links.RunTimers();
+        while (TakeLinkOutputs());
+        return next;
     }
 
-    /// <inheritdoc/>
-    void ILinkHost.Reply(in PathAddress destination, ReadOnlySpan<byte> datagram) => Sender.Datagram(destination, datagram);
-
-    /// <inheritdoc/>
-    bool ILinkHost.IsProven(in PathAddress source) => source.IsRelayed || Unproven.Proven.Contains(source.Endpoint);
-
-    /// <inheritdoc/>
-    void ILinkHost.PathDoubted(Link link)
+    private bool TakeLinkOutputs()
     {
-        if (link.Owner is Peer peer)
-            _upkeep.AskWhetherThere(peer, link);
+        bool any = false;
+        while (Links.TryTakeOutput(out LinkOutput output))
+        {
+            any = true;
+            switch (output.Kind)
+            {
+                case LinkOutputKind.Message when !Role.TrySend(output.Link!, output.Datagram):
+                    Sender.Datagram(output.Link!.Path, output.Datagram);
+                    break;
+                case LinkOutputKind.Reply:
+                    Sender.Datagram(output.Destination, output.Datagram);
+                    break;
+                case LinkOutputKind.SessionEstablished:
+                    OnSessionEstablished(output.Link!);
+                    if (!output.Link!.IsRemoved)
+                        output.Link.ConfirmKeys();
+                    break;
+                case LinkOutputKind.SessionLost when output.Link!.Owner is Peer peer:
+                    DropStaged(peer);
+                    Role.OnLinkLost(peer);
+                    break;
+                case LinkOutputKind.PathDoubted when output.Link!.Owner is Peer peer:
+                    _upkeep.AskWhetherThere(peer, output.Link);
+                    break;
+            }
+        }
+
+        return any;
     }
 
-    /// <inheritdoc/>
-    bool ILinkHost.TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey) =>
-        Role.TryAdmit(initiator, source, out presharedKey);
-
-    /// <inheritdoc/>
-    public CipherSuite SuiteFor(Link link) =>
-        link.Owner is Peer peer && peer.PreferredSuite == PreferredSuite ? PreferredSuite : CipherSuite.WireGuard;
-
-    /// <inheritdoc/>
-    void ILinkHost.SessionEstablished(Link link)
+    private void OnSessionEstablished(Link link)
     {
         if (link.ProvenEndpoint is { IsSpecified: true } proven)
             Unproven.Proven.Add(proven);
-        Peer? peer = Role.OnLinkUp(link);
-        if (peer is null)
+        if (Role.OnLinkUp(link) is not { } peer)
             return;
         FlushStaged(peer, link);
         peer.Stripes?.TellAgain();
         Hurry(peer);
     }
-
-    /// <inheritdoc/>
-    void ILinkHost.SessionLost(Link link)
-    {
-        if (link.Owner is not Peer peer)
-            return;
-        DropStaged(peer);
-        Role.OnLinkLost(peer);
-    }
-
-    /// <summary>Has <see cref="RunTurn"/> called soon; any thread.</summary>
-    public void Wake() => _wake?.Invoke();
 
     private void TakeReports()
     {
@@ -440,7 +446,7 @@ internal sealed class Node : ILinkHost, IDisposable
     private void HandleFrame(Link link, ReadOnlySpan<byte> content, in PathAddress source)
     {
         if (link.Owner is null)
-            Links.RunTimers(); // Its first message under new keys: the link tells of itself there.
+            RunLinks(); // Its first message under new keys: the link tells of itself there.
         if (link.IsRemoved || link.Owner is not Peer peer || !ControlFrame.TryRead(content, out ControlFrame frame))
             return;
 

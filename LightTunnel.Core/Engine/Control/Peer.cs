@@ -17,6 +17,7 @@ internal class Peer : RouteTarget, IScheduled
     private ImmutableArray<IpPrefix> _prefixes = [];
     private Link? _link;
     private bool _online;
+    private CipherSuite _preferredSuite;
     private Timestamp _lastReceivedTimestamp;
     private PathAddress _measuredPath;
 
@@ -48,7 +49,16 @@ internal class Peer : RouteTarget, IScheduled
     public string? Version { get; set; }
 
     /// <summary>The suite that the peer prefers, as it told; WireGuard's until it did.</summary>
-    public CipherSuite PreferredSuite { get; set; }
+    public CipherSuite PreferredSuite
+    {
+        get => _preferredSuite;
+        set
+        {
+            _preferredSuite = value;
+            if (_link is { } link)
+                link.PeerPrefers = value;
+        }
+    }
 
     /// <summary>True for the network's server.</summary>
     public bool IsServer { get; init; }
@@ -76,6 +86,8 @@ internal class Peer : RouteTarget, IScheduled
         {
             _lastReceivedTimestamp = LastReceivedTimestamp;
             _link = value;
+            if (value is not null)
+                value.PeerPrefers = _preferredSuite;
             Publish();
         }
     }

@@ -98,14 +98,12 @@ internal sealed class ServerRole : INodeRole
     public int Watches => _directory.Watches;
 
     /// <inheritdoc/>
-    public bool TryAdmit(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey)
-    {
-        presharedKey = _node.NetworkKey;
-        return !source.IsRelayed;
-    }
-
-    /// <inheritdoc/>
-    public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => _node.Links.HandleHandshake(datagram, source);
+    public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => _node.Links.HandleHandshake(
+        datagram, source, (in PublicKey _, in PathAddress from, out PresharedKey? presharedKey) =>
+        {
+            presharedKey = _node.NetworkKey;
+            return !from.IsRelayed;
+        });
 
     private static PeerDiagnosis Diagnose(ServedClient peer) =>
         new(default(NatBehaviour).ClassicName, (peer.Session?.Reachability.Latest?.Nat ?? default).ClassicName, [], null);
