@@ -121,8 +121,8 @@ internal sealed class TunnelThreads(
         while (!_stopping)
         {
             Timestamp next = node.RunTurn();
-            node.Outputs.CarryOut(transport);
-            if (node.Outputs.Reports.Count > 0)
+            node.Outputs.CarryOut(transport, node.Services.Background);
+            if (node.Outputs.HasNews)
                 continue;
             if (next == Timestamp.Never)
             {

@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Client;
+using LightTunnel.Engine.Control;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Timing;
 using LightTunnel.Traversal;
@@ -13,12 +14,13 @@ public sealed class FurtherSocketsTests
 
     private readonly VirtualTime _time = new();
     private readonly SimulatedSocket _socket;
+    private readonly ControlOutputs _outputs = new();
     private readonly FurtherSockets _sockets;
 
     public FurtherSocketsTests()
     {
         _socket = new SimulatedInternet(_time, 1).AddHost("alice").Open(0);
-        _sockets = new FurtherSockets(_socket);
+        _sockets = new FurtherSockets(_outputs);
     }
 
     [Fact]
@@ -37,6 +39,7 @@ public sealed class FurtherSocketsTests
         Assert.Equal(256, _sockets.Count);
         _time.Advance(TimeSpan.FromMinutes(1));
         Assert.Equal(Timestamp.Never, _sockets.RunTimers(_time.Now(), []));
+        CarryOut();
         Assert.Equal(0, _sockets.Count);
         Assert.All(attempt.Opened, socket => Assert.Equal(0, _socket.PortOf(socket)));
     }
@@ -53,11 +56,33 @@ public sealed class FurtherSocketsTests
         Assert.False(attempt.TryFind(3, out _));
     }
 
+    [Fact]
+    public void Open_AttemptEndsBeforeTheyAre_TheyAreClosed()
+    {
+        var attempt = new AttemptSockets();
+        attempt.Begin(3, Until);
+        _sockets.Open(attempt, _time.Now());
+        attempt.End();
+        CarryOut();
+        Assert.Empty(attempt.Opened);
+        Assert.Equal(3, _sockets.Count);
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal(Timestamp.Never, _sockets.RunTimers(_time.Now(), []));
+        Assert.Equal(0, _sockets.Count);
+    }
+
+    private void CarryOut()
+    {
+        _outputs.CarryOut(_socket, work => work());
+        _outputs.TakeNews();
+    }
+
     private AttemptSockets Attempt(int count)
     {
         var attempt = new AttemptSockets();
         attempt.Begin(count, Until);
         _sockets.Open(attempt, _time.Now());
+        CarryOut();
         return attempt;
     }
 }

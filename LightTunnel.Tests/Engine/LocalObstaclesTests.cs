@@ -26,12 +26,13 @@ public sealed class LocalObstaclesTests
     [InlineData("in no network")]
     public void Explain_NoRouteToAnyEndpoint_NamesTheCause(string words, params string[] own)
     {
-        LocalObstacles obstacles = With(own);
+        LocalAddressInfo[] addresses = With(own);
+        var obstacles = new LocalObstacles("lt0");
         obstacles.Note(FourA, SendObstacle.NoRoute);
-        Assert.Null(obstacles.Explain([FourA, FourB])); // The other one was not tried yet.
+        Assert.Null(obstacles.Explain([FourA, FourB], addresses)); // The other one was not tried yet.
         obstacles.Note(FourB, SendObstacle.NoFamily);
 
-        LightTunnelException found = obstacles.Explain([FourA, FourB])!;
+        LightTunnelException found = obstacles.Explain([FourA, FourB], addresses)!;
         Assert.Equal(LightTunnelError.NetworkUnavailable, found.Error);
         Assert.Contains(words, found.Message, StringComparison.Ordinal);
     }
@@ -39,41 +40,44 @@ public sealed class LocalObstaclesTests
     [Fact]
     public void Explain_IPv6EndpointOnAMachineWithIPv4_SaysSo()
     {
-        LocalObstacles obstacles = With("192.0.2.7");
+        LocalAddressInfo[] addresses = With("192.0.2.7");
+        var obstacles = new LocalObstacles("lt0");
         obstacles.Note(Six, SendObstacle.NoFamily);
         Assert.Contains(
-            "IPv6 addresses only ([2001:db8::1]:9000), and this machine has IPv4 only", obstacles.Explain([Six])!.Message,
+            "IPv6 addresses only ([2001:db8::1]:9000), and this machine has IPv4 only", obstacles.Explain([Six], addresses)!.Message,
             StringComparison.Ordinal);
     }
 
     [Fact]
     public void Explain_FirewallRefuses_IsSaidWhateverElse()
     {
-        LocalObstacles obstacles = With("192.0.2.7");
+        LocalAddressInfo[] addresses = With("192.0.2.7");
+        var obstacles = new LocalObstacles("lt0");
         obstacles.Note(FourA, SendObstacle.Refused);
         obstacles.Note(Six, SendObstacle.NoRoute);
-        Assert.Contains("own firewall refuses", obstacles.Explain([FourA, Six])!.Message, StringComparison.Ordinal);
+        Assert.Contains("own firewall refuses", obstacles.Explain([FourA, Six], addresses)!.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Explain_OneEndpointIsSentTo_SaysNothingOfThisMachine()
     {
-        LocalObstacles obstacles = With("192.0.2.7");
+        LocalAddressInfo[] addresses = With("192.0.2.7");
+        var obstacles = new LocalObstacles("lt0");
         obstacles.Note(FourA, SendObstacle.NoRoute);
         obstacles.Note(Six, SendObstacle.None);
         obstacles.Note(Six, null); // Its budget was used up: that says nothing.
-        Assert.Null(obstacles.Explain([FourA, Six]));
+        Assert.Null(obstacles.Explain([FourA, Six], addresses));
         obstacles.Keep([FourA]);
-        Assert.NotNull(obstacles.Explain([FourA]));
+        Assert.NotNull(obstacles.Explain([FourA], addresses));
         obstacles.Note(FourA, SendObstacle.None);
-        Assert.Null(obstacles.Explain([FourA]));
+        Assert.Null(obstacles.Explain([FourA], addresses));
     }
 
     [Fact]
     public void Explain_NoEndpointYet_BlamesOnlyAMachineWithoutNetwork()
     {
-        Assert.Null(With("192.0.2.7").Explain([]));
-        Assert.NotNull(With("127.0.0.1").Explain([]));
+        Assert.Null(new LocalObstacles("lt0").Explain([], With("192.0.2.7")));
+        Assert.NotNull(new LocalObstacles("lt0").Explain([], With("127.0.0.1")));
     }
 
     [Fact]
@@ -120,14 +124,9 @@ public sealed class LocalObstaclesTests
         Assert.Equal(LightTunnelError.ServerUnreachable, alice.Client.Unreachable().Error);
     }
 
-    private static LocalObstacles With(params string[] own) => new(new Own(own), "lt0");
-
-    private sealed class Own(string[] addresses) : ILocalAddressSource
-    {
-        public IReadOnlyList<LocalAddressInfo> Read() =>
-            [.. addresses.Select(address => new LocalAddressInfo("eth0", Address(address))),
-                new LocalAddressInfo("lt0", Address("10.0.0.5"))];
-
-        public IDisposable Watch(Action changed) => new MemoryStream();
-    }
+    private static LocalAddressInfo[] With(params string[] own) =>
+    [
+        .. own.Select(address => new LocalAddressInfo("eth0", Address(address))),
+        new LocalAddressInfo("lt0", Address("10.0.0.5")),
+    ];
 }

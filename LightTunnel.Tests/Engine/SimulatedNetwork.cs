@@ -354,10 +354,10 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         do
         {
             deadline = Node.RunTurn();
-            Node.Outputs.CarryOut(Transport);
+            Node.Outputs.CarryOut(Transport, Node.Services.Background);
         }
         while (!Node.Plane.Inbox.IsEmpty); // What one turn leaves of the inbox is taken without time passing.
-        if (Node.Outputs.Reports.Count > 0)
+        if (Node.Outputs.HasNews)
             deadline = Node.Now;
         Steps++;
         Busy += Stopwatch.GetElapsedTime(started);

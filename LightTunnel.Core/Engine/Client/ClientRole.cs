@@ -8,6 +8,7 @@ using LightTunnel.Packets;
 using LightTunnel.PortMapping;
 using LightTunnel.Routing;
 using LightTunnel.Timing;
+using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
@@ -40,6 +41,7 @@ internal sealed class ClientRole : INodeRole
     private readonly IDisposable _addressWatch;
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
     private bool _mapsPort;
+    private bool _isConfiguring;
     private LightTunnelException? _unset;
 
     /// <param name="node">The node that it makes a client of.</param>
@@ -65,7 +67,7 @@ internal sealed class ClientRole : INodeRole
         _routeLog = new RouteLog(node.Log);
         _noticeLimiter = new RateLimiter(node.Time, NoticeInterval, burst: 4);
         var prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
-        _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver, addresses);
+        _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver);
         _members = new Members(node.Time, Server, node.Thread);
         _links = new MemberLinks(node, _connection, _members, _routeLog);
         _paths = new MemberPaths(node, options, identity, addresses, _members, _connection, _links);
@@ -74,7 +76,11 @@ internal sealed class ClientRole : INodeRole
         _tester = new PathTester(node, _connection, _paths);
         node.Plane.LongestPacket = options.Mtu ?? 0;
         node.TakeOwnAddresses(addresses.Read());
-        _addressWatch = addresses.Watch(() => node.Post(() => OnNetworkChanged(isCertain: false)));
+        _addressWatch = addresses.Watch(() =>
+        {
+            IReadOnlyList<LocalAddressInfo> now = addresses.Read();
+            node.Post(() => OnNetworkChanged(now, isCertain: false));
+        });
     }
 
     /// <summary>Completes at the first registration; fails when the server refuses, or the interface cannot be set up.</summary>
@@ -267,7 +273,7 @@ internal sealed class ClientRole : INodeRole
     public void OnClockJump(TimeSpan jump)
     {
         Log.Information("The clock jumped by {Jump}: everything is tried anew", jump);
-        OnNetworkChanged(isCertain: true);
+        _node.Ask(_addresses.Read, now => OnNetworkChanged(now, isCertain: true));
     }
 
     /// <inheritdoc/>
@@ -304,10 +310,12 @@ internal sealed class ClientRole : INodeRole
     /// <inheritdoc/>
     public PeerDiagnosis Diagnose(Peer peer) => _tester.Diagnose(peer as Member);
 
-    /// <summary>What happened with the server is of account to others.</summary>
+    /// <summary>
+    /// What happened with the server is of account to others. It waits while the interface is set up, without which nothing of it holds.
+    /// </summary>
     private void TakeEvents()
     {
-        while (_connection.TryTakeEvent(out ServerEvent happened))
+        while (!_isConfiguring && _connection.TryTakeEvent(out ServerEvent happened))
         {
             switch (happened.Kind)
             {
@@ -356,9 +364,49 @@ internal sealed class ClientRole : INodeRole
         int mtu = Math.Min(_options.Mtu ?? registered.Mtu, registered.Mtu);
         if (_options.Mtu > mtu)
             Log.Warning("An MTU of {Requested} was asked for; the network carries {Mtu} at most", _options.Mtu, mtu);
-        if (!TryConfigure(registered.Addresses, mtu))
+        if (_node.Forwarding.OwnAddresses.SequenceEqual(registered.Addresses) && _node.Services.Tun.Mtu == mtu)
+        {
+            Join(registered, mtu);
             return;
+        }
 
+        _isConfiguring = true;
+        ControlSession? session = _connection.Session;
+        _node.Ask(
+            () => Configure(registered.Addresses, mtu),
+            outcome =>
+            {
+                _isConfiguring = false;
+                _unset = outcome.Unset;
+                // Meanwhile another registration may have taken the place of this one; it waits behind it.
+                if (session == _connection.Session)
+                {
+                    if (outcome.Failure is { } failure)
+                        _connection.Fail(failure, LeaveReason.Unusable);
+                    else
+                        Join(registered, mtu);
+                }
+
+                TakeEvents();
+            });
+    }
+
+    /// <summary>Beside the control loop: sets the interface up; what could not be set and can be done without is no failure.</summary>
+    private (LightTunnelException? Unset, LightTunnelException? Failure) Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
+    {
+        try
+        {
+            return (_node.Services.Tun.Configure(addresses, mtu), null);
+        }
+        catch (LightTunnelException exception)
+        {
+            return (null, exception);
+        }
+    }
+
+    /// <summary>The interface is set up: the node takes part.</summary>
+    private void Join(RegisteredMessage registered, int mtu)
+    {
         _node.Plane.LongestPacket = registered.Mtu; // Others may send what is longer than this node's own MTU.
         _node.MemberId = registered.MemberId;
         NetworkName = registered.NetworkName;
@@ -381,21 +429,6 @@ internal sealed class ClientRole : INodeRole
         MapPort();
         _paths.OnRegistered(registered, Server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connection.Complete(registered);
-    }
-
-    private bool TryConfigure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
-    {
-        try
-        {
-            if (!_node.Forwarding.OwnAddresses.SequenceEqual(addresses) || _node.Services.Tun.Mtu != mtu)
-                _unset = _node.Services.Tun.Configure(addresses, mtu);
-            return true;
-        }
-        catch (LightTunnelException exception)
-        {
-            _connection.Fail(exception, LeaveReason.Unusable);
-            return false;
-        }
     }
 
     private void TakeServer(RegisteredMessage registered, int mtu)
@@ -430,9 +463,9 @@ internal sealed class ClientRole : INodeRole
     }
 
     /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
-    private void OnNetworkChanged(bool isCertain)
+    private void OnNetworkChanged(IReadOnlyList<LocalAddressInfo> addresses, bool isCertain)
     {
-        _node.TakeOwnAddresses(_addresses.Read());
+        _node.TakeOwnAddresses(addresses);
         bool isElsewhere = _paths.OnNetworkChanged(isCertain);
         _node.Services.PortMapper.Refresh();
         _connection.Doubt();

@@ -1,6 +1,6 @@
 using LightTunnel.Addressing;
+using LightTunnel.Engine.Control;
 using LightTunnel.Timing;
-using LightTunnel.Transport;
 using LightTunnel.Traversal;
 
 namespace LightTunnel.Engine.Client;
@@ -9,7 +9,7 @@ namespace LightTunnel.Engine.Client;
 /// A client's sockets beside its own, for attempts through NATs that give each socket another port. Each attempt gets fresh ones, as a
 /// socket that has sent to a member before has its mapping already. Owned by the control loop.
 /// </summary>
-internal sealed class FurtherSockets(IDatagramTransport transport)
+internal sealed class FurtherSockets(ControlOutputs outputs)
 {
     /// <summary>The others look at the NAT.</summary>
     private const int Maximum = LocalEnd.MaximumFurther - OwnReachability.BurstSockets;
@@ -18,28 +18,33 @@ internal sealed class FurtherSockets(IDatagramTransport transport)
     private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(5);
 
     private readonly HashSet<LocalEnd> _open = [];
+    private int _opening;
     private Timestamp _nextSweep = Timestamp.Never;
 
     /// <summary>How many are open.</summary>
     public int Count => _open.Count;
 
     /// <summary>True when so many can be opened.</summary>
-    public bool HasRoomFor(int count) => Maximum - _open.Count >= count;
+    public bool HasRoomFor(int count) => Maximum - _open.Count - _opening >= count;
 
-    /// <summary>Opens so many for an attempt; those that the system refuses are guesses less. None when there is no room for all.</summary>
+    /// <summary>
+    /// Opens so many for an attempt, which has them in the next turn; those that the system refuses are guesses less. None when there is no
+    /// room for all.
+    /// </summary>
     public void Open(AttemptSockets attempt, Timestamp now)
     {
-        if (attempt.Wanted == 0 || !HasRoomFor(attempt.Wanted))
+        int wanted = attempt.Wanted;
+        if (wanted == 0 || !HasRoomFor(wanted))
             return;
-        var opened = new List<LocalEnd>(attempt.Wanted);
-        for (int i = 0; i < attempt.Wanted; i++)
+        _opening += wanted;
+        outputs.Open(wanted, opened =>
         {
-            if (transport.TryOpenSocket(out LocalEnd socket))
-                opened.Add(socket);
-        }
-
-        _open.UnionWith(opened);
-        attempt.Assign(opened);
+            _opening -= wanted;
+            _open.UnionWith(opened);
+            // What an attempt that has ended meanwhile, or another one, does not take is closed when it is looked through.
+            if (attempt.Wanted == wanted && attempt.Opened.Count == 0)
+                attempt.Assign(opened);
+        });
         if (_nextSweep == Timestamp.Never)
             _nextSweep = now + SweepInterval;
     }
@@ -71,13 +76,13 @@ internal sealed class FurtherSockets(IDatagramTransport transport)
 
         foreach (LocalEnd socket in _open.Where(socket => !needed.Contains(socket)).ToArray())
             Close(socket);
-        _nextSweep = _open.Count > 0 ? now + SweepInterval : Timestamp.Never;
+        _nextSweep = _open.Count + _opening > 0 ? now + SweepInterval : Timestamp.Never;
         return _nextSweep;
     }
 
     private void Close(LocalEnd socket)
     {
         if (_open.Remove(socket))
-            transport.CloseSocket(socket);
+            outputs.Close(socket);
     }
 }

@@ -10,9 +10,8 @@ namespace LightTunnel.Engine.Client;
 /// <summary>
 /// What keeps this machine itself from sending to its server, so that the server is not blamed for it. Owned by the control loop.
 /// </summary>
-/// <param name="addresses">The machine's own addresses.</param>
 /// <param name="ownInterface">The tunnel's own interface, which is no network to send by.</param>
-internal sealed class LocalObstacles(ILocalAddressSource addresses, string ownInterface)
+internal sealed class LocalObstacles(string ownInterface)
 {
     private readonly Dictionary<UdpEndpoint, SendObstacle> _found = [];
 
@@ -32,7 +31,8 @@ internal sealed class LocalObstacles(ILocalAddressSource addresses, string ownIn
 
     /// <summary>What is wrong here; null as long as one of the endpoints can be sent to, or there may be one.</summary>
     /// <param name="endpoints">Every endpoint of the server that is tried.</param>
-    public LightTunnelException? Explain(IReadOnlyList<UdpEndpoint> endpoints)
+    /// <param name="addresses">The machine's own addresses.</param>
+    public LightTunnelException? Explain(IReadOnlyList<UdpEndpoint> endpoints, IReadOnlyList<LocalAddressInfo> addresses)
     {
         SendObstacle[] obstacles = [.. endpoints.Select(endpoint => _found.GetValueOrDefault(endpoint))];
         if (obstacles.Contains(SendObstacle.None))
@@ -46,7 +46,7 @@ internal sealed class LocalObstacles(ILocalAddressSource addresses, string ownIn
                     + "Get-NetFirewallRule on Windows).");
         }
 
-        IPAddress[] own = [.. addresses.Read().Where(IsOfANetwork).Select(address => address.Address.ToIPAddress())];
+        IPAddress[] own = [.. addresses.Where(IsOfANetwork).Select(address => address.Address.ToIPAddress())];
         if (own.Length == 0)
         {
             return Error(

@@ -68,7 +68,7 @@ internal sealed class MemberPaths : IDisposable
         _node = node;
         _connection = connection;
         _links = links;
-        _sockets = new FurtherSockets(node.Services.Transport);
+        _sockets = new FurtherSockets(node.Outputs);
         Relays = new MemberRelays(members);
         Own = new OwnReachability(node, options, identity, addresses, connection);
     }
@@ -148,6 +148,12 @@ internal sealed class MemberPaths : IDisposable
 
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
     public void OnIntroduction(IntroductionMessage introduction)
+    {
+        UdpEndpoint[] named = [.. introduction.Reachability.Candidates.Select(candidate => candidate.Endpoint).Where(IsElsewhere)];
+        Own.WhenKnown(named, () => Introduce(introduction));
+    }
+
+    private void Introduce(IntroductionMessage introduction)
     {
         if (!_members.TryGet(introduction.MemberId, out Member? member) || !(member.Online || member.IsListedOnline))
         {
@@ -487,7 +493,7 @@ internal sealed class MemberPaths : IDisposable
     }
 
     /// <summary>False for this very machine, unless all are on one, and within the tunnel.</summary>
-    private bool IsElsewhere(in UdpEndpoint endpoint) =>
+    private bool IsElsewhere(UdpEndpoint endpoint) =>
         !IsInTunnel(endpoint) && (!System.Net.IPAddress.IsLoopback(endpoint.Address) || System.Net.IPAddress.IsLoopback(_server.Address));
 
     private void LogChoice(Member member)

@@ -32,7 +32,6 @@ internal sealed class OwnReachability : IDisposable
     private static readonly TimeSpan RepeatInterval = TimeSpan.FromSeconds(10);
 
     private readonly ClientOptions _options;
-    private readonly ILocalAddressSource _addresses;
     private readonly UnderlayRoutes _ways;
     private readonly Node _node;
     private readonly NodeServices _services;
@@ -52,6 +51,7 @@ internal sealed class OwnReachability : IDisposable
     private Timestamp _burstEnds = Timestamp.Never;
     private bool _isRegistered;
     private LocalEnd[] _burst = [];
+    private int _burstNumber;
     private uint? _asked;
     private bool _isAnswered;
     private bool _isChanged;
@@ -59,7 +59,7 @@ internal sealed class OwnReachability : IDisposable
     /// <param name="node">The node.</param>
     /// <param name="options">What a person said.</param>
     /// <param name="identity">This node's key pair; not owned.</param>
-    /// <param name="addresses">The machine's own addresses.</param>
+    /// <param name="addresses">Knows the way to others.</param>
     /// <param name="connection">The way to the server.</param>
     public OwnReachability(
         Node node, ClientOptions options, PrivateKey identity, ILocalAddressSource addresses, ServerConnection connection)
@@ -68,8 +68,7 @@ internal sealed class OwnReachability : IDisposable
         _node = node;
         _connection = connection;
         _options = options;
-        _addresses = addresses;
-        _ways = new UnderlayRoutes(addresses, services.Time);
+        _ways = new UnderlayRoutes(node, addresses) { UplinkChanged = OnUplinkChanged };
         _services = services;
         _detector = new NatBehaviourDetector(services.Jitter);
         if (ProbeKey.TryDerive(identity, options.ServerKey, options.NetworkKey, out ProbeKey? key))
@@ -108,6 +107,9 @@ internal sealed class OwnReachability : IDisposable
 
     /// <summary>True when what is sent there would leave by a tunnel, which this one may carry in turn.</summary>
     public bool IsTunnelled(in UdpEndpoint endpoint) => _ways.IsTunnelled(endpoint);
+
+    /// <inheritdoc cref="UnderlayRoutes.WhenKnown"/>
+    public void WhenKnown(IEnumerable<UdpEndpoint> endpoints, Action then) => _ways.WhenKnown(endpoints, then);
 
     /// <summary>The server has admitted this node, and says where it sees it and from where else it can look.</summary>
     public void OnRegistered(RegisteredMessage registered, in UdpEndpoint server, IReadOnlyList<IpPrefix> tunnel)
@@ -324,8 +326,21 @@ internal sealed class OwnReachability : IDisposable
     {
         _burstEnds = now + BurstTimeout;
         CloseBurst();
+        int number = ++_burstNumber;
+        _node.Outputs.Open(BurstSockets, opened => BeginBurst(number, [.. opened]));
+    }
+
+    private void BeginBurst(int number, LocalEnd[] sockets)
+    {
+        CloseBurst();
+        _burst = sockets;
+        if (number != _burstNumber || _burstEnds == Timestamp.Never)
+        {
+            CloseBurst();
+            return;
+        }
+
         _output.Clear();
-        _burst = [.. OpenFresh(BurstSockets)];
         _detector.BeginBurst(_burst, _output);
         foreach (ObservationProbe probe in _output)
             Send(probe);
@@ -352,17 +367,8 @@ internal sealed class OwnReachability : IDisposable
     private void CloseBurst()
     {
         foreach (LocalEnd socket in _burst)
-            _services.Transport.CloseSocket(socket);
+            _node.Outputs.Close(socket);
         _burst = [];
-    }
-
-    private IEnumerable<LocalEnd> OpenFresh(int count)
-    {
-        for (int i = 0; i < count; i++)
-        {
-            if (_services.Transport.TryOpenSocket(out LocalEnd socket))
-                yield return socket;
-        }
     }
 
     private void Send(in ObservationProbe probe)
@@ -379,8 +385,18 @@ internal sealed class OwnReachability : IDisposable
         _wantPrediction.Clear();
     }
 
+    /// <summary>Another interface leads to the internet: its addresses count, whatever it is.</summary>
+    private void OnUplinkChanged()
+    {
+        if (!_isRegistered)
+            return;
+        Gather();
+        if (_detector.State != NatDetection.Running)
+            Measure(isElsewhere: false, Time.Now());
+    }
+
     private IReadOnlyList<Candidate> Hosts() =>
-        HostCandidates.Filter(_addresses.Read(), (ushort)_services.Transport.LocalPort, _tunnel, _ways.Uplink);
+        HostCandidates.Filter(_node.OwnAddresses, (ushort)_services.Transport.LocalPort, _tunnel, _ways.Uplink);
 
     /// <summary>Puts together what is known, and tells the server what is new.</summary>
     private void Gather()

@@ -44,17 +44,15 @@ internal sealed class ServerConnection : IDisposable
     /// <param name="lastAddresses">Addresses that the server leased last time; asked for again when nobody wants others.</param>
     /// <param name="prefixes">What the server may set on this node.</param>
     /// <param name="resolver">Looks up names.</param>
-    /// <param name="addresses">The machine's own addresses.</param>
     public ServerConnection(
-        Node node, ClientOptions options, IReadOnlyList<InterfaceAddress> lastAddresses, NetworkPrefixes prefixes, INameResolver resolver,
-        ILocalAddressSource addresses)
+        Node node, ClientOptions options, IReadOnlyList<InterfaceAddress> lastAddresses, NetworkPrefixes prefixes, INameResolver resolver)
     {
         _node = node;
         _options = options;
         _prefixes = prefixes;
         NodeServices services = node.Services;
         _requested = options.RequestedAddresses.Count > 0 ? options.RequestedAddresses : [.. lastAddresses.Select(last => last.Address)];
-        _obstacles = new LocalObstacles(addresses, services.Tun.Name);
+        _obstacles = new LocalObstacles(services.Tun.Name);
         var locator = new ServerLocator(options.Servers, resolver, services.Transport.SupportsIPv6);
         _search = new ServerSearch(locator, node.Time, services.Jitter, node.Post, OnLocated);
         // Each server understands AEGIS-256, in software if need be; whether it prefers it, it tells in its first answer.
@@ -128,7 +126,8 @@ internal sealed class ServerConnection : IDisposable
     public LightTunnelException Unreachable()
     {
         LightTunnelException reason = _search.Unreachable(
-            isForged: _node.Links.Counters[LinkEvent.ResponseForged] > 0, _obstacles.Explain(_search.Candidates), _node.LastError);
+            isForged: _node.Links.Counters[LinkEvent.ResponseForged] > 0, _obstacles.Explain(_search.Candidates, _node.OwnAddresses),
+            _node.LastError);
         return reason.Error != LightTunnelError.ServerUnreachable || !Services.IsClockBehind
             ? reason
             : new LightTunnelException(
@@ -350,7 +349,7 @@ internal sealed class ServerConnection : IDisposable
     /// <summary>What keeps this machine from sending at all is said once, until it is something else.</summary>
     private void NoteObstacle()
     {
-        LightTunnelException? found = _obstacles.Explain(_search.Candidates);
+        LightTunnelException? found = _obstacles.Explain(_search.Candidates, _node.OwnAddresses);
         if (found is not null && found.Message != _obstacle)
         {
             _node.LastError = found.Message;

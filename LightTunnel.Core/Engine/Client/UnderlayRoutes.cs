@@ -5,21 +5,23 @@ using LightTunnel.Timing;
 namespace LightTunnel.Engine.Client;
 
 /// <summary>
-/// Which endpoints are reached through a tunnel, this one's own or another, which it may carry in turn: the system is asked for the route.
-/// The interface by which the server is reached leads to the internet, whatever it is. Owned by the control loop.
+/// Which endpoints are reached through a tunnel, this one's own or another, which it may carry in turn: the system is asked for the route,
+/// beside the control loop. The interface by which the server is reached leads to the internet, whatever it is. Owned by the control loop.
 /// </summary>
-internal sealed class UnderlayRoutes(ILocalAddressSource system, TimeProvider time)
+/// <param name="node">Has the system asked.</param>
+/// <param name="system">The system.</param>
+internal sealed class UnderlayRoutes(Node node, ILocalAddressSource system)
 {
-    /// <summary>Addresses that are remembered.</summary>
+    /// <summary>Addresses that are remembered, and that are asked for at once.</summary>
     private const int MaximumCount = 256;
 
-    /// <summary>The system does not tell when a route changes.</summary>
+    /// <summary>The system does not tell when a route changes: what is older is asked for again.</summary>
     private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(10);
 
     private readonly Dictionary<UInt128, (bool IsTunnelled, Timestamp At)> _known = [];
-    private readonly Dictionary<int, bool> _tunnels = [];
+    private readonly HashSet<UInt128> _asked = [];
     private UdpEndpoint _server;
-    private (int Index, Timestamp At)? _uplink;
+    private int _generation;
 
     /// <summary>Where the server is.</summary>
     public UdpEndpoint Server
@@ -31,52 +33,101 @@ internal sealed class UnderlayRoutes(ILocalAddressSource system, TimeProvider ti
         }
     }
 
-    /// <summary>The interface that packets to the server leave by; 0 when it is not known.</summary>
-    public int Uplink
-    {
-        get
-        {
-            if (_uplink is { } known && IsFresh(known.At))
-                return known.Index;
-            int index = Towards(_server);
-            _uplink = (index, time.Now());
-            return index;
-        }
-    }
+    /// <summary>The interface that packets to the server leave by, as far as it is known; 0 when it is not.</summary>
+    public int Uplink { get; private set; }
 
-    /// <summary>True when what is sent to the endpoint leaves by a tunnel that does not lead to the server too.</summary>
+    /// <summary>Called when <see cref="Uplink"/> has become another.</summary>
+    public Action? UplinkChanged { get; set; }
+
+    /// <summary>
+    /// True when what is sent to the endpoint leaves by a tunnel that does not lead to the server too. What is not known yet is asked for,
+    /// and counts as such meanwhile.
+    /// </summary>
     public bool IsTunnelled(in UdpEndpoint endpoint)
     {
-        if (!endpoint.IsSpecified || endpoint.MappedAddress == _server.MappedAddress)
+        if (IsNoQuestion(endpoint))
             return false;
-        if (_known.TryGetValue(endpoint.MappedAddress, out (bool IsTunnelled, Timestamp At) known) && IsFresh(known.At))
-            return known.IsTunnelled;
-        if (_known.Count >= MaximumCount)
-            _known.Clear();
-        int index = Towards(endpoint);
-        bool isTunnelled = index != 0 && index != Uplink && IsTunnel(index);
-        _known[endpoint.MappedAddress] = (isTunnelled, time.Now());
-        return isTunnelled;
+        bool isKnown = _known.TryGetValue(endpoint.MappedAddress, out (bool IsTunnelled, Timestamp At) known);
+        if (!isKnown || !IsFresh(known.At))
+            Ask([endpoint]);
+        return !isKnown || known.IsTunnelled;
+    }
+
+    /// <summary>Goes on once it is known of all these endpoints: at once when it is.</summary>
+    public void WhenKnown(IEnumerable<UdpEndpoint> endpoints, Action then)
+    {
+        UdpEndpoint[] unknown =
+        [
+            .. endpoints.Where(endpoint => !IsNoQuestion(endpoint) && !_known.ContainsKey(endpoint.MappedAddress)).Take(MaximumCount),
+        ];
+        if (unknown.Length == 0)
+            then();
+        else
+            Look(unknown, then);
     }
 
     /// <summary>The network is another one.</summary>
     public void Forget()
     {
+        _generation++;
         _known.Clear();
-        _tunnels.Clear();
-        _uplink = null;
+        _asked.Clear();
+        if (_server.IsSpecified)
+            Look([], then: null);
     }
 
-    /// <summary>An interface remains what it is; one more or less is told of as a change of the network.</summary>
-    private bool IsTunnel(int index)
+    private bool IsNoQuestion(in UdpEndpoint endpoint) => !endpoint.IsSpecified || endpoint.MappedAddress == _server.MappedAddress;
+
+    private bool IsFresh(Timestamp at) => node.Now - at < Lifetime;
+
+    private void Ask(UdpEndpoint[] endpoints)
     {
-        if (!_tunnels.TryGetValue(index, out bool isTunnel))
-            _tunnels[index] = isTunnel = system.IsTunnel(index);
-        return isTunnel;
+        if (_asked.Count < MaximumCount && _asked.Add(endpoints[0].MappedAddress))
+            Look(endpoints, then: null);
     }
+
+    private void Look(UdpEndpoint[] endpoints, Action? then)
+    {
+        (UdpEndpoint server, int generation) = (_server, _generation);
+        node.Ask(
+            () =>
+            {
+                int uplink = Towards(server);
+                return (Uplink: uplink, AreTunnelled: endpoints.Select(endpoint => IsTunnelled(endpoint, uplink)).ToArray());
+            },
+            found =>
+            {
+                if (generation == _generation)
+                {
+                    Take(endpoints, found.Uplink, found.AreTunnelled);
+                    then?.Invoke();
+                }
+                else if (then is not null)
+                {
+                    WhenKnown(endpoints, then); // The network has become another one meanwhile.
+                }
+            });
+    }
+
+    private void Take(UdpEndpoint[] endpoints, int uplink, bool[] areTunnelled)
+    {
+        if (_known.Count + endpoints.Length > MaximumCount)
+            _known.Clear();
+        for (int i = 0; i < endpoints.Length; i++)
+        {
+            _known[endpoints[i].MappedAddress] = (areTunnelled[i], node.Now);
+            _asked.Remove(endpoints[i].MappedAddress);
+        }
+
+        if (uplink == Uplink)
+            return;
+        Uplink = uplink;
+        UplinkChanged?.Invoke();
+    }
+
+    private bool IsTunnelled(in UdpEndpoint endpoint, int uplink) =>
+        Towards(endpoint) is var index && index != 0 && index != uplink && system.IsTunnel(index);
 
     private int Towards(in UdpEndpoint endpoint) =>
         endpoint.IsSpecified ? system.InterfaceTowards(TunnelAddress.FromIPAddress(endpoint.Address)) : 0;
-
-    private bool IsFresh(Timestamp at) => time.Now() - at < Lifetime;
 }

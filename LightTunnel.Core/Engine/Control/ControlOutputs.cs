@@ -4,15 +4,19 @@ using LightTunnel.Transport;
 namespace LightTunnel.Engine.Control;
 
 /// <summary>
-/// What one turn of the control loop wants done, in order: datagrams to be sent, and answers to be given once those are under way.
-/// The turn itself does neither; whoever runs it does (<see cref="CarryOut"/>), and what came of it is the next turn's input. The
-/// memory is used again.
+/// What one turn of the control loop wants done: datagrams to be sent, in order, then sockets to be closed and opened, questions to the
+/// system, and at last answers to be given, as all is under way. The turn itself does none of it; whoever runs it does
+/// (<see cref="CarryOut"/>), and what came of it is the next turn's input (<see cref="HasNews"/>). The memory is used again.
 /// </summary>
 internal sealed class ControlOutputs
 {
     private readonly List<Datagram> _datagrams = [];
     private readonly List<Action> _answers = [];
     private readonly List<SendReport> _reports = [];
+    private readonly List<LocalEnd> _closings = [];
+    private readonly List<Opening> _openings = [];
+    private readonly List<Action> _questions = [];
+    private readonly List<Action> _news = [];
     private byte[] _bytes = new byte[4096];
     private int _used;
 
@@ -20,7 +24,11 @@ internal sealed class ControlOutputs
     public IReadOnlyList<SendReport> Reports => _reports;
 
     /// <summary>True when nothing waits to be carried out.</summary>
-    public bool IsEmpty => _datagrams.Count == 0 && _answers.Count == 0;
+    public bool IsEmpty =>
+        _datagrams.Count + _answers.Count + _closings.Count + _openings.Count + _questions.Count == 0;
+
+    /// <summary>True when the next turn should be run at once, for what came of the last one.</summary>
+    public bool HasNews => _reports.Count > 0 || _news.Count > 0;
 
     /// <summary>Has a datagram sent.</summary>
     /// <param name="path">By what.</param>
@@ -41,8 +49,52 @@ internal sealed class ControlOutputs
     /// <summary>Has somebody answered who asked for something, when all that it led to is under way.</summary>
     public void Answer(Action answer) => _answers.Add(answer);
 
-    /// <summary>Does everything; what comes of it is in <see cref="Reports"/>.</summary>
-    public void CarryOut(IDatagramTransport transport)
+    /// <summary>Has a further socket closed, once what was to be sent is sent.</summary>
+    public void Close(LocalEnd socket) => _closings.Add(socket);
+
+    /// <summary>Has so many further sockets opened; the next turn is given those that the system did not refuse.</summary>
+    public void Open(int count, Action<IReadOnlyList<LocalEnd>> opened) => _openings.Add(new Opening(count, opened));
+
+    /// <summary>Has the stripes opened; the next turn is given their ports (<see cref="IDatagramTransport.OpenStripes"/>).</summary>
+    public void OpenStripes(Action<IReadOnlyList<int>> opened) => _openings.Add(new Opening(0, null, opened));
+
+    /// <summary>Has something done that may wait for the system, beside the control loop; it posts what came of it.</summary>
+    public void Ask(Action question) => _questions.Add(question);
+
+    /// <summary>Does everything; what comes of it is the next turn's to take.</summary>
+    /// <param name="transport">Sends, and has the sockets.</param>
+    /// <param name="background">Runs what may wait for the system.</param>
+    public void CarryOut(IDatagramTransport transport, Action<Action> background)
+    {
+        Send(transport);
+        foreach (LocalEnd socket in _closings)
+            transport.CloseSocket(socket);
+        _closings.Clear();
+        foreach (Opening opening in _openings)
+            Open(transport, opening);
+        _openings.Clear();
+        foreach (Action question in _questions)
+            background(question);
+        _questions.Clear();
+        // An answer may stop the tunnel, or ask for the next thing.
+        Action[] answers = [.. _answers];
+        _answers.Clear();
+        foreach (Action answer in answers)
+            answer();
+    }
+
+    /// <summary>Hands out what came of the sockets that were to be opened.</summary>
+    public void TakeNews()
+    {
+        foreach (Action news in _news)
+            news();
+        _news.Clear();
+    }
+
+    /// <summary>The reports have been looked at.</summary>
+    public void ForgetReports() => _reports.Clear();
+
+    private void Send(IDatagramTransport transport)
     {
         foreach (Datagram datagram in _datagrams)
         {
@@ -65,15 +117,30 @@ internal sealed class ControlOutputs
         _datagrams.Clear();
         _bytes.AsSpan(0, _used).Clear();
         _used = 0;
-        // An answer may stop the tunnel, or ask for the next thing.
-        Action[] answers = [.. _answers];
-        _answers.Clear();
-        foreach (Action answer in answers)
-            answer();
     }
 
-    /// <summary>The reports have been looked at.</summary>
-    public void ForgetReports() => _reports.Clear();
+    private void Open(IDatagramTransport transport, in Opening opening)
+    {
+        if (opening.Stripes is { } stripes)
+        {
+            IReadOnlyList<int> ports = transport.OpenStripes();
+            _news.Add(() => stripes(ports));
+            return;
+        }
+
+        var sockets = new List<LocalEnd>(opening.Count);
+        for (int i = 0; i < opening.Count; i++)
+        {
+            if (transport.TryOpenSocket(out LocalEnd socket))
+                sockets.Add(socket);
+        }
+
+        Action<IReadOnlyList<LocalEnd>> opened = opening.Sockets!;
+        _news.Add(() => opened(sockets));
+    }
+
+    private readonly record struct Opening(
+        int Count, Action<IReadOnlyList<LocalEnd>>? Sockets, Action<IReadOnlyList<int>>? Stripes = null);
 
     private readonly record struct Datagram(PathHandle Path, int Start, int Length, SendQuestion Question);
 }

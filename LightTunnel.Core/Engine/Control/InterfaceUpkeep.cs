@@ -32,6 +32,7 @@ internal sealed class InterfaceUpkeep
 
     private readonly NodeServices _services;
     private readonly IConfiguredInterface? _device;
+    private readonly ControlOutputs _outputs;
     private readonly Action<Action> _post;
     private readonly Queue<Timestamp> _repairs = new();
     private Timestamp _due = Timestamp.Never;
@@ -39,10 +40,12 @@ internal sealed class InterfaceUpkeep
     private bool _isLooking;
 
     /// <param name="services">The interface, the clock and the log.</param>
+    /// <param name="outputs">Has the system asked.</param>
     /// <param name="post">Runs an action on the control loop.</param>
-    public InterfaceUpkeep(NodeServices services, Action<Action> post)
+    public InterfaceUpkeep(NodeServices services, ControlOutputs outputs, Action<Action> post)
     {
         _services = services;
+        _outputs = outputs;
         _post = post;
         _device = services.Tun as IConfiguredInterface;
     }
@@ -62,7 +65,7 @@ internal sealed class InterfaceUpkeep
         _isLooking = true;
         bool mayRestore = MayRestore(now);
         IConfiguredInterface device = _device!;
-        _services.Background(() =>
+        _outputs.Ask(() =>
         {
             InterfaceCheck found = Look(device, mayRestore);
             _post(() => OnLooked(found, mayRestore));

@@ -34,7 +34,8 @@ internal enum FrameOutcome : byte
 /// What every link needs, whoever is at its far end: pings and their answers, the question whether somebody is where it was suddenly heard
 /// from, the MTU of the path, and stripes. Owned by the control loop.
 /// </summary>
-internal sealed class LinkUpkeep(NodeServices services, DataPlane plane, ControlSender sender, UnprovenBudget unproven, NodeTests tests)
+internal sealed class LinkUpkeep(
+    NodeServices services, DataPlane plane, ControlSender sender, ControlOutputs outputs, UnprovenBudget unproven, NodeTests tests)
 {
     /// <summary>A link that carried nothing for this long is not probed any more.</summary>
     private static readonly TimeSpan AsleepAfter = TimeSpan.FromSeconds(60);
@@ -46,7 +47,7 @@ internal sealed class LinkUpkeep(NodeServices services, DataPlane plane, Control
     /// </summary>
     private const uint FirstTestTransaction = 0x2000_0000, Challenge = 0x8000_0000;
 
-    private readonly StripeUpkeep _stripes = new(services, plane, sender);
+    private readonly StripeUpkeep _stripes = new(services, plane, sender, outputs);
     private readonly List<MtuProbe> _mtuProbes = [];
     private uint _testPings;
 

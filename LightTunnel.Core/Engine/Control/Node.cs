@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Data;
@@ -6,6 +7,7 @@ using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Timing;
 using LightTunnel.Transport;
+using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Control;
@@ -18,7 +20,7 @@ namespace LightTunnel.Engine.Control;
 /// control loop, whose turn (<see cref="RunTurn"/>) is, in this order:
 /// </para>
 /// <list type="number">
-/// <item>What came of the last turn's datagrams: <see cref="INodeRole.OnSendReport"/>.</item>
+/// <item>What came of the last turn's outputs: of datagrams (<see cref="INodeRole.OnSendReport"/>), and sockets.</item>
 /// <item>The clock: <see cref="INodeRole.OnClockJump"/> when the machine slept.</item>
 /// <item>Links do what is due and tell of themselves (<see cref="LinkOutput"/>): handshakes to send; new keys,
 /// <see cref="INodeRole.OnLinkUp"/>, then the packets that waited for them; keys that are lost,
@@ -71,8 +73,8 @@ internal sealed class Node : IDisposable
         Plane = new DataPlane(services.Time, services.Log, Links, Wake);
         Plane.PublishOuterPorts([services.Transport.LocalPort]);
         Sender = new ControlSender(Plane, Unproven, Outputs, Thread);
-        _upkeep = new LinkUpkeep(services, Plane, Sender, Unproven, _tests);
-        _interface = new InterfaceUpkeep(services, Post);
+        _upkeep = new LinkUpkeep(services, Plane, Sender, Outputs, Unproven, _tests);
+        _interface = new InterfaceUpkeep(services, Outputs, Post);
         Journal = new RouteJournal(services.Log.Tunnel, services.Time, peer => Role?.Via(peer));
         Role = role(this);
         Plane.Relay = Role;
@@ -189,12 +191,30 @@ internal sealed class Node : IDisposable
         return answer.Task;
     }
 
+    /// <summary>
+    /// Has something asked that may wait for the system, beside the control loop, which is given the answer. An exception ends the loop.
+    /// </summary>
+    public void Ask<T>(Func<T> question, Action<T> then) => Outputs.Ask(() =>
+    {
+        try
+        {
+            T answer = question();
+            Post(() => then(answer));
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            var failure = ExceptionDispatchInfo.Capture(exception);
+            Post(failure.Throw);
+        }
+    });
+
     /// <summary>Does everything that waits or is due. The order is said above.</summary>
     /// <returns>When to call again at the latest, once <see cref="Outputs"/> are carried out.</returns>
     public Timestamp RunTurn()
     {
         Thread.Assert();
         TakeReports();
+        Outputs.TakeNews();
         LookAtClock();
         // First, as a link must have its owner before what came through it is looked at.
         RunLinks();
@@ -238,10 +258,14 @@ internal sealed class Node : IDisposable
         Log.Warning("{Reason} {Remedy}", notice.Message, notice.RecommendedAction);
     }
 
+    /// <summary>The machine's own addresses, as they were told last.</summary>
+    public IReadOnlyList<LocalAddressInfo> OwnAddresses { get; private set; } = [];
+
     /// <summary>Takes note of the machine's own addresses.</summary>
-    public void TakeOwnAddresses(IReadOnlyList<Traversal.LocalAddressInfo> addresses)
+    public void TakeOwnAddresses(IReadOnlyList<LocalAddressInfo> addresses)
     {
-        Unproven.Neighbourhood = Traversal.HostCandidates.Networks(addresses);
+        OwnAddresses = addresses;
+        Unproven.Neighbourhood = HostCandidates.Networks(addresses);
         _upkeep.TakeOwnAddresses(addresses);
     }
 

@@ -23,8 +23,8 @@ internal readonly record struct StripeQuestion(uint Number, int Queue);
 /// </remarks>
 /// <param name="random">Transactions; seeded in simulations.</param>
 /// <param name="ownPort">The node's own port.</param>
-/// <param name="openPorts">Opens the stripes if need be, and gives their ports by queue.</param>
-internal sealed class PeerStripes(Random random, int ownPort, Func<IReadOnlyList<int>> openPorts)
+/// <param name="openPorts">Opens the stripes if need be, and gives their ports by queue; null as long as they are being opened.</param>
+internal sealed class PeerStripes(Random random, int ownPort, Func<IReadOnlyList<int>?> openPorts)
 {
     /// <summary>Most stripes that a node has.</summary>
     public const int Maximum = DataPathOptions.MaximumQueues - 1;
@@ -89,7 +89,12 @@ internal sealed class PeerStripes(Random random, int ownPort, Func<IReadOnlyList
         if (now < _refusedUntil || path is not { IsRelayed: false, Local.IsOwn: true, IsUnproven: false, Endpoint.IsSpecified: true })
             return nextLook;
         if (_ports.Count == 0)
-            _ports = openPorts();
+        {
+            if (openPorts() is not { } opened)
+                return now.Following; // The next turn has them.
+            _ports = opened;
+        }
+
         if (_ways.Length == 0)
             _ways = [new Way(path, 0) { Next = _lastTold + FirstRetry }]; // A peer may move all the time.
         _questions.ForgetLate(now);

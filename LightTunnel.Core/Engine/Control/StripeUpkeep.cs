@@ -41,14 +41,15 @@ namespace LightTunnel.Engine.Control;
 /// while it has them a replay window of 65,536 messages (8 KB) in place of 8,192, as one thread may be far behind the others.
 /// </para>
 /// </remarks>
-internal sealed class StripeUpkeep(NodeServices services, DataPlane plane, ControlSender sender)
+internal sealed class StripeUpkeep(NodeServices services, DataPlane plane, ControlSender sender, ControlOutputs outputs)
 {
     /// <summary>Without data for so long there are no stripes.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(3);
 
     private readonly List<StripeQuestion> _questions = [];
     private readonly int _outerPort = services.Transport.LocalPort;
-    private IReadOnlyList<int> _ports = [];
+    private IReadOnlyList<int>? _ports;
+    private bool _isOpening;
     private HashSet<UInt128> _ownAddresses = [];
 
     /// <summary>Takes note of the machine's own addresses: who is seen at one of them is not translated.</summary>
@@ -105,17 +106,25 @@ internal sealed class StripeUpkeep(NodeServices services, DataPlane plane, Contr
         sender.Frame(link, StripeFrames.Taken(frame.Number, source, services.Transport.Queues));
     }
 
-    private IReadOnlyList<int> Open()
+    private IReadOnlyList<int>? Open()
     {
-        _ports = services.Transport.OpenStripes();
-        plane.PublishOuterPorts([_outerPort, .. _ports.Skip(1)]);
+        if (!_isOpening)
+        {
+            _isOpening = true;
+            outputs.OpenStripes(ports =>
+            {
+                _ports = ports;
+                plane.PublishOuterPorts([_outerPort, .. ports.Skip(1)]);
+            });
+        }
+
         return _ports;
     }
 
     /// <summary>Each stripe is asked by with a packet as long as those that it is to carry.</summary>
     private void Ask(Peer peer, Link link, in StripeQuestion question)
     {
-        byte[] frame = StripeFrames.Ports(question.Number, _ports);
+        byte[] frame = StripeFrames.Ports(question.Number, _ports!);
         if (question.Queue == 0)
             sender.Frame(link, frame);
         else

@@ -17,6 +17,7 @@ internal sealed class NatObserver : IDisposable
     private readonly PresharedKey _networkKey;
     private readonly NodeServices _services;
     private readonly UnprovenBudget _unproven;
+    private readonly ControlOutputs _outputs;
     private readonly Dictionary<ServedClient, ProbeResponder> _responders = [];
 
     // Of the second port: one for all addresses, or one for each of two.
@@ -28,15 +29,17 @@ internal sealed class NatObserver : IDisposable
     /// <param name="addresses">The server's own addresses.</param>
     /// <param name="tunnel">The network's prefixes.</param>
     /// <param name="unproven">How much may go to whom may not exist: a member's probe says where it came from, and may lie.</param>
+    /// <param name="outputs">Takes what is to be sent.</param>
     /// <param name="services">What the node stands on.</param>
     public NatObserver(
         PrivateKey identity, PresharedKey networkKey, int? port, IReadOnlyList<LocalAddressInfo> addresses, IReadOnlyList<IpPrefix> tunnel,
-        UnprovenBudget unproven, NodeServices services)
+        UnprovenBudget unproven, ControlOutputs outputs, NodeServices services)
     {
         _identity = identity;
         _networkKey = networkKey;
         _services = services;
         _unproven = unproven;
+        _outputs = outputs;
         if (port != 0)
             Open(port ?? services.Transport.LocalPort + 1, PublicAddresses(addresses, tunnel));
     }
@@ -59,14 +62,14 @@ internal sealed class NatObserver : IDisposable
         if (!fromElsewhere || _sockets.Count == 0)
         {
             if (_unproven.TryTake(source.Endpoint))
-                _services.Transport.Send(answer, (source with { IsUnproven = true }).Handle);
+                _outputs.Send((source with { IsUnproven = true }).Handle, [], answer);
             return;
         }
 
         foreach (LocalEnd socket in _sockets)
         {
             if (_unproven.TryTake(source.Endpoint))
-                _services.Transport.Send(answer, source.By(socket).Handle);
+                _outputs.Send(source.By(socket).Handle, [], answer);
         }
     }
 

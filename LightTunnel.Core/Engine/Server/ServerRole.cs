@@ -67,14 +67,18 @@ internal sealed class ServerRole : INodeRole
         _node.Links.IsAsked = true;
         IReadOnlyList<LocalAddressInfo> own = addresses.Read();
         _node.TakeOwnAddresses(own);
-        _addressWatch = addresses.Watch(() => _node.Post(() => _node.TakeOwnAddresses(addresses.Read())));
+        _addressWatch = addresses.Watch(() =>
+        {
+            IReadOnlyList<LocalAddressInfo> now = addresses.Read();
+            _node.Post(() => _node.TakeOwnAddresses(now));
+        });
         _directory = new DirectoryTeller(options.EagerUpTo, services.Time);
         _relayLogLimiter = new RateLimiter(services.Time, RelayLogInterval);
         _hurry = peer => _node.Hurry(peer);
         _node.Plane.LongestPacket = _mtu;
         _observer = new NatObserver(
             identity, node.NetworkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)],
-            _node.Unproven, services);
+            _node.Unproven, _node.Outputs, services);
         _refusedHandshakes = new RefusedHandshakes(_node.Links.Counters, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
         _node.MemberId = Leases.ServerMemberId;
