@@ -22,11 +22,22 @@ internal sealed class AttemptSockets
     {
         Wanted = wanted;
         Opened = [];
+        IsOpening = false;
         _until = until;
     }
 
+    /// <summary>True while the owner has them opened: the attempt's plan waits for that.</summary>
+    public bool IsOpening { get; private set; }
+
+    /// <summary>The owner has them opened.</summary>
+    public void Await() => IsOpening = true;
+
     /// <summary>The owner has opened them.</summary>
-    public void Assign(IReadOnlyList<LocalEnd> opened) => Opened = opened;
+    public void Assign(IReadOnlyList<LocalEnd> opened)
+    {
+        Opened = opened;
+        IsOpening = false;
+    }
 
     /// <summary>A path was found, or nothing is waited for any more.</summary>
     public void End() => Begin(0, Timestamp.Never);

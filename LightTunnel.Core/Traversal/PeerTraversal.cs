@@ -445,7 +445,7 @@ internal sealed class PeerTraversal : IDisposable
 
     private void RunPlan(Timestamp now, PathAddress? inUse, List<OutgoingProbe> output)
     {
-        if (_run is null)
+        if (_run is null || Sockets.IsOpening)
             return;
         while (_run.TryTake(now, out PunchShot shot))
         {

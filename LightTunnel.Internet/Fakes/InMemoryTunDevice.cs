@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
+using LightTunnel.Internet.Simulation;
 using LightTunnel.Packets;
 using LightTunnel.Tun;
 
@@ -159,6 +160,7 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     /// <inheritdoc/>
     public LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu)
     {
+        ControlTurn.ThrowIfRunning();
         Configuring?.Invoke(addresses);
         InterfaceAddress[] possible = [.. addresses.Where(address => address.Address.IsIPv4 || !IsIPv6Disabled)];
         LightTunnelException? missing = possible.Length == addresses.Count

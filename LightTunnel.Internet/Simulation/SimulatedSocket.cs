@@ -64,6 +64,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
     /// <inheritdoc/>
     public void Send(PacketBatch batch, int queue = 0)
     {
+        ControlTurn.ThrowIfRunning();
         for (int i = 0; i < batch.Count; i++)
         {
             foreach (Span<byte> datagram in batch.Segments(i))
@@ -74,6 +75,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
     /// <inheritdoc/>
     public void Send(ReadOnlySpan<byte> datagram, in PathHandle path)
     {
+        ControlTurn.ThrowIfRunning();
         if (Obstacle == SendObstacle.None)
             SendUnhindered(datagram, path);
     }
@@ -95,6 +97,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
     /// <summary>Hosts have one address: nothing can be bound to another.</summary>
     public bool TryOpenSocket(out LocalEnd socket, int port = 0, IPAddress? address = null)
     {
+        ControlTurn.ThrowIfRunning();
         socket = default;
         if (_closed || _ports.Count == LocalEnd.MaximumFurther
             || (address is not null && !address.Equals(host.Address)) || host.TryBind(this, port) is not (not 0 and int bound))
@@ -112,6 +115,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
     /// <inheritdoc/>
     public IReadOnlyList<int> OpenStripes()
     {
+        ControlTurn.ThrowIfRunning();
         while (Queues > 1 && _stripes.Count < Queues)
             _stripes.Add(_stripes.Count == 0 ? 0 : host.TryBind(this, 0));
         return _stripes;
@@ -120,6 +124,7 @@ internal sealed class SimulatedSocket(SimulatedHost host, int port) : IDatagramT
     /// <inheritdoc/>
     public void CloseSocket(LocalEnd socket)
     {
+        ControlTurn.ThrowIfRunning();
         if (_ports.Remove(socket, out int bound))
             host.Release(bound);
     }

@@ -16,6 +16,7 @@ public sealed class FurtherSocketsTests
     private readonly SimulatedSocket _socket;
     private readonly ControlOutputs _outputs = new();
     private readonly FurtherSockets _sockets;
+    private int _assigned;
 
     public FurtherSocketsTests()
     {
@@ -28,6 +29,7 @@ public sealed class FurtherSocketsTests
     {
         AttemptSockets[] attempts = [.. Enumerable.Range(0, 5).Select(_ => Attempt(256))];
         Assert.Equal([256, 256, 256, 256, 0], attempts.Select(attempt => attempt.Opened.Count));
+        Assert.Equal(4, _assigned);
         Assert.Equal(4 * 256, attempts.SelectMany(attempt => attempt.Opened).Distinct().Count());
         Assert.False(_sockets.HasRoomFor(256));
     }
@@ -61,10 +63,11 @@ public sealed class FurtherSocketsTests
     {
         var attempt = new AttemptSockets();
         attempt.Begin(3, Until);
-        _sockets.Open(attempt, _time.Now());
+        _sockets.Open(attempt, _time.Now(), () => _assigned++);
         attempt.End();
         CarryOut();
         Assert.Empty(attempt.Opened);
+        Assert.Equal(0, _assigned);
         Assert.Equal(3, _sockets.Count);
         _time.Advance(TimeSpan.FromMinutes(1));
         Assert.Equal(Timestamp.Never, _sockets.RunTimers(_time.Now(), []));
@@ -81,7 +84,7 @@ public sealed class FurtherSocketsTests
     {
         var attempt = new AttemptSockets();
         attempt.Begin(count, Until);
-        _sockets.Open(attempt, _time.Now());
+        _sockets.Open(attempt, _time.Now(), () => _assigned++);
         CarryOut();
         return attempt;
     }

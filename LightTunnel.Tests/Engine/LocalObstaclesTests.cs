@@ -2,7 +2,6 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Client;
-using LightTunnel.Engine.Control;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 using Xunit;

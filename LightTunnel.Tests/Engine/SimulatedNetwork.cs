@@ -253,13 +253,16 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         Node = make(new NodeServices(clock, tun, Transport, Log)
         {
             Jitter = jitter,
-            Background = work => work(),
+            Background = RunBeside,
             PortMapper = new SimulatedPortMapper(socket.Host, clock.Common),
         });
         Node.Woken = MarkReady;
         _outbound = [.. Enumerable.Range(0, Transport.Queues).Select(queue => new OutboundPipeline(Node.Plane, queue))];
         _inbound = new InboundPipeline(Node.Plane);
     }
+
+    /// <summary>What the node's system is slow to answer waits here; null when it answers at once.</summary>
+    public Queue<Action>? SlowAnswers { get; set; }
 
     /// <summary>Called once when the node has something to do, until it is stepped.</summary>
     public Action? Ready { get; set; }
@@ -353,7 +356,7 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
         Timestamp deadline;
         do
         {
-            deadline = Node.RunTurn();
+            deadline = ControlTurn.Run(Node.RunTurn);
             Node.Outputs.CarryOut(Transport, Node.Services.Background);
         }
         while (!Node.Plane.Inbox.IsEmpty); // What one turn leaves of the inbox is taken without time passing.
@@ -378,6 +381,23 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
     }
 
     public Peer Peer(string name) => Node.Peers.Single(peer => peer.Name == name);
+
+    /// <summary>The system answers all that it was slow to, and is not slow any more.</summary>
+    public void AnswerAll()
+    {
+        Queue<Action> answers = SlowAnswers ?? [];
+        SlowAnswers = null;
+        while (answers.TryDequeue(out Action? answer))
+            answer();
+    }
+
+    private void RunBeside(Action work)
+    {
+        if (SlowAnswers is { } waiting)
+            waiting.Enqueue(work);
+        else
+            work();
+    }
 
     /// <summary>The other members, as this client knows them.</summary>
     public IEnumerable<Member> Members => Node.Peers.OfType<Member>();
@@ -415,6 +435,7 @@ internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
 {
     public IReadOnlyList<LocalAddressInfo> Read()
     {
+        ControlTurn.ThrowIfRunning();
         SimulatedHost host = ((SimulatedSocket)services.Transport).Host;
         IPAddress?[] all = [Instead ?? (host.Address.Equals(IPAddress.None) ? null : host.Address), host.AddressV6, Another];
         return [.. all.OfType<IPAddress>().Select((own, index) => new LocalAddressInfo($"eth{index}", TunnelAddress.FromIPAddress(own)))];
@@ -430,10 +451,18 @@ internal sealed class FakeAddresses(NodeServices services) : ILocalAddressSource
     public List<IPAddress> Tunnelled { get; } = [];
 
     /// <inheritdoc/>
-    public int InterfaceTowards(TunnelAddress destination) => Tunnelled.Contains(destination.ToIPAddress()) ? 2 : 1;
+    public int InterfaceTowards(TunnelAddress destination)
+    {
+        ControlTurn.ThrowIfRunning();
+        return Tunnelled.Contains(destination.ToIPAddress()) ? 2 : 1;
+    }
 
     /// <inheritdoc/>
-    public bool IsTunnel(int index) => index == 2;
+    public bool IsTunnel(int index)
+    {
+        ControlTurn.ThrowIfRunning();
+        return index == 2;
+    }
 
     /// <summary>What a node does when it is told of a change.</summary>
     public Action Changed { get; private set; } = () => { };

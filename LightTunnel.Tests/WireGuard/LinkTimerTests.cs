@@ -1,4 +1,3 @@
-using LightTunnel.Addressing;
 using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using Xunit;

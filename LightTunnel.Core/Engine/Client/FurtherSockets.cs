@@ -31,19 +31,25 @@ internal sealed class FurtherSockets(ControlOutputs outputs)
     /// Opens so many for an attempt, which has them in the next turn; those that the system refuses are guesses less. None when there is no
     /// room for all.
     /// </summary>
-    public void Open(AttemptSockets attempt, Timestamp now)
+    /// <param name="attempt">Takes them.</param>
+    /// <param name="now">The present.</param>
+    /// <param name="opened">Called when the attempt has them.</param>
+    public void Open(AttemptSockets attempt, Timestamp now, Action opened)
     {
         int wanted = attempt.Wanted;
         if (wanted == 0 || !HasRoomFor(wanted))
             return;
         _opening += wanted;
-        outputs.Open(wanted, opened =>
+        attempt.Await();
+        outputs.Open(wanted, sockets =>
         {
             _opening -= wanted;
-            _open.UnionWith(opened);
-            // What an attempt that has ended meanwhile, or another one, does not take is closed when it is looked through.
-            if (attempt.Wanted == wanted && attempt.Opened.Count == 0)
-                attempt.Assign(opened);
+            _open.UnionWith(sockets);
+            // What an attempt that has ended meanwhile does not take is closed when it is looked which are needed.
+            if (!attempt.IsOpening || attempt.Wanted != wanted)
+                return;
+            attempt.Assign(sockets);
+            opened();
         });
         if (_nextSweep == Timestamp.Never)
             _nextSweep = now + SweepInterval;

@@ -1,7 +1,6 @@
 using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
-using LightTunnel.Engine.Control;
 using LightTunnel.Transport;
 using LightTunnel.Traversal;
 

@@ -171,7 +171,7 @@ internal sealed class MemberPaths : IDisposable
                 && !Own.IsTunnelled(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(member, candidates);
-        Begin(traversal, now + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(member, now));
+        Begin(member, traversal, now + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(member, now));
         if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(member, now) && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(member, now);
         _node.Hurry(member);
@@ -382,7 +382,7 @@ internal sealed class MemberPaths : IDisposable
     }
 
     /// <summary>Begins to punch; what the attempt before still had open is of no use any more.</summary>
-    private void Begin(PeerTraversal traversal, Timestamp startAt, Timestamp now, bool allowGuesses)
+    private void Begin(Member member, PeerTraversal traversal, Timestamp startAt, Timestamp now, bool allowGuesses)
     {
         IReadOnlyList<LocalEnd> before = traversal.Sockets.Opened;
         if (!traversal.Introduce(startAt, now, allowGuesses))
@@ -390,7 +390,7 @@ internal sealed class MemberPaths : IDisposable
         if (traversal.IsGuessing)
             Own.UsePrediction();
         _sockets.Close(traversal, before);
-        _sockets.Open(traversal.Sockets, now);
+        _sockets.Open(traversal.Sockets, now, () => _node.Hurry(member));
     }
 
     private void OnPathsChanged(Member member)

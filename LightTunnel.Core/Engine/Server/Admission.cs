@@ -12,7 +12,7 @@ namespace LightTunnel.Engine.Server;
 /// Admits clients: who may come in, and what they get. A lease is told of when it is in the store (<see cref="LeaseCommits"/>). Owned by
 /// the control loop.
 /// </summary>
-internal sealed class Admission : ILeaseHost
+internal sealed class Admission
 {
     private readonly Node _node;
     private readonly ServerOptions _options;
@@ -21,7 +21,6 @@ internal sealed class Admission : ILeaseHost
     private readonly ClientRoster _roster;
     private readonly DirectoryTeller _directory;
     private readonly NatObserver _observer;
-    private readonly NewcomerQuota _newcomers;
     private readonly int _mtu;
     private string? _storeFailure;
     private string? _otherError;
@@ -45,8 +44,7 @@ internal sealed class Admission : ILeaseHost
         _roster = roster;
         _directory = directory;
         _observer = observer;
-        _newcomers = new NewcomerQuota(node.Time);
-        _commits = new LeaseCommits(store, leases, node.Post, node.Time, node.Services.Jitter, this);
+        _commits = new LeaseCommits(store, leases, PostAnswer, node.Time, node.Services.Jitter);
     }
 
     private TunnelLog Log => _node.Log;
@@ -54,7 +52,12 @@ internal sealed class Admission : ILeaseHost
     private TimeProvider Time => _node.Time;
 
     /// <summary>Commits what has changed; returns when to call again.</summary>
-    public Timestamp Run(Timestamp now) => _commits.Run(now);
+    public Timestamp Run(Timestamp now)
+    {
+        Timestamp next = _commits.Run(now);
+        TakeOutcomes();
+        return next;
+    }
 
     /// <summary>Hands out what is still to be saved; after the threads have ended.</summary>
     public void Finish() => _commits.Finish();
@@ -100,44 +103,43 @@ internal sealed class Admission : ILeaseHost
         }
     }
 
-    /// <inheritdoc/>
-    LeaseResult ILeaseHost.Acquire(HeldRegistration held)
+    /// <summary>The store has answered: what comes of it is the next turn's.</summary>
+    private void PostAnswer(Action answer) => _node.Post(() =>
     {
-        ServedClient peer = held.Peer;
-        if (_leases.ByKey(peer.Key) is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, _leases))
+        answer();
+        TakeOutcomes();
+    });
+
+    private void TakeOutcomes()
+    {
+        while (_commits.TryTakeOutcome(out LeaseOutcome? outcome))
         {
-            return new LeaseResult(null, new RefusedMessage
+            switch (outcome)
             {
-                Reason = RefusalReason.AddressPoolExhausted,
-                Text = $"More than half of the addresses are taken, and many by new members from {peer.Path.Endpoint.Address} within an "
-                    + "hour: try later.",
-            }, null);
+                case LeaseOutcome.Admitted { Held: { IsOver: false } held } when IsFullFor(held.Peer):
+                    Refuse(held.Peer, held.Register, Full());
+                    break;
+                case LeaseOutcome.Admitted { Held: { IsOver: false } held } admitted:
+                    Admit(held.Peer, held.Register, admitted.Lease);
+                    break;
+                case LeaseOutcome.Refused { Held: { IsOver: false } held } refused:
+                    Refuse(held.Peer, held.Register, refused.Refusal);
+                    _node.Hurry(held.Peer);
+                    break;
+                case LeaseOutcome.Evicted evicted:
+                    _roster.Forget(evicted.Lease, "its address is needed");
+                    break;
+                case LeaseOutcome.TakenOver taken:
+                    TakeOver(taken.News);
+                    break;
+                case LeaseOutcome.StoreState state:
+                    OnStoreState(state.Failure);
+                    break;
+            }
         }
-
-        LeaseResult result = _leases.Acquire(peer.Key, held.Register.Name, held.Register.RequestedAddresses, Time.GetUtcNow());
-        if (result.Evicted is { } evicted)
-            _roster.Forget(evicted, "its address is needed");
-        return result;
     }
 
-    /// <inheritdoc/>
-    void ILeaseHost.Admit(HeldRegistration held, Lease lease)
-    {
-        if (IsFullFor(held.Peer))
-            Refuse(held.Peer, held.Register, Full());
-        else
-            Admit(held.Peer, held.Register, lease);
-    }
-
-    /// <inheritdoc/>
-    void ILeaseHost.Refuse(HeldRegistration held, RefusedMessage refusal)
-    {
-        Refuse(held.Peer, held.Register, refusal);
-        _node.Hurry(held.Peer);
-    }
-
-    /// <inheritdoc/>
-    void ILeaseHost.TakeOver(LeaseNews news)
+    private void TakeOver(LeaseNews news)
     {
         foreach (Lease lease in news.Ended.Concat(news.Current))
             _roster.Displace(lease);
@@ -145,8 +147,7 @@ internal sealed class Admission : ILeaseHost
             _roster.Remember(lease);
     }
 
-    /// <inheritdoc/>
-    void ILeaseHost.OnStoreState(string? failure)
+    private void OnStoreState(string? failure)
     {
         if (failure is null)
             _node.LastError = _otherError;

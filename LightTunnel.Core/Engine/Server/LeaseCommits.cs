@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Store;
 using LightTunnel.Timing;
@@ -21,22 +22,23 @@ internal sealed record HeldRegistration(ServedClient Peer, ClientSession Session
     public bool IsOver => Peer.Session != Session || Session.HasLeft;
 }
 
-/// <summary>What becomes of registrations and leases when the store has answered; the server, which tells its members.</summary>
-internal interface ILeaseHost
+/// <summary>What became of registrations and leases; the server tells its members.</summary>
+internal abstract record LeaseOutcome
 {
-    /// <summary>Chooses what a registration is to get.</summary>
-    LeaseResult Acquire(HeldRegistration held);
-
     /// <summary>The lease is in the store: the member is told of it.</summary>
-    void Admit(HeldRegistration held, Lease lease);
+    public sealed record Admitted(HeldRegistration Held, Lease Lease) : LeaseOutcome;
 
-    void Refuse(HeldRegistration held, RefusedMessage refusal);
+    /// <summary>There is none to be had.</summary>
+    public sealed record Refused(HeldRegistration Held, RefusedMessage Refusal) : LeaseOutcome;
+
+    /// <summary>The address of a member that was away for long is another's now.</summary>
+    public sealed record Evicted(Lease Lease) : LeaseOutcome;
 
     /// <summary>Other servers changed leases.</summary>
-    void TakeOver(LeaseNews news);
+    public sealed record TakenOver(LeaseNews News) : LeaseOutcome;
 
     /// <summary>The store cannot be written, for a reason, or can again when that is null.</summary>
-    void OnStoreState(string? failure);
+    public sealed record StoreState(string? Failure) : LeaseOutcome;
 }
 
 /// <summary>
@@ -50,9 +52,8 @@ internal interface ILeaseHost
 /// <param name="post">Has the store's answers handled on the control loop.</param>
 /// <param name="time">The clock.</param>
 /// <param name="jitter">Keeps servers that want the same from wanting it at the same time again.</param>
-/// <param name="host">Told of what became of it.</param>
 internal sealed class LeaseCommits(
-    INetworkStore store, Leases leases, Action<Action> post, TimeProvider time, Random jitter, ILeaseHost host)
+    INetworkStore store, Leases leases, Action<Action> post, TimeProvider time, Random jitter)
 {
     /// <summary>Registrations that are committed together.</summary>
     public const int GroupSize = 64;
@@ -71,6 +72,9 @@ internal sealed class LeaseCommits(
     private static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ConflictPause = TimeSpan.FromMilliseconds(20);
+
+    private readonly Queue<LeaseOutcome> _outcomes = new();
+    private readonly NewcomerQuota _newcomers = new(time);
 
     /// <summary>In the order in which they came; only a member's last one counts.</summary>
     private readonly Queue<HeldRegistration> _waiting = new();
@@ -100,6 +104,9 @@ internal sealed class LeaseCommits(
     {
         Reason = RefusalReason.Other, Text = $"It cannot save whom it gives an address, and admits nobody new until it can. {_failure}",
     };
+
+    /// <summary>What became of it since this was last asked, in order.</summary>
+    public bool TryTakeOutcome([NotNullWhen(true)] out LeaseOutcome? outcome) => _outcomes.TryDequeue(out outcome);
 
     /// <summary>Holds a registration back until its lease is in the store. One member waits once.</summary>
     public void Add(HeldRegistration held)
@@ -147,11 +154,11 @@ internal sealed class LeaseCommits(
             _latest.Remove(held.Peer);
             if (held.IsOver)
                 continue;
-            LeaseResult result = host.Acquire(held);
+            LeaseResult result = Acquire(held);
             if (result.Granted)
                 _group.Add(held with { Lease = result.Lease });
             else
-                host.Refuse(held, result.Refusal);
+                Refuse(held, result.Refusal);
         }
 
         _joining.AddRange(_group.Select(held => held.Peer.Key));
@@ -161,6 +168,27 @@ internal sealed class LeaseCommits(
         else
             Send();
     }
+
+    private LeaseResult Acquire(HeldRegistration held)
+    {
+        ServedClient peer = held.Peer;
+        if (leases.ByKey(peer.Key) is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, leases))
+        {
+            return new LeaseResult(null, new RefusedMessage
+            {
+                Reason = RefusalReason.AddressPoolExhausted,
+                Text = $"More than half of the addresses are taken, and many by new members from {peer.Path.Endpoint.Address} within an "
+                    + "hour: try later.",
+            }, null);
+        }
+
+        LeaseResult result = leases.Acquire(peer.Key, held.Register.Name, held.Register.RequestedAddresses, time.GetUtcNow());
+        if (result.Evicted is { } evicted)
+            _outcomes.Enqueue(new LeaseOutcome.Evicted(evicted));
+        return result;
+    }
+
+    private void Refuse(HeldRegistration held, RefusedMessage refusal) => _outcomes.Enqueue(new LeaseOutcome.Refused(held, refusal));
 
     private void Send()
     {
@@ -206,7 +234,7 @@ internal sealed class LeaseCommits(
         if (_failure is not null)
         {
             _failure = null;
-            host.OnStoreState(null);
+            _outcomes.Enqueue(new LeaseOutcome.StoreState(null));
         }
 
         HeldRegistration[] group = [.. _group];
@@ -215,7 +243,7 @@ internal sealed class LeaseCommits(
         {
             // Who has begun anew meanwhile waits again; a lease that somebody else got meanwhile is nobody's promise yet.
             if (!held.IsOver && leases.ByKey(held.Peer.Key) is { } lease && lease.Addresses.SequenceEqual(held.Lease!.Addresses))
-                host.Admit(held, lease);
+                _outcomes.Enqueue(new LeaseOutcome.Admitted(held, lease));
         }
 
         if (hasLostCommits)
@@ -240,7 +268,7 @@ internal sealed class LeaseCommits(
             return;
         }
 
-        host.TakeOver(leases.TakeOver(changes, isOtherHistory));
+        _outcomes.Enqueue(new LeaseOutcome.TakenOver(leases.TakeOver(changes, isOtherHistory)));
         if (!isOtherHistory && !conflicts.All(leases.Agrees))
         {
             // All that was committed since is known, and something is different nevertheless: commits were lost before that.
@@ -259,7 +287,7 @@ internal sealed class LeaseCommits(
             int times = held.Conflicts + (isConcerned ? 1 : 0);
             most = Math.Max(most, times);
             if (times > MostConflicts)
-                host.Refuse(held, TooSlow);
+                Refuse(held, TooSlow);
             else if (!_latest.ContainsKey(held.Peer))
                 Add(held with { Lease = null, Conflicts = times });
         }
@@ -295,10 +323,10 @@ internal sealed class LeaseCommits(
         foreach (HeldRegistration held in all)
         {
             if (!held.IsOver)
-                host.Refuse(held, Refusal!);
+                Refuse(held, Refusal!);
         }
 
-        host.OnStoreState(reason);
+        _outcomes.Enqueue(new LeaseOutcome.StoreState(reason));
     }
 
     private Timestamp Pause()
