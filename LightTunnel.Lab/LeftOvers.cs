@@ -36,7 +36,7 @@ internal static partial class LeftOvers
         foreach (string name in Namespaces("lt").Where(IsOrphan))
             RemoveNamespace(name);
         foreach (string folder in Directory.EnumerateDirectories(Path.GetTempPath(), "lt*").Where(path => IsOrphan(Path.GetFileName(path))))
-            Directory.Delete(folder, recursive: true);
+            RemoveFolder(folder);
         foreach (string name in WireGuardSockets("lt").Where(IsOrphan))
             File.Delete(Path.Combine(WireGuardFolder, name));
     }
@@ -60,6 +60,18 @@ internal static partial class LeftOvers
         [.. Directory.EnumerateFiles(folder)
             .Select(path => Path.GetFileName(path))
             .Where(name => name.StartsWith(prefix, StringComparison.Ordinal))];
+
+    private static void RemoveFolder(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Another laboratory that starts at the same moment removes it too.
+        }
+    }
 
     private static void Kill(int processId)
     {
