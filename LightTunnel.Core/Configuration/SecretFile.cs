@@ -58,7 +58,7 @@ public static class SecretFile
         {
             try
             {
-                (AccessFacts facts, string user) = WindowsAccess.Look(path);
+                (FileAccessFacts facts, string user) = WindowsAccess.Look(path);
                 CheckAccess(path, facts, user, warn);
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
@@ -84,7 +84,7 @@ public static class SecretFile
     }
 
     /// <summary>The same by what Windows says of the file.</summary>
-    internal static void CheckAccess(string path, AccessFacts facts, string user, Action<string> warn)
+    internal static void CheckAccess(string path, FileAccessFacts facts, string user, Action<string> warn)
     {
         string remedy = $"icacls '{path}' /inheritance:r /grant:r \"${{env:USERNAME}}:F\"";
         if (facts.OtherWriter(user) is { } writer)

@@ -39,7 +39,7 @@ internal enum AccessPlace
 /// </remarks>
 /// <param name="Owner">Its owner, "S-1-5-32-544"; null when there is none.</param>
 /// <param name="Grants">Its access list; null when it has none, which lets everybody do everything.</param>
-internal sealed record AccessFacts(string? Owner, IReadOnlyList<AccessGrant>? Grants)
+internal sealed record FileAccessFacts(string? Owner, IReadOnlyList<AccessGrant>? Grants)
 {
     private const string Administrators = "S-1-5-32-544", LocalSystem = "S-1-5-18", CreatorOwner = "S-1-3-0", OwnerRights = "S-1-3-4";
 

@@ -7,7 +7,7 @@ using Microsoft.Win32.SafeHandles;
 namespace LightTunnel.Diagnostics;
 
 /// <summary>
-/// Folders and files of a node on Windows: made for their owner only, and looked at before they are used (<see cref="AccessFacts"/>).
+/// Folders and files of a node on Windows: made for their owner only, and looked at before they are used (<see cref="FileAccessFacts"/>).
 /// </summary>
 [SupportedOSPlatform("windows")]
 internal static partial class WindowsAccess
@@ -43,7 +43,7 @@ internal static partial class WindowsAccess
             AccessPlace place = folder == last && !mayBeOpen
                 ? AccessPlace.Folder
                 : folder.Parent is null ? AccessPlace.Root : AccessPlace.OnTheWay;
-            AccessFacts facts = FactsOf(
+            FileAccessFacts facts = FactsOf(
                 Ask(folder.FullName, () => folder.GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access)));
             if (facts.FaultOf(place, user) is { } fault)
             {
@@ -109,15 +109,15 @@ internal static partial class WindowsAccess
 
     /// <summary>What Windows says of a file, by its name.</summary>
     /// <exception cref="IOException">It does not say.</exception>
-    public static (AccessFacts Facts, string User) Look(string path) =>
+    public static (FileAccessFacts Facts, string User) Look(string path) =>
         (FactsOf(Ask(path, () => new FileInfo(path).GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access))),
             CurrentUser.Value);
 
     /// <summary>The facts of a security descriptor.</summary>
-    internal static AccessFacts FactsOf(FileSystemSecurity security)
+    internal static FileAccessFacts FactsOf(FileSystemSecurity security)
     {
         var descriptor = new RawSecurityDescriptor(security.GetSecurityDescriptorBinaryForm(), 0);
-        return new AccessFacts(
+        return new FileAccessFacts(
             descriptor.Owner?.Value,
             descriptor.DiscretionaryAcl is { } list ? [.. list.OfType<QualifiedAce>().Where(Allows).Select(ToGrant)] : null);
 

@@ -6,7 +6,7 @@ using Xunit;
 namespace LightTunnel.Tests.Diagnostics;
 
 /// <summary>What is thought of owners and access lists of Windows, written as Windows writes them (SDDL).</summary>
-public sealed class AccessFactsTests
+public sealed class FileAccessFactsTests
 {
     private const string User = "S-1-5-21-1-2-3-1001", Stranger = "S-1-5-21-1-2-3-1002";
     private const string TrustedInstaller = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
@@ -107,7 +107,7 @@ public sealed class AccessFactsTests
     }
 
     /// <summary>As much of SDDL as is written here: an owner, and entries of type, flags, rights and identity.</summary>
-    private static AccessFacts Parse(string sddl)
+    private static FileAccessFacts Parse(string sddl)
     {
         int list = sddl.IndexOf("D:", StringComparison.Ordinal);
         string owner = list < 0 ? sddl : sddl[..list];
@@ -117,7 +117,7 @@ public sealed class AccessFactsTests
                 .Select(fields =>
                     new AccessGrant(Identity(fields[5]), RightsOf(fields[2]), fields[1].Contains("IO", StringComparison.Ordinal))),
         ];
-        return new AccessFacts(owner.Length == 0 ? null : Identity(owner[2..]), grants);
+        return new FileAccessFacts(owner.Length == 0 ? null : Identity(owner[2..]), grants);
     }
 
     private static string Identity(string text) => Aliases.GetValueOrDefault(text, text);
