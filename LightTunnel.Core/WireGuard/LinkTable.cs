@@ -140,12 +140,12 @@ internal sealed class LinkTable : IDisposable
         link.Destroy();
     }
 
-    /// <summary>The next thing that links want done or have to tell, in order; of a link that is removed only its messages.</summary>
+    /// <summary>The next thing that links want done or have to tell, in order; nothing of a link that is removed.</summary>
     public bool TryTakeOutput(out LinkOutput output)
     {
         while (_outputs.TryDequeue(out output))
         {
-            if (output.Datagram.Length != 0 || !output.Link!.IsRemoved)
+            if (output.Link is not { IsRemoved: true })
                 return true;
         }
 

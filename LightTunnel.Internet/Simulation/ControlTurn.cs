@@ -28,6 +28,6 @@ public static class ControlTurn
     public static void ThrowIfRunning()
     {
         if (s_isRunning)
-            throw new InvalidOperationException("The control loop used the system within its turn: make it an output (ControlOutputs).");
+            throw new InvalidOperationException("The control loop used the system within its turn: make it an output (TurnOutputs).");
     }
 }

@@ -14,7 +14,7 @@ public sealed class FurtherSocketsTests
 
     private readonly VirtualTime _time = new();
     private readonly SimulatedSocket _socket;
-    private readonly ControlOutputs _outputs = new();
+    private readonly TurnOutputs _outputs = new();
     private readonly FurtherSockets _sockets;
     private int _assigned;
 

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
 using Xunit;
 
@@ -27,8 +28,10 @@ public sealed class SlowSystemTests : IDisposable
         Assert.Empty(alice.Tun.Addresses);
         Assert.Equal(PathType.Direct, hub.Peer("alice").PathType); // Its own loop went on, and answered.
 
+        // The registration of half a minute ago counts: nothing of it is done again.
         alice.AnswerAll();
-        Assert.True(_network.RunUntil(() => alice.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob"), Soon));
+        Assert.True(_network.RunUntil(
+            () => alice.IsUp && alice.Node.Peers.Any(peer => peer.Name == "bob"), TimeSpan.FromMilliseconds(50)));
         alice.Send(bob.Address, "late");
         _network.Run(Soon);
         Assert.Equal(["late"], bob.TakeReceived());
@@ -75,5 +78,44 @@ public sealed class SlowSystemTests : IDisposable
 
         alice.AnswerAll();
         Assert.True(_network.RunUntil(() => alice.Member("bob").DirectPath is not null, Soon));
+    }
+
+    [Fact]
+    public void Interface_CannotBeSetUpAnew_IsTriedAgain_ThoughTheServerAnswers()
+    {
+        _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice");
+        Assert.True(_network.RunUntil(() => alice.IsUp, Soon));
+        _network.Kill(_network.Server);
+        alice.Tun.Configuring = _ => throw new LightTunnelException(LightTunnelError.TunUnavailable, "It is busy.", "Wait.");
+        alice.SlowAnswers = new();
+        _network.StartServer(options => options with { Mtu = 1300 });
+        _network.Run(TimeSpan.FromMinutes(2));
+        Assert.False(alice.IsUp);
+        alice.AnswerAll();
+        _network.Run(TimeSpan.FromMinutes(2));
+        Assert.False(alice.IsUp);
+
+        alice.Tun.Configuring = null;
+        Assert.True(_network.RunUntil(() => alice.IsUp, TimeSpan.FromMinutes(2)));
+    }
+
+    [Fact]
+    public void Routes_MayHaveChanged_TheLastAnswersCountUntilThereAreNewOnes()
+    {
+        _network.StartServer();
+        SimulatedNode alice = _network.AddClient("alice"), bob = _network.AddClient("bob");
+        Assert.True(_network.RunUntil(
+            () => alice.IsUp && alice.Members.Any(member => member is { Name: "bob", DirectPath: not null }), Soon));
+        alice.SlowAnswers = new();
+        for (int second = 0; second < 10; second++)
+        {
+            alice.Addresses.Changed(); // As containers that come and go.
+            alice.Send(bob.Address, $"{second}");
+            _network.Run(TimeSpan.FromSeconds(1));
+            Assert.NotNull(alice.Member("bob").DirectPath);
+        }
+
+        Assert.Equal(10, bob.TakeReceived().Count);
     }
 }

@@ -24,6 +24,8 @@ internal sealed class ClientRole : INodeRole
     /// <summary>Notices come as others act, and each is a line of the log.</summary>
     private static readonly TimeSpan NoticeInterval = TimeSpan.FromMinutes(1);
 
+    private static readonly TimeSpan ReadingInterval = TimeSpan.FromSeconds(5);
+
     private readonly Node _node;
     private readonly ClientOptions _options;
     private readonly ServerConnection _connection;
@@ -42,6 +44,9 @@ internal sealed class ClientRole : INodeRole
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
     private bool _mapsPort;
     private bool _isConfiguring;
+    private int _readings;
+    private int _taken;
+    private Timestamp _nextReading;
     private LightTunnelException? _unset;
 
     /// <param name="node">The node that it makes a client of.</param>
@@ -78,8 +83,12 @@ internal sealed class ClientRole : INodeRole
         node.TakeOwnAddresses(addresses.Read());
         _addressWatch = addresses.Watch(() =>
         {
-            IReadOnlyList<LocalAddressInfo> now = addresses.Read();
-            node.Post(() => OnNetworkChanged(now, isCertain: false));
+            AddressReading reading = ReadAddresses();
+            node.Post(() =>
+            {
+                Take(reading);
+                OnNetworkChanged(isCertain: false);
+            });
         });
     }
 
@@ -273,7 +282,11 @@ internal sealed class ClientRole : INodeRole
     public void OnClockJump(TimeSpan jump)
     {
         Log.Information("The clock jumped by {Jump}: everything is tried anew", jump);
-        _node.Ask(_addresses.Read, now => OnNetworkChanged(now, isCertain: true));
+        _node.Ask(ReadAddresses, reading =>
+        {
+            Take(reading);
+            OnNetworkChanged(isCertain: true);
+        });
     }
 
     /// <inheritdoc/>
@@ -291,8 +304,13 @@ internal sealed class ClientRole : INodeRole
     }
 
     /// <inheritdoc/>
-    public Timestamp FinishTurn(Timestamp now) =>
-        Timestamp.Earliest(_discovery.Run(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
+    public Timestamp FinishTurn(Timestamp now)
+    {
+        if (!_connection.IsUp && now >= _nextReading)
+            LookAtAddresses(now);
+        Timestamp next = Timestamp.Earliest(_discovery.Run(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
+        return _connection.IsUp ? next : Timestamp.Earliest(next, _nextReading);
+    }
 
     /// <inheritdoc/>
     public void TryDirect(Peer peer)
@@ -427,6 +445,7 @@ internal sealed class ClientRole : INodeRole
         if (Server.Link!.Suite is { } suite && suite != Server.Link.HandshakeSuite)
             Server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
         MapPort();
+        LookAtAddresses(_node.Now);
         _paths.OnRegistered(registered, Server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connection.Complete(registered);
     }
@@ -462,10 +481,41 @@ internal sealed class ClientRole : INodeRole
         mapper.Start((ushort)_node.Services.Transport.LocalPort, () => _node.Post(() => Own.OnPortMapped(mapper.Status)));
     }
 
-    /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
-    private void OnNetworkChanged(IReadOnlyList<LocalAddressInfo> addresses, bool isCertain)
+    /// <summary>
+    /// The system does not tell of everything, such as a cable that was pulled out: the addresses are read while there is no server, and
+    /// when there is one again.
+    /// </summary>
+    private void LookAtAddresses(Timestamp now)
     {
-        _node.TakeOwnAddresses(addresses);
+        _nextReading = now + ReadingInterval;
+        _node.Ask(ReadAddresses, reading =>
+        {
+            if (Take(reading))
+                OnNetworkChanged(isCertain: false);
+        });
+    }
+
+    /// <summary>Any thread but the control loop's.</summary>
+    private AddressReading ReadAddresses()
+    {
+        int number = Interlocked.Increment(ref _readings);
+        return new AddressReading(number, _addresses.Read());
+    }
+
+    /// <summary>Takes what was read, unless something newer was taken; true when the addresses are others now.</summary>
+    private bool Take(AddressReading reading)
+    {
+        if (reading.Number < _taken)
+            return false;
+        _taken = reading.Number;
+        bool isNew = !reading.Addresses.SequenceEqual(_node.OwnAddresses);
+        _node.TakeOwnAddresses(reading.Addresses);
+        return isNew;
+    }
+
+    /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
+    private void OnNetworkChanged(bool isCertain)
+    {
         bool isElsewhere = _paths.OnNetworkChanged(isCertain);
         _node.Services.PortMapper.Refresh();
         _connection.Doubt();
@@ -519,4 +569,7 @@ internal sealed class ClientRole : INodeRole
         if (_connection.Rest(reason))
             _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
     }
+
+    /// <summary>The machine's own addresses, as they were read.</summary>
+    private readonly record struct AddressReading(int Number, IReadOnlyList<LocalAddressInfo> Addresses);
 }

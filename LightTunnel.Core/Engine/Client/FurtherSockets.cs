@@ -9,7 +9,7 @@ namespace LightTunnel.Engine.Client;
 /// A client's sockets beside its own, for attempts through NATs that give each socket another port. Each attempt gets fresh ones, as a
 /// socket that has sent to a member before has its mapping already. Owned by the control loop.
 /// </summary>
-internal sealed class FurtherSockets(ControlOutputs outputs)
+internal sealed class FurtherSockets(TurnOutputs outputs)
 {
     /// <summary>The others look at the NAT.</summary>
     private const int Maximum = LocalEnd.MaximumFurther - OwnReachability.BurstSockets;

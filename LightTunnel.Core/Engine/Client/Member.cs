@@ -12,7 +12,7 @@ namespace LightTunnel.Engine.Client;
 internal sealed class Member : Peer
 {
     private readonly RouteTarget? _server;
-    private ProbedPath? _usedPath;
+    private volatile ProbedPath? _usedPath;
 
     /// <param name="key">The member's public key.</param>
     /// <param name="time">The clock.</param>
@@ -44,7 +44,9 @@ internal sealed class Member : Peer
     /// <summary>True while the policy allows none of the paths that there are.</summary>
     public bool IsForbidden { get; set; }
 
-    /// <summary>The path in use, direct or through another member; null while the server passes everything on.</summary>
+    /// <summary>
+    /// The path in use, direct or through another member; null while the server passes everything on. Any thread may read it.
+    /// </summary>
     public ProbedPath? UsedPath
     {
         get => _usedPath;

@@ -42,7 +42,13 @@ internal sealed class MemberPaths : IDisposable
     private readonly Node _node;
     private readonly ServerConnection _connection;
     private readonly MemberLinks _links;
+    /// <summary>Introductions that may wait for the system to say where their endpoints are.</summary>
+    private const int MostIntroductions = 256;
+
     private readonly FurtherSockets _sockets;
+
+    /// <summary>In the order in which they came, until the ways to the endpoints that they name are known.</summary>
+    private readonly Queue<Introduction> _introductions = new();
     private readonly List<OutgoingProbe> _outgoing = [];
     private readonly Dictionary<uint, IntroductionMessage> _early = [];
     private readonly HashSet<Member> _unreached = [];
@@ -149,12 +155,22 @@ internal sealed class MemberPaths : IDisposable
     /// <summary>The server introduces a member: both begin now, or after the delay.</summary>
     public void OnIntroduction(IntroductionMessage introduction)
     {
-        UdpEndpoint[] named = [.. introduction.Reachability.Candidates.Select(candidate => candidate.Endpoint).Where(IsElsewhere)];
-        Own.WhenKnown(named, () => Introduce(introduction));
+        // More at once than anybody has a use for are asked for again.
+        if (_introductions.Count >= MostIntroductions)
+            return;
+        var waiting = new Introduction(introduction, Time.Now());
+        _introductions.Enqueue(waiting);
+        Own.WhenKnown(introduction.Reachability.Candidates.Select(candidate => candidate.Endpoint).Where(IsElsewhere), () =>
+        {
+            waiting.IsReady = true;
+            while (_introductions.TryPeek(out Introduction? first) && first.IsReady)
+                Introduce(_introductions.Dequeue());
+        });
     }
 
-    private void Introduce(IntroductionMessage introduction)
+    private void Introduce(Introduction taken)
     {
+        IntroductionMessage introduction = taken.Message;
         if (!_members.TryGet(introduction.MemberId, out Member? member) || !(member.Online || member.IsListedOnline))
         {
             // The directory tells of the member a moment later.
@@ -171,7 +187,7 @@ internal sealed class MemberPaths : IDisposable
                 && !Own.IsTunnelled(candidate.Endpoint)));
         if (traversal.SetRemote(candidates, introduction.Reachability.Nat, now))
             LogIntroduction(member, candidates);
-        Begin(member, traversal, now + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(member, now));
+        Begin(member, traversal, taken.At + introduction.Delay, now, introduction.Guessing == Guessing.Now && MayGuess(member, now));
         if (introduction.Guessing == Guessing.AfterPrediction && MayGuess(member, now) && traversal.TryPredict(now))
             Own.IntroduceWithPrediction(member, now);
         _node.Hurry(member);
@@ -529,5 +545,16 @@ internal sealed class MemberPaths : IDisposable
         Candidate? local = candidates.Cast<Candidate?>().FirstOrDefault(candidate => candidate is { Kind: CandidateKind.Host });
         if (seen is { } known)
             _node.Log.PeerInfoReceived(member.Addresses[0].ToIPAddress(), known.Endpoint.ToIPEndPoint(), local?.Endpoint.ToIPEndPoint());
+    }
+
+    /// <summary>An introduction, and when it came.</summary>
+    private sealed class Introduction(IntroductionMessage message, Timestamp at)
+    {
+        public IntroductionMessage Message => message;
+
+        public Timestamp At => at;
+
+        /// <summary>True when the ways to the endpoints that it names are known.</summary>
+        public bool IsReady { get; set; }
     }
 }

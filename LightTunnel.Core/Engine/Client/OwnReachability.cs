@@ -50,6 +50,7 @@ internal sealed class OwnReachability : IDisposable
     private Timestamp _predicted;
     private Timestamp _burstEnds = Timestamp.Never;
     private bool _isRegistered;
+    private IReadOnlyList<UdpEndpoint> _measuredHosts = [];
     private LocalEnd[] _burst = [];
     private int _burstNumber;
     private uint? _asked;
@@ -138,7 +139,7 @@ internal sealed class OwnReachability : IDisposable
         CandidateList before = Candidates;
         if (!_isRegistered)
             return false;
-        _ways.Forget();
+        _ways.Doubt();
         Gather();
         if (!isCertain && Candidates.EqualsButPredictions(before))
         {
@@ -215,7 +216,7 @@ internal sealed class OwnReachability : IDisposable
             Measure(isElsewhere: true, now);
         }
 
-        if (_burstEnds != Timestamp.Never && _detector.IsBurstComplete)
+        if (_burstEnds != Timestamp.Never && _burst.Length > 0 && _detector.IsBurstComplete)
             EndBurst(now);
         else
             Conclude(now);
@@ -305,9 +306,8 @@ internal sealed class OwnReachability : IDisposable
             return;
         _measured = now;
         _measureAt = Timestamp.Never;
-        IReadOnlyList<UdpEndpoint> own =
-            [.. Hosts().Where(candidate => candidate.Endpoint.IsIPv4 == _observers.Primary.IsIPv4).Select(candidate => candidate.Endpoint)];
-        _detector.Start(_observers, own, isElsewhere, now);
+        _measuredHosts = OwnHosts();
+        _detector.Start(_observers, _measuredHosts, isElsewhere, now);
     }
 
     /// <summary>
@@ -391,9 +391,13 @@ internal sealed class OwnReachability : IDisposable
         if (!_isRegistered)
             return;
         Gather();
-        if (_detector.State != NatDetection.Running)
-            Measure(isElsewhere: false, Time.Now());
+        if (!OwnHosts().SequenceEqual(_measuredHosts))
+            Measure(isElsewhere: true, Time.Now());
     }
+
+    /// <summary>This node's own endpoints of the kind by which the server is reached.</summary>
+    private IReadOnlyList<UdpEndpoint> OwnHosts() =>
+        [.. Hosts().Where(candidate => candidate.Endpoint.IsIPv4 == _observers.Primary.IsIPv4).Select(candidate => candidate.Endpoint)];
 
     private IReadOnlyList<Candidate> Hosts() =>
         HostCandidates.Filter(_node.OwnAddresses, (ushort)_services.Transport.LocalPort, _tunnel, _ways.Uplink);

@@ -27,6 +27,9 @@ internal sealed class ServerConnection : IDisposable
     private readonly Node _node;
     private readonly ClientOptions _options;
     private readonly Peer _server;
+    /// <summary>What the server told and nobody has looked at yet, as the interface is being set up.</summary>
+    private const int MostEvents = 4096;
+
     private readonly ServerSearch _search;
     private readonly LocalObstacles _obstacles;
     private readonly NetworkPrefixes _prefixes;
@@ -35,6 +38,7 @@ internal sealed class ServerConnection : IDisposable
     private readonly ulong _instance = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)) | 1;
     private IReadOnlyList<TunnelAddress> _requested;
     private ControlSession? _session;
+    private ControlSession? _joining;
     private string? _locationFailure;
     private string? _obstacle;
     private Timestamp _registeredSince;
@@ -99,8 +103,20 @@ internal sealed class ServerConnection : IDisposable
 
     private NodeServices Services => _node.Services;
 
+    /// <summary>True from the server's word that it admits this node until <see cref="Find"/> or <see cref="Fail"/>.</summary>
+    private bool IsJoining => _joining is not null && _joining == _session;
+
     /// <summary>What happened since this was last asked, in order.</summary>
-    public bool TryTakeEvent(out ServerEvent taken) => _events.TryDequeue(out taken);
+    public bool TryTakeEvent(out ServerEvent taken)
+    {
+        while (_events.TryDequeue(out taken))
+        {
+            if (taken.Session is null || taken.Session == _session)
+                return true;
+        }
+
+        return false;
+    }
 
     /// <summary>The path through the server to a member.</summary>
     public PathAddress PathTo(Peer member) => new(_server.Path.Endpoint, member.MemberId);
@@ -166,7 +182,7 @@ internal sealed class ServerConnection : IDisposable
     /// <summary>The link with the server has new keys.</summary>
     public void OnLinkUp()
     {
-        if (_node.State is not (TunnelState.Up or TunnelState.Failed))
+        if (_node.State is not (TunnelState.Up or TunnelState.Failed) && !IsJoining)
             Register();
     }
 
@@ -200,7 +216,7 @@ internal sealed class ServerConnection : IDisposable
     /// <summary>The server answered a ping.</summary>
     public void OnAnswered()
     {
-        if (_node.State != TunnelState.Reconnecting || Session is null)
+        if (_node.State != TunnelState.Reconnecting || Session is null || IsJoining)
             return;
         Find();
         _events.Enqueue(new ServerEvent(ServerEventKind.Found));
@@ -226,7 +242,7 @@ internal sealed class ServerConnection : IDisposable
 
         if (now >= _search.NextAttempt)
         {
-            bool registering = _session is { Registered: false } && now - _registeredSince < RegistrationTimeout;
+            bool registering = IsJoining || _session is { Registered: false } && now - _registeredSince < RegistrationTimeout;
             _search.Attempt(now, lookUp: !registering);
             if (_search.IsSilent)
                 FallSilent();
@@ -268,6 +284,7 @@ internal sealed class ServerConnection : IDisposable
             Log.Information("The server is back at {Endpoint}", _server.Path.Endpoint);
         }
 
+        _joining = null;
         _node.State = TunnelState.Up;
         _node.LastError = _locationFailure = _obstacle = null;
         _search.End();
@@ -401,7 +418,7 @@ internal sealed class ServerConnection : IDisposable
                 OnRefused(refused);
                 break;
             case LeaveMessage { Reason: LeaveReason.Replaced }:
-                _events.Enqueue(new ServerEvent(ServerEventKind.Replaced));
+                _events.Enqueue(new ServerEvent(ServerEventKind.Replaced, Session: _session));
                 break;
             case LeaveMessage leave:
                 // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the
@@ -411,7 +428,15 @@ internal sealed class ServerConnection : IDisposable
                 Lose($"The server said goodbye ({leave.Reason}).");
                 break;
             default:
-                _events.Enqueue(new ServerEvent(ServerEventKind.Message, message));
+                if (_events.Count >= MostEvents)
+                {
+                    // It tells more than this node takes while its interface is set up: from the beginning again.
+                    _events.Clear();
+                    Register();
+                    break;
+                }
+
+                _events.Enqueue(new ServerEvent(ServerEventKind.Message, message, _session));
                 break;
         }
     }
@@ -444,8 +469,9 @@ internal sealed class ServerConnection : IDisposable
         }
 
         _session.Registered = true;
+        _joining = _session;
         _server.Monitor.Reset(); // Probes that the old path swallowed say nothing of the new one.
-        _events.Enqueue(new ServerEvent(ServerEventKind.Registered, registered));
+        _events.Enqueue(new ServerEvent(ServerEventKind.Registered, registered, _session));
     }
 
     private void OnRefused(RefusedMessage refused)
@@ -489,6 +515,12 @@ internal sealed class ServerConnection : IDisposable
         }
         else if (exception.Message != _node.LastError)
         {
+            if (_node.State == TunnelState.Up)
+            {
+                _node.State = TunnelState.Reconnecting;
+                Connect();
+            }
+
             Log.Warning("{Reason} {Remedy} Trying again until it works", exception.Message, exception.RecommendedAction);
         }
 

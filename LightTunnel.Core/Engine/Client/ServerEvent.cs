@@ -1,3 +1,4 @@
+using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 
 namespace LightTunnel.Engine.Client;
@@ -24,4 +25,5 @@ internal enum ServerEventKind : byte
 /// <summary>Something that happened with the server.</summary>
 /// <param name="Kind">What.</param>
 /// <param name="Message">What it said, where that matters.</param>
-internal readonly record struct ServerEvent(ServerEventKind Kind, ControlMessage? Message = null);
+/// <param name="Session">The conversation in which it said that: of another one it says nothing any more. Null for none.</param>
+internal readonly record struct ServerEvent(ServerEventKind Kind, ControlMessage? Message = null, ControlSession? Session = null);

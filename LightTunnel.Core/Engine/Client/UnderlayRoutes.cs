@@ -29,7 +29,7 @@ internal sealed class UnderlayRoutes(Node node, ILocalAddressSource system)
         set
         {
             _server = value;
-            Forget();
+            Doubt();
         }
     }
 
@@ -66,12 +66,13 @@ internal sealed class UnderlayRoutes(Node node, ILocalAddressSource system)
             Look(unknown, then);
     }
 
-    /// <summary>The network is another one.</summary>
-    public void Forget()
+    /// <summary>The network is another one: the last answers count until there are new ones.</summary>
+    public void Doubt()
     {
         _generation++;
-        _known.Clear();
         _asked.Clear();
+        foreach (UInt128 address in _known.Keys.ToArray())
+            _known[address] = (_known[address].IsTunnelled, Timestamp.NotYet);
         if (_server.IsSpecified)
             Look([], then: null);
     }
@@ -92,41 +93,42 @@ internal sealed class UnderlayRoutes(Node node, ILocalAddressSource system)
         node.Ask(
             () =>
             {
+                var tunnels = new Dictionary<int, bool> { [0] = false };
                 int uplink = Towards(server);
-                return (Uplink: uplink, AreTunnelled: endpoints.Select(endpoint => IsTunnelled(endpoint, uplink)).ToArray());
+                tunnels[uplink] = false;
+                return (Uplink: uplink, AreTunnelled: endpoints.Select(endpoint => IsTunnel(Towards(endpoint), tunnels)).ToArray());
             },
             found =>
             {
-                if (generation == _generation)
+                Take(endpoints, found.AreTunnelled, generation == _generation ? node.Now : Timestamp.NotYet);
+                if (generation == _generation && found.Uplink != Uplink)
                 {
-                    Take(endpoints, found.Uplink, found.AreTunnelled);
-                    then?.Invoke();
+                    Uplink = found.Uplink;
+                    UplinkChanged?.Invoke();
                 }
-                else if (then is not null)
-                {
-                    WhenKnown(endpoints, then); // The network has become another one meanwhile.
-                }
+
+                then?.Invoke();
             });
     }
 
-    private void Take(UdpEndpoint[] endpoints, int uplink, bool[] areTunnelled)
+    private void Take(UdpEndpoint[] endpoints, bool[] areTunnelled, Timestamp at)
     {
-        if (_known.Count + endpoints.Length > MaximumCount)
-            _known.Clear();
         for (int i = 0; i < endpoints.Length; i++)
         {
-            _known[endpoints[i].MappedAddress] = (areTunnelled[i], node.Now);
-            _asked.Remove(endpoints[i].MappedAddress);
+            UInt128 address = endpoints[i].MappedAddress;
+            if (_known.Count >= MaximumCount && !_known.ContainsKey(address))
+                _known.Remove(_known.MinBy(known => known.Value.At).Key);
+            _known[address] = (areTunnelled[i], at);
+            _asked.Remove(address);
         }
-
-        if (uplink == Uplink)
-            return;
-        Uplink = uplink;
-        UplinkChanged?.Invoke();
     }
 
-    private bool IsTunnelled(in UdpEndpoint endpoint, int uplink) =>
-        Towards(endpoint) is var index && index != 0 && index != uplink && system.IsTunnel(index);
+    private bool IsTunnel(int index, Dictionary<int, bool> known)
+    {
+        if (!known.TryGetValue(index, out bool isTunnel))
+            known[index] = isTunnel = system.IsTunnel(index);
+        return isTunnel;
+    }
 
     private int Towards(in UdpEndpoint endpoint) =>
         endpoint.IsSpecified ? system.InterfaceTowards(TunnelAddress.FromIPAddress(endpoint.Address)) : 0;

@@ -15,7 +15,7 @@ namespace LightTunnel.Engine.Control;
 /// <param name="unproven">How much may go to whom may not exist.</param>
 /// <param name="outputs">Takes what is to be sent.</param>
 /// <param name="owner">Who may send.</param>
-internal sealed class ControlSender(DataPlane plane, UnprovenBudget unproven, ControlOutputs outputs, ControlThread owner)
+internal sealed class ControlSender(DataPlane plane, UnprovenBudget unproven, TurnOutputs outputs, ControlThread owner)
 {
     /// <summary>True for endpoints that nothing may be sent to at present; null for none.</summary>
     public Predicate<UdpEndpoint>? IsSilentTowards { get; set; }

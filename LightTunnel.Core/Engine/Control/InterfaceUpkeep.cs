@@ -32,7 +32,7 @@ internal sealed class InterfaceUpkeep
 
     private readonly NodeServices _services;
     private readonly IConfiguredInterface? _device;
-    private readonly ControlOutputs _outputs;
+    private readonly TurnOutputs _outputs;
     private readonly Action<Action> _post;
     private readonly Queue<Timestamp> _repairs = new();
     private Timestamp _due = Timestamp.Never;
@@ -42,7 +42,7 @@ internal sealed class InterfaceUpkeep
     /// <param name="services">The interface, the clock and the log.</param>
     /// <param name="outputs">Has the system asked.</param>
     /// <param name="post">Runs an action on the control loop.</param>
-    public InterfaceUpkeep(NodeServices services, ControlOutputs outputs, Action<Action> post)
+    public InterfaceUpkeep(NodeServices services, TurnOutputs outputs, Action<Action> post)
     {
         _services = services;
         _outputs = outputs;

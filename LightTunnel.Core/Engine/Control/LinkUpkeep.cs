@@ -35,7 +35,7 @@ internal enum FrameOutcome : byte
 /// from, the MTU of the path, and stripes. Owned by the control loop.
 /// </summary>
 internal sealed class LinkUpkeep(
-    NodeServices services, DataPlane plane, ControlSender sender, ControlOutputs outputs, UnprovenBudget unproven, NodeTests tests)
+    NodeServices services, DataPlane plane, ControlSender sender, TurnOutputs outputs, UnprovenBudget unproven, NodeTests tests)
 {
     /// <summary>A link that carried nothing for this long is not probed any more.</summary>
     private static readonly TimeSpan AsleepAfter = TimeSpan.FromSeconds(60);

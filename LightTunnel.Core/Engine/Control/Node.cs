@@ -91,7 +91,7 @@ internal sealed class Node : IDisposable
     public DataPlane Plane { get; }
 
     /// <summary>What the turn wants done.</summary>
-    public ControlOutputs Outputs { get; } = new();
+    public TurnOutputs Outputs { get; } = new();
 
     /// <summary>All that is sent.</summary>
     public ControlSender Sender { get; }
@@ -246,6 +246,7 @@ internal sealed class Node : IDisposable
         next = Timestamp.Earliest(next, _tests.Run(now));
         next = Timestamp.Earliest(next, Role.FinishTurn(now));
         next = Timestamp.Earliest(next, _interface.Run(now));
+        hasMore |= TakeLinkOutputs();
         Journal.FinishTurn(ShownState, ShownError);
         next = Timestamp.Earliest(next, _timers.Earliest);
         return _commands.IsEmpty && !hasMore ? next : now;

@@ -41,7 +41,7 @@ namespace LightTunnel.Engine.Control;
 /// while it has them a replay window of 65,536 messages (8 KB) in place of 8,192, as one thread may be far behind the others.
 /// </para>
 /// </remarks>
-internal sealed class StripeUpkeep(NodeServices services, DataPlane plane, ControlSender sender, ControlOutputs outputs)
+internal sealed class StripeUpkeep(NodeServices services, DataPlane plane, ControlSender sender, TurnOutputs outputs)
 {
     /// <summary>Without data for so long there are no stripes.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(3);
@@ -108,11 +108,13 @@ internal sealed class StripeUpkeep(NodeServices services, DataPlane plane, Contr
 
     private IReadOnlyList<int>? Open()
     {
-        if (!_isOpening)
+        // What the system refused once it may give now.
+        if (!_isOpening && (_ports is null || _ports.Skip(1).Contains(0)))
         {
             _isOpening = true;
             outputs.OpenStripes(ports =>
             {
+                _isOpening = false;
                 _ports = ports;
                 plane.PublishOuterPorts([_outerPort, .. ports.Skip(1)]);
             });

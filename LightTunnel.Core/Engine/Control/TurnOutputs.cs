@@ -8,7 +8,7 @@ namespace LightTunnel.Engine.Control;
 /// system, and at last answers to be given, as all is under way. The turn itself does none of it; whoever runs it does
 /// (<see cref="CarryOut"/>), and what came of it is the next turn's input (<see cref="HasNews"/>). The memory is used again.
 /// </summary>
-internal sealed class ControlOutputs
+internal sealed class TurnOutputs
 {
     private readonly List<Datagram> _datagrams = [];
     private readonly List<Action> _answers = [];

@@ -37,7 +37,7 @@ internal readonly record struct InboxItem(
 /// The way from the data threads to the control loop: many writers, one reader, bounded, so that a flood of strangers' handshakes costs
 /// neither memory nor the members' turn for ever.
 /// </summary>
-internal sealed class Inbox(int capacity, Action wake)
+internal sealed class ControlInbox(int capacity, Action wake)
 {
     private readonly ConcurrentQueue<InboxItem> _items = new();
     private int _count;

@@ -9,8 +9,8 @@ namespace LightTunnel.Engine.Data;
 
 /// <summary>
 /// The border between the data threads and the control loop: what the control loop publishes, which data threads only read, and what data
-/// threads hand over, which the control loop takes out of <see cref="Inbox"/>. All that data threads call here returns at once, and may be
-/// called from any of them.
+/// threads hand over, which the control loop takes out of <see cref="ControlInbox"/>. All that data threads call here returns at once, and
+/// may be called from any of them.
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="log">The tunnel's log.</param>
@@ -39,7 +39,7 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     public Timestamp Now => time.Now();
 
     /// <summary>What data threads have handed over.</summary>
-    public Inbox Inbox { get; } = new(InboxCapacity, wake);
+    public ControlInbox Inbox { get; } = new(InboxCapacity, wake);
 
     /// <summary>All links, by which what was received is opened.</summary>
     public LinkTable Links => links;

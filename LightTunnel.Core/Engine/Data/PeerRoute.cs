@@ -4,29 +4,6 @@ using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Data;
 
-/// <summary>Where a packet goes next.</summary>
-internal enum NextHop : byte
-{
-    /// <summary>Into this machine, by the TUN device.</summary>
-    Tun,
-
-    /// <summary>To another node, sealed by its link.</summary>
-    Link,
-}
-
-/// <summary>What becomes of packets for somebody.</summary>
-internal enum RouteVerdict : byte
-{
-    /// <summary>They are carried.</summary>
-    Carry,
-
-    /// <summary>They are refused, and their sender is told: nobody is there.</summary>
-    Refuse,
-
-    /// <summary>They are handed to the control loop, which finds out whose they are.</summary>
-    Ask,
-}
-
 /// <summary>
 /// What data threads need to know to carry packets to and from somebody: a peer, this node itself, or whoever has an address that nobody is
 /// known to have. Never changed after it was made: the control loop publishes another one (<see cref="RouteTarget.Route"/>).

@@ -17,7 +17,7 @@ internal sealed class NatObserver : IDisposable
     private readonly PresharedKey _networkKey;
     private readonly NodeServices _services;
     private readonly UnprovenBudget _unproven;
-    private readonly ControlOutputs _outputs;
+    private readonly TurnOutputs _outputs;
     private readonly Dictionary<ServedClient, ProbeResponder> _responders = [];
 
     // Of the second port: one for all addresses, or one for each of two.
@@ -33,7 +33,7 @@ internal sealed class NatObserver : IDisposable
     /// <param name="services">What the node stands on.</param>
     public NatObserver(
         PrivateKey identity, PresharedKey networkKey, int? port, IReadOnlyList<LocalAddressInfo> addresses, IReadOnlyList<IpPrefix> tunnel,
-        UnprovenBudget unproven, ControlOutputs outputs, NodeServices services)
+        UnprovenBudget unproven, TurnOutputs outputs, NodeServices services)
     {
         _identity = identity;
         _networkKey = networkKey;

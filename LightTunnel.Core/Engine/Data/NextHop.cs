@@ -1,0 +1,11 @@
+namespace LightTunnel.Engine.Data;
+
+/// <summary>Where a packet goes next.</summary>
+internal enum NextHop : byte
+{
+    /// <summary>Into this machine, by the TUN device.</summary>
+    Tun,
+
+    /// <summary>To another node, sealed by its link.</summary>
+    Link,
+}
