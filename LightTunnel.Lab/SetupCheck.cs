@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 
 namespace LightTunnel.Lab;
 
@@ -37,6 +38,20 @@ internal static class SetupCheck
         Program("ping", "iputils-ping"), Program("iperf3", "iperf3"), Program("ethtool", "ethtool"), Program("taskset", "util-linux"),
         Program(wireGuardGo, "wireguard-go"), Program("wg", "wireguard-tools"),
     ];
+
+    /// <summary>What a Windows machine needs besides: Wine, and a compiler for what stands in for parts of Windows.</summary>
+    public static IReadOnlyList<Requirement> ForWindows() =>
+    [
+        Program("ping", "iputils-ping"),
+        new(
+            "an x86-64 processor", RuntimeInformation.OSArchitecture == Architecture.X64,
+            "Wine runs programs for the processor that there is, and the stand-ins are for this one."),
+        new("Wine", Wine is not null, "Install it, on Debian with: apt-get install wine64", "wine64"),
+        Program("x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64-posix"),
+    ];
+
+    /// <summary>Wine's loader for 64-bit programs, or null. Debian's package has it where no PATH leads.</summary>
+    public static string? Wine => FindProgram("/usr/lib/wine/wine64") ?? FindProgram("wine64");
 
     /// <exception cref="LabException">One of the <see cref="Essentials"/> is missing.</exception>
     public static void ThrowIfImpossible()

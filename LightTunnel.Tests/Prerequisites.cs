@@ -42,6 +42,11 @@ public sealed class Prerequisites
     /// <summary>Skips the test unless the benchmarks can run here.</summary>
     internal static void SkipUnlessBench() => SkipUnless(SetupCheck.ForBench("wireguard-go"));
 
+    /// <summary>
+    /// Skips the test unless a Windows machine can run here, under Wine. What that needs is large, and not installed by the tests.
+    /// </summary>
+    internal static void SkipUnlessWindows() => SkipUnless(SetupCheck.ForWindows());
+
     /// <summary>The first thing that is missing, or null.</summary>
     internal static Requirement? FirstMissing(IEnumerable<Requirement> more) =>
         SetupCheck.Essentials().Concat(more).FirstOrDefault(requirement => !requirement.IsThere);

@@ -27,6 +27,11 @@ internal sealed record ShellOptions
     /// <summary>Variables added to the process's environment.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
+    /// <summary>
+    /// Program and arguments that run LightTunnel.ShellServer, to which the width and the modules are added; null for the real pwsh.
+    /// </summary>
+    public IReadOnlyList<string>? ServerCommand { get; init; }
+
     /// <summary>Working directory, null for this process's.</summary>
     public string? WorkingDirectory { get; init; }
 }
@@ -215,15 +220,13 @@ internal sealed class ShellSession : IAsyncDisposable
     {
         if (!File.Exists(LabPaths.ShellServerAssembly))
             throw new LabException($"There is no {LabPaths.ShellServerAssembly}.", "Build it with: dotnet build");
-        string imports = string.Join(", ", options.Imports.Select(RealPowerShell.Quote));
-        // "ip netns exec" replaces itself by the program, so the process id is pwsh's. Without an input format pwsh leaves the
-        // input to the script.
+        // "ip netns exec" replaces itself by the program, so the process id is pwsh's.
         string[] command =
         [
             .. options.Namespace is null ? [] : (string[])["ip", "netns", "exec", options.Namespace],
-            .. RealPowerShell.Command, "-NonInteractive", "-InputFormat", "None", "-Command",
-            $"Add-Type -Path {RealPowerShell.Quote(LabPaths.ShellServerAssembly)}; "
-                + $"exit [LightTunnel.ShellServer.ServeLoop]::Run({options.Width}, @({imports}))",
+            .. options.ServerCommand is { } server
+                ? [.. server, options.Width.ToString(CultureInfo.InvariantCulture), .. options.Imports]
+                : CommandOfPwsh(options),
         ];
         var start = new ProcessStartInfo(command[0], command[1..])
         {
@@ -239,6 +242,18 @@ internal sealed class ShellSession : IAsyncDisposable
         foreach ((string name, string value) in options.Environment)
             start.Environment[name] = value;
         return Process.Start(start) ?? throw new LabException("The shell's process did not start.", "Try again.");
+    }
+
+    private static string[] CommandOfPwsh(ShellOptions options)
+    {
+        string imports = string.Join(", ", options.Imports.Select(RealPowerShell.Quote));
+        // Without an input format pwsh leaves the input to the script.
+        return
+        [
+            .. RealPowerShell.Command, "-NonInteractive", "-InputFormat", "None", "-Command",
+            $"Add-Type -Path {RealPowerShell.Quote(LabPaths.ShellServerAssembly)}; "
+                + $"exit [LightTunnel.ShellServer.ServeLoop]::Run({options.Width}, @({imports}))",
+        ];
     }
 
     private async Task<ShellResult> WaitAsync(
