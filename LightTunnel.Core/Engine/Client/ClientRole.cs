@@ -24,6 +24,7 @@ internal sealed class ClientRole : INodeRole
     /// <summary>Notices come as others act, and each is a line of the log.</summary>
     private static readonly TimeSpan NoticeInterval = TimeSpan.FromMinutes(1);
 
+    /// <summary>How often the machine's addresses are read while there is no server.</summary>
     private static readonly TimeSpan ReadingInterval = TimeSpan.FromSeconds(5);
 
     private readonly Node _node;

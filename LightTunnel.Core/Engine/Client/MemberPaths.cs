@@ -19,6 +19,9 @@ internal sealed class MemberPaths : IDisposable
     /// <summary>Introductions that may wait for the directory.</summary>
     private const int MaximumEarly = 64;
 
+    /// <summary>Introductions that may wait for the system to say where their endpoints are.</summary>
+    private const int MostIntroductions = 256;
+
     /// <summary>
     /// Pairs for which ports may be guessed at once, and how many more if data waits: each sends hundreds of datagrams a second.
     /// </summary>
@@ -42,9 +45,6 @@ internal sealed class MemberPaths : IDisposable
     private readonly Node _node;
     private readonly ServerConnection _connection;
     private readonly MemberLinks _links;
-    /// <summary>Introductions that may wait for the system to say where their endpoints are.</summary>
-    private const int MostIntroductions = 256;
-
     private readonly FurtherSockets _sockets;
 
     /// <summary>In the order in which they came, until the ways to the endpoints that they name are known.</summary>

@@ -21,15 +21,15 @@ internal sealed class ServerConnection : IDisposable
     /// <summary>Answers in a row that do not fit the network key; one alone could be somebody's mischief.</summary>
     private const int AnswersUntilKeyIsWrong = 2;
 
+    /// <summary>What the server told and nobody has looked at yet, as the interface is being set up.</summary>
+    private const int MostEvents = 4096;
+
     /// <summary>A registration that is not answered within this time is begun anew.</summary>
     private static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(5);
 
     private readonly Node _node;
     private readonly ClientOptions _options;
     private readonly Peer _server;
-    /// <summary>What the server told and nobody has looked at yet, as the interface is being set up.</summary>
-    private const int MostEvents = 4096;
-
     private readonly ServerSearch _search;
     private readonly LocalObstacles _obstacles;
     private readonly NetworkPrefixes _prefixes;
