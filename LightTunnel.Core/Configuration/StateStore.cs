@@ -203,7 +203,7 @@ internal sealed class StateStore : IDisposable
         exception is IOException or InvalidDataException or UnauthorizedAccessException or NotSupportedException or ArgumentException;
 
     /// <summary>EWOULDBLOCK of flock (11 on Linux, 35 on macOS), or ERROR_SHARING_VIOLATION on Windows.</summary>
-    private static bool IsLocked(IOException exception) =>
+    internal static bool IsLocked(IOException exception) =>
         OperatingSystem.IsWindows() ? (exception.HResult & 0xFFFF) == 32 : exception.HResult is 11 or 35;
 
     /// <summary>Only for the message: who holds the lock is what the system says, not this file, which outlives its writer.</summary>

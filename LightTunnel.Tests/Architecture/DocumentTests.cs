@@ -111,7 +111,7 @@ public sealed partial class DocumentTests
     [Fact]
     public void Map_HasTheRowsThatReferencesKeep()
     {
-        Assert.Equal(ReferenceTests.Layers, RowsFrom("Management"));
+        Assert.Equal(ReferenceTests.Layers, RowsFrom("Management, Services"));
         Assert.Equal(ReferenceTests.EngineLayers, RowsFrom("Probing").Select(row => row.Select(room => $"Engine.{room}").ToArray()));
 
         static IEnumerable<string[]> RowsFrom(string first) =>

@@ -11,7 +11,7 @@ public sealed class ReferenceTests
     /// <summary>The rooms of the engine, top to bottom; rooms of one row do not know each other.</summary>
     internal static readonly string[][] Layers =
     [
-        ["Management"],
+        ["Management", "Services"],
         ["Engine"],
         ["Configuration"],
         ["Membership", "Routing", "Traversal", "PortMapping"],
