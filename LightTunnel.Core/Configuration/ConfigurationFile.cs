@@ -2,6 +2,7 @@ using System.Text;
 using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
@@ -75,6 +76,8 @@ public static class ConfigurationFile
             ["mtu"] = static (settings, entry) => settings with { Mtu = entry.Number() },
             ["cipher"] = static (settings, entry) => settings with { Cipher = entry.Choice<CipherPolicy>() },
             ["interfaceName"] = static (settings, entry) => settings with { InterfaceName = entry.Text() },
+            ["networkCategory"] = static (settings, entry) => settings with { NetworkCategory = entry.Choice<NetworkCategory>() },
+            ["allowInbound"] = static (settings, entry) => settings with { AllowInbound = entry.Flag() },
             ["queues"] = static (settings, entry) => settings with { Queues = entry.Number() },
             ["disableOffload"] = static (settings, entry) => settings with { DisableOffload = entry.Flag() },
             ["statePath"] = static (settings, entry) => settings with { StatePath = entry.Text() },

@@ -1,5 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
@@ -35,6 +36,12 @@ public abstract record TunnelSettings
 
     /// <summary>Name of the tunnel interface.</summary>
     public string? InterfaceName { get; init; }
+
+    /// <summary>What Windows is to take the network for.</summary>
+    public NetworkCategory? NetworkCategory { get; init; }
+
+    /// <summary>Whether the Windows Firewall is to let members reach everything that listens on this machine.</summary>
+    public bool? AllowInbound { get; init; }
 
     /// <summary>Pairs of threads that packets are worked on by.</summary>
     public int? Queues { get; init; }

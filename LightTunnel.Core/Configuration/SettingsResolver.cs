@@ -106,6 +106,8 @@ internal static class SettingsResolver
             Mtu = settings.Mtu,
             Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,
+            NetworkCategory = settings.NetworkCategory,
+            AllowInbound = settings.AllowInbound ?? false,
             DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
             LogLevel = settings.LogLevel ?? LogLevel.Information,
@@ -163,6 +165,8 @@ internal static class SettingsResolver
             Mtu = settings.Mtu,
             Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,
+            NetworkCategory = settings.NetworkCategory,
+            AllowInbound = settings.AllowInbound ?? false,
             DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
             LogLevel = settings.LogLevel ?? LogLevel.Information,
@@ -177,6 +181,8 @@ internal static class SettingsResolver
             Mtu = parameters.Mtu ?? file.Mtu,
             Cipher = parameters.Cipher ?? file.Cipher,
             InterfaceName = parameters.InterfaceName ?? file.InterfaceName,
+            NetworkCategory = parameters.NetworkCategory ?? file.NetworkCategory,
+            AllowInbound = parameters.AllowInbound ?? file.AllowInbound,
             Queues = parameters.Queues ?? file.Queues,
             DisableOffload = parameters.DisableOffload ?? file.DisableOffload,
             StatePath = parameters.StatePath ?? file.StatePath,
@@ -202,6 +208,7 @@ internal static class SettingsResolver
             check.Guard(nameof(settings.Queues), 0, () => SettingValues.Number("Queues", queues, 1, DataPathOptions.MaximumQueues));
         CheckChoice(check, nameof(settings.LogLevel), settings.LogLevel, "log level");
         CheckChoice(check, nameof(settings.Cipher), settings.Cipher, "cipher policy");
+        CheckChoice(check, nameof(settings.NetworkCategory), settings.NetworkCategory, "network category");
     }
 
     private static DataPathOptions DataPathOf(TunnelSettings settings) => new()

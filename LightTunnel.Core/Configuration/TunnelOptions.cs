@@ -3,6 +3,7 @@ using LightTunnel.Addressing;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
@@ -38,6 +39,14 @@ internal abstract record TunnelOptions
 
     /// <summary>Name of the tunnel interface; null lets the first free "lt0", "lt1", ... be chosen.</summary>
     public string? InterfaceName { get; init; }
+
+    /// <summary>What Windows is to take the network for; null leaves it as Windows decides. Nothing to other systems.</summary>
+    public NetworkCategory? NetworkCategory { get; init; }
+
+    /// <summary>
+    /// Whether the Windows Firewall is to let members reach everything that listens on this machine. Nothing to other systems.
+    /// </summary>
+    public bool AllowInbound { get; init; }
 
     /// <summary>Queues and offloads.</summary>
     public DataPathOptions DataPath { get; init; } = DataPathOptions.Default;

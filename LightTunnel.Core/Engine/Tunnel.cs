@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Client;
@@ -7,6 +8,7 @@ using LightTunnel.PortMapping;
 using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
+using LightTunnel.WindowsNetwork;
 
 namespace LightTunnel.Engine;
 
@@ -17,15 +19,21 @@ namespace LightTunnel.Engine;
 /// <param name="Resolver">Looks up names.</param>
 /// <param name="Addresses">The machine's own addresses.</param>
 /// <param name="PortMappers">Makes what asks the router for a port; null where there is none to ask.</param>
+/// <param name="Presences">Makes what tells Windows of a tunnel; null on other systems.</param>
 internal sealed record TunnelEnvironment(
     TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver,
     ILocalAddressSource Addresses,
-    Func<TunnelLog, IPortMapper>? PortMappers = null)
+    Func<TunnelLog, IPortMapper>? PortMappers = null, Func<PresenceOptions, TunnelLog, WindowsPresence>? Presences = null)
 {
     /// <summary>This machine.</summary>
     public static TunnelEnvironment System { get; } = new(
         SystemClock.Instance, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
-        log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.FindTunnels), SystemClock.Instance, log));
+        log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.FindTunnels), SystemClock.Instance, log),
+        OperatingSystem.IsWindows() ? MakePresence : null);
+
+    [SupportedOSPlatform("windows")]
+    private static WindowsPresence MakePresence(PresenceOptions options, TunnelLog log) =>
+        new(options, new WindowsFirewall(), new WindowsNetworkList(), log, SystemClock.Instance);
 }
 
 /// <summary>

@@ -10,6 +10,7 @@ using LightTunnel.Membership.Store;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Management;
@@ -239,9 +240,23 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         return services;
     }
 
-    private static (LocalTunnel Handle, Tunnel Tunnel) Publish(
+    /// <summary>What tells Windows of the tunnel; null elsewhere. Taken down before the adapter is.</summary>
+    private WindowsPresence? OpenPresence(TunnelOptions options, Node node, NodeServices services, Undo undo)
+    {
+        if (environment.Presences is not { } make || services.Tun is not IWindowsAdapter adapter)
+            return null;
+        (string role, int second) = node.Role is ServerRole server ? ("server", server.ObserverPort) : ("client", 0);
+        int[] ports = [.. new[] { services.Transport.LocalPort, second }.Where(port => port != 0)];
+        var wanted = new PresenceOptions(
+            $"{role} {options.Name}", services.Tun.Name, adapter.Id, ports, Environment.ProcessPath, options.NetworkCategory,
+            options.AllowInbound);
+        return undo.Add(make(wanted, services.Log));
+    }
+
+    private (LocalTunnel Handle, Tunnel Tunnel) Publish(
         TunnelOptions options, Node node, NodeServices services, PresharedKey networkKey, Undo undo)
     {
+        WindowsPresence? presence = OpenPresence(options, node, services, undo);
         var tunnel = new Tunnel(options, node, services, undo.Keep());
         var handle = new LocalTunnel(tunnel, networkKey);
         services.Log.Information(
@@ -258,6 +273,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
             throw;
         }
 
+        // Not before it is known that no other tunnel has the name, from which those of the rules are made.
+        presence?.Begin();
         tunnel.Stopped.ContinueWith(_ => TunnelCatalog.Unregister(handle), TaskScheduler.Default);
         return (handle, tunnel);
     }

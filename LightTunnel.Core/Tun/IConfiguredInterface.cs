@@ -13,6 +13,13 @@ internal interface IConfiguredInterface
     InterfaceCheck Check(bool restore);
 }
 
+/// <summary>An adapter of Windows, which knows it by a GUID wherever no index or LUID is taken.</summary>
+internal interface IWindowsAdapter
+{
+    /// <summary>The GUID.</summary>
+    Guid Id { get; }
+}
+
 /// <summary>How an interface differs from what was set.</summary>
 /// <param name="Differences">What is not as it was set, "address 10.0.0.1/24 is gone"; empty when all of it is.</param>
 /// <param name="Failure">Why that could not be put right; null when it was, or was not to be.</param>

@@ -16,6 +16,9 @@ internal interface IIpHelper
     /// <summary>The interface's index, 0 when it is gone.</summary>
     int IndexOf(ulong luid);
 
+    /// <summary>The interface's GUID, empty when it is gone.</summary>
+    Guid IdOf(ulong luid);
+
     /// <summary>The addresses of an interface.</summary>
     IReadOnlyList<InterfaceAddress> GetAddresses(ulong luid);
 
@@ -73,6 +76,13 @@ internal sealed unsafe partial class IpHelper : IIpHelper
     {
         uint index;
         return ConvertInterfaceLuidToIndex(&luid, &index) == 0 ? (int)index : 0;
+    }
+
+    /// <inheritdoc/>
+    public Guid IdOf(ulong luid)
+    {
+        Guid id;
+        return ConvertInterfaceLuidToGuid(&luid, &id) == 0 ? id : Guid.Empty;
     }
 
     /// <inheritdoc/>
@@ -217,6 +227,10 @@ internal sealed unsafe partial class IpHelper : IIpHelper
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int ConvertInterfaceLuidToIndex(ulong* luid, uint* index);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static partial int ConvertInterfaceLuidToGuid(ulong* luid, Guid* id);
 
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]

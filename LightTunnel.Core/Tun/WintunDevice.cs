@@ -12,7 +12,7 @@ namespace LightTunnel.Tun;
 /// A TUN interface of Windows by Wintun: two rings of packets shared with the driver. The adapter goes with the process that created it,
 /// so a crash leaves nothing behind.
 /// </summary>
-internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
+internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface, IWindowsAdapter
 {
     /// <summary>Bytes of each ring; Wintun takes 128 KiB to 64 MiB.</summary>
     internal const uint RingCapacity = 8 * 1024 * 1024;
@@ -51,11 +51,15 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface
         _settings = new WindowsInterfaceSettings(system, luid);
         Name = name;
         InterfaceIndex = system.IndexOf(luid);
+        Id = system.IdOf(luid);
         _waited = [_closeEvent, api.GetReadWaitEvent(session.Value)];
     }
 
     /// <inheritdoc/>
     public string Name { get; }
+
+    /// <inheritdoc/>
+    public Guid Id { get; }
 
     /// <inheritdoc/>
     public int Queues => 1;

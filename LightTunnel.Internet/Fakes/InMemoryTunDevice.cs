@@ -11,7 +11,7 @@ namespace LightTunnel.Internet.Fakes;
 /// A TUN device without a system behind it, for tests: <see cref="Inject"/> plays the system sending, <see cref="TryCollect"/> the
 /// system receiving. <see cref="TryRead"/> drives a node without threads.
 /// </summary>
-internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex = 1) : ITunDevice, IConfiguredInterface
+internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex = 1) : ITunDevice, IConfiguredInterface, IWindowsAdapter
 {
     private readonly Queue<byte[]> _injected = new();
     private readonly Queue<byte[]> _written = new();
@@ -32,6 +32,9 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     public int InterfaceIndex { get; } = interfaceIndex;
 
     /// <inheritdoc/>
+    public Guid Id { get; } = new(interfaceIndex, 0, 0, new byte[8]);
+
+    /// <inheritdoc/>
     public int Mtu { get; private set; } = 1500;
 
     /// <summary>The machine that it stands for has IPv6 switched off.</summary>
@@ -48,6 +51,9 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
 
     /// <inheritdoc/>
     public long WriteErrors { get; private set; }
+
+    /// <summary>True after <see cref="Dispose"/>: a system's interface is gone then.</summary>
+    public bool IsDisposed { get; private set; }
 
     /// <summary>True after <see cref="Close"/>.</summary>
     public bool IsClosed
@@ -202,7 +208,11 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Close();
+    public void Dispose()
+    {
+        Close();
+        IsDisposed = true;
+    }
 
     /// <summary>True when there was a packet, also one too long for the batch, which is lost as with a real device.</summary>
     private bool TakeInjected(PacketBatch batch)

@@ -303,6 +303,16 @@ public enum LtProbeResult
     Answered,
 }
 
+/// <summary>What Windows takes a network for.</summary>
+public enum LtNetworkCategory
+{
+    /// <summary>Others in it are not trusted: this machine hides, and shares nothing.</summary>
+    Public,
+
+    /// <summary>Others in it may find this machine, and reach what it shares.</summary>
+    Private,
+}
+
 /// <summary>What packets to a peer are sealed with.</summary>
 public enum LtCipherSuite
 {

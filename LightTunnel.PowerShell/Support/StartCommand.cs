@@ -4,6 +4,7 @@ using System.Security;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Management;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel;
@@ -52,6 +53,22 @@ public abstract class StartCommand : LtCommand
     [Parameter]
     [NotSecret]
     public LtCipherPolicy Cipher { get; set; }
+
+    /// <summary>
+    /// What Windows takes the network for: Private, in which others may find this machine and reach what its firewall lets in there, or
+    /// Public. As Windows decides when left out, which is Public. Of no effect on Linux.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public LtNetworkCategory NetworkCategory { get; set; }
+
+    /// <summary>
+    /// Has the Windows Firewall let members reach everything that listens on this machine, by the tunnel's interface and while the tunnel
+    /// runs, whatever the network's category is. Of no effect on Linux.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter AllowInbound { get; set; }
 
     /// <summary>
     /// How many queues work on packets side by side, each with threads of its own, 1 to 16. When left out, one up to four processors, then
@@ -295,6 +312,8 @@ internal static class StartSettings
         InterfaceName = command.InterfaceName,
         Mtu = command.Given(nameof(command.Mtu), command.Mtu),
         Cipher = command.Given(nameof(command.Cipher), (CipherPolicy)command.Cipher),
+        NetworkCategory = command.Given(nameof(command.NetworkCategory), (NetworkCategory)command.NetworkCategory),
+        AllowInbound = command.Given(nameof(command.AllowInbound), command.AllowInbound.IsPresent),
         Queues = command.Given(nameof(command.Queues), command.Queues),
         DisableOffload = command.Given(nameof(command.DisableOffload), command.DisableOffload.IsPresent),
         StatePath = command.ResolvePath(command.StatePath, nameof(command.StatePath)),

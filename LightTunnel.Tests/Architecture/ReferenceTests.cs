@@ -15,7 +15,7 @@ public sealed class ReferenceTests
         ["Engine"],
         ["Configuration"],
         ["Membership", "Routing", "Traversal", "PortMapping"],
-        ["WireGuard", "Tun"],
+        ["WireGuard", "Tun", "WindowsNetwork"],
         ["Transport"],
         ["Packets"],
         ["Addressing"],

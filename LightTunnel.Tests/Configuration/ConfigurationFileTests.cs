@@ -5,6 +5,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
 using Microsoft.Extensions.Time.Testing;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -49,6 +50,8 @@ public sealed class ConfigurationFileTests : IDisposable
             mtu: 1280
             cipher: wireguard
             interfaceName: lt-hub
+            networkCategory: private
+            allowInbound: true
             queues: 3
             disableOffload: true
             networkKey: {NetworkKeys.Generate().Reveal()}
@@ -58,6 +61,7 @@ public sealed class ConfigurationFileTests : IDisposable
                 settings.Mtu, settings.InterfaceName));
         Assert.Equal((3, true), (settings.Queues, settings.DisableOffload));
         Assert.Equal(CipherPolicy.WireGuard, settings.Cipher);
+        Assert.Equal((NetworkCategory.Private, true), (settings.NetworkCategory, settings.AllowInbound));
         Assert.Equal(["10.0.0.1/24", "fd00::1/64"], settings.Address);
         Assert.Equal(["vpn.example.org:9000", "[2001:db8::1]:9000"], settings.Endpoint);
         Assert.Equal(Path.Combine(_folder.Path, "state", "hub"), settings.StatePath);
@@ -73,8 +77,9 @@ public sealed class ConfigurationFileTests : IDisposable
         ClientSettings settings = ConfigurationFile.LoadClient(
             Write($"role: client\nserver: a.example:1\nserverKey: {serverKey}\naddress: 10.0.0.20\nname: 123\n"
                 + "advertiseEndpoint: [203.0.113.4:9000, '[2001:db8::4]:9000']\nallowRelay: false\npathPolicy: relayonly\nportMapping: "
-                + "false\nacceptPrefix: 10.1.0.0/24\n"));
+                + "false\nacceptPrefix: 10.1.0.0/24\nnetworkCategory: Public\nallowInbound: false\n"));
         Assert.Equal(["10.1.0.0/24"], settings.AcceptPrefix);
+        Assert.Equal((NetworkCategory.Public, false), (settings.NetworkCategory, settings.AllowInbound));
         Assert.Equal((serverKey, "123"), (settings.ServerKey, settings.Name));
         Assert.Equal(["a.example:1"], settings.Server);
         Assert.Equal(["10.0.0.20"], settings.Address);

@@ -4,6 +4,7 @@ using LightTunnel.Membership;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
@@ -49,6 +50,7 @@ public sealed class SettingsResolverTests
             (options.ListenPort, options.MaxClients, options.ClientIsolation, options.LogLevel));
         Assert.Null(options.Mtu);
         Assert.Equal(CipherPolicy.Auto, options.Cipher);
+        Assert.Equal((null, false), (options.NetworkCategory, options.AllowInbound));
         Assert.Null(options.NetworkKey);
         Assert.EndsWith($"server-{options.Name}", options.StatePath, StringComparison.Ordinal);
         Assert.True(Path.IsPathRooted(options.StatePath));
@@ -70,6 +72,8 @@ public sealed class SettingsResolverTests
             Mtu = 1280,
             Cipher = CipherPolicy.WireGuard,
             InterfaceName = "lt-hub",
+            NetworkCategory = NetworkCategory.Private,
+            AllowInbound = true,
             Queues = 4,
             DisableOffload = true,
             StatePath = "state",
@@ -83,6 +87,7 @@ public sealed class SettingsResolverTests
             (options.ListenPort, options.MaxClients, options.ClientIsolation, options.Mtu!.Value, options.InterfaceName, options.LogLevel));
         Assert.Equal(new DataPathOptions { Queues = 4, Offloads = Offloads.None }, options.DataPath);
         Assert.Equal(CipherPolicy.WireGuard, options.Cipher);
+        Assert.Equal((NetworkCategory.Private, true), (options.NetworkCategory, options.AllowInbound));
         Assert.Equal((Path.GetFullPath("state"), Path.GetFullPath("log.txt")), (options.StatePath, options.LogPath));
         Assert.Equal(Key.Reveal(), options.NetworkKey!.Reveal());
     }
@@ -278,6 +283,7 @@ public sealed class SettingsResolverTests
             Fails(LightTunnelError.InvalidOption, Client with { Queues = queues });
         Fails(LightTunnelError.InvalidOption, Server with { LogLevel = (LogLevel)9 });
         Fails(LightTunnelError.InvalidOption, Client with { Cipher = (CipherPolicy)9 });
+        Fails(LightTunnelError.InvalidOption, Client with { NetworkCategory = (NetworkCategory)2 });
         Fails(LightTunnelError.InvalidOption, Client with { PathPolicy = (PathPolicy)9 });
         Fails(LightTunnelError.InvalidOption, Server with { StatePath = " " });
         Fails(LightTunnelError.InvalidOption, Server with { LogPath = "a\0b" });
@@ -399,6 +405,8 @@ public sealed class SettingsResolverTests
                 ListenPort = 1,
                 Mtu = 1300,
                 Cipher = CipherPolicy.WireGuard,
+                NetworkCategory = NetworkCategory.Private,
+                AllowInbound = true,
                 Endpoint = ["a:1"],
                 ClientIsolation = true,
                 MaxClients = 7,
@@ -409,6 +417,7 @@ public sealed class SettingsResolverTests
             ("hub", 2, 0, 1300, false, 7, "l"),
             (server.Name, server.ListenPort, server.ObserverPort, server.Mtu, server.ClientIsolation, server.MaxClients, server.LogPath));
         Assert.Equal(CipherPolicy.WireGuard, server.Cipher);
+        Assert.Equal((NetworkCategory.Private, true), (server.NetworkCategory, server.AllowInbound));
         Assert.Equal(["10.9.0.1/24"], server.Address);
         Assert.Equal(["a:1"], server.Endpoint);
         ClientSettings client = SettingsResolver.Overlay(
@@ -419,10 +428,20 @@ public sealed class SettingsResolverTests
                 PathPolicy = PathPolicy.RelayOnly,
                 PortMapping = false,
                 Cipher = CipherPolicy.WireGuard,
+                NetworkCategory = NetworkCategory.Private,
+                AllowInbound = true,
             },
-            new ClientSettings { Cipher = CipherPolicy.Auto, AllowRelay = false, PathPolicy = PathPolicy.Auto });
+            new ClientSettings
+            {
+                NetworkCategory = NetworkCategory.Public,
+                AllowInbound = false,
+                Cipher = CipherPolicy.Auto,
+                AllowRelay = false,
+                PathPolicy = PathPolicy.Auto,
+            });
         Assert.Equal((false, PathPolicy.Auto, false), (client.AllowRelay, client.PathPolicy, client.PortMapping));
         Assert.Equal(CipherPolicy.Auto, client.Cipher);
+        Assert.Equal((NetworkCategory.Public, false), (client.NetworkCategory, client.AllowInbound));
         Assert.Equal(["192.0.2.1:1"], client.AdvertiseEndpoint);
     }
 

@@ -11,7 +11,9 @@ using LightTunnel.Management;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.Transport;
+using LightTunnel.Tests.WindowsNetwork;
 using LightTunnel.Tun;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -26,13 +28,15 @@ public sealed class LocalEngineTests : IDisposable
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lt-engine").FullName;
     private readonly DeviceFactory _devices = new();
+    private readonly TunnelEnvironment _environment;
     private readonly LocalEngine _engine;
     private readonly string _networkKey = PresharedKey.Generate().Reveal();
 
     public LocalEngineTests()
     {
-        _engine = new LocalEngine(new TunnelEnvironment(
-            TimeProvider.System, _devices, new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses()));
+        _environment = new TunnelEnvironment(
+            TimeProvider.System, _devices, new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses());
+        _engine = new LocalEngine(_environment);
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -245,6 +249,46 @@ public sealed class LocalEngineTests : IDisposable
         Assert.DoesNotContain(null, _devices.Ids);
         Assert.Equal(_devices.Ids[..2], _devices.Ids[2..]);
         Assert.NotEqual(_devices.Ids[0], _devices.Ids[1]);
+    }
+
+    [Fact]
+    public async Task WindowsIsToldOfTheTunnel_AndForgetsItBeforeTheInterfaceIsGone()
+    {
+        var firewall = new FakeFirewall();
+        PresenceOptions? asked = null;
+        var engine = new LocalEngine(_environment with
+        {
+            Presences = (options, log) =>
+            {
+                asked = options;
+                return new WindowsPresence(options, firewall, new FakeNetworkList(), log, TimeProvider.System);
+            },
+        });
+        ITunnelHandle server = await engine.StartServerAsync(
+            new ServerSettings
+            {
+                Name = "placed", Address = ["10.77.0.1/24"], ListenPort = 0, NetworkKey = new Secret(_networkKey), AllowInbound = true,
+                NetworkCategory = NetworkCategory.Private, StatePath = Path.Combine(_folder, "placed"),
+            },
+            prepared: null,
+            Cancellation);
+        await firewall.Told.Task.WaitAsync(Patience, Cancellation);
+        InMemoryTunDevice device = Assert.Single(_devices.Made);
+        Assert.Equal(
+            ("server placed", device.Name, device.Id, Environment.ProcessPath, NetworkCategory.Private, true),
+            (asked!.Tunnel, asked.Interface, asked.Adapter, asked.Program, asked.Category, asked.AllowInbound));
+        int port = (await server.GetStatusAsync(Cancellation)).ListenPort;
+        Assert.Equal((2, port), (asked.Ports.Count, asked.Ports[0]));
+        Assert.DoesNotContain(0, asked.Ports);
+        Assert.Equal(2, firewall.Rules.Count);
+        bool? isThere = null;
+        firewall.Removing = () => isThere = !device.IsDisposed;
+
+        await server.StopAsync(Cancellation);
+
+        Assert.Empty(firewall.Rules);
+        Assert.True(isThere);
+        Assert.True(device.IsDisposed);
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Management;
 using LightTunnel.Routing;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -26,6 +27,7 @@ public sealed class OutputTypeTests
     [InlineData(typeof(ProbeResult), typeof(LtProbeResult))]
     [InlineData(typeof(CipherSuite), typeof(LtCipherSuite))]
     [InlineData(typeof(CipherPolicy), typeof(LtCipherPolicy))]
+    [InlineData(typeof(NetworkCategory), typeof(LtNetworkCategory))]
     public void Enumeration_OfTheModule_HasTheEnginesNamesAndValues(Type engine, Type module) => Assert.Equal(Pairs(engine), Pairs(module));
 
     [Theory]

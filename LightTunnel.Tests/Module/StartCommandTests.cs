@@ -22,7 +22,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ShellObject server = (await shell.RunAsync(
             $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 "
                 + $"-NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 "
-                + "-ClientIsolation -Mtu 1380 -Cipher WireGuard -InterfaceName lt5")).Single();
+                + "-ClientIsolation -Mtu 1380 -Cipher WireGuard -InterfaceName lt5 -NetworkCategory Private -AllowInbound")).Single();
 
         Assert.Equal("LightTunnel.LtServer", server.Types[0]);
         Assert.Equal(("office", "Up"), (server.Text("Name"), server.Text("State")));
@@ -33,6 +33,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             Mtu=1380
             Cipher=WireGuard
             InterfaceName=lt5
+            NetworkCategory=Private
+            AllowInbound=True
             StatePath={shell.Folder}/state
             LogPath={shell.Folder}/logs/lt.log
             LogLevel=Debug
@@ -84,10 +86,12 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
 
         await shell.RunAsync(
             "Connect-LtNetwork secret -AcceptPrefix 10.1.0.0/24, fd00:1::/64 -AdvertiseEndpoint 203.0.113.4:9000, [2001:db8::4]:9000 "
-                + "-AllowRelay $false -PathPolicy RelayOnly -PortMapping $false");
+                + "-AllowRelay $false -PathPolicy RelayOnly -PortMapping $false -NetworkCategory Public "
+                + "-AllowInbound:$false");
 
         Assert.Equal(
-            "Invitation=secret\nAcceptPrefix=10.1.0.0/24,fd00:1::/64\nAdvertiseEndpoint=203.0.113.4:9000,[2001:db8::4]:9000\n"
+            "NetworkCategory=Public\nAllowInbound=False\n"
+                + "Invitation=secret\nAcceptPrefix=10.1.0.0/24,fd00:1::/64\nAdvertiseEndpoint=203.0.113.4:9000,[2001:db8::4]:9000\n"
                 + "AllowRelay=False\nPathPolicy=RelayOnly\nPortMapping=False", await shared.LastSettingsAsync());
     }
 

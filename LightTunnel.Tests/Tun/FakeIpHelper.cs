@@ -27,6 +27,9 @@ internal sealed class FakeIpHelper : IIpHelper
     /// <summary>Whether the interface is there.</summary>
     public bool IsThere { get; set; } = true;
 
+    /// <summary>The interface's GUID.</summary>
+    public Guid Id { get; } = new("11111111-2222-3333-4444-555555555555");
+
     /// <summary>What the system answers when an address is to be added.</summary>
     public int AddressError { get; set; }
 
@@ -45,6 +48,8 @@ internal sealed class FakeIpHelper : IIpHelper
     public ulong? FindByName(string name) => Names.TryGetValue(name, out ulong luid) ? luid : null;
 
     public int IndexOf(ulong luid) => IsThere ? 77 : 0;
+
+    public Guid IdOf(ulong luid) => IsThere ? Id : Guid.Empty;
 
     public IReadOnlyList<InterfaceAddress> GetAddresses(ulong luid) => [.. Addresses];
 

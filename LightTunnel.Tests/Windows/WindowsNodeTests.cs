@@ -167,6 +167,24 @@ public sealed partial class WindowsNodeTests(WindowsNetwork network)
         while (left.Output.Count == 0);
     }
 
+    /// <summary>Wine has the interfaces of the firewall and implements next to nothing of them.</summary>
+    [Fact]
+    public async Task FirewallThatDoesNotAnswer_IsAWarning_AndTheTunnelGoesOn()
+    {
+        await network.JoinAsync();
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        deadline.CancelAfter(Patience);
+
+        ShellResult told;
+        do
+        {
+            told = await network.Windows.InvokeAsync(
+                "(Get-LtLog windows -WarningAction Ignore).Message -like 'The Windows Firewall was not told of UDP port *: This Windows *'",
+                cancellationToken: deadline.Token);
+        }
+        while (told.Output.Count == 0);
+    }
+
     [Fact]
     public async Task WintunDll_IsNotThere_TheErrorSaysWhereToGetItAndWhereToPutIt()
     {

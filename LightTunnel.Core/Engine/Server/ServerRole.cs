@@ -94,6 +94,9 @@ internal sealed class ServerRole : INodeRole
     /// <inheritdoc/>
     public IEnumerable<Peer> Peers => _roster.All.Where(peer => peer.Addresses.Length > 0);
 
+    /// <summary>The second UDP port, at which it looks at its clients' NATs; 0 for none.</summary>
+    public int ObserverPort => _observer.Port;
+
     private TunnelLog Log => _node.Log;
 
     private TimeProvider Time => _node.Time;
