@@ -20,16 +20,18 @@ namespace LightTunnel.Engine;
 /// <param name="Addresses">The machine's own addresses.</param>
 /// <param name="PortMappers">Makes what asks the router for a port; null where there is none to ask.</param>
 /// <param name="Presences">Makes what tells Windows of a tunnel; null on other systems.</param>
+/// <param name="DriverLogs">Has the log told what the driver of interfaces says; null where that says nothing.</param>
 internal sealed record TunnelEnvironment(
     TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver,
     ILocalAddressSource Addresses,
-    Func<TunnelLog, IPortMapper>? PortMappers = null, Func<PresenceOptions, TunnelLog, WindowsPresence>? Presences = null)
+    Func<TunnelLog, IPortMapper>? PortMappers = null, Func<PresenceOptions, TunnelLog, WindowsPresence>? Presences = null,
+    Func<TunnelLog, IDisposable>? DriverLogs = null)
 {
     /// <summary>This machine.</summary>
     public static TunnelEnvironment System { get; } = new(
         SystemClock.Instance, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
         log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.FindTunnels), SystemClock.Instance, log),
-        OperatingSystem.IsWindows() ? MakePresence : null);
+        OperatingSystem.IsWindows() ? MakePresence : null, OperatingSystem.IsWindows() ? WintunLog.Listen : null);
 
     [SupportedOSPlatform("windows")]
     private static WindowsPresence MakePresence(PresenceOptions options, TunnelLog log) =>

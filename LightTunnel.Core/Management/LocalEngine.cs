@@ -219,6 +219,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     {
         TunnelLog log = undo.Add(
             new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath, securityPath: SecurityPathOf(options)));
+        if (environment.DriverLogs is { } listen)
+            undo.Add(listen(log));
         IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort, options.DataPath));
         // A queue more than the socket has would bring nothing.
         ITunDevice tun = undo.Add(environment.TunDevices.Create(

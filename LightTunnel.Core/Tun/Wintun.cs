@@ -111,8 +111,12 @@ internal sealed unsafe partial class Wintun : IWintunApi
         if (!isPresent || !NativeLibrary.TryLoad(path, out handle))
             throw Missing(path, isPresent, Environment.GetEnvironmentVariable(PathVariable));
         NativeLibrary.SetDllImportResolver(typeof(Wintun).Assembly, (name, _, _) => name == Library ? handle : 0);
+        WintunSetLogger(WintunLog.Callback);
         return new Wintun();
     }
+
+    [LibraryImport(Library)]
+    private static partial void WintunSetLogger(delegate* unmanaged[Stdcall]<int, ulong, char*, void> logger);
 
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf16)]
     private static partial nint WintunCreateAdapter(string name, string tunnelType, Guid* requestedGuid);

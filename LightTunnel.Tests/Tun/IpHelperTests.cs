@@ -105,6 +105,24 @@ public sealed class IpHelperTests
         Assert.Equal(64u, v6.SitePrefixLength);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    [SupportedOSPlatform("windows")]
+    public void Metric_IsWorseThanAnyThatWindowsMakes_UnlessAPersonChoseOne(bool isIPv4)
+    {
+        const uint worstAutomatic = 85;
+        var automatic = new IpInterfaceRow { UseAutomaticMetric = 1, Metric = 5 };
+        var chosen = new IpInterfaceRow { UseAutomaticMetric = 0, Metric = 3 };
+
+        IpHelper.Fill(ref automatic, isIPv4, 1380);
+        IpHelper.Fill(ref chosen, isIPv4, 1380);
+
+        Assert.Equal(0, automatic.UseAutomaticMetric);
+        Assert.True(automatic.Metric > worstAutomatic);
+        Assert.Equal((0, 3u), (chosen.UseAutomaticMetric, chosen.Metric));
+    }
+
     [Fact]
     [SupportedOSPlatform("windows")]
     public void WintunMissing_NamesItsPlace_AndThatTheVariableCountsNoMore()

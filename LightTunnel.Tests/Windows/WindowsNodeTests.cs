@@ -167,6 +167,17 @@ public sealed partial class WindowsNodeTests(WindowsNetwork network)
         while (left.Output.Count == 0);
     }
 
+    [Fact]
+    public async Task WhatTheDriverSays_IsInTheLog()
+    {
+        await network.JoinAsync();
+
+        ShellResult told = await network.Windows.InvokeAsync(
+            "(Get-LtLog windows -WarningAction Ignore).Message -like 'Wintun: *'", cancellationToken: Token);
+
+        Assert.NotEmpty(told.Output);
+    }
+
     /// <summary>Wine has the interfaces of the firewall and implements next to nothing of them.</summary>
     [Fact]
     public async Task FirewallThatDoesNotAnswer_IsAWarning_AndTheTunnelGoesOn()
