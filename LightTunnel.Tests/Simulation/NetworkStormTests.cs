@@ -10,7 +10,7 @@ public sealed class NetworkStormTests
     public void Storms_LeaveNothingUndone()
     {
         var worst = new Worst();
-        Seeds.Run(2000, seed => worst.Add(seed, NetworkStorm.Run(seed)));
+        Seeds.Run(1200, seed => worst.Add(seed, NetworkStorm.Run(seed)));
         TestContext.Current.TestOutputHelper?.WriteLine(worst.ToString());
     }
 
@@ -21,7 +21,7 @@ public sealed class NetworkStormTests
     public void Storms_WhereMembersAskForEachOther_LeaveNothingUndone()
     {
         var worst = new Worst();
-        Seeds.Run(500, seed => worst.Add(seed, NetworkStorm.Run(seed, eagerUpTo: seed % 4)));
+        Seeds.Run(300, seed => worst.Add(seed, NetworkStorm.Run(seed, eagerUpTo: seed % 4)));
         TestContext.Current.TestOutputHelper?.WriteLine(worst.ToString());
     }
 
