@@ -48,9 +48,6 @@ public enum LightTunnelError
     /// <summary>/dev/net/tun, or the Wintun library, is missing.</summary>
     TunUnavailable,
 
-    /// <summary>The native library for cryptography, or what it needs, is missing.</summary>
-    LibraryUnavailable,
-
     /// <summary>An interface of that name exists already.</summary>
     InterfaceNameInUse,
 

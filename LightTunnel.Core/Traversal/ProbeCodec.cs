@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using LightTunnel.Addressing;
-using LightTunnel.WireGuard;
+using LightTunnel.WireGuard.Ciphers;
 
 namespace LightTunnel.Traversal;
 
@@ -52,7 +52,7 @@ internal readonly record struct Probe(bool IsAnswer, uint Sender, ulong Sequence
 internal static class ProbeCodec
 {
     /// <summary>Bytes of every probe and every answer.</summary>
-    public const int Size = HeaderSize + NonceSize + BodySize + Sodium.TagSize;
+    public const int Size = HeaderSize + NonceSize + BodySize + XChaChaPoly.TagSize;
 
     /// <summary>First byte of a probe.</summary>
     public const byte ProbeType = 0x11;
@@ -61,7 +61,7 @@ internal static class ProbeCodec
     public const byte AnswerType = 0x12;
 
     private const int HeaderSize = 8;
-    private const int NonceSize = 24;
+    private const int NonceSize = XChaChaPoly.NonceSize;
     private const int BodySize = 48;
 
     /// <summary>Tells a probe or answer from other datagrams, and whose it claims to be; nothing is authenticated yet.</summary>
@@ -91,7 +91,7 @@ internal static class ProbeCodec
         body[12] = (byte)probe.Flags;
         BinaryPrimitives.WriteUInt128BigEndian(body[14..], probe.SeenFrom.MappedAddress);
         BinaryPrimitives.WriteUInt16BigEndian(body[30..], probe.SeenFrom.Port);
-        Sodium.SealExtended(key.Sending, nonce, datagram[..HeaderSize], body, datagram[(HeaderSize + NonceSize)..Size]);
+        XChaChaPoly.Seal(key.Sending, nonce, datagram[..HeaderSize], body, datagram[(HeaderSize + NonceSize)..Size]);
     }
 
     /// <summary>Reads what the peer sealed; false for anything else.</summary>
@@ -101,7 +101,7 @@ internal static class ProbeCodec
         if (!TryReadSender(datagram, out uint sender))
             return false;
         Span<byte> body = stackalloc byte[BodySize];
-        if (!Sodium.TryOpenExtended(
+        if (!XChaChaPoly.TryOpen(
             key.Receiving, datagram.Slice(HeaderSize, NonceSize), datagram[..HeaderSize], datagram[(HeaderSize + NonceSize)..], body))
         {
             return false;

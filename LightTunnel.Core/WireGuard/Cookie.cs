@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Security.Cryptography;
 using LightTunnel.Addressing;
 using LightTunnel.Timing;
+using LightTunnel.WireGuard.Ciphers;
 using LightTunnel.WireGuard.Noise;
 
 namespace LightTunnel.WireGuard;
@@ -64,7 +65,7 @@ internal sealed class CookieChecker : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(reply[4..], Messages.FirstIndex(message));
         Span<byte> nonce = reply.Slice(Messages.CookieNonceOffset, Messages.CookieNonceSize);
         RandomNumberGenerator.Fill(nonce);
-        Sodium.SealExtended(
+        XChaChaPoly.Seal(
             _cookieKey, nonce, message[^(2 * Messages.MacSize)..^Messages.MacSize], cookie,
             reply[(Messages.CookieNonceOffset + Messages.CookieNonceSize)..]);
     }
@@ -125,7 +126,7 @@ internal sealed class CookieJar
     public bool TryTakeReply(ReadOnlySpan<byte> reply)
     {
         Span<byte> cookie = stackalloc byte[Messages.CookieSize];
-        if (!_hasSent || !Sodium.TryOpenExtended(
+        if (!_hasSent || !XChaChaPoly.TryOpen(
                 _cookieKey,
                 reply.Slice(Messages.CookieNonceOffset, Messages.CookieNonceSize),
                 _lastMac1,

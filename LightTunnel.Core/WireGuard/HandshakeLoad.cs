@@ -13,7 +13,10 @@ namespace LightTunnel.WireGuard;
 /// <param name="salt">Where sources are counted; seeded in simulations.</param>
 internal sealed class HandshakeLoad(TimeProvider time, Random salt)
 {
-    /// <summary>Initiations per second that are answered without asking for a cookie.</summary>
+    /// <summary>
+    /// Initiations per second that are answered without asking for a cookie. A forged one costs one agreement of X25519: all together about
+    /// one percent of a core by the slowest implementation; genuine ones five times as much.
+    /// </summary>
     public const int RatePerSecond = 100;
 
     /// <summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using LightTunnel.WireGuard.Agreement;
 
 namespace LightTunnel.WireGuard;
 
@@ -62,19 +63,19 @@ internal sealed class PrivateKey : IDisposable
     public const int Size = 32;
 
     private readonly byte[] _bytes;
+    private readonly X25519Secret _secret;
     private readonly PublicKey _publicKey;
 
     /// <exception cref="ArgumentException">Not 32 bytes.</exception>
-    /// <exception cref="Diagnostics.LightTunnelException">LibraryUnavailable: the first key loads libsodium.</exception>
     public PrivateKey(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length != Size)
             throw new ArgumentException("A private key has 32 bytes.", nameof(bytes));
-        Sodium.Require();
         _bytes = GC.AllocateArray<byte>(Size, pinned: true);
         bytes.CopyTo(_bytes);
         Span<byte> publicBytes = stackalloc byte[PublicKey.Size];
-        Sodium.DerivePublicKey(_bytes, publicBytes);
+        _secret = X25519.Fastest.Create(_bytes);
+        _secret.DerivePublicKey(publicBytes);
         _publicKey = new PublicKey(publicBytes);
     }
 
@@ -110,13 +111,17 @@ internal sealed class PrivateKey : IDisposable
     /// The X25519 shared secret with another key, 32 bytes. False when it would be all zero: the other key is of low order and the
     /// "secret" known to everybody (RFC 7748 section 6.1).
     /// </summary>
-    public bool TryAgree(in PublicKey other, Span<byte> sharedSecret) => Sodium.TryAgree(_bytes, other.Bytes, sharedSecret);
+    public bool TryAgree(in PublicKey other, Span<byte> sharedSecret) => _secret.TryAgree(other.Bytes, sharedSecret);
 
     /// <summary>The secret as 44 characters of base64, for the state file.</summary>
     public string Reveal() => Convert.ToBase64String(_bytes);
 
     /// <summary>Zeroes the secret.</summary>
-    public void Dispose() => CryptographicOperations.ZeroMemory(_bytes);
+    public void Dispose()
+    {
+        CryptographicOperations.ZeroMemory(_bytes);
+        _secret.Dispose();
+    }
 
     /// <summary>Never the secret.</summary>
     public override string ToString() => "(private key)";

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 
 using LightTunnel.Addressing;
+using LightTunnel.WireGuard.Ciphers;
 
 namespace LightTunnel.WireGuard;
 
@@ -30,7 +31,7 @@ internal static class Messages
     public const int TransportHeaderSize = Overheads.TransportHeader;
 
     /// <summary>Bytes of the shortest transport message: a keepalive of WireGuard's suite.</summary>
-    public const int MinimumTransportSize = TransportHeaderSize + Sodium.TagSize;
+    public const int MinimumTransportSize = TransportHeaderSize + ChaChaPoly.TagSize;
 
     /// <summary>Most bytes that a transport message has besides the (padded) packet; see <see cref="KeyPair.Overhead"/>.</summary>
     public const int MaximumTransportOverhead = Overheads.Sealed;

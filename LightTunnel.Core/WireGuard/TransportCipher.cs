@@ -17,9 +17,9 @@ internal abstract class TransportCipher : IDisposable
     public const int KeySize = 32;
 
     /// <summary>Bytes of the longest tag that sealing adds; see <see cref="TagSize"/>.</summary>
-    public const int MaximumTagSize = Sodium.AegisTagSize;
+    public const int MaximumTagSize = Aegis256.TagSize;
 
-    private const int MaximumNonceSize = Sodium.AegisNonceSize;
+    private const int MaximumNonceSize = Aegis256.NonceSize;
 
     private readonly byte[] _key;
 
@@ -48,9 +48,9 @@ internal abstract class TransportCipher : IDisposable
     /// <summary>The key, zeroes after disposal.</summary>
     protected ReadOnlySpan<byte> Key => _key;
 
-    /// <summary>The suite's cipher under a key; ChaCha20-Poly1305 by the implementation that is fastest here.</summary>
+    /// <summary>The suite's cipher under a key, by the implementation that is fastest here.</summary>
     public static TransportCipher Create(CipherSuite suite, ReadOnlySpan<byte> key) =>
-        suite == CipherSuite.Aegis256 ? new Aegis256Cipher(key) : ChaChaPoly.Fastest.Create(key);
+        suite == CipherSuite.Aegis256 ? Aegis256.Fastest.Create(key) : ChaChaPoly.Fastest.Create(key);
 
     /// <summary>
     /// Writes ciphertext and tag: <paramref name="plaintext"/>.Length + <see cref="TagSize"/> bytes. In place is fine when both spans start

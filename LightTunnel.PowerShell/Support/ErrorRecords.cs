@@ -8,9 +8,7 @@ internal static class ErrorRecords
 {
     public static ErrorRecord From(Exception exception, object? target)
     {
-        // A library that a type needs from the first: what that says, not that there is no such type.
-        LightTunnelException error = (exception is TypeInitializationException { InnerException: { } reason } ? reason : exception)
-            as LightTunnelException ?? Unexpected(exception);
+        LightTunnelException error = exception as LightTunnelException ?? Unexpected(exception);
         // A value that was refused is named in its error; a secret that stood in the wrong place must not be.
         string named = $"{error.Message} {error.RecommendedAction} {error.Target} {target}";
         if (SecretText.Hide(named) != named)
@@ -40,7 +38,7 @@ internal static class ErrorRecords
         LightTunnelError.InterfaceNameInUse or LightTunnelError.NameInUse or LightTunnelError.AddressTaken or LightTunnelError.IdentityInUse
             or LightTunnelError.AlreadyJoined => ErrorCategory.ResourceExists,
         LightTunnelError.PrivilegeRequired => ErrorCategory.PermissionDenied,
-        LightTunnelError.TunUnavailable or LightTunnelError.LibraryUnavailable => ErrorCategory.NotInstalled,
+        LightTunnelError.TunUnavailable => ErrorCategory.NotInstalled,
         LightTunnelError.NameResolutionFailed or LightTunnelError.NotFound => ErrorCategory.ObjectNotFound,
         LightTunnelError.ServerUnreachable or LightTunnelError.NetworkUnavailable => ErrorCategory.ConnectionError,
         LightTunnelError.AddressPoolExhausted or LightTunnelError.ServerFull => ErrorCategory.LimitsExceeded,

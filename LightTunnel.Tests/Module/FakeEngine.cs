@@ -8,8 +8,8 @@ namespace LightTunnel.Tests.PowerShellModule;
 
 /// <summary>
 /// An engine for the commands' own tests, put into the process that hosts PowerShell: the name of the tunnel says how starting ends.
-/// "fail-(LightTunnelError)", "crash", "library" (a type lacks one), "unreachable" (gives its reason when time is over), "hang" (gives
-/// none), "deaf" (ignores cancellation); "late" has its interface after four seconds; "talks" logs something for two seconds and stops;
+/// "fail-(LightTunnelError)", "crash", "unreachable" (gives its reason when time is over), "hang" (gives none), "deaf" (ignores
+/// cancellation); "late" has its interface after four seconds; "talks" logs something for two seconds and stops;
 /// any other name starts a <see cref="FakeTunnel"/>.
 /// </summary>
 internal sealed class FakeEngine : ITunnelEngine
@@ -63,9 +63,6 @@ internal sealed class FakeEngine : ITunnelEngine
         {
             case "crash":
                 throw new InvalidDataException("an exception nobody thought of");
-            case "library":
-                var missing = new LightTunnelException(LightTunnelError.LibraryUnavailable, "It is missing.", "Install it.");
-                throw new TypeInitializationException("LightTunnel.Some.Type", missing);
             case "unreachable":
                 try
                 {

@@ -159,21 +159,6 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             ["Internal,LightTunnel.StartLtServerCommand", "an exception nobody thought of"], result.Output.Select(item => item.ToString()));
     }
 
-    /// <summary>A native library is loaded by the first type that needs it, whichever that is.</summary>
-    [Fact]
-    public async Task LibraryThatATypeLacks_IsTold_InsteadOfTheType()
-    {
-        ModuleShell shell = await shared.ResetAsync();
-
-        ShellResult result = await shell.TryAsync(
-            "try { Start-LtServer 10.0.0.1/24 -Name library } catch { $_.FullyQualifiedErrorId; \"$_\"; "
-                + "$_.ErrorDetails.RecommendedAction; \"$($_.CategoryInfo.Category)\" }");
-
-        Assert.Equal(
-            ["LibraryUnavailable,LightTunnel.StartLtServerCommand", "It is missing.", "Install it.", "NotInstalled"],
-            result.Output.Select(item => item.ToString()));
-    }
-
     [Theory]
     [InlineData("Start-LtServer 10.0.0.1/24")]
     [InlineData("Connect-LtNetwork lt1-secret")]

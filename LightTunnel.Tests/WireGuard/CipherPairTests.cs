@@ -10,8 +10,8 @@ public sealed class CipherPairTests
 {
     private static readonly byte[] Key = [.. Enumerable.Range(0, 32).Select(i => (byte)i)];
 
-    /// <summary>AEGIS-256 with pairs by vectors and by libsodium, and a cipher that has nothing of its own for pairs.</summary>
-    public static TheoryData<string> Ciphers => ["vectors", "libsodium", "ChaCha20-Poly1305"];
+    /// <summary>AEGIS-256 by each implementation, of which one has nothing of its own for pairs, and WireGuard's cipher.</summary>
+    public static TheoryData<string> Ciphers => [.. Aegis256.All.Select(implementation => implementation.Name), "ChaCha20-Poly1305"];
 
     [Theory]
     [MemberData(nameof(Ciphers))]
@@ -96,29 +96,32 @@ public sealed class CipherPairTests
     }
 
     [Fact]
-    public void ChoosesVectors_NameOfLibsodium_LeavesPairsToIt()
+    public void Choose_NameOfAnImplementation_IsThatOne()
     {
-        Assert.False(Aegis256Cipher.ChoosesVectors("libsodium"));
-        Assert.Equal(VectorAegis256.IsSupported, Aegis256Cipher.ChoosesVectors(null));
-        Assert.Equal(VectorAegis256.IsSupported, Aegis256Cipher.ChoosesVectors("something new"));
-        using var cipher = new Aegis256Cipher(Key);
-        Assert.Equal(Aegis256Cipher.ChoosesVectors(Environment.GetEnvironmentVariable(Aegis256Cipher.Variable)), cipher.PairsAreFaster);
+        Aegis256Implementation[] working = [.. Aegis256.All.Where(Aegis256.Works)];
+        Assert.Equal(AesInstructions.IsSupported, working.Any(implementation => implementation.Name == "instructions"));
+        Assert.Contains(working, implementation => implementation.Name == "computed");
+        Assert.All(working, implementation => Assert.Same(implementation, Aegis256.Choose(implementation.Name)));
+        Assert.Same(working[0], Aegis256.Choose("something new"));
+        Assert.Same(working[0], Aegis256.Choose(null));
+        Assert.Equal(AesInstructions.IsSupported, Aegis256.Choose(null).IsFast);
     }
 
     [Fact]
-    public void Passes_PairsThatAreWrong_AreOut()
+    public void Passes_CipherThatIsWrong_IsOut()
     {
-        Assert.True(Aegis256Check.Passes(static key => new Aegis256Cipher(key, pairsByVectors: false)));
+        Assert.True(Aegis256Check.Passes(static key => new FaultyCipher(key, null)));
         foreach (Fault fault in Enum.GetValues<Fault>())
             Assert.False(Aegis256Check.Passes(key => new FaultyCipher(key, fault)), fault.ToString());
     }
 
     private static TransportCipher Create(string name)
     {
-        Assert.SkipUnless(name != "vectors" || VectorAegis256.IsSupported, "This processor has no AES instructions.");
-        return name == "ChaCha20-Poly1305"
-            ? TransportCipher.Create(CipherSuite.WireGuard, Key)
-            : new Aegis256Cipher(Key, pairsByVectors: name == "vectors");
+        if (name == "ChaCha20-Poly1305")
+            return TransportCipher.Create(CipherSuite.WireGuard, Key);
+        Aegis256Implementation implementation = Aegis256.All.Single(implementation => implementation.Name == name);
+        Assert.SkipUnless(Aegis256.Works(implementation), "This processor has no AES instructions.");
+        return implementation.Create(Key);
     }
 
     private static byte[] Text(int length, int seed)
@@ -133,25 +136,26 @@ public sealed class CipherPairTests
         SecondUnderFirstNonce,
         LongPacketsWrong,
         BothRefusedForOne,
+        TagIgnored,
         FirstTagIgnored,
         SecondTagIgnored,
     }
 
-    /// <summary>Pairs by libsodium with one fault.</summary>
-    private sealed class FaultyCipher(ReadOnlySpan<byte> key, Fault fault)
-        : TransportCipher(key, Sodium.AegisNonceSize, Sodium.AegisTagSize)
+    /// <summary>AEGIS-256 with one fault.</summary>
+    private sealed class FaultyCipher(ReadOnlySpan<byte> key, Fault? fault)
+        : TransportCipher(key, Aegis256.NonceSize, Aegis256.TagSize)
     {
         internal override void Seal(
             ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
         {
-            Sodium.SealAegis(Key, nonce, associatedData, plaintext, ciphertext);
+            VectorAegis256<ComputedAes>.Seal(Key, nonce, associatedData, plaintext, ciphertext);
             if (fault == Fault.LongPacketsWrong && plaintext.Length > 1000)
                 ciphertext[1000] ^= 1;
         }
 
         internal override bool TryOpen(
             ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext) =>
-            Sodium.TryOpenAegis(Key, nonce, associatedData, ciphertext, plaintext);
+            VectorAegis256<ComputedAes>.TryOpen(Key, nonce, associatedData, ciphertext, plaintext) || fault == Fault.TagIgnored;
 
         internal override void SealPair(
             ReadOnlySpan<byte> firstNonce, ReadOnlySpan<byte> secondNonce,

@@ -175,7 +175,7 @@ public sealed class LinkDataTests : IDisposable
         (LinkNode a, LinkNode b) = _world.AddConnectedPair();
         KeyPair session = a.LinkTo(b).Sessions.Current!;
         session.Dispose();
-        using var zeroed = new SodiumChaChaPoly(new byte[32]);
+        using var zeroed = new VectorChaChaPoly(new byte[32]);
         byte[] forged = new byte[48];
         Messages.WriteTransport(forged, session.LocalIndex, 5);
         zeroed.Seal(5, default, new byte[16], forged.AsSpan(16));

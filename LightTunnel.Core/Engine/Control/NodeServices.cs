@@ -3,7 +3,7 @@ using LightTunnel.PortMapping;
 using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
-using LightTunnel.WireGuard;
+using LightTunnel.WireGuard.Ciphers;
 
 namespace LightTunnel.Engine.Control;
 
@@ -53,5 +53,5 @@ internal sealed record NodeServices(TimeProvider Time, ITunDevice Tun, IDatagram
         ThreadPool.UnsafeQueueUserWorkItem(static work => work(), work, preferLocal: false);
 
     /// <summary>True when this machine's processor is fast at AEGIS-256.</summary>
-    public bool HasAesInstructions { get; init; } = Sodium.HasAesInstructions;
+    public bool HasAesInstructions { get; init; } = Aegis256.Fastest.IsFast;
 }

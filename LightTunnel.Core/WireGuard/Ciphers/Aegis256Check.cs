@@ -1,6 +1,8 @@
+using System.Security.Cryptography;
+
 namespace LightTunnel.WireGuard.Ciphers;
 
-/// <summary>What sealing and opening of AEGIS-256 in pairs must show before links use it.</summary>
+/// <summary>What an implementation of AEGIS-256 must show before links use it.</summary>
 internal static class Aegis256Check
 {
     /// <summary>Many blocks with a rest.</summary>
@@ -16,14 +18,19 @@ internal static class Aegis256Check
     private static readonly byte[] PublishedNonce = Convert.FromHexString(
         "1000020000000000000000000000000000000000000000000000000000000000");
 
+    // SHA-256 of what libsodium 1.0.22 makes of the two packets below.
+    private static readonly byte[] PacketHash = Convert.FromHexString("710a79ee55e73f5392b51e3762fbff4407ed5ff951c78879d97c3f19adc5b63f");
+    private static readonly byte[] OtherPacketHash = Convert.FromHexString(
+        "f1d5cfec5f6e9e9ab157bf52803e64959e3a8aca85f0be5018cc58a4bd18b807");
+
     /// <summary>
-    /// True when it seals and opens twice what the draft publishes, and two whole packets, in place, as libsodium does, and refuses what
-    /// was changed and nothing else.
+    /// True when it seals and opens, one by one and two at once, what the draft publishes, and two whole packets, in place, as others do,
+    /// and refuses what was changed and nothing else.
     /// </summary>
     public static bool Passes(Func<ReadOnlySpan<byte>, TransportCipher> create)
     {
         using TransportCipher cipher = create(PublishedKey);
-        byte[] zeros = new byte[Published.Length - Sodium.AegisTagSize];
+        byte[] zeros = new byte[Published.Length - Aegis256.TagSize];
         byte[] first = new byte[Published.Length], second = new byte[Published.Length];
         cipher.SealPair(PublishedNonce, PublishedNonce, zeros, zeros, first, second);
         if (!first.AsSpan().SequenceEqual(Published) || !second.AsSpan().SequenceEqual(Published))
@@ -31,15 +38,26 @@ internal static class Aegis256Check
 
         byte[] text = [.. Enumerable.Range(0, PacketLength).Select(i => (byte)i)], otherText = [.. text.Reverse()];
         byte[] otherNonce = [.. PublishedNonce.Reverse()];
-        byte[] expected = new byte[PacketLength + Sodium.AegisTagSize], otherExpected = new byte[expected.Length];
-        Sodium.SealAegis(PublishedKey, PublishedNonce, default, text, expected);
-        Sodium.SealAegis(PublishedKey, otherNonce, default, otherText, otherExpected);
-        first = [.. text, .. new byte[Sodium.AegisTagSize]];
-        second = [.. otherText, .. new byte[Sodium.AegisTagSize]];
+        byte[] expected = Packet(text), otherExpected = Packet(otherText);
+        cipher.Seal(PublishedNonce, default, expected.AsSpan(0, PacketLength), expected);
+        cipher.Seal(otherNonce, default, otherExpected.AsSpan(0, PacketLength), otherExpected);
+        first = Packet(text);
+        second = Packet(otherText);
         cipher.SealPair(PublishedNonce, otherNonce, first.AsSpan(0, PacketLength), second.AsSpan(0, PacketLength), first, second);
-        return first.AsSpan().SequenceEqual(expected) && second.AsSpan().SequenceEqual(otherExpected)
+        return SHA256.HashData(expected).AsSpan().SequenceEqual(PacketHash)
+            && SHA256.HashData(otherExpected).AsSpan().SequenceEqual(OtherPacketHash)
+            && first.AsSpan().SequenceEqual(expected) && second.AsSpan().SequenceEqual(otherExpected)
+            && OpensOne(change: false) && OpensOne(change: true)
             && Opens(changeFirst: false, changeSecond: false) && Opens(changeFirst: true, changeSecond: false)
             && Opens(changeFirst: false, changeSecond: true);
+
+        bool OpensOne(bool change)
+        {
+            expected.CopyTo(first, 0);
+            first[^1] ^= change ? (byte)1 : (byte)0;
+            return cipher.TryOpen(PublishedNonce, default, first, first) == !change
+                && (change || first.AsSpan(0, PacketLength).SequenceEqual(text));
+        }
 
         bool Opens(bool changeFirst, bool changeSecond)
         {
@@ -52,4 +70,7 @@ internal static class Aegis256Check
                 && secondOpened == !changeSecond && (changeSecond || second.AsSpan(0, PacketLength).SequenceEqual(otherText));
         }
     }
+
+    /// <summary>A packet with room for its tag.</summary>
+    private static byte[] Packet(byte[] text) => [.. text, .. new byte[Aegis256.TagSize]];
 }

@@ -6,12 +6,12 @@ namespace LightTunnel.WireGuard.Ciphers;
 
 /// <summary>
 /// One implementation of ChaCha20-Poly1305. <paramref name="create"/> takes a key, and the length from which the implementation is worth
-/// its overhead: for shorter packets it may leave the work to libsodium.
+/// its overhead: shorter packets it may leave to the own vector code.
 /// </summary>
 internal sealed class ChaChaPolyImplementation(string name, Func<ReadOnlySpan<byte>, int, TransportCipher> create)
 {
     /// <summary>
-    /// Packets shorter than this are sealed faster by libsodium than by a library that must be called four times for each.
+    /// Packets shorter than this are sealed faster by the own vector code than by a library that must be called four times for each.
     /// </summary>
     private const int WorthwhileLength = 768;
 
@@ -32,14 +32,20 @@ internal sealed class ChaChaPolyImplementation(string name, Func<ReadOnlySpan<by
 /// at the first use.
 /// </summary>
 /// <remarks>
-/// For a packet of 1,420 bytes the own one takes 632 ns with AVX-512 and 748 with AVX2, where libcrypto with a kept context takes 929 and
-/// libsodium 1,394 (64 bytes: 200, 207, 408, 298). Where libraries are measured, for some hundred microseconds, short packets go to
-/// libsodium. <see cref="Variable"/> names one without measuring; a name that does not work here is ignored.
+/// For a packet of 1,420 bytes the own one takes 632 ns with AVX-512 and 748 with AVX2, where libcrypto with a kept context takes 929
+/// (64 bytes: 200, 207, 408). Where libraries are measured, for some hundred microseconds, short packets go to the own one.
+/// <see cref="Variable"/> names one without measuring; a name that does not work here is ignored.
 /// </remarks>
 internal static class ChaChaPoly
 {
     /// <summary>Environment variable that names the implementation to use, without measuring.</summary>
     public const string Variable = "LIGHTTUNNEL_CHACHA20POLY1305";
+
+    /// <summary>Bytes of the tag.</summary>
+    public const int TagSize = VectorChaCha20Poly1305.TagSize;
+
+    /// <summary>Bytes of a nonce.</summary>
+    public const int NonceSize = VectorChaCha20.NonceSize;
 
     /// <summary>Bytes of the packet that is measured with.</summary>
     private const int PacketLength = 1408;
@@ -51,9 +57,8 @@ internal static class ChaChaPoly
     /// <summary>Implementations in the order of preference where they are equally fast.</summary>
     public static IReadOnlyList<ChaChaPolyImplementation> All { get; } =
     [
-        new("libsodium", static (key, _) => new SodiumChaChaPoly(key)),
-        new("libcrypto", static (key, shortest) => new CryptoLibraryChaChaPoly(key, shortest)),
         new("own", static (key, _) => new VectorChaChaPoly(key)),
+        new("libcrypto", static (key, shortest) => new CryptoLibraryChaChaPoly(key, shortest)),
         new("dotnet", static (key, shortest) => new DotNetChaChaPoly(key, shortest)),
     ];
 
@@ -70,7 +75,7 @@ internal static class ChaChaPoly
     }
 
     /// <summary>
-    /// True when the implementation is there and computes what the RFC publishes, and for a whole packet what libsodium computes.
+    /// True when the implementation is there and computes what the RFC publishes, and for a whole packet what others compute.
     /// </summary>
     internal static bool Works(ChaChaPolyImplementation implementation)
     {
@@ -88,7 +93,7 @@ internal static class ChaChaPoly
     /// <summary>Rounds alternate, and each implementation's best counts, so that what else the machine does hardly matters.</summary>
     private static ChaChaPolyImplementation Measure(ChaChaPolyImplementation[] implementations)
     {
-        byte[] packet = GC.AllocateArray<byte>(PacketLength + Sodium.TagSize, pinned: true);
+        byte[] packet = GC.AllocateArray<byte>(PacketLength + TagSize, pinned: true);
         long[] best = [.. implementations.Select(_ => long.MaxValue)];
         TransportCipher[] ciphers =
             [.. implementations.Select(implementation => implementation.Create(packet.AsSpan(0, TransportCipher.KeySize)))];

@@ -33,7 +33,7 @@ internal sealed unsafe partial class CryptoLibraryChaChaPoly(ReadOnlySpan<byte> 
                 || (associatedData.Length > 0 && Update(context, null, &length, ad, associatedData.Length) <= 0)
                 || (plaintext.Length > 0 && Update(context, c, &length, m, plaintext.Length) <= 0)
                 || Finish(context, tag, &length) <= 0
-                || Control(context, GetTag, Sodium.TagSize, tag) <= 0)
+                || Control(context, GetTag, ChaChaPoly.TagSize, tag) <= 0)
             {
                 throw new CryptographicException("libcrypto could not seal.");
             }
@@ -47,12 +47,12 @@ internal sealed unsafe partial class CryptoLibraryChaChaPoly(ReadOnlySpan<byte> 
         fixed (byte* c = ciphertext, m = plaintext, ad = associatedData, n = nonce)
         {
             nint context = _context.Pointer;
-            int textLength = ciphertext.Length - Sodium.TagSize;
+            int textLength = ciphertext.Length - ChaChaPoly.TagSize;
             byte* tag = c + textLength;
             int length;
             byte end; // Finish writes nothing here, but the plaintext may be empty and its pointer null.
             return Initialize(context, 0, 0, null, n, Decrypt) > 0
-                && Control(context, SetTag, Sodium.TagSize, tag) > 0
+                && Control(context, SetTag, ChaChaPoly.TagSize, tag) > 0
                 && (associatedData.Length == 0 || Update(context, null, &length, ad, associatedData.Length) > 0)
                 && (textLength == 0 || Update(context, m, &length, c, textLength) > 0)
                 && Finish(context, &end, &length) > 0;

@@ -11,13 +11,13 @@ internal sealed class DotNetChaChaPoly(ReadOnlySpan<byte> key, int shortest) : O
     protected override void SealAlone(
         ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext, Span<byte> ciphertext) =>
         _cipher.Encrypt(
-            nonce, plaintext, ciphertext[..plaintext.Length], ciphertext.Slice(plaintext.Length, Sodium.TagSize), associatedData);
+            nonce, plaintext, ciphertext[..plaintext.Length], ciphertext.Slice(plaintext.Length, ChaChaPoly.TagSize), associatedData);
 
     /// <inheritdoc/>
     protected override bool TryOpenAlone(
         ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
     {
-        ReadOnlySpan<byte> text = ciphertext[..^Sodium.TagSize];
+        ReadOnlySpan<byte> text = ciphertext[..^ChaChaPoly.TagSize];
         try
         {
             _cipher.Decrypt(nonce, text, ciphertext[text.Length..], plaintext[..text.Length], associatedData);

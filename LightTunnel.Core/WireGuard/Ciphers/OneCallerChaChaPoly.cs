@@ -1,10 +1,13 @@
+using LightTunnel.WireGuard.Vectors;
+
 namespace LightTunnel.WireGuard.Ciphers;
 
 /// <summary>
 /// ChaCha20-Poly1305 by a library that keeps state with each key and lets one caller at a time use it. Who finds it in use does not wait,
-/// but is served by libsodium, as is who comes with a short packet: both compute the same.
+/// but is served by the own vector code, as is who comes with a short packet: both compute the same.
 /// </summary>
-internal abstract class OneCallerChaChaPoly(ReadOnlySpan<byte> key, int shortest) : TransportCipher(key, Sodium.NonceSize, Sodium.TagSize)
+internal abstract class OneCallerChaChaPoly(ReadOnlySpan<byte> key, int shortest)
+    : TransportCipher(key, ChaChaPoly.NonceSize, ChaChaPoly.TagSize)
 {
     private int _inUse;
     private bool _disposed;
@@ -15,7 +18,7 @@ internal abstract class OneCallerChaChaPoly(ReadOnlySpan<byte> key, int shortest
     {
         if (plaintext.Length < shortest || !TryEnter())
         {
-            Sodium.Seal(Key, nonce, associatedData, plaintext, ciphertext);
+            VectorChaCha20Poly1305.Seal(Key, nonce, associatedData, plaintext, ciphertext);
             return;
         }
 
@@ -34,7 +37,7 @@ internal abstract class OneCallerChaChaPoly(ReadOnlySpan<byte> key, int shortest
         ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
     {
         if (ciphertext.Length < shortest + TagSize || !TryEnter())
-            return Sodium.TryOpen(Key, nonce, associatedData, ciphertext, plaintext);
+            return VectorChaCha20Poly1305.TryOpen(Key, nonce, associatedData, ciphertext, plaintext);
         try
         {
             return TryOpenAlone(nonce, associatedData, ciphertext, plaintext);
@@ -51,7 +54,7 @@ internal abstract class OneCallerChaChaPoly(ReadOnlySpan<byte> key, int shortest
         if (_disposed)
             return;
         _disposed = true;
-        // It stays taken for ever: whoever comes now gets what a zeroed key makes, from libsodium.
+        // It stays taken for ever: whoever comes now gets what a zeroed key makes, from the vector code.
         var wait = default(SpinWait);
         while (!TryEnter())
             wait.SpinOnce();

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using LightTunnel.WireGuard.Ciphers;
 
 namespace LightTunnel.WireGuard.Noise;
 
@@ -16,7 +17,7 @@ namespace LightTunnel.WireGuard.Noise;
 /// </summary>
 internal sealed class HandshakeState : IDisposable
 {
-    private const int TagSize = Sodium.TagSize;
+    private const int TagSize = ChaChaPoly.TagSize;
 
     private readonly SymmetricState _symmetric;
     private readonly PrivateKey _static;

@@ -70,7 +70,7 @@ internal sealed class SymmetricState : IDisposable
     public void EncryptAndHash(ReadOnlySpan<byte> plaintext, Span<byte> ciphertext)
     {
         RequireKey();
-        using (var cipher = new SodiumChaChaPoly(Key))
+        using (var cipher = new VectorChaChaPoly(Key))
             cipher.Seal(_counter++, Hash, plaintext, ciphertext);
         MixHash(ciphertext);
     }
@@ -79,7 +79,7 @@ internal sealed class SymmetricState : IDisposable
     public bool DecryptAndHash(ReadOnlySpan<byte> ciphertext, Span<byte> plaintext)
     {
         RequireKey();
-        using (var cipher = new SodiumChaChaPoly(Key))
+        using (var cipher = new VectorChaChaPoly(Key))
         {
             if (!cipher.TryOpen(_counter++, Hash, ciphertext, plaintext))
                 return false;

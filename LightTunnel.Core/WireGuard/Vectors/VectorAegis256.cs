@@ -1,195 +1,157 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using ArmAes = System.Runtime.Intrinsics.Arm.Aes;
 using Block = System.Runtime.Intrinsics.Vector128<byte>;
-using X86Aes = System.Runtime.Intrinsics.X86.Aes;
 
 namespace LightTunnel.WireGuard.Vectors;
 
 /// <summary>
-/// AEGIS-256 (draft-irtf-cfrg-aegis-aead) with the tag of 256 bits, by AES instructions, for two messages of one length under one key at a
-/// time. The blocks of one message wait for one another, each for the time that an AES instruction takes; those of another message fill the
-/// waits. No associated data, as transport messages have none. No branch and no index depends on a secret, and no call allocates. The
-/// states, which have to lie on the stack, are zeroed there; what the compiler spills of registers is not, as in any compiled code. On Arm
-/// this has never been run: there as elsewhere <see cref="Ciphers.Aegis256Check"/> decides whether it is used.
+/// AEGIS-256 (draft-irtf-cfrg-aegis-aead) with the tag of 256 bits, one message at a time, by whatever rounds of AES. No branch and no
+/// index depends on a secret, and no call allocates. The state, which has to lie on the stack, is zeroed there; what the compiler spills
+/// of registers is not, as in any compiled code.
 /// </summary>
-internal static unsafe class VectorAegis256
+internal static unsafe class VectorAegis256<TAes>
+    where TAes : struct, IAesRound
 {
-    /// <summary>Bytes of an authentication tag.</summary>
-    public const int TagSize = 32;
-
-    private const int KeySize = 32, NonceSize = 32, BlockSize = 16;
-
-    /// <summary>Whether this processor has AES instructions.</summary>
-    public static bool IsSupported => X86Aes.IsSupported || ArmAes.IsSupported;
+    private const int BlockSize = Aegis256State.BlockSize, TagSize = Aegis256State.TagSize;
 
     /// <summary>
-    /// Ciphertext and tag of both messages, which are equally long. Each in place when its two spans start at the same byte; nothing
-    /// else may overlap.
+    /// Ciphertext and tag; in place when both spans start at the same byte, else they must not overlap.
     /// </summary>
     [SkipLocalsInit]
-    public static void SealPair(
-        ReadOnlySpan<byte> key, ReadOnlySpan<byte> firstNonce, ReadOnlySpan<byte> secondNonce,
-        ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, Span<byte> firstCiphertext, Span<byte> secondCiphertext)
+    public static void Seal(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> plaintext,
+        Span<byte> ciphertext)
     {
-        ArgumentOutOfRangeException.ThrowIfNotEqual(second.Length, first.Length);
-        ArgumentOutOfRangeException.ThrowIfLessThan(firstCiphertext.Length - TagSize, first.Length);
-        ArgumentOutOfRangeException.ThrowIfLessThan(secondCiphertext.Length - TagSize, first.Length);
-        int length = first.Length, whole = length & -BlockSize, rest = length - whole;
+        ArgumentOutOfRangeException.ThrowIfLessThan(ciphertext.Length - TagSize, plaintext.Length);
+        int length = plaintext.Length, whole = length & -BlockSize;
         Work work;
-        Begin(&work, key, firstNonce, secondNonce);
-        fixed (byte* from = first, secondFrom = second, to = firstCiphertext, secondTo = secondCiphertext)
+        Begin(&work, key, nonce);
+        fixed (byte* data = associatedData, from = plaintext, to = ciphertext)
         {
-            Encrypt(&work, from, secondFrom, to, secondTo, whole);
-            if (rest > 0)
+            Absorb(&work, data, associatedData.Length);
+            Encrypt(&work, from, to, whole);
+            if (length > whole)
             {
-                LoadRest(&work, from + whole, secondFrom + whole, rest);
-                EncryptRest(&work);
-                StoreRest(&work, to + whole, secondTo + whole, rest);
+                work.LoadRest(from + whole, length - whole);
+                Encrypt(&work, (byte*)&work.Rest, (byte*)&work.Rest, BlockSize);
+                work.StoreRest(to + whole, length - whole);
             }
 
-            Finish(&work, length);
-            work.States.First.StoreTag(to + length);
-            work.States.Second.StoreTag(secondTo + length);
+            Finish(&work, associatedData.Length, length);
+            work.State.StoreTag(to + length);
         }
 
         Forget(&work);
     }
 
-    /// <summary>
-    /// The reverse of sealing. Each message is authentic or forged for itself; what was decrypted of a forged one is zeroed. In place as
-    /// for sealing. Both are forged when they are too short for a tag.
-    /// </summary>
+    /// <summary>The reverse of sealing; false for a forgery, of which what was decrypted is zeroed.</summary>
     [SkipLocalsInit]
-    public static void TryOpenPair(
-        ReadOnlySpan<byte> key, ReadOnlySpan<byte> firstNonce, ReadOnlySpan<byte> secondNonce,
-        ReadOnlySpan<byte> firstCiphertext, ReadOnlySpan<byte> secondCiphertext, Span<byte> firstPlaintext, Span<byte> secondPlaintext,
-        out bool first, out bool second)
+    public static bool TryOpen(
+        ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, ReadOnlySpan<byte> associatedData, ReadOnlySpan<byte> ciphertext,
+        Span<byte> plaintext)
     {
-        ArgumentOutOfRangeException.ThrowIfNotEqual(secondCiphertext.Length, firstCiphertext.Length);
-        first = second = false;
-        int length = firstCiphertext.Length - TagSize, whole = length & -BlockSize, rest = length - whole;
+        int length = ciphertext.Length - TagSize, whole = length & -BlockSize;
         if (length < 0)
-            return;
-        firstPlaintext = firstPlaintext[..length];
-        secondPlaintext = secondPlaintext[..length];
+            return false;
+        plaintext = plaintext[..length];
         Work work;
-        Begin(&work, key, firstNonce, secondNonce);
-        fixed (byte* from = firstCiphertext, secondFrom = secondCiphertext, to = firstPlaintext, secondTo = secondPlaintext)
+        bool authentic;
+        Begin(&work, key, nonce);
+        fixed (byte* data = associatedData, from = ciphertext, to = plaintext)
         {
-            Decrypt(&work, from, secondFrom, to, secondTo, whole);
-            if (rest > 0)
+            Absorb(&work, data, associatedData.Length);
+            Decrypt(&work, from, to, whole);
+            if (length > whole)
             {
                 // The state takes up the plaintext padded with zeros, not what the keystream makes of the padding. So
                 // encrypting it follows.
-                LoadRest(&work, from + whole, secondFrom + whole, rest);
-                work.FirstRest ^= work.States.First.Keystream;
-                work.SecondRest ^= work.States.Second.Keystream;
-                StoreRest(&work, to + whole, secondTo + whole, rest);
-                LoadRest(&work, to + whole, secondTo + whole, rest);
-                EncryptRest(&work);
+                work.LoadRest(from + whole, length - whole);
+                work.Rest ^= work.State.Keystream;
+                work.StoreRest(to + whole, length - whole);
+                work.LoadRest(to + whole, length - whole);
+                Encrypt(&work, (byte*)&work.Rest, (byte*)&work.Rest, BlockSize);
             }
 
-            Finish(&work, length);
-            first = work.States.First.HasTag(from + length);
-            second = work.States.Second.HasTag(secondFrom + length);
+            Finish(&work, associatedData.Length, length);
+            authentic = work.State.HasTag(from + length);
         }
 
         Forget(&work);
-        if (!first)
-            firstPlaintext.Clear();
-        if (!second)
-            secondPlaintext.Clear();
+        if (!authentic)
+            plaintext.Clear();
+        return authentic;
     }
 
-    // What follows with a loop is a method of its own that calls none: beside a call the states would lie in memory rather
+    // What follows with a loop is a method of its own that calls none: beside a call the state would lie in memory rather
     // than in registers.
 
-    /// <summary>The draft's Init for both messages.</summary>
+    /// <summary>The draft's Init.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void Begin(Work* work, ReadOnlySpan<byte> key, ReadOnlySpan<byte> firstNonce, ReadOnlySpan<byte> secondNonce)
+    private static void Begin(Work* work, ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce)
     {
-        ArgumentOutOfRangeException.ThrowIfNotEqual(key.Length, KeySize);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(firstNonce.Length, NonceSize);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(secondNonce.Length, NonceSize);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(key.Length, Aegis256State.KeySize);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(nonce.Length, Aegis256State.NonceSize);
         Block lowKey = Vector128.Create(key), highKey = Vector128.Create(key[BlockSize..]);
-        Block firstLow = lowKey ^ Vector128.Create(firstNonce), firstHigh = highKey ^ Vector128.Create(firstNonce[BlockSize..]);
-        Block secondLow = lowKey ^ Vector128.Create(secondNonce), secondHigh = highKey ^ Vector128.Create(secondNonce[BlockSize..]);
-        Pair states;
-        states.First = new State(firstLow, firstHigh, lowKey, highKey);
-        states.Second = new State(secondLow, secondHigh, lowKey, highKey);
+        Block low = lowKey ^ Vector128.Create(nonce), high = highKey ^ Vector128.Create(nonce[BlockSize..]);
+        var state = new Aegis256State(low, high, lowKey, highKey);
         for (int i = 0; i < 4; i++)
         {
-            states.Update(lowKey, lowKey);
-            states.Update(highKey, highKey);
-            states.Update(firstLow, secondLow);
-            states.Update(firstHigh, secondHigh);
+            state.Update<TAes>(lowKey);
+            state.Update<TAes>(highKey);
+            state.Update<TAes>(low);
+            state.Update<TAes>(high);
         }
 
-        work->States = states;
+        work->State = state;
+    }
+
+    /// <summary>Takes up associated data, padded with zeros to whole blocks.</summary>
+    private static void Absorb(Work* work, byte* data, int length)
+    {
+        for (int i = 0; i < length; i += BlockSize)
+        {
+            work->LoadRest(data + i, Math.Min(BlockSize, length - i));
+            work->State.Update<TAes>(work->Rest);
+        }
     }
 
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void Encrypt(Work* work, byte* from, byte* secondFrom, byte* to, byte* secondTo, nint length)
+    private static void Encrypt(Work* work, byte* from, byte* to, nint length)
     {
-        Pair states = work->States;
+        Aegis256State state = work->State;
         for (nint i = 0; i < length; i += BlockSize)
         {
-            Block text = Vector128.Load(from + i), secondText = Vector128.Load(secondFrom + i);
-            (text ^ states.First.Keystream).Store(to + i);
-            (secondText ^ states.Second.Keystream).Store(secondTo + i);
-            states.Update(text, secondText);
+            Block text = Vector128.Load(from + i);
+            (text ^ state.Keystream).Store(to + i);
+            state.Update<TAes>(text);
         }
 
-        work->States = states;
+        work->State = state;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void Decrypt(Work* work, byte* from, byte* secondFrom, byte* to, byte* secondTo, nint length)
+    private static void Decrypt(Work* work, byte* from, byte* to, nint length)
     {
-        Pair states = work->States;
+        Aegis256State state = work->State;
         for (nint i = 0; i < length; i += BlockSize)
         {
-            Block text = Vector128.Load(from + i) ^ states.First.Keystream,
-                secondText = Vector128.Load(secondFrom + i) ^ states.Second.Keystream;
+            Block text = Vector128.Load(from + i) ^ state.Keystream;
             text.Store(to + i);
-            secondText.Store(secondTo + i);
-            states.Update(text, secondText);
+            state.Update<TAes>(text);
         }
 
-        work->States = states;
+        work->State = state;
     }
 
     /// <summary>The draft's Finalize up to the tag: the lengths of associated data and text in bits, seven times.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void Finish(Work* work, int length)
+    private static void Finish(Work* work, int associatedData, int length)
     {
-        Pair states = work->States;
-        Block lengths = Vector128.Create(0, (ulong)length * 8).AsByte();
-        Block text = states.First.S3 ^ lengths, secondText = states.Second.S3 ^ lengths;
+        Aegis256State state = work->State;
+        Block text = state.S3 ^ Vector128.Create((ulong)associatedData * 8, (ulong)length * 8).AsByte();
         for (int i = 0; i < 7; i++)
-            states.Update(text, secondText);
-        work->States = states;
-    }
-
-    /// <summary>The last, shorter block of each message, padded with zeros.</summary>
-    private static void LoadRest(Work* work, byte* first, byte* second, int length)
-    {
-        work->FirstRest = work->SecondRest = Block.Zero;
-        Unsafe.CopyBlockUnaligned(&work->FirstRest, first, (uint)length);
-        Unsafe.CopyBlockUnaligned(&work->SecondRest, second, (uint)length);
-    }
-
-    private static void EncryptRest(Work* work)
-    {
-        byte* rest = (byte*)&work->FirstRest, secondRest = (byte*)&work->SecondRest;
-        Encrypt(work, rest, secondRest, rest, secondRest, BlockSize);
-    }
-
-    private static void StoreRest(Work* work, byte* first, byte* second, int length)
-    {
-        Unsafe.CopyBlockUnaligned(first, &work->FirstRest, (uint)length);
-        Unsafe.CopyBlockUnaligned(second, &work->SecondRest, (uint)length);
+            state.Update<TAes>(text);
+        work->State = state;
     }
 
     /// <summary>Zeroes what is secret. Not inlined, so that no compiler finds that nobody reads it.</summary>
@@ -199,69 +161,17 @@ internal static unsafe class VectorAegis256
     /// <summary>What a call has on the stack.</summary>
     private struct Work
     {
-        public Pair States;
-        public Block FirstRest, SecondRest;
-    }
+        public Aegis256State State;
+        public Block Rest;
 
-    private struct Pair
-    {
-        public State First, Second;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Update(Block text, Block secondText)
+        /// <summary>The last, shorter block, padded with zeros.</summary>
+        public void LoadRest(byte* from, int length)
         {
-            First.Update(text);
-            Second.Update(secondText);
-        }
-    }
-
-    /// <summary>The six blocks of one message's state.</summary>
-    private struct State
-    {
-        public Block S0, S1, S2, S3, S4, S5;
-
-        /// <summary>As the draft's Init begins; C0 and C1 are Fibonacci's numbers modulo 256.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public State(Block lowNonce, Block highNonce, Block lowKey, Block highKey)
-        {
-            Block c0 = Vector128.Create(
-                (byte)0x00, 0x01, 0x01, 0x02, 0x03, 0x05, 0x08, 0x0d, 0x15, 0x22, 0x37, 0x59, 0x90, 0xe9, 0x79, 0x62);
-            Block c1 = Vector128.Create(
-                (byte)0xdb, 0x3d, 0x18, 0x55, 0x6d, 0xc2, 0x2f, 0xf1, 0x20, 0x11, 0x31, 0x42, 0x73, 0xb5, 0x28, 0xdd);
-            (S0, S1, S2, S3, S4, S5) = (lowNonce, highNonce, c1, c0, lowKey ^ c0, highKey ^ c1);
+            Rest = Block.Zero;
+            Unsafe.CopyBlockUnaligned(ref Unsafe.As<Block, byte>(ref Rest), ref *from, (uint)length);
         }
 
-        /// <summary>What the next block is encrypted with.</summary>
-        public readonly Block Keystream => S1 ^ S4 ^ S5 ^ (S2 & S3);
-
-        /// <summary>One round of AES from each block into the next; the text goes into the first.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Update(Block text)
-        {
-            Block last = S5;
-            S5 = Round(S4, S5);
-            S4 = Round(S3, S4);
-            S3 = Round(S2, S3);
-            S2 = Round(S1, S2);
-            S1 = Round(S0, S1);
-            S0 = Round(last, S0 ^ text);
-        }
-
-        public readonly void StoreTag(byte* tag)
-        {
-            (S0 ^ S1 ^ S2).Store(tag);
-            (S3 ^ S4 ^ S5).Store(tag + BlockSize);
-        }
-
-        /// <summary>All 32 bytes are compared at once, in the same time whichever differ.</summary>
-        public readonly bool HasTag(byte* tag) =>
-            ((S0 ^ S1 ^ S2 ^ Vector128.Load(tag)) | (S3 ^ S4 ^ S5 ^ Vector128.Load(tag + BlockSize))) == Block.Zero;
-
-        /// <summary>
-        /// The draft's AESRound. Arm's instruction adds the key before the round rather than after it, and leaves MixColumns to another.
-        /// </summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Block Round(Block block, Block key) =>
-            X86Aes.IsSupported ? X86Aes.Encrypt(block, key) : ArmAes.MixColumns(ArmAes.Encrypt(block, Block.Zero)) ^ key;
+        public readonly void StoreRest(byte* to, int length) =>
+            Unsafe.CopyBlockUnaligned(ref *to, in Unsafe.As<Block, byte>(ref Unsafe.AsRef(in Rest)), (uint)length);
     }
 }

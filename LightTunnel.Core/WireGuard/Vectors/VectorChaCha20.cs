@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Security.Cryptography;
 
 namespace LightTunnel.WireGuard.Vectors;
 
@@ -17,6 +18,9 @@ internal readonly ref struct VectorChaCha20
 
     /// <summary>Bytes of a nonce.</summary>
     public const int NonceSize = 12;
+
+    /// <summary>Bytes that <see cref="DeriveSubkey"/> takes of a long nonce.</summary>
+    public const int ExtendedNonceSize = 16;
 
     /// <summary>Bytes of one block.</summary>
     public const int BlockSize = 64;
@@ -41,6 +45,24 @@ internal readonly ref struct VectorChaCha20
         _nonce0 = BinaryPrimitives.ReadUInt32LittleEndian(nonce);
         _nonce1 = BinaryPrimitives.ReadUInt32LittleEndian(nonce[4..]);
         _nonce2 = BinaryPrimitives.ReadUInt32LittleEndian(nonce[8..]);
+    }
+
+    /// <summary>
+    /// HChaCha20 (draft-irtf-cfrg-xchacha, section 2.2): a block's first and last rows before the initial state is added, the first four
+    /// bytes of the nonce being the counter. So the initial state, known to everybody in these rows, is subtracted from the keystream.
+    /// </summary>
+    [SkipLocalsInit]
+    public static void DeriveSubkey(ReadOnlySpan<byte> key, ReadOnlySpan<byte> nonce, Span<byte> subkey)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(nonce.Length, ExtendedNonceSize);
+        Span<byte> keystream = stackalloc byte[MaximumFill];
+        var cipher = new VectorChaCha20(VectorChaCha20Poly1305.BestPath, key, nonce[4..]);
+        int filled = cipher.Fill(BinaryPrimitives.ReadUInt32LittleEndian(nonce), 1, keystream);
+        Vector128<uint> first = Vector128.Create<byte>(keystream).AsUInt32() - Vector128.Create(Constant0, Constant1, Constant2, Constant3);
+        Vector128<uint> last = Vector128.Create<byte>(keystream[(BlockSize - 16)..]).AsUInt32() - Vector128.Create(nonce).AsUInt32();
+        first.AsByte().CopyTo(subkey);
+        last.AsByte().CopyTo(subkey[16..]);
+        CryptographicOperations.ZeroMemory(keystream[..filled]);
     }
 
     /// <summary>

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 using System.Security.Cryptography;
 
@@ -29,9 +28,6 @@ internal static class VectorChaCha20Poly1305
 {
     /// <summary>Bytes of an authentication tag.</summary>
     public const int TagSize = VectorPoly1305.TagSize;
-
-    /// <summary>Whether this processor has what any of the paths needs.</summary>
-    public static bool IsSupported => Sse2.X64.IsSupported || AdvSimd.Arm64.IsSupported;
 
     /// <summary>The widest path that this processor has.</summary>
     public static VectorPath BestPath =>

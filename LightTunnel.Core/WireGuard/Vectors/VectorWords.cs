@@ -251,7 +251,9 @@ internal readonly struct Avx512Rotation : IRotation
     public static Vector256<uint> RotateLeft7(Vector256<uint> words) => Avx512F.VL.RotateLeft(words, 7);
 }
 
-/// <summary>4 words, on any processor with vectors of 128 bit; the runtime makes AdvSimd or SSE instructions of it.</summary>
+/// <summary>
+/// 4 words, on any processor: the runtime makes AdvSimd or SSE instructions of it, or word by word what has neither, in constant time too.
+/// </summary>
 internal readonly struct Words128(Vector128<uint> value) : IRows<Words128>
 {
     private readonly Vector128<uint> _value = value;
@@ -302,12 +304,16 @@ internal readonly struct Words128(Vector128<uint> value) : IRows<Words128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words128 InterleaveLow(Words128 left, Words128 right) => new(Sse2.IsSupported
         ? Sse2.UnpackLow(left._value, right._value)
-        : AdvSimd.Arm64.ZipLow(left._value, right._value));
+        : AdvSimd.Arm64.IsSupported
+            ? AdvSimd.Arm64.ZipLow(left._value, right._value)
+            : Vector128.Create(left._value[0], right._value[0], left._value[1], right._value[1]));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words128 InterleaveHigh(Words128 left, Words128 right) => new(Sse2.IsSupported
         ? Sse2.UnpackHigh(left._value, right._value)
-        : AdvSimd.Arm64.ZipHigh(left._value, right._value));
+        : AdvSimd.Arm64.IsSupported
+            ? AdvSimd.Arm64.ZipHigh(left._value, right._value)
+            : Vector128.Create(left._value[2], right._value[2], left._value[3], right._value[3]));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Words128 InterleaveLowPairs(Words128 left, Words128 right) =>
