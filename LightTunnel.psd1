@@ -20,6 +20,7 @@
         'Get-LtRoute'
         'Get-LtServer'
         'Get-LtStatus'
+        'Install-LtDriver'
         'New-LtInvitation'
         'New-LtNetworkKey'
         'Remove-LtPeer'

@@ -100,6 +100,12 @@ public enum LightTunnelError
     /// This machine itself cannot send to the server: it is in no network, has no route there, or a firewall of its own refuses.
     /// </summary>
     NetworkUnavailable,
+
+    /// <summary>A file that was to be installed is not the one that was published.</summary>
+    UntrustedFile,
+
+    /// <summary>This system has no use for what was asked for.</summary>
+    NotNeeded,
 }
 
 /// <summary>An error that a person can act on: what happened, which input is the culprit, and what to do about it.</summary>

@@ -17,7 +17,7 @@ internal sealed unsafe partial class Wintun : IWintunApi
     /// </summary>
     public const string PathVariable = "LIGHTTUNNEL_WINTUN";
 
-    private const string Library = "wintun.dll";
+    private const string Library = WintunPackage.Library;
     private static readonly Lock LoadLock = new();
     private static Wintun? _instance;
 
@@ -100,7 +100,8 @@ internal sealed unsafe partial class Wintun : IWintunApi
             + (string.IsNullOrWhiteSpace(variable)
                 ? string.Empty
                 : $" {PathVariable} is not looked at, as programs without rights could set it."),
-        $"Download Wintun from https://www.wintun.net and copy the {Library} for this processor to '{path}'.");
+        $"'Install-LtDriver' gets it. Or download Wintun from https://www.wintun.net and copy the {Library} for this processor to "
+            + $"'{path}'.");
 
     private static Wintun Load()
     {

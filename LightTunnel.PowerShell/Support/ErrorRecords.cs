@@ -42,9 +42,9 @@ internal static class ErrorRecords
         LightTunnelError.NameResolutionFailed or LightTunnelError.NotFound => ErrorCategory.ObjectNotFound,
         LightTunnelError.ServerUnreachable or LightTunnelError.NetworkUnavailable => ErrorCategory.ConnectionError,
         LightTunnelError.AddressPoolExhausted or LightTunnelError.ServerFull => ErrorCategory.LimitsExceeded,
-        LightTunnelError.ServerRefused or LightTunnelError.PrefixNotAgreed => ErrorCategory.SecurityError,
+        LightTunnelError.ServerRefused or LightTunnelError.PrefixNotAgreed or LightTunnelError.UntrustedFile => ErrorCategory.SecurityError,
         LightTunnelError.TimedOut or LightTunnelError.NotAnswering => ErrorCategory.OperationTimeout,
-        LightTunnelError.Stopped => ErrorCategory.InvalidOperation,
+        LightTunnelError.Stopped or LightTunnelError.NotNeeded => ErrorCategory.InvalidOperation,
         _ => ErrorCategory.InvalidResult,
     };
 

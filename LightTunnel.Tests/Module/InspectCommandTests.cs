@@ -141,6 +141,20 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         Assert.NotEmpty(error.RecommendedAction!);
     }
 
+    [Theory]
+    [InlineData("Install-LtDriver")]
+    [InlineData("Install-LtDriver ./wintun.zip -WhatIf")]
+    public async Task InstallLtDriver_OnLinux_SaysThatNoneIsNeeded(string script)
+    {
+        ModuleShell shell = await SampleAsync();
+
+        ShellError error = await shell.FailAsync(script);
+
+        Assert.Equal(("NotNeeded,LightTunnel.InstallLtDriverCommand", "InvalidOperation"), (error.ErrorId, error.Category));
+        Assert.Contains("needs no driver", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Start-LtServer", error.RecommendedAction, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task GetLtRoute_NeitherAddressNorPrefix_IsInvalidAddress()
     {
