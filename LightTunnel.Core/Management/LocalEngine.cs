@@ -260,7 +260,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     {
         WindowsPresence? presence = OpenPresence(options, node, services, undo);
         var tunnel = new Tunnel(options, node, services, undo.Keep());
-        var handle = new LocalTunnel(tunnel, networkKey);
+        var handle = new LocalTunnel(tunnel, networkKey, presence);
         services.Log.Information(
             "The tunnel {Tunnel} has started: interface {Interface}, UDP port {Port}", options.Name, services.Tun.Name,
             services.Transport.LocalPort);

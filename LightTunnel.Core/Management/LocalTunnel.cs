@@ -9,6 +9,7 @@ using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
+using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Management;
@@ -20,11 +21,14 @@ internal sealed class LocalTunnel : ITunnelHandle
     private readonly PeerReport _report;
     private readonly PublicKey _publicKey;
     private readonly PresharedKey _networkKey;
+    private readonly WindowsPresence? _presence;
 
     /// <param name="tunnel">The running tunnel.</param>
     /// <param name="networkKey">The network's key, for invitations; owned by the tunnel.</param>
-    public LocalTunnel(Tunnel tunnel, PresharedKey networkKey)
+    /// <param name="presence">What Windows was told of the tunnel, owned by it; null elsewhere.</param>
+    public LocalTunnel(Tunnel tunnel, PresharedKey networkKey, WindowsPresence? presence)
     {
+        _presence = presence;
         _tunnel = tunnel;
         _networkKey = networkKey;
         _publicKey = tunnel.Node.Links.PublicKey;
@@ -137,14 +141,23 @@ internal sealed class LocalTunnel : ITunnelHandle
     }
 
     /// <inheritdoc/>
-    public Task<NetworkTestReport> TestNetworkAsync(
-        TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>
-        TestAsync(
+    public async Task<NetworkTestReport> TestNetworkAsync(
+        TimeSpan timeout, IProgress<TestProgress>? progress, CancellationToken cancellationToken)
+    {
+        NetworkTestReport report = await TestAsync(
             () => new NetworkTest(
                 _tunnel.Node,
                 Client("it has no server whose network could be tested", "Test the network on a client."), timeout,
                 _tunnel.Services.Time, progress),
-            cancellationToken);
+            cancellationToken).ConfigureAwait(false);
+        if (_presence is null
+            || await Task.Run(_presence.FindProblem, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false) is not { } found)
+        {
+            return report;
+        }
+
+        return report with { Problems = [.. report.Problems, new NetworkProblem(found.Message, found.RecommendedAction)] };
+    }
 
     /// <inheritdoc/>
     public async Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken)

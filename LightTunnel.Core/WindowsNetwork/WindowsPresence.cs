@@ -62,6 +62,22 @@ internal sealed class WindowsPresence(
     /// <summary>Begins; returns at once.</summary>
     public void Begin() => _work = Task.Run(WorkAsync);
 
+    /// <summary>
+    /// What keeps members out in the firewall's profiles that are in force now, and what to do about it; null when nothing does, or the
+    /// firewall does not tell. May wait for its service.
+    /// </summary>
+    public (string Message, string RecommendedAction)? FindProblem()
+    {
+        try
+        {
+            return Describe(firewall.FindHindrance());
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            return null; // The log has told when the tunnel started.
+        }
+    }
+
     /// <summary>Ends it and takes the rules away.</summary>
     public void Dispose()
     {
@@ -153,22 +169,28 @@ internal sealed class WindowsPresence(
 
     private void Tell(FirewallHindrance hindrance)
     {
-        if (hindrance == FirewallHindrance.None)
+        if (Describe(hindrance) is { } problem)
+        {
+            log.Warning("{Problem} {Remedy}", problem.Message, problem.RecommendedAction);
+        }
+        else
         {
             log.Information(
                 "The Windows Firewall lets in UDP port {Ports}{Inbound}", PortList(),
                 options.AllowInbound ? $", and everything from members by {options.Interface}" : string.Empty);
         }
-        else
-        {
-            log.Warning(
-                "The Windows Firewall has rules for UDP port {Ports}, but does not follow them: {Reason}", PortList(),
-                hindrance == FirewallHindrance.GroupPolicy
-                    ? "a group policy decides, and leaves out this machine's own rules. Ask who manages this machine for such a rule."
-                    : "everything that comes in is blocked. Allow it in 'Windows Security', 'Firewall & network protection', or by "
-                        + "'Set-NetFirewallProfile -AllowInboundRules True'.");
-        }
     }
+
+    private static (string Message, string RecommendedAction)? Describe(FirewallHindrance hindrance) => hindrance switch
+    {
+        FirewallHindrance.None => null,
+        FirewallHindrance.GroupPolicy => (
+            "The Windows Firewall does not follow the rules of tunnels: a group policy decides, and leaves out this machine's own rules.",
+            "Ask who manages this machine for a rule that lets in this tunnel's UDP port."),
+        _ => (
+            "The Windows Firewall does not follow the rules of tunnels: it blocks everything that comes in.",
+            "Allow it in 'Windows Security', 'Firewall & network protection', or by 'Set-NetFirewallProfile -AllowInboundRules True'."),
+    };
 
     private void RemoveLeft(string name)
     {

@@ -291,6 +291,35 @@ public sealed class LocalEngineTests : IDisposable
         Assert.True(device.IsDisposed);
     }
 
+    [Theory]
+    [InlineData(FirewallHindrance.None, false, null)]
+    [InlineData(FirewallHindrance.GroupPolicy, false, "group policy")]
+    [InlineData(FirewallHindrance.InboundBlocked, false, "blocks everything")]
+    [InlineData(FirewallHindrance.InboundBlocked, true, null)]
+    internal async Task NetworkTest_TellsWhatWindowsKeepsOut(FirewallHindrance hindrance, bool fails, string? told)
+    {
+        var firewall = new FakeFirewall { Hindrance = hindrance, Untold = fails };
+        var engine = new LocalEngine(_environment with
+        {
+            Presences = (options, log) => new WindowsPresence(options, firewall, new FakeNetworkList(), log, TimeProvider.System),
+        });
+        ITunnelHandle server = await StartServerAsync("kept-hub");
+        TunnelStatus hub = await server.GetStatusAsync(Cancellation);
+        ITunnelHandle alice = await engine.ConnectAsync(
+            Client("kept-alice", hub.ListenPort, hub.PublicKey), prepared: null, Cancellation);
+
+        NetworkTestReport report = await alice.TestNetworkAsync(Patience, null, Cancellation);
+
+        NetworkProblem[] found = [.. report.Problems.Where(problem => problem.Message.Contains("Firewall", StringComparison.Ordinal))];
+        if (told is null)
+            Assert.Empty(found);
+        else
+            Assert.Contains(told, Assert.Single(found).Message, StringComparison.Ordinal);
+        Assert.All(found, problem => Assert.NotEmpty(problem.RecommendedAction));
+        await alice.StopAsync(Cancellation);
+        await server.StopAsync(Cancellation);
+    }
+
     [Fact]
     public async Task PolicyOfAPeer_OutlivesTheTunnel()
     {

@@ -12,6 +12,9 @@ internal sealed class FakeFirewall : IFirewall
     /// <summary>What keeps rules from having an effect.</summary>
     public FirewallHindrance Hindrance { get; set; }
 
+    /// <summary>Does not say what keeps rules from having an effect.</summary>
+    public bool Untold { get; set; }
+
     /// <summary>What calls fail with.</summary>
     public Exception? Failure { get; set; }
 
@@ -47,7 +50,7 @@ internal sealed class FakeFirewall : IFirewall
     public FirewallHindrance FindHindrance()
     {
         Told.TrySetResult();
-        return Hindrance;
+        return Untold ? throw new NotImplementedException() : Hindrance;
     }
 
     public string? FindGroup(string name)

@@ -102,7 +102,7 @@ public sealed class WindowsPresenceTests : IDisposable
 
         using WindowsPresence presence = await BeginAsync();
 
-        Assert.Contains(told, (await LoggedAsync("does not follow them")).Message);
+        Assert.Contains(told, (await LoggedAsync("does not follow the rules")).Message);
     }
 
     [Fact]
