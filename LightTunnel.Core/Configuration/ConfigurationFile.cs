@@ -68,6 +68,15 @@ public static class ConfigurationFile
     public static IReadOnlyList<ConfigurationProblem> Check(string path, TimeProvider? time = null) =>
         new OpenFile(path, null, time ?? TimeProvider.System).Problems;
 
+    /// <summary>Whose file it is, after everything in it was checked.</summary>
+    /// <exception cref="LightTunnelException">NotFound, or InvalidConfiguration: the first problem, with file, line and column.</exception>
+    public static TunnelRole RoleOf(string path)
+    {
+        var file = new OpenFile(path, null, TimeProvider.System);
+        file.ThrowFirst();
+        return file.Role;
+    }
+
     private static Dictionary<string, Func<T, ConfigurationEntry, T>> CommonKeys<T>()
         where T : TunnelSettings => new()
         {
@@ -125,6 +134,8 @@ public static class ConfigurationFile
             }
         }
 
+        public TunnelRole Role { get; private set; }
+
         public ServerSettings Server { get; private set; } = new();
 
         public ClientSettings Client { get; private set; } = new();
@@ -169,6 +180,7 @@ public static class ConfigurationFile
             IReadOnlyList<ConfigurationEntry> entries = ConfigurationReader.Read(text, Add);
             if (RoleOf(entries, expected) is not { } role)
                 return;
+            Role = role;
             if (role == TunnelRole.Server)
                 Server = Apply(entries, ServerKeys, Server);
             else

@@ -106,6 +106,12 @@ public enum LightTunnelError
 
     /// <summary>This system has no use for what was asked for.</summary>
     NotNeeded,
+
+    /// <summary>Nobody on this system runs services, or LightTunnel does not know how to ask them.</summary>
+    ServiceManagerUnavailable,
+
+    /// <summary>The system refused to do something with a service.</summary>
+    ServiceFailed,
 }
 
 /// <summary>An error that a person can act on: what happened, which input is the culprit, and what to do about it.</summary>

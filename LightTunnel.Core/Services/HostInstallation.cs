@@ -110,6 +110,14 @@ public sealed partial class HostInstallation(string folder)
         return true;
     }
 
+    /// <summary>Removes everything that was installed.</summary>
+    /// <exception cref="IOException">It could not be removed.</exception>
+    public void Remove()
+    {
+        if (Directory.Exists(Folder) && Version is not null)
+            Directory.Delete(Folder, recursive: true);
+    }
+
     private string PathOf(string name) => Path.Combine(Folder, name);
 
     private string ProgramOf(string version) => Path.Combine(Folder, version, HostPayload.ProgramName);
@@ -223,8 +231,7 @@ public sealed partial class HostInstallation(string folder)
     private void WriteText(string name, string text)
     {
         AtomicFile.Replace(PathOf(name), Encoding.UTF8.GetBytes(text + "\n"));
-        if (!OperatingSystem.IsWindows())
-            File.SetUnixFileMode(PathOf(name), ProgramFiles.EverybodyReads);
+        ProgramFiles.LetEverybodyRead(PathOf(name));
     }
 
     // .NET renames no link to a folder over another one.

@@ -40,6 +40,13 @@ internal static class ProgramFiles
             File.SetUnixFileMode(path, EverybodyRuns);
     }
 
+    /// <summary>Lets everybody read a file, and root alone change it; on Windows its folder says that.</summary>
+    public static void LetEverybodyRead(string path)
+    {
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, EverybodyReads);
+    }
+
     /// <summary>Copies everything to a folder that does not exist yet. No link is followed.</summary>
     public static void Copy(string source, string target)
     {

@@ -94,6 +94,17 @@ public sealed class StartLtServerCommand : StartCommand
     [NotSecret]
     public SwitchParameter ClientIsolation { get; set; }
 
+    /// <summary>
+    /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. What the tunnel logs
+    /// meanwhile is shown, as Write-Host shows it. Ctrl+C stops the tunnel in order.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter Wait { get; set; }
+
+    /// <inheritdoc/>
+    private protected override bool Stays => Wait;
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {

@@ -334,3 +334,35 @@ public enum LtCipherPolicy
     /// <summary>WireGuard's with everybody.</summary>
     WireGuard,
 }
+
+/// <summary>What a tunnel is in its network.</summary>
+public enum LtTunnelRole
+{
+    /// <summary>The one server.</summary>
+    Server,
+
+    /// <summary>One of the clients.</summary>
+    Client,
+}
+
+/// <summary>Where a service stands.</summary>
+public enum LtServiceState
+{
+    /// <summary>It does not run, and nothing is wrong with that.</summary>
+    Stopped,
+
+    /// <summary>It is on its way.</summary>
+    Starting,
+
+    /// <summary>It runs.</summary>
+    Running,
+
+    /// <summary>It is being stopped.</summary>
+    Stopping,
+
+    /// <summary>It ended with an error and is started again in a moment.</summary>
+    Restarting,
+
+    /// <summary>It ended with an error and stays down; LastError says why.</summary>
+    Failed,
+}

@@ -45,6 +45,8 @@ internal static class ErrorRecords
         LightTunnelError.ServerRefused or LightTunnelError.PrefixNotAgreed or LightTunnelError.UntrustedFile => ErrorCategory.SecurityError,
         LightTunnelError.TimedOut or LightTunnelError.NotAnswering => ErrorCategory.OperationTimeout,
         LightTunnelError.Stopped or LightTunnelError.NotNeeded => ErrorCategory.InvalidOperation,
+        LightTunnelError.ServiceManagerUnavailable => ErrorCategory.NotInstalled,
+        LightTunnelError.ServiceFailed => ErrorCategory.OperationStopped,
         _ => ErrorCategory.InvalidResult,
     };
 

@@ -6,6 +6,7 @@ using System.Management.Automation.Language;
 using LightTunnel.Diagnostics;
 using LightTunnel.Management;
 using LightTunnel.Membership;
+using LightTunnel.Services;
 
 namespace LightTunnel;
 
@@ -37,6 +38,7 @@ internal static class KnownNames
         Peer,
         Address,
         Destination,
+        Service,
     }
 
     public static void RememberTunnels(IEnumerable<ITunnelHandle> tunnels)
@@ -44,6 +46,14 @@ internal static class KnownNames
         foreach (ITunnelHandle tunnel in tunnels)
             Remember(KindOf(tunnel), tunnel.Name, null);
     }
+
+    public static void RememberServices(IEnumerable<ServiceDefinition> services)
+    {
+        foreach (ServiceDefinition service in services)
+            Remember(Kind.Service, service.Name, service.SystemName);
+    }
+
+    public static void ForgetService(ServiceDefinition service) => Names.TryRemove((Kind.Service, service.Name), out _);
 
     public static void Forget(ITunnelHandle tunnel) => Names.TryRemove((KindOf(tunnel), tunnel.Name), out _);
 
@@ -60,11 +70,23 @@ internal static class KnownNames
         Remember(Kind.Peer, peer, null);
     }
 
+    /// <summary>Names of services that begin with what was typed. They are files, so nobody needs to be asked.</summary>
+    public static IEnumerable<CompletionResult> CompleteServices(string typed)
+    {
+        RememberServices(ServiceCatalog.List());
+        return Matching(typed, [Kind.Service]);
+    }
+
     /// <summary>Names of the given kinds that begin with what was typed.</summary>
     public static IEnumerable<CompletionResult> Complete(string typed, params Kind[] kinds)
     {
         RememberTunnels(TunnelCatalog.Local);
         Ask().Wait(Patience);
+        return Matching(typed, kinds);
+    }
+
+    private static IEnumerable<CompletionResult> Matching(string typed, Kind[] kinds)
+    {
         string start = typed.Trim('\'', '"');
         return Names
             .Where(entry => kinds.Contains(entry.Key.Kind) && entry.Key.Name.StartsWith(start, StringComparison.OrdinalIgnoreCase))
@@ -190,4 +212,12 @@ internal sealed class DestinationCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
         KnownNames.Complete(wordToComplete, KnownNames.Kind.Destination);
+}
+
+/// <summary>Completes the names of services.</summary>
+internal sealed class ServiceNameCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.CompleteServices(wordToComplete);
 }

@@ -115,19 +115,14 @@ public abstract class StartCommand : LtCommand
     [NotSecret]
     public int TimeoutSec { get; set; } = 15;
 
-    /// <summary>
-    /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. What the tunnel logs
-    /// meanwhile is shown, as Write-Host shows it. Ctrl+C stops the tunnel in order.
-    /// </summary>
-    [Parameter]
-    [NotSecret]
-    public SwitchParameter Wait { get; set; }
+    /// <summary>Whether the command ends with the tunnel.</summary>
+    private protected virtual bool Stays => false;
 
     /// <inheritdoc/>
     private protected override bool TakesSecrets => true;
 
     /// <inheritdoc/>
-    private protected override TimeSpan StopGrace => Wait ? WaitStopGrace : base.StopGrace;
+    private protected override TimeSpan StopGrace => Stays ? WaitStopGrace : base.StopGrace;
 
     /// <summary>The value of a parameter if it was given.</summary>
     internal T? Given<T>(string parameter, T value)
@@ -184,13 +179,13 @@ public abstract class StartCommand : LtCommand
         }
     }
 
-    /// <summary>Starts a tunnel within the time allowed, writes it, and stays with it if <see cref="Wait"/> says so.</summary>
+    /// <summary>Starts a tunnel within the time allowed, writes it, and stays with it if <see cref="Stays"/> says so.</summary>
     /// <param name="kind">"Server" or "Network".</param>
     /// <param name="name">The tunnel's name.</param>
     /// <param name="start">Starts it; calls what it is given when the system has made the interface.</param>
     private protected void Start(string kind, string name, Func<Action, CancellationToken, Task<ITunnelHandle>> start)
     {
-        bool wait = Wait;
+        bool wait = Stays;
         var limit = TimeSpan.FromSeconds(TimeoutSec);
         Run(
             async (output, cancellationToken) =>

@@ -313,7 +313,8 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
         string[] types = ["LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtLogEntry", "LtNetwork", "LtNetworkKey",
-            "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer"];
+            "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer",
+            "LtService"];
         string[] ofSeveral = ["LtLogEntry", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange"];
         Assert.Equal(
             types.SelectMany(type => (string[])[type + ".List", type + ".Table"])

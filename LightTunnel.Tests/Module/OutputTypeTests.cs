@@ -3,7 +3,9 @@ using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Management;
+using LightTunnel.Membership;
 using LightTunnel.Routing;
+using LightTunnel.Services;
 using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 using Xunit;
@@ -28,6 +30,8 @@ public sealed class OutputTypeTests
     [InlineData(typeof(CipherSuite), typeof(LtCipherSuite))]
     [InlineData(typeof(CipherPolicy), typeof(LtCipherPolicy))]
     [InlineData(typeof(NetworkCategory), typeof(LtNetworkCategory))]
+    [InlineData(typeof(TunnelRole), typeof(LtTunnelRole))]
+    [InlineData(typeof(ServiceState), typeof(LtServiceState))]
     public void Enumeration_OfTheModule_HasTheEnginesNamesAndValues(Type engine, Type module) => Assert.Equal(Pairs(engine), Pairs(module));
 
     [Theory]

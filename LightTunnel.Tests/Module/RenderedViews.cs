@@ -22,6 +22,13 @@ public sealed class RenderedViews : IAsyncLifetime
 
     private static readonly string[] Forms = ["Format-Table", "Format-List"];
 
+    /// <summary>As Get-LtService puts it out where systemd is.</summary>
+    private const string Service =
+        "[LightTunnel.LtService].GetConstructors('NonPublic, Instance').Where({ $_.GetParameters().Count -gt 3 })[0].Invoke(@("
+            + "'office', [LightTunnel.LtTunnelRole]'Server', [LightTunnel.LtServiceState]'Running', $true, [version]'0.2.0', "
+            + "[version]'0.1.0', (Get-LtServer office).psobject.BaseObject, 'lighttunnel-office', '/etc/lighttunnel/office.yaml', "
+            + "'The port 9000 is in use by another program.', 4711))";
+
     private Dictionary<string, string> _texts = [];
 
     /// <summary>What is shown, by the name of its file, and the command that puts it out. The last ends when the tunnels do.</summary>
@@ -44,6 +51,7 @@ public sealed class RenderedViews : IAsyncLifetime
         ("LtLogEntry", "Get-LtLog office | ForEach-Object { $_ }"),
         ("LtLogEntry.Networks", "Get-LtLog"),
         ("LtConfigurationProblem", "Test-LtConfiguration bad.yaml"),
+        ("LtService", Service),
         ("LtRouteChange", "Watch-LtRoute -Network home -ChangesOnly | Select-Object -First 3"),
         ("LtRouteChange.Networks", "Watch-LtRoute -ChangesOnly"),
     ];

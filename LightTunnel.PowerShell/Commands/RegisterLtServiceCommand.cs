@@ -1,0 +1,176 @@
+using System.Management.Automation;
+using System.Security;
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Management;
+using LightTunnel.Membership;
+using LightTunnel.Services;
+
+namespace LightTunnel;
+
+/// <summary>Makes a service of a tunnel: it is started with the system, and stays.</summary>
+/// <remarks>
+/// <para>Takes what Start-LtServer or Connect-LtNetwork take: -Address makes a server, an invitation (or -Server and keys) a client, and
+/// -ConfigurationPath whichever the file says. Everything is checked before anything is changed.</para>
+/// <para>The program that runs the tunnel is copied out of the module to where root alone can write, so that the service neither needs
+/// PowerShell nor the module's folder. While that is there, a newer version in it is taken by itself. The settings are written to a file
+/// that only root can read, /etc/lighttunnel/NAME.yaml, as it holds the secrets; Restart-LtService takes what is changed there.</para>
+/// <para>Returns when the service is up: the server listens, the client has joined, or has found its server out of reach and goes on
+/// trying.</para>
+/// <para>Needs root, and a system that systemd has started.</para>
+/// </remarks>
+/// <example>
+/// <code>PS> Register-LtService -Name office -Address 10.0.0.1/24 `
+///         -Endpoint vpn.example.org:9000
+///
+/// Name             Role   State      Enabled Version  Host     Tunnel
+/// ----             ----   -----      ------- -------  ----     ------
+/// office           Server Running    True    0.1.0    0.1.0    Up</code>
+/// <para>Makes a server that is there whenever the machine is.</para>
+/// </example>
+/// <example>
+/// <code>PS> Register-LtService -Name laptop -InvitationPath invitation.txt</code>
+/// <para>Joins a network for good.</para>
+/// </example>
+/// <example>
+/// <code>PS> Register-LtService -ConfigurationPath server.yaml -NoStart -Force</code>
+/// <para>Makes a service of a file, in place of one of the same name, and does not start it yet.</para>
+/// </example>
+[Cmdlet(VerbsLifecycle.Register, "LtService", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
+[OutputType(typeof(LtService))]
+public sealed class RegisterLtServiceCommand : ClientCommand
+{
+    private static readonly string[] OfServers = [nameof(Endpoint), nameof(ObserverPort), nameof(MaxClients), nameof(ClientIsolation)];
+
+    private static readonly string[] OfClients =
+    [
+        nameof(Invitation), nameof(InvitationPath), nameof(Server), nameof(ServerKey), nameof(AcceptPrefix), nameof(AdvertiseEndpoint),
+        nameof(AllowRelay), nameof(PathPolicy), nameof(PortMapping),
+    ];
+
+    /// <summary>
+    /// For a client: the invitation's one line, as text or as a SecureString, or the object that New-LtInvitation returned. It is a secret:
+    /// who has it may join.
+    /// </summary>
+    [Parameter]
+    [SecretText]
+    public SecureString? Invitation { get; set; }
+
+    /// <summary>
+    /// For a server: "host:port" at which clients reach it; goes into invitations. Several may be given, the preferred one first.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? Endpoint { get; set; }
+
+    /// <summary>For a server: a second UDP port, at which it sees how its clients' NATs choose ports; 0 for none.</summary>
+    [Parameter]
+    [NotSecret]
+    public int ObserverPort { get; set; }
+
+    /// <summary>For a server: most clients that may be online at once.</summary>
+    [Parameter]
+    [NotSecret]
+    public int MaxClients { get; set; }
+
+    /// <summary>For a server: lets clients talk to the server only, not to each other.</summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter ClientIsolation { get; set; }
+
+    /// <summary>Does not start the service; it is started with the system.</summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter NoStart { get; set; }
+
+    /// <summary>Replaces a service of the same name, or a file of settings that is in the way.</summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter Force { get; set; }
+
+    /// <inheritdoc/>
+    private protected override SecureString? InvitationText => Invitation;
+
+    private static string ModuleFolder => Path.GetDirectoryName(typeof(RegisterLtServiceCommand).Assembly.Location)!;
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        try
+        {
+            ServiceCatalog.CheckUsable();
+            ServicePlan plan = ServiceCatalog.Plan(ReadSettings(), ModuleFolder, Force);
+            string action = plan.Replaced is null ? "Register service" : $"Replace service '{plan.Replaced.Name}'";
+            if (ShouldProcess(plan.Service.Name, action))
+                Apply(plan);
+        }
+        catch (LightTunnelException exception)
+        {
+            ThrowTerminatingError(ErrorRecords.From(exception, Name));
+        }
+    }
+
+    private void Apply(ServicePlan plan)
+    {
+        bool start = !NoStart;
+        var limit = TimeSpan.FromSeconds(TimeoutSec);
+        Run(
+            async (output, cancellationToken) =>
+            {
+                await Task.Run(plan.Apply, CancellationToken.None).ConfigureAwait(false);
+                KnownNames.RememberServices([plan.Service]);
+                if (start)
+                    plan.Start();
+                output.WriteObject(start
+                    ? await ServiceFinder.UpAsync(output, plan.Service, limit, cancellationToken).ConfigureAwait(false)
+                    : (await ServiceFinder.ShowAsync([plan.Service], cancellationToken).ConfigureAwait(false))[0]);
+            },
+            plan.Service.Name,
+            terminating: true);
+    }
+
+    private TunnelSettings ReadSettings()
+    {
+        TunnelSettings settings = RoleOfParameters() == TunnelRole.Server ? ReadServerSettings() : ReadClientSettings();
+        WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out, or give -NetworkKeyPath.");
+        if (settings is ClientSettings client)
+            WarnOfCommandLine("invitation", client.Invitation, "Leave it out to be asked for it, or give -InvitationPath.");
+        return settings;
+    }
+
+    /// <exception cref="LightTunnelException">The parameters, or they and the file, are of both roles.</exception>
+    private TunnelRole RoleOfParameters()
+    {
+        string? ofServers = OfServers.FirstOrDefault(MyInvocation.BoundParameters.ContainsKey);
+        string? ofClients = OfClients.FirstOrDefault(MyInvocation.BoundParameters.ContainsKey);
+        if (ofServers is not null && ofClients is not null)
+            throw Contradiction($"-{ofServers} is of a server, and -{ofClients} of a client.");
+        TunnelRole role = ofServers is not null || (ofClients is null && Address is not null) ? TunnelRole.Server : TunnelRole.Client;
+        if (ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is not { } path)
+            return role;
+        TunnelRole ofFile = ConfigurationFile.RoleOf(path);
+        if ((ofServers ?? ofClients) is { } given && role != ofFile)
+            throw Contradiction($"-{given} is not of a {ofFile.ToString().ToLowerInvariant()}, of which {path} is the file.");
+        return ofFile;
+    }
+
+    private static LightTunnelException Contradiction(string message) =>
+        new(LightTunnelError.InvalidOption, message, "Give the parameters of Start-LtServer, or those of Connect-LtNetwork.");
+
+    private ServerSettings ReadServerSettings()
+    {
+        ServerSettings parameters = StartSettings.Fill(this, new ServerSettings
+        {
+            Address = Address,
+            ListenPort = Given(nameof(ListenPort), ListenPort),
+            Endpoint = Endpoint,
+            NetworkKey = ReadNetworkKey(NetworkKey, NetworkKeyPath),
+            ObserverPort = Given(nameof(ObserverPort), ObserverPort),
+            MaxClients = Given(nameof(MaxClients), MaxClients),
+            ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent),
+        });
+        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
+            ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning)
+            : parameters;
+    }
+}
