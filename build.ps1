@@ -8,7 +8,8 @@
 .DESCRIPTION
     Build leaves an importable module in out/LightTunnel/<version>/.
     Test builds, then runs all tests; those that need root are skipped without it.
-    Package builds for release and puts the module into out/LightTunnel-<version>.zip.
+    Package builds for release and puts the module into out/LightTunnel-<version>.zip, with the program of services for each system:
+    native code for the one that it is built on, which needs gcc or clang and zlib's headers, trimmed .NET for the others.
     Clean removes what was built.
 
 .PARAMETER Task
@@ -61,6 +62,14 @@ foreach ($step in $Task) {
         'Package' {
             Invoke-DotNet build $solution --configuration Release
             $version = (Import-PowerShellDataFile (Join-Path $PSScriptRoot 'LightTunnel.psd1')).ModuleVersion
+            $hosts = Join-Path $PSScriptRoot "out/LightTunnel/$version/Host"
+            Remove-Item $hosts -Recurse -Force
+            $compiler = Get-Command gcc, clang -ErrorAction Ignore | Select-Object -First 1
+            foreach ($system in 'linux-x64', 'linux-arm64', 'win-x64') {
+                Invoke-DotNet publish (Join-Path $PSScriptRoot LightTunnel.Host) --configuration Release --runtime $system `
+                    --output (Join-Path $hosts $system) "-p:CppCompilerAndLinker=$($compiler.Name)" -p:DebugType=none -p:GenerateDocumentationFile=false
+                Remove-Item (Join-Path $hosts $system '*') -Include '*.dbg', '*.pdb', '*.xml'
+            }
             $package = Join-Path $PSScriptRoot "out/LightTunnel-$version.zip"
             Compress-Archive -Path (Join-Path $PSScriptRoot 'out/LightTunnel') -DestinationPath $package -Force
             Get-Item $package

@@ -1,6 +1,5 @@
-using System.Net;
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
@@ -73,15 +72,12 @@ internal static class ControlProtocol
     /// <summary>JSON-RPC error code of a <see cref="ControlFault"/>; outside the range that JSON-RPC reserves.</summary>
     public const int FaultCode = 1;
 
-    private static readonly JsonSerializerOptions Options = new(JsonSerializerDefaults.Web)
-    {
-        Converters = { new JsonStringEnumConverter(), new AddressConverter(), new EndpointConverter() },
-    };
-
     /// <summary>A JSON-RPC connection over the stream; not listening yet. Owns the stream.</summary>
+    [UnconditionalSuppressMessage("Trimming", "IL2026", Justification = "All that crosses is in ControlJson, as StreamJsonRpc asks.")]
+    [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "All that crosses is in ControlJson, as StreamJsonRpc asks.")]
     public static JsonRpc Over(Stream stream)
     {
-        var formatter = new SystemTextJsonFormatter { JsonSerializerOptions = Options };
+        var formatter = new SystemTextJsonFormatter { JsonSerializerOptions = new JsonSerializerOptions(ControlJson.Default.Options) };
         return new ControlRpc(new HeaderDelimitedMessageHandler(stream, stream, formatter))
         {
             CancelLocallyInvokedMethodsWhenConnectionIsClosed = true,
@@ -118,25 +114,5 @@ internal static class ControlProtocol
     {
         protected override Type? GetErrorDetailsDataType(JsonRpcError error) =>
             (int?)error.Error?.Code == FaultCode ? typeof(ControlFault) : base.GetErrorDetailsDataType(error);
-    }
-
-    private sealed class AddressConverter : JsonConverter<IPAddress>
-    {
-        public override IPAddress Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            IPAddress.TryParse(reader.GetString(), out IPAddress? address) ? address : throw new JsonException("not an address");
-
-        public override void Write(Utf8JsonWriter writer, IPAddress value, JsonSerializerOptions options) =>
-            writer.WriteStringValue(value.ToString());
-    }
-
-    private sealed class EndpointConverter : JsonConverter<IPEndPoint>
-    {
-        public override IPEndPoint Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-            IPEndPoint.TryParse(reader.GetString() ?? string.Empty, out IPEndPoint? endpoint)
-                ? endpoint
-                : throw new JsonException("not an endpoint");
-
-        public override void Write(Utf8JsonWriter writer, IPEndPoint value, JsonSerializerOptions options) =>
-            writer.WriteStringValue(value.ToString());
     }
 }

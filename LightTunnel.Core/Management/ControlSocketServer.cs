@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
@@ -10,6 +11,8 @@ namespace LightTunnel.Management;
 internal sealed class ControlSocketServer : IDisposable
 {
     private static readonly TimeSpan AcceptRetryDelay = TimeSpan.FromMilliseconds(100);
+
+    private static readonly RpcTargetMetadata Target = TargetOf();
 
     private readonly ControlListener _listener;
     private readonly Service _service;
@@ -41,6 +44,10 @@ internal sealed class ControlSocketServer : IDisposable
         _stopped = true;
         _listener.Dispose();
     }
+
+    [UnconditionalSuppressMessage("AOT", "IL3050", Justification = "Tasks and progress are of reference types, whose code is shared.")]
+    private static RpcTargetMetadata TargetOf() =>
+        RpcTargetMetadata.FromInterface(new RpcTargetMetadata.InterfaceCollection(typeof(IControlService)));
 
     private void OnProcessExit(object? sender, EventArgs arguments) => Dispose();
 
@@ -75,7 +82,7 @@ internal sealed class ControlSocketServer : IDisposable
         try
         {
             using JsonRpc rpc = ControlProtocol.Over(connection);
-            rpc.AddLocalRpcTarget<IControlService>(_service, new JsonRpcTargetOptions { DisposeOnDisconnect = false });
+            rpc.AddLocalRpcTarget(Target, _service, new JsonRpcTargetOptions { DisposeOnDisconnect = false });
             rpc.StartListening();
             await rpc.Completion.ConfigureAwait(false);
         }

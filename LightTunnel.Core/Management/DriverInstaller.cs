@@ -22,7 +22,7 @@ public sealed class DriverInstaller
 
     /// <summary>For the engine of this process.</summary>
     public DriverInstaller()
-        : this(EngineFolder, hash: null, OperatingSystem.IsWindows())
+        : this(WintunPackage.Folder, hash: null, OperatingSystem.IsWindows())
     {
     }
 
@@ -36,9 +36,6 @@ public sealed class DriverInstaller
 
     /// <summary>Where the library belongs.</summary>
     public string Target => Path.Combine(_folder, WintunPackage.Library);
-
-    private static string EngineFolder =>
-        Path.GetDirectoryName(typeof(DriverInstaller).Assembly.Location) is { Length: > 0 } known ? known : AppContext.BaseDirectory;
 
     /// <summary>Refuses systems that have no use for it.</summary>
     /// <exception cref="LightTunnelException">This is no Windows.</exception>

@@ -105,8 +105,7 @@ internal sealed unsafe partial class Wintun : IWintunApi
 
     private static Wintun Load()
     {
-        string folder = Path.GetDirectoryName(typeof(Wintun).Assembly.Location) is { Length: > 0 } known ? known : AppContext.BaseDirectory;
-        string path = Path.Combine(folder, Library);
+        string path = Path.Combine(WintunPackage.Folder, Library);
         bool isPresent = File.Exists(path);
         nint handle = 0;
         if (!isPresent || !NativeLibrary.TryLoad(path, out handle))

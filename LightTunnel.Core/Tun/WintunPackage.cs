@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.IO.Compression;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -29,6 +30,11 @@ internal sealed class WintunPackage
     private readonly byte[] _archive;
 
     private WintunPackage(byte[] archive) => _archive = archive;
+
+    /// <summary>Where the library belongs: beside this assembly, or beside the program that it is part of.</summary>
+    [UnconditionalSuppressMessage("SingleFile", "IL3000", Justification = "No place is an answer, too.")]
+    public static string Folder =>
+        Path.GetDirectoryName(typeof(WintunPackage).Assembly.Location) is { Length: > 0 } known ? known : AppContext.BaseDirectory;
 
     /// <summary>Where the archive is published.</summary>
     public static Uri Source { get; } = new("https://www.wintun.net/builds/wintun-0.14.1.zip");
