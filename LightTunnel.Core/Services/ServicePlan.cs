@@ -36,6 +36,8 @@ public sealed class ServicePlan
         TunnelOptions options = settings is ServerSettings server
             ? SettingsResolver.Resolve(server)
             : SettingsResolver.Resolve((ClientSettings)settings, TimeProvider.System);
+        if (settings is ClientSettings { Invitation: not null } client)
+            settings = Unfold(client, (ClientOptions)options);
         (options as ServerOptions)?.NetworkKey?.Dispose();
         (options as ClientOptions)?.NetworkKey.Dispose();
         CheckLasts(options.StatePath);
@@ -104,6 +106,16 @@ public sealed class ServicePlan
 
     private static Membership.TunnelRole RoleOf(TunnelSettings settings) =>
         settings is ServerSettings ? Membership.TunnelRole.Server : Membership.TunnelRole.Client;
+
+    /// <summary>What the invitation says in its place: a service starts when the invitation's time is long over.</summary>
+    private static ClientSettings Unfold(ClientSettings settings, ClientOptions options) => settings with
+    {
+        Invitation = null,
+        Server = [.. options.Servers.Select(server => server.ToString())],
+        ServerKey = options.ServerKey.ToString(),
+        NetworkKey = new Secret(options.NetworkKey.Reveal()),
+        AcceptPrefix = [.. options.AgreedPrefixes.Select(prefix => prefix.ToString()).Distinct()],
+    };
 
     /// <summary>A service has a folder for temporary files of its own, which goes with it.</summary>
     private static void CheckLasts(string path)

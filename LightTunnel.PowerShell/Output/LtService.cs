@@ -21,8 +21,8 @@ public sealed class LtService
         Role = role;
         State = state;
         Enabled = enabled;
-        Version = version;
-        HostVersion = hostVersion;
+        Version = version?.ToString();
+        HostVersion = hostVersion?.ToString();
         Tunnel = tunnel;
         SystemName = systemName;
         ConfigurationPath = configurationPath;
@@ -43,10 +43,10 @@ public sealed class LtService
     public bool Enabled { get; }
 
     /// <summary>The version that is installed, which the next start takes.</summary>
-    public Version? Version { get; }
+    public string? Version { get; }
 
     /// <summary>The version that runs; null when none does.</summary>
-    public Version? HostVersion { get; }
+    public string? HostVersion { get; }
 
     /// <summary>The tunnel as Get-LtServer or Get-LtNetwork shows it; null when it does not answer.</summary>
     public LtTunnel? Tunnel { get; }

@@ -1,6 +1,7 @@
 using System.Runtime.Versioning;
 using LightTunnel.Configuration;
 using LightTunnel.Lab.Shells;
+using LightTunnel.Routing;
 using LightTunnel.Tests.Management;
 using LightTunnel.Tests.Membership;
 using Xunit;
@@ -53,7 +54,16 @@ public sealed class ServiceCommandTests(FakeEngineShell shared) : IClassFixture<
 
         Assert.Equal(("Client", "Stopped"), (service.Text("Role"), service.Text("State")));
         Assert.Equal(["register office"], await CallsAsync());
-        Assert.Equal(invitation, ConfigurationFile.LoadClient(Settings).Invitation!.Reveal());
+        // Taken apart, so that the service starts when the invitation's time is over.
+        ClientSettings written = ConfigurationFile.LoadClient(Settings);
+        Assert.Null(written.Invitation);
+        ClientOptions options = SettingsResolver.Resolve(written, TimeProvider.System);
+        Assert.Equal(
+            InvitationTests.Sample().Endpoints.Select(endpoint => $"{endpoint}"), options.Servers.Select(server => $"{server}"));
+        Assert.Equal(InvitationTests.Sample().ServerKey, options.ServerKey);
+        Assert.Equal(InvitationTests.Sample().NetworkKey, options.NetworkKey);
+        Assert.Equal(InvitationTests.Sample().Prefixes, options.AgreedPrefixes);
+        Assert.Equal(PathPolicy.DirectOnly, options.PathPolicy);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Settings));
     }
 
