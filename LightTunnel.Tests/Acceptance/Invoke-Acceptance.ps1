@@ -35,9 +35,20 @@ Import-Module $PesterPath
 $machines = @{}
 foreach ($each in $Machine) {
     # By the pipe that every pwsh listens at, as Enter-PSHostProcess does: machines of a laboratory share the file system.
-    $pipe = [Management.Automation.Runspaces.NamedPipeConnectionInfo]::new($each.ProcessId)
-    $runspace = [runspacefactory]::CreateRunspace($pipe)
-    $runspace.Open()
+    # On a busy machine PowerShell has given a session up while it was opened: then another one is.
+    for ($attempt = 1; ; $attempt++) {
+        $runspace = [runspacefactory]::CreateRunspace([Management.Automation.Runspaces.NamedPipeConnectionInfo]::new($each.ProcessId))
+        try {
+            $runspace.Open()
+            break
+        }
+        catch {
+            $runspace.Dispose()
+            if ($attempt -eq 3) {
+                throw
+            }
+        }
+    }
     $machines[$each.Name] = [Management.Automation.Runspaces.PSSession]::Create($runspace, $each.Name, $null)
     Invoke-Command $machines[$each.Name] ([scriptblock]::Create("`$ErrorActionPreference = 'Stop'; Import-Module '$ModulePath'; $($each.Preset)"))
 }
