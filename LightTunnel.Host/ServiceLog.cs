@@ -50,7 +50,7 @@ internal sealed class TextLog(TextWriter output, bool isJournal) : ServiceLog
     }
 }
 
-/// <summary>The log "Application" of Windows, with the source that Register-LtService makes known.</summary>
+/// <summary>The log "Application" of Windows, with "LightTunnel" as its source.</summary>
 [SupportedOSPlatform("windows")]
 internal sealed class EventLogWriter : ServiceLog
 {

@@ -24,6 +24,7 @@ internal static class ServiceProcess
         builder.Services.AddSingleton(ServiceLog.OfThisProcess());
         // Not AddSystemd: it says that all is ready where systemd is the parent, which it is not of what runs in a container of it.
         builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>();
+        builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TunnelWatch>();
         builder.Services.AddSingleton(new HostUpdateWatch(HostInstallation.OfThisMachine, HostUpdate.Running));
         builder.Services.AddHostedService(services => ActivatorUtilities.CreateInstance<TunnelService>(services, path));

@@ -14,7 +14,8 @@ namespace LightTunnel.Host;
 /// <param name="notifier">Tells systemd; nobody where there is none.</param>
 /// <param name="updates">Knows of newer versions.</param>
 /// <param name="log">Is told of them.</param>
-internal sealed class TunnelWatch(ISystemdNotifier notifier, HostUpdateWatch updates, ServiceLog log)
+/// <param name="time">The clock.</param>
+internal sealed class TunnelWatch(ISystemdNotifier notifier, HostUpdateWatch updates, ServiceLog log, TimeProvider time)
 {
     /// <summary>How often newer versions are looked for.</summary>
     private static readonly TimeSpan UpdateInterval = TimeSpan.FromMinutes(1);
@@ -27,7 +28,7 @@ internal sealed class TunnelWatch(ISystemdNotifier notifier, HostUpdateWatch upd
     {
         TimeSpan? watchdog = WatchdogInterval(Environment.GetEnvironmentVariable("WATCHDOG_USEC"));
         TimeSpan turn = watchdog ?? UpdateInterval;
-        using var timer = new PeriodicTimer(turn);
+        using var timer = new PeriodicTimer(turn, time);
         TimeSpan sinceLook = TimeSpan.Zero;
         try
         {

@@ -16,6 +16,8 @@ public sealed class Prerequisites
 
     public Prerequisites()
     {
+        // Shells that live for seconds gain nothing by code that watches itself in order to be compiled better later.
+        Environment.SetEnvironmentVariable("DOTNET_TieredPGO", "0");
         try
         {
             if (OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess)

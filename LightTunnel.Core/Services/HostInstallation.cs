@@ -125,14 +125,14 @@ public sealed partial class HostInstallation(string folder)
     /// <summary>Services that start at the same time look for updates at the same time.</summary>
     private FileStream Lock()
     {
-        DateTime end = DateTime.UtcNow + Patience;
+        long begun = TimeProvider.System.GetTimestamp();
         while (true)
         {
             try
             {
                 return AtomicFile.OpenOwned(PathOf(LockName), FileMode.OpenOrCreate, FileShare.None);
             }
-            catch (IOException exception) when (StateStore.IsLocked(exception) && DateTime.UtcNow < end)
+            catch (IOException exception) when (StateStore.IsLocked(exception) && TimeProvider.System.GetElapsedTime(begun) < Patience)
             {
                 Thread.Sleep(LockPause);
             }

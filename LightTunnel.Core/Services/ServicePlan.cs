@@ -74,6 +74,10 @@ public sealed class ServicePlan
     /// <exception cref="LightTunnelException">It could not be made; a new one is not left half made.</exception>
     public void Apply()
     {
+        // An older module does not take services back to its own version.
+        if (!(_installation.Version > _payload.Version))
+            _installation.Install(_payload, _versions);
+        // Not before: what cannot be installed leaves the other one as it was.
         if (Replaced is not null)
         {
             _manager.Stop(Replaced);
@@ -81,9 +85,6 @@ public sealed class ServicePlan
                 _manager.Unregister(Replaced);
         }
 
-        // An older module does not take services back to its own version.
-        if (!(_installation.Version > _payload.Version))
-            _installation.Install(_payload, _versions);
         try
         {
             WriteSettings();

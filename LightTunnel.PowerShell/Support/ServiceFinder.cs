@@ -43,12 +43,12 @@ internal static class ServiceFinder
     public static async Task<LtService> UpAsync(
         CommandOutput output, ServiceDefinition service, TimeSpan limit, CancellationToken cancellationToken)
     {
-        DateTime end = DateTime.UtcNow + limit;
+        long begun = TimeProvider.System.GetTimestamp();
         while (true)
         {
             ServiceState state = ServiceCatalog.Ask([service])[0].State;
             bool isOnItsWay = state is ServiceState.Starting or ServiceState.Stopping;
-            if (!isOnItsWay || DateTime.UtcNow > end)
+            if (!isOnItsWay || TimeProvider.System.GetElapsedTime(begun) > limit)
                 break;
             await Task.Delay(Pause, TimeProvider.System, cancellationToken).ConfigureAwait(false);
         }
