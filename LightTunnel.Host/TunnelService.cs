@@ -64,6 +64,11 @@ internal sealed class TunnelService(
         {
             status = await RunTunnelAsync().ConfigureAwait(false);
         }
+        catch (LightTunnelException exception) when (exception is { Error: LightTunnelError.Stopped, InnerException: null })
+        {
+            // Stopped in order before it was up: by a signal, or by Disconnect-LtNetwork.
+            status = ExitStatus.Stopped;
+        }
         catch (LightTunnelException exception)
         {
             log.Write(exception);

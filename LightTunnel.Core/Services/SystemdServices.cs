@@ -11,7 +11,7 @@ namespace LightTunnel.Services;
 internal sealed class SystemdServices(string root = "", string programs = "/usr/bin") : IServiceManager
 {
     private const string Suffix = ".service";
-    private static readonly string[] Properties = ["Id", "ActiveState", "SubState", "UnitFileState", "MainPID", "Result", "StatusText"];
+    private static readonly string[] Properties = ["Id", "ActiveState", "SubState", "Job", "UnitFileState", "MainPID", "Result"];
 
     private readonly SystemCommand _systemctl = new(Path.Combine(programs, "systemctl"));
     private readonly SystemCommand _journalctl = new(Path.Combine(programs, "journalctl"));
@@ -107,13 +107,16 @@ internal sealed class SystemdServices(string root = "", string programs = "/usr/
 
     private ServiceStatus StatusOf(ServiceDefinition service, Dictionary<string, string> unit)
     {
-        ServiceState state = (unit.GetValueOrDefault("ActiveState"), unit.GetValueOrDefault("SubState")) switch
+        // What was asked for and is not begun or done yet: until then the state is that of before.
+        bool isAwaited = unit.GetValueOrDefault("Job") is { Length: > 0 } job && job != "0";
+        ServiceState state = (unit.GetValueOrDefault("ActiveState"), unit.GetValueOrDefault("SubState"), isAwaited) switch
         {
-            ("active" or "reloading", _) => ServiceState.Running,
-            ("activating", "auto-restart" or "auto-restart-queued") => ServiceState.Restarting,
-            ("activating", _) => ServiceState.Starting,
-            ("deactivating", _) => ServiceState.Stopping,
-            ("failed", _) => ServiceState.Failed,
+            ("deactivating", _, _) => ServiceState.Stopping,
+            (_, _, true) => ServiceState.Starting,
+            ("active" or "reloading", _, _) => ServiceState.Running,
+            ("activating", "auto-restart" or "auto-restart-queued", _) => ServiceState.Restarting,
+            ("activating", _, _) => ServiceState.Starting,
+            ("failed", _, _) => ServiceState.Failed,
             _ => ServiceState.Stopped,
         };
         int.TryParse(unit.GetValueOrDefault("MainPID"), NumberStyles.None, CultureInfo.InvariantCulture, out int process);

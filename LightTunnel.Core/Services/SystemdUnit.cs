@@ -45,6 +45,7 @@ internal static class SystemdUnit
             Restart=on-failure
             RestartSec=5
             RestartForceExitStatus=75
+            SuccessExitStatus=75
             RestartPreventExitStatus=78
             TimeoutStartSec=90
             TimeoutStopSec=15

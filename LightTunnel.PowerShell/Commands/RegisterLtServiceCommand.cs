@@ -113,7 +113,7 @@ public sealed class RegisterLtServiceCommand : ClientCommand
     private void Apply(ServicePlan plan)
     {
         bool start = !NoStart;
-        var limit = TimeSpan.FromSeconds(TimeoutSec);
+        TimeSpan limit = TimeSpan.FromSeconds(TimeoutSec) + PreparationTime;
         Run(
             async (output, cancellationToken) =>
             {

@@ -13,9 +13,10 @@ namespace LightTunnel;
 public abstract class StartCommand : LtCommand
 {
     /// <summary>
-    /// What the system may need to make the interface, which is not the server's time: Wintun waits up to 15 s for its driver.
+    /// What the system may need to make the interface, which is not the server's time: Wintun waits up to 15 s for its driver, and the
+    /// program of a service is to be started.
     /// </summary>
-    private static readonly TimeSpan PreparationTime = TimeSpan.FromSeconds(20);
+    private protected static readonly TimeSpan PreparationTime = TimeSpan.FromSeconds(20);
 
     /// <summary>Time that the engine gets, after the time allowed is over, to say what it was waiting for.</summary>
     private static readonly TimeSpan ReasonGrace = TimeSpan.FromSeconds(2);

@@ -177,14 +177,18 @@ public sealed class SystemdServicesTests : IDisposable
     [InlineData("deactivating", "stop-sigterm", ServiceState.Stopping, null)]
     [InlineData("failed", "failed", ServiceState.Failed, "Port 9000 is taken.")]
     [InlineData("inactive", "dead", ServiceState.Stopped, null)]
-    public void State_IsWhatSystemdSays(string active, string sub, ServiceState state, string? error)
+    [InlineData("inactive", "dead", ServiceState.Starting, null, 17)]
+    [InlineData("active", "running", ServiceState.Starting, null, 17)]
+    [InlineData("failed", "failed", ServiceState.Starting, null, 17)]
+    [InlineData("deactivating", "stop-sigterm", ServiceState.Stopping, null, 17)]
+    public void State_IsWhatSystemdSays(string active, string sub, ServiceState state, string? error, int job = 0)
     {
         Plan(Office).Apply();
         _folder.Write("journal", "Port 9000 is taken.\n");
         _folder.Write(
             "show",
-            $"Id=other.service\nActiveState=active\n\nId=lighttunnel-office.service\nActiveState={active}\nSubState={sub}\n"
-                + "UnitFileState=enabled\nMainPID=0\nResult=exit-code\nStatusText=a=b\n");
+            $"Id=other.service\nActiveState=active\n\nId=lighttunnel-office.service\nActiveState={active}\nSubState={sub}\nJob={job}\n"
+                + "UnitFileState=enabled\nMainPID=0\nResult=exit-code\n");
 
         ServiceStatus status = Assert.Single(_services.Ask(_services.List()));
 

@@ -1,0 +1,78 @@
+using Xunit;
+
+namespace LightTunnel.Tests.Services;
+
+/// <summary>Services of a systemd that runs: the unit as it is written, the program as the module brings it, and the commands.</summary>
+public sealed class SystemdMachineTests
+{
+    [Fact]
+    public async Task Service_IsUp_IsStartedAgainWhenKilled_TakesANewerVersion_SaysWhatIsWrong_AndGoes()
+    {
+        await using SystemdMachine machine = await SystemdMachine.StartAsync();
+
+        Assert.Equal(
+            ["Running True Up", "10.77.0.1/24", "600"],
+            await machine.RunAsync("""
+                $service = Register-LtService -Name office -Address 10.77.0.1/24 -Endpoint 127.0.0.1:9000
+                "$($service.State) $($service.Enabled) $($service.Tunnel.State)"
+                "$((Get-LtServer office).Addresses)"
+                stat -c %a /etc/lighttunnel/office.yaml
+                """));
+
+        Assert.Equal(
+            ["Running"],
+            await machine.RunAsync("""
+                $before = (Get-LtService office).ProcessId
+                kill -9 $before
+                do { $service = Get-LtService office } until ($service.State -eq 'Running' -and $service.ProcessId -ne $before)
+                "$($service.State)"
+                """));
+
+        Assert.Equal(
+            ["9.9.9 9.9.9"],
+            await machine.RunAsync("""
+                $modules = '/usr/local/share/powershell/Modules/LightTunnel'
+                Copy-Item -Recurse (Get-Item $modules/*)[0] $modules/9.9.9
+                $service = Restart-LtService office -PassThru
+                "$($service.Version) $($service.HostVersion)"
+                """));
+
+        Assert.Equal(
+            ["ServiceFailed", "Failed", "True"],
+            await machine.RunAsync("""
+                Add-Content /etc/lighttunnel/office.yaml 'maxClient: 3'
+                try { Restart-LtService office } catch { $_.FullyQualifiedErrorId.Split(',')[0] }
+                $service = Get-LtService office
+                "$($service.State)"
+                $service.LastError.Contains("'maxClient' is not a key of this file")
+                """));
+
+        Assert.Equal(
+            ["0", "False", "False", "True"],
+            await machine.RunAsync("""
+                Unregister-LtService office -Confirm:$false
+                @(Get-LtService).Count
+                Test-Path /usr/local/lib/lighttunnel
+                Test-Path /etc/lighttunnel/office.yaml
+                Test-Path /var/lib/lighttunnel/server-office
+                """));
+    }
+
+    [Fact]
+    public async Task Client_WhoseServerIsAway_CountsAsStarted_AndIsStoppedInOrder()
+    {
+        await using SystemdMachine machine = await SystemdMachine.StartAsync();
+
+        Assert.Equal(
+            ["Running Connecting", "Stopped", "0"],
+            await machine.RunAsync("""
+                $key = 'mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg='
+                "$(New-LtNetworkKey)" | Set-Content /root/network.key
+                chmod 600 /root/network.key
+                $service = Register-LtService -Name laptop -Server 127.0.0.1:9 -ServerKey $key -NetworkKeyPath /root/network.key
+                "$($service.State) $($service.Tunnel.State)"
+                "$((Stop-LtService laptop -PassThru).State)"
+                (systemctl show lighttunnel-laptop --property ExecMainStatus --value)
+                """));
+    }
+}
