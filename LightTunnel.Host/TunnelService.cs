@@ -34,7 +34,8 @@ internal sealed class TunnelService(
     {
         _run = Task.Run(RunAsync, CancellationToken.None);
         await Task.WhenAny(_up.Task, _run, Task.Delay(StartPatience, cancellationToken)).ConfigureAwait(false);
-        if (!_run.IsCompleted)
+        // A run that fails asks the process to end before it is over itself, and that ends the waiting too.
+        if (!_run.IsCompleted && !life.ApplicationStopping.IsCancellationRequested)
             notifier.Notify(ServiceState.Ready);
     }
 

@@ -3,10 +3,8 @@ using LightTunnel.Membership;
 using LightTunnel.Services;
 using LightTunnel.Tests.Configuration;
 using LightTunnel.Tests.Management;
-using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
-using SystemdState = Microsoft.Extensions.Hosting.Systemd.ServiceState;
 
 namespace LightTunnel.Tests.Services;
 
@@ -43,7 +41,7 @@ public sealed class TunnelWatchTests : IDisposable
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Where a version is installed is said by a link.");
         var updates = new HostUpdateWatch(new HostInstallation(_folder.Path), Running);
-        var watch = new TunnelWatch(new NobodyToNotify(), updates, new TextLog(_log, isJournal: true), _time);
+        var watch = new TunnelWatch(new NotifiedSystemd(), updates, new TextLog(_log, isJournal: true), _time);
 
         Task watching = watch.RunAsync(_tunnel, Token);
         Assert.Null(watch.NewerVersion);
@@ -66,14 +64,5 @@ public sealed class TunnelWatchTests : IDisposable
         Directory.CreateDirectory(Path.GetDirectoryName(program)!);
         File.WriteAllText(program, string.Empty);
         File.CreateSymbolicLink(_folder.File("current"), version.ToString());
-    }
-
-    private sealed class NobodyToNotify : ISystemdNotifier
-    {
-        public bool IsEnabled => false;
-
-        public void Notify(SystemdState state)
-        {
-        }
     }
 }
