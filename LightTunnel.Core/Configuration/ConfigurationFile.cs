@@ -62,6 +62,17 @@ public static class ConfigurationFile
         return file.Client;
     }
 
+    /// <summary>Reads what <see cref="ConfigurationWriter"/> has written, of either role.</summary>
+    /// <param name="text">The text, which holds secrets.</param>
+    /// <param name="source">What errors call it.</param>
+    /// <exception cref="LightTunnelException">InvalidConfiguration: a newer version has written what this one does not know.</exception>
+    public static TunnelSettings Parse(Secret text, string source)
+    {
+        var file = new OpenFile(source, text);
+        file.ThrowFirst();
+        return file.Role == TunnelRole.Server ? file.Server : file.Client;
+    }
+
     /// <summary>Everything that is wrong with a file of either role, in the order of the file; empty when it is fine.</summary>
     /// <param name="path">The file.</param>
     /// <param name="time">The clock that invitations are checked by; the system's when null.</param>
@@ -101,6 +112,7 @@ public static class ConfigurationFile
         private const string RoleKey = "role";
 
         private readonly string _path;
+        private readonly string? _folder;
         private readonly List<(ConfigurationProblem Problem, LightTunnelException? Cause)> _problems = [];
 
         /// <param name="path">The file.</param>
@@ -112,6 +124,7 @@ public static class ConfigurationFile
             try
             {
                 _path = Path.GetFullPath(path);
+                _folder = Path.GetDirectoryName(_path);
                 if (ReadText() is { } text)
                     Read(text, expected, time);
             }
@@ -132,6 +145,14 @@ public static class ConfigurationFile
             {
                 Add(default, null, $"The file could not be read: {exception.Message}", "Check the path and its permissions.");
             }
+        }
+
+        /// <param name="source">What it is called; it is no file.</param>
+        /// <param name="text">What would be in it.</param>
+        public OpenFile(string source, Secret text)
+        {
+            _path = source;
+            Read(text.Reveal(), null, null);
         }
 
         public TunnelRole Role { get; private set; }
@@ -254,7 +275,9 @@ public static class ConfigurationFile
         /// <summary>Warns of secrets that others on this machine can read.</summary>
         private void CheckMode(IReadOnlyList<ConfigurationEntry> entries)
         {
-            if (OperatingSystem.IsWindows() || entries.FirstOrDefault(entry => SecretKeys.Contains(entry.Key)) is not { } secret)
+            if (OperatingSystem.IsWindows() || _folder is null)
+                return;
+            if (entries.FirstOrDefault(entry => SecretKeys.Contains(entry.Key)) is not { } secret)
                 return;
             if ((File.GetUnixFileMode(_path) & OthersRead) != 0)
             {
@@ -310,6 +333,8 @@ public static class ConfigurationFile
             where T : TunnelSettings => settings with { StatePath = FullPath(settings.StatePath), LogPath = FullPath(settings.LogPath) };
 
         private string? FullPath(string? path) =>
-            path is null || path.Contains('\0', StringComparison.Ordinal) ? path : Path.GetFullPath(path, Path.GetDirectoryName(_path)!);
+            path is null || _folder is null || path.Contains('\0', StringComparison.Ordinal)
+                ? path
+                : Path.GetFullPath(path, _folder);
     }
 }

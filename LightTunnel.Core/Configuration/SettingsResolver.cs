@@ -65,6 +65,27 @@ internal static class SettingsResolver
         return options;
     }
 
+    /// <summary>
+    /// The settings with which another process makes the same node of it, at any time: with the name and the folders that were found, and
+    /// with what an invitation says in its place, as its time may end.
+    /// </summary>
+    /// <param name="settings">What a person wrote.</param>
+    /// <param name="options">What that was resolved to.</param>
+    public static TunnelSettings Lasting(TunnelSettings settings, TunnelOptions options)
+    {
+        settings = settings with { Name = options.Name, StatePath = options.StatePath, LogPath = options.LogPath };
+        return settings is not ClientSettings { Invitation: not null } client || options is not ClientOptions joined
+            ? settings
+            : client with
+            {
+                Invitation = null,
+                Server = [.. joined.Servers.Select(server => server.ToString())],
+                ServerKey = joined.ServerKey.ToString(),
+                NetworkKey = new Secret(joined.NetworkKey.Reveal()),
+                AcceptPrefix = [.. joined.AgreedPrefixes.Select(prefix => prefix.ToString()).Distinct()],
+            };
+    }
+
     /// <summary>The options, usable only when the check has found no problem.</summary>
     internal static ServerOptions Resolve(ServerSettings settings, SettingsCheck check)
     {

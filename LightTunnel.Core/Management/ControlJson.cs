@@ -19,6 +19,7 @@ namespace LightTunnel.Management;
 [JsonSerializable(typeof(CommonErrorData))]
 [JsonSerializable(typeof(IReadOnlyList<ControlTunnel>))]
 [JsonSerializable(typeof(TunnelStatus))]
+[JsonSerializable(typeof(SettingsText))]
 [JsonSerializable(typeof(IReadOnlyList<PeerStatus>))]
 [JsonSerializable(typeof(IReadOnlyList<RouteStatus>))]
 [JsonSerializable(typeof(IReadOnlyList<LogEntry>))]

@@ -19,6 +19,8 @@ internal interface IControlService
 
     Task<TunnelStatus> GetStatusAsync(string tunnel, CancellationToken cancellationToken);
 
+    Task<SettingsText> GetSettingsAsync(string tunnel, CancellationToken cancellationToken);
+
     Task<IReadOnlyList<PeerStatus>> GetPeersAsync(string tunnel, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<PeerStatus>> FindPeersAsync(string tunnel, string text, CancellationToken cancellationToken);

@@ -169,6 +169,10 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
         AskAsync<TunnelStatus>(nameof(IControlService.GetStatusAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<SettingsText> GetSettingsAsync(CancellationToken cancellationToken) =>
+        AskAsync<SettingsText>(nameof(IControlService.GetSettingsAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) =>
         AskAsync<IReadOnlyList<PeerStatus>>(nameof(IControlService.GetPeersAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
 

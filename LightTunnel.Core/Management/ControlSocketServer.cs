@@ -105,6 +105,9 @@ internal sealed class ControlSocketServer : IDisposable
         public Task<TunnelStatus> GetStatusAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetStatusAsync(cancellationToken));
 
+        public Task<SettingsText> GetSettingsAsync(string tunnel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.GetSettingsAsync(cancellationToken));
+
         public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetPeersAsync(cancellationToken));
 

@@ -27,6 +27,11 @@ public interface ITunnelHandle
     /// <summary>The tunnel as a whole, now.</summary>
     Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken);
 
+    /// <summary>
+    /// What the tunnel was started with, as a configuration file that starts it again, as the same node, elsewhere and later: a secret.
+    /// </summary>
+    Task<SettingsText> GetSettingsAsync(CancellationToken cancellationToken);
+
     /// <summary>Every peer that this node knows, the server included, ordered by address.</summary>
     Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken);
 
@@ -124,4 +129,12 @@ public sealed record InvitationText(
 {
     /// <summary>Never the secret.</summary>
     public override string ToString() => $"(invitation to {Network})";
+}
+
+/// <summary>A tunnel's settings as <see cref="Configuration.ConfigurationWriter"/> writes them, with their secrets.</summary>
+/// <param name="Text">The file's text: a secret.</param>
+public sealed record SettingsText(string Text)
+{
+    /// <summary>Never the secret.</summary>
+    public override string ToString() => "(settings of a tunnel)";
 }

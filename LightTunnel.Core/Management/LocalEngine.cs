@@ -27,7 +27,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     public async Task<ITunnelHandle> StartServerAsync(ServerSettings settings, Action? prepared, CancellationToken cancellationToken)
     {
         ServerOptions options = SettingsResolver.Resolve(settings);
-        LocalTunnel server = await Task.Run(() => StartServer(options), cancellationToken).ConfigureAwait(false);
+        LocalTunnel server = await Task.Run(() => StartServer(settings, options), cancellationToken).ConfigureAwait(false);
         prepared?.Invoke();
         return server;
     }
@@ -36,7 +36,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     public async Task<ITunnelHandle> ConnectAsync(ClientSettings settings, Action? prepared, CancellationToken cancellationToken)
     {
         ClientOptions options = SettingsResolver.Resolve(settings, environment.Time);
-        (LocalTunnel handle, Tunnel tunnel, ClientRole client) = await StartClientAsync(options, cancellationToken).ConfigureAwait(false);
+        (LocalTunnel handle, Tunnel tunnel, ClientRole client) = await StartClientAsync(
+            settings, options, cancellationToken).ConfigureAwait(false);
         prepared?.Invoke();
         try
         {
@@ -71,11 +72,11 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     public IReadOnlyList<ConfigurationProblem> CheckConfiguration(string path) => ConfigurationFile.Check(path);
 
     private async Task<(LocalTunnel Handle, Tunnel Tunnel, ClientRole Role)> StartClientAsync(
-        ClientOptions options, CancellationToken cancellationToken)
+        ClientSettings settings, ClientOptions options, CancellationToken cancellationToken)
     {
         try
         {
-            return await Task.Run(() => StartClient(options), cancellationToken).ConfigureAwait(false);
+            return await Task.Run(() => StartClient(settings, options), cancellationToken).ConfigureAwait(false);
         }
         catch (LightTunnelException exception) when (exception.Error == LightTunnelError.StateInUse)
         {
@@ -119,7 +120,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         "Try again; the log tells more.",
         tunnel.Stopped.Exception?.InnerException) { Target = tunnel.Options.Name };
 
-    private LocalTunnel StartServer(ServerOptions options)
+    private LocalTunnel StartServer(ServerSettings settings, ServerOptions options)
     {
         using var undo = new Undo();
         StateStore store = undo.Add(OpenState(options));
@@ -138,10 +139,10 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
             identity, networkKey, options.Cipher, services, made => new ServerRole(made, options, identity, leases, facts, addresses)));
         if (unset is not null)
             node.Notice(unset);
-        return Publish(options, node, services, networkKey, undo).Handle;
+        return Publish(SettingsResolver.Lasting(settings, options), options, node, services, networkKey, undo).Handle;
     }
 
-    private (LocalTunnel Handle, Tunnel Tunnel, ClientRole Role) StartClient(ClientOptions options)
+    private (LocalTunnel Handle, Tunnel Tunnel, ClientRole Role) StartClient(ClientSettings settings, ClientOptions options)
     {
         using var undo = new Undo();
         StateStore store = undo.Add(OpenState(options));
@@ -160,7 +161,8 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
             environment.Resolver, addresses,
             new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })))));
         var client = (ClientRole)node.Role;
-        (LocalTunnel handle, Tunnel tunnel) = Publish(options, node, services, options.NetworkKey, undo);
+        (LocalTunnel handle, Tunnel tunnel) = Publish(
+            SettingsResolver.Lasting(settings, options), options, node, services, options.NetworkKey, undo);
         node.Post(client.Connect);
         return (handle, tunnel, client);
     }
@@ -256,11 +258,11 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     }
 
     private (LocalTunnel Handle, Tunnel Tunnel) Publish(
-        TunnelOptions options, Node node, NodeServices services, PresharedKey networkKey, Undo undo)
+        TunnelSettings settings, TunnelOptions options, Node node, NodeServices services, PresharedKey networkKey, Undo undo)
     {
         WindowsPresence? presence = OpenPresence(options, node, services, undo);
         var tunnel = new Tunnel(options, node, services, undo.Keep());
-        var handle = new LocalTunnel(tunnel, networkKey, presence);
+        var handle = new LocalTunnel(tunnel, settings, networkKey, presence);
         services.Log.Information(
             "The tunnel {Tunnel} has started: interface {Interface}, UDP port {Port}", options.Name, services.Tun.Name,
             services.Transport.LocalPort);

@@ -22,12 +22,15 @@ internal sealed class LocalTunnel : ITunnelHandle
     private readonly PublicKey _publicKey;
     private readonly PresharedKey _networkKey;
     private readonly WindowsPresence? _presence;
+    private readonly TunnelSettings _settings;
 
     /// <param name="tunnel">The running tunnel.</param>
+    /// <param name="settings">What it was started with, as it may be started again.</param>
     /// <param name="networkKey">The network's key, for invitations; owned by the tunnel.</param>
     /// <param name="presence">What Windows was told of the tunnel, owned by it; null elsewhere.</param>
-    public LocalTunnel(Tunnel tunnel, PresharedKey networkKey, WindowsPresence? presence)
+    public LocalTunnel(Tunnel tunnel, TunnelSettings settings, PresharedKey networkKey, WindowsPresence? presence)
     {
+        _settings = settings;
         _presence = presence;
         _tunnel = tunnel;
         _networkKey = networkKey;
@@ -46,6 +49,16 @@ internal sealed class LocalTunnel : ITunnelHandle
 
     /// <inheritdoc/>
     public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) => AskAsync(Status, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<SettingsText> GetSettingsAsync(CancellationToken cancellationToken)
+    {
+        // Its clients know a server's port, also one that the system chose.
+        TunnelSettings settings = _settings is ServerSettings { ListenPort: 0 } server
+            ? server with { ListenPort = _tunnel.Services.Transport.LocalPort }
+            : _settings;
+        return Task.FromResult(new SettingsText(ConfigurationWriter.Write(settings).Reveal()));
+    }
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) =>

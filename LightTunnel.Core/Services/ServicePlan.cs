@@ -36,11 +36,12 @@ public sealed class ServicePlan
         TunnelOptions options = settings is ServerSettings server
             ? SettingsResolver.Resolve(server)
             : SettingsResolver.Resolve((ClientSettings)settings, TimeProvider.System);
-        if (settings is ClientSettings { Invitation: not null } client)
-            settings = Unfold(client, (ClientOptions)options);
+        settings = SettingsResolver.Lasting(settings, options);
         (options as ServerOptions)?.NetworkKey?.Dispose();
         (options as ClientOptions)?.NetworkKey.Dispose();
-        CheckLasts(options.StatePath);
+        CheckLasts("state", options.StatePath);
+        if (options.LogPath is not null)
+            CheckLasts("log", options.LogPath);
         string path = Path.Combine(manager.ConfigurationFolder, options.Name + ".yaml");
         ServiceDefinition? there = manager.List().FirstOrDefault(service => service.IsNamed(options.Name));
         if (!replace && (there is not null || File.Exists(path)))
@@ -58,7 +59,6 @@ public sealed class ServicePlan
             LightTunnelError.NotFound, $"The module in {module} has no program for services on this system (Host/).",
             "Install the whole module, as it was built or published.") { Target = module };
         payload.CheckTrusted();
-        settings = settings with { Name = options.Name, StatePath = options.StatePath };
         var service = new ServiceDefinition(options.Name, RoleOf(settings), path)
         {
             StatePath = options.StatePath,
@@ -108,25 +108,15 @@ public sealed class ServicePlan
     private static Membership.TunnelRole RoleOf(TunnelSettings settings) =>
         settings is ServerSettings ? Membership.TunnelRole.Server : Membership.TunnelRole.Client;
 
-    /// <summary>What the invitation says in its place: a service starts when the invitation's time is long over.</summary>
-    private static ClientSettings Unfold(ClientSettings settings, ClientOptions options) => settings with
-    {
-        Invitation = null,
-        Server = [.. options.Servers.Select(server => server.ToString())],
-        ServerKey = options.ServerKey.ToString(),
-        NetworkKey = new Secret(options.NetworkKey.Reveal()),
-        AcceptPrefix = [.. options.AgreedPrefixes.Select(prefix => prefix.ToString()).Distinct()],
-    };
-
     /// <summary>A service has a folder for temporary files of its own, which goes with it.</summary>
-    private static void CheckLasts(string path)
+    private static void CheckLasts(string what, string path)
     {
         string[] passing = OperatingSystem.IsWindows() ? [] : ["/tmp/", "/var/tmp/", "/run/", "/dev/"];
         if (passing.Any(folder => path.StartsWith(folder, StringComparison.Ordinal)))
         {
             throw new LightTunnelException(
-                LightTunnelError.InvalidOption, $"The state path {path} does not outlive the machine's next start.",
-                "Leave -StatePath out, or give a folder that stays.") { Target = path };
+                LightTunnelError.InvalidOption, $"The {what} path {path} does not outlive the machine's next start.",
+                "Give a folder that stays. To keep a tunnel's identity, move its files there while it is stopped.") { Target = path };
         }
     }
 

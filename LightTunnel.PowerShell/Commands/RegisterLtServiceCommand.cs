@@ -12,6 +12,10 @@ namespace LightTunnel;
 /// <remarks>
 /// <para>Takes what Start-LtServer or Connect-LtNetwork take: -Address makes a server, an invitation (or -Server and keys) a client, and
 /// -ConfigurationPath whichever the file says. Everything is checked before anything is changed.</para>
+/// <para>Or takes tunnels that run, from Get-LtServer or Get-LtNetwork: each becomes a service with the settings that it was started with.
+/// The service is the same node, of the same name, address and key, as it uses the same state folder. The tunnel is stopped, with a goodbye
+/// to the others, when everything has been checked and installed, right before the service is started; with -NoStart it goes on, and the
+/// service takes its place when the system is started next.</para>
 /// <para>The program that runs the tunnel is copied out of the module to where root alone can write, so that the service neither needs
 /// PowerShell nor the module's folder. While that is there, a newer version in it is taken by itself. The settings are written to a file
 /// that only root can read, /etc/lighttunnel/NAME.yaml, as it holds the secrets; Restart-LtService takes what is changed there.</para>
@@ -36,9 +40,13 @@ namespace LightTunnel;
 /// <code>PS> Register-LtService -ConfigurationPath server.yaml -NoStart -Force</code>
 /// <para>Makes a service of a file, in place of one of the same name, and does not start it yet.</para>
 /// </example>
+/// <example>
+/// <code>PS> Get-LtNetwork laptop | Register-LtService</code>
+/// <para>Makes the network that was joined in a session one that stays.</para>
+/// </example>
 [Cmdlet(VerbsLifecycle.Register, "LtService", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(LtService))]
-public sealed class RegisterLtServiceCommand : ClientCommand
+public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
 {
     private static readonly string[] OfServers = [nameof(Endpoint), nameof(ObserverPort), nameof(MaxClients), nameof(ClientIsolation)];
 
@@ -47,6 +55,21 @@ public sealed class RegisterLtServiceCommand : ClientCommand
         nameof(Invitation), nameof(InvitationPath), nameof(Server), nameof(ServerKey), nameof(AcceptPrefix), nameof(AdvertiseEndpoint),
         nameof(AllowRelay), nameof(PathPolicy), nameof(PortMapping),
     ];
+
+    /// <summary>What may stand beside a tunnel.</summary>
+    private static readonly HashSet<string> WithATunnel =
+    [
+        nameof(InputObject), nameof(NoStart), nameof(Force), nameof(TimeoutSec), .. CommonParameters, .. OptionalCommonParameters,
+    ];
+
+    /// <summary>
+    /// A tunnel that runs, as Get-LtServer or Get-LtNetwork returned it, in this or another process. Its settings are taken as they are, so
+    /// no other may be given.
+    /// </summary>
+    [Parameter(ValueFromPipeline = true)]
+    [ValidateNotNull]
+    [NotSecret]
+    public LtTunnel? InputObject { get; set; }
 
     /// <summary>
     /// For a client: the invitation's one line, as text or as a SecureString, or the object that New-LtInvitation returned. It is a secret:
@@ -78,7 +101,7 @@ public sealed class RegisterLtServiceCommand : ClientCommand
     [NotSecret]
     public SwitchParameter ClientIsolation { get; set; }
 
-    /// <summary>Does not start the service; it is started with the system.</summary>
+    /// <summary>Does not start the service; it is started with the system. A tunnel that was given goes on until then.</summary>
     [Parameter]
     [NotSecret]
     public SwitchParameter NoStart { get; set; }
@@ -98,10 +121,15 @@ public sealed class RegisterLtServiceCommand : ClientCommand
     {
         try
         {
+            if (InputObject is not null)
+            {
+                Register(InputObject);
+                return;
+            }
+
             ServiceCatalog.CheckUsable();
             ServicePlan plan = ServiceCatalog.Plan(ReadSettings(), ModuleFolder, Force);
-            string action = plan.Replaced is null ? "Register service" : $"Replace service '{plan.Replaced.Name}'";
-            if (ShouldProcess(plan.Service.Name, action))
+            if (ShouldProcess(plan.Service.Name, ActionOf(plan)))
                 Apply(plan);
         }
         catch (LightTunnelException exception)
@@ -110,7 +138,43 @@ public sealed class RegisterLtServiceCommand : ClientCommand
         }
     }
 
-    private void Apply(ServicePlan plan)
+    private static string ActionOf(ServicePlan plan) =>
+        plan.Replaced is null ? "Register service" : $"Replace service '{plan.Replaced.Name}'";
+
+    /// <summary>Makes a service of a tunnel that runs.</summary>
+    private void Register(LtTunnel tunnel)
+    {
+        if (MyInvocation.BoundParameters.Keys.FirstOrDefault(name => !WithATunnel.Contains(name)) is { } other)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"-{other} contradicts the tunnel '{tunnel.Name}', whose settings its service takes.",
+                "Leave it out; Restart-LtService takes what is changed in the service's file later.");
+        }
+
+        bool replace = Force;
+        TunnelHandover? running = null;
+        ServicePlan? plan = null;
+        Run(
+            async (output, cancellationToken) =>
+            {
+                ServiceCatalog.CheckUsable();
+                IReadOnlyList<ITunnelHandle> found =
+                    await TunnelFinder.ByObjectAsync(output, tunnel, cancellationToken).ConfigureAwait(false);
+                if (found.Count == 0)
+                    return;
+                running = new TunnelHandover(found[0]);
+                plan = ServiceCatalog.Plan(
+                    await running.ReadSettingsAsync(cancellationToken).ConfigureAwait(false), ModuleFolder, replace);
+            },
+            tunnel.Name);
+        if (plan is not null && running is not null
+            && ShouldProcess(plan.Service.Name, NoStart ? ActionOf(plan) : $"{ActionOf(plan)}, stop {running} and start the service"))
+        {
+            Apply(plan, running);
+        }
+    }
+
+    private void Apply(ServicePlan plan, TunnelHandover? running = null)
     {
         bool start = !NoStart;
         TimeSpan limit = TimeSpan.FromSeconds(TimeoutSec) + PreparationTime;
@@ -119,19 +183,21 @@ public sealed class RegisterLtServiceCommand : ClientCommand
             {
                 await Task.Run(plan.Apply, CancellationToken.None).ConfigureAwait(false);
                 KnownNames.RememberServices([plan.Service]);
-                if (start)
+                if (start && running is not null)
+                    await running.HandOverAsync(plan).ConfigureAwait(false);
+                else if (start)
                     plan.Start();
                 output.WriteObject(start
-                    ? await ServiceFinder.UpAsync(output, plan.Service, limit, cancellationToken).ConfigureAwait(false)
+                    ? await ServiceFinder.UpAsync(output, plan.Service, limit, cancellationToken, running).ConfigureAwait(false)
                     : (await ServiceFinder.ShowAsync([plan.Service], cancellationToken).ConfigureAwait(false))[0]);
             },
             plan.Service.Name,
-            terminating: true);
+            terminating: running is null);
     }
 
     private TunnelSettings ReadSettings()
     {
-        TunnelSettings settings = RoleOfParameters() == TunnelRole.Server ? ReadServerSettings() : ReadClientSettings();
+        TunnelSettings settings = RoleOfParameters() == TunnelRole.Server ? ReadServerSettings(this) : ReadClientSettings();
         WarnOfCommandLine("network key", settings.NetworkKey, "Leave it out, or give -NetworkKeyPath.");
         if (settings is ClientSettings client)
             WarnOfCommandLine("invitation", client.Invitation, "Leave it out to be asked for it, or give -InvitationPath.");
@@ -156,21 +222,4 @@ public sealed class RegisterLtServiceCommand : ClientCommand
 
     private static LightTunnelException Contradiction(string message) =>
         new(LightTunnelError.InvalidOption, message, "Give the parameters of Start-LtServer, or those of Connect-LtNetwork.");
-
-    private ServerSettings ReadServerSettings()
-    {
-        ServerSettings parameters = StartSettings.Fill(this, new ServerSettings
-        {
-            Address = Address,
-            ListenPort = Given(nameof(ListenPort), ListenPort),
-            Endpoint = Endpoint,
-            NetworkKey = ReadNetworkKey(NetworkKey, NetworkKeyPath),
-            ObserverPort = Given(nameof(ObserverPort), ObserverPort),
-            MaxClients = Given(nameof(MaxClients), MaxClients),
-            ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent),
-        });
-        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
-            ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning)
-            : parameters;
-    }
 }

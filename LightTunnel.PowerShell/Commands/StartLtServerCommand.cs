@@ -31,7 +31,7 @@ namespace LightTunnel;
 /// </example>
 [Cmdlet(VerbsLifecycle.Start, "LtServer", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium)]
 [OutputType(typeof(LtServer))]
-public sealed class StartLtServerCommand : StartCommand
+public sealed class StartLtServerCommand : StartCommand, IServerParameters
 {
     /// <summary>
     /// The server's own address inside the network with the network's prefix length, such as 10.0.0.1/24. One IPv4 and one IPv6 address may
@@ -112,7 +112,7 @@ public sealed class StartLtServerCommand : StartCommand
             return;
         try
         {
-            ServerSettings settings = ReadSettings();
+            ServerSettings settings = ReadServerSettings(this);
             WarnOfCommandLine(
                 "network key", settings.NetworkKey,
                 "Leave it out, or give -NetworkKeyPath, a SecureString or what New-LtNetworkKey returned.");
@@ -124,22 +124,5 @@ public sealed class StartLtServerCommand : StartCommand
         {
             ThrowTerminatingError(ErrorRecords.From(exception, Name));
         }
-    }
-
-    private ServerSettings ReadSettings()
-    {
-        ServerSettings parameters = StartSettings.Fill(this, new ServerSettings
-        {
-            Address = Address,
-            ListenPort = Given(nameof(ListenPort), ListenPort),
-            Endpoint = Endpoint,
-            NetworkKey = ReadNetworkKey(NetworkKey, NetworkKeyPath),
-            ObserverPort = Given(nameof(ObserverPort), ObserverPort),
-            MaxClients = Given(nameof(MaxClients), MaxClients),
-            ClientIsolation = Given(nameof(ClientIsolation), ClientIsolation.IsPresent),
-        });
-        return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
-            ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning)
-            : parameters;
     }
 }

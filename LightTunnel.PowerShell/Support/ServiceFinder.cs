@@ -40,8 +40,14 @@ internal static class ServiceFinder
     }
 
     /// <summary>Waits until a service that was started runs, or has ended with an error, which becomes one of the command.</summary>
+    /// <param name="output">Takes the error.</param>
+    /// <param name="service">The service.</param>
+    /// <param name="limit">How long it is waited for.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <param name="before">The tunnel that was stopped for it; null for none.</param>
     public static async Task<LtService> UpAsync(
-        CommandOutput output, ServiceDefinition service, TimeSpan limit, CancellationToken cancellationToken)
+        CommandOutput output, ServiceDefinition service, TimeSpan limit, CancellationToken cancellationToken,
+        TunnelHandover? before = null)
     {
         long begun = TimeProvider.System.GetTimestamp();
         while (true)
@@ -56,10 +62,10 @@ internal static class ServiceFinder
         LtService shown = (await ShowAsync([service], cancellationToken).ConfigureAwait(false))[0];
         if (shown.State is LtServiceState.Failed or LtServiceState.Restarting)
         {
+            string words = shown.LastError ?? "it left no words.";
             output.WriteError(
-                new LightTunnelException(
-                    LightTunnelError.ServiceFailed,
-                    $"The service '{service.Name}' was started and ended with an error: {shown.LastError ?? "it left no words."}",
+                before?.NotUp(service, words) ?? new LightTunnelException(
+                    LightTunnelError.ServiceFailed, $"The service '{service.Name}' was started and ended with an error: {words}",
                     $"The system's log has more (journalctl -u {service.SystemName})."), service.Name);
         }
         else if (shown.State is LtServiceState.Starting)

@@ -170,6 +170,25 @@ public abstract class StartCommand : LtCommand
             : SecretText.ToSecret(key);
     }
 
+    /// <summary>What the parameters say of a server, over the file if there is one.</summary>
+    /// <exception cref="LightTunnelException">They contradict each other, or a file cannot be read.</exception>
+    private protected ServerSettings ReadServerSettings(IServerParameters given)
+    {
+        ServerSettings parameters = StartSettings.Fill(this, new ServerSettings
+        {
+            Address = given.Address,
+            ListenPort = Given(nameof(given.ListenPort), given.ListenPort),
+            Endpoint = given.Endpoint,
+            NetworkKey = ReadNetworkKey(given.NetworkKey, given.NetworkKeyPath),
+            ObserverPort = Given(nameof(given.ObserverPort), given.ObserverPort),
+            MaxClients = Given(nameof(given.MaxClients), given.MaxClients),
+            ClientIsolation = Given(nameof(given.ClientIsolation), given.ClientIsolation.IsPresent),
+        });
+        return ResolvePath(given.ConfigurationPath, nameof(given.ConfigurationPath)) is { } path
+            ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning)
+            : parameters;
+    }
+
     /// <summary>Warns of a secret that was typed, or given to a process, as part of a command.</summary>
     private protected void WarnOfCommandLine(string what, Secret? secret, string remedy)
     {
@@ -292,6 +311,28 @@ public abstract class StartCommand : LtCommand
             await tunnel.StopAsync(CancellationToken.None).ConfigureAwait(false);
         }
     }
+}
+
+/// <summary>The parameters of a server, of the commands that have them.</summary>
+internal interface IServerParameters
+{
+    string[]? Address { get; }
+
+    string? ConfigurationPath { get; }
+
+    int ListenPort { get; }
+
+    string[]? Endpoint { get; }
+
+    SecureString? NetworkKey { get; }
+
+    string? NetworkKeyPath { get; }
+
+    int ObserverPort { get; }
+
+    int MaxClients { get; }
+
+    SwitchParameter ClientIsolation { get; }
 }
 
 /// <summary>

@@ -54,9 +54,13 @@ public sealed class ConfigurationWriterTests : IDisposable
             T written = full(random);
             foreach (PropertyInfo property in settings.Where(_ => i > 0 && random.Next(2) == 0))
                 property.SetValue(written, null);
-            T read = load(Write(Consistent(written)));
-            Assert.All(settings, property =>
-                Assert.Equal(Plain(property.GetValue(written)), Plain(property.GetValue(read))));
+            string path = Write(Consistent(written));
+            TunnelSettings parsed = ConfigurationFile.Parse(new Secret(File.ReadAllText(path)), "It");
+            foreach (TunnelSettings read in (TunnelSettings[])[load(path), parsed])
+            {
+                Assert.All(settings, property =>
+                    Assert.Equal(Plain(property.GetValue(written)), Plain(property.GetValue(read))));
+            }
         }
     }
 

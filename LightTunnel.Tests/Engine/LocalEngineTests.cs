@@ -344,6 +344,43 @@ public sealed class LocalEngineTests : IDisposable
         await server.StopAsync(Cancellation);
     }
 
+    /// <summary>As a service does with those of a tunnel that ran in a session: nobody of the network has to be told anything.</summary>
+    [Fact]
+    public async Task SettingsOfATunnel_MakeTheSameNodeAgain()
+    {
+        ITunnelHandle server = await StartServerAsync("moved-hub");
+        InvitationText invitation = await server.CreateInvitationAsync(
+            [$"127.0.0.1:{(await server.GetStatusAsync(Cancellation)).ListenPort}"], DateTimeOffset.UtcNow.AddHours(1), Cancellation);
+        ITunnelHandle client = await _engine.ConnectAsync(
+            new ClientSettings
+            {
+                Name = "moved", Invitation = new Secret(invitation.Text), StatePath = Path.Combine(_folder, "moved"),
+                LogPath = Path.Combine(_folder, "moved.log"),
+            },
+            prepared: null, Cancellation);
+        TunnelStatus[] before = [await server.GetStatusAsync(Cancellation), await client.GetStatusAsync(Cancellation)];
+        TunnelSettings[] settings = [await SettingsAsync(server), await SettingsAsync(client)];
+        await client.StopAsync(Cancellation);
+        await server.StopAsync(Cancellation);
+
+        Assert.Null(((ClientSettings)settings[1]).Invitation);
+        Assert.Equal(Path.Combine(_folder, "moved.log"), settings[1].LogPath);
+        server = await _engine.StartServerAsync((ServerSettings)settings[0], prepared: null, Cancellation);
+        client = await _engine.ConnectAsync((ClientSettings)settings[1], prepared: null, Cancellation);
+
+        TunnelStatus[] after = [await server.GetStatusAsync(Cancellation), await client.GetStatusAsync(Cancellation)];
+        Assert.Equal(before.Select(Identity), after.Select(Identity));
+        Assert.Equal(before[0].ListenPort, after[0].ListenPort);
+        await client.StopAsync(Cancellation);
+        await server.StopAsync(Cancellation);
+
+        static (string, string, string) Identity(TunnelStatus status) =>
+            (status.Name, status.PublicKey, string.Join(' ', status.Addresses));
+
+        static async Task<TunnelSettings> SettingsAsync(ITunnelHandle tunnel) =>
+            ConfigurationFile.Parse(new Secret((await tunnel.GetSettingsAsync(Cancellation)).Text), tunnel.Name);
+    }
+
     private static PeerTestRequest Request(string key) => new(key, 2, Patience);
 
     private static async Task FailsAsync(LightTunnelError error, Func<Task> action)

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
@@ -37,6 +39,7 @@ public sealed class ControlSocketTests : IDisposable
     public async Task Remote_EveryQuestion_IsAnsweredAsByTheTunnelItself()
     {
         FakeTunnel tunnel = FakeTunnel.SampleServer();
+        tunnel.Settings = new ServerSettings { Name = "office", NetworkKey = new Secret("the key") };
         tunnel.Log(LogLevel.Information, "first");
         tunnel.Log(LogLevel.Warning, "second");
         using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
@@ -50,6 +53,10 @@ public sealed class ControlSocketTests : IDisposable
         Assert.Equal(expected.Addresses, status.Addresses);
         Assert.Equal(expected.Counters.Dropped, status.Counters.Dropped);
         Assert.Equal(expected.Counters.RelayedBytes, status.Counters.RelayedBytes);
+
+        SettingsText settings = await remote.GetSettingsAsync(Token);
+        Assert.Equal(ConfigurationWriter.Write(tunnel.Settings).Reveal(), settings.Text);
+        Assert.DoesNotContain("the key", $"{settings}", StringComparison.Ordinal);
 
         IReadOnlyList<PeerStatus> peers = await remote.GetPeersAsync(Token);
         Assert.Equal(
@@ -362,6 +369,47 @@ public sealed class ControlSocketTests : IDisposable
         }
 
         Assert.False(File.Exists(socket));
+    }
+
+    /// <summary>A program of another user asks for the settings, which hold the network's key.</summary>
+    [Fact]
+    public async Task AnotherUser_IsNotAnswered_EvenWhereTheFilesLetEverybodyIn()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "Only root can be another user.");
+        Assert.SkipUnless(File.Exists("/usr/bin/perl") && File.Exists("/usr/bin/setpriv"), "needs perl and setpriv.");
+        FakeTunnel tunnel = FakeTunnel.SampleServer();
+        tunnel.Settings = new ServerSettings { Name = "office", NetworkKey = new Secret("the key") };
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+
+        Assert.Contains("the key", await AskAsync([]), StringComparison.Ordinal);
+        string[] another = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+        Assert.Equal("not connected", await AskAsync(another));
+
+        foreach (string path in (string[])[_folder.FullName, SocketFolder, OwnSocket])
+            File.SetUnixFileMode(path, (UnixFileMode)0b111_111_111);
+        Assert.Equal("connected", await AskAsync(another));
+        Assert.Contains("the key", await AskAsync([]), StringComparison.Ordinal);
+    }
+
+    /// <summary>What a program with a connection of its own is told of the settings.</summary>
+    private async Task<string> AskAsync(string[] asUser)
+    {
+        const string Program = """
+            use Socket;
+            $SIG{PIPE} = 'IGNORE';
+            socket(my $socket, PF_UNIX, SOCK_STREAM, 0) or die $!;
+            connect($socket, sockaddr_un($ARGV[0])) or do { print "not connected"; exit };
+            my $question = '{"jsonrpc":"2.0","id":1,"method":"GetSettingsAsync","params":["office"]}';
+            syswrite($socket, "Content-Length: " . length($question) . "\r\n\r\n$question");
+            my $answer = "connected";
+            while ($answer !~ /\}\z/ && sysread($socket, my $more, 65536)) { $answer .= $more; }
+            print $answer;
+            """;
+        string[] command = [.. asUser, "/usr/bin/perl", "-e", Program, OwnSocket];
+        using Process process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true })!;
+        string answer = await process.StandardOutput.ReadToEndAsync(Token);
+        await process.WaitForExitAsync(Token);
+        return answer;
     }
 
     [Fact]

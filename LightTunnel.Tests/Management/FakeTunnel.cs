@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Threading.Channels;
 using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
@@ -73,6 +74,9 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     /// <summary>Policies that were set, by name of the peer, in their order.</summary>
     public List<(string Peer, PathPolicy? Policy)> Policies { get; } = [];
+
+    /// <summary>What it was started with.</summary>
+    public TunnelSettings Settings { get; set; } = new ServerSettings();
 
     /// <summary>Called when the tunnel is stopped.</summary>
     public Action<FakeTunnel>? OnStop { get; init; }
@@ -215,6 +219,9 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
             Dropped = new Dictionary<string, long> { ["NoRoute"] = 3, ["WrongSource"] = 0 },
         },
     });
+
+    public Task<SettingsText> GetSettingsAsync(CancellationToken cancellationToken) =>
+        Answer(() => new SettingsText(ConfigurationWriter.Write(Settings).Reveal()));
 
     public Task<IReadOnlyList<PeerStatus>> GetPeersAsync(CancellationToken cancellationToken) => Answer(() => Peers);
 

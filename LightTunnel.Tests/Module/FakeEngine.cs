@@ -87,7 +87,7 @@ internal sealed class FakeEngine : ITunnelEngine
                 throw new LightTunnelException(error, $"It is {error}.", $"Mend {error}.") { Target = "the culprit" };
         }
 
-        var tunnel = new FakeTunnel(name, role) { OnStop = TunnelCatalog.Unregister };
+        var tunnel = new FakeTunnel(name, role) { OnStop = TunnelCatalog.Unregister, Settings = settings };
         tunnel.Log(LogLevel.Information, $"{name} is up");
         TunnelCatalog.Register(tunnel);
         if (name == "talks")

@@ -1,5 +1,7 @@
+using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
 using LightTunnel.Services;
+using Xunit;
 
 namespace LightTunnel.Tests.PowerShellModule;
 
@@ -7,6 +9,7 @@ namespace LightTunnel.Tests.PowerShellModule;
 /// Services for the commands' own tests, in the process that hosts PowerShell: files are real, in a folder of the test's, and who would run
 /// them notes what it is told. A service whose name begins with "broken" ends with an error.
 /// </summary>
+[SupportedOSPlatform("linux")]
 internal sealed class FakeServices(string folder, int process) : IServiceManager
 {
     private static readonly string[] Made = ["etc", "lib"];
@@ -17,6 +20,26 @@ internal sealed class FakeServices(string folder, int process) : IServiceManager
     public static List<string> Calls { get; } = [];
 
     public string ConfigurationFolder => Path.Combine(folder, "etc");
+
+    /// <summary>Puts them into a shell in which nothing runs, instead of the system's.</summary>
+    public static async Task<ModuleShell> InstallAsync(FakeEngineShell shared)
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "Only root registers services.");
+        ModuleShell shell = await shared.ResetAsync();
+        File.Delete(Path.Combine(shell.Folder, "no systemd"));
+        await shell.RunAsync(
+            """
+            param($Folder, $Process)
+            $services = $fake.Assembly.GetType('LightTunnel.Tests.PowerShellModule.FakeServices')
+            $services.GetMethod('Install').Invoke($null, @($Folder, [int]$Process))
+            """,
+            new { shell.Folder, Process = Environment.ProcessId });
+        return shell;
+    }
+
+    /// <summary><see cref="Calls"/> of a shell.</summary>
+    public static async Task<string[]> CallsAsync(ModuleShell shell) =>
+        [.. (await shell.RunAsync("$services.GetProperty('Calls').GetValue($null)")).Output.Select(call => call.ToString()!)];
 
     /// <summary>Called from scripts, by reflection.</summary>
     public static void Install(string folder, int process)

@@ -172,20 +172,7 @@ public sealed class ServiceCommandTests(FakeEngineShell shared) : IClassFixture<
         Assert.Equal(["stop office", "unregister office", "stop home", "unregister home"], (await CallsAsync()).Skip(2));
     }
 
-    private async Task ResetAsync()
-    {
-        Assert.SkipUnless(Environment.IsPrivilegedProcess, "Only root registers services.");
-        _shell = await shared.ResetAsync();
-        File.Delete(Path.Combine(_shell.Folder, "no systemd"));
-        await _shell.RunAsync(
-            """
-            param($Folder, $Process)
-            $services = $fake.Assembly.GetType('LightTunnel.Tests.PowerShellModule.FakeServices')
-            $services.GetMethod('Install').Invoke($null, @($Folder, [int]$Process))
-            """,
-            new { _shell.Folder, Process = Environment.ProcessId });
-    }
+    private async Task ResetAsync() => _shell = await FakeServices.InstallAsync(shared);
 
-    private async Task<string[]> CallsAsync() =>
-        [.. (await _shell.RunAsync("$services.GetProperty('Calls').GetValue($null)")).Output.Select(call => call.ToString()!)];
+    private Task<string[]> CallsAsync() => FakeServices.CallsAsync(_shell);
 }

@@ -65,12 +65,15 @@ internal sealed class SystemdMachine : IAsyncDisposable
     }
 
     /// <summary>Runs a script in a pwsh of the machine, with the module imported; fails the test unless that ends with status 0.</summary>
+    /// <param name="script">The script.</param>
+    /// <param name="network">The network namespace of the machine in which it runs, as ip-netns(8) names it; null for the first.</param>
     /// <returns>What it printed, line by line.</returns>
-    public async Task<string[]> RunAsync(string script)
+    public async Task<string[]> RunAsync(string script, string? network = null)
     {
+        string[] there = network is null ? [] : ["nsenter", $"--net=/run/netns/{network}"];
         (int status, string output, string error) = await EnterAsync(
             [
-                .. RealPowerShell.Command, "-NonInteractive", "-Command",
+                .. there, .. RealPowerShell.Command, "-NonInteractive", "-Command",
                 $"$ErrorActionPreference = 'Stop'; Import-Module LightTunnel; {script}",
             ]);
         Assert.True(status == 0, $"{script} ended with {status}: {output}{error}");

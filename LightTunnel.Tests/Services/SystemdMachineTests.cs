@@ -75,4 +75,58 @@ public sealed class SystemdMachineTests
                 (systemctl show lighttunnel-laptop --property ExecMainStatus --value)
                 """));
     }
+
+    /// <summary>A session has a server, and is a member of another machine's network; another session makes services of both.</summary>
+    [Fact]
+    public async Task TunnelsOfASession_BecomeServices_WhichAreTheSameNodes_AndEndThere()
+    {
+        await using SystemdMachine machine = await SystemdMachine.StartAsync();
+        await machine.RunAsync("""
+            ip netns add far
+            ip link add near type veth peer name near netns far
+            ip addr add 192.0.2.1/24 dev near
+            ip link set near up
+            ip -n far addr add 192.0.2.2/24 dev near
+            ip -n far link set near up
+            """);
+        Task<string[]> far = machine.RunAsync(
+            """
+            $server = Start-LtServer -Name far -Address 10.78.0.1/24 -Endpoint 192.0.2.2:9000
+            $server | New-LtInvitation | Set-Content /root/invitation.new
+            chmod 600 /root/invitation.new
+            Move-Item /root/invitation.new /root/invitation
+            while (-not (Test-Path /root/done)) { Start-Sleep -Milliseconds 100 }
+            """,
+            network: "far");
+        Task<string[]> session = machine.RunAsync("""
+            while (-not (Test-Path /root/invitation)) { Start-Sleep -Milliseconds 100 }
+            $tunnels = @(
+                Start-LtServer -Name office -Address 10.77.0.1/24 -Endpoint 192.0.2.1:9000
+                Connect-LtNetwork -Name laptop -InvitationPath /root/invitation -TimeoutSec 60
+            )
+            $tunnels | ForEach-Object { "$($_.Name) $($_.PublicKey) $($_.Address) $($_.ListenPort * ($_.Name -eq 'office'))" }
+            New-Item /root/ready
+            while (@(Get-LtServer) + @(Get-LtNetwork) | Where-Object ProcessId -eq $PID) { Start-Sleep -Milliseconds 100 }
+            """);
+
+        string[] services = await machine.RunAsync("""
+            while (-not (Test-Path /root/ready)) { Start-Sleep -Milliseconds 100 }
+            $services = @(Get-LtServer) + @(Get-LtNetwork) | Register-LtService
+            Wait-LtNetwork laptop -TimeoutSec 60 | Out-Null
+            $services | ForEach-Object { "$($_.State) $($_.Enabled)" }
+            @(Get-LtServer) + @(Get-LtNetwork) | ForEach-Object {
+                "$($_.Name) $($_.PublicKey) $($_.Address) $($_.ListenPort * ($_.Name -eq 'office'))"
+            }
+            @(Get-LtServer) + @(Get-LtNetwork) | ForEach-Object { "$($_.State) $($_.ProcessId -in (Get-LtService).ProcessId)" }
+            (Select-String '^"?invitation"?:' /etc/lighttunnel/laptop.yaml).Count
+            try { Get-LtServer office | Register-LtService } catch { $_.FullyQualifiedErrorId.Split(',')[0] }
+            """);
+
+        string[] before = [.. (await session).Where(line => line.Split(' ')[0] is "office" or "laptop")];
+        Assert.Equal(2, before.Length);
+        Assert.Equal(
+            ["Running True", "Running True", .. before, "Up True", "Up True", "0", "NameInUse"], services);
+        await machine.RunAsync("New-Item /root/done");
+        await far;
+    }
 }
