@@ -67,6 +67,19 @@ var idle = new Command("idle", "Measures what a tunnel costs that nobody uses.")
 idle.SetAction((result, token) =>
     IdleCost.RunAsync(result.GetValue(peersOption), TimeSpan.FromSeconds(result.GetValue(idleSecondsOption)), Console.Out, token));
 
+var membersOption = new Option<int>("--members") { Description = "How many members the server has", DefaultValueFactory = _ => 5 };
+var startsOption = new Option<int>("--starts") { Description = "How often a member is started", DefaultValueFactory = _ => 7 };
+var programOption = new Option<string?>("--program")
+{
+    Description = "The program; when left out, the staged module's for this system",
+};
+var host = new Command("host", "Measures what the program of services costs: memory, and the time of a start.")
+{
+    membersOption, startsOption, programOption,
+};
+host.SetAction((result, token) => HostCost.RunAsync(
+    result.GetValue(membersOption), result.GetValue(startsOption), result.GetValue(programOption), Console.Out, token));
+
 var matrixRoundsOption = new Option<int>("--rounds") { Description = "How often each pair is measured", DefaultValueFactory = _ => 1 };
 var matrixTimeoutOption = new Option<int>("--timeout")
 {
@@ -88,7 +101,7 @@ check.SetAction(result => CheckReport.Run(result.GetValue(installOption), Consol
 
 var root = new RootCommand("The laboratory of LightTunnel: network namespaces as machines, one process as the internet between them.")
 {
-    demo, shell, bench, idle, matrix, check,
+    demo, shell, bench, idle, host, matrix, check,
 };
 
 // Ctrl+C and SIGTERM end what runs, and everything that was set up is taken down before the process ends.

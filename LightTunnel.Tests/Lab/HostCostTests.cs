@@ -1,0 +1,21 @@
+using LightTunnel.Lab.Bench;
+using Xunit;
+
+namespace LightTunnel.Tests.Lab;
+
+/// <summary>The figures of the program of services are of what they say.</summary>
+public sealed class HostCostTests
+{
+    [Fact]
+    public async Task Measure_TellsOfAServerWithItsMembers_AndOfEachStart()
+    {
+        Prerequisites.SkipUnlessLaboratory();
+        HostCostReport report = await HostCost.MeasureAsync(
+            members: 2, starts: 2, HostCost.ProgramOfTheModule(), TestContext.Current.CancellationToken);
+
+        Assert.Equal((2, 2), (report.Members, report.Starts.Count));
+        Assert.InRange(report.ServerOwnMegabytes, 1, report.ServerMegabytes);
+        Assert.All(report.Starts, start => Assert.NotEqual(TimeSpan.Zero, start));
+        Assert.Equal(report.Starts[1], report.MedianStart);
+    }
+}
