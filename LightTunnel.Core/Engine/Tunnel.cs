@@ -19,24 +19,30 @@ namespace LightTunnel.Engine;
 /// <param name="Resolver">Looks up names.</param>
 /// <param name="Addresses">The machine's own addresses.</param>
 /// <param name="PortMappers">Makes what asks the router for a port; null where there is none to ask.</param>
-/// <param name="Presences">Makes what tells Windows of a tunnel; null on other systems.</param>
+/// <param name="Windows">What there is of Windows; null on other systems.</param>
 /// <param name="DriverLogs">Has the log told what the driver of interfaces says; null where that says nothing.</param>
 internal sealed record TunnelEnvironment(
     TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver,
     ILocalAddressSource Addresses,
-    Func<TunnelLog, IPortMapper>? PortMappers = null, Func<PresenceOptions, TunnelLog, WindowsPresence>? Presences = null,
+    Func<TunnelLog, IPortMapper>? PortMappers = null, WindowsEnvironment? Windows = null,
     Func<TunnelLog, IDisposable>? DriverLogs = null)
 {
     /// <summary>This machine.</summary>
     public static TunnelEnvironment System { get; } = new(
         SystemClock.Instance, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
         log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.FindTunnels), SystemClock.Instance, log),
-        OperatingSystem.IsWindows() ? MakePresence : null, OperatingSystem.IsWindows() ? WintunLog.Listen : null);
+        OperatingSystem.IsWindows() ? MakeWindows() : null, OperatingSystem.IsWindows() ? WintunLog.Listen : null);
 
     [SupportedOSPlatform("windows")]
-    private static WindowsPresence MakePresence(PresenceOptions options, TunnelLog log) =>
-        new(options, new WindowsFirewall(), new WindowsNetworkList(), log, SystemClock.Instance);
+    private static WindowsEnvironment MakeWindows() => new(
+        (options, log) => new WindowsPresence(options, new WindowsFirewall(), new WindowsNetworkList(), log, SystemClock.Instance),
+        WindowsSurroundingsReader.Read);
 }
+
+/// <summary>What tunnels need of Windows beside their adapters.</summary>
+/// <param name="Place">Makes what tells Windows of a tunnel.</param>
+/// <param name="Read">Reads what Windows has beside a tunnel.</param>
+internal sealed record WindowsEnvironment(Func<PresenceOptions, TunnelLog, WindowsPresence> Place, Func<WindowsSurroundings> Read);
 
 /// <summary>
 /// One running tunnel of this process: node, device, socket, threads, state and log, set up in order and taken down in the reverse order.

@@ -1,3 +1,5 @@
+using System.ComponentModel;
+using System.Diagnostics;
 using System.Globalization;
 using System.IO.Pipes;
 using System.Runtime.InteropServices;
@@ -10,8 +12,12 @@ namespace LightTunnel.Management;
 
 /// <summary>Named pipes "LightTunnel.(process id)", open to administrators and to the user who runs the tunnel.</summary>
 /// <param name="folder">Where the system lists its pipes.</param>
+/// <param name="processes">The ids of all processes; the system's when left out.</param>
+/// <param name="isThere">Whether a process has such a pipe, which is not connected to; asks the system when left out.</param>
 [SupportedOSPlatform("windows")]
-internal sealed partial class ControlPipeTransport(string folder = ControlPipeTransport.SystemFolder) : ControlTransport
+internal sealed partial class ControlPipeTransport(
+    string folder = ControlPipeTransport.SystemFolder, Func<IEnumerable<int>>? processes = null, Func<int, bool>? isThere = null)
+    : ControlTransport
 {
     private const string SystemFolder = @"\\.\pipe\", Prefix = "LightTunnel.";
 
@@ -24,27 +30,43 @@ internal sealed partial class ControlPipeTransport(string folder = ControlPipeTr
     /// <inheritdoc/>
     public override IReadOnlyList<int> FindProcesses(ICollection<string> warnings)
     {
-        var found = new List<int>();
         try
         {
-            foreach (string pipe in Directory.EnumerateFiles(folder))
-            {
-                string name = Path.GetFileName(pipe);
-                if (name.StartsWith(Prefix, StringComparison.Ordinal)
-                    && int.TryParse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
-                    && processId != Environment.ProcessId)
-                {
-                    found.Add(processId);
-                }
-            }
+            return [.. Listed().Where(processId => processId != Environment.ProcessId).Order()];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or Win32Exception)
+        {
+            warnings.Add($"Tunnels of other processes are not shown: {exception.Message}");
+            return [];
+        }
+    }
+
+    /// <summary>By the system's list of pipes; where it gives none, each process is asked for its own.</summary>
+    private List<int> Listed()
+    {
+        try
+        {
+            return [.. Directory.EnumerateFiles(folder).Select(pipe => ProcessOf(Path.GetFileName(pipe))).OfType<int>()];
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            warnings.Add($"Tunnels of other processes are not shown: {exception.Message}");
+            return [.. (processes ?? AllProcesses)().Where(isThere ?? IsThere)];
         }
+    }
 
-        found.Sort();
-        return found;
+    private static int? ProcessOf(string pipe) =>
+        pipe.StartsWith(Prefix, StringComparison.Ordinal)
+            && int.TryParse(pipe.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int processId)
+            ? processId
+            : null;
+
+    private static IEnumerable<int> AllProcesses()
+    {
+        foreach (Process process in Process.GetProcesses())
+        {
+            using (process)
+                yield return process.Id;
+        }
     }
 
     /// <inheritdoc/>

@@ -4,6 +4,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine;
 using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Store;
@@ -245,24 +246,26 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     }
 
     /// <summary>What tells Windows of the tunnel; null elsewhere. Taken down before the adapter is.</summary>
-    private WindowsPresence? OpenPresence(TunnelOptions options, Node node, NodeServices services, Undo undo)
+    private (WindowsPresence Presence, WindowsProblems Problems)? OpenPresence(
+        TunnelOptions options, Node node, NodeServices services, Undo undo)
     {
-        if (environment.Presences is not { } make || services.Tun is not IWindowsAdapter adapter)
+        if (environment.Windows is not { } windows || services.Tun is not IWindowsAdapter adapter)
             return null;
         (string role, int second) = node.Role is ServerRole server ? ("server", server.ObserverPort) : ("client", 0);
         int[] ports = [.. new[] { services.Transport.LocalPort, second }.Where(port => port != 0)];
         var wanted = new PresenceOptions(
             $"{role} {options.Name}", services.Tun.Name, adapter.Id, ports, Environment.ProcessPath, options.NetworkCategory,
             options.AllowInbound);
-        return undo.Add(make(wanted, services.Log));
+        WindowsPresence presence = undo.Add(windows.Place(wanted, services.Log));
+        return (presence, new WindowsProblems(presence, adapter.Id, windows.Read));
     }
 
     private (LocalTunnel Handle, Tunnel Tunnel) Publish(
         TunnelSettings settings, TunnelOptions options, Node node, NodeServices services, PresharedKey networkKey, Undo undo)
     {
-        WindowsPresence? presence = OpenPresence(options, node, services, undo);
+        (WindowsPresence Presence, WindowsProblems Problems)? windows = OpenPresence(options, node, services, undo);
         var tunnel = new Tunnel(options, node, services, undo.Keep());
-        var handle = new LocalTunnel(tunnel, settings, networkKey, presence);
+        var handle = new LocalTunnel(tunnel, settings, networkKey, windows?.Problems);
         services.Log.Information(
             "The tunnel {Tunnel} has started: interface {Interface}, UDP port {Port}", options.Name, services.Tun.Name,
             services.Transport.LocalPort);
@@ -278,7 +281,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         }
 
         // Not before it is known that no other tunnel has the name, from which those of the rules are made.
-        presence?.Begin();
+        windows?.Presence.Begin();
         tunnel.Stopped.ContinueWith(_ => TunnelCatalog.Unregister(handle), TaskScheduler.Default);
         return (handle, tunnel);
     }

@@ -9,7 +9,6 @@ using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
-using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Management;
@@ -21,17 +20,17 @@ internal sealed class LocalTunnel : ITunnelHandle
     private readonly PeerReport _report;
     private readonly PublicKey _publicKey;
     private readonly PresharedKey _networkKey;
-    private readonly WindowsPresence? _presence;
+    private readonly WindowsProblems? _windows;
     private readonly TunnelSettings _settings;
 
     /// <param name="tunnel">The running tunnel.</param>
     /// <param name="settings">What it was started with, as it may be started again.</param>
     /// <param name="networkKey">The network's key, for invitations; owned by the tunnel.</param>
-    /// <param name="presence">What Windows was told of the tunnel, owned by it; null elsewhere.</param>
-    public LocalTunnel(Tunnel tunnel, TunnelSettings settings, PresharedKey networkKey, WindowsPresence? presence)
+    /// <param name="windows">Finds what Windows does to the tunnel; null elsewhere.</param>
+    public LocalTunnel(Tunnel tunnel, TunnelSettings settings, PresharedKey networkKey, WindowsProblems? windows)
     {
         _settings = settings;
-        _presence = presence;
+        _windows = windows;
         _tunnel = tunnel;
         _networkKey = networkKey;
         _publicKey = tunnel.Node.Links.PublicKey;
@@ -163,13 +162,12 @@ internal sealed class LocalTunnel : ITunnelHandle
                 Client("it has no server whose network could be tested", "Test the network on a client."), timeout,
                 _tunnel.Services.Time, progress),
             cancellationToken).ConfigureAwait(false);
-        if (_presence is null
-            || await Task.Run(_presence.FindProblem, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false) is not { } found)
-        {
+        if (_windows is null)
             return report;
-        }
-
-        return report with { Problems = [.. report.Problems, new NetworkProblem(found.Message, found.RecommendedAction)] };
+        IReadOnlyList<NetworkProblem> found = await Task.Run(
+            () => _windows.Find(_tunnel.Node.Forwarding.OwnAddresses, report), cancellationToken)
+            .WaitAsync(cancellationToken).ConfigureAwait(false);
+        return report with { Problems = [.. report.Problems, .. found] };
     }
 
     /// <inheritdoc/>

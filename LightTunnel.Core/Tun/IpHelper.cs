@@ -10,6 +10,14 @@ namespace LightTunnel.Tun;
 /// </summary>
 internal interface IIpHelper
 {
+    /// <summary>
+    /// The interface's metric. Windows makes it of the link's speed, 5 for a Wintun adapter and 25 or more for cards: it would take the
+    /// tunnel for the best way to whatever has several, broadcasts, multicast and names first of all, and the tunnel carries none of
+    /// these. 85 is the worst that it makes of any speed ("Automatic metric for IPv4 routes", Microsoft's documentation). The network
+    /// itself is reached all the same, as its prefix is longer than the default route's.
+    /// </summary>
+    const uint Metric = 100;
+
     /// <summary>The interface's LUID by its name; null when there is none of that name.</summary>
     ulong? FindByName(string name);
 
@@ -33,7 +41,7 @@ internal interface IIpHelper
 
     /// <summary>
     /// Sets the longest packet of one family, bytes, and switches off duplicate detection and router discovery, for which nobody is there.
-    /// A metric that nobody has chosen becomes <see cref="IpHelper.Metric"/>.
+    /// A metric that nobody has chosen becomes <see cref="Metric"/>.
     /// </summary>
     int SetMtu(ulong luid, bool isIPv4, int mtu);
 
@@ -64,14 +72,6 @@ internal sealed unsafe partial class IpHelper : IIpHelper
 {
     private const string Library = "iphlpapi.dll";
     private const int DadStatePreferred = 4;
-
-    /// <summary>
-    /// The interface's metric. Windows makes it of the link's speed, 5 for a Wintun adapter and 25 or more for cards: it would take the
-    /// tunnel for the best way to whatever has several, broadcasts, multicast and names first of all, and the tunnel carries none of
-    /// these. 85 is the worst that it makes of any speed ("Automatic metric for IPv4 routes", Microsoft's documentation). The network
-    /// itself is reached all the same, as its prefix is longer than the default route's.
-    /// </summary>
-    internal const uint Metric = 100;
 
     /// <inheritdoc/>
     public ulong? FindByName(string name)
@@ -228,7 +228,7 @@ internal sealed unsafe partial class IpHelper : IIpHelper
         if (row.UseAutomaticMetric != 0)
         {
             row.UseAutomaticMetric = 0;
-            row.Metric = Metric;
+            row.Metric = IIpHelper.Metric;
         }
 
         // SetIpInterfaceEntry takes no other value for IPv4, though GetIpInterfaceEntry may have given one.

@@ -135,3 +135,58 @@ internal struct ForwardRow
             && networks.Any(network => length >= network.PrefixLength && network.Prefix.Contains(destination));
     }
 }
+
+/// <summary>MIB_IF_ROW2 (netioapi.h): 1352 bytes, of which this names what is looked at.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 1352)]
+internal unsafe struct InterfaceRow
+{
+    /// <summary>IF_MAX_STRING_SIZE, and the zero after it.</summary>
+    public const int TextLength = 257;
+
+    private const byte FilterInterface = 2; // The second bit of InterfaceAndOperStatusFlags.
+
+    [FieldOffset(0)]
+    public ulong InterfaceLuid;
+
+    [FieldOffset(12)]
+    public Guid InterfaceGuid;
+
+    [FieldOffset(28)]
+    public fixed char Alias[TextLength];
+
+    [FieldOffset(542)]
+    public fixed char Description[TextLength];
+
+    [FieldOffset(1128)]
+    public uint Type;
+
+    [FieldOffset(1152)]
+    public byte Flags;
+
+    [FieldOffset(1156)]
+    public int OperationalStatus;
+
+    /// <summary>True for an NDIS filter.</summary>
+    public readonly bool IsFilter => (Flags & FilterInterface) != 0;
+
+    /// <summary>The interface's name.</summary>
+    public readonly string ReadAlias()
+    {
+        fixed (char* text = Alias)
+            return Read(text);
+    }
+
+    /// <summary>What its driver calls it.</summary>
+    public readonly string ReadDescription()
+    {
+        fixed (char* text = Description)
+            return Read(text);
+    }
+
+    private static string Read(char* text)
+    {
+        var all = new ReadOnlySpan<char>(text, TextLength);
+        int end = all.IndexOf('\0');
+        return new string(end < 0 ? all : all[..end]);
+    }
+}

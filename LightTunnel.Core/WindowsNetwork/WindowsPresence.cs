@@ -63,20 +63,33 @@ internal sealed class WindowsPresence(
     public void Begin() => _work = Task.Run(WorkAsync);
 
     /// <summary>
-    /// What keeps members out in the firewall's profiles that are in force now, and what to do about it; null when nothing does, or the
-    /// firewall does not tell. May wait for its service.
+    /// What keeps members out: in the firewall's profiles that are in force now, and by what Windows takes the network for. Nothing that
+    /// Windows does not tell. May wait for its services.
     /// </summary>
-    public (string Message, string RecommendedAction)? FindProblem()
+    public IReadOnlyList<(string Message, string RecommendedAction)> FindProblems() =>
+        [.. new[] { Ask(() => Describe(firewall.FindHindrance())), Ask(FindPublic) }.OfType<(string, string)>()];
+
+    private static (string Message, string RecommendedAction)? Ask(Func<(string Message, string RecommendedAction)?> question)
     {
         try
         {
-            return Describe(firewall.FindHindrance());
+            return question();
         }
         catch (Exception exception) when (exception is not OutOfMemoryException)
         {
             return null; // The log has told when the tunnel started.
         }
     }
+
+    /// <summary>A network that is public without anybody having said so, and whose members no rule lets in.</summary>
+    private (string Message, string RecommendedAction)? FindPublic() =>
+        !options.AllowInbound && options.Category != NetworkCategory.Public
+            && networks.Find(options.Adapter) is { Category: NetworkCategory.Public }
+            ? ($"Windows takes the network of '{options.Interface}' for a public one: it hides this machine from members, and blocks their "
+                + "pings, file sharing and remote desktop.",
+                "Start the tunnel with -NetworkCategory Private, or with -AllowInbound for everything; or do it once by "
+                + $"Set-NetConnectionProfile -InterfaceAlias '{options.Interface}' -NetworkCategory Private.")
+            : null;
 
     /// <summary>Ends it and takes the rules away.</summary>
     public void Dispose()

@@ -11,6 +11,10 @@ namespace LightTunnel;
 /// of RFC 4787.</para>
 /// <para>Problems has one entry for each thing that is wrong, with what to do about it; it is empty when all is well. A problem is
 /// no error.</para>
+/// <para>On Windows it also looks at what this machine does to the tunnel: a firewall that does not follow the tunnel's rules, a
+/// network that Windows takes for a public one, adapters whose routes take the tunnel's packets or have the better metric, another
+/// tunnel on the way to the server, a tunnel that Windows prefers for broadcasts and names, IPv6 that is switched off where it is
+/// needed, and, where packets are lost, drivers of other programs that see them. Each is called by its own name.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Test-LtNetwork

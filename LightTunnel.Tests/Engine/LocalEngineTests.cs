@@ -16,6 +16,7 @@ using LightTunnel.Tun;
 using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
 using Xunit;
+using static LightTunnel.Tests.Packets.TestPackets;
 
 namespace LightTunnel.Tests.Engine;
 
@@ -258,11 +259,13 @@ public sealed class LocalEngineTests : IDisposable
         PresenceOptions? asked = null;
         var engine = new LocalEngine(_environment with
         {
-            Presences = (options, log) =>
-            {
-                asked = options;
-                return new WindowsPresence(options, firewall, new FakeNetworkList(), log, TimeProvider.System);
-            },
+            Windows = new WindowsEnvironment(
+                (options, log) =>
+                {
+                    asked = options;
+                    return new WindowsPresence(options, firewall, new FakeNetworkList(), log, TimeProvider.System);
+                },
+                () => new WindowsSurroundings([], [])),
         });
         ITunnelHandle server = await engine.StartServerAsync(
             new ServerSettings
@@ -301,7 +304,9 @@ public sealed class LocalEngineTests : IDisposable
         var firewall = new FakeFirewall { Hindrance = hindrance, Untold = fails };
         var engine = new LocalEngine(_environment with
         {
-            Presences = (options, log) => new WindowsPresence(options, firewall, new FakeNetworkList(), log, TimeProvider.System),
+            Windows = new WindowsEnvironment(
+                (options, log) => new WindowsPresence(options, firewall, new FakeNetworkList(), log, TimeProvider.System),
+                () => throw new IOException("Windows does not tell.")),
         });
         ITunnelHandle server = await StartServerAsync("kept-hub");
         TunnelStatus hub = await server.GetStatusAsync(Cancellation);
@@ -316,6 +321,37 @@ public sealed class LocalEngineTests : IDisposable
         else
             Assert.Contains(told, Assert.Single(found).Message, StringComparison.Ordinal);
         Assert.All(found, problem => Assert.NotEmpty(problem.RecommendedAction));
+        await alice.StopAsync(Cancellation);
+        await server.StopAsync(Cancellation);
+    }
+
+    [Fact]
+    public async Task NetworkTest_TellsWhatWindowsHasBesideTheTunnel()
+    {
+        var facts = new WindowsSurroundings([], []);
+        var engine = new LocalEngine(_environment with
+        {
+            Windows = new WindowsEnvironment(
+                (options, log) =>
+                {
+                    facts = new WindowsSurroundings(
+                        [
+                            new(1, options.Adapter, options.Interface, "LightTunnel", InterfaceKind.Tunnel, MetricIPv4: 100),
+                            new(2, Guid.Empty, "Ethernet", "Card", InterfaceKind.Ordinary, MetricIPv4: 25),
+                        ],
+                        [new(1, Prefix("10.77.0.0/24")), new(2, Prefix("10.77.0.128/25"))]);
+                    return new WindowsPresence(options, new FakeFirewall(), new FakeNetworkList(), log, TimeProvider.System);
+                },
+                () => facts),
+        });
+        ITunnelHandle server = await StartServerAsync("crossed-hub");
+        TunnelStatus hub = await server.GetStatusAsync(Cancellation);
+        ITunnelHandle alice = await engine.ConnectAsync(
+            Client("crossed-alice", hub.ListenPort, hub.PublicKey), prepared: null, Cancellation);
+
+        NetworkTestReport report = await alice.TestNetworkAsync(Patience, null, Cancellation);
+
+        Assert.Contains(report.Problems, problem => problem.Message.Contains("10.77.0.128/25", StringComparison.Ordinal));
         await alice.StopAsync(Cancellation);
         await server.StopAsync(Cancellation);
     }

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.IO.Pipes;
 using System.Runtime.Versioning;
 using LightTunnel.Management;
@@ -37,14 +38,28 @@ public sealed class ControlPipeTransportTests : IDisposable
     }
 
     [Fact]
-    public async Task FolderThatCannotBeListed_IsAWarning_AndNoError()
+    public void PipesThatAreNotListed_AreAskedForByEachProcess()
     {
         _folder.Delete();
-        TunnelSearch search = await new ControlSocketClient(new ControlPipeTransport(_folder.FullName), TimeProvider.System)
+        int[] processes = [4, 12, Environment.ProcessId, 7, 9];
+
+        IReadOnlyList<int> found = new ControlPipeTransport(_folder.FullName, () => processes, processId => processId is not (4 or 9))
+            .FindProcesses(_warnings);
+
+        Assert.Empty(_warnings);
+        Assert.Equal([7, 12], found);
+    }
+
+    [Fact]
+    public async Task NeitherPipesNorProcessesListed_IsAWarning_AndNoError()
+    {
+        _folder.Delete();
+        var transport = new ControlPipeTransport(_folder.FullName, () => throw new Win32Exception("No list of processes."));
+        TunnelSearch search = await new ControlSocketClient(transport, TimeProvider.System)
             .FindAsync(ControlSocketClient.CallTimeout, Token);
 
         Assert.Empty(search.Tunnels);
-        Assert.Contains(_folder.FullName, Assert.Single(search.Warnings), StringComparison.Ordinal);
+        Assert.Contains("No list of processes.", Assert.Single(search.Warnings), StringComparison.Ordinal);
     }
 
     [Fact]

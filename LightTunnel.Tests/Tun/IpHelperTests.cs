@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
+using System.Text;
 using LightTunnel.Addressing;
 using LightTunnel.Tun;
 using Xunit;
@@ -68,9 +69,55 @@ public sealed class IpHelperTests
 
     [Fact]
     public void Structures_HaveWindowsSizes() => Assert.Equal(
-        (28, 80, 168, 104),
+        (28, 80, 168, 104, 1352),
         (Unsafe.SizeOf<SocketAddressInet>(), Unsafe.SizeOf<UnicastAddressRow>(), Unsafe.SizeOf<IpInterfaceRow>(),
-            Unsafe.SizeOf<ForwardRow>()));
+            Unsafe.SizeOf<ForwardRow>(), Unsafe.SizeOf<InterfaceRow>()));
+
+    /// <summary>Written as bytes, where mingw-w64's netioapi.h has the fields of MIB_IF_ROW2.</summary>
+    [Theory]
+    [InlineData(0b0000_0001, false)]
+    [InlineData(0b0000_0010, true)]
+    [SupportedOSPlatform("windows")]
+    public void InterfaceRow_IsReadWhereWindowsHasIt(byte flags, bool isFilter)
+    {
+        var id = new Guid("00112233-4455-6677-8899-aabbccddeeff");
+        byte[] bytes = new byte[1352];
+        bytes[0] = 42;
+        Assert.True(id.TryWriteBytes(bytes.AsSpan(12)));
+        Encoding.Unicode.GetBytes("Ethernet 7", bytes.AsSpan(28));
+        Encoding.Unicode.GetBytes(new string('x', 256), bytes.AsSpan(542));
+        bytes[1128] = 53;
+        bytes[1152] = flags;
+        bytes[1156] = 1;
+
+        WindowsInterface read = WindowsSurroundingsReader.ToInterface(
+            in MemoryMarshal.AsRef<InterfaceRow>(bytes), new() { [(42, true)] = 25, [(43, false)] = 5 });
+
+        Assert.Equal(
+            new WindowsInterface(
+                42, id, "Ethernet 7", new string('x', 256), InterfaceKind.Tunnel, IsUp: true, isFilter, MetricIPv4: 25, MetricIPv6: null),
+            read);
+    }
+
+    [Fact]
+    [SupportedOSPlatform("windows")]
+    public void Routes_AreRead_WithoutThoseToThisMachineItself()
+    {
+        var row = new ForwardRow
+        {
+            InterfaceLuid = 42, Destination = SocketAddressInet.From(Address("10.0.0.0")), DestinationLength = 24, Metric = 256,
+        };
+        ForwardRow loopback = row, wrong = row;
+        loopback.Loopback = 1;
+        wrong.DestinationLength = 33;
+        List<WindowsRoute> routes = [];
+
+        WindowsSurroundingsReader.Add(routes, in row);
+        WindowsSurroundingsReader.Add(routes, in loopback);
+        WindowsSurroundingsReader.Add(routes, in wrong);
+
+        Assert.Equal([new WindowsRoute(42, Prefix("10.0.0.0/24"), 256)], routes);
+    }
 
     [Theory]
     [InlineData("10.1.2.3", "0200000000000000", 4, "0a010203")]

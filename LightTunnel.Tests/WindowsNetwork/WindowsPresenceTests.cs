@@ -189,6 +189,50 @@ public sealed class WindowsPresenceTests : IDisposable
         Assert.Equal(0, _networks.Looked.CurrentCount);
     }
 
+    [Theory]
+    [InlineData(NetworkCategory.Public, null, false, true)]
+    [InlineData(NetworkCategory.Public, NetworkCategory.Private, false, true)] // It was asked for, and Windows has not followed.
+    [InlineData(NetworkCategory.Public, NetworkCategory.Public, false, false)] // As a person wants it.
+    [InlineData(NetworkCategory.Public, null, true, false)] // A rule lets members in all the same.
+    [InlineData(NetworkCategory.Private, null, false, false)]
+    [InlineData(null, null, false, false)] // A domain's.
+    internal void PublicNetwork_IsAProblem_UnlessItIsWantedSo(
+        NetworkCategory? category, NetworkCategory? wanted, bool allowInbound, bool isProblem)
+    {
+        _networks.Network = Identified with { Category = category };
+        using var presence = new WindowsPresence(Options(wanted, allowInbound), _firewall, _networks, _log, _time);
+
+        IReadOnlyList<(string Message, string RecommendedAction)> found = presence.FindProblems();
+
+        if (!isProblem)
+        {
+            Assert.Empty(found);
+            return;
+        }
+
+        Assert.Contains("'lt0' for a public one", Assert.Single(found).Message, StringComparison.Ordinal);
+        Assert.Contains("-NetworkCategory Private", found[0].RecommendedAction, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void NetworkNotIdentified_AndFirewallThatDoesNotTell_AreNoProblems()
+    {
+        _firewall.Untold = true;
+        using var presence = new WindowsPresence(Options(null, allowInbound: false), _firewall, _networks, _log, _time);
+
+        Assert.Empty(presence.FindProblems());
+    }
+
+    [Fact]
+    public void FirewallThatDoesNotTell_HidesNoOtherProblem()
+    {
+        _firewall.Untold = true;
+        _networks.Network = Identified;
+        using var presence = new WindowsPresence(Options(null, allowInbound: false), _firewall, _networks, _log, _time);
+
+        Assert.Single(presence.FindProblems());
+    }
+
     private PresenceOptions Options(NetworkCategory? category, bool allowInbound) =>
         new("server office", "lt0", _networks.Adapter, [9000, 9001], @"C:\pwsh.exe", category, allowInbound);
 

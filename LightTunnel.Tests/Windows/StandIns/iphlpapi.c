@@ -9,6 +9,7 @@
 #include <windows.h>
 #include <iphlpapi.h>
 #include <netioapi.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include "linux.h"
@@ -17,6 +18,8 @@
 
 _Static_assert(sizeof(MIB_UNICASTIPADDRESS_ROW) == 80, "MIB_UNICASTIPADDRESS_ROW");
 _Static_assert(sizeof(MIB_IPINTERFACE_ROW) == 168, "MIB_IPINTERFACE_ROW");
+_Static_assert(sizeof(MIB_IF_ROW2) == 1352 && offsetof(MIB_IF_ROW2, Description) == 542 && offsetof(MIB_IF_ROW2, Type) == 1128
+    && offsetof(MIB_IF_ROW2, InterfaceAndOperStatusFlags) == 1152 && offsetof(MIB_IF_ROW2, OperStatus) == 1156, "MIB_IF_ROW2");
 
 static void Trace(const char *format, ...)
 {
@@ -193,6 +196,9 @@ static void AddIPv6(MIB_UNICASTIPADDRESS_TABLE *t)
     }
 }
 
+// Tables of this library's own: Wine's are freed by Wine.
+static MIB_UNICASTIPADDRESS_TABLE *volatile tables[64];
+
 DWORD WINAPI StandInGetUnicastIpAddressTable(ADDRESS_FAMILY family, MIB_UNICASTIPADDRESS_TABLE **table)
 {
     // Of IPv4 one address each: as much as Linux's old calls tell.
@@ -215,20 +221,89 @@ DWORD WINAPI StandInGetUnicastIpAddressTable(ADDRESS_FAMILY family, MIB_UNICASTI
     }
     if (family != AF_INET)
         AddIPv6(t);
-    *table = t;
-    return NO_ERROR;
+    for (int i = 0; i < 64; i++)
+    {
+        if (InterlockedCompareExchangePointer((void *volatile *)&tables[i], t, NULL) == NULL)
+        {
+            *table = t;
+            return NO_ERROR;
+        }
+    }
+
+    free(t);
+    return ERROR_NOT_ENOUGH_MEMORY;
 }
 
-void WINAPI StandInFreeMibTable(void *memory) { free(memory); }
+// What Wine has, under the numbers that this library gives adapters: to Wine they are of no known type, and so are their LUIDs.
+#define ADAPTED X(FreeMibTable) X(ConvertInterfaceLuidToGuid) X(GetIfTable2) X(GetIpInterfaceTable) X(GetIpForwardTable2)
+#define X(name) static typeof(name) *Wine_##name;
+ADAPTED
+#undef X
+
+static void Adapt(NET_LUID *luid)
+{
+    if (luid->Info.IfType == MIB_IF_TYPE_OTHER)
+        luid->Info.IfType = IF_TYPE_PROP_VIRTUAL;
+}
+
+DWORD WINAPI StandInConvertInterfaceLuidToGuid(const NET_LUID *luid, GUID *guid)
+{
+    NET_LUID wines = *luid;
+    if (wines.Info.IfType == IF_TYPE_PROP_VIRTUAL)
+        wines.Info.IfType = MIB_IF_TYPE_OTHER;
+    return Wine_ConvertInterfaceLuidToGuid(&wines, guid);
+}
+
+DWORD WINAPI StandInGetIfTable2(MIB_IF_TABLE2 **table)
+{
+    DWORD error = Wine_GetIfTable2(table);
+    for (ULONG i = 0; !error && i < (*table)->NumEntries; i++)
+    {
+        Adapt(&(*table)->Table[i].InterfaceLuid);
+        (*table)->Table[i].Type = (*table)->Table[i].InterfaceLuid.Info.IfType;
+    }
+    return error;
+}
+
+DWORD WINAPI StandInGetIpInterfaceTable(ADDRESS_FAMILY family, MIB_IPINTERFACE_TABLE **table)
+{
+    DWORD error = Wine_GetIpInterfaceTable(family, table);
+    for (ULONG i = 0; !error && i < (*table)->NumEntries; i++)
+        Adapt(&(*table)->Table[i].InterfaceLuid);
+    return error;
+}
+
+DWORD WINAPI StandInGetIpForwardTable2(ADDRESS_FAMILY family, MIB_IPFORWARD_TABLE2 **table)
+{
+    DWORD error = Wine_GetIpForwardTable2(family, table);
+    for (ULONG i = 0; !error && i < (*table)->NumEntries; i++)
+        Adapt(&(*table)->Table[i].InterfaceLuid);
+    return error;
+}
+
+void WINAPI StandInFreeMibTable(void *memory)
+{
+    for (int i = 0; i < 64; i++)
+    {
+        if (tables[i] == memory)
+        {
+            tables[i] = NULL;
+            free(memory);
+            return;
+        }
+    }
+
+    Wine_FreeMibTable(memory);
+}
 
 // Everything else is Wine's: under Wine one name is one library, so this one stands before it for all of the process.
 #define WINES \
     X(CancelIPChangeNotify) X(ConvertGuidToStringA) X(ConvertGuidToStringW) X(ConvertInterfaceGuidToLuid) X(ConvertInterfaceIndexToLuid) \
-    X(ConvertInterfaceLuidToGuid) X(ConvertInterfaceLuidToNameA) X(ConvertInterfaceLuidToNameW) X(ConvertInterfaceNameToLuidA) \
+    X(ConvertInterfaceLuidToNameA) X(ConvertInterfaceLuidToNameW) X(ConvertInterfaceNameToLuidA) \
     X(ConvertInterfaceNameToLuidW) X(ConvertInterfaceLuidToAlias) X(ConvertLengthToIpv4Mask) X(GetAdapterIndex) X(GetAdaptersAddresses) \
     X(GetAdaptersInfo) X(GetBestInterface) X(GetBestInterfaceEx) X(GetBestRoute) X(GetBestRoute2) X(GetExtendedTcpTable) X(GetExtendedUdpTable) \
-    X(GetIcmpStatisticsEx) X(GetIfEntry) X(GetIfEntry2) X(GetIfTable) X(GetIfTable2) X(GetInterfaceInfo) X(GetIpAddrTable) X(GetIpForwardTable) \
-    X(GetIpForwardTable2) X(GetIpInterfaceTable) X(GetIpNetTable) X(GetIpNetTable2) X(GetIpStatisticsEx) X(GetNetworkParams) X(GetNumberOfInterfaces) \
+    X(GetIcmpStatisticsEx) X(GetIfEntry) X(GetIfEntry2) X(GetIfTable) X(GetInterfaceInfo) X(GetIpAddrTable) X(GetIpForwardTable) \
+    X(GetIpNetTable) X(GetIpNetTable2) X(GetIpStatisticsEx) X(GetNetworkParams) X(GetNumberOfInterfaces) \
     X(GetPerAdapterInfo) X(GetTcpStatisticsEx) X(GetTcpTable) X(GetUdpStatisticsEx) X(GetUdpTable) X(GetUnicastIpAddressEntry) X(Icmp6CreateFile) \
     X(Icmp6ParseReplies) X(Icmp6SendEcho2) X(IcmpCloseHandle) X(IcmpCreateFile) X(IcmpParseReplies) X(IcmpSendEcho) X(IcmpSendEcho2) \
     X(IcmpSendEcho2Ex) X(if_indextoname) X(if_nametoindex) X(NotifyAddrChange) X(NotifyIpInterfaceChange) X(NotifyRouteChange) X(NotifyRouteChange2) \
@@ -255,6 +330,7 @@ BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, void *reserved)
     GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, (const WCHAR *)instance, &pinned);
 #define X(name) Wine_##name = (void *)GetProcAddress(wine, #name);
     WINES
+    ADAPTED
 #undef X
     return TRUE;
 }
