@@ -7,7 +7,7 @@ var configuration = new Option<string>("--configuration")
     Required = true,
 };
 var update = new Command("update", "Installs the newest version that the module's folder has, as services do before they start.");
-update.SetAction(_ => (int)HostUpdate.Run(ServiceLog.OfThisProcess()));
+update.SetAction(_ => (int)HostUpdate.Run(ServiceLog.OfThisProcess("update")));
 
 var run = new RootCommand("Runs one LightTunnel tunnel, for a service or a container. Ends in order on SIGTERM and Ctrl+C.")
 {

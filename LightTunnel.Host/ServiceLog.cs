@@ -9,19 +9,31 @@ namespace LightTunnel.Host;
 internal abstract class ServiceLog
 {
     /// <summary>The one that fits how this process was started.</summary>
-    public static ServiceLog OfThisProcess()
+    /// <param name="service">What stands before the entries of a log that several services have in common.</param>
+    public static ServiceLog OfThisProcess(string service)
     {
         if (WindowsServiceHelpers.IsWindowsService())
-            return new EventLogWriter();
+            return new EventLogWriter(service);
         // systemd sets it when standard output is the journal.
         return new TextLog(Console.Out, isJournal: Environment.GetEnvironmentVariable("JOURNAL_STREAM") is not null);
     }
 
+    /// <summary>The last entry of an error; null for none.</summary>
+    public string? LastError { get; private set; }
+
     /// <summary>Writes one entry.</summary>
-    public abstract void Write(LogLevel level, string message);
+    public void Write(LogLevel level, string message)
+    {
+        if (level == LogLevel.Error)
+            LastError = message;
+        Put(level, message);
+    }
 
     /// <summary>Writes what went wrong, and what to do about it.</summary>
     public void Write(LightTunnelException exception) => Write(LogLevel.Error, $"{exception.Message} {exception.RecommendedAction}");
+
+    /// <summary>Puts one entry where it belongs.</summary>
+    protected abstract void Put(LogLevel level, string message);
 }
 
 /// <summary>Lines; for the journal with the levels of syslog before them (sd-daemon(3)).</summary>
@@ -30,7 +42,7 @@ internal abstract class ServiceLog
 internal sealed class TextLog(TextWriter output, bool isJournal) : ServiceLog
 {
     /// <inheritdoc/>
-    public override void Write(LogLevel level, string message)
+    protected override void Put(LogLevel level, string message)
     {
         string prefix = (isJournal, level) switch
         {
@@ -50,17 +62,22 @@ internal sealed class TextLog(TextWriter output, bool isJournal) : ServiceLog
     }
 }
 
-/// <summary>The log "Application" of Windows, with "LightTunnel" as its source.</summary>
+/// <summary>The log "Application" of Windows, with "LightTunnel" as its source, which Register-LtService makes.</summary>
+/// <param name="service">Stands before each entry: all services have one source.</param>
 [SupportedOSPlatform("windows")]
-internal sealed class EventLogWriter : ServiceLog
+internal sealed class EventLogWriter(string service) : ServiceLog
 {
-    private const string Source = "LightTunnel";
+    /// <summary>The name of the source.</summary>
+    public const string Source = "LightTunnel";
+
+    /// <summary>Of the messages that the source names, those from 1 to 1000 are what the program wrote.</summary>
+    private const int EventId = 1;
 
     /// <summary>What one entry can hold.</summary>
     private const int MostCharacters = 31_839;
 
     /// <inheritdoc/>
-    public override void Write(LogLevel level, string message)
+    protected override void Put(LogLevel level, string message)
     {
         EventLogEntryType type = level switch
         {
@@ -70,7 +87,8 @@ internal sealed class EventLogWriter : ServiceLog
         };
         try
         {
-            EventLog.WriteEntry(Source, message.Length <= MostCharacters ? message : message[..MostCharacters], type);
+            string entry = $"{service}: {message}";
+            EventLog.WriteEntry(Source, entry.Length <= MostCharacters ? entry : entry[..MostCharacters], type, EventId);
         }
         catch (Exception exception)
             when (exception is InvalidOperationException or System.ComponentModel.Win32Exception or System.Security.SecurityException)

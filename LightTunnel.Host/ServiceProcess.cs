@@ -1,8 +1,10 @@
+using System.Runtime.Versioning;
 using LightTunnel.Services;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Hosting.Systemd;
 using Microsoft.Extensions.Hosting.WindowsServices;
+using Microsoft.Extensions.Logging.EventLog;
 
 namespace LightTunnel.Host;
 
@@ -21,9 +23,13 @@ internal static class ServiceProcess
         // The one that is asked for at the terminal writes lines of its own about how to stop it.
         builder.Services.Configure<ConsoleLifetimeOptions>(options => options.SuppressStatusMessages = true);
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = StopPatience);
-        builder.Services.AddSingleton(ServiceLog.OfThisProcess());
+        ServiceLog log = ServiceLog.OfThisProcess(Path.GetFileNameWithoutExtension(path));
+        builder.Services.AddSingleton(log);
         // Not AddSystemd: it says that all is ready where systemd is the parent, which it is not of what runs in a container of it.
-        builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>();
+        if (OperatingSystem.IsWindows() && WindowsServiceHelpers.IsWindowsService())
+            AddDuties(builder.Services, path);
+        else
+            builder.Services.AddSingleton<ISystemdNotifier, SystemdNotifier>();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.AddSingleton<TunnelWatch>();
         builder.Services.AddSingleton(new HostUpdateWatch(HostInstallation.OfThisMachine, HostUpdate.Running));
@@ -33,8 +39,16 @@ internal static class ServiceProcess
         TunnelService tunnel = host.Services.GetServices<IHostedService>().OfType<TunnelService>().Single();
         await host.StartAsync().ConfigureAwait(false);
         await host.WaitForShutdownAsync().ConfigureAwait(false);
-        if (OperatingSystem.IsWindows() && host.Services.GetService<IHostLifetime>() is WindowsServiceLifetime service)
-            service.ExitCode = (int)tunnel.Status;
         return tunnel.Status;
+    }
+
+    [SupportedOSPlatform("windows")]
+    private static void AddDuties(IServiceCollection services, string path)
+    {
+        // What the host itself has to say goes where the tunnel's words go, and makes no source of events of its own.
+        services.Configure<EventLogSettings>(settings => settings.SourceName = EventLogWriter.Source);
+        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<WindowsDuties>(provider, path));
+        services.AddSingleton<IServiceDuties>(provider => provider.GetRequiredService<WindowsDuties>());
+        services.AddSingleton<ISystemdNotifier>(provider => provider.GetRequiredService<WindowsDuties>());
     }
 }

@@ -16,8 +16,10 @@ namespace LightTunnel.Host;
 /// <param name="life">Ends the process.</param>
 /// <param name="notifier">Tells systemd; nobody where there is none.</param>
 /// <param name="watch">Looks after the tunnel while it runs.</param>
+/// <param name="manager">What is to be done for a service manager that does less than systemd; null for nothing.</param>
 internal sealed class TunnelService(
-    string path, ServiceLog log, IHostApplicationLifetime life, ISystemdNotifier notifier, TunnelWatch watch) : IHostedService, IDisposable
+    string path, ServiceLog log, IHostApplicationLifetime life, ISystemdNotifier notifier, TunnelWatch watch,
+    IServiceDuties? manager = null) : IHostedService, IDisposable
 {
     /// <summary>What waits for this service at boot waits no longer than that for a network that may never come.</summary>
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(15);
@@ -42,11 +44,20 @@ internal sealed class TunnelService(
     /// <summary>Takes the tunnel down, and returns when that is done and told.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        // Known already when the tunnel has ended by itself. What is stopped by order ends in order, whatever comes of it.
+        ExitStatus ended = Status;
         notifier.Notify(ServiceState.Stopping);
-        await _stop.CancelAsync().ConfigureAwait(false);
-        foreach (ITunnelHandle tunnel in TunnelCatalog.Local)
-            await tunnel.StopAsync(cancellationToken).ConfigureAwait(false);
-        await Task.WhenAll(_run, _told, _watched).WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await _stop.CancelAsync().ConfigureAwait(false);
+            foreach (ITunnelHandle tunnel in TunnelCatalog.Local)
+                await tunnel.StopAsync(cancellationToken).ConfigureAwait(false);
+            await Task.WhenAll(_run, _told, _watched).WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            manager?.End(ended, log.LastError);
+        }
     }
 
     /// <inheritdoc/>
@@ -63,7 +74,7 @@ internal sealed class TunnelService(
         ExitStatus status = ExitStatus.Failed;
         try
         {
-            status = await RunTunnelAsync().ConfigureAwait(false);
+            status = manager?.TakeUpdate() == true ? ExitStatus.Restart : await RunTunnelAsync().ConfigureAwait(false);
         }
         catch (LightTunnelException exception) when (exception is { Error: LightTunnelError.Stopped, InnerException: null })
         {
@@ -104,7 +115,10 @@ internal sealed class TunnelService(
         ITunnelHandle tunnel = await StartTunnelAsync().ConfigureAwait(false);
         _up.TrySetResult();
         await tunnel.WaitForStopAsync(CancellationToken.None).ConfigureAwait(false);
-        return watch.NewerVersion is null ? ExitStatus.Stopped : ExitStatus.Restart;
+        if (watch.NewerVersion is null)
+            return ExitStatus.Stopped;
+        manager?.TakeUpdate();
+        return ExitStatus.Restart;
     }
 
     private Task<ITunnelHandle> StartTunnelAsync()

@@ -28,10 +28,11 @@ internal static partial class WindowsAccess
     /// <param name="path">The folder, which exists, as a full path.</param>
     /// <param name="what">"state folder", for the error.</param>
     /// <param name="mayBeOpen">True for a folder that is about to be closed to others.</param>
+    /// <param name="owner">Who may own and change it beside administrators, "S-1-5-18"; null for this process's user.</param>
     /// <exception cref="LightTunnelException">FileAccess, with who could write where.</exception>
-    public static void Check(string path, string what, bool mayBeOpen = false)
+    public static void Check(string path, string what, bool mayBeOpen = false, string? owner = null)
     {
-        string user = CurrentUser.Value;
+        string user = owner ?? CurrentUser.Value;
         var last = new DirectoryInfo(Path.TrimEndingDirectorySeparator(path));
         var way = new Stack<DirectoryInfo>();
         for (DirectoryInfo? folder = last; folder is not null; folder = folder.Parent)
@@ -71,6 +72,18 @@ internal static partial class WindowsAccess
         Ask(path, () =>
         {
             new DirectoryInfo(path).SetAccessControl(security);
+            return security;
+        });
+    }
+
+    /// <summary>Gives a file the access list that its folder gives to what is made in it, and no other.</summary>
+    public static void Inherit(string path)
+    {
+        var security = new FileSecurity();
+        security.SetAccessRuleProtection(isProtected: false, preserveInheritance: false);
+        Ask(path, () =>
+        {
+            new FileInfo(path).SetAccessControl(security);
             return security;
         });
     }

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
+using LightTunnel.Tun;
 
 namespace LightTunnel.Services;
 
@@ -47,6 +48,16 @@ public sealed partial class HostInstallation(string folder)
 
     /// <summary>The folder of the module's versions that it was installed from, where newer ones are looked for.</summary>
     public string? Module => ReadText(ModuleName);
+
+    /// <summary>The driver's library beside the program; null where there is none.</summary>
+    internal string? Driver
+    {
+        get
+        {
+            string path = Path.Combine(Path.GetDirectoryName(Program)!, WintunPackage.Library);
+            return OperatingSystem.IsWindows() && File.Exists(path) ? path : null;
+        }
+    }
 
     /// <summary>The newest payload of the module that it was installed from; null for none, or none that can be trusted.</summary>
     public HostPayload? Newest()
@@ -144,10 +155,14 @@ public sealed partial class HostInstallation(string folder)
     {
         string target = PathOf(payload.Version.ToString());
         bool isThere = Directory.Exists(target);
-        if (isThere && ProgramFiles.AreSame(payload.Folder, target))
+        // A module that was renewed without Install-LtDriver leaves the driver as it is.
+        string? driver = payload.Driver ?? Driver;
+        if (isThere && ProgramFiles.AreSame(payload.Folder, target, driver))
             return;
         string prepared = PathOf(Unfinished + Guid.NewGuid().ToString("N"));
         ProgramFiles.Copy(payload.Folder, prepared);
+        if (driver is not null)
+            ProgramFiles.CopyFile(driver, Path.Combine(prepared, WintunPackage.Library));
         if (isThere)
         {
             // The same version built anew. A service that starts at this very moment fails and is started again.

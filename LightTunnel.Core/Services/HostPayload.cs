@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LightTunnel.Diagnostics;
+using LightTunnel.Tun;
 
 namespace LightTunnel.Services;
 
@@ -11,8 +12,26 @@ public sealed record HostPayload(string Folder, Version Version)
     /// <summary>The program's file, "LightTunnel.Host".</summary>
     public static string ProgramName { get; } = OperatingSystem.IsWindows() ? "LightTunnel.Host.exe" : "LightTunnel.Host";
 
+    /// <summary>
+    /// Who may have written what services run, beside administrators: SYSTEM. Not who registers a service, of whom other programs act
+    /// without being elevated. Replaced by tests, where Windows knows one user only.
+    /// </summary>
+    internal static string WindowsOwner { get; set; } = "S-1-5-18";
+
     /// <summary>True for one that needs a .NET runtime on the machine.</summary>
     public bool NeedsRuntime => Path.GetFileName(Folder) == "any";
+
+    /// <summary>
+    /// On Windows the driver's library, where the module has it (Install-LtDriver), which the program needs beside it; null for none.
+    /// </summary>
+    public string? Driver
+    {
+        get
+        {
+            string path = Path.Combine(Path.GetDirectoryName(Path.GetDirectoryName(Folder))!, "Engine", WintunPackage.Library);
+            return OperatingSystem.IsWindows() && File.Exists(path) ? path : null;
+        }
+    }
 
     /// <summary>The payload of a module for this system and processor; null when it has none.</summary>
     /// <param name="module">The module's folder, with its manifest.</param>
@@ -48,7 +67,7 @@ public sealed record HostPayload(string Folder, Version Version)
             : null;
 
     /// <summary>
-    /// Throws unless nobody but root (on Windows an administrator) and this user could have put something into the payload, or could put
+    /// Throws unless nobody but root and this user, on Windows an administrator, could have put something into the payload, or could put
     /// another one in its place.
     /// </summary>
     /// <exception cref="LightTunnelException">FileAccess, with who could write where.</exception>
@@ -57,8 +76,29 @@ public sealed record HostPayload(string Folder, Version Version)
         string host = Path.GetDirectoryName(Folder)!;
         string module = Path.GetDirectoryName(host)!;
         foreach (string folder in new[] { Path.GetDirectoryName(module)!, module, host, Folder })
-            TrustedFolder.Check(folder, "module folder");
+            CheckFolder(folder);
         ProgramFiles.CheckTrusted(Folder);
+        if (Driver is { } driver)
+        {
+            CheckFolder(Path.GetDirectoryName(driver)!);
+            ProgramFiles.CheckFileTrusted(driver);
+        }
+    }
+
+    /// <summary>Throws where a tunnel needs a driver that neither the module has nor what is installed.</summary>
+    /// <exception cref="LightTunnelException">As a tunnel without one.</exception>
+    internal void CheckDriver(HostInstallation installation)
+    {
+        if (OperatingSystem.IsWindows() && Driver is null && installation.Driver is null)
+            throw Wintun.Missing(Path.Combine(WintunPackage.Folder, WintunPackage.Library), isPresent: false, variable: null);
+    }
+
+    private static void CheckFolder(string folder)
+    {
+        if (OperatingSystem.IsWindows())
+            WindowsAccess.Check(folder, "module folder", owner: WindowsOwner);
+        else
+            TrustedFolder.Check(folder, "module folder");
     }
 
     private static IEnumerable<string> FoldersOfThisSystem()

@@ -17,19 +17,28 @@ internal static class ProgramFiles
 
     private const int BlockLength = 1 << 16;
 
-    /// <summary>Throws unless each file and folder belongs to root or this user, is no link, and may be written by no other.</summary>
+    /// <summary>
+    /// Throws unless each file and folder belongs to root or this user, on Windows to an administrator, is no link, and may be written
+    /// by no other.
+    /// </summary>
     /// <exception cref="LightTunnelException">FileAccess.</exception>
     public static void CheckTrusted(string folder)
     {
         foreach (string entry in Entries(folder))
-        {
-            if (FaultOf(entry) is { } fault)
-            {
-                throw TrustedFolder.Distrusted(
-                    "module folder", folder, $"{entry} {fault}",
-                    "Install the module for all users, as root, into a folder that root alone may write.");
-            }
-        }
+            CheckEntry(folder, entry);
+    }
+
+    /// <summary>The same of one file, in a folder that was looked at.</summary>
+    /// <exception cref="LightTunnelException">FileAccess.</exception>
+    public static void CheckFileTrusted(string path) => CheckEntry(Path.GetDirectoryName(path)!, path);
+
+    /// <summary>Copies one file into a folder. No link is followed.</summary>
+    public static void CopyFile(string source, string target)
+    {
+        using FileStream from = Open(source);
+        using var to = new FileStream(target, FileMode.CreateNew, FileAccess.Write, FileShare.None);
+        from.CopyTo(to);
+        to.Flush(flushToDisk: true);
     }
 
     /// <summary>Makes a folder that everybody may look into.</summary>
@@ -43,7 +52,9 @@ internal static class ProgramFiles
     /// <summary>Lets everybody read a file, and root alone change it; on Windows its folder says that.</summary>
     public static void LetEverybodyRead(string path)
     {
-        if (!OperatingSystem.IsWindows())
+        if (OperatingSystem.IsWindows())
+            WindowsAccess.Inherit(path);
+        else
             File.SetUnixFileMode(path, EverybodyReads);
     }
 
@@ -60,13 +71,7 @@ internal static class ProgramFiles
                 continue;
             }
 
-            using FileStream from = Open(entry);
-            using (var to = new FileStream(copy, FileMode.CreateNew, FileAccess.Write, FileShare.None))
-            {
-                from.CopyTo(to);
-                to.Flush(flushToDisk: true);
-            }
-
+            CopyFile(entry, copy);
             // Archives lose who may run what, so it is said anew.
             if (!OperatingSystem.IsWindows())
                 File.SetUnixFileMode(copy, Path.GetFileName(copy) == HostPayload.ProgramName ? EverybodyRuns : EverybodyReads);
@@ -74,11 +79,26 @@ internal static class ProgramFiles
     }
 
     /// <summary>Whether both folders have the same files with the same content.</summary>
-    public static bool AreSame(string left, string right)
+    /// <param name="left">The one.</param>
+    /// <param name="right">The other.</param>
+    /// <param name="driver">A file that the other one has besides; null for none.</param>
+    public static bool AreSame(string left, string right, string? driver = null)
     {
         string[] files = FilesOf(left);
-        return files.SequenceEqual(FilesOf(right))
+        string[] further = driver is null ? [] : [Path.GetFileName(driver)];
+        return files.Concat(further).Order(StringComparer.Ordinal).SequenceEqual(FilesOf(right))
+            && (driver is null || HasSameContent(driver, Path.Combine(right, Path.GetFileName(driver))))
             && files.All(file => HasSameContent(Path.Combine(left, file), Path.Combine(right, file)));
+    }
+
+    private static void CheckEntry(string folder, string entry)
+    {
+        if (FaultOf(entry) is { } fault)
+        {
+            throw TrustedFolder.Distrusted(
+                "module folder", folder, $"{entry} {fault}",
+                "Install the module for all users, as root or an administrator, into a folder that nobody else may write.");
+        }
     }
 
     private static string[] FilesOf(string folder) =>
@@ -141,7 +161,7 @@ internal static class ProgramFiles
     {
         if (new FileInfo(entry).LinkTarget is not null)
             return "is a link";
-        (FileAccessFacts facts, string user) = WindowsAccess.Look(entry);
-        return facts.FaultOf(Directory.Exists(entry) ? AccessPlace.Folder : AccessPlace.File, user);
+        return WindowsAccess.Look(entry).Facts.FaultOf(
+            Directory.Exists(entry) ? AccessPlace.Folder : AccessPlace.File, HostPayload.WindowsOwner);
     }
 }

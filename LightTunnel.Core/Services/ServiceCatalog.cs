@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 
@@ -7,7 +8,8 @@ namespace LightTunnel.Services;
 public static class ServiceCatalog
 {
     /// <summary>What runs them. Replaced by tests.</summary>
-    internal static IServiceManager Manager { get; set; } = OperatingSystem.IsLinux() ? new SystemdServices() : new NoServices();
+    internal static IServiceManager Manager { get; set; } =
+        OperatingSystem.IsLinux() ? new SystemdServices() : OperatingSystem.IsWindows() ? OfWindows() : new NoServices();
 
     /// <summary>Where their program is. Replaced by tests.</summary>
     internal static HostInstallation Installation { get; set; } = HostInstallation.OfThisMachine;
@@ -20,6 +22,11 @@ public static class ServiceCatalog
 
     /// <summary>All services, by name.</summary>
     public static IReadOnlyList<ServiceDefinition> List() => Manager.List();
+
+    /// <summary>The command that shows all that a service has said.</summary>
+    public static string WordsOf(ServiceDefinition service) => OperatingSystem.IsWindows()
+        ? "Get-WinEvent -FilterHashtable @{ LogName = 'Application'; ProviderName = 'LightTunnel' }"
+        : $"journalctl -u {service.SystemName}";
 
     /// <summary>How services stand.</summary>
     public static IReadOnlyList<ServiceStatus> Ask(IReadOnlyList<ServiceDefinition> services) => Manager.Ask(services);
@@ -58,6 +65,12 @@ public static class ServiceCatalog
             Installation.Remove();
     });
 
+    /// <summary>The services of this Windows, with their settings where the state of tunnels is, too.</summary>
+    [SupportedOSPlatform("windows")]
+    internal static WindowsServices OfWindows() => new(
+        new WindowsServiceControl(), HostInstallation.OfThisMachine,
+        Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.CommonApplicationData), "LightTunnel"));
+
     private static void Changing(Action change)
     {
         Manager.CheckUsable();
@@ -78,7 +91,7 @@ public static class ServiceCatalog
         public string ConfigurationFolder => string.Empty;
 
         public void CheckUsable() => throw new LightTunnelException(
-            LightTunnelError.ServiceManagerUnavailable, "LightTunnel makes services of systemd only so far.",
+            LightTunnelError.ServiceManagerUnavailable, "LightTunnel makes services of systemd and of Windows.",
             "docs/services.md says how a tunnel stays on this system.");
 
         public IReadOnlyList<ServiceDefinition> List() => [];

@@ -52,13 +52,13 @@ public sealed class ServicePlan
                 "Give -Force to replace it, or another -Name.") { Target = options.Name };
         }
 
-        if (Directory.Exists(manager.ConfigurationFolder))
-            TrustedFolder.Check(manager.ConfigurationFolder, "configuration folder");
+        CheckConfigurationFolder(manager.ConfigurationFolder);
         var version = Version.Parse(SoftwareVersion.Text);
         HostPayload payload = HostPayload.Of(module, version) ?? throw new LightTunnelException(
             LightTunnelError.NotFound, $"The module in {module} has no program for services on this system (Host/).",
             "Install the whole module, as it was built or published.") { Target = module };
         payload.CheckTrusted();
+        payload.CheckDriver(installation);
         var service = new ServiceDefinition(options.Name, RoleOf(settings), path)
         {
             StatePath = options.StatePath,
@@ -120,11 +120,41 @@ public sealed class ServicePlan
         }
     }
 
+    /// <summary>On Windows a tunnel's state may have made it, as open as its parent: that is closed before something is written.</summary>
+    private static void CheckConfigurationFolder(string folder)
+    {
+        if (!Directory.Exists(folder))
+            return;
+        if (OperatingSystem.IsWindows())
+            WindowsAccess.Check(folder, "configuration folder", mayBeOpen: true);
+        else
+            TrustedFolder.Check(folder, "configuration folder");
+    }
+
+    private void MakeConfigurationFolder()
+    {
+        string folder = _manager.ConfigurationFolder;
+        CheckConfigurationFolder(folder);
+        if (!OperatingSystem.IsWindows())
+        {
+            if (!Directory.Exists(folder))
+                ProgramFiles.CreateFolder(folder);
+        }
+        else if (Directory.Exists(folder))
+        {
+            WindowsAccess.CloseFolder(folder);
+        }
+        else
+        {
+            WindowsAccess.CreateFolder(folder);
+        }
+
+        TrustedFolder.Check(folder, "configuration folder");
+    }
+
     private void WriteSettings()
     {
-        if (!Directory.Exists(_manager.ConfigurationFolder))
-            ProgramFiles.CreateFolder(_manager.ConfigurationFolder);
-        TrustedFolder.Check(_manager.ConfigurationFolder, "configuration folder");
+        MakeConfigurationFolder();
         // Under ProtectSystem=strict a service can make no folder but below its own.
         if (!OperatingSystem.IsWindows() && Service.StatePath is { } state && !Directory.Exists(state))
             Directory.CreateDirectory(state, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);

@@ -18,10 +18,12 @@ namespace LightTunnel;
 /// service takes its place when the system is started next.</para>
 /// <para>The program that runs the tunnel is copied out of the module to where root alone can write, so that the service neither needs
 /// PowerShell nor the module's folder. While that is there, a newer version in it is taken by itself. The settings are written to a file
-/// that only root can read, /etc/lighttunnel/NAME.yaml, as it holds the secrets; Restart-LtService takes what is changed there.</para>
+/// that only root can read, /etc/lighttunnel/NAME.yaml, as it holds the secrets; Restart-LtService takes what is changed there. On Windows
+/// administrators are who root is here, and the file is %ProgramData%\LightTunnel\NAME.yaml.</para>
 /// <para>Returns when the service is up: the server listens, the client has joined, or has found its server out of reach and goes on
 /// trying.</para>
-/// <para>Needs root, and a system that systemd has started.</para>
+/// <para>Needs root and a system that systemd has started, or on Windows an elevated session, Install-LtDriver before, and the module where
+/// administrators alone can write.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Register-LtService -Name office -Address 10.0.0.1/24 `

@@ -49,7 +49,7 @@ public sealed class GetLtServiceCommand : LtCommand
 /// <remarks>
 /// <para>Returns when the service is up: the server listens, the client has joined, or has found its server out of reach and goes on
 /// trying. A service that ends with an error is told as an error, with its last words.</para>
-/// <para>Needs root, and a system that systemd has started.</para>
+/// <para>Needs root and a system that systemd has started, or on Windows an elevated session.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Start-LtService office</code>
@@ -67,7 +67,7 @@ public sealed class StartLtServiceCommand : ServiceControlCommand
 /// <remarks>
 /// <para>The tunnel says goodbye to its peers and is taken down; returns when that is done. It is started again with the system, unless it
 /// is unregistered.</para>
-/// <para>Needs root, and a system that systemd has started.</para>
+/// <para>Needs root and a system that systemd has started, or on Windows an elevated session.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Get-LtService | Where State -eq Failed | Stop-LtService</code>
@@ -85,7 +85,7 @@ public sealed class StopLtServiceCommand : ServiceControlCommand
 /// <remarks>
 /// <para>After its file was changed, for one. Returns when the service is up again; one that ends with an error is told as an error, with
 /// its last words.</para>
-/// <para>Needs root, and a system that systemd has started.</para>
+/// <para>Needs root and a system that systemd has started, or on Windows an elevated session.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Restart-LtService * -PassThru</code>
@@ -103,7 +103,7 @@ public sealed class RestartLtServiceCommand : ServiceControlCommand
 /// <remarks>
 /// <para>Stops the service and removes it, with the file of its settings, for that holds secrets. The tunnel's identity stays in its state
 /// folder, so that a service of the same name is the same node again. With the last service the installed program goes.</para>
-/// <para>Needs root, and a system that systemd has started.</para>
+/// <para>Needs root and a system that systemd has started, or on Windows an elevated session.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Unregister-LtService office -Confirm:$false</code>

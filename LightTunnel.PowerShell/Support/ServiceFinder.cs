@@ -66,7 +66,7 @@ internal static class ServiceFinder
             output.WriteError(
                 before?.NotUp(service, words) ?? new LightTunnelException(
                     LightTunnelError.ServiceFailed, $"The service '{service.Name}' was started and ended with an error: {words}",
-                    $"The system's log has more (journalctl -u {service.SystemName})."), service.Name);
+                    $"The system's log has more ({ServiceCatalog.WordsOf(service)})."), service.Name);
         }
         else if (shown.State is LtServiceState.Starting)
         {

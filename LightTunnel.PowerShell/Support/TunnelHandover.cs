@@ -64,7 +64,7 @@ internal sealed class TunnelHandover(ITunnelHandle tunnel)
     public LightTunnelException NotUp(ServiceDefinition service, string reason, Exception? cause = null) => new(
         LightTunnelError.ServiceFailed,
         $"The service '{service.Name}', for which {this} was stopped, did not come up: {reason}",
-        $"Mend what journalctl -u {service.SystemName} says, then Start-LtService {service.Name}. "
+        $"Mend what {ServiceCatalog.WordsOf(service)} says, then Start-LtService {service.Name}. "
             + $"Or Unregister-LtService {service.Name}, and start the tunnel as before: its state is where it was.",
         cause) { Target = service.Name };
 
