@@ -48,10 +48,11 @@ internal static partial class WindowsAccess
                 Ask(folder.FullName, () => folder.GetAccessControl(AccessControlSections.Owner | AccessControlSections.Access)));
             if (facts.FaultOf(place, user) is { } fault)
             {
+                string trusted = owner is null ? "this user or Administrators" : "Administrators (not to this user, but to all of them)";
                 throw TrustedFolder.Distrusted(
                     what, path, $"{folder.FullName} {fault}",
-                    "Choose a folder that belongs to this user or Administrators and that nobody else may write, or take it from them "
-                        + "(icacls) after a look at what lies there.");
+                    $"Choose a folder that belongs to {trusted} and that nobody else may write, or take it from them (icacls) after a look "
+                        + "at what lies there.");
             }
         }
     }
