@@ -41,6 +41,56 @@ public sealed class TunnelServiceTests : IDisposable
         Assert.Contains("'maxClient' is not a key of this file", _log.ToString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task HowItEnded_IsToldToAManagerThatAsksNothing_WithTheLastWords()
+    {
+        string path = _folder.File("office.yaml");
+        await File.WriteAllTextAsync(path, "role: server\nmaxClient: 3\n", TestContext.Current.CancellationToken);
+        var duties = new Duties();
+
+        await RunAsync(path, duties);
+
+        Assert.Equal(ExitStatus.Configuration, duties.Ended);
+        Assert.Contains("'maxClient' is not a key of this file", duties.Words, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task NewerVersion_IsTakenBeforeTheTunnelIsStarted()
+    {
+        var duties = new Duties { HasNewerVersion = true };
+
+        await RunAsync(_folder.File("missing.yaml"), duties);
+
+        Assert.Equal((ExitStatus.Restart, null), (duties.Ended, duties.Words));
+        Assert.DoesNotContain("READY=1", _systemd.Told);
+    }
+
+    private async Task RunAsync(string path, Duties duties)
+    {
+        var text = new TextLog(_log, isJournal: false);
+        var updates = new HostUpdateWatch(new HostInstallation(_folder.Path), new Version(1, 2, 3));
+        using var life = new SlowEnd();
+        life.Release();
+        using var service = new TunnelService(
+            path, text, life, _systemd, new TunnelWatch(_systemd, updates, text, new FakeTimeProvider()), duties);
+        await service.StartAsync(life.ApplicationStopping);
+        await service.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    /// <summary>Notes what it is told.</summary>
+    private sealed class Duties : IServiceDuties
+    {
+        public bool HasNewerVersion { get; init; }
+
+        public ExitStatus? Ended { get; private set; }
+
+        public string? Words { get; private set; }
+
+        public bool TakeUpdate() => HasNewerVersion;
+
+        public void End(ExitStatus status, string? words) => (Ended, Words) = (status, words);
+    }
+
     /// <summary>A process whose end is announced to everybody at once, while who asked for it still waits.</summary>
     private sealed class SlowEnd : IHostApplicationLifetime, IDisposable
     {
