@@ -73,4 +73,14 @@ internal sealed class WindowsMachine
             cancellationToken: Token);
         return shell;
     }
+    /// <summary>Runs a .NET program of this repository's as Windows does, and waits for its end.</summary>
+    /// <param name="assembly">Its assembly.</param>
+    /// <param name="arguments">What it is told.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public Task<CommandResult> ExecuteAsync(string assembly, IEnumerable<string> arguments, CancellationToken cancellationToken) =>
+        _node.ExecuteAsync(
+            "env",
+            [.. WindowsSystem.Environment(_prefix).Select(variable => $"{variable.Key}={variable.Value}"), SetupCheck.Wine!,
+                WindowsSystem.DotNet, WindowsSystem.PathOf(assembly), .. arguments],
+            cancellationToken);
 }

@@ -18,6 +18,7 @@ public sealed class WindowsNetwork : IAsyncLifetime
     private Task? _joining;
     private Laboratory? _laboratory;
     private WindowsMachine? _machine;
+    private Task<WindowsMachine>? _guest;
     private ShellSession? _shell;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -40,6 +41,9 @@ public sealed class WindowsNetwork : IAsyncLifetime
         Prerequisites.SkipUnlessWindows();
         return _joining ??= JoinOnceAsync();
     }
+
+    /// <summary>A Windows machine on the host "guest", without a tunnel but those that a test starts and ends.</summary>
+    internal Task<WindowsMachine> GuestAsync() => _guest ??= WindowsMachine.InstallAsync(this["guest"]);
 
     private async Task JoinOnceAsync()
     {

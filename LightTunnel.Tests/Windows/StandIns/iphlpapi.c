@@ -197,7 +197,21 @@ static void AddIPv6(MIB_UNICASTIPADDRESS_TABLE *t)
 }
 
 // Tables of this library's own: Wine's are freed by Wine.
-static MIB_UNICASTIPADDRESS_TABLE *volatile tables[64];
+static void *volatile tables[64];
+
+static DWORD Give(void *made, void **table)
+{
+    for (int i = 0; i < 64; i++)
+    {
+        if (InterlockedCompareExchangePointer(&tables[i], made, NULL) == NULL)
+        {
+            *table = made;
+            return NO_ERROR;
+        }
+    }
+    free(made);
+    return ERROR_NOT_ENOUGH_MEMORY;
+}
 
 DWORD WINAPI StandInGetUnicastIpAddressTable(ADDRESS_FAMILY family, MIB_UNICASTIPADDRESS_TABLE **table)
 {
@@ -221,21 +235,11 @@ DWORD WINAPI StandInGetUnicastIpAddressTable(ADDRESS_FAMILY family, MIB_UNICASTI
     }
     if (family != AF_INET)
         AddIPv6(t);
-    for (int i = 0; i < 64; i++)
-    {
-        if (InterlockedCompareExchangePointer((void *volatile *)&tables[i], t, NULL) == NULL)
-        {
-            *table = t;
-            return NO_ERROR;
-        }
-    }
-
-    free(t);
-    return ERROR_NOT_ENOUGH_MEMORY;
+    return Give(t, (void **)table);
 }
 
 // What Wine has, under the numbers that this library gives adapters: to Wine they are of no known type, and so are their LUIDs.
-#define ADAPTED X(FreeMibTable) X(ConvertInterfaceLuidToGuid) X(GetIfTable2) X(GetIpInterfaceTable) X(GetIpForwardTable2)
+#define ADAPTED X(FreeMibTable) X(ConvertInterfaceLuidToGuid) X(GetIfTable2) X(GetIpForwardTable2)
 #define X(name) static typeof(name) *Wine_##name;
 ADAPTED
 #undef X
@@ -265,12 +269,30 @@ DWORD WINAPI StandInGetIfTable2(MIB_IF_TABLE2 **table)
     return error;
 }
 
+// Wine's says that it is not supported. Both families on each interface, with metrics as a tunnel and a card have them.
 DWORD WINAPI StandInGetIpInterfaceTable(ADDRESS_FAMILY family, MIB_IPINTERFACE_TABLE **table)
 {
-    DWORD error = Wine_GetIpInterfaceTable(family, table);
-    for (ULONG i = 0; !error && i < (*table)->NumEntries; i++)
-        Adapt(&(*table)->Table[i].InterfaceLuid);
-    return error;
+    MIB_IF_TABLE2 *all;
+    DWORD error = StandInGetIfTable2(&all);
+    if (error)
+        return error;
+    MIB_IPINTERFACE_TABLE *t = calloc(1, sizeof *t + 2 * all->NumEntries * sizeof(MIB_IPINTERFACE_ROW));
+    for (ULONG i = 0; i < 2 * all->NumEntries; i++)
+    {
+        MIB_IF_ROW2 *one = &all->Table[i / 2];
+        ADDRESS_FAMILY its = i % 2 ? AF_INET6 : AF_INET;
+        if (family != AF_UNSPEC && family != its)
+            continue;
+        MIB_IPINTERFACE_ROW *row = &t->Table[t->NumEntries++];
+        row->Family = its;
+        row->InterfaceLuid = one->InterfaceLuid;
+        row->InterfaceIndex = one->InterfaceIndex;
+        row->Metric = one->Type == IF_TYPE_PROP_VIRTUAL ? 100 : 25;
+        row->NlMtu = one->Mtu;
+        row->Connected = TRUE;
+    }
+    Wine_FreeMibTable(all);
+    return Give(t, (void **)table);
 }
 
 DWORD WINAPI StandInGetIpForwardTable2(ADDRESS_FAMILY family, MIB_IPFORWARD_TABLE2 **table)
