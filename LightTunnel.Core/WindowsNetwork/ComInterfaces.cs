@@ -4,7 +4,8 @@ using System.Runtime.InteropServices.Marshalling;
 namespace LightTunnel.WindowsNetwork;
 
 // The interfaces of netfw.h and netlistmgr.h, method for method in the order of their tables. What is not called stands here for its
-// place alone, without parameters. All are derived from IDispatch, whose four places come first.
+// place alone, without parameters. All are derived from IDispatch, whose four places come first. Each object that is returned is the
+// caller's to give back (Owned).
 
 /// <summary>IDispatch (oaidl.h).</summary>
 [GeneratedComInterface(Options = ComInterfaceOptions.ComObjectWrapper)]
@@ -49,6 +50,7 @@ internal partial interface INetFwPolicy2 : IDispatch
 
     void PutUnicastResponsesToMulticastBroadcastDisabled();
 
+    [return: MarshalUsing(typeof(UniqueComInterfaceMarshaller<INetFwRules>))]
     INetFwRules GetRules();
 
     void GetServiceRestriction();
@@ -87,7 +89,7 @@ internal partial interface INetFwRules : IDispatch
 
     /// <summary>0x80070002 when there is no rule of that name.</summary>
     [PreserveSig]
-    int Item(string name, out INetFwRule? rule);
+    int Item(string name, [MarshalUsing(typeof(UniqueComInterfaceMarshaller<INetFwRule>))] out INetFwRule? rule);
 
     void GetNewEnum();
 }
@@ -181,6 +183,7 @@ internal partial interface INetworkListManager : IDispatch
 
     void GetNetwork();
 
+    [return: MarshalUsing(typeof(UniqueComInterfaceMarshaller<IEnumNetworkConnections>))]
     IEnumNetworkConnections GetNetworkConnections();
 
     void GetNetworkConnection();
@@ -201,7 +204,9 @@ internal partial interface IEnumNetworkConnections : IDispatch
 
     /// <summary>1 (S_FALSE) behind the last one.</summary>
     [PreserveSig]
-    int Next(uint count, out INetworkConnection? connection, out uint fetched);
+    int Next(
+        uint count, [MarshalUsing(typeof(UniqueComInterfaceMarshaller<INetworkConnection>))] out INetworkConnection? connection,
+        out uint fetched);
 
     void Skip();
 
@@ -215,6 +220,7 @@ internal partial interface IEnumNetworkConnections : IDispatch
 [Guid("DCB00005-570F-4A9B-8D69-199FDBA5723B")]
 internal partial interface INetworkConnection : IDispatch
 {
+    [return: MarshalUsing(typeof(UniqueComInterfaceMarshaller<INetwork>))]
     INetwork GetNetwork();
 
     void GetIsConnectedToInternet();

@@ -19,7 +19,7 @@ internal static unsafe partial class ComObjects
 
     /// <summary>Makes an object of a class.</summary>
     /// <exception cref="Exception">What <see cref="Marshal.ThrowExceptionForHR(int)"/> throws.</exception>
-    public static T Create<T>(Guid classId)
+    public static Owned<T> Create<T>(Guid classId)
         where T : class
     {
         Enter();
@@ -29,7 +29,7 @@ internal static unsafe partial class ComObjects
         Marshal.ThrowExceptionForHR(CoCreateInstance(&classId, 0, InProcessServer | LocalServer, &unknown, &made));
         try
         {
-            return (T)Wrappers.GetOrCreateObjectForComInstance(made, CreateObjectFlags.None);
+            return new Owned<T>((T)Wrappers.GetOrCreateObjectForComInstance(made, CreateObjectFlags.UniqueInstance));
         }
         finally
         {
@@ -103,4 +103,17 @@ internal static unsafe partial class ComObjects
     [LibraryImport("oleaut32.dll")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int VariantClear(VariantArray* value);
+}
+
+/// <summary>
+/// An object of COM that is given back when it is disposed of: in the order in which its server expects it, by the thread that used it. The
+/// garbage collector would do so in any order, some time, from a thread of its own.
+/// </summary>
+/// <param name="Value">The object, which nothing else in this process has (UniqueComInterfaceMarshaller).</param>
+[SupportedOSPlatform("windows")]
+internal readonly record struct Owned<T>(T Value) : IDisposable
+    where T : class
+{
+    /// <inheritdoc/>
+    public void Dispose() => ((ComObject)(object)Value).FinalRelease();
 }

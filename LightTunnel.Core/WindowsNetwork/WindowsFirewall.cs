@@ -15,25 +15,40 @@ internal sealed class WindowsFirewall : IFirewall
     private static readonly Guid RuleClass = new("2C5BC43E-3369-4C33-AB0C-BE9469677AF4");
 
     /// <inheritdoc/>
-    public FirewallHindrance FindHindrance() => (FirewallHindrance)Policy().GetLocalPolicyModifyState();
+    public FirewallHindrance FindHindrance()
+    {
+        using Owned<INetFwPolicy2> policy = Policy();
+        return (FirewallHindrance)policy.Value.GetLocalPolicyModifyState();
+    }
 
     /// <inheritdoc/>
     public string? FindGroup(string name)
     {
-        int result = Policy().GetRules().Item(name, out INetFwRule? rule);
+        using Owned<INetFwPolicy2> policy = Policy();
+        using var rules = new Owned<INetFwRules>(policy.Value.GetRules());
+        int result = rules.Value.Item(name, out INetFwRule? found);
         if (result == FileNotFound)
             return null;
         Marshal.ThrowExceptionForHR(result);
-        return rule?.GetGrouping() ?? string.Empty;
+        if (found is null)
+            return string.Empty;
+        using var rule = new Owned<INetFwRule>(found);
+        return rule.Value.GetGrouping() ?? string.Empty;
     }
 
     /// <inheritdoc/>
-    public void Remove(string name) => Policy().GetRules().Remove(name);
+    public void Remove(string name)
+    {
+        using Owned<INetFwPolicy2> policy = Policy();
+        using var rules = new Owned<INetFwRules>(policy.Value.GetRules());
+        rules.Value.Remove(name);
+    }
 
     /// <inheritdoc/>
     public void Add(FirewallRule rule)
     {
-        INetFwRule made = ComObjects.Create<INetFwRule>(RuleClass);
+        using Owned<INetFwRule> owned = ComObjects.Create<INetFwRule>(RuleClass);
+        INetFwRule made = owned.Value;
         made.PutName(rule.Name);
         made.PutDescription(rule.Description);
         made.PutGrouping(FirewallRule.Group);
@@ -49,10 +64,12 @@ internal sealed class WindowsFirewall : IFirewall
         made.PutProfiles(AllProfiles);
         made.PutAction(ActionAllow);
         made.PutEnabled(true);
-        Policy().GetRules().Add(made);
+        using Owned<INetFwPolicy2> policy = Policy();
+        using var rules = new Owned<INetFwRules>(policy.Value.GetRules());
+        rules.Value.Add(made);
     }
 
-    private static INetFwPolicy2 Policy() => ComObjects.Create<INetFwPolicy2>(PolicyClass);
+    private static Owned<INetFwPolicy2> Policy() => ComObjects.Create<INetFwPolicy2>(PolicyClass);
 
     private static void PutInterface(INetFwRule rule, string name)
     {

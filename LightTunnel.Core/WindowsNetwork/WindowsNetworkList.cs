@@ -9,25 +9,34 @@ internal sealed class WindowsNetworkList : INetworkList
     private static readonly Guid ManagerClass = new("DCB00C01-570F-4A9B-8D69-199FDBA5723B");
 
     /// <inheritdoc/>
-    public IdentifiedNetwork? Find(Guid adapter) => FindNetwork(adapter) is { } network
-        ? new IdentifiedNetwork(network.GetNetworkId(), ToCategory(network.GetCategory()))
-        : null;
+    public IdentifiedNetwork? Find(Guid adapter) =>
+        Ask(adapter, network => new IdentifiedNetwork(network.GetNetworkId(), ToCategory(network.GetCategory())));
 
     /// <inheritdoc/>
-    public void SetCategory(Guid adapter, NetworkCategory category) => FindNetwork(adapter)?.SetCategory((int)category);
+    public void SetCategory(Guid adapter, NetworkCategory category) =>
+        Ask(adapter, network =>
+        {
+            network.SetCategory((int)category);
+            return true;
+        });
 
     internal static NetworkCategory? ToCategory(int category) =>
         category is (int)NetworkCategory.Public or (int)NetworkCategory.Private ? (NetworkCategory)category : null;
 
-    private static INetwork? FindNetwork(Guid adapter)
+    /// <summary>What the network of an adapter is asked; the default where the adapter has none.</summary>
+    private static T? Ask<T>(Guid adapter, Func<INetwork, T> question)
     {
-        IEnumNetworkConnections connections = ComObjects.Create<INetworkListManager>(ManagerClass).GetNetworkConnections();
-        while (connections.Next(1, out INetworkConnection? connection, out _) == 0 && connection is not null)
+        using Owned<INetworkListManager> manager = ComObjects.Create<INetworkListManager>(ManagerClass);
+        using var connections = new Owned<IEnumNetworkConnections>(manager.Value.GetNetworkConnections());
+        while (connections.Value.Next(1, out INetworkConnection? next, out _) == 0 && next is not null)
         {
-            if (connection.GetAdapterId() == adapter)
-                return connection.GetNetwork();
+            using var connection = new Owned<INetworkConnection>(next);
+            if (connection.Value.GetAdapterId() != adapter)
+                continue;
+            using var network = new Owned<INetwork>(connection.Value.GetNetwork());
+            return question(network.Value);
         }
 
-        return null;
+        return default;
     }
 }

@@ -43,8 +43,7 @@ internal static class WindowsSystem
     {
         ["WINEPREFIX"] = prefix,
         ["WINEDEBUG"] = "-all",
-        // No list of networks: Wine's frees what others still hold, and a process dies when .NET gives that back.
-        ["WINEDLLOVERRIDES"] = "iphlpapi,ws2_32=n,b;winemenubuilder.exe,netprofm=",
+        ["WINEDLLOVERRIDES"] = "iphlpapi,ws2_32=n,b;winemenubuilder.exe=",
         ["DISPLAY"] = string.Empty,
         // With it .NET maps its code twice, and dies of what Wine makes of that.
         ["DOTNET_EnableWriteXorExecute"] = "0",
