@@ -67,7 +67,7 @@ foreach ($step in $Task) {
             $compiler = Get-Command gcc, clang -ErrorAction Ignore | Select-Object -First 1
             foreach ($system in 'linux-x64', 'linux-arm64', 'win-x64') {
                 Invoke-DotNet publish (Join-Path $PSScriptRoot LightTunnel.Host) --configuration Release --runtime $system `
-                    --output (Join-Path $hosts $system) "-p:CppCompilerAndLinker=$($compiler.Name)" -p:DebugType=none -p:GenerateDocumentationFile=false
+                    --output (Join-Path $hosts $system) "-p:CppCompilerAndLinker=$($compiler.Name)" '-p:DebugType=none' '-p:GenerateDocumentationFile=false'
                 Remove-Item (Join-Path $hosts $system '*') -Include '*.dbg', '*.pdb', '*.xml'
             }
             $package = Join-Path $PSScriptRoot "out/LightTunnel-$version.zip"
