@@ -11,10 +11,12 @@
     PowerShellVersion = '7.6'
     CompatiblePSEditions = @('Core')
     CmdletsToExport = @(
+        'Block-LtMember'
         'Connect-LtNetwork'
         'ConvertFrom-LtInvitation'
         'Disconnect-LtNetwork'
         'Get-LtLog'
+        'Get-LtMember'
         'Get-LtNetwork'
         'Get-LtPeer'
         'Get-LtRoute'
@@ -25,6 +27,7 @@
         'New-LtInvitation'
         'New-LtNetworkKey'
         'Register-LtService'
+        'Remove-LtMember'
         'Remove-LtPeer'
         'Restart-LtService'
         'Set-LtPeer'
@@ -35,6 +38,7 @@
         'Test-LtConfiguration'
         'Test-LtNetwork'
         'Test-LtP2P'
+        'Unblock-LtMember'
         'Unregister-LtService'
         'Wait-LtNetwork'
         'Wait-LtPeer'

@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
+using LightTunnel.Engine.Server;
 using LightTunnel.Routing;
 using StreamJsonRpc.Protocol;
 
@@ -21,6 +22,8 @@ namespace LightTunnel.Management;
 [JsonSerializable(typeof(TunnelStatus))]
 [JsonSerializable(typeof(SettingsText))]
 [JsonSerializable(typeof(IReadOnlyList<PeerStatus>))]
+[JsonSerializable(typeof(IReadOnlyList<MemberStatus>))]
+[JsonSerializable(typeof(MemberChange))]
 [JsonSerializable(typeof(IReadOnlyList<RouteStatus>))]
 [JsonSerializable(typeof(IReadOnlyList<LogEntry>))]
 [JsonSerializable(typeof(IReadOnlyList<TunnelChange>))]

@@ -3,6 +3,7 @@ using System.Text.Json;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
+using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using StreamJsonRpc;
@@ -51,6 +52,10 @@ internal interface IControlService
     Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
     Task RemovePeerAsync(string tunnel, string publicKey, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<MemberStatus>> GetMembersAsync(string tunnel, CancellationToken cancellationToken);
+
+    Task ChangeMemberAsync(string tunnel, MemberChange change, CancellationToken cancellationToken);
 
     Task StopAsync(string tunnel, CancellationToken cancellationToken);
 

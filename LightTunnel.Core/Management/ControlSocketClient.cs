@@ -2,6 +2,7 @@ using System.Diagnostics;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
+using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using StreamJsonRpc;
@@ -236,6 +237,15 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
     /// <inheritdoc/>
     public Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken) =>
         AskAsync<object?>(nameof(IControlService.RemovePeerAsync), [publicKey], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<MemberStatus>>(
+            nameof(IControlService.GetMembersAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken) =>
+        AskAsync<object?>(nameof(IControlService.ChangeMemberAsync), [change], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) =>

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
+using LightTunnel.Engine.Server;
 using LightTunnel.Routing;
 using StreamJsonRpc;
 
@@ -153,6 +154,12 @@ internal sealed class ControlSocketServer : IDisposable
 
         public Task RemovePeerAsync(string tunnel, string publicKey, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.RemovePeerAsync(publicKey, cancellationToken)));
+
+        public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(string tunnel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.GetMembersAsync(cancellationToken));
+
+        public Task ChangeMemberAsync(string tunnel, MemberChange change, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.ChangeMemberAsync(change, cancellationToken)));
 
         public Task StopAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.StopAsync(cancellationToken)));

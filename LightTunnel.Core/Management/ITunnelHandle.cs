@@ -1,6 +1,7 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
+using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 
@@ -109,6 +110,14 @@ public interface ITunnelHandle
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <exception cref="LightTunnelException">There is no such member, it is online, or the tunnel is a client.</exception>
     Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken);
+
+    /// <summary>Every member of the network, online or not, and every key that is kept out; only a server can.</summary>
+    /// <exception cref="LightTunnelException">The tunnel is a client.</exception>
+    Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken);
+
+    /// <summary>Changes something about a member; only a server can. Returns when the change lasts and is acted upon.</summary>
+    /// <exception cref="LightTunnelException">There is no such member, it cannot be saved, or the tunnel is a client.</exception>
+    Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken);
 
     /// <summary>Says goodbye to the peers and takes the tunnel down; returns when interface and socket are gone. Idempotent.</summary>
     Task StopAsync(CancellationToken cancellationToken);

@@ -196,17 +196,21 @@ internal sealed class LocalTunnel : ITunnelHandle
     public Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken) => AskAsync(
         () =>
         {
-            if (_tunnel.Node.Role is not ServerRole server)
-            {
-                throw new LightTunnelException(
-                    LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server can remove members.",
-                    "Remove the member on the server.") { Target = Name };
-            }
-
-            server.Remove(Find(publicKey));
+            Server().Remove(Find(publicKey));
             return true;
         },
         cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) =>
+        AskAsync(() => Server().Administration.List(), cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken)
+    {
+        Task changed = await AskAsync(() => Server().Administration.ChangeAsync(change), cancellationToken).ConfigureAwait(false);
+        await UnlessStoppedAsync(DoneAsync(changed), cancellationToken).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async Task StopAsync(CancellationToken cancellationToken)
@@ -254,6 +258,16 @@ internal sealed class LocalTunnel : ITunnelHandle
         Task met = await AskAsync(() => client.MeetAsync(subject), cancellationToken).ConfigureAwait(false);
         await Task.WhenAny(met, _tunnel.Stopped).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
+
+    private static async Task<bool> DoneAsync(Task task)
+    {
+        await task.ConfigureAwait(false);
+        return true;
+    }
+
+    private ServerRole Server() => _tunnel.Node.Role as ServerRole ?? throw new LightTunnelException(
+        LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server knows all members and changes them.",
+        "Run the command on the server.") { Target = Name };
 
     private ClientRole Client(string why, string remedy) => _tunnel.Node.Role as ClientRole
         ?? throw new LightTunnelException(LightTunnelError.InvalidOption, $"'{Name}' is a server: {why}.", remedy) { Target = Name };

@@ -41,6 +41,9 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
     /// <summary>True when the client can ask for members: in a large network it is told of no others.</summary>
     public bool AsksForMembers { get; init; }
 
+    /// <summary>System and processor of the client's machine, for people; empty when unknown.</summary>
+    public string System { get; init; } = string.Empty;
+
     /// <summary>A random number of the client's process, by which two machines with one key are told apart; 0 for none.</summary>
     public ulong Instance { get; init; }
 
@@ -56,6 +59,7 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
         PreferredSuite = fields.Optional(5, "cipher suite", m => m.PreferredSuite, FieldKinds.Suite),
         AsksForMembers = fields.Optional(6, "asks for members", m => m.AsksForMembers, FieldKinds.Flag),
         Instance = fields.Optional(7, "process", m => m.Instance, FieldKinds.AnyUInt64),
+        System = fields.Optional(9, "system", m => m.System, FieldKinds.Version),
     };
 
     private static ProtocolRange ExchangeProtocols(CborFields<RegisterMessage> fields)
@@ -252,6 +256,9 @@ internal enum LeaveReason
 
     /// <summary>Client to server: it cannot use the addresses that it was given.</summary>
     Unusable = 4,
+
+    /// <summary>Server to client: an admin keeps its key out of the network.</summary>
+    Blocked = 5,
 }
 
 /// <summary>The sender is about to stop.</summary>

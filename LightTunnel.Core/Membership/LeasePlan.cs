@@ -13,7 +13,10 @@ internal static class LeasePlan
     /// <param name="memberIds">The members whose leases are others now.</param>
     /// <param name="leaseOf">A member's lease as it is meant to be, or null for none.</param>
     /// <param name="network">The network's entry as it is meant to be; null to leave it alone.</param>
-    public static StoreCommit Make(StoreReplica replica, IEnumerable<uint> memberIds, Func<uint, Lease?> leaseOf, byte[]? network)
+    /// <param name="others">Entries of other kinds that are to be written with them.</param>
+    public static StoreCommit Make(
+        StoreReplica replica, IEnumerable<uint> memberIds, Func<uint, Lease?> leaseOf, byte[]? network,
+        IEnumerable<KeyValuePair<string, byte[]?>> others)
     {
         // What one member gives up, another may get in the same commit: what is written last counts.
         var writes = new Dictionary<string, byte[]?>(StringComparer.Ordinal);
@@ -46,6 +49,8 @@ internal static class LeasePlan
             writes[key] = value;
         if (network is not null)
             writes[StoreKeys.Network] = network;
+        foreach ((string key, byte[]? value) in others)
+            writes[key] = value;
         StoreWrite[] different =
         [
             .. writes.Where(write => !IsSame(replica.Find(write.Key), write.Value)).Select(write => new StoreWrite(write.Key, write.Value)),
@@ -53,5 +58,6 @@ internal static class LeasePlan
         return new StoreCommit(Guid.NewGuid(), [.. different.Select(write => replica.Expect(write.Key))], different);
     }
 
-    private static bool IsSame(byte[]? one, byte[]? other) => one is null == other is null && one.AsSpan().SequenceEqual(other);
+    /// <summary>True when two values, or none, are the same.</summary>
+    public static bool IsSame(byte[]? one, byte[]? other) => one is null == other is null && one.AsSpan().SequenceEqual(other);
 }

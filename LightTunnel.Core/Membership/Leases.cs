@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using LightTunnel.Addressing;
+using LightTunnel.Membership.Cbor;
 using LightTunnel.Membership.Store;
 using LightTunnel.WireGuard;
 
@@ -53,6 +54,9 @@ internal sealed class Leases
     /// <summary>Members of whom something was noted that can wait: when they were seen, and whether they use their leases.</summary>
     private readonly HashSet<uint> _noted = [];
 
+    /// <summary>Entries of other kinds that are to be written.</summary>
+    private readonly Dictionary<string, byte[]?> _others = new(StringComparer.Ordinal);
+
     /// <summary>Members that a commit is under way for; null when there is none.</summary>
     private HashSet<uint>? _planned;
 
@@ -80,6 +84,9 @@ internal sealed class Leases
     /// <summary>Most leases that there can be.</summary>
     public int Capacity => Math.Min(_maximumCount, _pools.Min(pool => pool.Capacity));
 
+    /// <summary>The keys that are kept out, as the store says.</summary>
+    public BlockedKeys Blocked { get; } = new();
+
     /// <summary>Every lease.</summary>
     public IReadOnlyCollection<Lease> All => _byId.Values;
 
@@ -87,7 +94,7 @@ internal sealed class Leases
     public long Revision => _replica.Revision;
 
     /// <summary>True when something is to be committed.</summary>
-    public bool HasChanges => _changed.Count > 0 || _noted.Count > 0 || _storedNetwork != (_networkName, NextMemberId);
+    public bool HasChanges => _changed.Count > 0 || _noted.Count > 0 || _others.Count > 0 || _storedNetwork != (_networkName, NextMemberId);
 
     public Lease? ById(uint memberId) => _byId.GetValueOrDefault(memberId);
 
@@ -111,8 +118,23 @@ internal sealed class Leases
         bool hasLostCommits = changes.IsWhole && (isOtherHistory || changes.Revision < _replica.Revision);
         IReadOnlyCollection<string> keys = _replica.Apply(changes);
         NoteNetwork();
+        foreach (string key in keys)
+        {
+            if (StoreKeys.TryReadBlock(key, out PublicKey blocked))
+                TakeOverBlock(key, blocked, hasLostCommits);
+        }
+
         return Replace(keys.Select(key => StoreKeys.TryReadMember(key, out uint memberId) ? memberId : 0), hasLostCommits);
     }
+
+    /// <summary>Has an entry of another kind written with the next commit.</summary>
+    public void Want(StoreWrite write) => _others[write.Key] = write.Value;
+
+    /// <summary>An entry is not to be written after all.</summary>
+    public void Unwant(StoreWrite write) => _others.Remove(write.Key);
+
+    /// <summary>True when an entry is in the store as it was to be written.</summary>
+    public bool IsWritten(StoreWrite write) => LeasePlan.IsSame(_replica.Find(write.Key), write.Value);
 
     /// <summary>True when the entry is as this plans from.</summary>
     public bool Agrees(StoreEntry entry) => _replica.Expect(entry.Key).Version == entry.Version;
@@ -127,7 +149,7 @@ internal sealed class Leases
         _noted.ExceptWith(_changed);
         uint[] members = [.. _changed.Concat(_noted.Take(mostNotes)).Where(memberId => _planned?.Contains(memberId) != true)];
         byte[]? network = _planned is null ? LeaseCodec.WriteNetwork(_networkName, NextMemberId, _replica.Find(StoreKeys.Network)) : null;
-        StoreCommit commit = LeasePlan.Make(_replica, members, ById, network);
+        StoreCommit commit = LeasePlan.Make(_replica, members, ById, network, _planned is null ? _others : []);
         (_planned ??= []).UnionWith(members);
         _changed.ExceptWith(members);
         _noted.ExceptWith(members);
@@ -139,6 +161,18 @@ internal sealed class Leases
     {
         _replica.Apply(commit, revision);
         _planned = null;
+        foreach (StoreWrite write in commit.Write)
+        {
+            if (StoreKeys.TryReadBlock(write.Key, out PublicKey blocked))
+                Blocked.Take(blocked, write.Value);
+        }
+
+        foreach ((string key, byte[]? value) in _others.ToArray())
+        {
+            if (IsWritten(new StoreWrite(key, value)))
+                _others.Remove(key);
+        }
+
         NoteNetwork();
     }
 
@@ -343,6 +377,16 @@ internal sealed class Leases
         }
 
         return false;
+    }
+
+    /// <summary>Somebody else keeps a key out, or lets it in. What a store has lost is written again.</summary>
+    private void TakeOverBlock(string key, in PublicKey blocked, bool hasLostCommits)
+    {
+        byte[]? value = _replica.Find(key);
+        if (value is null && hasLostCommits && Blocked.Find(blocked) is { } lost)
+            _others.TryAdd(key, CborRecord.Encode(lost));
+        else
+            Blocked.Take(blocked, value);
     }
 
     private void NoteNetwork()

@@ -345,6 +345,19 @@ public enum LtTunnelRole
     Client,
 }
 
+/// <summary>How things stand with a member.</summary>
+public enum LtMemberState
+{
+    /// <summary>The server hears it.</summary>
+    Online,
+
+    /// <summary>It is not there.</summary>
+    Offline,
+
+    /// <summary>An admin keeps it out.</summary>
+    Blocked,
+}
+
 /// <summary>Where a service stands.</summary>
 public enum LtServiceState
 {

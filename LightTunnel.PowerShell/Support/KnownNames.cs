@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Management.Automation;
 using System.Management.Automation.Language;
 using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Server;
 using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Services;
@@ -36,6 +37,7 @@ internal static class KnownNames
         Server,
         Network,
         Peer,
+        Member,
         Address,
         Destination,
         Service,
@@ -62,6 +64,13 @@ internal static class KnownNames
         Remember(Kind.Peer, peer.Name, peer.Address);
         foreach (string address in peer.Addresses)
             Remember(Kind.Address, address, peer.Name);
+    }
+
+    public static void Remember(LtMember member)
+    {
+        Remember(Kind.Member, member.Name, member.Address);
+        foreach (string address in member.Addresses)
+            Remember(Kind.Address, address, member.Name);
     }
 
     public static void RememberRoute(string destination, string peer)
@@ -136,6 +145,11 @@ internal static class KnownNames
                 foreach (string destination in peer.Routes)
                     Remember(Kind.Destination, destination, peer.Name);
             }
+
+            if (tunnel.Role != TunnelRole.Server)
+                return;
+            foreach (MemberStatus status in await tunnel.GetMembersAsync(CancellationToken.None).ConfigureAwait(false))
+                Remember(new LtMember(status));
         }
         catch (LightTunnelException)
         {
@@ -196,6 +210,22 @@ internal sealed class PeerCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
         KnownNames.Complete(wordToComplete, KnownNames.Kind.Peer, KnownNames.Kind.Address);
+}
+
+/// <summary>Completes names and tunnel addresses of members of servers on this machine.</summary>
+internal sealed class MemberCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Member, KnownNames.Kind.Address);
+}
+
+/// <summary>Completes names of members of servers on this machine.</summary>
+internal sealed class MemberNameCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Member);
 }
 
 /// <summary>Completes tunnel addresses.</summary>

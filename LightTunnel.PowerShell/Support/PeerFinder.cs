@@ -33,17 +33,31 @@ internal static class PeerFinder
             .ConfigureAwait(false);
         var filter = new NameFilter(peers);
         FoundPeer[] found = [.. all.Where(peer => filter.Accepts(NamesOf(peer.Status)))];
+        await WriteMissingAsync(output, tunnels, filter, "peer", Remedy, cancellationToken).ConfigureAwait(false);
+        return found;
+    }
+
+    /// <summary>What named nobody becomes an error each, with a word of its own when it names this machine.</summary>
+    /// <param name="output">Takes the errors.</param>
+    /// <param name="tunnels">The tunnels that were looked through.</param>
+    /// <param name="filter">What was looked for.</param>
+    /// <param name="what">The word for it.</param>
+    /// <param name="remedy">What shows those that there are.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public static async Task WriteMissingAsync(
+        CommandOutput output, IReadOnlyList<ITunnelHandle> tunnels, NameFilter filter, string what, string remedy,
+        CancellationToken cancellationToken)
+    {
         string[] missing = [.. filter.Unmatched];
         if (missing.Length == 0)
-            return found;
+            return;
 
         var own = new NameFilter(missing);
         foreach (FoundTunnel tunnel in await TunnelFinder.StatusOfAllAsync(output, tunnels, cancellationToken).ConfigureAwait(false))
             own.Accepts(tunnel.Status.Addresses.Select(address => address.Split('/')[0]).Append(tunnel.Status.Name));
         string[] unknown = [.. own.Unmatched];
         foreach (string text in missing)
-            output.WriteError(unknown.Contains(text) ? ErrorRecords.NotFound("peer", text, Remedy) : Itself(text), text);
-        return found;
+            output.WriteError(unknown.Contains(text) ? ErrorRecords.NotFound(what, text, remedy) : Itself(text, remedy), text);
     }
 
     /// <summary>Peers of a tunnel, among them those that names or addresses mean; what is not meant is still to be left out.</summary>
@@ -73,6 +87,6 @@ internal static class PeerFinder
     public static IEnumerable<string> NamesOf(PeerStatus peer) =>
         peer.Addresses.Select(address => address.ToString()).Concat(peer.Routes).Append(peer.Name);
 
-    private static LightTunnelException Itself(string text) => new(
-        LightTunnelError.InvalidOption, $"'{text}' is this machine itself.", "Name another member. " + Remedy) { Target = text };
+    private static LightTunnelException Itself(string text, string remedy) => new(
+        LightTunnelError.InvalidOption, $"'{text}' is this machine itself.", "Name another member. " + remedy) { Target = text };
 }

@@ -7,6 +7,7 @@ using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
+using LightTunnel.Engine.Server;
 using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
@@ -104,6 +105,23 @@ public sealed class ControlSocketTests : IDisposable
 
         await remote.RemovePeerAsync(request.PublicKey, Token);
         Assert.Equal(["nas"], tunnel.Removed);
+    }
+
+    [Fact]
+    public async Task Remote_Members_AreToldWhole_AndChanged()
+    {
+        FakeTunnel tunnel = FakeTunnel.SampleServer();
+        using ControlSocketServer server = ControlSocketServer.Start(_transport, () => [tunnel]);
+        RemoteTunnelHandle remote = Remote("office");
+
+        IReadOnlyList<MemberStatus> members = await remote.GetMembersAsync(Token);
+        Assert.Equal(
+            tunnel.Members.Select(member => member with { Addresses = [] }), members.Select(member => member with { Addresses = [] }));
+        Assert.Equal(tunnel.Members.SelectMany(member => member.Addresses), members.SelectMany(member => member.Addresses));
+
+        var change = new MemberChange(MemberChangeKind.Block, members[0].PublicKey, "root");
+        await remote.ChangeMemberAsync(change, Token);
+        Assert.Equal([change], tunnel.MemberChanges);
     }
 
     [Fact]

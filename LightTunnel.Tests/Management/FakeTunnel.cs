@@ -7,6 +7,7 @@ using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
+using LightTunnel.Engine.Server;
 using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
@@ -40,6 +41,12 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public IReadOnlyList<PeerStatus> Strangers { get; init; } = [];
 
     public IReadOnlyList<RouteStatus> Routes { get; init; } = [];
+
+    /// <summary>A server's members.</summary>
+    public IReadOnlyList<MemberStatus> Members { get; private set; } = [];
+
+    /// <summary>Changes of members that were made.</summary>
+    public List<MemberChange> MemberChanges { get; } = [];
 
     /// <summary>Thrown instead of any answer.</summary>
     public Exception? Failure { get; init; }
@@ -94,6 +101,18 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
                 Cipher = CipherSuite.Aegis256,
             },
             Peer(name, "phone", "10.0.0.22", PathType.Offline, null, 0, 0, null),
+        ],
+        Members =
+        [
+            Member(name, "nas", "10.0.0.20", MemberState.Online) with { Endpoint = IPEndPoint.Parse("[2001:db8::7]:9000") },
+            Member(name, "laptop", "10.0.0.21", MemberState.Offline) with { System = "Windows X64" },
+            Member(name, "phone", "10.0.0.22", MemberState.Blocked) with
+            {
+                Version = null,
+                System = null,
+                BlockedSince = DateTimeOffset.UnixEpoch.AddYears(40),
+                BlockedBy = "root",
+            },
         ],
         Routes =
         [
@@ -316,6 +335,20 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         return true;
     });
 
+    public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) => Answer(() => Members);
+
+    public Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken) => Answer(() =>
+    {
+        MemberChanges.Add(change);
+        Members = change.Kind == MemberChangeKind.Remove
+            ? [.. Members.Where(member => member.PublicKey != change.PublicKey)]
+            : [.. Members.Select(member => member.PublicKey != change.PublicKey ? member : member with
+            {
+                State = change.Kind == MemberChangeKind.Block ? MemberState.Blocked : MemberState.Offline,
+            })];
+        return true;
+    });
+
     public Task StopAsync(CancellationToken cancellationToken)
     {
         OnStop?.Invoke(this);
@@ -327,13 +360,28 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public Task WaitForStopAsync(CancellationToken cancellationToken) => _stopped.Task.WaitAsync(cancellationToken);
 
+    private static MemberStatus Member(string tunnel, string name, string address, MemberState state) => new()
+    {
+        Tunnel = tunnel,
+        Name = name,
+        Addresses = [IPAddress.Parse(address)],
+        PublicKey = KeyOf(name),
+        State = state,
+        FirstSeen = DateTimeOffset.UnixEpoch.AddYears(30),
+        LastSeen = DateTimeOffset.UtcNow - TimeSpan.FromHours(2.5),
+        Version = "0.1.0",
+        System = "Linux X64",
+    };
+
+    private static string KeyOf(string name) => Convert.ToBase64String(SHA256.HashData(Encoding.ASCII.GetBytes(name)));
+
     private static PeerStatus Peer(
         string tunnel, string name, string address, PathType path, double? milliseconds, long rx, long tx, TimeSpan? seen) => new()
     {
         Tunnel = tunnel,
         Name = name,
         Addresses = [IPAddress.Parse(address)],
-        PublicKey = Convert.ToBase64String(SHA256.HashData(Encoding.ASCII.GetBytes(name))),
+        PublicKey = KeyOf(name),
         Path = path,
         Endpoint = path == PathType.Offline ? null : IPEndPoint.Parse("[2001:db8::7]:9000"),
         RoundTrip = milliseconds is null ? null : TimeSpan.FromMilliseconds(milliseconds.Value),

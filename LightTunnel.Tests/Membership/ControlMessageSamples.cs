@@ -45,6 +45,7 @@ internal static class ControlMessageSamples
             PreferredSuite = CipherSuite.Aegis256,
             AsksForMembers = true,
             Instance = ulong.MaxValue,
+            System = "Linux X64",
         },
         new RegisteredMessage
         {

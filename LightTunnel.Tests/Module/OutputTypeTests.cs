@@ -2,6 +2,7 @@ using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
+using LightTunnel.Engine.Server;
 using LightTunnel.Management;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
@@ -30,6 +31,7 @@ public sealed class OutputTypeTests
     [InlineData(typeof(CipherSuite), typeof(LtCipherSuite))]
     [InlineData(typeof(CipherPolicy), typeof(LtCipherPolicy))]
     [InlineData(typeof(NetworkCategory), typeof(LtNetworkCategory))]
+    [InlineData(typeof(MemberState), typeof(LtMemberState))]
     [InlineData(typeof(TunnelRole), typeof(LtTunnelRole))]
     [InlineData(typeof(ServiceState), typeof(LtServiceState))]
     public void Enumeration_OfTheModule_HasTheEnginesNamesAndValues(Type engine, Type module) => Assert.Equal(Pairs(engine), Pairs(module));

@@ -58,7 +58,7 @@ public sealed partial class RenderedViewTests(RenderedViews views) : IClassFixtu
     [GeneratedRegex(@"[ \r]+$", RegexOptions.Multiline)]
     private static partial Regex SpacesAtTheEnd();
 
-    [GeneratedRegex(@"^((?:Started|Seen|ProcessId) *: ).*$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^((?:Started|Seen|LastSeen|ProcessId) *: ).*$", RegexOptions.Multiline)]
     private static partial Regex Moments();
 
     [GeneratedRegex(@"\.(Table|List)$")]

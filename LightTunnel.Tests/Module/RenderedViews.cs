@@ -38,6 +38,8 @@ public sealed class RenderedViews : IAsyncLifetime
         ("LtNetwork", "Get-LtNetwork"),
         ("LtPeer", "Get-LtPeer -Network office"),
         ("LtPeer.Networks", "Get-LtPeer nas, laptop"),
+        ("LtMember", "Get-LtMember"),
+        ("LtMember.Networks", "Get-LtMember | ForEach-Object { $_.psobject.TypeNames.Insert(0, 'LightTunnel.LtMember#Network'); $_ }"),
         ("LtRoute", "Get-LtServer office | Get-LtRoute"),
         ("LtRoute.Networks", "Get-LtPeer -Network office | Get-LtRoute -Network office, home"),
         ("LtP2PResult", "Test-LtP2P nas -Network home"),

@@ -27,6 +27,14 @@ internal sealed class ClientRole : INodeRole
     /// <summary>How often the machine's addresses are read while there is no server.</summary>
     private static readonly TimeSpan ReadingInterval = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// How long members count as such without a word of the server, which may have sent one of them away: a long weekend.
+    /// </summary>
+    internal static readonly TimeSpan TrustWithoutServer = TimeSpan.FromHours(72);
+
+    /// <summary>How long a node that was blocked asks for nothing.</summary>
+    private static readonly TimeSpan BlockedRest = TimeSpan.FromMinutes(1);
+
     private readonly Node _node;
     private readonly ClientOptions _options;
     private readonly ServerConnection _connection;
@@ -309,8 +317,27 @@ internal sealed class ClientRole : INodeRole
     {
         if (!_connection.IsUp && now >= _nextReading)
             LookAtAddresses(now);
+        Timestamp untrusted = LetGo(now);
         Timestamp next = Timestamp.Earliest(_discovery.Run(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
-        return _connection.IsUp ? next : Timestamp.Earliest(next, _nextReading);
+        return _connection.IsUp ? next : Timestamp.Earliest(next, _nextReading, untrusted);
+    }
+
+    /// <summary>
+    /// Whom the server has sent away meanwhile, it cannot tell while it is not reached: so what it told holds for so long and no longer.
+    /// </summary>
+    private Timestamp LetGo(Timestamp now)
+    {
+        if (_connection.IsUp || _members.All.Count == 0)
+            return Timestamp.Never;
+        Timestamp until = Server.LastReceivedTimestamp + TrustWithoutServer;
+        if (until > now)
+            return until;
+        Log.Warning(
+            "Nothing was heard of the server for {Hours} hours: what it told of other members does not hold any more, "
+                + "and they are not reached until it is back",
+            TrustWithoutServer.TotalHours);
+        _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
+        return Timestamp.Never;
     }
 
     /// <inheritdoc/>
@@ -349,6 +376,9 @@ internal sealed class ClientRole : INodeRole
                     break;
                 case ServerEventKind.Replaced:
                     OnReplaced();
+                    break;
+                case ServerEventKind.Blocked:
+                    OnBlocked();
                     break;
                 case ServerEventKind.Message when _connection.Session is not null:
                     OnMessage(happened.Message!);
@@ -552,6 +582,19 @@ internal sealed class ClientRole : INodeRole
         }
     }
 
+    /// <summary>The server has sent this node away, and told the others: it lets go of them, and asks again by itself, rarely.</summary>
+    private void OnBlocked()
+    {
+        var reason = new LightTunnelException(
+            LightTunnelError.ServerRefused,
+            $"An administrator of the network {NetworkName ?? _connection.Server.Name} has blocked this machine.",
+            "Ask who runs the server, where Unblock-LtMember lets this machine in again: it comes back by itself then, within a minute or "
+                + "two.");
+        Log.Security(SecurityEvent.Refused, _node.Links.PublicKey.ToString(), reason.Message);
+        if (_connection.Rest(reason, BlockedRest))
+            _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
+    }
+
     /// <summary>
     /// Another machine with this node's key was there first. Each of the two took what was meant for the other, with the server and with
     /// all members: so this one keeps still for a while, and lets go of everybody.
@@ -567,7 +610,7 @@ internal sealed class ClientRole : INodeRole
                 Target = _options.StatePath,
             };
         Log.Security(SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(), reason.Message);
-        if (_connection.Rest(reason))
+        if (_connection.Rest(reason, IdentityWatch.Wait))
             _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
     }
 

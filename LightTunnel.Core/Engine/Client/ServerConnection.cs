@@ -300,10 +300,11 @@ internal sealed class ServerConnection : IDisposable
     }
 
     /// <summary>
-    /// Another machine has this node's key. Each of the two took what was meant for the other: so this one keeps still for a while. False
-    /// when it was not admitted yet, and gives up.
+    /// The server has sent this node away, which keeps still for a while. False when it was not admitted yet, and gives up.
     /// </summary>
-    public bool Rest(LightTunnelException reason)
+    /// <param name="reason">Why, for people.</param>
+    /// <param name="duration">How long nothing is sent to the server.</param>
+    public bool Rest(LightTunnelException reason, TimeSpan duration)
     {
         _session = null;
         _server.Monitor.Reset();
@@ -313,9 +314,9 @@ internal sealed class ServerConnection : IDisposable
             return false;
         }
 
-        Lose("Another machine uses this node's identity.");
+        Lose(reason.Message);
         _node.LastError = $"{reason.Message} {reason.RecommendedAction}";
-        _search.Rest(IdentityWatch.Wait);
+        _search.Rest(duration);
         _server.Link!.Path = default;
         _node.Hurry(_server);
         return true;
@@ -400,6 +401,7 @@ internal sealed class ServerConnection : IDisposable
             Name = _options.Name,
             RequestedAddresses = _requested,
             SoftwareVersion = SoftwareVersion.Text,
+            System = SoftwareVersion.System,
             PreferredSuite = _node.PreferredSuite,
             AsksForMembers = true,
             Instance = _instance,
@@ -419,6 +421,9 @@ internal sealed class ServerConnection : IDisposable
                 break;
             case LeaveMessage { Reason: LeaveReason.Replaced }:
                 _events.Enqueue(new ServerEvent(ServerEventKind.Replaced, Session: _session));
+                break;
+            case LeaveMessage { Reason: LeaveReason.Blocked }:
+                _events.Enqueue(new ServerEvent(ServerEventKind.Blocked, Session: _session));
                 break;
             case LeaveMessage leave:
                 // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the

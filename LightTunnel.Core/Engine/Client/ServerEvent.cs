@@ -18,6 +18,9 @@ internal enum ServerEventKind : byte
     /// <summary>Another machine with this node's key was there first.</summary>
     Replaced,
 
+    /// <summary>An admin of the network keeps this node out.</summary>
+    Blocked,
+
     /// <summary>A message for others.</summary>
     Message,
 }

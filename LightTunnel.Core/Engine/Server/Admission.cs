@@ -103,6 +103,9 @@ internal sealed class Admission
         }
     }
 
+    /// <summary>An admin's change, told of when it is in the store.</summary>
+    public void Commit(HeldChange change) => _commits.Add(change);
+
     /// <summary>The store has answered: what comes of it is the next turn's.</summary>
     private void PostAnswer(Action answer) => _node.Post(() =>
     {
@@ -171,6 +174,7 @@ internal sealed class Admission
         peer.MemberId = lease.MemberId;
         peer.Name = lease.Name;
         peer.Version = register.SoftwareVersion;
+        peer.System = register.System;
         peer.PreferredSuite = register.PreferredSuite;
         peer.Addresses = [.. lease.Addresses];
         peer.NetworkMtu = _mtu;

@@ -107,9 +107,11 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
             _peers.Remove(peer.Key);
     }
 
-    /// <summary>A member has this lease.</summary>
+    /// <summary>A member has this lease. Who is kept out is nobody's peer.</summary>
     public void Remember(Lease lease)
     {
+        if (leases.Blocked.Contains(lease.PublicKey))
+            return;
         ServedClient peer = Meet(lease.PublicKey);
         peer.MemberId = lease.MemberId;
         peer.Name = lease.Name;
@@ -132,6 +134,51 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
         node.RemoveRoutes(peer);
         directory.Remove(lease.PublicKey);
         node.Log.Information("Client {Client} ({Address}) is forgotten: {Reason}", lease.Name, string.Join(", ", lease.Addresses), why);
+    }
+
+    /// <summary>
+    /// Keeps a member out that was in: nothing goes to it or comes from it any more, and all others are told that it is none. If it is
+    /// here, it is told why, and its link goes when it has taken that.
+    /// </summary>
+    public void Block(in PublicKey member)
+    {
+        if (!_peers.TryGetValue(member, out ServedClient? peer) || peer.IsBlocked)
+            return;
+        if (peer.Online)
+            SetOffline(peer, "was blocked");
+        Node.DropStaged(peer);
+        observer.Forget(peer);
+        if (peer.MemberId != 0)
+        {
+            node.Journal.NoteGone(peer);
+            node.RemoveRoutes(peer);
+            directory.Remove(peer.Key);
+        }
+
+        directory.End(peer);
+        peer.MemberId = 0;
+        peer.Addresses = [];
+        peer.IsBlocked = true;
+        if (peer is not { Link: not null, Session: { IsBroken: false } session })
+        {
+            Unlink(peer);
+            return;
+        }
+
+        session.HasLeft = true;
+        session.Registered = false;
+        session.Send(new LeaveMessage { Reason = LeaveReason.Blocked });
+        peer.LinkedAt = node.Now;
+        node.Hurry(peer);
+    }
+
+    /// <summary>A member may come in again: others know it as offline until it does.</summary>
+    public void Unblock(in PublicKey member)
+    {
+        if (_peers.TryGetValue(member, out ServedClient? peer) && peer.IsBlocked)
+            Unlink(peer);
+        if (leases.ByKey(member) is { } lease)
+            Remember(lease);
     }
 
     private void UpdateDirectory(ServedClient peer) => directory.Update(new DirectoryEntry

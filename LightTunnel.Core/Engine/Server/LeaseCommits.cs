@@ -22,6 +22,11 @@ internal sealed record HeldRegistration(ServedClient Peer, ClientSession Session
     public bool IsOver => Peer.Session != Session || Session.HasLeft;
 }
 
+/// <summary>A change of an admin's that waits until it is in the store.</summary>
+/// <param name="Write">The entry.</param>
+/// <param name="Done">Takes null when it is, otherwise why it is not.</param>
+internal sealed record HeldChange(StoreWrite Write, Action<string?> Done);
+
 /// <summary>What became of registrations and leases; the server tells its members.</summary>
 internal abstract record LeaseOutcome
 {
@@ -74,6 +79,9 @@ internal sealed class LeaseCommits(
     private static readonly TimeSpan ConflictPause = TimeSpan.FromMilliseconds(20);
 
     private readonly Queue<LeaseOutcome> _outcomes = new();
+
+    /// <summary>Changes of an admin's that wait until they are in the store.</summary>
+    private readonly List<HeldChange> _changes = [];
     private readonly NewcomerQuota _newcomers = new(time);
 
     /// <summary>In the order in which they came; only a member's last one counts.</summary>
@@ -115,6 +123,24 @@ internal sealed class LeaseCommits(
         _waiting.Enqueue(held);
     }
 
+    /// <summary>Commits a change of an admin's, who waits for it.</summary>
+    public void Add(HeldChange change)
+    {
+        if (_failure is not null)
+        {
+            change.Done(_failure);
+        }
+        else if (_changes.Exists(other => other.Write.Key == change.Write.Key))
+        {
+            change.Done("Another change of the same member is under way.");
+        }
+        else
+        {
+            _changes.Add(change);
+            leases.Want(change.Write);
+        }
+    }
+
     /// <summary>True when the member's lease is not in the store yet.</summary>
     public bool Contains(ServedClient peer) =>
         _latest.ContainsKey(peer) || _joining.Contains(peer.Key) || _group.Exists(held => held.Peer == peer);
@@ -140,7 +166,8 @@ internal sealed class LeaseCommits(
     {
         if (_commit is not null || _isReading)
             return Timestamp.Never;
-        Timestamp wanted = _waiting.Count > 0 || _failure is not null ? Timestamp.AtOnce : leases.HasChanges ? _nextNotes : Timestamp.Never;
+        bool isWaitedFor = _waiting.Count > 0 || _changes.Count > 0 || _failure is not null;
+        Timestamp wanted = isWaitedFor ? Timestamp.AtOnce : leases.HasChanges ? _nextNotes : Timestamp.Never;
         return Timestamp.Latest(wanted, _notBefore);
     }
 
@@ -237,6 +264,12 @@ internal sealed class LeaseCommits(
             _outcomes.Enqueue(new LeaseOutcome.StoreState(null));
         }
 
+        foreach (HeldChange change in _changes.FindAll(change => leases.IsWritten(change.Write)))
+        {
+            _changes.Remove(change);
+            change.Done(null);
+        }
+
         HeldRegistration[] group = [.. _group];
         _group.Clear();
         foreach (HeldRegistration held in group)
@@ -324,6 +357,14 @@ internal sealed class LeaseCommits(
         {
             if (!held.IsOver)
                 Refuse(held, Refusal!);
+        }
+
+        HeldChange[] changes = [.. _changes];
+        _changes.Clear();
+        foreach (HeldChange change in changes)
+        {
+            leases.Unwant(change.Write);
+            change.Done(reason);
         }
 
         _outcomes.Enqueue(new LeaseOutcome.StoreState(reason));

@@ -26,6 +26,15 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
     /// <summary>Whether the client took part in its last conversation that is over.</summary>
     public bool WasAnswered { get; set; }
 
+    /// <summary>What the client says that it runs on, null when unknown.</summary>
+    public string? System { get; set; }
+
+    /// <summary>
+    /// True for one that an admin keeps out: it is told why, and nothing that it sends counts any more. Its link goes when it has taken
+    /// that.
+    /// </summary>
+    public bool IsBlocked { get; set; }
+
     /// <summary>Whether it may register now: 8 times at once, and once more each 2 s, as each costs all others a look.</summary>
     public bool MayRegister() => (_registrations ??= new RateLimiter(_time, RegisterInterval, RegisterBurst)).TryTake();
 }

@@ -24,6 +24,9 @@ internal sealed class ServerRole : INodeRole
     /// <summary>Who holds the network's key, but does not register within this time, is forgotten.</summary>
     private static readonly TimeSpan RegisterWithin = TimeSpan.FromSeconds(10);
 
+    /// <summary>A member that was blocked is told why for so long, if it does not say that it has heard.</summary>
+    private static readonly TimeSpan TellWithin = TimeSpan.FromSeconds(3);
+
     /// <summary>A member that was offline for this long is forgotten, and its address is free again.</summary>
     private static readonly TimeSpan LeaseTime = TimeSpan.FromDays(30);
 
@@ -89,7 +92,11 @@ internal sealed class ServerRole : INodeRole
         _admission = new Admission(node, options, _mtu, leases, store, _roster, _directory, _observer);
         foreach (Lease lease in leases.All)
             _roster.Remember(lease);
+        Administration = new MemberAdministration(node, options, leases, _admission, _roster);
     }
+
+    /// <summary>What an admin sees of members, and does to them.</summary>
+    public MemberAdministration Administration { get; }
 
     /// <inheritdoc/>
     public IEnumerable<Peer> Peers => _roster.All.Where(peer => peer.Addresses.Length > 0);
@@ -106,10 +113,10 @@ internal sealed class ServerRole : INodeRole
 
     /// <inheritdoc/>
     public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => _node.Links.HandleHandshake(
-        datagram, source, (in PublicKey _, in PathAddress from, out PresharedKey? presharedKey) =>
+        datagram, source, (in PublicKey initiator, in PathAddress from, out PresharedKey? presharedKey) =>
         {
             presharedKey = _node.NetworkKey;
-            return !from.IsRelayed;
+            return !from.IsRelayed && !_leases.Blocked.Contains(initiator);
         });
 
     private static PeerDiagnosis Diagnose(ServedClient peer) =>
@@ -201,6 +208,11 @@ internal sealed class ServerRole : INodeRole
     {
         if (link.Owner is ServedClient known)
             return known;
+        if (_leases.Blocked.Contains(link.Peer))
+        {
+            _node.Links.Remove(link); // Its handshake was under way.
+            return null;
+        }
 
         ServedClient peer = _roster.Meet(link.Peer);
         peer.Link = link;
@@ -247,6 +259,15 @@ internal sealed class ServerRole : INodeRole
             return;
 
         ClientSession? session = peer.Session;
+        if (peer.IsBlocked)
+        {
+            // Only whether it has taken why.
+            if (session?.Conversation == frame.Conversation)
+                session.OnFrame(frame);
+            _node.Hurry(peer);
+            return;
+        }
+
         if (session is null || session.Conversation != frame.Conversation)
         {
             if (frame.Kind != ControlFrameKind.Data || frame.Number != 1)
@@ -275,6 +296,8 @@ internal sealed class ServerRole : INodeRole
 
     private void OnPinged(ServedClient peer)
     {
+        if (peer.IsBlocked)
+            return;
         // Who was away for a while may find its place taken, which only a new registration can tell it.
         if (peer.Session is not { Registered: true } || _admission.IsFullFor(peer))
             _roster.SendReset(peer.Link!, 0);
@@ -286,6 +309,14 @@ internal sealed class ServerRole : INodeRole
     {
         if (peer.Link is not { } link)
             return Timestamp.Never;
+        if (peer.IsBlocked && (peer.Session is not { IsIdle: false, IsBroken: false } || now >= peer.LinkedAt + TellWithin))
+        {
+            _roster.Unlink(peer);
+            return Timestamp.Never;
+        }
+
+        if (peer.IsBlocked)
+            return Timestamp.Earliest(peer.LinkedAt + TellWithin, peer.Session!.RunTimers(now));
         if (peer.Session is { IsBroken: true } broken)
             Reset(peer, link, broken);
 
@@ -332,6 +363,7 @@ internal sealed class ServerRole : INodeRole
         }
 
         Timestamp nextCommit = _admission.Run(now);
+        Administration.Enforce();
         Timestamp nextListing = _directory.Tell(now, _hurry);
         _refusedHandshakes.Look(now);
         return Timestamp.Earliest(Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck), nextListing, nextCommit);

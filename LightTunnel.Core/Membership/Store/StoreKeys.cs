@@ -8,6 +8,7 @@ namespace LightTunnel.Membership.Store;
 /// <summary>
 /// What entries are about, by their keys: <c>n</c> the network, <c>m/2</c> a member, <c>k/&lt;public key&gt;</c> and <c>a/10.0.0.2</c> the
 /// id of the member that has that key or address. The latter two are there to be absent: that is what a new lease expects.
+/// <c>r/&lt;public key&gt;</c> says that the key is kept out.
 /// </summary>
 internal static class StoreKeys
 {
@@ -15,6 +16,7 @@ internal static class StoreKeys
     public const string Network = "n";
 
     private const string MemberPrefix = "m/";
+    private const string BlockPrefix = "r/";
 
     /// <summary>A member.</summary>
     public static string Member(uint memberId) => string.Create(CultureInfo.InvariantCulture, $"{MemberPrefix}{memberId}");
@@ -24,6 +26,18 @@ internal static class StoreKeys
 
     /// <summary>Who has a tunnel address.</summary>
     public static string Owner(TunnelAddress address) => $"a/{address}";
+
+    /// <summary>That a public key is kept out.</summary>
+    public static string Block(in PublicKey key) => $"{BlockPrefix}{key}";
+
+    /// <summary>The key that an entry keeps out; false for an entry of another kind.</summary>
+    public static bool TryReadBlock([NotNullWhen(true)] string? key, out PublicKey blocked)
+    {
+        blocked = default;
+        return key?.StartsWith(BlockPrefix, StringComparison.Ordinal) == true
+            && PublicKey.TryParse(key[BlockPrefix.Length..], out blocked)
+            && Block(blocked) == key;
+    }
 
     /// <summary>The member that an entry is about; false for an entry of another kind.</summary>
     public static bool TryReadMember([NotNullWhen(true)] string? key, out uint memberId)

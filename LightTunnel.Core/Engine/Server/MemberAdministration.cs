@@ -1,0 +1,174 @@
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Engine.Control;
+using LightTunnel.Membership;
+using LightTunnel.Membership.Cbor;
+using LightTunnel.Membership.Store;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Engine.Server;
+
+/// <summary>
+/// What an admin of the server's machine sees of members, and does to them. What is to last is in the store before anybody is told of it,
+/// and is acted upon as it is there, whichever server put it there. Owned by the control loop.
+/// </summary>
+internal sealed class MemberAdministration(Node node, ServerOptions options, Leases leases, Admission admission, ClientRoster roster)
+{
+    private TunnelLog Log => node.Log;
+
+    /// <summary>Every member, and every key that is kept out, by address and name.</summary>
+    public IReadOnlyList<MemberStatus> List()
+    {
+        IEnumerable<MemberStatus> members = leases.All
+            .OrderBy(lease => lease.Addresses.Count == 0 ? default : lease.Addresses[0])
+            .Select(Describe);
+        IEnumerable<MemberStatus> others = leases.Blocked.All.Where(blocked => leases.ByKey(blocked.Key) is null)
+            .OrderBy(blocked => blocked.Value.Name, StringComparer.OrdinalIgnoreCase)
+            .Select(blocked => Describe(blocked.Key, blocked.Value));
+        return [.. members, .. others];
+    }
+
+    /// <summary>Makes a change; the task completes when it lasts and is acted upon.</summary>
+    /// <exception cref="LightTunnelException">There is no such member, or the store takes nothing.</exception>
+    public Task ChangeAsync(MemberChange change)
+    {
+        if (!PublicKey.TryParse(change.PublicKey, out PublicKey key) || (leases.ByKey(key) is null && !leases.Blocked.Contains(key)))
+        {
+            throw new LightTunnelException(
+                LightTunnelError.NotFound, $"No member of '{options.Name}' has the key {change.PublicKey} any more.",
+                "Get-LtMember shows the members that there are.") { Target = change.PublicKey };
+        }
+
+        switch (change.Kind)
+        {
+            case MemberChangeKind.Block when leases.Blocked.Contains(key):
+            case MemberChangeKind.Unblock when !leases.Blocked.Contains(key):
+                return Task.CompletedTask;
+            case MemberChangeKind.Block:
+                return BlockAsync(leases.ByKey(key)!, change.By);
+            case MemberChangeKind.Unblock:
+                return UnblockAsync(key, change.By);
+            default:
+                Remove(key, change.By);
+                return Task.CompletedTask;
+        }
+    }
+
+    /// <summary>Acts upon what the store says newly of keys that are kept out.</summary>
+    public void Enforce()
+    {
+        while (leases.Blocked.TryTakeNews(out PublicKey key))
+        {
+            if (leases.Blocked.Contains(key))
+                roster.Block(key);
+            else
+                roster.Unblock(key);
+        }
+    }
+
+    private Task BlockAsync(Lease lease, string by)
+    {
+        if (leases.Blocked.All.Count >= BlockedKeys.MaximumCount)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption,
+                $"'{options.Name}' keeps {BlockedKeys.MaximumCount:N0} keys out already, as many as it can.",
+                "Lift blocks of members that are long gone (Get-LtMember -State Blocked), or give the network another key.")
+                {
+                    Target = lease.Name,
+                };
+        }
+
+        var block = new Block { Name = lease.Name, Since = node.Time.GetUtcNow(), By = by };
+        return CommitAsync(
+            new StoreWrite(StoreKeys.Block(lease.PublicKey), CborRecord.Encode(block)), "blocked", lease.Name,
+            () => Tell(SecurityEvent.Blocked, lease.Name, lease, lease.PublicKey, by, "was blocked"));
+    }
+
+    private Task UnblockAsync(PublicKey key, string by)
+    {
+        Lease? lease = leases.ByKey(key);
+        string name = lease?.Name ?? leases.Blocked.Find(key)!.Name;
+        return CommitAsync(
+            new StoreWrite(StoreKeys.Block(key), null), "unblocked", name,
+            () => Tell(SecurityEvent.Unblocked, name, lease, key, by, "was unblocked"));
+    }
+
+    /// <summary>A member's name and addresses are free from now on, and its key is a newcomer's if it comes again.</summary>
+    private void Remove(PublicKey key, string by)
+    {
+        if (leases.ByKey(key) is not { } lease || !leases.Remove(key))
+            return;
+        roster.Forget(lease, "it was removed");
+        Tell(SecurityEvent.Removed, lease.Name, lease, key, by, "was removed");
+    }
+
+    private Task CommitAsync(StoreWrite write, string done, string name, Action tell)
+    {
+        var committed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        admission.Commit(new HeldChange(write, failure =>
+        {
+            if (failure is not null)
+            {
+                committed.TrySetException(new LightTunnelException(
+                    LightTunnelError.FileAccess, $"'{name}' is not {done}, as that cannot be saved: {failure}",
+                    "See that the server's state folder can be written and its disk has room, then try again.") { Target = name });
+                return;
+            }
+
+            Enforce();
+            tell();
+            committed.TrySetResult();
+        }));
+        node.Wake();
+        return committed.Task;
+    }
+
+    private void Tell(SecurityEvent kind, string name, Lease? lease, in PublicKey key, string by, string what)
+    {
+        string addresses = lease is null ? string.Empty : $" ({string.Join(", ", lease.Addresses)})";
+        Log.Security(kind, key.ToString(), $"{name}{addresses} with the key {key} {what} on this machine by {Printable(by)}");
+    }
+
+    /// <summary>Who says so is another process: no lines of the log are made by a name.</summary>
+    private static string Printable(string user)
+    {
+        string shown = new([.. user.Where(character => !char.IsControl(character)).Take(64)]);
+        return shown.Length == 0 ? "an unknown user" : shown;
+    }
+
+    private MemberStatus Describe(Lease lease)
+    {
+        ServedClient? peer = roster.Find(MemberSubject.Of(lease.PublicKey));
+        bool isOnline = peer is { Online: true };
+        Block? block = leases.Blocked.Find(lease.PublicKey);
+        return new MemberStatus
+        {
+            Tunnel = options.Name,
+            Name = lease.Name,
+            Addresses = [.. lease.Addresses.Select(address => address.ToIPAddress())],
+            PublicKey = lease.PublicKey.ToString(),
+            State = block is not null ? MemberState.Blocked : isOnline ? MemberState.Online : MemberState.Offline,
+            FirstSeen = lease.Created,
+            LastSeen = isOnline ? node.Time.GetUtcNow() : lease.LastSeen,
+            Version = Told(peer?.Version),
+            System = Told(peer?.System),
+            Endpoint = isOnline && peer!.Endpoint.IsSpecified ? peer.Endpoint.ToIPEndPoint() : null,
+            BlockedSince = block?.Since,
+            BlockedBy = Told(block?.By),
+        };
+    }
+
+    private MemberStatus Describe(PublicKey key, Block block) => new()
+    {
+        Tunnel = options.Name,
+        Name = block.Name,
+        Addresses = [],
+        PublicKey = key.ToString(),
+        State = MemberState.Blocked,
+        BlockedSince = block.Since,
+        BlockedBy = Told(block.By),
+    };
+
+    private static string? Told(string? text) => string.IsNullOrEmpty(text) ? null : text;
+}

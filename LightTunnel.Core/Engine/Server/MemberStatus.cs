@@ -1,0 +1,75 @@
+using System.Net;
+
+namespace LightTunnel.Engine.Server;
+
+/// <summary>How things stand with a member.</summary>
+public enum MemberState
+{
+    /// <summary>The server hears it.</summary>
+    Online,
+
+    /// <summary>It is not there.</summary>
+    Offline,
+
+    /// <summary>An admin keeps it out.</summary>
+    Blocked,
+}
+
+/// <summary>A member of a network, as its server knows it: online or not.</summary>
+public sealed record MemberStatus
+{
+    /// <summary>Name of the server's tunnel.</summary>
+    public required string Tunnel { get; init; }
+
+    /// <summary>The member's name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Its tunnel addresses; none for one that is kept out and has given up its lease.</summary>
+    public required IReadOnlyList<IPAddress> Addresses { get; init; }
+
+    /// <summary>Its public key, base64: what it is known by.</summary>
+    public required string PublicKey { get; init; }
+
+    /// <summary>How things stand with it.</summary>
+    public required MemberState State { get; init; }
+
+    /// <summary>When its key first registered, null when that is not known any more.</summary>
+    public DateTimeOffset? FirstSeen { get; init; }
+
+    /// <summary>When it was last known to be online; null when that is not known any more.</summary>
+    public DateTimeOffset? LastSeen { get; init; }
+
+    /// <summary>Its LightTunnel version; null when it was not here since the server was started.</summary>
+    public string? Version { get; init; }
+
+    /// <summary>What it runs on; null when it was not here since the server was started, or does not tell.</summary>
+    public string? System { get; init; }
+
+    /// <summary>Where the server sees it, null while it is not online.</summary>
+    public IPEndPoint? Endpoint { get; init; }
+
+    /// <summary>Since when it is kept out, null when it is not.</summary>
+    public DateTimeOffset? BlockedSince { get; init; }
+
+    /// <summary>The user who keeps it out; null when it is not, or that is unknown.</summary>
+    public string? BlockedBy { get; init; }
+}
+
+/// <summary>What an admin does to a member.</summary>
+public enum MemberChangeKind
+{
+    /// <summary>Keeps it out.</summary>
+    Block,
+
+    /// <summary>Lets it in again.</summary>
+    Unblock,
+
+    /// <summary>Ends its lease.</summary>
+    Remove,
+}
+
+/// <summary>A change that an admin makes.</summary>
+/// <param name="Kind">What is done.</param>
+/// <param name="PublicKey">The member's public key, base64.</param>
+/// <param name="By">The user who does it, for the log.</param>
+public sealed record MemberChange(MemberChangeKind Kind, string PublicKey, string By);

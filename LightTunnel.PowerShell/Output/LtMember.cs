@@ -1,0 +1,66 @@
+using LightTunnel.Engine.Server;
+
+namespace LightTunnel;
+
+/// <summary>A member of a network as its server knows it, online or not, at one moment. Its text is its name.</summary>
+public sealed class LtMember
+{
+    internal LtMember(MemberStatus status)
+    {
+        Network = status.Tunnel;
+        Name = status.Name;
+        Address = status.Addresses.Count == 0 ? null : status.Addresses[0].ToString();
+        Addresses = new(status.Addresses.Select(address => address.ToString()));
+        State = (LtMemberState)status.State;
+        FirstSeen = status.FirstSeen;
+        LastSeen = status.LastSeen;
+        Version = status.Version;
+        System = status.System;
+        Endpoint = status.Endpoint?.ToString();
+        PublicKey = status.PublicKey;
+        BlockedSince = status.BlockedSince;
+        BlockedBy = status.BlockedBy;
+    }
+
+    /// <summary>Name of the server.</summary>
+    public string Network { get; }
+
+    /// <summary>The member's name.</summary>
+    public string Name { get; }
+
+    /// <summary>The member's tunnel address; null for one that was removed while it is kept out.</summary>
+    public string? Address { get; }
+
+    /// <summary>All its tunnel addresses, IPv4 and IPv6.</summary>
+    public LtList<string> Addresses { get; }
+
+    /// <summary>Online, Offline, or Blocked: kept out, whether or not it tries to come in.</summary>
+    public LtMemberState State { get; }
+
+    /// <summary>When it joined for the first time, null when that is not known any more.</summary>
+    public DateTimeOffset? FirstSeen { get; }
+
+    /// <summary>When it was last known to be online, null when that is not known any more.</summary>
+    public DateTimeOffset? LastSeen { get; }
+
+    /// <summary>Its LightTunnel version, null when it was not here since the server was started.</summary>
+    public string? Version { get; }
+
+    /// <summary>What it says that it runs on, null when it was not here since the server was started.</summary>
+    public string? System { get; }
+
+    /// <summary>Outer endpoint at which the server sees it, null while it is not online.</summary>
+    public string? Endpoint { get; }
+
+    /// <summary>The member's public key, base64: what it is known by.</summary>
+    public string PublicKey { get; }
+
+    /// <summary>Since when it is kept out, null when it is not.</summary>
+    public DateTimeOffset? BlockedSince { get; }
+
+    /// <summary>The user of the server's machine who keeps it out; null when it is not, or that is unknown.</summary>
+    public string? BlockedBy { get; }
+
+    /// <summary>The name.</summary>
+    public override string ToString() => Name;
+}

@@ -1,0 +1,121 @@
+using System.Runtime.Versioning;
+using LightTunnel.Engine.Server;
+using LightTunnel.Lab.Shells;
+using LightTunnel.Tests.Management;
+using Xunit;
+
+namespace LightTunnel.Tests.PowerShellModule;
+
+/// <summary>The commands with which an admin sees members and keeps them out, here of a server in another process.</summary>
+[SupportedOSPlatform("linux")]
+public sealed class MemberCommandTests(PlainShell shared) : IClassFixture<PlainShell>
+{
+    private readonly FakeTunnel _server = FakeTunnel.SampleServer();
+
+    [Theory]
+    [InlineData("Get-LtMember", "nas laptop phone")]
+    [InlineData("Get-LtMember la*", "laptop")]
+    [InlineData("Get-LtMember -State Blocked, Offline", "laptop phone")]
+    [InlineData("Get-LtMember -Address 10.0.0.2[01]", "nas laptop")]
+    [InlineData("Get-LtServer | Get-LtMember -Name phone", "phone")]
+    [InlineData("Get-LtPeer nas -Network office | Get-LtMember", "nas")]
+    [InlineData("Get-LtMember nas | Get-LtMember", "nas")]
+    [InlineData("Get-LtMember (Get-LtMember phone).PublicKey", "phone")]
+    [InlineData("Get-LtMember phone | Get-LtPeer", "phone")]
+    public async Task GetLtMember_FindsThemByAllThatNamesThem(string script, string names)
+    {
+        ModuleShell shell = await ServeAsync();
+
+        Assert.Equal(names.Split(' '), (await shell.RunAsync(script)).Output.Select(member => member.Text("Name")));
+    }
+
+    [Fact]
+    public async Task GetLtMember_Properties_CarryRawValues()
+    {
+        ModuleShell shell = await ServeAsync();
+
+        ShellResult types = await shell.RunAsync("""
+            $member = Get-LtMember phone
+            $member.State.GetType().Name; $member.FirstSeen.GetType().Name; $member.LastSeen.GetType().Name; $member.BlockedBy
+            $null -eq $member.Version; (Get-LtMember nas).Endpoint; (Get-LtMember laptop).System
+            """);
+
+        Assert.Equal(
+            ["LtMemberState", "DateTimeOffset", "DateTimeOffset", "root", "True", "[2001:db8::7]:9000", "Windows X64"],
+            types.Output.Select(item => item.ToString()));
+    }
+
+    [Fact]
+    public async Task Members_AreBlockedUnblockedAndRemoved_AsTheyAreNamed()
+    {
+        ModuleShell shell = await ServeAsync();
+
+        Assert.Empty(
+            (await shell.RunAsync("Block-LtMember nas -WhatIf; Remove-LtMember * -WhatIf; Unblock-LtMember phone -WhatIf")).Output);
+        Assert.Empty(_server.MemberChanges);
+        ShellObject blocked = (await shell.RunAsync("Block-LtMember nas -PassThru")).Single();
+        Assert.Equal(("nas", "Blocked"), (blocked.Text("Name"), blocked.Text("State")));
+        await shell.RunAsync("Get-LtMember -State Blocked | Unblock-LtMember");
+        await shell.RunAsync("Block-LtMember 10.0.0.21; Get-LtPeer phone | Block-LtMember; Remove-LtMember (Get-LtMember phone).PublicKey");
+
+        string[] names = [.. _server.Peers.Select(peer => peer.PublicKey)];
+        Assert.Equal(
+            [
+                (MemberChangeKind.Block, names[0]), (MemberChangeKind.Unblock, names[0]), (MemberChangeKind.Unblock, names[2]),
+                (MemberChangeKind.Block, names[1]), (MemberChangeKind.Block, names[2]), (MemberChangeKind.Remove, names[2]),
+            ],
+            _server.MemberChanges.Select(change => (change.Kind, change.PublicKey)));
+        Assert.All(_server.MemberChanges, change => Assert.StartsWith(Environment.UserName, change.By, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("Block-LtMember nobody", "NotFound,LightTunnel.BlockLtMemberCommand", "Get-LtMember")]
+    [InlineData("Unblock-LtMember nobody", "NotFound,LightTunnel.UnblockLtMemberCommand", "Get-LtMember")]
+    [InlineData("Remove-LtMember nobody", "NotFound,LightTunnel.RemoveLtMemberCommand", "Get-LtMember")]
+    [InlineData("Get-LtMember nobody", "NotFound,LightTunnel.GetLtMemberCommand", "Get-LtMember")]
+    [InlineData("Block-LtMember office", "InvalidOption,LightTunnel.BlockLtMemberCommand", "Name another member")]
+    [InlineData("Block-LtMember nas -Network nowhere", "NotFound,LightTunnel.BlockLtMemberCommand", "Get-LtServer")]
+    public async Task WhatNamesNobody_IsAnErrorWithARemedy(string script, string id, string remedy)
+    {
+        ModuleShell shell = await ServeAsync();
+
+        ShellError error = Assert.Single((await shell.TryAsync(script)).Errors);
+
+        Assert.Equal(id, error.ErrorId);
+        Assert.Contains(remedy, error.RecommendedAction, StringComparison.Ordinal);
+        Assert.Empty(_server.MemberChanges);
+    }
+
+    [Fact]
+    public async Task OnAClientAlone_NoServerIsFound()
+    {
+        await shared.Shell.ResetAsync();
+        shared.Shell.Serve(FakeTunnel.SampleMember());
+
+        ShellError error = Assert.Single((await shared.Shell.TryAsync("Block-LtMember nas")).Errors);
+        Assert.Equal("No server runs on this machine.", error.Message);
+        Assert.Empty((await shared.Shell.RunAsync("Get-LtMember")).Output);
+    }
+
+    [Theory]
+    [InlineData("Block-LtMember la", "laptop")]
+    [InlineData("Unblock-LtMember -Name 10.0.0.22", "10.0.0.22")]
+    [InlineData("Get-LtMember -State Bl", "Blocked")]
+    [InlineData("Remove-LtMember nas -Network of", "office")]
+    public async Task Completion_KnowsMembers(string typed, string completed)
+    {
+        ModuleShell shell = await ServeAsync();
+
+        ShellResult found = await shell.RunAsync(
+            "param($t) (TabExpansion2 $t $t.Length).CompletionMatches.ListItemText", new { t = typed });
+
+        Assert.Contains(completed, found.Output.Select(item => item.ToString()));
+    }
+
+    private async Task<ModuleShell> ServeAsync()
+    {
+        await shared.Shell.ResetAsync();
+        shared.Shell.Serve(_server);
+        return shared.Shell;
+    }
+}
