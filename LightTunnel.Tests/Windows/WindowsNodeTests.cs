@@ -168,9 +168,11 @@ public sealed partial class WindowsNodeTests(WindowsNetwork network)
         await using ShellSession second = await machine.StartShellAsync("other");
 
         ShellObject found = (await second.InvokeAsync("Get-LtNetwork", cancellationToken: Token)).Single();
+        // A machine that is busy for seconds loses its server, and finds it again.
+        await second.InvokeAsync("Wait-LtNetwork seen -TimeoutSec 90 -ErrorAction Stop", cancellationToken: Token);
         await second.InvokeAsync("Disconnect-LtNetwork seen", cancellationToken: Token);
 
-        Assert.Equal(("seen", "Up", process), (found.Text("Name"), found.Text("State"), found.Text("ProcessId")));
+        Assert.Equal(("seen", process), (found.Text("Name"), found.Text("ProcessId")));
         Assert.Empty((await first.InvokeAsync("Get-LtNetwork", cancellationToken: Token)).Output);
         Assert.Empty((await second.InvokeAsync("Get-LtNetwork", cancellationToken: Token)).Output);
         await LeftAsync("seen");
