@@ -336,6 +336,7 @@ internal sealed class ClientRole : INodeRole
             "Nothing was heard of the server for {Hours} hours: what it told of other members does not hold any more, "
                 + "and they are not reached until it is back",
             TrustWithoutServer.TotalHours);
+        _connection.ForgetRegistration();
         _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
         return Timestamp.Never;
     }

@@ -322,6 +322,16 @@ internal sealed class ServerConnection : IDisposable
         return true;
     }
 
+    /// <summary>
+    /// What the server has told is forgotten: when it is found, it is to tell everything anew, also if it still takes this node for
+    /// registered.
+    /// </summary>
+    public void ForgetRegistration()
+    {
+        _session = null;
+        _server.Monitor.Reset();
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _search.Dispose();
 
