@@ -26,12 +26,14 @@ public static class ConfigurationFile
             ["observerPort"] = static (settings, entry) => settings with { ObserverPort = entry.Number() },
             ["maxClients"] = static (settings, entry) => settings with { MaxClients = entry.Number() },
             ["clientIsolation"] = static (settings, entry) => settings with { ClientIsolation = entry.Flag() },
+            ["allowKeyOnly"] = static (settings, entry) => settings with { AllowKeyOnly = entry.Flag() },
         };
 
     private static readonly Dictionary<string, Func<ClientSettings, ConfigurationEntry, ClientSettings>> ClientKeys =
         new(CommonKeys<ClientSettings>())
         {
             ["invitation"] = static (settings, entry) => settings with { Invitation = entry.Secret() },
+            ["invitationSecret"] = static (settings, entry) => settings with { InvitationSecret = entry.Secret() },
             ["server"] = static (settings, entry) => settings with { Server = entry.Texts() },
             ["serverKey"] = static (settings, entry) => settings with { ServerKey = entry.Text() },
             ["address"] = static (settings, entry) => settings with { Address = entry.Texts() },
@@ -42,7 +44,7 @@ public static class ConfigurationFile
             ["portMapping"] = static (settings, entry) => settings with { PortMapping = entry.Flag() },
         };
 
-    private static readonly HashSet<string> SecretKeys = ["networkKey", "invitation"];
+    private static readonly HashSet<string> SecretKeys = ["networkKey", "invitation", "invitationSecret"];
 
     /// <summary>Reads a server's file. What it leaves out may still come as parameters.</summary>
     /// <exception cref="LightTunnelException">NotFound, or InvalidConfiguration: the first problem, with file, line and column.</exception>

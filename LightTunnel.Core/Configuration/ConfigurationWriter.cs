@@ -19,12 +19,14 @@ public static class ConfigurationWriter
         ("observerPort", settings.ObserverPort),
         ("maxClients", settings.MaxClients),
         ("clientIsolation", settings.ClientIsolation),
+        ("allowKeyOnly", settings.AllowKeyOnly),
     ]);
 
     /// <summary>A client's file.</summary>
     public static Secret Write(ClientSettings settings) => Write(TunnelRole.Client, settings,
     [
         ("invitation", settings.Invitation),
+        ("invitationSecret", settings.InvitationSecret),
         ("server", settings.Server),
         ("serverKey", settings.ServerKey),
         ("address", settings.Address),

@@ -154,6 +154,12 @@ internal static class SettingValues
         return key;
     }
 
+    /// <exception cref="LightTunnelException">InvalidInvitation.</exception>
+    public static InvitationToken InvitationSecret(Secret secret) => InvitationToken.TryParse(secret.Reveal(), out InvitationToken? token)
+        ? token
+        : throw new LightTunnelException(
+            LightTunnelError.InvalidInvitation, "The invitation's secret is damaged.", "Give the invitation again, whole.");
+
     /// <exception cref="LightTunnelException">InvalidKey.</exception>
     public static PublicKey ServerKey(string text)
     {

@@ -79,6 +79,9 @@ public sealed record ServerSettings : TunnelSettings
 
     /// <summary>Clients may talk to the server only.</summary>
     public bool? ClientIsolation { get; init; }
+
+    /// <summary>The network's key is enough to become a member, without an invitation that the server knows.</summary>
+    public bool? AllowKeyOnly { get; init; }
 }
 
 /// <summary>What a person wrote about joining a network.</summary>
@@ -86,6 +89,9 @@ public sealed record ClientSettings : TunnelSettings
 {
     /// <summary>The invitation's one line; excludes Server, ServerKey and NetworkKey.</summary>
     public Secret? Invitation { get; init; }
+
+    /// <summary>What of an invitation admits this node, beside server and keys that were taken from it before.</summary>
+    public Secret? InvitationSecret { get; init; }
 
     /// <summary>"host:port" of the server.</summary>
     public IReadOnlyList<string>? Server { get; init; }

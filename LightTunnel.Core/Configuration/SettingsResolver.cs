@@ -20,6 +20,7 @@ internal static class SettingsResolver
         ObserverPort = parameters.ObserverPort ?? file.ObserverPort,
         MaxClients = parameters.MaxClients ?? file.MaxClients,
         ClientIsolation = parameters.ClientIsolation ?? file.ClientIsolation,
+        AllowKeyOnly = parameters.AllowKeyOnly ?? file.AllowKeyOnly,
     };
 
     /// <summary>
@@ -28,12 +29,13 @@ internal static class SettingsResolver
     public static ClientSettings Overlay(ClientSettings file, ClientSettings parameters)
     {
         if (parameters.Invitation is not null)
-            file = file with { Server = null, ServerKey = null, NetworkKey = null };
+            file = file with { Server = null, ServerKey = null, NetworkKey = null, InvitationSecret = null };
         else if (parameters.Server is not null || parameters.ServerKey is not null || parameters.NetworkKey is not null)
-            file = file with { Invitation = null };
+            file = file with { Invitation = null, InvitationSecret = null };
         return Overlay<ClientSettings>(file, parameters) with
         {
             Invitation = parameters.Invitation ?? file.Invitation,
+            InvitationSecret = parameters.InvitationSecret ?? file.InvitationSecret,
             Server = parameters.Server ?? file.Server,
             ServerKey = parameters.ServerKey ?? file.ServerKey,
             Address = parameters.Address ?? file.Address,
@@ -79,6 +81,7 @@ internal static class SettingsResolver
             : client with
             {
                 Invitation = null,
+                InvitationSecret = joined.Invitation is { } token ? new Secret(token.Reveal()) : null,
                 Server = [.. joined.Servers.Select(server => server.ToString())],
                 ServerKey = joined.ServerKey.ToString(),
                 NetworkKey = new Secret(joined.NetworkKey.Reveal()),
@@ -124,6 +127,7 @@ internal static class SettingsResolver
             ObserverPort = settings.ObserverPort,
             NetworkKey = check.Read(nameof(settings.NetworkKey), settings.NetworkKey, SettingValues.NetworkKey),
             ClientIsolation = settings.ClientIsolation ?? false,
+            AllowKeyOnly = settings.AllowKeyOnly,
             Mtu = settings.Mtu,
             Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,
@@ -154,6 +158,8 @@ internal static class SettingsResolver
                 serverKey = SettingValues.ServerKey(settings.ServerKey);
         });
         PresharedKey? networkKey = check.Read(nameof(settings.NetworkKey), settings.NetworkKey, SettingValues.NetworkKey);
+        InvitationToken? token = check.Read(
+            nameof(settings.InvitationSecret), settings.InvitationSecret, SettingValues.InvitationSecret);
         List<TunnelAddress> addresses = check.ReadAll(nameof(settings.Address), settings.Address, text =>
         {
             TunnelAddress address = SettingValues.ClientAddress(text);
@@ -176,6 +182,7 @@ internal static class SettingsResolver
             Servers = invitation?.Endpoints ?? servers,
             ServerKey = serverKey,
             NetworkKey = invitation?.NetworkKey ?? networkKey!,
+            Invitation = invitation?.Token ?? token,
             RequestedAddresses = addresses,
             AgreedPrefixes = [.. invitation?.Prefixes ?? [], .. accepted],
             AdvertisedEndpoints = advertised,
@@ -274,7 +281,7 @@ internal static class SettingsResolver
         ];
         if (settings.Invitation is not null)
         {
-            foreach ((string key, bool given) in parts)
+            foreach ((string key, bool given) in parts.Append((nameof(settings.InvitationSecret), settings.InvitationSecret is not null)))
             {
                 if (given)
                 {

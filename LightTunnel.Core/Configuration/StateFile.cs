@@ -220,8 +220,9 @@ internal static class StateFile
 
         // An entry of a kind that only a newer version knows is kept; one that this one should know, and cannot read, is damage.
         bool isReadable = key == StoreKeys.Network
-            ? LeaseCodec.TryReadNetwork(entry.Value, out _, out _)
-            : !StoreKeys.TryReadMember(key, out _) || LeaseCodec.TryReadMember(entry, out _);
+            ? LeaseCodec.TryReadNetwork(entry.Value, out _, out _, out _)
+            : (!StoreKeys.TryReadMember(key, out _) || LeaseCodec.TryReadMember(entry, out _))
+                && (!StoreKeys.TryReadInvitation(key, out _) || InvitationRecord.TryRead(entry, out _));
         return isReadable ? entry : throw new FormatException($"Bad entry {key}.");
     }
 

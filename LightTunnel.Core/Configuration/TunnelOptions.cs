@@ -86,6 +86,12 @@ internal sealed record ServerOptions : TunnelOptions
     public bool ClientIsolation { get; init; }
 
     /// <summary>
+    /// Whether the network's key is enough to become a member; null for what was so when the network was made: before there were
+    /// invitations that the server knows it was, now it is not.
+    /// </summary>
+    public bool? AllowKeyOnly { get; init; }
+
+    /// <summary>
     /// Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask ("Large
     /// networks" in docs/members.md).
     /// </summary>
@@ -112,6 +118,10 @@ internal sealed record ClientOptions : TunnelOptions
     /// <summary>The network's key: who has it may join.</summary>
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     public required PresharedKey NetworkKey { get; init; }
+
+    /// <summary>The secret of the invitation to come by; null for none, which is enough for a member.</summary>
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public InvitationToken? Invitation { get; init; }
 
     /// <summary>Addresses to ask for, at most one of each family; none lets the server choose.</summary>
     public IReadOnlyList<TunnelAddress> RequestedAddresses { get; init; } = [];

@@ -21,6 +21,9 @@ public enum LightTunnelError
     /// <summary>An invitation's time is over.</summary>
     InvitationExpired,
 
+    /// <summary>The server does not admit this machine by an invitation: it is used up, taken back or unknown, or none.</summary>
+    InvitationRefused,
+
     /// <summary>A name has characters or a length that are not allowed.</summary>
     InvalidName,
 

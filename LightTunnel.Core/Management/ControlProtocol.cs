@@ -40,8 +40,11 @@ internal interface IControlService
 
     Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(string tunnel, long afterSequence, CancellationToken cancellationToken);
 
-    Task<InvitationText> CreateInvitationAsync(
-        string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
+    Task<InvitationText> CreateInvitationAsync(string tunnel, InvitationRequest request, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<InvitationStatus>> GetInvitationsAsync(string tunnel, CancellationToken cancellationToken);
+
+    Task RemoveInvitationAsync(string tunnel, string id, CancellationToken cancellationToken);
 
     Task<PeerTestReport> TestPeerAsync(
         string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken);

@@ -212,10 +212,18 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
         UntilStoppedAsync<TunnelChange>(nameof(IControlService.WaitForChangesAsync), [afterSequence], cancellationToken);
 
     /// <inheritdoc/>
-    public Task<InvitationText> CreateInvitationAsync(
-        IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
+    public Task<InvitationText> CreateInvitationAsync(InvitationRequest request, CancellationToken cancellationToken) =>
         AskAsync<InvitationText>(
-            nameof(IControlService.CreateInvitationAsync), [endpoints, expires], ControlSocketClient.CallTimeout, cancellationToken);
+            nameof(IControlService.CreateInvitationAsync), [request], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<InvitationStatus>> GetInvitationsAsync(CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<InvitationStatus>>(
+            nameof(IControlService.GetInvitationsAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task RemoveInvitationAsync(string id, CancellationToken cancellationToken) =>
+        AskAsync<object?>(nameof(IControlService.RemoveInvitationAsync), [id], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task<PeerTestReport> TestPeerAsync(

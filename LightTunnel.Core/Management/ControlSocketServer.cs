@@ -138,8 +138,14 @@ internal sealed class ControlSocketServer : IDisposable
             AskAsync(tunnel, handle => handle.WaitForChangesAsync(afterSequence, cancellationToken));
 
         public Task<InvitationText> CreateInvitationAsync(
-            string tunnel, IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) =>
-            AskAsync(tunnel, handle => handle.CreateInvitationAsync(endpoints, expires, cancellationToken));
+            string tunnel, InvitationRequest request, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.CreateInvitationAsync(request, cancellationToken));
+
+        public Task<IReadOnlyList<InvitationStatus>> GetInvitationsAsync(string tunnel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.GetInvitationsAsync(cancellationToken));
+
+        public Task RemoveInvitationAsync(string tunnel, string id, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.RemoveInvitationAsync(id, cancellationToken)));
 
         public Task<PeerTestReport> TestPeerAsync(
             string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>

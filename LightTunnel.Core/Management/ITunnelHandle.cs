@@ -74,12 +74,19 @@ public interface ITunnelHandle
     Task<IReadOnlyList<TunnelChange>> WaitForChangesAsync(long afterSequence, CancellationToken cancellationToken);
 
     /// <summary>Makes an invitation; only a server can. The text is a secret: who holds it may join.</summary>
-    /// <param name="endpoints">"host:port" at which the server is reached; empty for those it was started with.</param>
-    /// <param name="expires">When the invitation ends, or null for never.</param>
+    /// <param name="request">What it is to be.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
-    /// <exception cref="LightTunnelException">An endpoint is mistyped, or there is none at all.</exception>
-    Task<InvitationText> CreateInvitationAsync(
-        IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken);
+    /// <exception cref="LightTunnelException">An endpoint is mistyped, or there is none at all; or it cannot be saved.</exception>
+    Task<InvitationText> CreateInvitationAsync(InvitationRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Every invitation that the server keeps, the newest last; only a server has any.</summary>
+    Task<IReadOnlyList<InvitationStatus>> GetInvitationsAsync(CancellationToken cancellationToken);
+
+    /// <summary>Takes an invitation back: it admits nobody from then on. Idempotent; only a server can.</summary>
+    /// <param name="id">What names it.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <exception cref="LightTunnelException">There is no such invitation, or it cannot be saved.</exception>
+    Task RemoveInvitationAsync(string id, CancellationToken cancellationToken);
 
     /// <summary>
     /// Tries to reach a peer directly, measures the path that it is reached by, and tells everything that was tried. Not
@@ -127,14 +134,18 @@ public interface ITunnelHandle
 }
 
 /// <summary>An invitation and what may be shown of it.</summary>
+/// <param name="Id">What the server names it by.</param>
 /// <param name="Text">The one line to send: a secret.</param>
 /// <param name="Network">Name of the network.</param>
 /// <param name="Prefixes">The network's prefixes.</param>
 /// <param name="Endpoints">"host:port" of the server.</param>
 /// <param name="ServerKey">The server's public key, base64.</param>
 /// <param name="Expires">When it ends, or null for never.</param>
+/// <param name="MaxUses">How many may join by it; 0 for any number.</param>
+/// <param name="Name">What it is for; empty for nothing.</param>
 public sealed record InvitationText(
-    string Text, string Network, IReadOnlyList<string> Prefixes, IReadOnlyList<string> Endpoints, string ServerKey, DateTimeOffset? Expires)
+    string Id, string Text, string Network, IReadOnlyList<string> Prefixes, IReadOnlyList<string> Endpoints, string ServerKey,
+    DateTimeOffset? Expires, int MaxUses, string Name)
 {
     /// <summary>Never the secret.</summary>
     public override string ToString() => $"(invitation to {Network})";

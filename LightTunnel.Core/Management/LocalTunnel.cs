@@ -107,19 +107,12 @@ internal sealed class LocalTunnel : ITunnelHandle
         _tunnel.Node.Journal.Changes.WaitAsync(afterSequence, wanted: null, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<InvitationText> CreateInvitationAsync(
-        IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken)
+    public async Task<InvitationText> CreateInvitationAsync(InvitationRequest request, CancellationToken cancellationToken)
     {
-        if (_tunnel.Options is not ServerOptions server)
-        {
-            throw new LightTunnelException(
-                LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server can invite.",
-                "Make the invitation on the server.") { Target = Name };
-        }
-
-        IReadOnlyList<ServerEndpoint> reachedAt = endpoints.Count == 0
+        (ServerOptions server, InvitationDesk desk) = Invitations();
+        IReadOnlyList<ServerEndpoint> reachedAt = request.Endpoints.Count == 0
             ? server.Endpoints
-            : [.. endpoints.Select(text => ParseEndpoint(text, _tunnel.Services.Transport.LocalPort))];
+            : [.. request.Endpoints.Select(text => ParseEndpoint(text, _tunnel.Services.Transport.LocalPort))];
         if (reachedAt.Count == 0)
         {
             throw new LightTunnelException(
@@ -128,6 +121,10 @@ internal sealed class LocalTunnel : ITunnelHandle
                 "Give -Endpoint host:port, here or to Start-LtServer.") { Target = Name };
         }
 
+        Task<InvitationToken> making = await AskAsync(
+            () => desk.CreateAsync(request.Name, request.MadeBy, request.Expires, request.MaxUses),
+            cancellationToken).ConfigureAwait(false);
+        InvitationToken token = await UnlessStoppedAsync(making, cancellationToken).ConfigureAwait(false);
         var invitation = new Invitation
         {
             Endpoints = reachedAt,
@@ -135,11 +132,35 @@ internal sealed class LocalTunnel : ITunnelHandle
             NetworkKey = _networkKey,
             NetworkName = Name,
             Prefixes = [.. server.Addresses.Select(address => address.Prefix)],
-            Expires = expires,
+            Expires = request.Expires,
+            Token = token,
         };
-        return Task.FromResult(new InvitationText(
-            invitation.Reveal(), Name, [.. invitation.Prefixes.Select(prefix => prefix.ToString())],
-            [.. reachedAt.Select(endpoint => endpoint.ToString())], _publicKey.ToString(), expires));
+        return new InvitationText(
+            InvitationRecord.TextOf(token.Id), invitation.Reveal(), Name, [.. invitation.Prefixes.Select(prefix => prefix.ToString())],
+            [.. reachedAt.Select(endpoint => endpoint.ToString())], _publicKey.ToString(), request.Expires, request.MaxUses, request.Name);
+    }
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<InvitationStatus>> GetInvitationsAsync(CancellationToken cancellationToken)
+    {
+        InvitationDesk desk = Invitations().Desk;
+        return AskAsync<IReadOnlyList<InvitationStatus>>(
+            () =>
+            {
+                ILookup<uint, Lease> members = desk.Members;
+                DateTimeOffset now = _tunnel.Services.Time.GetUtcNow();
+                return [.. desk.All.Select(record => InvitationReport.Of(Name, record, members[record.Id], now))];
+            },
+            cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    public async Task RemoveInvitationAsync(string id, CancellationToken cancellationToken)
+    {
+        InvitationDesk desk = Invitations().Desk;
+        uint number = InvitationReport.ReadId(id);
+        Task removing = await AskAsync(() => desk.RemoveAsync(number), cancellationToken).ConfigureAwait(false);
+        await UnlessStoppedAsync(DoneAsync(removing), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -233,6 +254,15 @@ internal sealed class LocalTunnel : ITunnelHandle
                 TunnelCatalog.Unregister(this);
         }
     }
+
+    /// <summary>The server's invitations.</summary>
+    /// <exception cref="LightTunnelException">It is a client.</exception>
+    private (ServerOptions Options, InvitationDesk Desk) Invitations() =>
+        _tunnel is { Options: ServerOptions options, Node.Role: ServerRole role }
+            ? (options, role.Invitations)
+            : throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server invites.",
+                "Make, show and remove invitations on the server.") { Target = Name };
 
     private static ServerEndpoint ParseEndpoint(string text, int defaultPort) =>
         ServerEndpoint.TryParse(text, defaultPort, out ServerEndpoint endpoint)

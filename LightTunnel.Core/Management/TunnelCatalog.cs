@@ -67,7 +67,7 @@ public static class TunnelCatalog
     public static ClientSettings ReadClientSettings(string path, ClientSettings parameters, Action<string> warn)
     {
         ClientSettings file = Engine.ReadClientSettings(path);
-        if (file.NetworkKey is not null || file.Invitation is not null)
+        if (file.NetworkKey is not null || file.Invitation is not null || file.InvitationSecret is not null)
             SecretFile.CheckMode(path, warn);
         return SettingsResolver.Overlay(file, parameters);
     }

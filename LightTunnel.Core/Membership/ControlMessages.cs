@@ -47,6 +47,9 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
     /// <summary>A random number of the client's process, by which two machines with one key are told apart; 0 for none.</summary>
     public ulong Instance { get; init; }
 
+    /// <summary>The invitation by which the client comes, which a server asks of who is not a member yet; null for none.</summary>
+    public InvitationToken? Invitation { get; init; }
+
     /// <inheritdoc/>
     public static RegisterMessage Exchange(CborFields<RegisterMessage> fields) => new()
     {
@@ -60,6 +63,7 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
         AsksForMembers = fields.Optional(6, "asks for members", m => m.AsksForMembers, FieldKinds.Flag),
         Instance = fields.Optional(7, "process", m => m.Instance, FieldKinds.AnyUInt64),
         System = fields.Optional(9, "system", m => m.System, FieldKinds.Version),
+        Invitation = fields.Optional(10, "invitation", m => m.Invitation, InvitationToken.Kind),
     };
 
     private static ProtocolRange ExchangeProtocols(CborFields<RegisterMessage> fields)
@@ -191,6 +195,21 @@ internal enum RefusalReason
 
     /// <summary>The client's name is not allowed.</summary>
     InvalidName = 6,
+
+    /// <summary>The network's key alone admits nobody: the client showed no invitation.</summary>
+    InvitationRequired = 7,
+
+    /// <summary>The server has no such invitation, or has another secret for it.</summary>
+    InvitationUnknown = 8,
+
+    /// <summary>As many as may have come by the invitation.</summary>
+    InvitationUsedUp = 9,
+
+    /// <summary>The invitation's time is over, by the server's clock.</summary>
+    InvitationExpired = 10,
+
+    /// <summary>The invitation was taken back.</summary>
+    InvitationRemoved = 11,
 }
 
 /// <summary>The server does not admit a client.</summary>
@@ -232,6 +251,22 @@ internal sealed record RefusedMessage : ControlMessage, ICborRecord<RefusedMessa
             RefusalReason.InvalidName => (LightTunnelError.InvalidName,
                 "The server does not accept this node's name.",
                 "Choose a name of up to 63 letters, digits, '-', '_' and '.'."),
+            RefusalReason.InvitationRequired => (LightTunnelError.InvitationRefused,
+                "The network's key alone admits nobody new: this machine is no member yet, and showed no invitation.",
+                "Ask for an invitation (New-LtInvitation on the server). One of an earlier version of LightTunnel is not enough, unless "
+                    + "the server allows it: Start-LtServer -AllowKeyOnly."),
+            RefusalReason.InvitationUnknown => (LightTunnelError.InvitationRefused,
+                "The server does not know the invitation.",
+                "Ask for a new one (New-LtInvitation on the server)."),
+            RefusalReason.InvitationUsedUp => (LightTunnelError.InvitationRefused,
+                "The invitation is used up: as many machines have joined by it as may.",
+                "Ask for a new one (New-LtInvitation on the server)."),
+            RefusalReason.InvitationExpired => (LightTunnelError.InvitationExpired,
+                "The invitation's time is over.",
+                "Ask for a new one (New-LtInvitation on the server)."),
+            RefusalReason.InvitationRemoved => (LightTunnelError.InvitationRefused,
+                "The invitation was taken back.",
+                "Ask for a new one (New-LtInvitation on the server)."),
             _ => (LightTunnelError.ServerRefused, "The server refused the registration.",
                 "Ask the server's administrator, or look into its log."),
         };

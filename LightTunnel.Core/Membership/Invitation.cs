@@ -16,7 +16,7 @@ namespace LightTunnel.Membership;
 /// <summary>
 /// Everything that a machine needs to join a network, as one line of text: "lt1:" and base64url of [length of the CBOR (u16) | CBOR | first
 /// 4 bytes of the CBOR's SHA-256]. Length and digest tell text that was cut short from text that was mistyped; they are no protection
-/// against an author. The text holds the network's key: who has it may join.
+/// against an author. The text holds the network's key and a secret of its own: who has it may join, as long as the server says so.
 /// </summary>
 internal sealed record Invitation : ICborRecord<Invitation>
 {
@@ -65,6 +65,10 @@ internal sealed record Invitation : ICborRecord<Invitation>
     /// <summary>When the invitation ends, to the second; null for never.</summary>
     public DateTimeOffset? Expires { get; init; }
 
+    /// <summary>Its own secret, which the server asks of who is no member yet; null in one of an earlier version.</summary>
+    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
+    public InvitationToken? Token { get; init; }
+
     /// <inheritdoc/>
     public static Invitation Exchange(CborFields<Invitation> fields) => new()
     {
@@ -74,6 +78,7 @@ internal sealed record Invitation : ICborRecord<Invitation>
         NetworkName = fields.Required(4, "network name", m => m.NetworkName, FieldKinds.Name),
         Prefixes = fields.Required(5, "prefixes", m => m.Prefixes, FieldKinds.Array(PrefixKind, 1, ControlMessage.MaximumAddresses)),
         Expires = fields.Optional(6, "expiry", m => m.Expires, FieldKinds.OrNone(ExpiryKind)),
+        Token = fields.Optional(7, "secret", m => m.Token, InvitationToken.Kind),
     };
 
     /// <summary>The one line to send: a secret.</summary>

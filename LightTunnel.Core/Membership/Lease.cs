@@ -31,6 +31,9 @@ internal sealed record Lease : ICborRecord<Lease>
     /// </summary>
     public bool Used { get; init; }
 
+    /// <summary>The invitation that the member came by; 0 for none.</summary>
+    public uint Invitation { get; init; }
+
     /// <summary>As it stands in the store, where the entry's key tells the member's id.</summary>
     public static Lease Exchange(CborFields<Lease> fields) => new()
     {
@@ -41,6 +44,7 @@ internal sealed record Lease : ICborRecord<Lease>
         Created = fields.Required(4, "created", m => m.Created, FieldKinds.Time),
         LastSeen = fields.Required(5, "last seen", m => m.LastSeen, FieldKinds.Time),
         Used = !fields.Optional(6, "unused", m => !m.Used, FieldKinds.Flag),
+        Invitation = fields.Optional(7, "invitation", m => m.Invitation, FieldKinds.AnyUInt32),
     };
 }
 

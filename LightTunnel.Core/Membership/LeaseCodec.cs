@@ -22,7 +22,7 @@ internal static class LeaseCodec
     {
         const long First = 1;
         var entries = new Dictionary<string, StoreEntry>(StringComparer.Ordinal);
-        Add(StoreKeys.Network, WriteNetwork(networkName, nextMemberId, null));
+        Add(StoreKeys.Network, WriteNetwork(networkName, nextMemberId, isInvitedOnly: false, null));
         foreach (Lease lease in leases)
         {
             if (entries.ContainsKey(StoreKeys.Member(lease.MemberId)) || entries.ContainsKey(StoreKeys.Owner(lease.PublicKey)))
@@ -51,17 +51,20 @@ internal static class LeaseCodec
     /// <summary>The network's entry.</summary>
     /// <param name="name">The network's name, or null for none.</param>
     /// <param name="nextMemberId">The id of the next new member.</param>
+    /// <param name="isInvitedOnly">True when the network's key alone admits nobody.</param>
     /// <param name="before">The entry as it is in the store, or null for none.</param>
-    public static byte[] WriteNetwork(string? name, uint nextMemberId, byte[]? before) =>
-        Write(new NetworkFacts { Name = name ?? string.Empty, NextMemberId = nextMemberId }, before);
+    public static byte[] WriteNetwork(string? name, uint nextMemberId, bool isInvitedOnly, byte[]? before) => Write(
+        new NetworkFacts { Name = name ?? string.Empty, NextMemberId = nextMemberId, IsInvitedOnly = isInvitedOnly }, before);
 
-    public static bool TryReadNetwork(byte[]? value, out string? name, out uint nextMemberId)
+    /// <summary>Reads the network's entry.</summary>
+    public static bool TryReadNetwork(byte[]? value, out string? name, out uint nextMemberId, out bool isInvitedOnly)
     {
-        (name, nextMemberId) = (null, 0);
+        (name, nextMemberId, isInvitedOnly) = (null, 0, false);
         if (value is null || !CborMap.TryRead(value, out CborMap? map) || !CborRecord.TryRead(map, out NetworkFacts? facts))
             return false;
         name = facts.Name.Length == 0 ? null : facts.Name;
         nextMemberId = facts.NextMemberId;
+        isInvitedOnly = facts.IsInvitedOnly;
         return true;
     }
 
@@ -100,11 +103,15 @@ internal static class LeaseCodec
         /// <summary>The id of the next new member.</summary>
         public required uint NextMemberId { get; init; }
 
+        /// <summary>True when the network's key alone admits nobody: networks of earlier versions do not say so.</summary>
+        public bool IsInvitedOnly { get; init; }
+
         /// <inheritdoc/>
         public static NetworkFacts Exchange(CborFields<NetworkFacts> fields) => new()
         {
             Name = fields.Optional(1, "network name", m => m.Name, FieldKinds.Name),
             NextMemberId = fields.Required(2, "next member id", m => m.NextMemberId, FieldKinds.AnyUInt32),
+            IsInvitedOnly = fields.Optional(3, "invited only", m => m.IsInvitedOnly, FieldKinds.Flag),
         };
     }
 }

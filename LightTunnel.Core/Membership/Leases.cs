@@ -70,6 +70,7 @@ internal sealed class Leases
     {
         _networkName = serverName;
         _names = new MemberNames(serverName);
+        Invitations = new Invitations(_replica);
         _pools = [.. serverAddresses.Select(address => new AddressPool(address))];
         _keepOffline = keepOffline ?? TimeSpan.FromDays(7);
         _maximumCount = maximumCount;
@@ -77,6 +78,14 @@ internal sealed class Leases
 
     /// <summary>The id that the next new key gets; ids are never used again.</summary>
     public uint NextMemberId { get; private set; } = FirstClientId;
+
+    /// <summary>The invitations by which members come.</summary>
+    public Invitations Invitations { get; }
+
+    /// <summary>
+    /// True when the network's key alone admits nobody, which is so from the beginning, and not in networks that an earlier version made.
+    /// </summary>
+    public bool IsInvitedOnly { get; private set; } = true;
 
     /// <summary>Number of leases.</summary>
     public int Count => _byId.Count;
@@ -94,7 +103,8 @@ internal sealed class Leases
     public long Revision => _replica.Revision;
 
     /// <summary>True when something is to be committed.</summary>
-    public bool HasChanges => _changed.Count > 0 || _noted.Count > 0 || _others.Count > 0 || _storedNetwork != (_networkName, NextMemberId);
+    public bool HasChanges => _changed.Count > 0 || _noted.Count > 0 || _others.Count > 0 || Invitations.HasChanges
+        || _storedNetwork != (_networkName, NextMemberId);
 
     public Lease? ById(uint memberId) => _byId.GetValueOrDefault(memberId);
 
@@ -124,6 +134,7 @@ internal sealed class Leases
                 TakeOverBlock(key, blocked, hasLostCommits);
         }
 
+        Invitations.TakeOver(keys, hasLostCommits);
         return Replace(keys.Select(key => StoreKeys.TryReadMember(key, out uint memberId) ? memberId : 0), hasLostCommits);
     }
 
@@ -148,8 +159,11 @@ internal sealed class Leases
     {
         _noted.ExceptWith(_changed);
         uint[] members = [.. _changed.Concat(_noted.Take(mostNotes)).Where(memberId => _planned?.Contains(memberId) != true)];
-        byte[]? network = _planned is null ? LeaseCodec.WriteNetwork(_networkName, NextMemberId, _replica.Find(StoreKeys.Network)) : null;
-        StoreCommit commit = LeasePlan.Make(_replica, members, ById, network, _planned is null ? _others : []);
+        bool isFirst = _planned is null;
+        byte[]? network = isFirst
+            ? LeaseCodec.WriteNetwork(_networkName, NextMemberId, IsInvitedOnly, _replica.Find(StoreKeys.Network))
+            : null;
+        StoreCommit commit = LeasePlan.Make(_replica, members, ById, network, isFirst ? _others.Concat(Invitations.Plan()) : []);
         (_planned ??= []).UnionWith(members);
         _changed.ExceptWith(members);
         _noted.ExceptWith(members);
@@ -160,6 +174,7 @@ internal sealed class Leases
     public void OnApplied(StoreCommit commit, long revision)
     {
         _replica.Apply(commit, revision);
+        Invitations.OnApplied();
         _planned = null;
         foreach (StoreWrite write in commit.Write)
         {
@@ -180,6 +195,7 @@ internal sealed class Leases
     public void OnFailed()
     {
         _changed.UnionWith(_planned ?? []);
+        Invitations.OnFailed();
         _planned = null;
     }
 
@@ -190,7 +206,16 @@ internal sealed class Leases
     /// <summary>
     /// Leases one address of each prefix to a key, those asked for or any. A refusal changes nothing, but for a possible eviction.
     /// </summary>
-    public LeaseResult Acquire(PublicKey key, string name, IReadOnlyList<TunnelAddress> requested, DateTimeOffset now)
+    /// <param name="key">Whose they are.</param>
+    /// <param name="name">The name that it asks for.</param>
+    /// <param name="requested">The addresses that it asks for.</param>
+    /// <param name="now">The current time.</param>
+    /// <param name="invitation">
+    /// The invitation that it comes by, if it is new, or 0. Who came by one for a limited number has used its lease by that: it could not
+    /// come again.
+    /// </param>
+    public LeaseResult Acquire(
+        PublicKey key, string name, IReadOnlyList<TunnelAddress> requested, DateTimeOffset now, uint invitation = 0)
     {
         Lease? current = ByKey(key);
         foreach (TunnelAddress address in requested)
@@ -237,9 +262,15 @@ internal sealed class Leases
         }
 
         Lease lease = current is null
-            ? new Lease { PublicKey = key, MemberId = NextMemberId++, Name = name, Addresses = addresses, Created = now, LastSeen = now }
+            ? new Lease
+            {
+                PublicKey = key, MemberId = NextMemberId++, Name = name, Addresses = addresses, Created = now, LastSeen = now,
+                Invitation = invitation, Used = Invitations.Find(invitation) is { MaxUses: > 0 },
+            }
             : current with { Addresses = addresses };
         lease = lease with { Name = _names.Give(key, lease.MemberId, name, current?.Name) };
+        if (current is null && invitation != 0)
+            Invitations.Use(invitation, now);
         if (current is null)
             _offline.Add((now, lease.MemberId));
         else
@@ -391,8 +422,9 @@ internal sealed class Leases
 
     private void NoteNetwork()
     {
-        if (!LeaseCodec.TryReadNetwork(_replica.Find(StoreKeys.Network), out string? name, out uint nextMemberId))
+        if (!LeaseCodec.TryReadNetwork(_replica.Find(StoreKeys.Network), out string? name, out uint nextMemberId, out bool isInvitedOnly))
             return;
+        IsInvitedOnly = isInvitedOnly;
         _storedNetwork = (name, nextMemberId);
         NextMemberId = Math.Max(NextMemberId, nextMemberId);
     }

@@ -72,7 +72,7 @@ internal static class IdleCost
             tunnels.Add(server);
             int port = (await server.GetStatusAsync(cancellationToken).ConfigureAwait(false)).ListenPort;
             InvitationText invitation = await server.CreateInvitationAsync(
-                [$"{OwnAddress()}:{port}"], null, cancellationToken).ConfigureAwait(false);
+                new InvitationRequest([$"{OwnAddress()}:{port}"]), cancellationToken).ConfigureAwait(false);
             for (int i = 0; i < peers; i++)
             {
                 tunnels.Add(await others.ConnectAsync(

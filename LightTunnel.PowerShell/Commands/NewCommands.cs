@@ -9,7 +9,9 @@ namespace LightTunnel;
 /// <summary>Makes an invitation to a network whose server runs on this machine.</summary>
 /// <remarks>
 /// <para>An invitation is one line of text with everything that Connect-LtNetwork needs: where the server is, its public key and the
-/// network's key. Who has it may join, so send it like a password.</para>
+/// network's key, and a secret of its own that the server asks of who is not a member yet. Who has it may join while it admits somebody, so
+/// send it like a password, and let it end: -ExpiresIn, -MaxUses. Remove-LtInvitation takes it back, Get-LtInvitation shows who came by it.
+/// A member never needs it again.</para>
 /// <para>The object shows what may be shown. Its text, "$invitation" or Set-Content, is the line itself. Jobs, Export-Clixml and
 /// ConvertTo-Json never carry the secret: a job that makes an invitation returns "$invitation".</para>
 /// </remarks>
@@ -18,12 +20,12 @@ namespace LightTunnel;
 /// <para>Writes an invitation to a file, to be sent to a member.</para>
 /// </example>
 /// <example>
-/// <code>PS> New-LtInvitation -Server office -Expires (Get-Date).AddDays(7)
+/// <code>PS> New-LtInvitation -Name 'laptop of Ann' -MaxUses 1 -ExpiresIn 7.00:00
 ///
 /// Network          Endpoints                Expires          Text
 /// -------          ---------                -------          ----
 /// office           {vpn.example.org:9000}   2026-05-08 10:00 (hidden: "$inv")</code>
-/// <para>Makes an invitation that ends in a week. The table hides the secret text.</para>
+/// <para>Makes an invitation for one machine, which ends in a week. The table hides the secret text.</para>
 /// </example>
 [Cmdlet(VerbsCommon.New, "LtInvitation", DefaultParameterSetName = "Server")]
 [OutputType(typeof(LtInvitation))]
@@ -31,7 +33,6 @@ public sealed class NewLtInvitationCommand : LtCommand
 {
     /// <summary>Name of the server. Needed only when several servers run on this machine.</summary>
     [Parameter(Position = 0, ParameterSetName = "Server")]
-    [Alias("Name")]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(ServerNameCompleter))]
     public string? Server { get; set; }
@@ -48,26 +49,38 @@ public sealed class NewLtInvitationCommand : LtCommand
     [ValidateNotNullOrEmpty]
     public string[]? Endpoint { get; set; }
 
+    /// <summary>What the invitation is for, such as a person or a machine: shown by Get-LtInvitation, told to nobody else.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ValidateLength(1, 100)]
+    public string? Name { get; set; }
+
+    /// <summary>How many machines may join by it. Any number when left out.</summary>
+    [Parameter]
+    [NotSecret]
+    [ValidateRange(1, 1_000_000)]
+    public int MaxUses { get; set; }
+
     /// <summary>When the invitation ends. Never when left out.</summary>
     [Parameter]
     [NotSecret]
     public DateTimeOffset? Expires { get; set; }
 
+    /// <summary>How long the invitation admits somebody: 7.00:00 is a week, 01:00 an hour. Instead of -Expires.</summary>
+    [Parameter]
+    [NotSecret]
+    public TimeSpan? ExpiresIn { get; set; }
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        (string? name, LtServer? server, string[]? endpoints, DateTimeOffset? expires) = (Server, InputObject, Endpoint, Expires);
+        (string? name, LtServer? server, DateTimeOffset? expires) = (Server, InputObject, Expires);
+        (TimeSpan? expiresIn, var wanted) = (
+            ExpiresIn, new InvitationRequest(Endpoint ?? [], null, MaxUses, Name ?? string.Empty, Environment.UserName));
         Run(
             async (output, cancellationToken) =>
             {
-                if (expires <= DateTimeOffset.UtcNow)
-                {
-                    throw new LightTunnelException(
-                        LightTunnelError.InvalidOption, $"-Expires {expires:u} is in the past.",
-                        "Give a moment to come, such as (Get-Date).AddDays(7).")
-                    { Target = expires };
-                }
-
+                InvitationRequest request = wanted with { Expires = EndOf(expires, expiresIn) };
                 IReadOnlyList<ITunnelHandle> found;
                 if (name is null && server is null)
                 {
@@ -88,9 +101,35 @@ public sealed class NewLtInvitationCommand : LtCommand
 
                 ITunnelHandle tunnel = Only(found);
                 output.WriteObject(new LtInvitation(
-                    await tunnel.CreateInvitationAsync(endpoints ?? [], expires, cancellationToken).ConfigureAwait(false)));
+                    await tunnel.CreateInvitationAsync(request, cancellationToken).ConfigureAwait(false)));
             },
             name);
+    }
+
+    private static DateTimeOffset? EndOf(DateTimeOffset? expires, TimeSpan? expiresIn)
+    {
+        DateTimeOffset now = DateTimeOffset.UtcNow;
+        if (expires is not null && expiresIn is not null)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, "-Expires and -ExpiresIn both say when the invitation ends.", "Give one of them.");
+        }
+
+        if (expires <= now)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"-Expires {expires:u} is in the past.",
+                "Give a moment to come, such as (Get-Date).AddDays(7).") { Target = expires };
+        }
+
+        if (expiresIn is not { } time)
+            return expires;
+        // PowerShell takes a mere number for one of 100 ns.
+        return time >= TimeSpan.FromSeconds(1) && time < DateTimeOffset.MaxValue - now
+            ? now + time
+            : throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"-ExpiresIn {time} is no time that an invitation can be good for.",
+                "Give a time to come: 7.00:00 is a week, 01:00 an hour.") { Target = time };
     }
 
     private static ITunnelHandle Only(IReadOnlyList<ITunnelHandle> servers) => servers.Count switch

@@ -50,7 +50,8 @@ namespace LightTunnel;
 [OutputType(typeof(LtService))]
 public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
 {
-    private static readonly string[] OfServers = [nameof(Endpoint), nameof(ObserverPort), nameof(MaxClients), nameof(ClientIsolation)];
+    private static readonly string[] OfServers =
+        [nameof(Endpoint), nameof(ObserverPort), nameof(MaxClients), nameof(ClientIsolation), nameof(AllowKeyOnly)];
 
     private static readonly string[] OfClients =
     [
@@ -102,6 +103,11 @@ public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
     [Parameter]
     [NotSecret]
     public SwitchParameter ClientIsolation { get; set; }
+
+    /// <summary>For a server: admits who has the network's key, without an invitation that the server knows.</summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter AllowKeyOnly { get; set; }
 
     /// <summary>Does not start the service; it is started with the system. A tunnel that was given goes on until then.</summary>
     [Parameter]

@@ -7,8 +7,8 @@ namespace LightTunnel;
 /// <remarks>
 /// <para>For machines that are gone, and for one that was reinstalled: it has a new identity, and gets its old address only when the old
 /// identity has given that up. By itself a server forgets a member 30 days after it went.</para>
-/// <para>Members that are online are not removed. Who was removed keeps its invitation, and joins again as a new member when it comes back;
-/// to keep somebody out, give the network another key.</para>
+/// <para>Members that are online are not removed. Who was removed joins again as a new member when it comes back, if its invitation still
+/// admits somebody; to keep somebody out, take that back first (Remove-LtInvitation).</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Remove-LtPeer nas

@@ -95,6 +95,15 @@ public sealed class StartLtServerCommand : StartCommand, IServerParameters
     public SwitchParameter ClientIsolation { get; set; }
 
     /// <summary>
+    /// Admits who has the network's key, without an invitation that this server knows: as servers did before they knew their invitations,
+    /// and for clients that join with -NetworkKey. Members need neither. Not so when left out, but in networks of an earlier version, where
+    /// -AllowKeyOnly:$false ends it.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter AllowKeyOnly { get; set; }
+
+    /// <summary>
     /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. What the tunnel logs
     /// meanwhile is shown, as Write-Host shows it. Ctrl+C stops the tunnel in order.
     /// </summary>

@@ -14,12 +14,21 @@ public sealed class LtInvitation
     internal LtInvitation(InvitationText invitation)
     {
         _text = new Secret(invitation.Text);
+        Id = invitation.Id;
+        Name = invitation.Name;
+        MaxUses = invitation.MaxUses == 0 ? null : invitation.MaxUses;
         Network = invitation.Network;
         Prefixes = new(invitation.Prefixes);
         Endpoints = new(invitation.Endpoints);
         ServerKey = invitation.ServerKey;
         Expires = invitation.Expires;
     }
+
+    /// <summary>What Get-LtInvitation and Remove-LtInvitation name it by.</summary>
+    public string Id { get; }
+
+    /// <summary>What it is for; empty for nothing.</summary>
+    public string Name { get; }
 
     /// <summary>Name of the network.</summary>
     public string Network { get; }
@@ -35,6 +44,9 @@ public sealed class LtInvitation
 
     /// <summary>When the invitation ends, or null for never.</summary>
     public DateTimeOffset? Expires { get; }
+
+    /// <summary>How many may join by it, or null for any number.</summary>
+    public int? MaxUses { get; }
 
     /// <summary>The one line to send: a secret, for who holds it may join.</summary>
     public override string ToString() => _text.Reveal();

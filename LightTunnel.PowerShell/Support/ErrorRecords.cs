@@ -32,7 +32,7 @@ internal static class ErrorRecords
             or LightTunnelError.InvalidInvitation
             or LightTunnelError.InvalidName or LightTunnelError.InvalidOption => ErrorCategory.InvalidArgument,
         LightTunnelError.InvalidConfiguration or LightTunnelError.InvalidState => ErrorCategory.InvalidData,
-        LightTunnelError.InvitationExpired => ErrorCategory.AuthenticationError,
+        LightTunnelError.InvitationExpired or LightTunnelError.InvitationRefused => ErrorCategory.AuthenticationError,
         LightTunnelError.FileAccess => ErrorCategory.OpenError,
         LightTunnelError.StateInUse or LightTunnelError.PortInUse or LightTunnelError.AddressInUse => ErrorCategory.ResourceBusy,
         LightTunnelError.InterfaceNameInUse or LightTunnelError.NameInUse or LightTunnelError.AddressTaken or LightTunnelError.IdentityInUse

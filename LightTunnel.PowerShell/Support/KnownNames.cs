@@ -41,6 +41,7 @@ internal static class KnownNames
         Address,
         Destination,
         Service,
+        Invitation,
     }
 
     public static void RememberTunnels(IEnumerable<ITunnelHandle> tunnels)
@@ -53,6 +54,12 @@ internal static class KnownNames
     {
         foreach (ServiceDefinition service in services)
             Remember(Kind.Service, service.Name, service.SystemName);
+    }
+
+    public static void RememberInvitations(IEnumerable<InvitationStatus> invitations)
+    {
+        foreach (InvitationStatus invitation in invitations)
+            Remember(Kind.Invitation, invitation.Id, invitation.Name.Length == 0 ? null : invitation.Name);
     }
 
     public static void ForgetService(ServiceDefinition service) => Names.TryRemove((Kind.Service, service.Name), out _);
@@ -138,6 +145,8 @@ internal static class KnownNames
     {
         try
         {
+            if (tunnel.Role == TunnelRole.Server)
+                RememberInvitations(await tunnel.GetInvitationsAsync(CancellationToken.None).ConfigureAwait(false));
             foreach (PeerStatus status in await tunnel.GetPeersAsync(CancellationToken.None).ConfigureAwait(false))
             {
                 var peer = new LtPeer(status);
@@ -242,6 +251,14 @@ internal sealed class DestinationCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
         KnownNames.Complete(wordToComplete, KnownNames.Kind.Destination);
+}
+
+/// <summary>Completes the ids of invitations.</summary>
+internal sealed class InvitationCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Invitation);
 }
 
 /// <summary>Completes the names of services.</summary>

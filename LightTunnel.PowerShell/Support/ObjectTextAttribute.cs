@@ -24,8 +24,12 @@ internal sealed class ObjectTextAttribute(params string[] properties) : Argument
     private string[]? TextsOf(object? value)
     {
         object? plain = value is PSObject wrapped ? wrapped.BaseObject : value;
-        if (plain is not (LtPeer or LtMember or LtRoute or LtRouteChange or LtP2PResult or PSCustomObject))
+        if (plain is not (LtPeer or LtMember or LtRoute or LtRouteChange or LtP2PResult or LtInvitation or LtInvitationRecord
+            or PSCustomObject))
+        {
             return null;
+        }
+
         PSMemberInfoCollection<PSPropertyInfo> members = PSObject.AsPSObject(value!).Properties;
         return properties.Select(name => Texts(members[name]?.Value)).FirstOrDefault(texts => texts.Length > 0);
     }

@@ -183,6 +183,7 @@ public abstract class StartCommand : LtCommand
             ObserverPort = Given(nameof(given.ObserverPort), given.ObserverPort),
             MaxClients = Given(nameof(given.MaxClients), given.MaxClients),
             ClientIsolation = Given(nameof(given.ClientIsolation), given.ClientIsolation.IsPresent),
+            AllowKeyOnly = Given(nameof(given.AllowKeyOnly), given.AllowKeyOnly.IsPresent),
         });
         return ResolvePath(given.ConfigurationPath, nameof(given.ConfigurationPath)) is { } path
             ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning)
@@ -333,6 +334,8 @@ internal interface IServerParameters
     int MaxClients { get; }
 
     SwitchParameter ClientIsolation { get; }
+
+    SwitchParameter AllowKeyOnly { get; }
 }
 
 /// <summary>

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using LightTunnel.Configuration;
+using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
@@ -27,6 +28,8 @@ public sealed class ConfigurationFileTests : IDisposable
 
     private ConfigurationProblem Problem(string text) => Assert.Single(ConfigurationFile.Check(Write(text)));
 
+    private static readonly string Token = InvitationToken.Generate(7).Reveal();
+
     private static string ConfigsFolder([CallerFilePath] string path = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "../../configs"));
 
@@ -47,6 +50,7 @@ public sealed class ConfigurationFileTests : IDisposable
             observerPort: 9002
             maxClients: 12
             clientIsolation: true
+            allowKeyOnly: true
             mtu: 1280
             cipher: wireguard
             interfaceName: lt-hub
@@ -59,7 +63,7 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Equal(("hub", 9001, LogLevel.Warning, 9002, 12, true, 1280, "lt-hub"),
             (settings.Name, settings.ListenPort, settings.LogLevel, settings.ObserverPort, settings.MaxClients, settings.ClientIsolation,
                 settings.Mtu, settings.InterfaceName));
-        Assert.Equal((3, true), (settings.Queues, settings.DisableOffload));
+        Assert.Equal((3, true, true), (settings.Queues, settings.DisableOffload, settings.AllowKeyOnly));
         Assert.Equal(CipherPolicy.WireGuard, settings.Cipher);
         Assert.Equal((NetworkCategory.Private, true), (settings.NetworkCategory, settings.AllowInbound));
         Assert.Equal(["10.0.0.1/24", "fd00::1/64"], settings.Address);
@@ -77,7 +81,8 @@ public sealed class ConfigurationFileTests : IDisposable
         ClientSettings settings = ConfigurationFile.LoadClient(
             Write($"role: client\nserver: a.example:1\nserverKey: {serverKey}\naddress: 10.0.0.20\nname: 123\n"
                 + "advertiseEndpoint: [203.0.113.4:9000, '[2001:db8::4]:9000']\nallowRelay: false\npathPolicy: relayonly\nportMapping: "
-                + "false\nacceptPrefix: 10.1.0.0/24\nnetworkCategory: Public\nallowInbound: false\n"));
+                + $"false\ninvitationSecret: {Token}\nacceptPrefix: 10.1.0.0/24\nnetworkCategory: Public\nallowInbound: false\n"));
+        Assert.Equal(Token, settings.InvitationSecret!.Reveal());
         Assert.Equal(["10.1.0.0/24"], settings.AcceptPrefix);
         Assert.Equal((NetworkCategory.Public, false), (settings.NetworkCategory, settings.AllowInbound));
         Assert.Equal((serverKey, "123"), (settings.ServerKey, settings.Name));

@@ -2,6 +2,7 @@ using System.Collections;
 using System.Reflection;
 using System.Text;
 using LightTunnel.Configuration;
+using LightTunnel.Membership;
 using LightTunnel.Diagnostics;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
@@ -69,7 +70,7 @@ public sealed class ConfigurationWriterTests : IDisposable
     {
         if (settings is ClientSettings { Invitation: not null } client)
         {
-            foreach (string name in new[] { "Server", "ServerKey", "NetworkKey" })
+            foreach (string name in new[] { "Server", "ServerKey", "NetworkKey", "InvitationSecret" })
                 typeof(ClientSettings).GetProperty(name)!.SetValue(client, null);
         }
 
@@ -115,11 +116,13 @@ public sealed class ConfigurationWriterTests : IDisposable
         ObserverPort = 1,
         MaxClients = random.Next(1, 1000),
         ClientIsolation = random.Next(2) == 0,
+        AllowKeyOnly = random.Next(2) == 0,
     };
 
     private static ClientSettings FullClient(Random random) => Common(new ClientSettings(), random) with
     {
         Invitation = new Secret(InvitationTests.Sample().Reveal()),
+        InvitationSecret = new Secret(InvitationToken.Generate(7).Reveal()),
         Server = [$"[2001:db8::{random.Next(1, 9999)}]:9000", "vpn.example.org:9001"],
         ServerKey = InvitationTests.Sample().ServerKey.ToString(),
         Address = ["10.0.0.7"],

@@ -61,6 +61,7 @@ public sealed class FirstStateFileTests : IDisposable
         leases.TakeOver(state.Network.ChangesAfter(0));
 
         Assert.False(leases.HasChanges);
+        Assert.False(leases.IsInvitedOnly);
         Assert.Equal(9u, leases.NextMemberId);
         Assert.Equal(Key(4), leases.ByName("nas")!.PublicKey);
         Assert.Equal(Key(2), leases.ByAddress(Address("fd00::2"))!.PublicKey);
@@ -89,8 +90,9 @@ public sealed class FirstStateFileTests : IDisposable
         Assert.Equal("RtCGgkCX5KOVz/9GaZxzxKHNEDQTW06jb4SlSt96DqA=", Convert.ToBase64String(state.PrivateKey));
         Assert.Equal("cZPGlSS54298OJi33SALwRYe7C7wvRZG8qnmk2xiaTM=", Convert.ToBase64String(state.NetworkKey!));
         Assert.True(LeaseCodec.TryReadNetwork(
-            state.Network.Entries.Single(entry => entry.Key == StoreKeys.Network).Value, out string? name, out uint next));
-        Assert.Equal(("home", 9u), (name, next));
+            state.Network.Entries.Single(entry => entry.Key == StoreKeys.Network).Value, out string? name, out uint next,
+            out bool isInvitedOnly));
+        Assert.Equal(("home", 9u, false), (name, next, isInvitedOnly));
 
         IReadOnlyList<Lease> leases = LeaseCodec.ReadAll(state.Network);
         Assert.Equal([(2u, Key(2), "laptop", false), (3u, Key(3), "b", false), (7u, Key(4), "nas", true)], leases.Select(Facts));

@@ -309,9 +309,7 @@ public sealed class LocalEngineTests : IDisposable
                 () => throw new IOException("Windows does not tell.")),
         });
         ITunnelHandle server = await StartServerAsync("kept-hub");
-        TunnelStatus hub = await server.GetStatusAsync(Cancellation);
-        ITunnelHandle alice = await engine.ConnectAsync(
-            Client("kept-alice", hub.ListenPort, hub.PublicKey), prepared: null, Cancellation);
+        ITunnelHandle alice = await engine.ConnectAsync(await InvitedAsync("kept-alice", server), prepared: null, Cancellation);
 
         NetworkTestReport report = await alice.TestNetworkAsync(Patience, null, Cancellation);
 
@@ -345,9 +343,7 @@ public sealed class LocalEngineTests : IDisposable
                 () => facts),
         });
         ITunnelHandle server = await StartServerAsync("crossed-hub");
-        TunnelStatus hub = await server.GetStatusAsync(Cancellation);
-        ITunnelHandle alice = await engine.ConnectAsync(
-            Client("crossed-alice", hub.ListenPort, hub.PublicKey), prepared: null, Cancellation);
+        ITunnelHandle alice = await engine.ConnectAsync(await InvitedAsync("crossed-alice", server), prepared: null, Cancellation);
 
         NetworkTestReport report = await alice.TestNetworkAsync(Patience, null, Cancellation);
 
@@ -386,7 +382,8 @@ public sealed class LocalEngineTests : IDisposable
     {
         ITunnelHandle server = await StartServerAsync("moved-hub");
         InvitationText invitation = await server.CreateInvitationAsync(
-            [$"127.0.0.1:{(await server.GetStatusAsync(Cancellation)).ListenPort}"], DateTimeOffset.UtcNow.AddHours(1), Cancellation);
+            new InvitationRequest(
+                [$"127.0.0.1:{(await server.GetStatusAsync(Cancellation)).ListenPort}"], DateTimeOffset.UtcNow.AddHours(1)), Cancellation);
         ITunnelHandle client = await _engine.ConnectAsync(
             new ClientSettings
             {
@@ -463,10 +460,19 @@ public sealed class LocalEngineTests : IDisposable
 
     private async Task<ITunnelHandle> ConnectAsync(string name, ITunnelHandle server)
     {
-        TunnelStatus status = await server.GetStatusAsync(Cancellation);
         using var cancellation = new CancellationTokenSource(Patience);
-        return await _engine.ConnectAsync(
-            Client(name, status.ListenPort, status.PublicKey), prepared: null, cancellation.Token);
+        return await _engine.ConnectAsync(await InvitedAsync(name, server), prepared: null, cancellation.Token);
+    }
+
+    /// <summary>As a person joins: by an invitation of the server's.</summary>
+    private async Task<ClientSettings> InvitedAsync(string name, ITunnelHandle server)
+    {
+        int port = (await server.GetStatusAsync(Cancellation)).ListenPort;
+        InvitationText invitation = await server.CreateInvitationAsync(new InvitationRequest([$"127.0.0.1:{port}"]), Cancellation);
+        return new ClientSettings
+        {
+            Name = name, Invitation = new Secret(invitation.Text), StatePath = Path.Combine(_folder, name),
+        };
     }
 
     private ClientSettings Client(string name, int port, string serverKey) => new()

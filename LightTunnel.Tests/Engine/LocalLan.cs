@@ -50,7 +50,7 @@ internal sealed class LocalLan : IDisposable
         Server = Add("hub", ServerSpace, [ServerAddress], (services, addresses) =>
         {
             Assert.True(InterfaceAddress.TryParse("10.0.0.1/24", out InterfaceAddress own));
-            var options = new ServerOptions { Name = "hub", StatePath = "unused", Addresses = [own] };
+            var options = new ServerOptions { Name = "hub", StatePath = "unused", Addresses = [own], AllowKeyOnly = true };
             return new Node(
                 _serverKey, _networkKey, options.Cipher, services,
                 node => new ServerRole(node, options, _serverKey, new Leases(options.Addresses), new MemoryStore(), addresses));

@@ -73,9 +73,19 @@ public sealed class ControlSocketTests : IDisposable
         Assert.Equal(["Flood: two"], (await remote.ReadSecurityLogAsync(1, Token)).Select(entry => entry.Message));
 
         DateTimeOffset expires = DateTimeOffset.UtcNow.AddDays(1);
-        InvitationText invitation = await remote.CreateInvitationAsync(["a.example:1"], expires, Token);
+        InvitationText invitation = await remote.CreateInvitationAsync(
+            new InvitationRequest(["a.example:1"], expires, 3, "for bob", "root"), Token);
         Assert.Equal((FakeTunnel.InvitationSecret, expires), (invitation.Text, invitation.Expires));
         Assert.Equal((string[])["a.example:1"], tunnel.AskedForInvitation?.Endpoints);
+        Assert.Equal(
+            new InvitationRequest([], expires, 3, "for bob", "root"), tunnel.AskedForInvitation! with { Endpoints = [] });
+        InvitationStatus kept = FakeTunnel.SampleInvitations[0];
+        tunnel.Invitations = [kept];
+        InvitationStatus told = Assert.Single(await remote.GetInvitationsAsync(Token));
+        Assert.Equal(kept with { Members = [] }, told with { Members = [] });
+        Assert.Equal(kept.Members, told.Members);
+        await remote.RemoveInvitationAsync(kept.Id, Token);
+        Assert.Equal([kept.Id], tunnel.RemovedInvitations);
     }
 
     [Fact]

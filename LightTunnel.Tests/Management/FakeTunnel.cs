@@ -59,7 +59,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public bool IsStopped => _stopped.Task.IsCompleted;
 
-    public (IReadOnlyList<string> Endpoints, DateTimeOffset? Expires)? AskedForInvitation { get; private set; }
+    public InvitationRequest? AskedForInvitation { get; private set; }
 
     /// <summary>What the last test of a peer was asked for.</summary>
     public PeerTestRequest? AskedForTest { get; private set; }
@@ -291,12 +291,49 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public Task UnwatchedAsync(CancellationToken cancellationToken) =>
         _unwatched.Reader.ReadAsync(cancellationToken).AsTask().WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
 
-    public Task<InvitationText> CreateInvitationAsync(
-        IReadOnlyList<string> endpoints, DateTimeOffset? expires, CancellationToken cancellationToken) => Answer(() =>
+    /// <summary>One that is used up, one that is open to everybody, one that was taken back.</summary>
+    public static IReadOnlyList<InvitationStatus> SampleInvitations { get; } =
+    [
+        new()
+        {
+            Network = "office", Id = "1f2e3d4c", Name = "laptop of Ann", State = InvitationState.UsedUp,
+            Created = new(2026, 5, 1, 10, 0, 0, TimeSpan.Zero), Expires = new(2026, 5, 8, 10, 0, 0, TimeSpan.Zero), Uses = 1, MaxUses = 1,
+            LastUsed = new(2026, 5, 1, 11, 0, 0, TimeSpan.Zero), MadeBy = "root", Members = ["laptop"],
+        },
+        new()
+        {
+            Network = "office", Id = "5a6b7c8d", Name = string.Empty, State = InvitationState.Active,
+            Created = new(2026, 5, 2, 10, 0, 0, TimeSpan.Zero), Uses = 3, MadeBy = "root", Members = ["nas", "phone"],
+        },
+        new()
+        {
+            Network = "office", Id = "9e8f7a6b", Name = "sent to the wrong one", State = InvitationState.Removed,
+            Created = new(2026, 5, 3, 10, 0, 0, TimeSpan.Zero), MaxUses = 10, Removed = new(2026, 5, 3, 10, 5, 0, TimeSpan.Zero),
+            MadeBy = "root",
+        },
+    ];
+
+    /// <summary>What the server says of its invitations.</summary>
+    public IReadOnlyList<InvitationStatus> Invitations { get; set; } = [];
+
+    /// <summary>Ids of invitations that were taken back.</summary>
+    public List<string> RemovedInvitations { get; } = [];
+
+    public Task<InvitationText> CreateInvitationAsync(InvitationRequest request, CancellationToken cancellationToken) => Answer(() =>
     {
-        AskedForInvitation = (endpoints, expires);
+        AskedForInvitation = request;
         return new InvitationText(
-            InvitationSecret, "office", ["10.0.0.0/24"], endpoints.Count > 0 ? endpoints : ["vpn.example.org:9000"], "key", expires);
+            "1f2e3d4c", InvitationSecret, "office", ["10.0.0.0/24"],
+            request.Endpoints.Count > 0 ? request.Endpoints : ["vpn.example.org:9000"], "key", request.Expires, request.MaxUses,
+            request.Name);
+    });
+
+    public Task<IReadOnlyList<InvitationStatus>> GetInvitationsAsync(CancellationToken cancellationToken) => Answer(() => Invitations);
+
+    public Task RemoveInvitationAsync(string id, CancellationToken cancellationToken) => Answer(() =>
+    {
+        RemovedInvitations.Add(id);
+        return true;
     });
 
     public async Task<PeerTestReport> TestPeerAsync(

@@ -10,8 +10,8 @@ public sealed class ControlMessageBytesTests
     /// <summary>The bytes of <see cref="ControlMessageSamples.Full"/>.</summary>
     private static readonly string[] Full =
     [
-        "AA0001010202666C6170746F700382440A00001450FD0000000000000000000000000000200465302E312E30050106F5071BFFFFFFFFFFFF"
-            + "FFFF080109694C696E757820583634",
+        "AB0001010202666C6170746F700382440A00001450FD0000000000000000000000000000200465302E312E30050106F5071BFFFFFFFFFFFF"
+            + "FFFF080109694C696E7578205836340A540102030405060708090A0B0C0D0E0F1011121314",
         "AF00020101020203636E657404636875620582450A0000141851FD000000000000000000000000000020400682440A00000150FD00000000"
             + "0000000000000000000001071905780846C0000207126709F50A65302E312E300B1923290C8244C000020144C00002020D010E686C617074"
             + "6F702D31",
@@ -109,11 +109,16 @@ public sealed class ControlMessageBytesTests
         Assert.Equal(
             "lt1:AJemAYJ0dnBuLmV4YW1wbGUub3JnOjkwMDByWzIwMDE6ZGI4OjoxXTo5MDAwAlggRtCGgkCX5KOVz_9GaZxzxKHNEDQTW06jb4SlSt96DqAD"
                 + "WCBxk8aVJLnjb3w4mLfdIAvBFh7sLvC9FkbyqeaTbGJpMwRkaG9tZQWCRQoAAAAYUf0AAAAAAAAAAAAAAAAAAABABhppVzWlJ8tbZQ",
-            InvitationTests.Sample(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)).Reveal());
+            (InvitationTests.Sample(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)) with { Token = null }).Reveal());
         Assert.Equal(
             "lt1:AJGlAYJ0dnBuLmV4YW1wbGUub3JnOjkwMDByWzIwMDE6ZGI4OjoxXTo5MDAwAlggRtCGgkCX5KOVz_9GaZxzxKHNEDQTW06jb4SlSt96DqAD"
                 + "WCBxk8aVJLnjb3w4mLfdIAvBFh7sLvC9FkbyqeaTbGJpMwRkaG9tZQWCRQoAAAAYUf0AAAAAAAAAAAAAAAAAAABA5_kivg",
-            InvitationTests.Sample().Reveal());
+            (InvitationTests.Sample() with { Token = null }).Reveal());
+        Assert.Equal(
+            "lt1:AK2nAYJ0dnBuLmV4YW1wbGUub3JnOjkwMDByWzIwMDE6ZGI4OjoxXTo5MDAwAlggRtCGgkCX5KOVz_9GaZxzxKHNEDQTW06jb4SlSt96DqAD"
+                + "WCBxk8aVJLnjb3w4mLfdIAvBFh7sLvC9FkbyqeaTbGJpMwRkaG9tZQWCRQoAAAAYUf0AAAAAAAAAAAAAAAAAAABABhppVzWlB1QBAgMEBQYHCAkK"
+                + "CwwNDg8QERITFPvncgo",
+            InvitationTests.Sample(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero)).Reveal());
     }
 
     private static string Encode(ControlMessage message) => Convert.ToHexString(ControlMessageCodec.Encode(message));

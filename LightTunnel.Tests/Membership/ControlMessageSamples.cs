@@ -46,6 +46,7 @@ internal static class ControlMessageSamples
             AsksForMembers = true,
             Instance = ulong.MaxValue,
             System = "Linux X64",
+            Invitation = InvitationTests.Token,
         },
         new RegisteredMessage
         {

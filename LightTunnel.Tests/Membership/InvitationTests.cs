@@ -12,6 +12,9 @@ public sealed class InvitationTests
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 2, 3, 4, 5, 678, TimeSpan.Zero);
 
+    /// <summary>The bytes 1 to 20.</summary>
+    internal static InvitationToken Token { get; } = ParseToken("AQIDBAUGBwgJCgsMDQ4PEBESExQ");
+
     internal static Invitation Sample(DateTimeOffset? expires = null) => new()
     {
         Endpoints = [new ServerEndpoint("vpn.example.org", 9000), new ServerEndpoint("2001:db8::1", 9000)],
@@ -20,7 +23,14 @@ public sealed class InvitationTests
         NetworkName = "home",
         Prefixes = [new IpPrefix(Address("10.0.0.0"), 24), new IpPrefix(Address("fd00::"), 64)],
         Expires = expires,
+        Token = Token,
     };
+
+    private static InvitationToken ParseToken(string text)
+    {
+        Assert.True(InvitationToken.TryParse(text, out InvitationToken? token));
+        return token;
+    }
 
     private static LightTunnelException Fails(string? text)
     {
@@ -43,6 +53,7 @@ public sealed class InvitationTests
         Assert.Equal(sample.ServerKey, parsed.ServerKey);
         Assert.Equal(sample.NetworkKey, parsed.NetworkKey);
         Assert.Equal("home", parsed.NetworkName);
+        Assert.Equal(Token, parsed.Token);
         Assert.Equal(DateTimeOffset.FromUnixTimeSeconds(Now.AddHours(1).ToUnixTimeSeconds()), parsed.Expires);
         Assert.Null(Invitation.Parse(Sample().Reveal(), Now).Expires);
     }

@@ -269,8 +269,11 @@ public sealed class LeasePlanTests
 
         // What was said and is so no more goes; what nobody here knows stays.
         Assert.Equal("A6" + Begin + Address4And6 + Times + "184D8261786179", Bytes(lease, "A206F5184D8261786179").First());
-        Assert.Equal("A20164686F6D650207", Convert.ToHexString(LeaseCodec.WriteNetwork("home", 7, null)));
-        Assert.Equal("A202081603", Convert.ToHexString(LeaseCodec.WriteNetwork(null, 8, Convert.FromHexString("A30164686F6D6502071603"))));
+        Assert.Equal("A20164686F6D650207", Convert.ToHexString(LeaseCodec.WriteNetwork("home", 7, isInvitedOnly: false, null)));
+        Assert.Equal("A30164686F6D65020703F5", Convert.ToHexString(LeaseCodec.WriteNetwork("home", 7, isInvitedOnly: true, null)));
+        Assert.Equal(
+            "A202081603",
+            Convert.ToHexString(LeaseCodec.WriteNetwork(null, 8, isInvitedOnly: false, Convert.FromHexString("A30164686F6D6502071603"))));
 
         static IEnumerable<string> Bytes(Lease lease, string? before) =>
             LeaseCodec.EntriesOf(lease, before is null ? null : Convert.FromHexString(before))

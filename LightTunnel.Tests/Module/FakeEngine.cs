@@ -32,7 +32,7 @@ internal sealed class FakeEngine : ITunnelEngine
     {
         Remember(
             settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("ObserverPort", settings.ObserverPort),
-            ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation));
+            ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation), ("AllowKeyOnly", settings.AllowKeyOnly));
         return StartAsync(settings, TunnelRole.Server, prepared, cancellationToken);
     }
 

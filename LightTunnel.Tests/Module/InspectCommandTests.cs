@@ -206,7 +206,7 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         Assert.Equal([FakeTunnel.InvitationSecret, FakeTunnel.InvitationSecret, "office"], texts.Output.Select(item => item.ToString()));
         Assert.Equal((string[])["a.example:9000"], server.AskedForInvitation?.Endpoints);
         Assert.InRange(
-            server.AskedForInvitation!.Value.Expires!.Value, DateTimeOffset.UtcNow.AddDays(6.9), DateTimeOffset.UtcNow.AddDays(7.1));
+            server.AskedForInvitation!.Expires!.Value, DateTimeOffset.UtcNow.AddDays(6.9), DateTimeOffset.UtcNow.AddDays(7.1));
 
         Assert.DoesNotContain(FakeTunnel.InvitationSecret, await shell.ShowAsync("$i"), StringComparison.Ordinal);
         // Behind an object of another type PowerShell shows all properties instead of the view.

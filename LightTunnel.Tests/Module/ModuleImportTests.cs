@@ -13,11 +13,11 @@ public sealed class ModuleImportTests
 
     private static readonly string[] Expected =
     [
-        "Block-LtMember", "Connect-LtNetwork", "ConvertFrom-LtInvitation", "Disconnect-LtNetwork", "Get-LtLog", "Get-LtMember",
-        "Get-LtNetwork", "Get-LtPeer", "Get-LtRoute", "Get-LtServer", "Get-LtService", "Get-LtStatus", "Install-LtDriver",
-        "New-LtInvitation", "New-LtNetworkKey", "Register-LtService", "Remove-LtMember", "Remove-LtPeer", "Restart-LtService",
-        "Set-LtPeer", "Start-LtServer", "Start-LtService", "Stop-LtServer", "Stop-LtService", "Test-LtConfiguration", "Test-LtNetwork",
-        "Test-LtP2P", "Unblock-LtMember", "Unregister-LtService", "Wait-LtNetwork", "Wait-LtPeer", "Watch-LtRoute",
+        "Block-LtMember", "Connect-LtNetwork", "ConvertFrom-LtInvitation", "Disconnect-LtNetwork", "Get-LtInvitation", "Get-LtLog",
+        "Get-LtMember", "Get-LtNetwork", "Get-LtPeer", "Get-LtRoute", "Get-LtServer", "Get-LtService", "Get-LtStatus", "Install-LtDriver",
+        "New-LtInvitation", "New-LtNetworkKey", "Register-LtService", "Remove-LtInvitation", "Remove-LtMember", "Remove-LtPeer",
+        "Restart-LtService", "Set-LtPeer", "Start-LtServer", "Start-LtService", "Stop-LtServer", "Stop-LtService", "Test-LtConfiguration",
+        "Test-LtNetwork", "Test-LtP2P", "Unblock-LtMember", "Unregister-LtService", "Wait-LtNetwork", "Wait-LtPeer", "Watch-LtRoute",
     ];
 
     [Fact]

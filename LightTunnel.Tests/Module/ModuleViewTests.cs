@@ -312,7 +312,8 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         }
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
-        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtLogEntry", "LtNetwork", "LtNetworkKey",
+        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtInvitationRecord", "LtLogEntry", "LtNetwork",
+            "LtNetworkKey",
             "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtServer",
             "LtService"];
         string[] ofSeveral = ["LtLogEntry", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange"];

@@ -34,6 +34,7 @@ public sealed class OutputTypeTests
     [InlineData(typeof(MemberState), typeof(LtMemberState))]
     [InlineData(typeof(TunnelRole), typeof(LtTunnelRole))]
     [InlineData(typeof(ServiceState), typeof(LtServiceState))]
+    [InlineData(typeof(InvitationState), typeof(LtInvitationState))]
     public void Enumeration_OfTheModule_HasTheEnginesNamesAndValues(Type engine, Type module) => Assert.Equal(Pairs(engine), Pairs(module));
 
     [Theory]

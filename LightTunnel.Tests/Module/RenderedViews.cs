@@ -48,6 +48,7 @@ public sealed class RenderedViews : IAsyncLifetime
         ("LtNetworkTest", "Test-LtNetwork"),
         ("LtNetworkProblem", "(Test-LtNetwork).Problems"),
         ("LtInvitation", "New-LtInvitation -Expires 2100-01-01T12:00Z"),
+        ("LtInvitationRecord", "Get-LtInvitation"),
         ("LtInvitationContent", $"ConvertFrom-LtInvitation {RealPowerShell.Quote(Invitation)}"),
         ("LtNetworkKey", "New-LtNetworkKey"),
         ("LtLogEntry", "Get-LtLog office | ForEach-Object { $_ }"),
@@ -82,6 +83,7 @@ public sealed class RenderedViews : IAsyncLifetime
         await File.WriteAllTextAsync(
             Path.Combine(folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\nmtu: 100\n", token);
         (FakeTunnel server, FakeTunnel member) = (FakeTunnel.SampleServer(), FakeTunnel.SampleMember());
+        server.Invitations = FakeTunnel.SampleInvitations;
         server.Log(LogLevel.Information, "Routing stats: 1 peers, 1 direct, 0 relay, 0 server");
         server.Log(LogLevel.Warning, "  Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=connected-local throughServer=false");
         member.Log(LogLevel.Warning, "The path is gone");

@@ -67,6 +67,7 @@ public sealed class TunnelHandoverTests(FakeEngineShell shared) : IClassFixture<
         Assert.Equal("0", result.Output[^1].ToString());
         ClientSettings written = ConfigurationFile.LoadClient(FileOf("home"));
         Assert.Null(written.Invitation);
+        Assert.Equal(InvitationTests.Token.Reveal(), written.InvitationSecret!.Reveal());
         ClientOptions options = SettingsResolver.Resolve(written, TimeProvider.System);
         Assert.Equal(
             ("home", "/srv/home", InvitationTests.Sample().ServerKey, InvitationTests.Sample().NetworkKey, PathPolicy.DirectOnly),

@@ -415,6 +415,7 @@ internal sealed class ServerConnection : IDisposable
             PreferredSuite = _node.PreferredSuite,
             AsksForMembers = true,
             Instance = _instance,
+            Invitation = _options.Invitation,
         });
         _node.Schedule(_server, _registeredSince);
     }

@@ -44,12 +44,17 @@ internal sealed class Admission
         _roster = roster;
         _directory = directory;
         _observer = observer;
-        _commits = new LeaseCommits(store, leases, PostAnswer, node.Time, node.Services.Jitter);
+        _commits = new LeaseCommits(
+            store, leases, PostAnswer, node.Time, node.Services.Jitter, options.AllowKeyOnly ?? !leases.IsInvitedOnly);
+        Invitations = new InvitationDesk(leases, _commits, node);
     }
 
     private TunnelLog Log => _node.Log;
 
     private TimeProvider Time => _node.Time;
+
+    /// <summary>The invitations, for their owner.</summary>
+    public InvitationDesk Invitations { get; }
 
     /// <summary>Commits what has changed; returns when to call again.</summary>
     public Timestamp Run(Timestamp now)

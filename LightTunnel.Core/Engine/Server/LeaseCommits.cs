@@ -57,8 +57,9 @@ internal abstract record LeaseOutcome
 /// <param name="post">Has the store's answers handled on the control loop.</param>
 /// <param name="time">The clock.</param>
 /// <param name="jitter">Keeps servers that want the same from wanting it at the same time again.</param>
+/// <param name="allowsKeyOnly">True when who has the network's key needs no invitation.</param>
 internal sealed class LeaseCommits(
-    INetworkStore store, Leases leases, Action<Action> post, TimeProvider time, Random jitter)
+    INetworkStore store, Leases leases, Action<Action> post, TimeProvider time, Random jitter, bool allowsKeyOnly)
 {
     /// <summary>Registrations that are committed together.</summary>
     public const int GroupSize = 64;
@@ -93,6 +94,10 @@ internal sealed class LeaseCommits(
 
     /// <summary>Whose they are, also when nobody waits for an answer any more because none comes.</summary>
     private readonly List<PublicKey> _joining = [];
+
+    /// <summary>Changes of invitations that wait for a commit, and those that are in the one under way.</summary>
+    private readonly Queue<InvitationChange> _invitationChanges = new();
+    private readonly List<InvitationChange> _made = [];
     private StoreCommit? _commit;
     private bool _isUnknown;
     private bool _isReading;
@@ -141,6 +146,17 @@ internal sealed class LeaseCommits(
         }
     }
 
+    /// <summary>Changes invitations, before anybody else is admitted; the task completes when that is in the store.</summary>
+    public Task ChangeAsync(Action<Invitations> change)
+    {
+        var waiting = new InvitationChange(change);
+        if (_failure is null)
+            _invitationChanges.Enqueue(waiting);
+        else
+            waiting.Fail(_failure);
+        return waiting.Done;
+    }
+
     /// <summary>True when the member's lease is not in the store yet.</summary>
     public bool Contains(ServedClient peer) =>
         _latest.ContainsKey(peer) || _joining.Contains(peer.Key) || _group.Exists(held => held.Peer == peer);
@@ -166,7 +182,7 @@ internal sealed class LeaseCommits(
     {
         if (_commit is not null || _isReading)
             return Timestamp.Never;
-        bool isWaitedFor = _waiting.Count > 0 || _changes.Count > 0 || _failure is not null;
+        bool isWaitedFor = _waiting.Count > 0 || _changes.Count > 0 || _invitationChanges.Count > 0 || _failure is not null;
         Timestamp wanted = isWaitedFor ? Timestamp.AtOnce : leases.HasChanges ? _nextNotes : Timestamp.Never;
         return Timestamp.Latest(wanted, _notBefore);
     }
@@ -174,6 +190,13 @@ internal sealed class LeaseCommits(
     private void Begin(Timestamp now)
     {
         _nextNotes = now + NoteInterval;
+        leases.Invitations.Prune(time.GetUtcNow());
+        while (_invitationChanges.TryDequeue(out InvitationChange? change))
+        {
+            if (change.TryMake(leases.Invitations))
+                _made.Add(change);
+        }
+
         while (_group.Count < GroupSize && _waiting.TryDequeue(out HeldRegistration? held))
         {
             if (_latest.GetValueOrDefault(held.Peer) != held)
@@ -199,7 +222,10 @@ internal sealed class LeaseCommits(
     private LeaseResult Acquire(HeldRegistration held)
     {
         ServedClient peer = held.Peer;
-        if (leases.ByKey(peer.Key) is null && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, leases))
+        bool isNew = leases.ByKey(peer.Key) is null;
+        if (isNew && CheckInvitation(held.Register.Invitation) is { } uninvited)
+            return new LeaseResult(null, uninvited, null);
+        if (isNew && !_newcomers.TryTake(peer.Path.Endpoint.Subscriber, leases))
         {
             return new LeaseResult(null, new RefusedMessage
             {
@@ -209,10 +235,20 @@ internal sealed class LeaseCommits(
             }, null);
         }
 
-        LeaseResult result = leases.Acquire(peer.Key, held.Register.Name, held.Register.RequestedAddresses, time.GetUtcNow());
+        LeaseResult result = leases.Acquire(
+            peer.Key, held.Register.Name, held.Register.RequestedAddresses, time.GetUtcNow(),
+            isNew ? held.Register.Invitation?.Id ?? 0 : 0);
         if (result.Evicted is { } evicted)
             _outcomes.Enqueue(new LeaseOutcome.Evicted(evicted));
         return result;
+    }
+
+    /// <summary>Why somebody new is not admitted by what it shows; null when it is.</summary>
+    private RefusedMessage? CheckInvitation(InvitationToken? shown)
+    {
+        if (shown is not null)
+            return leases.Invitations.Check(shown, time.GetUtcNow());
+        return allowsKeyOnly ? null : new RefusedMessage { Reason = RefusalReason.InvitationRequired };
     }
 
     private void Refuse(HeldRegistration held, RefusedMessage refusal) => _outcomes.Enqueue(new LeaseOutcome.Refused(held, refusal));
@@ -270,6 +306,8 @@ internal sealed class LeaseCommits(
             change.Done(null);
         }
 
+        _made.ForEach(change => change.Complete());
+        _made.Clear();
         HeldRegistration[] group = [.. _group];
         _group.Clear();
         foreach (HeldRegistration held in group)
@@ -316,6 +354,7 @@ internal sealed class LeaseCommits(
             bool isConcerned = LeaseCodec.EntriesOf(held.Lease!, null)
                 .Select(entry => entry.Key)
                 .Append(StoreKeys.Network)
+                .Append(StoreKeys.Invitation(held.Lease!.Invitation))
                 .Any(lost.Contains);
             int times = held.Conflicts + (isConcerned ? 1 : 0);
             most = Math.Max(most, times);
@@ -334,6 +373,8 @@ internal sealed class LeaseCommits(
     {
         leases.OnFailed();
         leases.TakeBack(_joining);
+        _made.ForEach(_invitationChanges.Enqueue);
+        _made.Clear();
         End();
     }
 
@@ -353,6 +394,10 @@ internal sealed class LeaseCommits(
         _group.Clear();
         _waiting.Clear();
         _latest.Clear();
+        foreach (InvitationChange change in _made.Concat(_invitationChanges))
+            change.Fail(reason);
+        _made.Clear();
+        _invitationChanges.Clear();
         foreach (HeldRegistration held in all)
         {
             if (!held.IsOver)

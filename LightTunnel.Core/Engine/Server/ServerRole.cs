@@ -13,8 +13,8 @@ using LightTunnel.WireGuard;
 namespace LightTunnel.Engine.Server;
 
 /// <summary>
-/// The server's side of a network: admits whoever proves to hold the network's key, leases addresses by public key, tells members of each
-/// other, and passes on what they cannot send each other directly, without being able to read it.
+/// The server's side of a network: admits whoever proves to hold the network's key and an invitation, leases addresses by public key, tells
+/// members of each other, and passes on what they cannot send each other directly, without being able to read it.
 /// </summary>
 internal sealed class ServerRole : INodeRole
 {
@@ -93,6 +93,12 @@ internal sealed class ServerRole : INodeRole
         foreach (Lease lease in leases.All)
             _roster.Remember(lease);
         Administration = new MemberAdministration(node, options, leases, _admission, _roster);
+        if (options.AllowKeyOnly is null && !leases.IsInvitedOnly)
+        {
+            Log.Warning(
+                "An earlier version made this network: whoever has its key still joins without an invitation that this server knows. "
+                    + "Start-LtServer -AllowKeyOnly:$false ends that; members stay members");
+        }
     }
 
     /// <summary>What an admin sees of members, and does to them.</summary>
@@ -103,6 +109,9 @@ internal sealed class ServerRole : INodeRole
 
     /// <summary>The second UDP port, at which it looks at its clients' NATs; 0 for none.</summary>
     public int ObserverPort => _observer.Port;
+
+    /// <summary>The invitations, for their owner; control loop.</summary>
+    public InvitationDesk Invitations => _admission.Invitations;
 
     private TunnelLog Log => _node.Log;
 

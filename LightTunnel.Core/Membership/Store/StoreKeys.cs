@@ -7,8 +7,8 @@ namespace LightTunnel.Membership.Store;
 
 /// <summary>
 /// What entries are about, by their keys: <c>n</c> the network, <c>m/2</c> a member, <c>k/&lt;public key&gt;</c> and <c>a/10.0.0.2</c> the
-/// id of the member that has that key or address. The latter two are there to be absent: that is what a new lease expects.
-/// <c>r/&lt;public key&gt;</c> says that the key is kept out.
+/// id of the member that has that key or address; <c>i/1f2e3d4c</c> an invitation. Those of keys and addresses are there to be absent: that
+/// is what a new lease expects. <c>r/&lt;public key&gt;</c> says that the key is kept out.
 /// </summary>
 internal static class StoreKeys
 {
@@ -17,6 +17,7 @@ internal static class StoreKeys
 
     private const string MemberPrefix = "m/";
     private const string BlockPrefix = "r/";
+    private const string InvitationPrefix = "i/";
 
     /// <summary>A member.</summary>
     public static string Member(uint memberId) => string.Create(CultureInfo.InvariantCulture, $"{MemberPrefix}{memberId}");
@@ -37,6 +38,18 @@ internal static class StoreKeys
         return key?.StartsWith(BlockPrefix, StringComparison.Ordinal) == true
             && PublicKey.TryParse(key[BlockPrefix.Length..], out blocked)
             && Block(blocked) == key;
+    }
+
+    /// <summary>An invitation.</summary>
+    public static string Invitation(uint id) => string.Create(CultureInfo.InvariantCulture, $"{InvitationPrefix}{id:x8}");
+
+    /// <summary>The invitation that an entry is about; false for an entry of another kind.</summary>
+    public static bool TryReadInvitation([NotNullWhen(true)] string? key, out uint id)
+    {
+        id = 0;
+        return key?.StartsWith(InvitationPrefix, StringComparison.Ordinal) == true
+            && uint.TryParse(key.AsSpan(InvitationPrefix.Length), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out id)
+            && Invitation(id) == key;
     }
 
     /// <summary>The member that an entry is about; false for an entry of another kind.</summary>
