@@ -88,8 +88,10 @@ public sealed class DataPathTests : IDisposable
         UdpEndpoint aliceEndpoint = server.Peer("alice").Path.Endpoint;
         UdpEndpoint serverEndpoint = alice.Peer("hub").Path.Endpoint;
 
+        int sent = 0;
         Allocation.AssertNone(warmUp: 50, count: 200, () =>
         {
+            sent++;
             sending.Packets.Clear();
             packet.CopyTo(sending.Packets.NextFree());
             sending.Packets.Commit(packet.Length).Offload = offload;
@@ -119,7 +121,7 @@ public sealed class DataPathTests : IDisposable
         }
 
         Assert.Equal(payload, arrived);
-        Assert.Equal(relayed ? 38 * 250 : 0, relay.Counters.RelayedPackets);
+        Assert.Equal(relayed ? 38 * sent : 0, relay.Counters.RelayedPackets);
     }
 
     [Fact]
