@@ -30,7 +30,6 @@
         'Register-LtService'
         'Remove-LtInvitation'
         'Remove-LtMember'
-        'Remove-LtPeer'
         'Restart-LtService'
         'Set-LtPeer'
         'Start-LtServer'

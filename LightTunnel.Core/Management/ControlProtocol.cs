@@ -54,8 +54,6 @@ internal interface IControlService
 
     Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
-    Task RemovePeerAsync(string tunnel, string publicKey, CancellationToken cancellationToken);
-
     Task<IReadOnlyList<MemberStatus>> GetMembersAsync(string tunnel, CancellationToken cancellationToken);
 
     Task ChangeMemberAsync(string tunnel, MemberChange change, CancellationToken cancellationToken);

@@ -112,12 +112,6 @@ public interface ITunnelHandle
     /// <exception cref="LightTunnelException">There is no such peer, or its path is no matter of choice.</exception>
     Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
-    /// <summary>Removes a member that is offline, whose address and name are free then; only a server can.</summary>
-    /// <param name="publicKey">The member's public key, base64.</param>
-    /// <param name="cancellationToken">Gives up waiting.</param>
-    /// <exception cref="LightTunnelException">There is no such member, it is online, or the tunnel is a client.</exception>
-    Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken);
-
     /// <summary>Every member of the network, online or not, and every key that is kept out; only a server can.</summary>
     /// <exception cref="LightTunnelException">The tunnel is a client.</exception>
     Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken);

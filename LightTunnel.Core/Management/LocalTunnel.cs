@@ -214,15 +214,6 @@ internal sealed class LocalTunnel : ITunnelHandle
     }
 
     /// <inheritdoc/>
-    public Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken) => AskAsync(
-        () =>
-        {
-            Server().Remove(Find(publicKey));
-            return true;
-        },
-        cancellationToken);
-
-    /// <inheritdoc/>
     public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) =>
         AskAsync(() => Server().Administration.List(), cancellationToken);
 

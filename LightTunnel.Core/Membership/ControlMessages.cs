@@ -235,7 +235,7 @@ internal sealed record RefusedMessage : ControlMessage, ICborRecord<RefusedMessa
             RefusalReason.AddressTaken => (LightTunnelError.AddressTaken,
                 "The address asked for belongs to another member of the network.",
                 "Ask for another address, or for none to get a free one. If its owner is this machine before it was reinstalled: "
-                    + "Remove-LtPeer on the server frees it."),
+                    + "Remove-LtMember on the server frees it."),
             RefusalReason.AddressPoolExhausted => (LightTunnelError.AddressPoolExhausted,
                 "The network has no free address left.",
                 "Give the server a larger prefix, or wait until members that are long gone lose their addresses."),

@@ -53,7 +53,7 @@ public sealed class GetLtInvitationCommand : InvitationCommand
 /// <summary>Takes invitations back: they admit nobody any more.</summary>
 /// <remarks>
 /// <para>It acts at once and for good, and survives a restart of the server. Who came by the invitation before stays a member:
-/// Remove-LtPeer ends that.</para>
+/// Remove-LtMember ends that.</para>
 /// <para>Somebody whose join is under way at that moment is either a member already when the command returns, and stands in the Members of
 /// Get-LtInvitation, or is not admitted.</para>
 /// </remarks>

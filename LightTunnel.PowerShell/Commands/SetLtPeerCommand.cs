@@ -30,8 +30,17 @@ namespace LightTunnel;
 /// </example>
 [Cmdlet(VerbsCommon.Set, "LtPeer", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Low)]
 [OutputType(typeof(LtPeer))]
-public sealed class SetLtPeerCommand : MemberCommand
+public sealed class SetLtPeerCommand : LtCommand
 {
+    /// <summary>Name or tunnel address of the member; wildcards are allowed.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
+    [Alias("Peer", "Address")]
+    [ValidateNotNullOrEmpty]
+    [SupportsWildcards]
+    [ObjectText("Address", "Peer", "Name")]
+    [ArgumentCompleter(typeof(PeerCompleter))]
+    public string[] Name { get; set; } = [];
+
     /// <summary>
     /// Auto takes the best path there is, DirectOnly never goes through another node, RelayOnly never goes direct. Default lets the policy
     /// of the network hold.
@@ -59,7 +68,7 @@ public sealed class SetLtPeerCommand : MemberCommand
         PathPolicy? policy = LtPeer.ToEngine(PathPolicy);
         // The server is always reached directly. Who names it is told so; patterns and pipelines mean the others.
         bool isServerMeant = !MyInvocation.ExpectingInput && !Name.All(WildcardPattern.ContainsWildcardCharacters);
-        foreach (FoundPeer peer in Find(TunnelRole.Client, Network).Where(peer => !peer.Status.IsServer || isServerMeant))
+        foreach (FoundPeer peer in Find().Where(peer => !peer.Status.IsServer || isServerMeant))
         {
             if (!ShouldProcess(peer.Status.Name, $"Set path policy {PathPolicy}"))
                 continue;
@@ -75,5 +84,17 @@ public sealed class SetLtPeerCommand : MemberCommand
                 },
                 peer.Status.Name);
         }
+    }
+
+    /// <summary>Those that are meant, as clients see them; what names none becomes an error.</summary>
+    private IReadOnlyList<FoundPeer> Find()
+    {
+        (string[] names, string[]? networks) = (Name, Network);
+        IReadOnlyList<FoundPeer> found = [];
+        Run(
+            async (output, cancellationToken) =>
+                found = await PeerFinder.FindAsync(output, TunnelRole.Client, networks, names, cancellationToken).ConfigureAwait(false),
+            names);
+        return found;
     }
 }

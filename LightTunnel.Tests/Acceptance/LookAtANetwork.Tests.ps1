@@ -94,13 +94,6 @@ Describe 'The admin looks at the server' {
         Invoke-Command $server { (Get-LtServer | Get-LtRoute | Where-Object Type -eq Direct).Destination } |
             Sort-Object | Should-BeCollection @('10.0.0.10/32', '10.0.0.20/32')
     }
-
-    It 'and that a member has to be offline before it can be removed' {
-        $answer = Invoke-Command $server { try { Remove-LtPeer bob -Confirm:$false } catch { "$_ $($_.ErrorDetails.RecommendedAction)" } }
-
-        $answer | Should-BeLikeString '*bob*'
-        Invoke-Command $server { Get-LtPeer bob | ForEach-Object Name } | Should-Be 'bob'
-    }
 }
 
 Describe 'Tab, in a network' {

@@ -125,9 +125,9 @@ Describe 'A peer that is away' {
     It 'gives its name and address up, when the admin removes it' {
         Invoke-Command $server {
             $null = Wait-LtPeer bob -Path Offline -TimeoutSec 120
-            Remove-LtPeer bob -WhatIf
+            Remove-LtMember bob -WhatIf
             (Get-LtPeer bob).Name
-            Remove-LtPeer bob -Confirm:$false
+            Remove-LtMember bob -Confirm:$false
         } | Should-Be 'bob'
 
         Invoke-Command $server { @(Get-LtPeer | Where-Object Name -eq bob).Count } | Should-Be 0

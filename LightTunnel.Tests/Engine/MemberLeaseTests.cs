@@ -111,17 +111,16 @@ public sealed class MemberLeaseTests : IDisposable
         SimulatedNode alice = _network.AddClient("alice");
         Assert.True(_network.RunUntil(() => nas.IsUp && alice.IsUp && alice.Node.Peers.Any(peer => peer.Name == "nas"), Soon));
         _network.Run(TimeSpan.FromMinutes(4));
-        LightTunnelException refused = Assert.Throws<LightTunnelException>(() => ((ServerRole)server.Node.Role).Remove(server.Peer("nas")));
-        Assert.Equal((LightTunnelError.InvalidOption, "nas"), (refused.Error, refused.Target));
 
         _network.Stop(nas);
         SimulatedNode early = _network.AddClient("nas", "10.0.0.20");
         Assert.True(_network.RunUntil(() => early.Client.Connected.IsFaulted, Soon));
         var taken = Assert.IsType<LightTunnelException>(early.Client.Connected.Exception!.InnerException);
         Assert.Equal(LightTunnelError.AddressTaken, taken.Error);
-        Assert.Contains("Remove-LtPeer", taken.RecommendedAction, StringComparison.Ordinal);
+        Assert.Contains("Remove-LtMember", taken.RecommendedAction, StringComparison.Ordinal);
 
-        server.Node.Post(() => ((ServerRole)server.Node.Role).Remove(server.Peer("nas")));
+        var removal = new MemberChange(MemberChangeKind.Remove, server.Peer("nas").Key.ToString(), "root");
+        server.Node.Post(() => _ = ((ServerRole)server.Node.Role).Administration.ChangeAsync(removal));
         server.MarkReady();
         SimulatedNode reinstalled = _network.AddClient("nas", "10.0.0.20");
         Assert.True(_network.RunUntil(() => reinstalled.IsUp, Soon));

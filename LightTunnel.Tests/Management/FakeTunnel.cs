@@ -361,17 +361,6 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         return true;
     });
 
-    /// <summary>Members that were removed, by name.</summary>
-    public List<string> Removed { get; } = [];
-
-    public Task RemovePeerAsync(string publicKey, CancellationToken cancellationToken) => Answer(() =>
-    {
-        PeerStatus peer = Peers.First(peer => peer.PublicKey == publicKey);
-        Removed.Add(peer.Name);
-        Peers = [.. Peers.Where(other => other != peer)];
-        return true;
-    });
-
     public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) => Answer(() => Members);
 
     public Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken) => Answer(() =>

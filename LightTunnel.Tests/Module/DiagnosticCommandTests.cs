@@ -89,7 +89,7 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
     [InlineData("Watch-LtRoute", "No tunnel runs on this machine.")]
     [InlineData("Test-LtNetwork", "This machine has joined no network.")]
     [InlineData("Set-LtPeer nas -PathPolicy Auto", "This machine has joined no network.")]
-    [InlineData("Remove-LtPeer nas", "No server runs on this machine.")]
+    [InlineData("Remove-LtMember nas", "No server runs on this machine.")]
     public async Task NoTunnel_IsTheErrorAndNotThePeer(string script, string message)
     {
         ModuleShell shell = await ServeAsync();
@@ -182,23 +182,6 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
         Assert.Equal(
             [("nas", PathPolicy.DirectOnly), ("nas", PathPolicy.RelayOnly), ("laptop", PathPolicy.RelayOnly), ("laptop", null)],
             client.Policies);
-    }
-
-    [Fact]
-    public async Task RemoveLtPeer_OnTheServer_RemovesWhomIsNamed()
-    {
-        FakeTunnel server = FakeTunnel.SampleServer();
-        ModuleShell shell = await ServeAsync(server, FakeTunnel.SampleMember());
-        string[] names = [.. server.Peers.Select(peer => peer.Name)];
-
-        Assert.Empty((await shell.RunAsync($"Remove-LtPeer {names[0]} -WhatIf")).Output);
-        Assert.Empty(server.Removed);
-        Assert.Empty((await shell.RunAsync($"Remove-LtPeer {names[0]}")).Output);
-        Assert.Equal(names[..1], server.Removed);
-        await shell.RunAsync($"Get-LtPeer {names[1]} | Where-Object Network -eq {server.Name} | Remove-LtPeer");
-        Assert.Equal(names[..2], server.Removed);
-        Assert.Equal(
-            "NotFound,LightTunnel.RemoveLtPeerCommand", Assert.Single((await shell.TryAsync("Remove-LtPeer nobody")).Errors).ErrorId);
     }
 
     [Theory]

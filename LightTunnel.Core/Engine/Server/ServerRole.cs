@@ -159,28 +159,6 @@ internal sealed class ServerRole : INodeRole
             Log.Relaying(source.Route.Owned[0].Network.ToIPAddress(), target.Route.Owned[0].Network.ToIPAddress());
     }
 
-    /// <summary>Removes a member that is offline, for an admin; control loop.</summary>
-    /// <exception cref="LightTunnelException">It is online.</exception>
-    public void Remove(Peer peer)
-    {
-        if (peer.Online)
-        {
-            throw new LightTunnelException(
-                LightTunnelError.InvalidOption, $"'{peer.Name}' is online; only members that are offline can be removed.",
-                "Disconnect that machine first. To keep somebody out who has an invitation, give the network another key.")
-                {
-                    Target = peer.Name,
-                };
-        }
-
-        if (_leases.ByKey(peer.Key) is not { } lease || !_leases.Remove(peer.Key))
-            return;
-        _roster.Forget(lease, "it was removed");
-        Log.Security(
-            SecurityEvent.Removed, lease.Name,
-            $"{lease.Name} ({string.Join(", ", lease.Addresses)}) with the key {lease.PublicKey} was removed on this machine");
-    }
-
     /// <inheritdoc/>
     public void FinishState()
     {
