@@ -115,8 +115,10 @@ public abstract class InvitationCommand : LtCommand
     private protected static async Task<IReadOnlyList<FoundInvitation>> FindAsync(
         CommandOutput output, string[]? networks, string[]? names, CancellationToken cancellationToken)
     {
-        IReadOnlyList<ITunnelHandle> servers = await TunnelFinder.AnyByNameAsync(
-            output, TunnelRole.Server, networks, cancellationToken).ConfigureAwait(false);
+        // Who asks for all is answered by none where no server runs; who means one is told that.
+        IReadOnlyList<ITunnelHandle> servers = names is null
+            ? await TunnelFinder.ByNameAsync(output, TunnelRole.Server, networks, cancellationToken).ConfigureAwait(false)
+            : await TunnelFinder.AnyByNameAsync(output, TunnelRole.Server, networks, cancellationToken).ConfigureAwait(false);
         IReadOnlyList<FoundInvitation> all = await TunnelFinder.AskAllAsync<FoundInvitation>(
             output, servers,
             async server => [.. (await server.GetInvitationsAsync(cancellationToken).ConfigureAwait(false))

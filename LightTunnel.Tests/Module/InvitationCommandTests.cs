@@ -59,6 +59,14 @@ public sealed class InvitationCommandTests(PlainShell shared) : IClassFixture<Pl
     }
 
     [Fact]
+    public async Task Get_WhereNoServerRuns_IsNone_AndAnErrorForWhoMeansOne()
+    {
+        await shared.Shell.ResetAsync();
+        Assert.Empty((await shared.Shell.RunAsync("Get-LtInvitation")).Output);
+        Assert.Equal("No server runs on this machine.", (await shared.Shell.FailAsync("Get-LtInvitation 1f2e3d4c")).Message);
+    }
+
+    [Fact]
     public async Task Get_TellsAll_ButNoSecret()
     {
         ModuleShell shell = await ServedAsync();
