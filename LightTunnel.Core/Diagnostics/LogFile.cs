@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Text;
 using Serilog;
+using Serilog.Core;
 using Serilog.Events;
 using Serilog.Formatting;
 
@@ -14,47 +14,57 @@ internal static class LogFile
     private const long MaximumLength = 10_000_000;
     private const long MaximumSecurityLength = 1_000_000;
     private const int RetainedFiles = 7;
-    private const UnixFileMode OwnerFile = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     /// <summary>Adds a file that only grows too large, never too old, to a logger.</summary>
     /// <exception cref="LightTunnelException">FileAccess.</exception>
     public static void ConfigureSecurity(LoggerConfiguration configuration, string path) =>
-        Configure(configuration, path, MaximumSecurityLength, RollingInterval.Infinite);
+        configuration.WriteTo.Sink(Open(new RollingPlan(path, false, MaximumSecurityLength, RetainedFiles), new Formatter()));
 
     /// <summary>Adds the file to a logger, after proof that it can be written.</summary>
     /// <exception cref="LightTunnelException">FileAccess.</exception>
     public static void Configure(LoggerConfiguration configuration, string path) =>
-        Configure(configuration, path, MaximumLength, RollingInterval.Day);
+        configuration.WriteTo.Sink(Open(new RollingPlan(path, true, MaximumLength, RetainedFiles), new Formatter()));
 
-    private static void Configure(LoggerConfiguration configuration, string path, long maximumLength, RollingInterval interval)
+    /// <summary>A file that only grows too large, never too old, and takes each message as a line; and the files that there are.</summary>
+    /// <exception cref="LightTunnelException">FileAccess.</exception>
+    public static (Logger Logger, IReadOnlyList<string> Files) OpenAudit(string path)
+    {
+        var plan = new RollingPlan(path, false, MaximumSecurityLength, RetainedFiles);
+        RollingFile file = Open(plan, new LineFormatter());
+        return (
+            new LoggerConfiguration().WriteTo.Sink(file).CreateLogger(), RollingFile.FilesOf(plan with { Path = Path.GetFullPath(path) }));
+    }
+
+    /// <summary>Opens a file of this user's own to read, not what a link leads to.</summary>
+    /// <exception cref="IOException">It cannot be opened, or is not this user's own file.</exception>
+    public static FileStream OpenToRead(string path) => OperatingSystem.IsLinux()
+        ? OwnedFile.OpenToRead(path)
+        : OperatingSystem.IsWindows() ? WindowsAccess.OpenToRead(path)
+        : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+
+    private static RollingFile Open(RollingPlan plan, ITextFormatter formatter)
     {
         try
         {
-            string fullPath = Path.GetFullPath(path);
+            string fullPath = Path.GetFullPath(plan.Path);
             if (Directory.Exists(fullPath) || Path.GetFileName(fullPath).Length == 0)
                 throw new IOException("it is a folder, not a file.");
             string folder = Path.GetDirectoryName(fullPath)!;
             CreateFolder(folder);
             TrustedFolder.Check(folder, "log folder");
-            ThrowIfLinked(folder, fullPath);
+            plan = plan with { Path = fullPath };
+            ThrowIfLinked(plan);
             Probe(fullPath);
-            configuration.WriteTo.File(
-                new Formatter(),
-                fullPath,
-                fileSizeLimitBytes: maximumLength,
-                rollingInterval: interval,
-                rollOnFileSizeLimit: true,
-                retainedFileCountLimit: RetainedFiles,
-                hooks: new OwnerOnly());
+            return new RollingFile(plan, formatter);
         }
         catch (Exception exception)
             when (exception is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             throw new LightTunnelException(
                 LightTunnelError.FileAccess,
-                $"The log file {path} cannot be written: {exception.Message}",
+                $"The log file {plan.Path} cannot be written: {exception.Message}",
                 "Check the path and its permissions, or choose another log path.",
-                exception) { Target = path };
+                exception) { Target = plan.Path };
         }
     }
 
@@ -67,7 +77,7 @@ internal static class LogFile
             Directory.CreateDirectory(folder);
     }
 
-    /// <summary>The sink would keep quiet about a file that it cannot write; so one is made and removed beside it first.</summary>
+    /// <summary>A file that cannot be written is told of now, as nobody hears of it later.</summary>
     private static void Probe(string fullPath)
     {
         string probe = $"{fullPath}.{Guid.NewGuid():N}";
@@ -75,31 +85,11 @@ internal static class LogFile
         File.Delete(probe);
     }
 
-    /// <summary>
-    /// The sink opens by name and would follow a link, which nobody but an owner of the folder can have made; it is not what a log is.
-    /// </summary>
-    private static void ThrowIfLinked(string folder, string fullPath)
+    /// <summary>Nor of a link, which is not followed, and which nobody but an owner of the folder can have made.</summary>
+    private static void ThrowIfLinked(RollingPlan plan)
     {
-        string pattern = $"{Path.GetFileNameWithoutExtension(fullPath)}*{Path.GetExtension(fullPath)}";
-        if (new DirectoryInfo(folder).EnumerateFiles(pattern).FirstOrDefault(file => file.LinkTarget is not null) is { } link)
-            throw new IOException($"{link.FullName} is a symbolic link.");
-    }
-
-    private sealed class OwnerOnly : Serilog.Sinks.File.FileLifecycleHooks
-    {
-        public override Stream OnFileOpened(string path, Stream underlyingStream, Encoding encoding)
-        {
-            if (OperatingSystem.IsWindows() && underlyingStream is FileStream file)
-                WindowsAccess.CheckFile(path, file);
-            if (!OperatingSystem.IsLinux())
-                return underlyingStream;
-
-            // By the file itself, not by its name again: links are not followed, and another user's file is not written.
-            underlyingStream.Dispose();
-            FileStream stream = OwnedFile.OpenToAppend(path);
-            File.SetUnixFileMode(stream.SafeFileHandle, OwnerFile);
-            return stream;
-        }
+        if (RollingFile.FilesOf(plan).FirstOrDefault(file => new FileInfo(file).LinkTarget is not null) is { } link)
+            throw new IOException($"{link} is a symbolic link.");
     }
 
     /// <summary>"2026-01-31 12:34:56.789 +01:00 [Information] message".</summary>
@@ -112,5 +102,11 @@ internal static class LogFile
             if (logEvent.Exception is { } exception)
                 output.WriteLine(exception);
         }
+    }
+
+    /// <summary>The message as it is.</summary>
+    private sealed class LineFormatter : ITextFormatter
+    {
+        public void Format(LogEvent logEvent, TextWriter output) => output.WriteLine(LogText.Render(logEvent));
     }
 }

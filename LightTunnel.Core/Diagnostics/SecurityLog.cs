@@ -24,15 +24,6 @@ public enum SecurityEvent
     /// <summary>Somebody sent more than is worked off.</summary>
     Flood,
 
-    /// <summary>A member was removed by an admin.</summary>
-    Removed,
-
-    /// <summary>A member was blocked by an admin.</summary>
-    Blocked,
-
-    /// <summary>A member that was blocked may come in again, by an admin.</summary>
-    Unblocked,
-
     /// <summary>A folder was refused, as other users could put something into it.</summary>
     FolderRefused,
 }
@@ -88,12 +79,6 @@ internal sealed class SecurityLog : IDisposable
         {
             if (_time.Now() - _began >= Interval)
                 BeginInterval();
-            if (IsOfAdmins(kind))
-            {
-                Emit(kind, message);
-                return;
-            }
-
             int ofKind = _kinds.GetValueOrDefault(kind);
             int ofSubject = _subjects.GetValueOrDefault((kind, subject));
             if (ofKind >= PerKind || ofSubject >= PerSubject)
@@ -116,10 +101,6 @@ internal sealed class SecurityLog : IDisposable
         _logger.Dispose();
         _ring.Entries.Complete();
     }
-
-    /// <summary>What an admin of this machine does is all told: nobody else can cause it.</summary>
-    private static bool IsOfAdmins(SecurityEvent kind) =>
-        kind is SecurityEvent.Removed or SecurityEvent.Blocked or SecurityEvent.Unblocked;
 
     private void BeginInterval()
     {

@@ -20,6 +20,7 @@ internal sealed class TunnelLog : IDisposable
     private readonly Logger _logger;
     private readonly LogCollapser _collapser;
     private readonly SecurityLog _security;
+    private readonly AuditLog _audit;
 
     /// <param name="tunnel">Name of the tunnel.</param>
     /// <param name="time">Gives each entry its time.</param>
@@ -27,10 +28,11 @@ internal sealed class TunnelLog : IDisposable
     /// <param name="path">File to log to, rolled daily and at 10 MB, of which 7 are kept; null for none.</param>
     /// <param name="capacity">Entries kept in memory.</param>
     /// <param name="securityPath">File for what matters for security; null for none.</param>
+    /// <param name="auditPath">File for what was done to the network's members; null for none.</param>
     /// <exception cref="LightTunnelException">FileAccess: the file cannot be written.</exception>
     public TunnelLog(
         string tunnel, TimeProvider time, LogLevel minimumLevel = LogLevel.Information, string? path = null, int capacity = DefaultCapacity,
-        string? securityPath = null)
+        string? securityPath = null, string? auditPath = null)
     {
         ArgumentNullException.ThrowIfNull(time);
         Tunnel = tunnel;
@@ -41,6 +43,7 @@ internal sealed class TunnelLog : IDisposable
         if (path is not null)
             LogFile.Configure(configuration, path);
         _security = new SecurityLog(tunnel, time, securityPath);
+        _audit = new AuditLog(tunnel, time, auditPath);
         _collapser = new LogCollapser(time);
         _logger = configuration.CreateLogger();
     }
@@ -96,6 +99,21 @@ internal sealed class TunnelLog : IDisposable
         Warning("{Message}", message);
     }
 
+    /// <summary>Tells what was done to the network's members, or what they may do, also to the log that keeps it for long.</summary>
+    /// <param name="action">What was done.</param>
+    /// <param name="by">The local user who did it, or null when nobody did: the network itself, as it was told to.</param>
+    /// <param name="subject">What it was done to: a member's name, an invitation's id.</param>
+    /// <param name="publicKey">The member's public key, base64, or null.</param>
+    /// <param name="message">All of it as a sentence; never a secret.</param>
+    public void Audit(AuditAction action, string? by, string subject, string? publicKey, string message)
+    {
+        if (_audit.Write(action, by, subject, publicKey, message))
+            Information("{Message}", message);
+    }
+
+    /// <summary>What was done to the network's members.</summary>
+    public Journal<AuditEntry> Audited => _audit.Entries;
+
     /// <summary>
     /// What matters for security, oldest first: entries after <paramref name="afterSequence"/> (0 for all), of those the last
     /// <paramref name="tail"/>.
@@ -122,6 +140,7 @@ internal sealed class TunnelLog : IDisposable
     {
         _logger.Dispose();
         _security.Dispose();
+        _audit.Dispose();
         _ring.Entries.Complete();
     }
 

@@ -26,6 +26,7 @@ namespace LightTunnel.Management;
 [JsonSerializable(typeof(MemberChange))]
 [JsonSerializable(typeof(IReadOnlyList<RouteStatus>))]
 [JsonSerializable(typeof(IReadOnlyList<LogEntry>))]
+[JsonSerializable(typeof(IReadOnlyList<AuditEntry>))]
 [JsonSerializable(typeof(IReadOnlyList<TunnelChange>))]
 [JsonSerializable(typeof(InvitationRequest))]
 [JsonSerializable(typeof(IReadOnlyList<InvitationStatus>))]

@@ -33,6 +33,10 @@ internal interface IControlService
 
     Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(string tunnel, int tail, CancellationToken cancellationToken);
 
+    Task<IReadOnlyList<AuditEntry>> ReadAuditAsync(string tunnel, long afterSequence, int tail, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<AuditEntry>> WaitForAuditAsync(string tunnel, long afterSequence, CancellationToken cancellationToken);
+
     Task<IReadOnlyList<LogEntry>> WaitForLogAsync(
         string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
 
@@ -44,7 +48,7 @@ internal interface IControlService
 
     Task<IReadOnlyList<InvitationStatus>> GetInvitationsAsync(string tunnel, CancellationToken cancellationToken);
 
-    Task RemoveInvitationAsync(string tunnel, string id, CancellationToken cancellationToken);
+    Task RemoveInvitationAsync(string tunnel, string id, string by, CancellationToken cancellationToken);
 
     Task<PeerTestReport> TestPeerAsync(
         string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken);

@@ -199,6 +199,15 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
             nameof(IControlService.ReadSecurityLogAsync), [tail], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<AuditEntry>> ReadAuditAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<AuditEntry>>(
+            nameof(IControlService.ReadAuditAsync), [afterSequence, tail], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<AuditEntry>> WaitForAuditAsync(long afterSequence, CancellationToken cancellationToken) =>
+        UntilStoppedAsync<AuditEntry>(nameof(IControlService.WaitForAuditAsync), [afterSequence], cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
         UntilStoppedAsync<LogEntry>(nameof(IControlService.WaitForLogAsync), [afterSequence, minimumLevel], cancellationToken);
 
@@ -222,8 +231,8 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
             nameof(IControlService.GetInvitationsAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
-    public Task RemoveInvitationAsync(string id, CancellationToken cancellationToken) =>
-        AskAsync<object?>(nameof(IControlService.RemoveInvitationAsync), [id], ControlSocketClient.CallTimeout, cancellationToken);
+    public Task RemoveInvitationAsync(string id, string by, CancellationToken cancellationToken) =>
+        AskAsync<object?>(nameof(IControlService.RemoveInvitationAsync), [id, by], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task<PeerTestReport> TestPeerAsync(

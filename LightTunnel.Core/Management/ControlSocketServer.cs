@@ -125,6 +125,14 @@ internal sealed class ControlSocketServer : IDisposable
         public Task<IReadOnlyList<LogEntry>> ReadSecurityLogAsync(string tunnel, int tail, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.ReadSecurityLogAsync(tail, cancellationToken));
 
+        public Task<IReadOnlyList<AuditEntry>> ReadAuditAsync(
+            string tunnel, long afterSequence, int tail, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.ReadAuditAsync(afterSequence, tail, cancellationToken));
+
+        public Task<IReadOnlyList<AuditEntry>> WaitForAuditAsync(
+            string tunnel, long afterSequence, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.WaitForAuditAsync(afterSequence, cancellationToken));
+
         public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(
             string tunnel, long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.WaitForLogAsync(afterSequence, minimumLevel, cancellationToken));
@@ -144,8 +152,8 @@ internal sealed class ControlSocketServer : IDisposable
         public Task<IReadOnlyList<InvitationStatus>> GetInvitationsAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetInvitationsAsync(cancellationToken));
 
-        public Task RemoveInvitationAsync(string tunnel, string id, CancellationToken cancellationToken) =>
-            AskAsync(tunnel, handle => DoneAsync(handle.RemoveInvitationAsync(id, cancellationToken)));
+        public Task RemoveInvitationAsync(string tunnel, string id, string by, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.RemoveInvitationAsync(id, by, cancellationToken)));
 
         public Task<PeerTestReport> TestPeerAsync(
             string tunnel, PeerTestRequest request, IProgress<TestProgress>? progress, CancellationToken cancellationToken) =>

@@ -63,6 +63,17 @@ public interface ITunnelHandle
     Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken);
 
     /// <summary>
+    /// What was done to the network's members, oldest first: entries after <paramref name="afterSequence"/> (0 for all), and of those the
+    /// last <paramref name="tail"/>; from before the tunnel was started as well. None but on a server.
+    /// </summary>
+    Task<IReadOnlyList<AuditEntry>> ReadAuditAsync(long afterSequence, int tail, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Like <see cref="ReadAuditAsync"/>, but waits until there is at least one such entry or the tunnel stops (then empty).
+    /// </summary>
+    Task<IReadOnlyList<AuditEntry>> WaitForAuditAsync(long afterSequence, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Changes that are kept in memory, oldest first: those after <paramref name="afterSequence"/> (0 for all), and of those the last
     /// <paramref name="tail"/>.
     /// </summary>
@@ -84,9 +95,10 @@ public interface ITunnelHandle
 
     /// <summary>Takes an invitation back: it admits nobody from then on. Idempotent; only a server can.</summary>
     /// <param name="id">What names it.</param>
+    /// <param name="by">The local user who does.</param>
     /// <param name="cancellationToken">Gives up waiting.</param>
     /// <exception cref="LightTunnelException">There is no such invitation, or it cannot be saved.</exception>
-    Task RemoveInvitationAsync(string id, CancellationToken cancellationToken);
+    Task RemoveInvitationAsync(string id, string by, CancellationToken cancellationToken);
 
     /// <summary>
     /// Tries to reach a peer directly, measures the path that it is reached by, and tells everything that was tried. Not

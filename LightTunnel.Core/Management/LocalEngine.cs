@@ -192,8 +192,13 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     }
 
     /// <summary>Beside the log, or in the state folder when there is none.</summary>
-    private static string SecurityPathOf(TunnelOptions options) =>
-        options.LogPath is { } log ? Path.ChangeExtension(log, ".security.log") : Path.Combine(options.StatePath, "security.log");
+    private static string SecurityPathOf(TunnelOptions options) => PathOf(options, "security");
+
+    /// <summary>What was done to members is a server's to tell.</summary>
+    private static string? AuditPathOf(TunnelOptions options) => options is ServerOptions ? PathOf(options, "audit") : null;
+
+    private static string PathOf(TunnelOptions options, string kind) =>
+        options.LogPath is { } log ? Path.ChangeExtension(log, $".{kind}.log") : Path.Combine(options.StatePath, $"{kind}.log");
 
     /// <summary>The state. A folder that is refused is told in the security log as well, if that is not in the folder itself.</summary>
     private StateStore OpenState(TunnelOptions options)
@@ -220,8 +225,9 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
     private NodeServices OpenServices(TunnelOptions options, StateStore store, PublicKey identity, Undo undo)
     {
-        TunnelLog log = undo.Add(
-            new TunnelLog(options.Name, environment.Time, options.LogLevel, options.LogPath, securityPath: SecurityPathOf(options)));
+        TunnelLog log = undo.Add(new TunnelLog(
+            options.Name, environment.Time, options.LogLevel, options.LogPath, securityPath: SecurityPathOf(options),
+            auditPath: AuditPathOf(options)));
         if (environment.DriverLogs is { } listen)
             undo.Add(listen(log));
         IDatagramTransport transport = undo.Add(environment.Transports.Open(options.ListenPort, options.DataPath));

@@ -95,6 +95,14 @@ internal sealed class LocalTunnel : ITunnelHandle
         Task.FromResult(_tunnel.Services.Log.ReadSecurity(tail: tail));
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<AuditEntry>> ReadAuditAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
+        Task.FromResult(_tunnel.Services.Log.Audited.Read(afterSequence, tail: tail));
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<AuditEntry>> WaitForAuditAsync(long afterSequence, CancellationToken cancellationToken) =>
+        _tunnel.Services.Log.Audited.WaitAsync(afterSequence, wanted: null, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<LogEntry>> WaitForLogAsync(long afterSequence, LogLevel minimumLevel, CancellationToken cancellationToken) =>
         _tunnel.Services.Log.WaitAsync(afterSequence, minimumLevel, cancellationToken);
 
@@ -155,11 +163,11 @@ internal sealed class LocalTunnel : ITunnelHandle
     }
 
     /// <inheritdoc/>
-    public async Task RemoveInvitationAsync(string id, CancellationToken cancellationToken)
+    public async Task RemoveInvitationAsync(string id, string by, CancellationToken cancellationToken)
     {
         InvitationDesk desk = Invitations().Desk;
         uint number = InvitationReport.ReadId(id);
-        Task removing = await AskAsync(() => desk.RemoveAsync(number), cancellationToken).ConfigureAwait(false);
+        Task removing = await AskAsync(() => desk.RemoveAsync(number, by), cancellationToken).ConfigureAwait(false);
         await UnlessStoppedAsync(DoneAsync(removing), cancellationToken).ConfigureAwait(false);
     }
 

@@ -12,7 +12,7 @@ namespace LightTunnel;
 /// everybody until the server is back.</para>
 /// <para>The member keeps its name and address meanwhile; Remove-LtMember frees them, and its key stays out nevertheless. Whoever has
 /// an invitation can join with a new key: a block keeps a machine out, not a person who has the invitation.</para>
-/// <para>Get-LtLog -Security shows who has blocked whom, and when.</para>
+/// <para>Get-LtLog -Category Audit shows who has blocked whom, and when.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Block-LtMember laptop</code>
@@ -78,8 +78,8 @@ public sealed class UnblockLtMemberCommand : AdministrationCommand
 /// </remarks>
 /// <example>
 /// <code>PS> Remove-LtMember nas
-/// PS> Get-LtLog -Security -Tail 1</code>
-/// <para>Frees the name and the address of nas. The security log tells of it.</para>
+/// PS> Get-LtLog -Category Audit -Tail 1</code>
+/// <para>Frees the name and the address of nas. The audit log tells of it.</para>
 /// </example>
 /// <example>
 /// <code>PS> Block-LtMember laptop -PassThru | Remove-LtMember</code>

@@ -94,7 +94,8 @@ public sealed class RemoveLtInvitationCommand : InvitationCommand
                 continue;
             Run(
                 async (_, cancellationToken) =>
-                    await invitation.Tunnel.RemoveInvitationAsync(status.Id, cancellationToken).ConfigureAwait(false),
+                    await invitation.Tunnel.RemoveInvitationAsync(
+                        status.Id, LocalUser.Name, cancellationToken).ConfigureAwait(false),
                 status.Id);
         }
     }

@@ -379,3 +379,41 @@ public enum LtServiceState
     /// <summary>It ended with an error and stays down; LastError says why.</summary>
     Failed,
 }
+
+/// <summary>Which of a tunnel's logs.</summary>
+public enum LtLogCategory
+{
+    /// <summary>All that the tunnel tells.</summary>
+    Tunnel,
+
+    /// <summary>What matters for security, kept for longer.</summary>
+    Security,
+
+    /// <summary>What was done to the network's members, and by whom, on its server.</summary>
+    Audit,
+}
+
+/// <summary>What became different in who may be in a network, and what may pass.</summary>
+public enum LtAuditAction
+{
+    /// <summary>A machine became a member.</summary>
+    Joined,
+
+    /// <summary>A member is none any more, as nobody had seen it for long or others needed its address.</summary>
+    Forgotten,
+
+    /// <summary>An admin took a member's place away.</summary>
+    Removed,
+
+    /// <summary>An admin keeps a member out.</summary>
+    Blocked,
+
+    /// <summary>A member that was kept out may come in again.</summary>
+    Unblocked,
+
+    /// <summary>An invitation was made.</summary>
+    InvitationCreated,
+
+    /// <summary>An invitation was taken back.</summary>
+    InvitationRemoved,
+}

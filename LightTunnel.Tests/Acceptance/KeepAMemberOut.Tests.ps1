@@ -64,10 +64,12 @@ Describe 'An admin keeps a member out' {
         ping -c 1 -w 60 10.0.0.1 | Should-Any { $_ -like '*bytes from*' }
     }
 
-    It 'and the log says who did it' {
-        $entry = Invoke-Command $server { Get-LtLog -Security -Tail 1 }
+    It 'and the audit log says who did it' {
+        $entry = Invoke-Command $server { Get-LtLog -Category Audit -Tail 1 }
 
-        $entry.Message | Should-BeLikeString 'Blocked: bob (10.0.0.20) with the key * was blocked on this machine by root*'
+        "$($entry.Action) $($entry.Subject)" | Should-Be 'Blocked bob'
+        $entry.By | Should-BeLikeString 'root*'
+        $entry.Message | Should-BeLikeString 'bob (10.0.0.20) with the key * was blocked on this machine by root*'
     }
 
     It 'also when the server was started again' {

@@ -134,11 +134,11 @@ public sealed partial class PlantedFileTests : IDisposable
         string logs = Directory.CreateDirectory(_folder.File("logs"), OwnerFolder).FullName;
         var time = new FakeTimeProvider(new DateTimeOffset(2026, 1, 31, 12, 0, 0, TimeSpan.Zero));
         string path = Path.Combine(logs, "hub.log");
-        string planted = Path.Combine(logs, $"hub{DateTime.Now:yyyyMMdd}.log");
+        string planted = Path.Combine(logs, $"hub{time.GetLocalNow():yyyyMMdd}.log");
         File.CreateSymbolicLink(planted, _victim);
         Refused(() => new TunnelLog("hub", time, path: path).Dispose(), "symbolic link");
 
-        // Planted after the check, by whoever could: the file's hook does not follow it either.
+        // Planted after the check, by whoever could: it is not followed either.
         File.Delete(planted);
         using var log = new TunnelLog("hub", time, path: path);
         File.Delete(planted);

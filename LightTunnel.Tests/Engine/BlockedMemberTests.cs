@@ -68,9 +68,11 @@ public sealed class BlockedMemberTests : IDisposable
         AssertPasses(_alice, _carol);
         AssertPasses(_carol, _server);
         Assert.Equal((MemberState.Blocked, "admin"), (Bob.State, Bob.BlockedBy));
-        LogEntry told = Assert.Single(_server.Log.ReadSecurity());
+        AuditEntry told = _server.Log.Audited.Read(0)[^1];
         Assert.Equal(
-            $"Blocked: bob (10.0.0.4) with the key {_bobsKey.PublicKey} was blocked on this machine by admin", told.Message);
+            (AuditAction.Blocked, "admin", "bob", _bobsKey.PublicKey.ToString()), (told.Action, told.By, told.Subject, told.PublicKey));
+        Assert.Equal($"bob (10.0.0.4) with the key {_bobsKey.PublicKey} was blocked on this machine by admin", told.Message);
+        Assert.Empty(_server.Log.ReadSecurity());
 
         // It asks rarely, and is answered by nobody.
         _network.Run(TimeSpan.FromMinutes(10));
@@ -99,7 +101,7 @@ public sealed class BlockedMemberTests : IDisposable
         AssertPasses(_bob, _alice);
         Assert.DoesNotContain(
             _network.Store.Contents.Entries, entry => StoreKeys.TryReadBlock(entry.Key, out _) && entry.Value is not null);
-        Assert.Contains(_server.Log.ReadSecurity(), entry => entry.Message.StartsWith("Unblocked: bob", StringComparison.Ordinal));
+        Assert.Equal(AuditAction.Unblocked, _server.Log.Audited.Read(0)[^1].Action);
     }
 
     [Fact]

@@ -125,7 +125,7 @@ public sealed class InvitedNetworkTests : IDisposable
         _network.Store.IsSlow = true;
         SimulatedNode alice = Join("alice", token);
         Assert.True(_network.RunUntil(() => _network.Store.Waiting > 0, Soon));
-        Task removing = Asked(() => Desk.RemoveAsync(token.Id));
+        Task removing = Asked(() => Desk.RemoveAsync(token.Id, "admin"));
         SimulatedNode bob = Join("bob", token);
         _network.Run(TimeSpan.FromSeconds(1));
         Assert.False(removing.IsCompleted);
@@ -144,7 +144,7 @@ public sealed class InvitedNetworkTests : IDisposable
         Start();
         InvitationToken token = Invite();
         _network.Store.IsSlow = true;
-        Task removing = Asked(() => Desk.RemoveAsync(token.Id));
+        Task removing = Asked(() => Desk.RemoveAsync(token.Id, "admin"));
         SimulatedNode bob = Join("bob", token);
         _network.Run(TimeSpan.FromSeconds(1));
         Assert.False(removing.IsCompleted);
@@ -308,7 +308,7 @@ public sealed class InvitedNetworkTests : IDisposable
     private InvitationToken Invite(int maxUses = 0, DateTimeOffset? expires = null, string name = "") =>
         Wait(Asked(() => Desk.CreateAsync(name, "root", expires, maxUses)));
 
-    private void Remove(uint id) => Wait(Asked(() => Desk.RemoveAsync(id)));
+    private void Remove(uint id) => Wait(Asked(() => Desk.RemoveAsync(id, "admin")));
 
     private T Asked<T>(Func<T> question)
         where T : Task => AskedOf(_network, _ => question());

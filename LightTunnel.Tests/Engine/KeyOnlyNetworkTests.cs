@@ -75,7 +75,7 @@ public sealed class KeyOnlyNetworkTests : IDisposable
         ITunnelHandle client = await _engine.ConnectAsync(ByKey("client", port, key), prepared: null, Cancellation);
         foreach (Func<Task> question in (Func<Task>[])
             [
-                () => client.GetInvitationsAsync(Cancellation), () => client.RemoveInvitationAsync("00000001", Cancellation),
+                () => client.GetInvitationsAsync(Cancellation), () => client.RemoveInvitationAsync("00000001", "root", Cancellation),
                 () => client.CreateInvitationAsync(new InvitationRequest(["a.example:1"]), Cancellation),
             ])
         {
@@ -85,7 +85,7 @@ public sealed class KeyOnlyNetworkTests : IDisposable
         foreach (string id in (string[])["00000001", "1", "nonsense", string.Empty])
         {
             LightTunnelException none = await Assert.ThrowsAsync<LightTunnelException>(
-                () => server.RemoveInvitationAsync(id, Cancellation));
+                () => server.RemoveInvitationAsync(id, "root", Cancellation));
             Assert.Equal(LightTunnelError.NotFound, none.Error);
         }
 

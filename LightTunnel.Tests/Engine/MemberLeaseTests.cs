@@ -126,8 +126,8 @@ public sealed class MemberLeaseTests : IDisposable
         Assert.True(_network.RunUntil(() => reinstalled.IsUp, Soon));
         Assert.Equal("nas", reinstalled.Client.MemberName);
         Assert.Contains(
-            server.Log.ReadSecurity(),
-            entry => entry.Message.StartsWith("Removed: nas (10.0.0.20) with the key", StringComparison.Ordinal));
+            server.Log.Audited.Read(0),
+            entry => (entry.Action, entry.By, entry.Subject) == (AuditAction.Removed, "root", "nas"));
         Assert.True(_network.RunUntil(() => alice.Node.Peers.Count(peer => peer.Name == "nas") == 1 && alice.Peer("nas").Online, Soon));
     }
 

@@ -84,7 +84,7 @@ public sealed class ControlSocketTests : IDisposable
         InvitationStatus told = Assert.Single(await remote.GetInvitationsAsync(Token));
         Assert.Equal(kept with { Members = [] }, told with { Members = [] });
         Assert.Equal(kept.Members, told.Members);
-        await remote.RemoveInvitationAsync(kept.Id, Token);
+        await remote.RemoveInvitationAsync(kept.Id, "root", Token);
         Assert.Equal([kept.Id], tunnel.RemovedInvitations);
     }
 

@@ -22,6 +22,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Journal<LogEntry> _log = new(100);
+    private readonly Journal<AuditEntry> _audit = new(100);
     private readonly TaskCompletionSource _logFollowed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Journal<TunnelChange> _changes = new(100);
     private readonly Channel<bool> _watched = Channel.CreateUnbounded<bool>();
@@ -178,6 +179,9 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
             "Packets longer than 1352 bytes are lost, while the tunnel's MTU is 1400.", "Join with Connect-LtNetwork -Mtu 1352.")],
     };
 
+    public void Audit(AuditAction action, string? by, string subject, string message) => _audit.Add(
+        sequence => new AuditEntry(sequence, TimeOf(sequence), name, action, by, subject, null, message));
+
     public void Log(LogLevel level, string message) =>
         _log.Add(sequence => new LogEntry(sequence, TimeOf(sequence), level, name, message, null));
 
@@ -263,6 +267,15 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         return _log.WaitAsync(afterSequence, entry => entry.Level >= minimumLevel, cancellationToken);
     }
 
+    public Task<IReadOnlyList<AuditEntry>> ReadAuditAsync(long afterSequence, int tail, CancellationToken cancellationToken) =>
+        Answer(() => _audit.Read(afterSequence, tail: tail));
+
+    public Task<IReadOnlyList<AuditEntry>> WaitForAuditAsync(long afterSequence, CancellationToken cancellationToken)
+    {
+        _logFollowed.TrySetResult();
+        return _audit.WaitAsync(afterSequence, wanted: null, cancellationToken);
+    }
+
     /// <summary>Completes when somebody has begun to wait for log entries.</summary>
     public Task WaitUntilLogIsFollowedAsync() => _logFollowed.Task;
 
@@ -330,7 +343,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public Task<IReadOnlyList<InvitationStatus>> GetInvitationsAsync(CancellationToken cancellationToken) => Answer(() => Invitations);
 
-    public Task RemoveInvitationAsync(string id, CancellationToken cancellationToken) => Answer(() =>
+    public Task RemoveInvitationAsync(string id, string by, CancellationToken cancellationToken) => Answer(() =>
     {
         RemovedInvitations.Add(id);
         return true;
@@ -380,6 +393,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         OnStop?.Invoke(this);
         _stopped.TrySetResult();
         _log.Complete();
+        _audit.Complete();
         _changes.Complete();
         return Task.CompletedTask;
     }

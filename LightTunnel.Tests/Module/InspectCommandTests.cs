@@ -288,7 +288,7 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         TaskCompletionSource seen = new();
 
         Task<ShellResult> following = shell.Session.TryInvokeAsync(
-            $"Get-LtLog -Security -Follow -Tail {tail}",
+            $"Get-LtLog -Category Security -Follow -Tail {tail}",
             onOutput: item => (item.Text("Message") == awaited ? seen : new()).TrySetResult(),
             cancellationToken: Token);
         await server.WaitUntilLogIsFollowedAsync().WaitAsync(TimeSpan.FromMinutes(2), Token);
@@ -299,6 +299,31 @@ public sealed class InspectCommandTests(PlainShell shared) : IClassFixture<Plain
         await server.StopAsync(Token);
 
         Assert.Equal(expected, Messages(await following.WaitAsync(TimeSpan.FromMinutes(2), Token)));
+    }
+
+    [Fact]
+    public async Task GetLtLog_Audit_ShowsWhoDidWhat_AndFollowGoesOn()
+    {
+        FakeTunnel server = FakeTunnel.SampleServer();
+        server.Audit(AuditAction.Joined, null, "laptop", "laptop became a member");
+        server.Audit(AuditAction.Blocked, "root", "laptop", "laptop was blocked");
+        ModuleShell shell = await EmptyAsync();
+        shell.Serve(server);
+        TaskCompletionSource seen = new();
+
+        Task<ShellResult> following = shell.Session.TryInvokeAsync(
+            "Get-LtLog -Category Audit -Tail 1 -Follow",
+            onOutput: item => (item.Text("Action") == "Unblocked" ? seen : new()).TrySetResult(),
+            cancellationToken: Token);
+        await server.WaitUntilLogIsFollowedAsync().WaitAsync(TimeSpan.FromMinutes(2), Token);
+        server.Audit(AuditAction.Unblocked, "root (sudo of anna)", "laptop", "laptop was unblocked");
+        await seen.Task.WaitAsync(TimeSpan.FromMinutes(2), Token);
+        await server.StopAsync(Token);
+
+        ShellResult result = await following.WaitAsync(TimeSpan.FromMinutes(2), Token);
+        Assert.Equal(
+            ["Blocked laptop root", "Unblocked laptop root (sudo of anna)"],
+            result.Output.Select(item => $"{item.Text("Action")} {item.Text("Subject")} {item.Text("By")}"));
     }
 
     [Fact]

@@ -312,10 +312,10 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
         }
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
-        string[] types = ["LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtInvitationRecord", "LtLogEntry", "LtMember",
-            "LtNetwork", "LtNetworkKey", "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult", "LtPeer",
-            "LtRoute", "LtRouteChange", "LtServer", "LtService"];
-        string[] ofSeveral = ["LtLogEntry", "LtMember", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange"];
+        string[] types = ["LtAuditEntry", "LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtInvitationRecord",
+            "LtLogEntry", "LtMember", "LtNetwork", "LtNetworkKey", "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult",
+            "LtPeer", "LtRoute", "LtRouteChange", "LtServer", "LtService"];
+        string[] ofSeveral = ["LtAuditEntry", "LtLogEntry", "LtMember", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange"];
         Assert.Equal(
             types.SelectMany(type => (string[])[type + ".List", type + ".Table"])
                 .Concat(ofSeveral.Select(type => type + ".Networks"))

@@ -53,6 +53,8 @@ public sealed class RenderedViews : IAsyncLifetime
         ("LtNetworkKey", "New-LtNetworkKey"),
         ("LtLogEntry", "Get-LtLog office | ForEach-Object { $_ }"),
         ("LtLogEntry.Networks", "Get-LtLog"),
+        ("LtAuditEntry", "Get-LtLog office -Category Audit | ForEach-Object { $_ }"),
+        ("LtAuditEntry.Networks", "Get-LtLog -Category Audit"),
         ("LtConfigurationProblem", "Test-LtConfiguration bad.yaml"),
         ("LtService", Service),
         ("LtRouteChange", "Watch-LtRoute -Network home -ChangesOnly | Select-Object -First 3"),
@@ -86,6 +88,10 @@ public sealed class RenderedViews : IAsyncLifetime
         server.Invitations = FakeTunnel.SampleInvitations;
         server.Log(LogLevel.Information, "Routing stats: 1 peers, 1 direct, 0 relay, 0 server");
         server.Log(LogLevel.Warning, "  Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=connected-local throughServer=false");
+        server.Audit(
+            AuditAction.InvitationCreated, "root (sudo of anna)", "1f2e3d4c", "The invitation 1f2e3d4c was made by root (sudo of anna)");
+        server.Audit(AuditAction.Joined, null, "laptop", "laptop (10.0.0.21) became a member by the invitation 1f2e3d4c");
+        server.Audit(AuditAction.Blocked, "root", "laptop", "laptop (10.0.0.21) was blocked on this machine by root");
         member.Log(LogLevel.Warning, "The path is gone");
         string runtimeFolder = Path.Combine(folder, "run");
         using var sockets = ControlSocketServer.Start(

@@ -122,6 +122,8 @@ internal sealed class Admission
     {
         while (_commits.TryTakeOutcome(out LeaseOutcome? outcome))
         {
+            if (outcome is LeaseOutcome.Admitted { Held.IsNewcomer: true } newcomer)
+                TellOfNewcomer(newcomer.Lease);
             switch (outcome)
             {
                 case LeaseOutcome.Admitted { Held: { IsOver: false } held } when IsFullFor(held.Peer):
@@ -145,6 +147,14 @@ internal sealed class Admission
                     break;
             }
         }
+    }
+
+    private void TellOfNewcomer(Lease lease)
+    {
+        string by = lease.Invitation == 0 ? "the network's key" : $"the invitation {InvitationRecord.TextOf(lease.Invitation)}";
+        Log.Audit(
+            AuditAction.Joined, by: null, lease.Name, lease.PublicKey.ToString(),
+            $"{lease.Name} ({string.Join(", ", lease.Addresses)}) with the key {lease.PublicKey} became a member by {by}");
     }
 
     private void TakeOver(LeaseNews news)

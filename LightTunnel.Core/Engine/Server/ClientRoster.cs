@@ -1,3 +1,4 @@
+using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
@@ -124,16 +125,27 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
         UpdateDirectory(peer);
     }
 
-    /// <summary>A member whose lease has ended.</summary>
+    /// <summary>A member whose lease has ended, for a reason that is told.</summary>
     public void Forget(Lease lease, string why)
     {
+        if (Remove(lease))
+        {
+            node.Log.Audit(
+                AuditAction.Forgotten, by: null, lease.Name, lease.PublicKey.ToString(),
+                $"Client {lease.Name} ({string.Join(", ", lease.Addresses)}) is forgotten: {why}");
+        }
+    }
+
+    /// <summary>A member whose lease an admin has ended; false when it is nobody's peer.</summary>
+    public bool Remove(Lease lease)
+    {
         if (!_peers.Remove(lease.PublicKey, out ServedClient? peer))
-            return;
+            return false;
         Unlink(peer);
         node.Journal.NoteGone(peer);
         node.RemoveRoutes(peer);
         directory.Remove(lease.PublicKey);
-        node.Log.Information("Client {Client} ({Address}) is forgotten: {Reason}", lease.Name, string.Join(", ", lease.Addresses), why);
+        return true;
     }
 
     /// <summary>

@@ -50,18 +50,26 @@ internal sealed class InvitationDesk(Leases leases, LeaseCommits commits, Node n
             Expires = expires?.ToUniversalTime(),
             MaxUses = maxUses,
             Name = name,
-            MadeBy = madeBy.Length > LongestName ? madeBy[..LongestName] : madeBy,
+            MadeBy = LocalUsers.Shown(madeBy),
         };
         await commits.ChangeAsync(invitations => invitations.Add(record, now)).ConfigureAwait(false);
-        node.Log.Information("{User} made the invitation {Id}", record.MadeBy, InvitationRecord.TextOf(token.Id));
+        string id = InvitationRecord.TextOf(token.Id);
+        node.Log.Audit(
+            AuditAction.InvitationCreated, record.MadeBy, id, null, $"The invitation {id}{Purpose(name)} was made by {record.MadeBy}");
         return token;
     }
 
     /// <summary>Takes an invitation back: when the task is complete it admits nobody any more, who comes by it now included.</summary>
-    public async Task RemoveAsync(uint id)
+    /// <param name="id">Which.</param>
+    /// <param name="by">Who does, for people.</param>
+    public async Task RemoveAsync(uint id, string by)
     {
         DateTimeOffset now = node.Time.GetUtcNow();
         await commits.ChangeAsync(invitations => invitations.Remove(id, now)).ConfigureAwait(false);
-        node.Log.Information("The invitation {Id} was removed", InvitationRecord.TextOf(id));
+        (string text, string user) = (InvitationRecord.TextOf(id), LocalUsers.Shown(by));
+        string purpose = Purpose(leases.Invitations.Find(id)?.Name ?? string.Empty);
+        node.Log.Audit(AuditAction.InvitationRemoved, user, text, null, $"The invitation {text}{purpose} was removed by {user}");
     }
+
+    private static string Purpose(string name) => name.Length == 0 ? string.Empty : $" ({name})";
 }

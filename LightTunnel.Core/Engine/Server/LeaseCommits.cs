@@ -15,6 +15,9 @@ internal sealed record HeldRegistration(ServedClient Peer, ClientSession Session
     /// <summary>What it is to get.</summary>
     public Lease? Lease { get; init; }
 
+    /// <summary>True when it was no member before.</summary>
+    public bool IsNewcomer { get; init; }
+
     /// <summary>How often what it was to get turned out to be another server's.</summary>
     public int Conflicts { get; init; }
 
@@ -204,9 +207,10 @@ internal sealed class LeaseCommits(
             _latest.Remove(held.Peer);
             if (held.IsOver)
                 continue;
+            bool isNewcomer = leases.ByKey(held.Peer.Key) is null;
             LeaseResult result = Acquire(held);
             if (result.Granted)
-                _group.Add(held with { Lease = result.Lease });
+                _group.Add(held with { Lease = result.Lease, IsNewcomer = isNewcomer });
             else
                 Refuse(held, result.Refusal);
         }

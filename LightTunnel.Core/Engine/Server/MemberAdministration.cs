@@ -82,7 +82,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
         var block = new Block { Name = lease.Name, Since = node.Time.GetUtcNow(), By = by };
         return CommitAsync(
             new StoreWrite(StoreKeys.Block(lease.PublicKey), CborRecord.Encode(block)), "blocked", lease.Name,
-            () => Tell(SecurityEvent.Blocked, lease.Name, lease, lease.PublicKey, by, "was blocked"));
+            () => Tell(AuditAction.Blocked, lease.Name, lease, lease.PublicKey, by, "was blocked"));
     }
 
     private Task UnblockAsync(PublicKey key, string by)
@@ -91,7 +91,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
         string name = lease?.Name ?? leases.Blocked.Find(key)!.Name;
         return CommitAsync(
             new StoreWrite(StoreKeys.Block(key), null), "unblocked", name,
-            () => Tell(SecurityEvent.Unblocked, name, lease, key, by, "was unblocked"));
+            () => Tell(AuditAction.Unblocked, name, lease, key, by, "was unblocked"));
     }
 
     /// <summary>A member's name and addresses are free from now on, and its key is a newcomer's if it comes again.</summary>
@@ -99,8 +99,8 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
     {
         if (leases.ByKey(key) is not { } lease || !leases.Remove(key))
             return;
-        roster.Forget(lease, "it was removed");
-        Tell(SecurityEvent.Removed, lease.Name, lease, key, by, "was removed");
+        roster.Remove(lease);
+        Tell(AuditAction.Removed, lease.Name, lease, key, by, "was removed");
     }
 
     private Task CommitAsync(StoreWrite write, string done, string name, Action tell)
@@ -124,17 +124,11 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
         return committed.Task;
     }
 
-    private void Tell(SecurityEvent kind, string name, Lease? lease, in PublicKey key, string by, string what)
+    private void Tell(AuditAction action, string name, Lease? lease, in PublicKey key, string by, string what)
     {
         string addresses = lease is null ? string.Empty : $" ({string.Join(", ", lease.Addresses)})";
-        Log.Security(kind, key.ToString(), $"{name}{addresses} with the key {key} {what} on this machine by {Printable(by)}");
-    }
-
-    /// <summary>Who says so is another process: no lines of the log are made by a name.</summary>
-    private static string Printable(string user)
-    {
-        string shown = new([.. user.Where(character => !char.IsControl(character)).Take(64)]);
-        return shown.Length == 0 ? "an unknown user" : shown;
+        string user = LocalUsers.Shown(by);
+        Log.Audit(action, user, name, key.ToString(), $"{name}{addresses} with the key {key} {what} on this machine by {user}");
     }
 
     private MemberStatus Describe(Lease lease)
