@@ -31,6 +31,9 @@ internal readonly struct IpPacketInfo
     /// <summary>True when further fragments follow this one.</summary>
     public bool MoreFragments { get; init; }
 
+    /// <summary>What fragments of one packet have in common; 0 for what is no fragment.</summary>
+    public uint FragmentId { get; init; }
+
     /// <summary>True for IPv4.</summary>
     public bool IsIPv4 => Source.IsIPv4;
 
@@ -129,6 +132,7 @@ internal static class IpPacket
             DontFragment = (fragment & 0x4000) != 0,
             MoreFragments = (fragment & 0x2000) != 0,
             FragmentOffset = (fragment & 0x1FFF) * 8,
+            FragmentId = (fragment & 0x3FFF) == 0 ? 0u : BinaryPrimitives.ReadUInt16BigEndian(packet[4..]),
         };
         return true;
     }
@@ -145,6 +149,7 @@ internal static class IpPacket
         byte next = whole[6];
         int position = IPv6HeaderLength;
         int fragmentOffset = 0;
+        uint fragmentId = 0;
         bool moreFragments = false;
         while (next is HopByHop or Routing or Fragment or Authentication or DestinationOptions)
         {
@@ -164,6 +169,7 @@ internal static class IpPacket
                 ushort fragment = BinaryPrimitives.ReadUInt16BigEndian(whole[(position + 2)..]);
                 fragmentOffset = fragment & 0xFFF8;
                 moreFragments = (fragment & 1) != 0;
+                fragmentId = BinaryPrimitives.ReadUInt32BigEndian(whole[(position + 4)..]);
             }
 
             position += length;
@@ -183,6 +189,7 @@ internal static class IpPacket
             DontFragment = true,
             MoreFragments = moreFragments,
             FragmentOffset = fragmentOffset,
+            FragmentId = fragmentId,
         };
         return true;
     }

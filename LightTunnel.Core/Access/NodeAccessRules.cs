@@ -1,0 +1,105 @@
+using LightTunnel.Addressing;
+using LightTunnel.Timing;
+
+namespace LightTunnel.Access;
+
+/// <summary>
+/// A node's rules in effect: makes for each peer what data threads ask. Flows go on when rules change, as far as the new ones let them.
+/// Owned by the control loop.
+/// </summary>
+/// <param name="time">The clock.</param>
+/// <param name="seed">See <see cref="FlowTable"/>; asked once, when there are rules.</param>
+internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed)
+{
+    private readonly Dictionary<int, RuleCounter> _counters = [];
+    private readonly List<CompiledRule> _compiled = [];
+    private FlowTable? _flows;
+
+    /// <summary>A number that changes with the rules.</summary>
+    public int Generation { get; private set; }
+
+    /// <summary>The rules.</summary>
+    public NodeRules Rules { get; private set; } = NodeRules.None;
+
+    /// <summary>What passes already; null as long as there were no rules.</summary>
+    public FlowTable? Flows => _flows;
+
+    /// <summary>Packets that a rule has dropped here.</summary>
+    public long DroppedBy(int number) => _counters.GetValueOrDefault(number)?.Dropped ?? 0;
+
+    /// <summary>Takes other rules; what was made for peers is to be made anew. False when they are the same as before.</summary>
+    public bool Take(NodeRules rules)
+    {
+        if (rules.Rules.SequenceEqual(Rules.Rules) && AreSame(rules.Sets, Rules.Sets))
+            return false;
+        Rules = rules;
+        Generation++;
+        _compiled.Clear();
+        foreach (int gone in _counters.Keys.Except(rules.Rules.Select(rule => rule.Number)).ToArray())
+            _counters.Remove(gone);
+        foreach (NodeRule rule in rules.Rules.OrderBy(rule => rule.Number))
+        {
+            if (!_counters.TryGetValue(rule.Number, out RuleCounter? counter))
+                _counters[rule.Number] = counter = new RuleCounter(rule.Number);
+            AddressSet[]? far = rule.Scope == RuleScope.Listed
+                ? [.. rule.Sets.Select(set => rules.Sets.GetValueOrDefault(set) ?? AddressSet.Empty)]
+                : null;
+            _compiled.Add(new CompiledRule(rule, far, counter));
+        }
+
+        return true;
+    }
+
+    /// <summary>What may pass between this node and a peer; null for everything.</summary>
+    /// <param name="prefixes">The peer's addresses.</param>
+    /// <param name="isServer">True for the network's server.</param>
+    /// <param name="before">What was made for it before, or null.</param>
+    public PeerAccess? For(IReadOnlyList<IpPrefix> prefixes, bool isServer, PeerAccess? before)
+    {
+        if (_compiled.Count == 0)
+            return null;
+        PeerRule[] inbound = Of(RuleDirection.Inbound, prefixes, isServer);
+        PeerRule[] outbound = Of(RuleDirection.Outbound, prefixes, isServer);
+        if (!HasDeny(inbound) && !HasDeny(outbound))
+            return null;
+        _flows ??= new FlowTable(time, seed());
+        return new PeerAccess(inbound, outbound, _flows, Generation, before?.Since ?? time.Now());
+    }
+
+    private static bool HasDeny(PeerRule[] rules) => Array.Exists(rules, rule => !rule.Rule.IsAllow);
+
+    private static bool AreSame(IReadOnlyDictionary<uint, AddressSet> one, IReadOnlyDictionary<uint, AddressSet> other) =>
+        one.Count == other.Count && one.All(pair => other.TryGetValue(pair.Key, out AddressSet? set) && set.IsSame(pair.Value));
+
+    private PeerRule[] Of(RuleDirection direction, IReadOnlyList<IpPrefix> prefixes, bool isServer)
+    {
+        var found = new List<PeerRule>();
+        foreach (CompiledRule rule in _compiled)
+        {
+            if (rule.Rule.Direction != direction || (isServer && rule.Rule.Scope == RuleScope.Clients))
+                continue;
+            if (rule.Far is not { } far)
+            {
+                found.Add(new PeerRule(rule, IsFarKnown: true));
+            }
+            else if (prefixes.All(prefix => Array.Exists(far, set => set.Covers(prefix))))
+            {
+                found.Add(new PeerRule(rule, IsFarKnown: true));
+            }
+            else if (prefixes.Any(prefix => Array.Exists(far, set => set.Overlaps(prefix))))
+            {
+                found.Add(new PeerRule(rule, IsFarKnown: false));
+            }
+            else
+            {
+                continue;
+            }
+
+            // Nothing gets past it.
+            if (found[^1].IsFarKnown && rule.IsWhole)
+                break;
+        }
+
+        return [.. found];
+    }
+}

@@ -1,0 +1,252 @@
+using LightTunnel.Addressing;
+using LightTunnel.Packets;
+using LightTunnel.Timing;
+
+namespace LightTunnel.Access;
+
+/// <summary>How often a rule had packets dropped at this node. Any thread.</summary>
+/// <param name="number">The rule's number.</param>
+internal sealed class RuleCounter(int number)
+{
+    private long _dropped;
+
+    /// <summary>The rule's number.</summary>
+    public int Number => number;
+
+    /// <summary>Packets that were dropped because of it.</summary>
+    public long Dropped => Interlocked.Read(ref _dropped);
+
+    /// <summary>Counts one.</summary>
+    public void NoteDropped() => Interlocked.Increment(ref _dropped);
+}
+
+/// <summary>One rule as packets are held against it. Never changed after creation.</summary>
+internal sealed class CompiledRule
+{
+    private readonly RuleProtocol _protocol;
+    private readonly PortRange[] _ports;
+    private readonly TunnelAddress[] _own;
+
+    /// <param name="rule">The rule.</param>
+    /// <param name="far">The far side's addresses; null when it is about everybody, or about all but the server.</param>
+    /// <param name="counter">Counts what it has dropped.</param>
+    public CompiledRule(NodeRule rule, AddressSet[]? far, RuleCounter counter)
+    {
+        _protocol = rule.Protocol;
+        _ports = [.. rule.Ports];
+        _own = [.. rule.Own];
+        Far = far;
+        Counter = counter;
+        Rule = rule;
+    }
+
+    /// <summary>The rule.</summary>
+    public NodeRule Rule { get; }
+
+    /// <summary>The far side's addresses.</summary>
+    public AddressSet[]? Far { get; }
+
+    /// <summary>Counts what it has dropped.</summary>
+    public RuleCounter Counter { get; }
+
+    /// <summary>True when connections that it is about pass.</summary>
+    public bool IsAllow => Rule.Action == RuleAction.Allow;
+
+    /// <summary>True when it is about every connection of the addresses that it is about.</summary>
+    public bool IsWhole => _protocol == RuleProtocol.Any && _own.Length == 0;
+
+    /// <summary>True when it is about connections between the two; a port that is not known is each port.</summary>
+    /// <param name="own">This node's address.</param>
+    /// <param name="peer">The peer's address.</param>
+    /// <param name="protocol">The protocol.</param>
+    /// <param name="port">The port of who is talked to, or -1.</param>
+    /// <param name="isFarKnown">True when it is known to be about the peer, whichever address of it this is.</param>
+    public bool Fits(TunnelAddress own, TunnelAddress peer, RuleProtocol protocol, int port, bool isFarKnown)
+    {
+        if (_protocol != RuleProtocol.Any && _protocol != protocol)
+            return false;
+        if (_ports.Length > 0 && port >= 0 && !HasPort(port))
+            return false;
+        return (_own.Length == 0 || Array.IndexOf(_own, own) >= 0) && (isFarKnown || HasFar(peer));
+    }
+
+    /// <summary>True when the far side is about the address.</summary>
+    public bool HasFar(TunnelAddress peer)
+    {
+        if (Far is null)
+            return true;
+        foreach (AddressSet set in Far)
+        {
+            if (set.Contains(peer))
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>True when it tells connections apart by their ports.</summary>
+    public bool HasPorts => _ports.Length > 0;
+
+    private bool HasPort(int port)
+    {
+        foreach (PortRange range in _ports)
+        {
+            if (range.Contains(port))
+                return true;
+        }
+
+        return false;
+    }
+}
+
+/// <summary>A rule in a peer's list.</summary>
+/// <param name="Rule">The rule.</param>
+/// <param name="IsFarKnown">True when it is about each address of the peer.</param>
+internal readonly record struct PeerRule(CompiledRule Rule, bool IsFarKnown);
+
+/// <summary>
+/// What may pass between this node and one peer: the rules that are about the two, in their order, and the flows that they have let pass.
+/// Published with the peer's route; null stands for "everything", so that a peer whom no rule forbids anything costs one question. Never
+/// changed after creation; any thread.
+/// </summary>
+/// <remarks>
+/// A packet of a flow that is known passes, in either direction; but what begins one passes only in the direction in which the flow was
+/// begun. A flow that was let pass by other rules than these is held against these first, in the direction in which it was begun. What is
+/// of no flow is held against the rules in its own direction, and if it passes, makes one.
+/// <para>
+/// A node that has just begun to look does not know who has begun what goes on already. So for a while what looks like an answer passes
+/// when its other direction is allowed: TCP segments that ask for no connection for five minutes, as no connection can be made of them;
+/// all else for a second.
+/// </para>
+/// </remarks>
+internal sealed class PeerAccess
+{
+    /// <summary>So long after a node began to look, TCP segments may be answers of connections that were there before.</summary>
+    private static readonly TimeSpan ConnectionsAreOld = TimeSpan.FromMinutes(5);
+
+    /// <summary>So long may other packets be.</summary>
+    private static readonly TimeSpan AnswersAreOld = TimeSpan.FromSeconds(1);
+
+    private readonly PeerRule[] _inbound;
+    private readonly PeerRule[] _outbound;
+    private readonly FlowTable _flows;
+    private readonly int _generation;
+    private readonly Timestamp _since;
+
+    /// <param name="inbound">Rules for what the peer begins.</param>
+    /// <param name="outbound">Rules for what this node begins.</param>
+    /// <param name="flows">What passes already.</param>
+    /// <param name="generation">A number that other rules do not have.</param>
+    /// <param name="since">Since when this node looks at the peer's packets.</param>
+    public PeerAccess(PeerRule[] inbound, PeerRule[] outbound, FlowTable flows, int generation, Timestamp since)
+    {
+        _inbound = inbound;
+        _outbound = outbound;
+        _flows = flows;
+        _generation = generation;
+        _since = since;
+    }
+
+    /// <summary>Since when this node looks at the peer's packets.</summary>
+    public Timestamp Since => _since;
+
+    /// <summary>True when a packet passes; one that does not is counted.</summary>
+    /// <param name="packet">The packet.</param>
+    /// <param name="info">What its headers say.</param>
+    /// <param name="isInbound">True when the peer sent it.</param>
+    /// <param name="now">The present.</param>
+    /// <param name="last">The last packet's flow, when that passed: neighbours are mostly of one flow.</param>
+    public bool Admits(ReadOnlySpan<byte> packet, in IpPacketInfo info, bool isInbound, Timestamp now, ref FlowKey last)
+    {
+        PacketFlow flow = PacketFlow.Read(packet, info, isInbound);
+        bool isOrdinary = flow.Part is FlowPart.Any or FlowPart.Later;
+        if (isOrdinary && !info.IsFragment && last.Equals(flow.Key))
+            return true;
+        if (!Admits(flow, info, isInbound, now, out CompiledRule? decided))
+        {
+            decided?.Counter.NoteDropped();
+            return false;
+        }
+
+        if (info.IsFragment && info.FragmentOffset == 0)
+            _flows.Add(PacketFlow.FragmentsOf(info, isInbound), new FlowState(isInbound, _generation), now);
+        last = isOrdinary ? flow.Key : default;
+        return true;
+    }
+
+    /// <summary>The rule that decides about a new connection; null for none, so that it is allowed.</summary>
+    /// <param name="isInbound">True when the peer begins it.</param>
+    /// <param name="own">This node's address.</param>
+    /// <param name="peer">The peer's address.</param>
+    /// <param name="protocol">The protocol.</param>
+    /// <param name="port">The port of who is talked to; -1 when it is not known.</param>
+    public CompiledRule? Decide(bool isInbound, TunnelAddress own, TunnelAddress peer, RuleProtocol protocol, int port)
+    {
+        foreach (PeerRule rule in isInbound ? _inbound : _outbound)
+        {
+            if (rule.Rule.Fits(own, peer, protocol, port, rule.IsFarKnown))
+                return rule.Rule;
+        }
+
+        return null;
+    }
+
+    private bool Admits(in PacketFlow flow, in IpPacketInfo info, bool isInbound, Timestamp now, out CompiledRule? decided)
+    {
+        decided = null;
+        if (flow.Part == FlowPart.Hidden)
+            return false;
+        (TunnelAddress own, TunnelAddress peer) = isInbound ? (info.Destination, info.Source) : (info.Source, info.Destination);
+        if (_flows.TryFind(flow.Key, isInbound, now, out FlowState known))
+        {
+            if (flow.Part == FlowPart.LateFragment)
+                return true;
+            if (flow.Part != FlowPart.Opening || known.IsInbound == isInbound)
+            {
+                // Errors are about a packet of the other direction, by whose protocol and ports the flow is known.
+                if (known.Generation == _generation || (flow.Part != FlowPart.Error && IsStillAllowed(flow, known, isInbound, own, peer)))
+                    return true;
+            }
+        }
+
+        decided = Decide(isInbound, own, peer, flow.Protocol, flow.Port);
+        if (decided is null or { IsAllow: true })
+        {
+            // Of a fragment without ports nobody knows whether a rule for some ports is about it: it must be allowed at all of them.
+            if (flow.Part == FlowPart.LateFragment)
+            {
+                bool isForAll = decided is not { HasPorts: true };
+                decided = null;
+                return isForAll;
+            }
+
+            if (flow.Part != FlowPart.Error)
+                _flows.Add(flow.Key, new FlowState(isInbound, _generation), now);
+            return true;
+        }
+
+        if (!MayBeAnswer(flow, now) || Decide(!isInbound, own, peer, flow.Protocol, flow.ReplyPort) is { IsAllow: false })
+            return false;
+        _flows.Add(flow.Key, new FlowState(!isInbound, _generation), now);
+        return true;
+    }
+
+    /// <summary>Whether a flow that passed by other rules passes by these.</summary>
+    private bool IsStillAllowed(in PacketFlow flow, FlowState known, bool isInbound, TunnelAddress own, TunnelAddress peer)
+    {
+        int port = known.IsInbound == isInbound ? flow.Port : flow.ReplyPort;
+        bool isAllowed = Decide(known.IsInbound, own, peer, flow.Protocol, port) is null or { IsAllow: true };
+        if (isAllowed)
+            _flows.Renew(flow.Key, _generation);
+        else
+            _flows.Remove(flow.Key);
+        return isAllowed;
+    }
+
+    private bool MayBeAnswer(in PacketFlow flow, Timestamp now) => flow switch
+    {
+        { Part: FlowPart.Later, Protocol: RuleProtocol.Tcp } => now - _since < ConnectionsAreOld,
+        { Part: FlowPart.Later or FlowPart.Any } => now - _since < AnswersAreOld,
+        _ => false,
+    };
+}

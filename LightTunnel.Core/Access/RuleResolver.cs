@@ -1,0 +1,221 @@
+using LightTunnel.Addressing;
+
+namespace LightTunnel.Access;
+
+/// <summary>A member as rules see it.</summary>
+/// <param name="MemberId">Its id.</param>
+/// <param name="Groups">The groups that an admin has put it in.</param>
+/// <param name="Addresses">Its addresses.</param>
+internal sealed record RuleSubject(uint MemberId, IReadOnlyList<string> Groups, IReadOnlyList<TunnelAddress> Addresses);
+
+/// <summary>
+/// Makes of a network's rules, members and groups what each node needs to know. Sets of addresses keep their ids, and stay the same object
+/// as long as they have the same addresses, so that who was told of one can be told what has changed. Owned by the control loop.
+/// </summary>
+internal sealed class RuleResolver
+{
+    private readonly Dictionary<string, uint> _ids = new(StringComparer.Ordinal);
+    private readonly Dictionary<uint, AddressSet> _sets = [];
+    private Side[] _sides = [];
+    private AccessRule[] _rules = [];
+    private readonly Dictionary<uint, NodeRule> _shared = [];
+    private readonly Dictionary<int, List<NodeRules>> _made = [];
+    private AddressSet _server = AddressSet.Empty;
+    private uint _lastId;
+
+    /// <summary>The rules that count, in their order.</summary>
+    public IReadOnlyList<AccessRule> Rules => _rules;
+
+    /// <summary>Resolves anew.</summary>
+    /// <param name="rules">The network's rules, in any order; those that are disabled do not count.</param>
+    /// <param name="members">Every member.</param>
+    /// <param name="server">The server's own addresses.</param>
+    public void Resolve(IEnumerable<AccessRule> rules, IEnumerable<RuleSubject> members, IEnumerable<TunnelAddress> server)
+    {
+        _made.Clear();
+        _rules = [.. rules.Where(rule => rule.Enabled).OrderBy(rule => rule.Number)];
+        _server = new AddressSet(server.Select(IpPrefix.Host));
+        var found = new Dictionary<uint, List<IpPrefix>>();
+        var groups = new Dictionary<string, List<IpPrefix>>(StringComparer.OrdinalIgnoreCase);
+        var named = new Dictionary<uint, List<IpPrefix>>();
+        _sides = [.. _rules.SelectMany(rule => new[] { Meet(rule.From), Meet(rule.To) })];
+        if (groups.Count > 0 || named.Count > 0)
+        {
+            foreach (RuleSubject member in members)
+            {
+                foreach (string group in member.Groups)
+                {
+                    if (groups.TryGetValue(group, out List<IpPrefix>? addresses))
+                        addresses.AddRange(member.Addresses.Select(IpPrefix.Host));
+                }
+
+                if (named.TryGetValue(member.MemberId, out List<IpPrefix>? own))
+                    own.AddRange(member.Addresses.Select(IpPrefix.Host));
+            }
+        }
+
+        HashSet<int> numbers = [.. _rules.Select(rule => rule.Number)];
+        foreach (uint key in _shared.Keys.Where(key => !numbers.Contains((int)(key >> 1))).ToArray())
+            _shared.Remove(key);
+        foreach ((string what, uint id) in _ids.Where(one => !found.ContainsKey(one.Value)).ToArray())
+        {
+            _ids.Remove(what);
+            _sets.Remove(id);
+        }
+
+        foreach ((uint id, List<IpPrefix> items) in found)
+        {
+            var now = new AddressSet(items);
+            if (!_sets.TryGetValue(id, out AddressSet? before) || !before.IsSame(now))
+                _sets[id] = now;
+        }
+
+        Side Meet(IReadOnlyList<RuleSelector> selectors)
+        {
+            if (selectors.Any(selector => selector.Kind == SelectorKind.Everybody))
+                return new Side(RuleScope.Everybody, []);
+            return selectors.Any(selector => selector.Kind == SelectorKind.Clients)
+                ? new Side(RuleScope.Clients, [])
+                : new Side(RuleScope.Listed, SetsOf(selectors));
+        }
+
+        uint[] SetsOf(IReadOnlyList<RuleSelector> selectors)
+        {
+            var sets = new List<uint>();
+            foreach (RuleSelector selector in selectors)
+            {
+                switch (selector.Kind)
+                {
+                    case SelectorKind.Group:
+                        sets.Add(SetOf($"group:{selector.Name!.ToUpperInvariant()}", Entry(groups, selector.Name!)));
+                        break;
+                    case SelectorKind.Member when selector.MemberId != 0:
+                        sets.Add(SetOf($"member {selector.MemberId}", Entry(named, selector.MemberId)));
+                        break;
+                    case SelectorKind.Server:
+                        sets.Add(SetOf("server", [.. _server.Items]));
+                        break;
+                }
+            }
+
+            RuleSelector[] prefixes = [.. selectors.Where(selector => selector.Kind == SelectorKind.Prefix)];
+            if (prefixes.Length > 0)
+                sets.Add(SetOf(string.Join(',', prefixes.Select(one => one.Prefix)), [.. prefixes.Select(one => one.Prefix)]));
+            return [.. sets.Distinct()];
+        }
+
+        uint SetOf(string what, List<IpPrefix> items)
+        {
+            if (!_ids.TryGetValue(what, out uint id))
+                _ids[what] = id = ++_lastId;
+            found[id] = items;
+            return id;
+        }
+    }
+
+    /// <summary>The rule that decides about a connection; null for none, so that it is allowed.</summary>
+    /// <param name="source">Who begins.</param>
+    /// <param name="destination">Who is talked to.</param>
+    /// <param name="protocol">By which protocol; <see cref="RuleProtocol.Any"/> for one without a name here.</param>
+    /// <param name="port">At which port.</param>
+    public AccessRule? Decide(TunnelAddress source, TunnelAddress destination, RuleProtocol protocol, int port)
+    {
+        for (int i = 0; i < _rules.Length; i++)
+        {
+            AccessRule rule = _rules[i];
+            if ((rule.Protocol == RuleProtocol.Any || rule.Protocol == protocol)
+                && (rule.Ports.Count == 0 || rule.Ports.Any(range => range.Contains(port)))
+                && Contains(_sides[2 * i], source) && Contains(_sides[(2 * i) + 1], destination))
+            {
+                return rule;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>What one node needs to know. It is the same object for all nodes that need to know the same.</summary>
+    /// <param name="addresses">The node's own addresses.</param>
+    public NodeRules For(IReadOnlyList<TunnelAddress> addresses)
+    {
+        var rules = new List<NodeRule>();
+        var sets = new Dictionary<uint, AddressSet>();
+        for (int i = 0; i < _rules.Length; i++)
+        {
+            Add(_rules[i], RuleDirection.Inbound, own: _sides[(2 * i) + 1], far: _sides[2 * i]);
+            Add(_rules[i], RuleDirection.Outbound, own: _sides[2 * i], far: _sides[(2 * i) + 1]);
+        }
+
+        return rules.Count == 0 ? NodeRules.None : Share(rules, sets);
+
+        void Add(AccessRule rule, RuleDirection direction, Side own, Side far)
+        {
+            TunnelAddress[] mine = [.. addresses.Where(address => Contains(own, address))];
+            if (mine.Length == 0)
+                return;
+            foreach (uint set in far.Sets)
+            {
+                if (_sets.TryGetValue(set, out AddressSet? found))
+                    sets[set] = found;
+            }
+
+            rules.Add(Share(new NodeRule
+            {
+                Number = rule.Number,
+                Direction = direction,
+                Action = rule.Action,
+                Protocol = rule.Protocol,
+                Ports = rule.Ports,
+                Own = mine.Length == addresses.Count ? [] : mine,
+                Scope = far.Scope,
+                Sets = far.Sets,
+            }));
+        }
+    }
+
+    /// <summary>The object that stood for the same rule before: who was told of it is not told again, nor is it encoded again.</summary>
+    private NodeRule Share(NodeRule rule)
+    {
+        if (rule.Own.Count > 0)
+            return rule;
+        if (!_shared.TryGetValue(rule.Key, out NodeRule? shared) || !shared.Equals(rule))
+            _shared[rule.Key] = shared = rule;
+        return shared;
+    }
+
+    private NodeRules Share(List<NodeRule> rules, Dictionary<uint, AddressSet> sets)
+    {
+        var hash = new HashCode();
+        rules.ForEach(rule => hash.Add(rule.Key));
+        int code = hash.ToHashCode();
+        if (!_made.TryGetValue(code, out List<NodeRules>? alike))
+            _made[code] = alike = [];
+        NodeRules? made = alike.Find(one => one.Rules.SequenceEqual(rules, ReferenceEqualityComparer.Instance));
+        if (made is null)
+            alike.Add(made = new NodeRules([.. rules], sets));
+        return made;
+    }
+
+    private static List<IpPrefix> Entry<TKey>(Dictionary<TKey, List<IpPrefix>> all, TKey key)
+        where TKey : notnull
+    {
+        if (!all.TryGetValue(key, out List<IpPrefix>? entry))
+            all[key] = entry = [];
+        return entry;
+    }
+
+    private bool Contains(Side side, TunnelAddress address)
+    {
+        if (side.Scope == RuleScope.Everybody || (side.Scope == RuleScope.Clients && !_server.Contains(address)))
+            return true;
+        foreach (uint set in side.Sets)
+        {
+            if (_sets.TryGetValue(set, out AddressSet? found) && found.Contains(address))
+                return true;
+        }
+
+        return false;
+    }
+
+    private readonly record struct Side(RuleScope Scope, uint[] Sets);
+}
