@@ -31,6 +31,9 @@ internal static class FieldKinds
     /// <summary>A valid <see cref="NodeName"/>.</summary>
     public static CborKind<string> Name { get; } = new NameKind();
 
+    /// <summary>Groups of members, as <see cref="GroupName"/> keeps them.</summary>
+    public static CborKind<IReadOnlyList<string>> Groups { get; } = Array(new GroupKind(), 0, GroupName.MostOfAMember);
+
     /// <summary>A sentence or name for a person.</summary>
     public static CborKind<string> Text { get; } = new TextKind(200);
 
@@ -184,6 +187,23 @@ internal static class FieldKinds
         public override string Absent => string.Empty;
 
         public override bool IsValid(string value) => NodeName.IsValid(value);
+
+        public override bool TryRead(CborReader reader, [MaybeNullWhen(false)] out string value)
+        {
+            value = reader.ReadTextString();
+            return IsValid(value);
+        }
+
+        public override void Write(CborWriter writer, string value) => writer.WriteTextString(value);
+    }
+
+    private sealed class GroupKind : CborKind<string>
+    {
+        public override string Description => "group";
+
+        public override string Absent => string.Empty;
+
+        public override bool IsValid(string value) => GroupName.IsValid(value);
 
         public override bool TryRead(CborReader reader, [MaybeNullWhen(false)] out string value)
         {

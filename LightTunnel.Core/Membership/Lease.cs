@@ -34,6 +34,12 @@ internal sealed record Lease : ICborRecord<Lease>
     /// <summary>The invitation that the member came by; 0 for none.</summary>
     public uint Invitation { get; init; }
 
+    /// <summary>
+    /// The groups that an admin has put the member into, as <see cref="GroupName"/> keeps them. A member has no say in this, and is not
+    /// told.
+    /// </summary>
+    public IReadOnlyList<string> Groups { get; init; } = [];
+
     /// <summary>As it stands in the store, where the entry's key tells the member's id.</summary>
     public static Lease Exchange(CborFields<Lease> fields) => new()
     {
@@ -45,6 +51,7 @@ internal sealed record Lease : ICborRecord<Lease>
         LastSeen = fields.Required(5, "last seen", m => m.LastSeen, FieldKinds.Time),
         Used = !fields.Optional(6, "unused", m => !m.Used, FieldKinds.Flag),
         Invitation = fields.Optional(7, "invitation", m => m.Invitation, FieldKinds.AnyUInt32),
+        Groups = fields.Optional(8, "groups", m => m.Groups, FieldKinds.Groups),
     };
 }
 

@@ -99,6 +99,12 @@ internal sealed class Leases
     /// <summary>Every lease.</summary>
     public IReadOnlyCollection<Lease> All => _byId.Values;
 
+    /// <summary>
+    /// Rises whenever there is another member, or one has another name, other addresses or groups, or is none any more: what follows from
+    /// these is to be worked out anew then.
+    /// </summary>
+    public long Generation { get; private set; }
+
     /// <summary>The revision of the store that this is planned from.</summary>
     public long Revision => _replica.Revision;
 
@@ -279,6 +285,17 @@ internal sealed class Leases
         if (current is null || !IsSame(current, lease))
             _changed.Add(lease.MemberId);
         return new LeaseResult(lease, null, evicted);
+    }
+
+    /// <summary>Puts a member into groups, and out of all others; to be committed.</summary>
+    /// <param name="member">The member's key.</param>
+    /// <param name="groups">As <see cref="GroupName"/> keeps them.</param>
+    public void SetGroups(PublicKey member, IReadOnlyList<string> groups)
+    {
+        if (ByKey(member) is not { } lease || lease.Groups.SequenceEqual(groups))
+            return;
+        Put(lease with { Groups = groups });
+        _changed.Add(lease.MemberId);
     }
 
     /// <summary>Tells that a member came or went; a member that is online is never evicted. Returns the lease as it is then.</summary>
@@ -508,6 +525,7 @@ internal sealed class Leases
         _offline.Remove((lease.LastSeen, lease.MemberId));
         _unused.Remove(lease.PublicKey);
         _names.Release(lease.Name, lease.PublicKey);
+        Generation++;
     }
 
     private void GiveBack(Lease lease, IReadOnlyList<TunnelAddress> except)
@@ -529,6 +547,8 @@ internal sealed class Leases
 
     private void Put(Lease lease)
     {
+        if (ById(lease.MemberId) is not { } before || !IsSame(before, lease) || !before.Groups.SequenceEqual(lease.Groups))
+            Generation++;
         _byId[lease.MemberId] = lease;
         _byKey[lease.PublicKey] = lease;
         if (lease.Used)

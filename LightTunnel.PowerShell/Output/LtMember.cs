@@ -12,6 +12,7 @@ public sealed class LtMember
         Address = status.Addresses.Count == 0 ? null : status.Addresses[0].ToString();
         Addresses = new(status.Addresses.Select(address => address.ToString()));
         State = (LtMemberState)status.State;
+        Groups = new(status.Groups);
         FirstSeen = status.FirstSeen;
         LastSeen = status.LastSeen;
         Version = status.Version;
@@ -36,6 +37,9 @@ public sealed class LtMember
 
     /// <summary>Online, Offline, or Blocked: kept out, whether or not it tries to come in.</summary>
     public LtMemberState State { get; }
+
+    /// <summary>The groups that an admin has put it into, in lower case.</summary>
+    public LtList<string> Groups { get; }
 
     /// <summary>When it joined for the first time, null when that is not known any more.</summary>
     public DateTimeOffset? FirstSeen { get; }

@@ -155,14 +155,13 @@ public sealed class BlockedMemberTests : IDisposable
         byte[] leave = ControlMessageCodec.Encode(new LeaveMessage { Reason = LeaveReason.Blocked });
         _bob.Node.Post(() =>
         {
-            byte[] frame = new byte[ControlFrame.HeaderLength + leave.Length];
+            byte[] frame = new byte[ControlFrame.MaximumLength];
             foreach (uint conversation in new[] { 0u, _alice.Client.Session!.Conversation })
             {
                 for (uint number = 1; number < 20; number++)
                 {
-                    new ControlFrame(ControlFrameKind.Data, conversation, number).Write(frame);
-                    leave.CopyTo(frame, ControlFrame.HeaderLength);
-                    _bob.Node.Sender.Frame(_bob.Member("alice").Link!, frame);
+                    int length = new ControlFrame(ControlFrameKind.Data, conversation, number, leave).Write(frame);
+                    _bob.Node.Sender.Frame(_bob.Member("alice").Link!, frame.AsSpan(0, length));
                 }
             }
 

@@ -105,7 +105,11 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         ],
         Members =
         [
-            Member(name, "nas", "10.0.0.20", MemberState.Online) with { Endpoint = IPEndPoint.Parse("[2001:db8::7]:9000") },
+            Member(name, "nas", "10.0.0.20", MemberState.Online) with
+            {
+                Endpoint = IPEndPoint.Parse("[2001:db8::7]:9000"),
+                Groups = ["office", "servers"],
+            },
             Member(name, "laptop", "10.0.0.21", MemberState.Offline) with { System = "Windows X64" },
             Member(name, "phone", "10.0.0.22", MemberState.Blocked) with
             {

@@ -139,9 +139,42 @@ public sealed class LeasePlanTests
     }
 
     [Fact]
+    public void Groups_AreCommitted_SurviveWhatTheMemberDoes_AndAreTakenOver()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        long generation = leases.Generation;
+        leases.SetGroups(Key(1), ["office"]);
+        Assert.True(leases.Generation > generation);
+        Assert.Equal("m/2", Assert.Single(Apply(leases, ref store).Write).Key);
+        leases.SetGroups(Key(1), ["office"]);
+        leases.SetGroups(Key(7), ["office"]);
+        Assert.False(leases.HasChanges);
+
+        generation = leases.Generation;
+        leases.SetOnline(Key(1), online: true, Start.AddHours(1));
+        leases.NoteUsed(Key(1));
+        Assert.Equal(generation, leases.Generation);
+        leases.Acquire(Key(1), "renamed", [Address("10.0.0.9")], Start);
+        Assert.True(leases.Generation > generation);
+        Apply(leases, ref store);
+        Assert.Equal(["office"], Assert.Single(LeaseCodec.ReadAll(store)).Groups);
+
+        Leases other = Create();
+        other.TakeOver(store.ChangesAfter(0));
+        generation = other.Generation;
+        leases.SetGroups(Key(1), []);
+        Apply(leases, ref store);
+        other.TakeOver(store.ChangesAfter(other.Revision));
+        Assert.Empty(other.ByKey(Key(1))!.Groups);
+        Assert.True(other.Generation > generation);
+    }
+
+    [Fact]
     public void EntryOfAnyBytes_IsReadOrIsNot_AndIsNoReasonToStop()
     {
-        (_, StoreContents store) = WithMember();
+        (Leases leases, StoreContents store) = WithMember();
+        leases.SetGroups(Key(1), ["office", "printers"]);
+        Apply(leases, ref store);
         var mutator = new ByteMutator(3);
         int read = 0;
         for (int i = 0; i < Fuzz.Count(5000); i++)
@@ -266,6 +299,9 @@ public sealed class LeasePlanTests
         const string Times = "041B08DE48C8B4F80000051B08DE48D116BC6800";
         Assert.Equal(["A5" + Begin + Address4And6 + Times, "02", "02", "02"], Bytes(lease, null));
         Assert.Equal("A6" + Begin + "80" + Times + "06F5", Bytes(lease with { Addresses = [], Used = false }, null).First());
+
+        Assert.Equal(
+            "A6" + Begin + Address4And6 + Times + "08826161666F6666696365", Bytes(lease with { Groups = ["a", "office"] }, null).First());
 
         // What was said and is so no more goes; what nobody here knows stays.
         Assert.Equal("A6" + Begin + Address4And6 + Times + "184D8261786179", Bytes(lease, "A206F5184D8261786179").First());

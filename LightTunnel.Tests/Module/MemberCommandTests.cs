@@ -38,10 +38,14 @@ public sealed class MemberCommandTests(PlainShell shared) : IClassFixture<PlainS
             $member = Get-LtMember phone
             $member.State.GetType().Name; $member.FirstSeen.GetType().Name; $member.LastSeen.GetType().Name; $member.BlockedBy
             $null -eq $member.Version; (Get-LtMember nas).Endpoint; (Get-LtMember laptop).System
+            (Get-LtMember nas).Groups -join ' '; (Get-LtMember phone).Groups.Count
             """);
 
         Assert.Equal(
-            ["LtMemberState", "DateTimeOffset", "DateTimeOffset", "root", "True", "[2001:db8::7]:9000", "Windows X64"],
+            [
+                "LtMemberState", "DateTimeOffset", "DateTimeOffset", "root", "True", "[2001:db8::7]:9000", "Windows X64", "office servers",
+                "0",
+            ],
             types.Output.Select(item => item.ToString()));
     }
 

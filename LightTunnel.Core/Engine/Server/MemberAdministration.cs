@@ -143,6 +143,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             Addresses = [.. lease.Addresses.Select(address => address.ToIPAddress())],
             PublicKey = lease.PublicKey.ToString(),
             State = block is not null ? MemberState.Blocked : isOnline ? MemberState.Online : MemberState.Offline,
+            Groups = lease.Groups,
             FirstSeen = lease.Created,
             LastSeen = isOnline ? node.Time.GetUtcNow() : lease.LastSeen,
             Version = Told(peer?.Version),

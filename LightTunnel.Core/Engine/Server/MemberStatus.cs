@@ -33,6 +33,9 @@ public sealed record MemberStatus
     /// <summary>How things stand with it.</summary>
     public required MemberState State { get; init; }
 
+    /// <summary>The groups that it is in.</summary>
+    public IReadOnlyList<string> Groups { get; init; } = [];
+
     /// <summary>When its key first registered, null when that is not known any more.</summary>
     public DateTimeOffset? FirstSeen { get; init; }
 
