@@ -12,7 +12,7 @@ public sealed class ReferenceTests
     internal static readonly string[][] Layers =
     [
         ["Management", "Services"],
-        ["Engine"],
+        ["Engine", "QrCodes"],
         ["Configuration"],
         ["Membership", "Routing", "Traversal", "PortMapping"],
         ["WireGuard", "Tun", "WindowsNetwork"],
