@@ -22,6 +22,15 @@ public enum AuditAction
     /// <summary>A member that was kept out may come in again.</summary>
     Unblocked,
 
+    /// <summary>An admin gave a member another name.</summary>
+    Renamed,
+
+    /// <summary>An admin gave a member other addresses.</summary>
+    AddressChanged,
+
+    /// <summary>An admin put a member into groups, or out of them.</summary>
+    GroupsChanged,
+
     /// <summary>An invitation was made.</summary>
     InvitationCreated,
 

@@ -1,3 +1,4 @@
+using System.Net;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 
@@ -10,7 +11,17 @@ namespace LightTunnel.Management;
 /// <param name="Name">What it is for, for people; empty for nothing.</param>
 /// <param name="MadeBy">Who makes it, for people.</param>
 public sealed record InvitationRequest(
-    IReadOnlyList<string> Endpoints, DateTimeOffset? Expires = null, int MaxUses = 0, string Name = "", string MadeBy = "");
+    IReadOnlyList<string> Endpoints, DateTimeOffset? Expires = null, int MaxUses = 0, string Name = "", string MadeBy = "")
+{
+    /// <summary>The groups that who comes by it is put into.</summary>
+    public IReadOnlyList<string> Groups { get; init; } = [];
+
+    /// <summary>The addresses that who comes by it gets; none for any.</summary>
+    public IReadOnlyList<string> Addresses { get; init; } = [];
+
+    /// <summary>True when who comes by it is a member only while it is there.</summary>
+    public bool IsEphemeral { get; init; }
+}
 
 /// <summary>An invitation that a server has made, and what became of it; without its secret.</summary>
 public sealed record InvitationStatus
@@ -50,6 +61,15 @@ public sealed record InvitationStatus
 
     /// <summary>Names of the members that came by it and are members still.</summary>
     public IReadOnlyList<string> Members { get; init; } = [];
+
+    /// <summary>The groups that who comes by it is put into.</summary>
+    public IReadOnlyList<string> Groups { get; init; } = [];
+
+    /// <summary>The addresses that who comes by it gets; none for any.</summary>
+    public IReadOnlyList<IPAddress> Addresses { get; init; } = [];
+
+    /// <summary>True when who comes by it is a member only while it is there.</summary>
+    public bool IsEphemeral { get; init; }
 }
 
 /// <summary>Makes of what a server keeps what its owner is shown.</summary>
@@ -68,6 +88,9 @@ internal static class InvitationReport
         LastUsed = record.LastUsed,
         Removed = record.Removed,
         MadeBy = record.MadeBy,
+        Groups = record.Groups,
+        Addresses = [.. record.Addresses.Select(address => address.ToIPAddress())],
+        IsEphemeral = record.IsEphemeral,
         Members = [.. members.Select(member => member.Name).Order(StringComparer.OrdinalIgnoreCase)],
     };
 

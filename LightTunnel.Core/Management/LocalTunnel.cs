@@ -129,9 +129,13 @@ internal sealed class LocalTunnel : ITunnelHandle
                 "Give -Endpoint host:port, here or to Start-LtServer.") { Target = Name };
         }
 
-        Task<InvitationToken> making = await AskAsync(
-            () => desk.CreateAsync(request.Name, request.MadeBy, request.Expires, request.MaxUses),
-            cancellationToken).ConfigureAwait(false);
+        var wanted = new InvitationRecord
+        {
+            Id = 0, Digest = [], Created = default, Name = request.Name, MadeBy = request.MadeBy, Expires = request.Expires,
+            MaxUses = request.MaxUses, Groups = GroupName.Read(request.Groups), IsEphemeral = request.IsEphemeral,
+            Addresses = [.. request.Addresses.Select(SettingValues.ClientAddress)],
+        };
+        Task<InvitationToken> making = await AskAsync(() => desk.CreateAsync(wanted), cancellationToken).ConfigureAwait(false);
         InvitationToken token = await UnlessStoppedAsync(making, cancellationToken).ConfigureAwait(false);
         var invitation = new Invitation
         {
@@ -145,7 +149,8 @@ internal sealed class LocalTunnel : ITunnelHandle
         };
         return new InvitationText(
             InvitationRecord.TextOf(token.Id), invitation.Reveal(), Name, [.. invitation.Prefixes.Select(prefix => prefix.ToString())],
-            [.. reachedAt.Select(endpoint => endpoint.ToString())], _publicKey.ToString(), request.Expires, request.MaxUses, request.Name);
+            [.. reachedAt.Select(endpoint => endpoint.ToString())], _publicKey.ToString(), request.Expires,
+            wanted.Addresses.Count > 0 ? 1 : request.MaxUses, request.Name);
     }
 
     /// <inheritdoc/>

@@ -59,21 +59,34 @@ internal sealed class AddressPool
     }
 
     /// <summary>Takes the next free address: those never given out first, so that a returned one rests; false when none is left.</summary>
-    public bool TryTakeAny(out TunnelAddress address)
+    /// <param name="address">The address when true.</param>
+    /// <param name="isKept">True for an address that is kept for somebody; null when none is.</param>
+    public bool TryTakeAny(out TunnelAddress address, Func<TunnelAddress, bool>? isKept = null)
     {
         while (!_markAtEnd)
         {
-            address = AddressOf(_mark);
+            UInt128 host = _mark;
+            address = AddressOf(host);
             if (_mark == _last)
                 _markAtEnd = true;
             else
                 _mark++;
-            if (TryTake(address))
-                return true;
+            if (!IsFree(address))
+                continue;
+            if (isKept?.Invoke(address) != true)
+                return TryTake(address);
+            _returned.Add(host);
+        }
+
+        foreach (UInt128 host in _returned)
+        {
+            address = AddressOf(host);
+            if (isKept?.Invoke(address) != true)
+                return TryTake(address);
         }
 
         address = default;
-        return _returned.Count > 0 && TryTake(address = AddressOf(_returned.Min));
+        return false;
     }
 
     /// <summary>Gives an address back.</summary>

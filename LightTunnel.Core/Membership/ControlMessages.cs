@@ -139,8 +139,14 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
     /// <summary>The server's addresses at which it does, when it has several; otherwise the one that the client knows.</summary>
     public IReadOnlyList<TunnelAddress> ObserverAddresses { get; init; } = [];
 
-    /// <summary>The client's name in the network, when it is not the one that it asked for, which is another's; empty otherwise.</summary>
+    /// <summary>
+    /// The client's name in the network, when it is not the one that it asked for, which is another's, or not an admin's choice; empty
+    /// otherwise.
+    /// </summary>
     public string GivenName { get; init; } = string.Empty;
+
+    /// <summary>True when the given name is an admin's choice.</summary>
+    public bool IsNamed { get; init; }
 
     /// <inheritdoc/>
     public static RegisteredMessage Exchange(CborFields<RegisteredMessage> fields) => new()
@@ -162,6 +168,7 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
             FieldKinds.Array(FieldKinds.Address, 1, MaximumAddresses)),
         PreferredSuite = fields.Optional(13, "cipher suite", m => m.PreferredSuite, FieldKinds.Suite),
         GivenName = fields.Optional(14, "given name", m => m.GivenName, FieldKinds.Name),
+        IsNamed = fields.Optional(15, "named by an admin", m => m.IsNamed, FieldKinds.Flag),
     };
 
     /// <summary>Why this version cannot take part, or null.</summary>

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Security.Cryptography;
+using LightTunnel.Addressing;
 using LightTunnel.Membership.Cbor;
 using LightTunnel.Membership.Store;
 
@@ -61,6 +62,15 @@ internal sealed record InvitationRecord : ICborRecord<InvitationRecord>
     /// <summary>When it was taken back; null when it was not.</summary>
     public DateTimeOffset? Removed { get; init; }
 
+    /// <summary>The groups that who comes by it is put into.</summary>
+    public IReadOnlyList<string> Groups { get; init; } = [];
+
+    /// <summary>The addresses that who comes by it gets, whatever it asks for: nobody else does meanwhile. None for any.</summary>
+    public IReadOnlyList<TunnelAddress> Addresses { get; init; } = [];
+
+    /// <summary>True when who comes by it is a member only while it is there.</summary>
+    public bool IsEphemeral { get; init; }
+
     /// <summary>As it stands in the store, where the entry's key tells the id.</summary>
     public static InvitationRecord Exchange(CborFields<InvitationRecord> fields) => new()
     {
@@ -74,6 +84,10 @@ internal sealed record InvitationRecord : ICborRecord<InvitationRecord>
         MadeBy = fields.Optional(7, "made by", m => m.MadeBy, FieldKinds.Text),
         Removed = fields.Optional(8, "removed", m => m.Removed, FieldKinds.OrNone(FieldKinds.Time)),
         LastUsed = fields.Optional(9, "last used", m => m.LastUsed, FieldKinds.OrNone(FieldKinds.Time)),
+        Groups = fields.Optional(10, "groups", m => m.Groups, FieldKinds.Groups),
+        Addresses = fields.Optional(
+            11, "addresses", m => m.Addresses, FieldKinds.Array(FieldKinds.Address, 0, ControlMessage.MaximumAddresses)),
+        IsEphemeral = fields.Optional(12, "ephemeral", m => m.IsEphemeral, FieldKinds.Flag),
     };
 
     /// <summary>An id as people write it.</summary>

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership.Store;
 
@@ -98,6 +99,10 @@ internal sealed class Invitations(StoreReplica replica)
 
         RefusedMessage Refuse(RefusalReason reason) => new() { Reason = reason, Text = $"Invitation {InvitationRecord.TextOf(token.Id)}." };
     }
+
+    /// <summary>The invitation that keeps an address for who comes by it; null when none does.</summary>
+    public InvitationRecord? KeeperOf(TunnelAddress address, DateTimeOffset now) =>
+        _byId.Values.FirstOrDefault(one => one.Addresses.Contains(address) && one.StateAt(now) == InvitationState.Active);
 
     /// <summary>Counts a use.</summary>
     public void Use(uint id, DateTimeOffset now)

@@ -14,7 +14,9 @@ internal sealed record Lease : ICborRecord<Lease>
     /// <summary>The number that stands for the key on the wire, 2 or above, the same for ever.</summary>
     public required uint MemberId { get; init; }
 
-    /// <summary>The member's name, nobody else's: the one that it last registered with, or the nearest that was free.</summary>
+    /// <summary>
+    /// The member's name, nobody else's: the one that it last registered with, or the nearest that was free, or an admin's choice.
+    /// </summary>
     public required string Name { get; init; }
 
     /// <summary>One address of each of the network's prefixes.</summary>
@@ -40,6 +42,15 @@ internal sealed record Lease : ICborRecord<Lease>
     /// </summary>
     public IReadOnlyList<string> Groups { get; init; } = [];
 
+    /// <summary>True when an admin has given the name: what the member asks for does not count.</summary>
+    public bool IsNamed { get; init; }
+
+    /// <summary>True when an admin has given addresses: what the member asks for does not count.</summary>
+    public bool IsPlaced { get; init; }
+
+    /// <summary>True for a member that is one only while it is there: when it has been gone for a while, its lease ends.</summary>
+    public bool IsEphemeral { get; init; }
+
     /// <summary>As it stands in the store, where the entry's key tells the member's id.</summary>
     public static Lease Exchange(CborFields<Lease> fields) => new()
     {
@@ -52,6 +63,9 @@ internal sealed record Lease : ICborRecord<Lease>
         Used = !fields.Optional(6, "unused", m => !m.Used, FieldKinds.Flag),
         Invitation = fields.Optional(7, "invitation", m => m.Invitation, FieldKinds.AnyUInt32),
         Groups = fields.Optional(8, "groups", m => m.Groups, FieldKinds.Groups),
+        IsNamed = fields.Optional(9, "named by an admin", m => m.IsNamed, FieldKinds.Flag),
+        IsPlaced = fields.Optional(10, "placed by an admin", m => m.IsPlaced, FieldKinds.Flag),
+        IsEphemeral = fields.Optional(11, "ephemeral", m => m.IsEphemeral, FieldKinds.Flag),
     };
 }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using LightTunnel.Addressing;
+using LightTunnel.Diagnostics;
 using LightTunnel.Membership.Cbor;
 using LightTunnel.Membership.Store;
 using LightTunnel.WireGuard;
@@ -34,7 +35,7 @@ internal sealed class Leases
     /// <summary>A lease that was not used is given up when its member was silent for this long.</summary>
     private static readonly TimeSpan KeepUnused = TimeSpan.FromMinutes(5);
 
-    private readonly AddressPool[] _pools;
+    private readonly AddressPools _pools;
     private readonly MemberNames _names;
     private readonly TimeSpan _keepOffline;
     private readonly int _maximumCount;
@@ -44,6 +45,7 @@ internal sealed class Leases
     private readonly HashSet<PublicKey> _online = [];
     private readonly SortedSet<(DateTimeOffset LastSeen, uint MemberId)> _offline = [];
     private readonly HashSet<PublicKey> _unused = [];
+    private readonly HashSet<PublicKey> _ephemeral = [];
     private readonly StoreReplica _replica = new();
     private readonly string? _networkName;
     private (string? Name, uint NextMemberId) _storedNetwork = (null, FirstClientId);
@@ -71,7 +73,7 @@ internal sealed class Leases
         _networkName = serverName;
         _names = new MemberNames(serverName);
         Invitations = new Invitations(_replica);
-        _pools = [.. serverAddresses.Select(address => new AddressPool(address))];
+        _pools = new AddressPools(serverAddresses);
         _keepOffline = keepOffline ?? TimeSpan.FromDays(7);
         _maximumCount = maximumCount;
     }
@@ -91,7 +93,7 @@ internal sealed class Leases
     public int Count => _byId.Count;
 
     /// <summary>Most leases that there can be.</summary>
-    public int Capacity => Math.Min(_maximumCount, _pools.Min(pool => pool.Capacity));
+    public int Capacity => Math.Min(_maximumCount, _pools.Capacity);
 
     /// <summary>The keys that are kept out, as the store says.</summary>
     public BlockedKeys Blocked { get; } = new();
@@ -217,43 +219,36 @@ internal sealed class Leases
     /// <param name="requested">The addresses that it asks for.</param>
     /// <param name="now">The current time.</param>
     /// <param name="invitation">
-    /// The invitation that it comes by, if it is new, or 0. Who came by one for a limited number has used its lease by that: it could not
-    /// come again.
+    /// The invitation that it comes by, if it is new, or 0: what that one says counts, before what the member asks for. Who came by one for
+    /// a limited number has used its lease by that: it could not come again.
     /// </param>
     public LeaseResult Acquire(
         PublicKey key, string name, IReadOnlyList<TunnelAddress> requested, DateTimeOffset now, uint invitation = 0)
     {
         Lease? current = ByKey(key);
-        foreach (TunnelAddress address in requested)
-        {
-            AddressPool? pool = Array.Find(_pools, pool => pool.Prefix.Contains(address));
-            if (pool is null || !pool.IsUsable(address) || requested.Count(other => pool.Prefix.Contains(other)) > 1)
-            {
-                return Refuse(
-                    RefusalReason.AddressUnusable,
-                    $"{address} is not for members of {string.Join(" and ", _pools.Select(p => p.Prefix))}.");
-            }
-            if (ByAddress(address) is { } owner && owner.PublicKey != key)
-                return Refuse(RefusalReason.AddressTaken, $"{address} belongs to {owner.Name}, {Whereabouts(owner)}.");
-        }
+        InvitationRecord? by = current is null ? Invitations.Find(invitation) : null;
+        if (current is { IsPlaced: true } || by is { Addresses.Count: > 0 })
+            requested = by?.Addresses ?? [];
+        if (CheckRequested(key, requested, now, invitation) is { } unusable)
+            return new LeaseResult(null, unusable, null);
 
         Lease? evicted = null;
         if (current is null && (Count >= _maximumCount || NextMemberId == uint.MaxValue) && !TryEvict(key, now, out evicted))
             return Refuse(RefusalReason.AddressPoolExhausted, "The network has as many members as it remembers.");
 
-        TunnelAddress?[] wanted = [.. _pools.Select(pool => Wanted(pool, current, requested))];
+        TunnelAddress?[] wanted = [.. _pools.All.Select(pool => AddressPools.Find(pool, requested.Concat(current?.Addresses ?? [])))];
         var taken = new List<(AddressPool Pool, TunnelAddress Address)>();
         var addresses = new List<TunnelAddress>();
-        for (int i = 0; i < _pools.Length; i++)
+        for (int i = 0; i < wanted.Length; i++)
         {
-            AddressPool pool = _pools[i];
+            AddressPool pool = _pools.All[i];
             bool owned = wanted[i] is { } address && current is not null && current.Addresses.Contains(address);
             TunnelAddress given = wanted[i].GetValueOrDefault();
             if (!owned)
             {
-                bool success = wanted[i] is null ? pool.TryTakeAny(out given) : pool.TryTake(given);
+                bool success = wanted[i] is null ? pool.TryTakeAny(out given, IsKept) : pool.TryTake(given);
                 if (!success && evicted is null && TryEvict(key, now, out evicted))
-                    success = wanted[i] is null ? pool.TryTakeAny(out given) : pool.TryTake(given);
+                    success = wanted[i] is null ? pool.TryTakeAny(out given, IsKept) : pool.TryTake(given);
                 if (!success)
                 {
                     foreach ((AddressPool takenPool, TunnelAddress takenAddress) in taken)
@@ -271,10 +266,12 @@ internal sealed class Leases
             ? new Lease
             {
                 PublicKey = key, MemberId = NextMemberId++, Name = name, Addresses = addresses, Created = now, LastSeen = now,
-                Invitation = invitation, Used = Invitations.Find(invitation) is { MaxUses: > 0 },
+                Invitation = invitation, Used = by is { MaxUses: > 0 }, IsEphemeral = by is { IsEphemeral: true },
+                Groups = by?.Groups ?? [], IsPlaced = by is { Addresses.Count: > 0 },
             }
             : current with { Addresses = addresses };
-        lease = lease with { Name = _names.Give(key, lease.MemberId, name, current?.Name) };
+        if (!lease.IsNamed)
+            lease = lease with { Name = _names.Give(key, lease.MemberId, name, current?.Name) };
         if (current is null && invitation != 0)
             Invitations.Use(invitation, now);
         if (current is null)
@@ -285,17 +282,53 @@ internal sealed class Leases
         if (current is null || !IsSame(current, lease))
             _changed.Add(lease.MemberId);
         return new LeaseResult(lease, null, evicted);
+
+        bool IsKept(TunnelAddress address) => Invitations.KeeperOf(address, now) is not null;
     }
 
-    /// <summary>Puts a member into groups, and out of all others; to be committed.</summary>
-    /// <param name="member">The member's key.</param>
-    /// <param name="groups">As <see cref="GroupName"/> keeps them.</param>
-    public void SetGroups(PublicKey member, IReadOnlyList<string> groups)
+    /// <summary>Why a member cannot have the addresses that are asked for; null when it can.</summary>
+    /// <param name="key">The member; null for one that is to come.</param>
+    /// <param name="requested">The addresses.</param>
+    /// <param name="now">The current time.</param>
+    /// <param name="invitation">The invitation that it comes by, or 0.</param>
+    public RefusedMessage? CheckRequested(
+        PublicKey? key, IReadOnlyList<TunnelAddress> requested, DateTimeOffset now, uint invitation = 0)
     {
-        if (ByKey(member) is not { } lease || lease.Groups.SequenceEqual(groups))
-            return;
-        Put(lease with { Groups = groups });
-        _changed.Add(lease.MemberId);
+        if (!_pools.AreUsable(requested, out TunnelAddress culprit))
+            return new() { Reason = RefusalReason.AddressUnusable, Text = $"{culprit} is not for members of {_pools}." };
+        foreach (TunnelAddress address in requested)
+        {
+            string? owner = ByAddress(address) is { } lease
+                ? lease.PublicKey == key ? null : $"belongs to {lease.Name}, {Whereabouts(lease)}"
+                : Invitations.KeeperOf(address, now) is { } keeper && keeper.Id != invitation
+                    ? $"is kept for who comes by the invitation {InvitationRecord.TextOf(keeper.Id)}"
+                    : null;
+            if (owner is not null)
+                return new() { Reason = RefusalReason.AddressTaken, Text = $"{address} {owner}." };
+        }
+
+        return null;
+    }
+
+    /// <summary>True for a name that a member has or could have: it is nobody else's.</summary>
+    public bool IsNameFree(string name, in PublicKey member) => _names.IsFree(name, member);
+
+    /// <inheritdoc cref="AddressPools.Place"/>
+    public IReadOnlyList<TunnelAddress> Place(IReadOnlyList<TunnelAddress> current, IReadOnlyList<TunnelAddress> wanted) =>
+        _pools.Place(current, wanted);
+
+    /// <summary>Has a member as an admin wants it; to be committed.</summary>
+    /// <exception cref="LightTunnelException">There is no such member, or it cannot be so.</exception>
+    public void Set(PublicKey member, MemberSettings settings, DateTimeOffset now)
+    {
+        Lease lease = ByKey(member) ?? throw new LightTunnelException(
+            LightTunnelError.NotFound, "The member is none any more.", "Get-LtMember shows the members that there are.");
+        Lease changed = settings.Apply(this, lease, now);
+        GiveBack(lease, changed.Addresses);
+        _pools.Take(changed.Addresses);
+        _names.Rename(member, lease.Name, changed.Name);
+        Put(changed);
+        _changed.Add(changed.MemberId);
     }
 
     /// <summary>Tells that a member came or went; a member that is online is never evicted. Returns the lease as it is then.</summary>
@@ -355,6 +388,19 @@ internal sealed class Leases
         return removed;
     }
 
+    /// <summary>
+    /// Forgets members that were to be ones only while they are there, and are gone since before a time, and returns them.
+    /// </summary>
+    public IReadOnlyList<Lease> RemoveEphemeral(DateTimeOffset before)
+    {
+        Lease[] removed =
+        [
+            .. _ephemeral.Where(member => !IsOnline(member)).Select(member => _byKey[member]).Where(lease => lease.LastSeen < before),
+        ];
+        Array.ForEach(removed, Remove);
+        return removed;
+    }
+
     /// <summary>Forgets a member; false when there is none with that key.</summary>
     public bool Remove(PublicKey member)
     {
@@ -382,23 +428,6 @@ internal sealed class Leases
     private string Whereabouts(Lease lease) => IsOnline(lease.PublicKey)
         ? "which is online"
         : string.Create(CultureInfo.InvariantCulture, $"offline since {lease.LastSeen.UtcDateTime:yyyy-MM-dd HH:mm} UTC");
-
-    private static TunnelAddress? Wanted(AddressPool pool, Lease? current, IReadOnlyList<TunnelAddress> requested)
-    {
-        foreach (TunnelAddress address in requested)
-        {
-            if (pool.Prefix.Contains(address))
-                return address;
-        }
-
-        foreach (TunnelAddress address in current?.Addresses ?? [])
-        {
-            if (pool.Prefix.Contains(address))
-                return address;
-        }
-
-        return null;
-    }
 
     /// <summary>True for a member that has been here for a while now.</summary>
     private bool IsUsed(Lease lease, DateTimeOffset now) => IsOnline(lease.PublicKey) && now - lease.LastSeen >= UsedAfter;
@@ -483,19 +512,11 @@ internal sealed class Leases
     {
         if (_byId.ContainsKey(lease.MemberId) || _byKey.ContainsKey(lease.PublicKey) || Count >= _maximumCount)
             return false;
-        var kept = new List<TunnelAddress>();
-        foreach (AddressPool pool in _pools)
+        Lease restored = lease with
         {
-            foreach (TunnelAddress address in lease.Addresses)
-            {
-                if (!pool.TryTake(address))
-                    continue;
-                kept.Add(address);
-                break;
-            }
-        }
-
-        Lease restored = lease with { Addresses = kept, Name = _names.Give(lease.PublicKey, lease.MemberId, lease.Name, current: null) };
+            Addresses = _pools.Take(lease.Addresses),
+            Name = _names.Give(lease.PublicKey, lease.MemberId, lease.Name, current: null),
+        };
         Put(restored);
         if (online.Contains(lease.PublicKey))
             _online.Add(lease.PublicKey);
@@ -524,6 +545,7 @@ internal sealed class Leases
         _online.Remove(lease.PublicKey);
         _offline.Remove((lease.LastSeen, lease.MemberId));
         _unused.Remove(lease.PublicKey);
+        _ephemeral.Remove(lease.PublicKey);
         _names.Release(lease.Name, lease.PublicKey);
         Generation++;
     }
@@ -534,7 +556,7 @@ internal sealed class Leases
         {
             if (except.Contains(address))
                 continue;
-            Array.Find(_pools, pool => pool.Prefix.Contains(address))?.Return(address);
+            _pools.Return(address);
             _byAddress.Remove(address);
         }
     }
@@ -555,6 +577,8 @@ internal sealed class Leases
             _unused.Remove(lease.PublicKey);
         else
             _unused.Add(lease.PublicKey);
+        if (lease.IsEphemeral)
+            _ephemeral.Add(lease.PublicKey);
         foreach (TunnelAddress address in lease.Addresses)
             _byAddress[address] = lease;
     }

@@ -35,6 +35,13 @@ internal sealed class MemberNames(string? serverName)
         return given;
     }
 
+    /// <summary>Gives a member exactly this name, which is free, and takes its present one back.</summary>
+    public void Rename(PublicKey member, string current, string name)
+    {
+        Release(current, member);
+        _owners[name] = member;
+    }
+
     /// <summary>Takes a member's name back.</summary>
     public void Release(string name, PublicKey member)
     {
@@ -42,7 +49,8 @@ internal sealed class MemberNames(string? serverName)
             _owners.Remove(name);
     }
 
-    private bool IsFree(string name, PublicKey member) =>
+    /// <summary>True for a name that a member has or could have.</summary>
+    public bool IsFree(string name, PublicKey member) =>
         !string.Equals(name, serverName, StringComparison.OrdinalIgnoreCase)
         && (!_owners.TryGetValue(name, out PublicKey owner) || owner == member);
 

@@ -10,11 +10,10 @@ namespace LightTunnel;
 /// <remarks>
 /// <para>Creates a tunnel interface, registers with the server and gets an address in the network. The command returns when the server has
 /// admitted this machine, or fails with the reason.</para>
-/// <para>Everything needed is in an invitation, one line of text that the server's admin makes with New-LtInvitation. A session with a
-/// person at it asks for it when nothing is given, and does not show it. A line that is typed with the command stays in the history of the
-/// prompt, so answer the question, or use -InvitationPath. Where nobody can be asked, as in a container, it is taken from the environment
-/// variable LIGHTTUNNEL_INVITATION. Instead of an invitation, give -Server, -ServerKey and -NetworkKey or -NetworkKeyPath, or a file with
-/// -ConfigurationPath.</para>
+/// <para>Everything needed is in an invitation, one line of text that the server's admin makes with New-LtInvitation. When nothing is given
+/// it is taken from the environment variable LIGHTTUNNEL_INVITATION, or else the command asks for it, and does not show it. A line that is
+/// typed with the command stays in the history of the prompt, so answer the question, or use -InvitationPath. Instead of an invitation,
+/// give -Server, -ServerKey and -NetworkKey or -NetworkKeyPath, or a file with -ConfigurationPath.</para>
 /// <para>The connection lives in the background of this PowerShell process until Disconnect-LtNetwork or until the process ends. When the
 /// server is lost the client tries again for ever; interface and address stay meanwhile.</para>
 /// <para>Needs root, or an elevated PowerShell on Windows.</para>

@@ -12,6 +12,8 @@ namespace LightTunnel;
 /// network's key, and a secret of its own that the server asks of who is not a member yet. Who has it may join while it admits somebody, so
 /// send it like a password, and let it end: -ExpiresIn, -MaxUses. Remove-LtInvitation takes it back, Get-LtInvitation shows who came by it.
 /// A member never needs it again.</para>
+/// <para>It can say what becomes of who comes by it: -Group, -Address, and -Ephemeral for machines that come and go, such as jobs and
+/// containers.</para>
 /// <para>The object shows what may be shown. Its text, "$invitation" or Set-Content, is the line itself. Jobs, Export-Clixml and
 /// ConvertTo-Json never carry the secret: a job that makes an invitation returns "$invitation".</para>
 /// </remarks>
@@ -27,8 +29,18 @@ namespace LightTunnel;
 /// office           {vpn.example.org:9000}   2026-05-08 10:00 (hidden: "$inv")</code>
 /// <para>Makes an invitation for one machine, which ends in a week. The table hides the secret text.</para>
 /// </example>
+/// <example>
+/// <code>PS> New-LtInvitation -Name runners -Group build -Ephemeral |
+///         Set-Content runner.txt</code>
+/// <para>Makes an invitation for machines that are put into the group build, and forgotten ten minutes after they went.</para>
+/// </example>
+/// <example>
+/// <code>PS> New-LtInvitation -MaxUses 1 -AsQRCode
+/// PS> New-LtInvitation -MaxUses 1 -OutFile invitation.png</code>
+/// <para>Shows an invitation as a QR code in the terminal, and writes another as a picture.</para>
+/// </example>
 [Cmdlet(VerbsCommon.New, "LtInvitation", DefaultParameterSetName = "Server")]
-[OutputType(typeof(LtInvitation))]
+[OutputType(typeof(LtInvitation), typeof(string))]
 public sealed class NewLtInvitationCommand : LtCommand
 {
     /// <summary>Name of the server. Needed only when several servers run on this machine.</summary>
@@ -71,12 +83,53 @@ public sealed class NewLtInvitationCommand : LtCommand
     [NotSecret]
     public TimeSpan? ExpiresIn { get; set; }
 
+    /// <summary>The groups that who comes by it is put into: up to 16 (Set-LtMember -Group changes that later).</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(GroupCompleter))]
+    public string[]? Group { get; set; }
+
+    /// <summary>
+    /// The address that who comes by it gets, whatever it asks for; one IPv4 and one IPv6 address may be given. It is kept for that machine
+    /// as long as the invitation admits it, so such an invitation is for one: -MaxUses 1 is meant when left out.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? Address { get; set; }
+
+    /// <summary>
+    /// Who comes by it is a member only while it is there: when it has been gone for ten minutes the server forgets it, and its name and
+    /// address are free. If it comes back after that it joins anew, which counts as another use.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter Ephemeral { get; set; }
+
+    /// <summary>
+    /// Returns the invitation as a QR code for the terminal, instead of the object. It is the secret itself: who sees the screen can join.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter AsQRCode { get; set; }
+
+    /// <summary>
+    /// File to write the invitation to as a QR code: a picture in PNG or SVG, as the file's name ends. Its owner alone can read it. A file
+    /// of that name is overwritten.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? OutFile { get; set; }
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
         (string? name, LtServer? server, DateTimeOffset? expires) = (Server, InputObject, Expires);
         (TimeSpan? expiresIn, var wanted) = (
-            ExpiresIn, new InvitationRequest(Endpoint ?? [], null, MaxUses, Name ?? string.Empty, Environment.UserName));
+            ExpiresIn, new InvitationRequest(Endpoint ?? [], null, MaxUses, Name ?? string.Empty, Environment.UserName)
+            {
+                Groups = Group ?? [], Addresses = Address ?? [], IsEphemeral = Ephemeral,
+            });
+        var form = QrCodeOutput.Of(this, AsQRCode, OutFile);
         Run(
             async (output, cancellationToken) =>
             {
@@ -100,8 +153,8 @@ public sealed class NewLtInvitationCommand : LtCommand
                 }
 
                 ITunnelHandle tunnel = Only(found);
-                output.WriteObject(new LtInvitation(
-                    await tunnel.CreateInvitationAsync(request, cancellationToken).ConfigureAwait(false)));
+                InvitationText made = await tunnel.CreateInvitationAsync(request, cancellationToken).ConfigureAwait(false);
+                form.Write(output, new Secret(made.Text), new LtInvitation(made));
             },
             name);
     }

@@ -36,6 +36,9 @@ public sealed class LtInvitationRecord
         LastUsed = status.LastUsed;
         Removed = status.Removed;
         MadeBy = status.MadeBy;
+        Groups = new(status.Groups);
+        Addresses = new(status.Addresses.Select(address => address.ToString()));
+        Ephemeral = status.IsEphemeral;
         Members = new(status.Members);
     }
 
@@ -71,6 +74,15 @@ public sealed class LtInvitationRecord
 
     /// <summary>The user who made it.</summary>
     public string MadeBy { get; }
+
+    /// <summary>The groups that who comes by it is put into.</summary>
+    public LtList<string> Groups { get; }
+
+    /// <summary>The addresses that who comes by it gets; none for any.</summary>
+    public LtList<string> Addresses { get; }
+
+    /// <summary>True when who comes by it is forgotten when it has been gone for ten minutes.</summary>
+    public bool Ephemeral { get; }
 
     /// <summary>Names of the members that came by it and are members still.</summary>
     public LtList<string> Members { get; }

@@ -13,6 +13,8 @@ public sealed class LtMember
         Addresses = new(status.Addresses.Select(address => address.ToString()));
         State = (LtMemberState)status.State;
         Groups = new(status.Groups);
+        Invitation = status.Invitation;
+        Ephemeral = status.IsEphemeral;
         FirstSeen = status.FirstSeen;
         LastSeen = status.LastSeen;
         Version = status.Version;
@@ -40,6 +42,12 @@ public sealed class LtMember
 
     /// <summary>The groups that an admin has put it into, in lower case.</summary>
     public LtList<string> Groups { get; }
+
+    /// <summary>Id of the invitation that it came by (Get-LtInvitation), null for none.</summary>
+    public string? Invitation { get; }
+
+    /// <summary>True for one that is forgotten when it has been gone for ten minutes.</summary>
+    public bool Ephemeral { get; }
 
     /// <summary>When it joined for the first time, null when that is not known any more.</summary>
     public DateTimeOffset? FirstSeen { get; }

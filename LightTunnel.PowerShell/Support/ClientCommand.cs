@@ -146,8 +146,9 @@ public abstract class ClientCommand : StartCommand
             || ConfigurationPath is not null;
         return saidOtherwise
             ? null
-            : Ask(
-                "invitation", $"-Invitation, -InvitationPath or the environment variable {InvitationVariable.Name}",
-                InvitationVariable.Take);
+            : SecretText.ToSecret(InvitationVariable.Take())
+                ?? Ask(
+                    "invitation", $"-Invitation, -InvitationPath or the environment variable {InvitationVariable.Name}",
+                    () => InvitationVariable.Taken);
     }
 }

@@ -42,6 +42,7 @@ internal static class KnownNames
         Destination,
         Service,
         Invitation,
+        Group,
     }
 
     public static void RememberTunnels(IEnumerable<ITunnelHandle> tunnels)
@@ -78,6 +79,8 @@ internal static class KnownNames
         Remember(Kind.Member, member.Name, member.Address);
         foreach (string address in member.Addresses)
             Remember(Kind.Address, address, member.Name);
+        foreach (string group in member.Groups)
+            Remember(Kind.Group, group, null);
     }
 
     public static void RememberRoute(string destination, string peer)
@@ -235,6 +238,14 @@ internal sealed class MemberNameCompleter : IArgumentCompleter
     public IEnumerable<CompletionResult> CompleteArgument(
         string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
         KnownNames.Complete(wordToComplete, KnownNames.Kind.Member);
+}
+
+/// <summary>Completes groups of members of servers on this machine.</summary>
+internal sealed class GroupCompleter : IArgumentCompleter
+{
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters) =>
+        KnownNames.Complete(wordToComplete, KnownNames.Kind.Group);
 }
 
 /// <summary>Completes tunnel addresses.</summary>

@@ -75,6 +75,50 @@ Describe 'An admin takes an invitation back' {
     }
 }
 
+Describe 'An admin says what becomes of who comes' {
+    BeforeAll {
+        $line = Invoke-Command $server { "$(New-LtInvitation -Group Build -Address 10.0.0.50 -Ephemeral)" }
+        $network = Invoke-Command $bob { Connect-LtNetwork $using:line -Name runner -Address 10.0.0.60 -TimeoutSec 60 -WarningAction Ignore }
+    }
+
+    AfterAll {
+        Invoke-Command $bob { Get-LtNetwork | Disconnect-LtNetwork }
+    }
+
+    It 'which gets the address that the invitation keeps for it' {
+        $network.Address | Should-Be '10.0.0.50/24'
+    }
+
+    It 'and is put into its groups' {
+        $member = Invoke-Command $server { Get-LtMember runner }
+        "$($member.Groups), $($member.Ephemeral)" | Should-Be 'build, True'
+        Invoke-Command $server { "$((Get-LtInvitation (Get-LtMember runner).Invitation).Members)" } | Should-Be 'runner'
+    }
+}
+
+Describe 'An admin shows an invitation' {
+    It 'as a QR code in the terminal' {
+        $code = Invoke-Command $server { New-LtInvitation -AsQRCode }
+        ($code -split "`n").Count | Should-BeGreaterThan 20
+        $code | Should-BeLikeString '*█*'
+    }
+
+    It 'as a picture that only its owner reads' {
+        $mode = Invoke-Command $server {
+            $file = Join-Path ([IO.Path]::GetTempPath()) "$(New-Guid).png"
+            $null = New-LtInvitation -OutFile $file
+            "$([IO.File]::GetUnixFileMode($file)), $([BitConverter]::ToString([IO.File]::ReadAllBytes($file)[1..3]))"
+            Remove-Item $file
+        }
+        $mode | Should-Be 'UserWrite, UserRead, 50-4E-47'
+    }
+
+    It 'not as a picture of another kind' {
+        $id = Invoke-Command $server { try { New-LtInvitation -OutFile x.gif } catch { $_.FullyQualifiedErrorId } }
+        $id | Should-Be 'InvalidOption,LightTunnel.NewLtInvitationCommand'
+    }
+}
+
 Describe 'A member' {
     It 'needs no invitation when it comes back, and the server has forgotten nothing' {
         Get-LtNetwork alice | Disconnect-LtNetwork

@@ -160,7 +160,7 @@ public sealed class InvitedNetworkTests : IDisposable
     {
         Start();
         _network.Store.IsSlow = true;
-        Task<InvitationToken> making = Asked(() => Desk.CreateAsync("slow", "root", null, 0));
+        Task<InvitationToken> making = Asked(() => Desk.CreateAsync(Wanted("slow")));
         _network.Run(TimeSpan.FromSeconds(1));
         Assert.False(making.IsCompleted);
         _network.Store.IsSlow = false;
@@ -169,7 +169,7 @@ public sealed class InvitedNetworkTests : IDisposable
         Assert.Equal(Wait(making).Id, Assert.Single(Saved).Id);
 
         _network.Store.Failure = "No space left on device";
-        Task<InvitationToken> failing = Asked(() => Desk.CreateAsync("full", "root", null, 0));
+        Task<InvitationToken> failing = Asked(() => Desk.CreateAsync(Wanted("full")));
         _network.Run(TimeSpan.FromSeconds(5));
         LightTunnelException failure = Assert.Throws<LightTunnelException>(() => Wait(failing));
         Assert.Contains("No space left", failure.Message, StringComparison.Ordinal);
@@ -183,7 +183,7 @@ public sealed class InvitedNetworkTests : IDisposable
         var random = new Random(seed);
         using var network = new SimulatedNetwork(seed) { IsDirectBlocked = true };
         network.StartServer(options => options with { AllowKeyOnly = null });
-        InvitationToken token = Wait(AskedOf(network, desk => desk.CreateAsync(string.Empty, "root", null, 5)));
+        InvitationToken token = Wait(AskedOf(network, desk => desk.CreateAsync(Wanted() with { MaxUses = 5 })));
         network.Store.Fault = _ => random.Next(3) == 0
             ? random.GetItems([StoreFault.Unavailable, StoreFault.AnswerLost, StoreFault.CommitLost], 1)[0]
             : StoreFault.None;
@@ -306,7 +306,10 @@ public sealed class InvitedNetworkTests : IDisposable
         _network.AddClient(name, identity: key, change: options => options with { Invitation = token });
 
     private InvitationToken Invite(int maxUses = 0, DateTimeOffset? expires = null, string name = "") =>
-        Wait(Asked(() => Desk.CreateAsync(name, "root", expires, maxUses)));
+        Wait(Asked(() => Desk.CreateAsync(Wanted(name) with { Expires = expires, MaxUses = maxUses })));
+
+    private static InvitationRecord Wanted(string name = "") =>
+        new() { Id = 0, Digest = [], Created = default, Name = name, MadeBy = "root" };
 
     private void Remove(uint id) => Wait(Asked(() => Desk.RemoveAsync(id, "admin")));
 

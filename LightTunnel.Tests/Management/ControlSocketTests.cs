@@ -74,15 +74,21 @@ public sealed class ControlSocketTests : IDisposable
 
         DateTimeOffset expires = DateTimeOffset.UtcNow.AddDays(1);
         InvitationText invitation = await remote.CreateInvitationAsync(
-            new InvitationRequest(["a.example:1"], expires, 3, "for bob", "root"), Token);
+            new InvitationRequest(["a.example:1"], expires, 3, "for bob", "root")
+            {
+                Groups = ["a", "b"], Addresses = ["10.0.0.5"], IsEphemeral = true,
+            }, Token);
         Assert.Equal((FakeTunnel.InvitationSecret, expires), (invitation.Text, invitation.Expires));
         Assert.Equal((string[])["a.example:1"], tunnel.AskedForInvitation?.Endpoints);
+        Assert.Equal((string[])["a", "b"], tunnel.AskedForInvitation?.Groups);
+        Assert.Equal((string[])["10.0.0.5"], tunnel.AskedForInvitation?.Addresses);
         Assert.Equal(
-            new InvitationRequest([], expires, 3, "for bob", "root"), tunnel.AskedForInvitation! with { Endpoints = [] });
+            new InvitationRequest([], expires, 3, "for bob", "root") { IsEphemeral = true },
+            tunnel.AskedForInvitation! with { Endpoints = [], Groups = [], Addresses = [] });
         InvitationStatus kept = FakeTunnel.SampleInvitations[0];
         tunnel.Invitations = [kept];
         InvitationStatus told = Assert.Single(await remote.GetInvitationsAsync(Token));
-        Assert.Equal(kept with { Members = [] }, told with { Members = [] });
+        Assert.Equal(kept with { Members = [], Groups = [], Addresses = [] }, told with { Members = [], Groups = [], Addresses = [] });
         Assert.Equal(kept.Members, told.Members);
         await remote.RemoveInvitationAsync(kept.Id, "root", Token);
         Assert.Equal([kept.Id], tunnel.RemovedInvitations);
@@ -123,12 +129,19 @@ public sealed class ControlSocketTests : IDisposable
 
         IReadOnlyList<MemberStatus> members = await remote.GetMembersAsync(Token);
         Assert.Equal(
-            tunnel.Members.Select(member => member with { Addresses = [] }), members.Select(member => member with { Addresses = [] }));
+            tunnel.Members.Select(member => member with { Addresses = [], Groups = [] }),
+            members.Select(member => member with { Addresses = [], Groups = [] }));
+        Assert.Equal(tunnel.Members.SelectMany(member => member.Groups), members.SelectMany(member => member.Groups));
         Assert.Equal(tunnel.Members.SelectMany(member => member.Addresses), members.SelectMany(member => member.Addresses));
 
         var change = new MemberChange(MemberChangeKind.Block, members[0].PublicKey, "root");
         await remote.ChangeMemberAsync(change, Token);
         Assert.Equal([change], tunnel.MemberChanges);
+        await remote.ChangeMemberAsync(
+            new MemberChange(MemberChangeKind.Set, members[0].PublicKey, "root") { Name = "a", Addresses = ["10.0.0.5"], Groups = [] },
+            Token);
+        MemberChange set = tunnel.MemberChanges[1];
+        Assert.Equal(("a", "10.0.0.5", 0), (set.Name, set.Addresses?.Single(), set.Groups?.Count));
     }
 
     [Fact]

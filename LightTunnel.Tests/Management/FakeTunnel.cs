@@ -109,6 +109,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
             {
                 Endpoint = IPEndPoint.Parse("[2001:db8::7]:9000"),
                 Groups = ["office", "servers"],
+                Invitation = "5a6b7c8d",
             },
             Member(name, "laptop", "10.0.0.21", MemberState.Offline) with { System = "Windows X64" },
             Member(name, "phone", "10.0.0.22", MemberState.Blocked) with
@@ -321,6 +322,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         {
             Network = "office", Id = "5a6b7c8d", Name = string.Empty, State = InvitationState.Active,
             Created = new(2026, 5, 2, 10, 0, 0, TimeSpan.Zero), Uses = 3, MadeBy = "root", Members = ["nas", "phone"],
+            Groups = ["build"], Addresses = [IPAddress.Parse("10.0.0.50")], IsEphemeral = true,
         },
         new()
         {
@@ -385,10 +387,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         MemberChanges.Add(change);
         Members = change.Kind == MemberChangeKind.Remove
             ? [.. Members.Where(member => member.PublicKey != change.PublicKey)]
-            : [.. Members.Select(member => member.PublicKey != change.PublicKey ? member : member with
-            {
-                State = change.Kind == MemberChangeKind.Block ? MemberState.Blocked : MemberState.Offline,
-            })];
+            : [.. Members.Select(member => member.PublicKey != change.PublicKey ? member : Apply(change, member))];
         return true;
     });
 
@@ -403,6 +402,18 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     }
 
     public Task WaitForStopAsync(CancellationToken cancellationToken) => _stopped.Task.WaitAsync(cancellationToken);
+
+    private static MemberStatus Apply(MemberChange change, MemberStatus member) => change.Kind switch
+    {
+        MemberChangeKind.Set => member with
+        {
+            Name = change.Name ?? member.Name,
+            Addresses = change.Addresses is null ? member.Addresses : [.. change.Addresses.Select(IPAddress.Parse)],
+            Groups = change.Groups ?? member.Groups,
+        },
+        MemberChangeKind.Block => member with { State = MemberState.Blocked },
+        _ => member with { State = MemberState.Offline },
+    };
 
     private static MemberStatus Member(string tunnel, string name, string address, MemberState state) => new()
     {

@@ -64,6 +64,7 @@ internal static class ControlMessageSamples
             ObserverPort = 9001,
             ObserverAddresses = [Address("192.0.2.1"), Address("192.0.2.2")],
             GivenName = "laptop-1",
+            IsNamed = true,
         },
         new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "ä full" },
         new DirectoryMessage

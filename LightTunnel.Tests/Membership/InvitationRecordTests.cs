@@ -20,11 +20,14 @@ public sealed class InvitationRecordTests
         InvitationRecord record = Make(token.Id) with
         {
             Digest = token.Digest(), Expires = Start.AddDays(1), MaxUses = 3, Uses = 2, Name = "for bob", MadeBy = "root",
-            Removed = Start.AddHours(2), LastUsed = Start.AddHours(1),
+            Removed = Start.AddHours(2), LastUsed = Start.AddHours(1), Groups = ["office"],
+            Addresses = [ControlMessageTests.Address("10.0.0.5")], IsEphemeral = true,
         };
         byte[] written = record.Write(null);
         Assert.True(InvitationRecord.TryRead(Entry(record.Id, written), out InvitationRecord? read));
-        Assert.Equal(record with { Digest = read.Digest }, read);
+        Assert.Equal(record with { Digest = read.Digest, Groups = read.Groups, Addresses = read.Addresses }, read);
+        Assert.Equal(["office"], read.Groups);
+        Assert.Equal(record.Addresses, read.Addresses);
         Assert.Equal(record.Digest, read.Digest);
         Assert.True(token.Fits(read.Digest));
         Assert.False(InvitationToken.Generate(token.Id).Fits(read.Digest));
@@ -40,7 +43,11 @@ public sealed class InvitationRecordTests
     [Fact]
     public void Record_OfHostileBytes_NeverThrows()
     {
-        InvitationRecord record = Make(7) with { Expires = Start, MaxUses = 3, Name = "n", MadeBy = "root", LastUsed = Start };
+        InvitationRecord record = Make(7) with
+        {
+            Expires = Start, MaxUses = 3, Name = "n", MadeBy = "root", LastUsed = Start, Groups = ["a", "b"],
+            Addresses = [ControlMessageTests.Address("10.0.0.5")], IsEphemeral = true,
+        };
         byte[] good = record.Write(null);
         var mutator = new ByteMutator(9);
         int read = 0;

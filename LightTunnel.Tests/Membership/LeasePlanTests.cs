@@ -1,6 +1,7 @@
 using System.Formats.Cbor;
 using FsCheck.Xunit;
 using LightTunnel.Addressing;
+using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Cbor;
 using LightTunnel.Membership.Store;
@@ -143,12 +144,14 @@ public sealed class LeasePlanTests
     {
         (Leases leases, StoreContents store) = WithMember();
         long generation = leases.Generation;
-        leases.SetGroups(Key(1), ["office"]);
+        leases.Set(Key(1), Groups("office"), Start);
         Assert.True(leases.Generation > generation);
         Assert.Equal("m/2", Assert.Single(Apply(leases, ref store).Write).Key);
-        leases.SetGroups(Key(1), ["office"]);
-        leases.SetGroups(Key(7), ["office"]);
-        Assert.False(leases.HasChanges);
+        leases.Set(Key(1), Groups("office"), Start);
+        Assert.Empty(leases.Plan().Write);
+        leases.OnFailed();
+        LightTunnelException unknown = Assert.Throws<LightTunnelException>(() => leases.Set(Key(7), Groups("office"), Start));
+        Assert.Equal(LightTunnelError.NotFound, unknown.Error);
 
         generation = leases.Generation;
         leases.SetOnline(Key(1), online: true, Start.AddHours(1));
@@ -162,7 +165,7 @@ public sealed class LeasePlanTests
         Leases other = Create();
         other.TakeOver(store.ChangesAfter(0));
         generation = other.Generation;
-        leases.SetGroups(Key(1), []);
+        leases.Set(Key(1), Groups(), Start);
         Apply(leases, ref store);
         other.TakeOver(store.ChangesAfter(other.Revision));
         Assert.Empty(other.ByKey(Key(1))!.Groups);
@@ -170,10 +173,57 @@ public sealed class LeasePlanTests
     }
 
     [Fact]
+    public void WhatAnAdminSets_IsNotUndoneByTheMember()
+    {
+        (Leases leases, StoreContents store) = WithMember();
+        leases.Set(Key(1), new MemberSettings { Name = "reception", Addresses = [Address("10.0.0.50")] }, Start);
+        StoreCommit commit = Apply(leases, ref store);
+        Assert.Equal(["a/10.0.0.2", "a/10.0.0.50", "m/2"], commit.Write.Select(write => write.Key).Order(StringComparer.Ordinal));
+
+        LeaseResult result = leases.Acquire(Key(1), "a", [Address("10.0.0.2"), Address("fd00::2")], Start);
+        Assert.Equal("reception", result.Lease!.Name);
+        Assert.Equal([Address("10.0.0.50"), Address("fd00::2")], result.Lease.Addresses);
+        Assert.Empty(leases.Plan().Write);
+        leases.OnFailed();
+
+        // What it has given up is another's to have.
+        LeaseResult other = leases.Acquire(Key(2), "a", [Address("10.0.0.2")], Start);
+        Assert.Equal(("a", Address("10.0.0.2")), (other.Lease!.Name, other.Lease.Addresses[0]));
+    }
+
+    [Theory]
+    [InlineData("B", null, LightTunnelError.NameInUse)]
+    [InlineData("hub", null, LightTunnelError.NameInUse)]
+    [InlineData("no name", null, LightTunnelError.InvalidName)]
+    [InlineData(null, "10.0.0.3", LightTunnelError.AddressTaken)]
+    [InlineData(null, "10.0.0.1", LightTunnelError.InvalidAddress)]
+    [InlineData(null, "10.0.0.255", LightTunnelError.InvalidAddress)]
+    [InlineData(null, "10.0.1.5", LightTunnelError.InvalidAddress)]
+    [InlineData(null, "10.0.0.5 10.0.0.6", LightTunnelError.InvalidAddress)]
+    [InlineData("c", "10.0.0.3", LightTunnelError.AddressTaken)]
+    public void WhatAnAdminCannotSet_IsAnError_AndChangesNothing(string? name, string? addresses, LightTunnelError error)
+    {
+        var leases = new Leases([Interface("10.0.0.1/24")], serverName: "hub");
+        StoreContents store = StoreContents.Empty;
+        leases.Acquire(Key(1), "a", [], Start);
+        leases.Acquire(Key(2), "b", [], Start);
+        Apply(leases, ref store);
+
+        var settings = new MemberSettings { Name = name, Addresses = addresses?.Split(' ').Select(Address).ToArray() };
+        LightTunnelException thrown = Assert.Throws<LightTunnelException>(() => leases.Set(Key(1), settings, Start));
+        Assert.Equal(error, thrown.Error);
+        Assert.NotEmpty(thrown.RecommendedAction);
+        Assert.NotNull(thrown.Target);
+        Assert.False(leases.HasChanges);
+        Assert.Equal(("a", Address("10.0.0.2")), (leases.ByKey(Key(1))!.Name, leases.ByKey(Key(1))!.Addresses[0]));
+        Assert.Null(leases.ByAddress(Address("10.0.0.5")));
+    }
+
+    [Fact]
     public void EntryOfAnyBytes_IsReadOrIsNot_AndIsNoReasonToStop()
     {
         (Leases leases, StoreContents store) = WithMember();
-        leases.SetGroups(Key(1), ["office", "printers"]);
+        leases.Set(Key(1), Groups("office", "printers") with { Name = "named", Addresses = [Address("10.0.0.5")] }, Start);
         Apply(leases, ref store);
         var mutator = new ByteMutator(3);
         int read = 0;
@@ -303,6 +353,9 @@ public sealed class LeasePlanTests
         Assert.Equal(
             "A6" + Begin + Address4And6 + Times + "08826161666F6666696365", Bytes(lease with { Groups = ["a", "office"] }, null).First());
 
+        Assert.Equal(
+            "A7" + Begin + Address4And6 + Times + "09F50AF5", Bytes(lease with { IsNamed = true, IsPlaced = true }, null).First());
+
         // What was said and is so no more goes; what nobody here knows stays.
         Assert.Equal("A6" + Begin + Address4And6 + Times + "184D8261786179", Bytes(lease, "A206F5184D8261786179").First());
         Assert.Equal("A20164686F6D650207", Convert.ToHexString(LeaseCodec.WriteNetwork("home", 7, isInvitedOnly: false, null)));
@@ -331,6 +384,8 @@ public sealed class LeasePlanTests
                 Assert.Equal(value, Find(store, key));
         }
     }
+
+    private static MemberSettings Groups(params string[] groups) => new() { Groups = groups };
 
     private static Leases Create() => new([Interface("10.0.0.1/24"), Interface("fd00::1/64")]);
 

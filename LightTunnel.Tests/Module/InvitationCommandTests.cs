@@ -1,6 +1,8 @@
 using System.Runtime.Versioning;
+using LightTunnel.Configuration;
 using LightTunnel.Lab.Shells;
 using LightTunnel.Management;
+using LightTunnel.QrCodes;
 using LightTunnel.Tests.Management;
 using Xunit;
 
@@ -25,9 +27,14 @@ public sealed class InvitationCommandTests(PlainShell shared) : IClassFixture<Pl
         Assert.Equal(("laptop of Ann", 2, Environment.UserName), (asked.Name, asked.MaxUses, asked.MadeBy));
         Assert.InRange(asked.Expires!.Value, DateTimeOffset.UtcNow.AddDays(6.9), DateTimeOffset.UtcNow.AddDays(7));
 
+        await shell.RunAsync("New-LtInvitation -Group Build, a -Address 10.0.0.50 -Ephemeral");
+        asked = _server.AskedForInvitation!;
+        Assert.Equal(("Build a", "10.0.0.50", true), (string.Join(' ', asked.Groups), asked.Addresses.Single(), asked.IsEphemeral));
+
         await shell.RunAsync("New-LtInvitation");
         asked = _server.AskedForInvitation!;
         Assert.Equal((0, string.Empty, null), (asked.MaxUses, asked.Name, asked.Expires));
+        Assert.Equal((0, 0, false), (asked.Groups.Count, asked.Addresses.Count, asked.IsEphemeral));
     }
 
     [Theory]
@@ -37,11 +44,52 @@ public sealed class InvitationCommandTests(PlainShell shared) : IClassFixture<Pl
     [InlineData("-ExpiresIn 1:00 -Expires 2100-01-01", "both")]
     [InlineData("-MaxUses 0", "MaxUses")]
     [InlineData("-Name ''", "Name")]
+    [InlineData("-OutFile code.jpg", "neither a PNG nor an SVG")]
+    [InlineData("-OutFile code", "neither a PNG nor an SVG")]
+    [InlineData("-OutFile env:code.png", "no path of the file system")]
     public async Task New_ThatMakesNoSense_SaysSo(string parameters, string culprit)
     {
         ModuleShell shell = await ServedAsync();
         Assert.Contains(culprit, (await shell.FailAsync($"New-LtInvitation {parameters}")).Message, StringComparison.Ordinal);
         Assert.Null(_server.AskedForInvitation);
+    }
+
+    [Fact]
+    public async Task New_AsQRCode_IsTheCodeOfTheLine()
+    {
+        ModuleShell shell = await ServedAsync();
+
+        string code = (await shell.RunAsync("New-LtInvitation -AsQRCode")).Single().ToString();
+
+        Assert.Equal(QrCode.Of(new Secret(FakeTunnel.InvitationSecret)).ToTerminalText(), code);
+    }
+
+    [Fact]
+    public async Task New_OutFile_WritesAPictureForItsOwner_AndReturnsTheInvitation()
+    {
+        ModuleShell shell = await ServedAsync();
+        string folder = Directory.CreateTempSubdirectory("lt-qr").FullName;
+        try
+        {
+            ShellResult made = await shell.RunAsync(
+                "param($F) Push-Location $F; New-LtInvitation -OutFile a.svg; New-LtInvitation -OutFile $F/a.png; Pop-Location",
+                new { F = folder });
+
+            Assert.Equal(["1f2e3d4c", "1f2e3d4c"], made.Output.Select(item => item.Text("Id")));
+            var code = QrCode.Of(new Secret(FakeTunnel.InvitationSecret));
+            CancellationToken cancellation = TestContext.Current.CancellationToken;
+            Assert.Equal(code.ToSvg(), await File.ReadAllTextAsync(Path.Combine(folder, "a.svg"), cancellation));
+            Assert.Equal(code.ToPng(), await File.ReadAllBytesAsync(Path.Combine(folder, "a.png"), cancellation));
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(folder, "a.png")));
+
+            ShellResult failed = await shell.TryAsync($"New-LtInvitation -OutFile {folder}/nowhere/a.png");
+            Assert.Equal("FileAccess,LightTunnel.NewLtInvitationCommand", Assert.Single(failed.Errors).ErrorId);
+            Assert.Equal("1f2e3d4c", Assert.Single(failed.Output).Text("Id"));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Theory]

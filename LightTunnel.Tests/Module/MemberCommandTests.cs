@@ -72,7 +72,34 @@ public sealed class MemberCommandTests(PlainShell shared) : IClassFixture<PlainS
         Assert.All(_server.MemberChanges, change => Assert.StartsWith(Environment.UserName, change.By, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Members_GetGroupsAddressesAndNames()
+    {
+        ModuleShell shell = await ServeAsync();
+
+        Assert.Empty((await shell.RunAsync("Set-LtMember nas -Group a -WhatIf; Rename-LtMember nas store -WhatIf")).Output);
+        Assert.Empty(_server.MemberChanges);
+        ShellObject set = (await shell.RunAsync("Get-LtMember nas | Set-LtMember -Group Office, b -Address 10.0.0.50 -PassThru")).Single();
+        Assert.Equal(("nas", "10.0.0.50"), (set.Text("Name"), set.Text("Address")));
+        ShellObject renamed = (await shell.RunAsync("Rename-LtMember 10.0.0.50 store -PassThru")).Single();
+        Assert.Equal("store", renamed.Text("Name"));
+        await shell.RunAsync("Get-LtMember -State Offline, Blocked | Set-LtMember -Group @()");
+
+        Assert.Equal(
+            ["nas//10.0.0.50/Office b", "nas/store//-", "laptop///", "phone///"],
+            _server.MemberChanges.Select(change => string.Join(
+                '/', _server.Peers.Single(peer => peer.PublicKey == change.PublicKey).Name, change.Name,
+                string.Join(' ', change.Addresses ?? []), change.Groups is null ? "-" : string.Join(' ', change.Groups))));
+        Assert.All(_server.MemberChanges, change => Assert.StartsWith(Environment.UserName, change.By, StringComparison.Ordinal));
+        Assert.All(_server.MemberChanges, change => Assert.Equal(MemberChangeKind.Set, change.Kind));
+    }
+
     [Theory]
+    [InlineData("Set-LtMember nobody -Group a", "NotFound,LightTunnel.SetLtMemberCommand", "Get-LtMember")]
+    [InlineData("Set-LtMember nas", "InvalidOption,LightTunnel.SetLtMemberCommand", "-Group or -Address")]
+    [InlineData("Set-LtMember * -Address 10.0.0.50", "InvalidOption,LightTunnel.SetLtMemberCommand", "Name one of them")]
+    [InlineData("Rename-LtMember nobody a", "NotFound,LightTunnel.RenameLtMemberCommand", "Get-LtMember")]
+    [InlineData("Rename-LtMember * a", "InvalidOption,LightTunnel.RenameLtMemberCommand", "Name one of them")]
     [InlineData("Block-LtMember nobody", "NotFound,LightTunnel.BlockLtMemberCommand", "Get-LtMember")]
     [InlineData("Unblock-LtMember nobody", "NotFound,LightTunnel.UnblockLtMemberCommand", "Get-LtMember")]
     [InlineData("Remove-LtMember nobody", "NotFound,LightTunnel.RemoveLtMemberCommand", "Get-LtMember")]
@@ -106,6 +133,8 @@ public sealed class MemberCommandTests(PlainShell shared) : IClassFixture<PlainS
     [InlineData("Unblock-LtMember -Name 10.0.0.22", "10.0.0.22")]
     [InlineData("Get-LtMember -State Bl", "Blocked")]
     [InlineData("Remove-LtMember nas -Network of", "office")]
+    [InlineData("Set-LtMember nas -Group se", "servers")]
+    [InlineData("Rename-LtMember la", "laptop")]
     public async Task Completion_KnowsMembers(string typed, string completed)
     {
         ModuleShell shell = await ServeAsync();

@@ -467,6 +467,13 @@ internal sealed class ClientRole : INodeRole
         _save?.Invoke(registered.Addresses);
 
         TakeName(registered);
+        if (!_options.RequestedAddresses.All(asked => registered.Addresses.Any(own => own.Address == asked)))
+        {
+            Log.Warning(
+                "This node asked for {Asked}; an administrator of {Network} has given it {Address}",
+                string.Join(", ", _options.RequestedAddresses), NetworkName, string.Join(", ", registered.Addresses));
+        }
+
         Log.Information(
             "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
             NetworkName, MemberName, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
@@ -558,7 +565,13 @@ internal sealed class ClientRole : INodeRole
     private void TakeName(RegisteredMessage registered)
     {
         string name = registered.GivenName.Length > 0 ? registered.GivenName : _options.Name;
-        if (name != MemberName && name != _options.Name)
+        if (name != MemberName && name != _options.Name && registered.IsNamed)
+        {
+            Log.Information(
+                "An administrator of {Network} has named this node {Name}; it asked for {Asked}", registered.NetworkName, name,
+                _options.Name);
+        }
+        else if (name != MemberName && name != _options.Name)
         {
             Log.Warning(
                 "Another member of {Network} is called {Asked} already: this node is known there as {Name}", registered.NetworkName,

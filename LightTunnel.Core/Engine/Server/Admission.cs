@@ -90,7 +90,7 @@ internal sealed class Admission
 
         // Who has a lease comes and goes whatever the store does.
         if (_leases.ByKey(peer.Key) is { } lease && !_commits.Contains(peer) && lease.Addresses.Count == _options.Addresses.Count
-            && register.RequestedAddresses.All(lease.Addresses.Contains))
+            && (lease.IsPlaced || register.RequestedAddresses.All(lease.Addresses.Contains)))
         {
             LeaseResult kept = _leases.Acquire(peer.Key, register.Name, register.RequestedAddresses, Time.GetUtcNow());
             if (kept.Granted)
@@ -110,6 +110,9 @@ internal sealed class Admission
 
     /// <summary>An admin's change, told of when it is in the store.</summary>
     public void Commit(HeldChange change) => _commits.Add(change);
+
+    /// <summary>An owner's change of members; its task completes when it is in the store and acted upon.</summary>
+    public Task ChangeAsync(OwnerChange change) => _commits.ChangeAsync(change);
 
     /// <summary>The store has answered: what comes of it is the next turn's.</summary>
     private void PostAnswer(Action answer) => _node.Post(() =>
@@ -141,6 +144,11 @@ internal sealed class Admission
                     break;
                 case LeaseOutcome.TakenOver taken:
                     TakeOver(taken.News);
+                    break;
+                case LeaseOutcome.Changed changed:
+                    if (changed.Lease is { } lease)
+                        _roster.Change(lease);
+                    changed.Change.Complete();
                     break;
                 case LeaseOutcome.StoreState state:
                     OnStoreState(state.Failure);
@@ -183,7 +191,7 @@ internal sealed class Admission
         ClientSession session = peer.Session!;
         bool isNew = peer.MemberId == 0;
         bool isRenamed = lease.Name != register.Name;
-        if (isRenamed && lease.Name != peer.Name)
+        if (isRenamed && !lease.IsNamed && lease.Name != peer.Name)
             TellOfName(lease, register.Name);
         _node.RemoveRoutes(peer);
         peer.MemberId = lease.MemberId;
@@ -214,6 +222,7 @@ internal sealed class Admission
             ObserverPort = _observer.Port,
             ObserverAddresses = _observer.Addresses,
             GivenName = isRenamed ? lease.Name : string.Empty,
+            IsNamed = isRenamed && lease.IsNamed,
         });
         if (peer.Identity!.TakeNews())
             session.Send(new NoticeMessage { Kind = NoticeKind.IdentityShared });

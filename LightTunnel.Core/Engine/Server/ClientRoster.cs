@@ -125,6 +125,30 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
         UpdateDirectory(peer);
     }
 
+    /// <summary>
+    /// An admin has given a member another name or other addresses: all others are told. If it is here it registers again, and so learns of
+    /// it; its links stay.
+    /// </summary>
+    public void Change(Lease lease)
+    {
+        if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer) || peer.MemberId == 0
+            || (peer.Name == lease.Name && peer.Addresses.AsSpan().SequenceEqual([.. lease.Addresses])))
+        {
+            return;
+        }
+
+        node.RemoveRoutes(peer);
+        peer.Name = lease.Name;
+        peer.Addresses = [.. lease.Addresses];
+        node.AddRoutes(peer);
+        node.Journal.Note(peer);
+        UpdateDirectory(peer);
+        if (peer is { Link: { } link, Session: { } session })
+            SendReset(link, session.Conversation);
+        EndSession(peer);
+        node.Hurry(peer);
+    }
+
     /// <summary>A member whose lease has ended, for a reason that is told.</summary>
     public void Forget(Lease lease, string why)
     {

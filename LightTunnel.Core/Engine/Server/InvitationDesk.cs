@@ -20,42 +20,51 @@ internal sealed class InvitationDesk(Leases leases, LeaseCommits commits, Node n
     public ILookup<uint, Lease> Members => leases.All.Where(lease => lease.Invitation != 0).ToLookup(lease => lease.Invitation);
 
     /// <summary>Makes an invitation; its secret is there when it is in the store.</summary>
-    /// <param name="name">What it is for; empty for nothing.</param>
-    /// <param name="madeBy">Who makes it, for people.</param>
-    /// <param name="expires">When it ends; null for never.</param>
-    /// <param name="maxUses">How many may come by it; 0 for any number.</param>
-    /// <exception cref="LightTunnelException">Something is out of its bounds.</exception>
-    public async Task<InvitationToken> CreateAsync(string name, string madeBy, DateTimeOffset? expires, int maxUses)
+    /// <param name="wanted">What it is to be; its id and digest are of no account.</param>
+    /// <exception cref="LightTunnelException">Something is out of its bounds, or an address cannot be had.</exception>
+    public async Task<InvitationToken> CreateAsync(InvitationRecord wanted)
     {
-        if (name.Length > LongestName)
+        if (wanted.Name.Length > LongestName)
         {
             throw new LightTunnelException(
                 LightTunnelError.InvalidName, "The invitation's name is too long.", $"Give one of up to {LongestName} characters.");
         }
 
-        if (maxUses is < 0 or > InvitationRecord.MostUses)
+        if (wanted.MaxUses is < 0 or > InvitationRecord.MostUses)
         {
             throw new LightTunnelException(
-                LightTunnelError.InvalidOption, $"MaxUses {maxUses} is out of range.",
-                $"Give a number from 1 to {InvitationRecord.MostUses}, or none for any number.") { Target = maxUses };
+                LightTunnelError.InvalidOption, $"MaxUses {wanted.MaxUses} is out of range.",
+                $"Give a number from 1 to {InvitationRecord.MostUses}, or none for any number.") { Target = wanted.MaxUses };
+        }
+
+        if (wanted is { Addresses.Count: > 0, MaxUses: > 1 })
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"An address is one machine's, and the invitation is for {wanted.MaxUses}.",
+                "Give no -MaxUses with -Address: such an invitation is for one.") { Target = wanted.MaxUses };
         }
 
         DateTimeOffset now = node.Time.GetUtcNow();
         InvitationToken token = InvitationToken.Generate(leases.Invitations.NewId());
-        var record = new InvitationRecord
+        InvitationRecord record = wanted with
         {
             Id = token.Id,
             Digest = token.Digest(),
             Created = now,
-            Expires = expires?.ToUniversalTime(),
-            MaxUses = maxUses,
-            Name = name,
-            MadeBy = LocalUsers.Shown(madeBy),
+            Expires = wanted.Expires?.ToUniversalTime(),
+            MaxUses = wanted.Addresses.Count > 0 ? 1 : wanted.MaxUses,
+            MadeBy = LocalUsers.Shown(wanted.MadeBy),
         };
-        await commits.ChangeAsync(invitations => invitations.Add(record, now)).ConfigureAwait(false);
+        MemberSettings.CheckAddresses(leases, null, record.Addresses, now); // What is wrong now is said now.
+        await ChangeAsync(all =>
+        {
+            MemberSettings.CheckAddresses(all, null, record.Addresses, now);
+            all.Invitations.Add(record, now);
+        }).ConfigureAwait(false);
         string id = InvitationRecord.TextOf(token.Id);
         node.Log.Audit(
-            AuditAction.InvitationCreated, record.MadeBy, id, null, $"The invitation {id}{Purpose(name)} was made by {record.MadeBy}");
+            AuditAction.InvitationCreated, record.MadeBy, id, null,
+            $"The invitation {id}{Purpose(record.Name)} was made by {record.MadeBy}");
         return token;
     }
 
@@ -65,11 +74,13 @@ internal sealed class InvitationDesk(Leases leases, LeaseCommits commits, Node n
     public async Task RemoveAsync(uint id, string by)
     {
         DateTimeOffset now = node.Time.GetUtcNow();
-        await commits.ChangeAsync(invitations => invitations.Remove(id, now)).ConfigureAwait(false);
         (string text, string user) = (InvitationRecord.TextOf(id), LocalUsers.Shown(by));
         string purpose = Purpose(leases.Invitations.Find(id)?.Name ?? string.Empty);
+        await ChangeAsync(all => all.Invitations.Remove(id, now)).ConfigureAwait(false);
         node.Log.Audit(AuditAction.InvitationRemoved, user, text, null, $"The invitation {text}{purpose} was removed by {user}");
     }
 
     private static string Purpose(string name) => name.Length == 0 ? string.Empty : $" ({name})";
+
+    private Task ChangeAsync(Action<Leases> change) => commits.ChangeAsync(new OwnerChange("its invitations", change));
 }

@@ -45,6 +45,9 @@ internal abstract record LeaseOutcome
     /// <summary>Other servers changed leases.</summary>
     public sealed record TakenOver(LeaseNews News) : LeaseOutcome;
 
+    /// <summary>An owner's change is in the store; the lease is the member's that it is about, as it is now.</summary>
+    public sealed record Changed(OwnerChange Change, Lease? Lease) : LeaseOutcome;
+
     /// <summary>The store cannot be written, for a reason, or can again when that is null.</summary>
     public sealed record StoreState(string? Failure) : LeaseOutcome;
 }
@@ -95,12 +98,14 @@ internal sealed class LeaseCommits(
     /// <summary>Those whose leases are in the commit that is under way.</summary>
     private readonly List<HeldRegistration> _group = [];
 
-    /// <summary>Whose they are, also when nobody waits for an answer any more because none comes.</summary>
+    /// <summary>
+    /// Whose they are, also when nobody waits for an answer any more because none comes; and members that an owner has changed.
+    /// </summary>
     private readonly List<PublicKey> _joining = [];
 
-    /// <summary>Changes of invitations that wait for a commit, and those that are in the one under way.</summary>
-    private readonly Queue<InvitationChange> _invitationChanges = new();
-    private readonly List<InvitationChange> _made = [];
+    /// <summary>Changes of an owner's that wait for a commit, and those that are in the one under way.</summary>
+    private readonly Queue<OwnerChange> _ownerChanges = new();
+    private readonly List<OwnerChange> _made = [];
     private StoreCommit? _commit;
     private bool _isUnknown;
     private bool _isReading;
@@ -149,15 +154,14 @@ internal sealed class LeaseCommits(
         }
     }
 
-    /// <summary>Changes invitations, before anybody else is admitted; the task completes when that is in the store.</summary>
-    public Task ChangeAsync(Action<Invitations> change)
+    /// <summary>Changes members or invitations, before anybody else is admitted; its task completes when that is in the store.</summary>
+    public Task ChangeAsync(OwnerChange change)
     {
-        var waiting = new InvitationChange(change);
         if (_failure is null)
-            _invitationChanges.Enqueue(waiting);
+            _ownerChanges.Enqueue(change);
         else
-            waiting.Fail(_failure);
-        return waiting.Done;
+            change.Fail(_failure);
+        return change.Done;
     }
 
     /// <summary>True when the member's lease is not in the store yet.</summary>
@@ -185,7 +189,7 @@ internal sealed class LeaseCommits(
     {
         if (_commit is not null || _isReading)
             return Timestamp.Never;
-        bool isWaitedFor = _waiting.Count > 0 || _changes.Count > 0 || _invitationChanges.Count > 0 || _failure is not null;
+        bool isWaitedFor = _waiting.Count > 0 || _changes.Count > 0 || _ownerChanges.Count > 0 || _failure is not null;
         Timestamp wanted = isWaitedFor ? Timestamp.AtOnce : leases.HasChanges ? _nextNotes : Timestamp.Never;
         return Timestamp.Latest(wanted, _notBefore);
     }
@@ -194,10 +198,13 @@ internal sealed class LeaseCommits(
     {
         _nextNotes = now + NoteInterval;
         leases.Invitations.Prune(time.GetUtcNow());
-        while (_invitationChanges.TryDequeue(out InvitationChange? change))
+        while (_ownerChanges.TryDequeue(out OwnerChange? change))
         {
-            if (change.TryMake(leases.Invitations))
-                _made.Add(change);
+            if (!change.TryMake(leases))
+                continue;
+            _made.Add(change);
+            if (change.Member is { } member)
+                _joining.Add(member);
         }
 
         while (_group.Count < GroupSize && _waiting.TryDequeue(out HeldRegistration? held))
@@ -310,7 +317,8 @@ internal sealed class LeaseCommits(
             change.Done(null);
         }
 
-        _made.ForEach(change => change.Complete());
+        foreach (OwnerChange change in _made)
+            _outcomes.Enqueue(new LeaseOutcome.Changed(change, change.Member is { } member ? leases.ByKey(member) : null));
         _made.Clear();
         HeldRegistration[] group = [.. _group];
         _group.Clear();
@@ -377,7 +385,7 @@ internal sealed class LeaseCommits(
     {
         leases.OnFailed();
         leases.TakeBack(_joining);
-        _made.ForEach(_invitationChanges.Enqueue);
+        _made.ForEach(_ownerChanges.Enqueue);
         _made.Clear();
         End();
     }
@@ -398,10 +406,10 @@ internal sealed class LeaseCommits(
         _group.Clear();
         _waiting.Clear();
         _latest.Clear();
-        foreach (InvitationChange change in _made.Concat(_invitationChanges))
+        foreach (OwnerChange change in _made.Concat(_ownerChanges))
             change.Fail(reason);
         _made.Clear();
-        _invitationChanges.Clear();
+        _ownerChanges.Clear();
         foreach (HeldRegistration held in all)
         {
             if (!held.IsOver)

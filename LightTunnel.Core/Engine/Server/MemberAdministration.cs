@@ -34,9 +34,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
     {
         if (!PublicKey.TryParse(change.PublicKey, out PublicKey key) || (leases.ByKey(key) is null && !leases.Blocked.Contains(key)))
         {
-            throw new LightTunnelException(
-                LightTunnelError.NotFound, $"No member of '{options.Name}' has the key {change.PublicKey} any more.",
-                "Get-LtMember shows the members that there are.") { Target = change.PublicKey };
+            throw Gone(change.PublicKey);
         }
 
         switch (change.Kind)
@@ -48,6 +46,8 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
                 return BlockAsync(leases.ByKey(key)!, change.By);
             case MemberChangeKind.Unblock:
                 return UnblockAsync(key, change.By);
+            case MemberChangeKind.Set:
+                return SetAsync(key, change);
             default:
                 Remove(key, change.By);
                 return Task.CompletedTask;
@@ -94,6 +94,40 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             () => Tell(AuditAction.Unblocked, name, lease, key, by, "was unblocked"));
     }
 
+    private Task SetAsync(PublicKey key, MemberChange change)
+    {
+        Lease before = leases.ByKey(key) ?? throw Gone(change.PublicKey);
+        var settings = new MemberSettings
+        {
+            Name = change.Name,
+            Addresses = change.Addresses is { } addresses ? [.. addresses.Select(SettingValues.ClientAddress)] : null,
+            Groups = change.Groups is { } groups ? GroupName.Read(groups) : null,
+        };
+        _ = settings.Apply(leases, before, node.Time.GetUtcNow()); // What is wrong now is said now.
+        return ChangeAsync(key, now => now.Set(key, settings, node.Time.GetUtcNow()), () => TellOfSettings(before, settings, change.By));
+    }
+
+    private Task ChangeAsync(in PublicKey key, Action<Leases> change, Action done)
+    {
+        Task changed = admission.ChangeAsync(new OwnerChange("its members", change, key, done));
+        node.Wake();
+        return changed;
+    }
+
+    private void TellOfSettings(Lease before, MemberSettings settings, string by)
+    {
+        if (settings.Name is { } name && name != before.Name)
+            Tell(AuditAction.Renamed, before.Name, before, before.PublicKey, by, $"was renamed to {name}");
+        if (settings.Addresses is { } addresses)
+            Tell(AuditAction.AddressChanged, before.Name, before, before.PublicKey, by, $"was given {string.Join(", ", addresses)}");
+        if (settings.Groups is { } groups)
+        {
+            Tell(
+                AuditAction.GroupsChanged, before.Name, before, before.PublicKey, by,
+                groups.Count == 0 ? "was taken out of all groups" : $"was put into {string.Join(", ", groups)}");
+        }
+    }
+
     /// <summary>A member's name and addresses are free from now on, and its key is a newcomer's if it comes again.</summary>
     private void Remove(PublicKey key, string by)
     {
@@ -102,6 +136,10 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
         roster.Remove(lease);
         Tell(AuditAction.Removed, lease.Name, lease, key, by, "was removed");
     }
+
+    private LightTunnelException Gone(string key) => new(
+        LightTunnelError.NotFound, $"No member of '{options.Name}' has the key {key} any more.",
+        "Get-LtMember shows the members that there are.") { Target = key };
 
     private Task CommitAsync(StoreWrite write, string done, string name, Action tell)
     {
@@ -144,6 +182,8 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             PublicKey = lease.PublicKey.ToString(),
             State = block is not null ? MemberState.Blocked : isOnline ? MemberState.Online : MemberState.Offline,
             Groups = lease.Groups,
+            Invitation = lease.Invitation == 0 ? null : InvitationRecord.TextOf(lease.Invitation),
+            IsEphemeral = lease.IsEphemeral,
             FirstSeen = lease.Created,
             LastSeen = isOnline ? node.Time.GetUtcNow() : lease.LastSeen,
             Version = Told(peer?.Version),

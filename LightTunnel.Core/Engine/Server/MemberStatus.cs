@@ -36,6 +36,12 @@ public sealed record MemberStatus
     /// <summary>The groups that it is in.</summary>
     public IReadOnlyList<string> Groups { get; init; } = [];
 
+    /// <summary>The id of the invitation that it came by; null for none.</summary>
+    public string? Invitation { get; init; }
+
+    /// <summary>True for one whose lease ends when it has been gone for a while.</summary>
+    public bool IsEphemeral { get; init; }
+
     /// <summary>When its key first registered, null when that is not known any more.</summary>
     public DateTimeOffset? FirstSeen { get; init; }
 
@@ -69,10 +75,23 @@ public enum MemberChangeKind
 
     /// <summary>Ends its lease.</summary>
     Remove,
+
+    /// <summary>Gives it another name, other addresses or groups.</summary>
+    Set,
 }
 
 /// <summary>A change that an admin makes.</summary>
 /// <param name="Kind">What is done.</param>
 /// <param name="PublicKey">The member's public key, base64.</param>
 /// <param name="By">The user who does it, for the log.</param>
-public sealed record MemberChange(MemberChangeKind Kind, string PublicKey, string By);
+public sealed record MemberChange(MemberChangeKind Kind, string PublicKey, string By)
+{
+    /// <summary>The name to be set; null for none.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>The addresses to be set; null for none.</summary>
+    public IReadOnlyList<string>? Addresses { get; init; }
+
+    /// <summary>The groups to be set, and no others; null for none.</summary>
+    public IReadOnlyList<string>? Groups { get; init; }
+}

@@ -30,6 +30,9 @@ internal sealed class ServerRole : INodeRole
     /// <summary>A member that was offline for this long is forgotten, and its address is free again.</summary>
     private static readonly TimeSpan LeaseTime = TimeSpan.FromDays(30);
 
+    /// <summary>A member that is one only while it is there is forgotten when it was gone for so long, here all the time.</summary>
+    internal static readonly TimeSpan KeepEphemeral = TimeSpan.FromMinutes(10);
+
     private static readonly TimeSpan LeaseCheckInterval = TimeSpan.FromHours(1);
 
     private static readonly TimeSpan UnusedCheckInterval = TimeSpan.FromMinutes(1);
@@ -49,6 +52,7 @@ internal sealed class ServerRole : INodeRole
     private readonly int _mtu;
     private readonly Action<ServedClient> _hurry;
     private readonly IDisposable _addressWatch;
+    private readonly Timestamp _started;
     private Timestamp _nextLeaseCheck;
     private Timestamp _nextUnusedCheck;
 
@@ -85,6 +89,7 @@ internal sealed class ServerRole : INodeRole
         _refusedHandshakes = new RefusedHandshakes(_node.Links.Counters, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
         _node.MemberId = Leases.ServerMemberId;
+        _started = _node.Now;
         _nextLeaseCheck = _node.Now + LeaseCheckInterval; // Members come back first: it was not they who were away.
         _nextUnusedCheck = _node.Now + UnusedCheckInterval;
         _node.Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
@@ -347,6 +352,10 @@ internal sealed class ServerRole : INodeRole
             {
                 _roster.Forget(lease, "it never used its address");
             }
+
+            // Not before it could have come back after the server did.
+            foreach (Lease lease in now < _started + KeepEphemeral ? [] : _leases.RemoveEphemeral(Time.GetUtcNow() - KeepEphemeral))
+                _roster.Forget(lease, "it was to be a member only while it is here");
         }
 
         Timestamp nextCommit = _admission.Run(now);

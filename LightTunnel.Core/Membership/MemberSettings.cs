@@ -1,0 +1,77 @@
+using LightTunnel.Addressing;
+using LightTunnel.Diagnostics;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Membership;
+
+/// <summary>What an admin sets of a member; what is null stays as it is.</summary>
+internal sealed record MemberSettings
+{
+    /// <summary>The name; from then on the admin's and not what the member asks for.</summary>
+    public string? Name { get; init; }
+
+    /// <summary>
+    /// Addresses, each in the place of the member's own of the same prefix; from then on the admin's and not what the member asks for.
+    /// </summary>
+    public IReadOnlyList<TunnelAddress>? Addresses { get; init; }
+
+    /// <summary>The groups that it is in, and no others.</summary>
+    public IReadOnlyList<string>? Groups { get; init; }
+
+    /// <summary>A member's lease with these settings.</summary>
+    /// <param name="leases">The leases of all.</param>
+    /// <param name="lease">The member's, as it is.</param>
+    /// <param name="now">The current time.</param>
+    /// <exception cref="LightTunnelException">The name is no name or another's, an address cannot be had.</exception>
+    public Lease Apply(Leases leases, Lease lease, DateTimeOffset now)
+    {
+        if (Name is { } name)
+        {
+            if (!NodeName.IsValid(name))
+            {
+                throw new LightTunnelException(
+                    LightTunnelError.InvalidName, $"'{name}' is no name of a member.",
+                    $"Choose one of up to {NodeName.MaximumLength} letters, digits, '-', '_' and '.', beginning with a letter or digit.")
+                {
+                    Target = name,
+                };
+            }
+
+            lease = lease with { Name = name, IsNamed = true };
+            CheckName(leases, lease.PublicKey, name);
+        }
+
+        if (Addresses is { } addresses)
+        {
+            CheckAddresses(leases, lease.PublicKey, addresses, now);
+            lease = lease with { Addresses = leases.Place(lease.Addresses, addresses), IsPlaced = true };
+        }
+
+        return lease with { Groups = Groups ?? lease.Groups };
+    }
+
+    private static void CheckName(Leases leases, in PublicKey member, string name)
+    {
+        if (leases.IsNameFree(name, member))
+            return;
+        Lease? owner = leases.ByName(name);
+        throw new LightTunnelException(
+            LightTunnelError.NameInUse,
+            owner is null ? $"'{name}' is the server's own name." : $"Another member is called '{owner.Name}' already.",
+            owner is null ? "Choose another name." : "Choose another name, or rename or remove that member first.") { Target = name };
+    }
+
+    /// <summary>Checks whether somebody can have addresses that an admin gives.</summary>
+    /// <exception cref="LightTunnelException">Not so.</exception>
+    public static void CheckAddresses(Leases leases, PublicKey? member, IReadOnlyList<TunnelAddress> addresses, DateTimeOffset now)
+    {
+        if (leases.CheckRequested(member, addresses, now) is not { } refusal)
+            return;
+        bool isTaken = refusal.Reason == RefusalReason.AddressTaken;
+        throw new LightTunnelException(
+            isTaken ? LightTunnelError.AddressTaken : LightTunnelError.InvalidAddress, refusal.Text,
+            isTaken
+                ? "Choose another address, or free that one: Set-LtMember -Address or Remove-LtMember for its owner, Remove-LtInvitation."
+                : "Give one host address of each prefix of the network, and not the server's own.") { Target = addresses[0].ToString() };
+    }
+}
