@@ -27,6 +27,7 @@
         'Install-LtDriver'
         'New-LtInvitation'
         'New-LtNetworkKey'
+        'New-LtWireGuardClient'
         'Register-LtService'
         'Remove-LtInvitation'
         'Remove-LtMember'

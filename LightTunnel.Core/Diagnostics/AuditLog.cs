@@ -10,6 +10,9 @@ public enum AuditAction
     /// <summary>A machine became a member.</summary>
     Joined,
 
+    /// <summary>An admin made a machine a member that has plain WireGuard.</summary>
+    Added,
+
     /// <summary>A member is none any more, as nobody had seen it for long or others needed its address.</summary>
     Forgotten,
 

@@ -217,6 +217,8 @@ internal sealed class TunnelThreads(
                 tun.Write(buffers.Packets, queue);
             if (buffers.Forward.Count > 0)
                 transport.Send(buffers.Forward, queue);
+            if (_inbound[queue].Resealed is { } resealed)
+                transport.Send(resealed, queue);
         }
 
         if (buffers.LongestPacket < node.Plane.LongestPacket)

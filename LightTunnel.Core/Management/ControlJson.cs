@@ -24,6 +24,8 @@ namespace LightTunnel.Management;
 [JsonSerializable(typeof(IReadOnlyList<PeerStatus>))]
 [JsonSerializable(typeof(IReadOnlyList<MemberStatus>))]
 [JsonSerializable(typeof(MemberChange))]
+[JsonSerializable(typeof(WireGuardClientRequest))]
+[JsonSerializable(typeof(WireGuardClientText))]
 [JsonSerializable(typeof(IReadOnlyList<RouteStatus>))]
 [JsonSerializable(typeof(IReadOnlyList<LogEntry>))]
 [JsonSerializable(typeof(IReadOnlyList<AuditEntry>))]

@@ -60,6 +60,9 @@ internal interface IControlService
 
     Task<IReadOnlyList<MemberStatus>> GetMembersAsync(string tunnel, CancellationToken cancellationToken);
 
+    Task<WireGuardClientText> CreateWireGuardClientAsync(
+        string tunnel, WireGuardClientRequest request, CancellationToken cancellationToken);
+
     Task ChangeMemberAsync(string tunnel, MemberChange change, CancellationToken cancellationToken);
 
     Task StopAsync(string tunnel, CancellationToken cancellationToken);

@@ -257,6 +257,11 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
             nameof(IControlService.GetMembersAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<WireGuardClientText> CreateWireGuardClientAsync(WireGuardClientRequest request, CancellationToken cancellationToken) =>
+        AskAsync<WireGuardClientText>(
+            nameof(IControlService.CreateWireGuardClientAsync), [request], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
     public Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken) =>
         AskAsync<object?>(nameof(IControlService.ChangeMemberAsync), [change], ControlSocketClient.CallTimeout, cancellationToken);
 

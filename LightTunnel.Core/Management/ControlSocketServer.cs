@@ -169,6 +169,10 @@ internal sealed class ControlSocketServer : IDisposable
         public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetMembersAsync(cancellationToken));
 
+        public Task<WireGuardClientText> CreateWireGuardClientAsync(
+            string tunnel, WireGuardClientRequest request, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.CreateWireGuardClientAsync(request, cancellationToken));
+
         public Task ChangeMemberAsync(string tunnel, MemberChange change, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.ChangeMemberAsync(change, cancellationToken)));
 

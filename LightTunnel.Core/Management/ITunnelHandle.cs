@@ -128,6 +128,16 @@ public interface ITunnelHandle
     /// <exception cref="LightTunnelException">The tunnel is a client.</exception>
     Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Makes a plain WireGuard client a member, and gives its configuration, which is told this once; only a server can.
+    /// </summary>
+    /// <param name="request">What it is to be.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <exception cref="LightTunnelException">
+    /// Name, key or address are wrong or another's, the server does not know where it is reached, or it cannot be saved.
+    /// </exception>
+    Task<WireGuardClientText> CreateWireGuardClientAsync(WireGuardClientRequest request, CancellationToken cancellationToken);
+
     /// <summary>Changes something about a member; only a server can. Returns when the change lasts and is acted upon.</summary>
     /// <exception cref="LightTunnelException">There is no such member, it cannot be saved, or the tunnel is a client.</exception>
     Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken);

@@ -118,17 +118,7 @@ internal sealed class LocalTunnel : ITunnelHandle
     public async Task<InvitationText> CreateInvitationAsync(InvitationRequest request, CancellationToken cancellationToken)
     {
         (ServerOptions server, InvitationDesk desk) = Invitations();
-        IReadOnlyList<ServerEndpoint> reachedAt = request.Endpoints.Count == 0
-            ? server.Endpoints
-            : [.. request.Endpoints.Select(text => ParseEndpoint(text, _tunnel.Services.Transport.LocalPort))];
-        if (reachedAt.Count == 0)
-        {
-            throw new LightTunnelException(
-                LightTunnelError.InvalidEndpoint,
-                $"The server '{Name}' does not know at which address clients reach it.",
-                "Give -Endpoint host:port, here or to Start-LtServer.") { Target = Name };
-        }
-
+        IReadOnlyList<ServerEndpoint> reachedAt = ReachedAt(server, request.Endpoints);
         var wanted = new InvitationRecord
         {
             Id = 0, Digest = [], Created = default, Name = request.Name, MadeBy = request.MadeBy, Expires = request.Expires,
@@ -231,6 +221,28 @@ internal sealed class LocalTunnel : ITunnelHandle
         AskAsync(() => Server().Administration.List(), cancellationToken);
 
     /// <inheritdoc/>
+    public async Task<WireGuardClientText> CreateWireGuardClientAsync(
+        WireGuardClientRequest request, CancellationToken cancellationToken)
+    {
+        MemberAdministration administration = Server().Administration;
+        var options = (ServerOptions)_tunnel.Options;
+        PlainClientTerms terms = PlainClientTerms.Check(request, options.Mtu ?? TunnelOptions.DefaultMtu);
+        ServerEndpoint endpoint = ReachedAt(options, request.Endpoint is { } named ? [named] : [])[0];
+        using PrivateKey? made = terms.PublicKey is null ? PrivateKey.Generate() : null;
+        PublicKey key = terms.PublicKey ?? made!.PublicKey;
+        Task<Lease> making = await AskAsync(
+            () => administration.MakePlainAsync(key, request.Name, terms.Addresses, request.MadeBy), cancellationToken)
+            .ConfigureAwait(false);
+        Lease lease = await UnlessStoppedAsync(making, cancellationToken).ConfigureAwait(false);
+        using var shared = ClientPresharedKey.Derive(_networkKey, _publicKey, key);
+        return new WireGuardClientText(
+            lease.Name, Name, [.. lease.Addresses.Select(address => address.ToString())], key.ToString(), endpoint.ToString(),
+            WireGuardConfiguration.Write(
+                lease.Name, Name, made, lease.Addresses, terms.Mtu, _publicKey, shared, endpoint,
+                options.Addresses.Select(own => own.Prefix)));
+    }
+
+    /// <inheritdoc/>
     public async Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken)
     {
         Task changed = await AskAsync(() => Server().Administration.ChangeAsync(change), cancellationToken).ConfigureAwait(false);
@@ -267,6 +279,18 @@ internal sealed class LocalTunnel : ITunnelHandle
             : throw new LightTunnelException(
                 LightTunnelError.InvalidOption, $"'{Name}' is a client; only a server invites.",
                 "Make, show and remove invitations on the server.") { Target = Name };
+
+    /// <summary>Where clients reach the server: as named, else as it was started with.</summary>
+    private IReadOnlyList<ServerEndpoint> ReachedAt(ServerOptions server, IReadOnlyList<string> named)
+    {
+        IReadOnlyList<ServerEndpoint> reachedAt =
+            named.Count == 0 ? server.Endpoints : [.. named.Select(text => ParseEndpoint(text, _tunnel.Services.Transport.LocalPort))];
+        return reachedAt.Count > 0
+            ? reachedAt
+            : throw new LightTunnelException(
+                LightTunnelError.InvalidEndpoint, $"The server '{Name}' does not know at which address clients reach it.",
+                "Give -Endpoint host:port, here or to Start-LtServer.") { Target = Name };
+    }
 
     private static ServerEndpoint ParseEndpoint(string text, int defaultPort) =>
         ServerEndpoint.TryParse(text, defaultPort, out ServerEndpoint endpoint)

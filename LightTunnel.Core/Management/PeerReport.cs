@@ -31,6 +31,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Version = entry.SoftwareVersion,
             IsListedOnline = entry.Online,
             Online = entry.Online,
+            IsPlain = entry.IsPlain,
         });
         return [.. known.Concat(others).OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
     }
@@ -60,6 +61,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Addresses = [.. peer.Addresses.Select(address => address.ToIPAddress())],
             PublicKey = peer.Key.ToString(),
             IsServer = peer.IsServer,
+            IsPlain = peer.IsPlain,
             Path = peer.PathType,
             PathReason = peer.Reason,
             PathPolicy = member is not null && node.Role is ClientRole client ? client.PolicyOf(member) : PathPolicy.Auto,

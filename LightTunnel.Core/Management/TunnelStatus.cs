@@ -137,6 +137,9 @@ public sealed record PeerStatus
     /// <summary>True for the network's server.</summary>
     public bool IsServer { get; init; }
 
+    /// <summary>True for a plain WireGuard client.</summary>
+    public bool IsPlain { get; init; }
+
     /// <summary>The kind of path in use.</summary>
     public required PathType Path { get; init; }
 

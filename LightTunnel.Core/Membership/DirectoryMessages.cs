@@ -34,6 +34,9 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
     /// <summary>The cipher suite that the member prefers; WireGuard's when it tells none, or one unknown to this version.</summary>
     public CipherSuite PreferredSuite { get; init; }
 
+    /// <summary>True for a plain WireGuard client: what goes to it and comes from it passes through the server, which opens it.</summary>
+    public bool IsPlain { get; init; }
+
     /// <inheritdoc/>
     public static DirectoryEntry Exchange(CborFields<DirectoryEntry> fields) => new()
     {
@@ -45,6 +48,7 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
         Online = fields.Optional(5, "online", m => m.Online, FieldKinds.Flag, isAlwaysWritten: true),
         SoftwareVersion = fields.Optional(6, "software version", m => m.SoftwareVersion, FieldKinds.Version),
         PreferredSuite = fields.Optional(7, "cipher suite", m => m.PreferredSuite, FieldKinds.Suite),
+        IsPlain = fields.Optional(8, "plain WireGuard", m => m.IsPlain, FieldKinds.Flag),
     };
 
     /// <summary>The entry as it stands in a message: made when first asked for, and kept for all others who are told it.</summary>
@@ -61,7 +65,7 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
     public bool Equals(DirectoryEntry? other) =>
         other is not null && MemberId == other.MemberId && Name == other.Name && PublicKey == other.PublicKey
         && Online == other.Online && SoftwareVersion == other.SoftwareVersion && PreferredSuite == other.PreferredSuite
-        && Addresses.SequenceEqual(other.Addresses);
+        && IsPlain == other.IsPlain && Addresses.SequenceEqual(other.Addresses);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(MemberId, Name, Online);

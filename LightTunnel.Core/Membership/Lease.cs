@@ -51,6 +51,11 @@ internal sealed record Lease : ICborRecord<Lease>
     /// <summary>True for a member that is one only while it is there: when it has been gone for a while, its lease ends.</summary>
     public bool IsEphemeral { get; init; }
 
+    /// <summary>
+    /// True for a plain WireGuard client, which an admin made: it never registers, so that only an admin ends its lease.
+    /// </summary>
+    public bool IsPlain { get; init; }
+
     /// <summary>As it stands in the store, where the entry's key tells the member's id.</summary>
     public static Lease Exchange(CborFields<Lease> fields) => new()
     {
@@ -66,6 +71,7 @@ internal sealed record Lease : ICborRecord<Lease>
         IsNamed = fields.Optional(9, "named by an admin", m => m.IsNamed, FieldKinds.Flag),
         IsPlaced = fields.Optional(10, "placed by an admin", m => m.IsPlaced, FieldKinds.Flag),
         IsEphemeral = fields.Optional(11, "ephemeral", m => m.IsEphemeral, FieldKinds.Flag),
+        IsPlain = fields.Optional(12, "plain WireGuard", m => m.IsPlain, FieldKinds.Flag),
     };
 }
 

@@ -222,8 +222,9 @@ internal sealed class Leases
     /// The invitation that it comes by, if it is new, or 0: what that one says counts, before what the member asks for. Who came by one for
     /// a limited number has used its lease by that: it could not come again.
     /// </param>
+    /// <param name="isPlain">True for a plain WireGuard client that is new.</param>
     public LeaseResult Acquire(
-        PublicKey key, string name, IReadOnlyList<TunnelAddress> requested, DateTimeOffset now, uint invitation = 0)
+        PublicKey key, string name, IReadOnlyList<TunnelAddress> requested, DateTimeOffset now, uint invitation = 0, bool isPlain = false)
     {
         Lease? current = ByKey(key);
         InvitationRecord? by = current is null ? Invitations.Find(invitation) : null;
@@ -266,8 +267,8 @@ internal sealed class Leases
             ? new Lease
             {
                 PublicKey = key, MemberId = NextMemberId++, Name = name, Addresses = addresses, Created = now, LastSeen = now,
-                Invitation = invitation, Used = by is { MaxUses: > 0 }, IsEphemeral = by is { IsEphemeral: true },
-                Groups = by?.Groups ?? [], IsPlaced = by is { Addresses.Count: > 0 },
+                Invitation = invitation, Used = isPlain || by is { MaxUses: > 0 }, IsEphemeral = by is { IsEphemeral: true },
+                Groups = by?.Groups ?? [], IsPlaced = by is { Addresses.Count: > 0 }, IsPlain = isPlain,
             }
             : current with { Addresses = addresses };
         if (!lease.IsNamed)
@@ -275,7 +276,7 @@ internal sealed class Leases
         if (current is null && invitation != 0)
             Invitations.Use(invitation, now);
         if (current is null)
-            _offline.Add((now, lease.MemberId));
+            NoteOffline(lease);
         else
             GiveBack(current, addresses);
         Put(lease);
@@ -346,7 +347,7 @@ internal sealed class Leases
         else
         {
             _online.Remove(member);
-            _offline.Add((now, lease.MemberId));
+            NoteOffline(lease);
         }
 
         return lease;
@@ -521,7 +522,7 @@ internal sealed class Leases
         if (online.Contains(lease.PublicKey))
             _online.Add(lease.PublicKey);
         else
-            _offline.Add((lease.LastSeen, lease.MemberId));
+            NoteOffline(restored);
         if (!IsSame(lease, restored))
             _changed.Add(lease.MemberId);
         NextMemberId = Math.Max(NextMemberId, lease.MemberId + 1);
@@ -559,6 +560,13 @@ internal sealed class Leases
             _pools.Return(address);
             _byAddress.Remove(address);
         }
+    }
+
+    /// <summary>Who is away for long enough loses its lease; not who could not come again by itself.</summary>
+    private void NoteOffline(Lease lease)
+    {
+        if (!lease.IsPlain)
+            _offline.Add((lease.LastSeen, lease.MemberId));
     }
 
     private void Note(Lease lease)

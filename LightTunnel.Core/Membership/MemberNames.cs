@@ -51,8 +51,9 @@ internal sealed class MemberNames(string? serverName)
 
     /// <summary>True for a name that a member has or could have.</summary>
     public bool IsFree(string name, PublicKey member) =>
-        !string.Equals(name, serverName, StringComparison.OrdinalIgnoreCase)
-        && (!_owners.TryGetValue(name, out PublicKey owner) || owner == member);
+        !IsServers(name) && (!_owners.TryGetValue(name, out PublicKey owner) || owner == member);
+
+    private bool IsServers(string name) => string.Equals(name, serverName, StringComparison.OrdinalIgnoreCase);
 
     private static bool IsNumbered(string name, string asked)
     {

@@ -43,6 +43,14 @@ internal sealed record MemberSettings
 
         if (Addresses is { } addresses)
         {
+            if (lease.IsPlain)
+            {
+                throw new LightTunnelException(
+                    LightTunnelError.InvalidOption,
+                    $"'{lease.Name}' has plain WireGuard, and its address in the configuration that it was given.",
+                    "Remove it with Remove-LtMember, and make it anew: New-LtWireGuardClient -Address.") { Target = lease.Name };
+            }
+
             CheckAddresses(leases, lease.PublicKey, addresses, now);
             lease = lease with { Addresses = leases.Place(lease.Addresses, addresses), IsPlaced = true };
         }
@@ -50,7 +58,9 @@ internal sealed record MemberSettings
         return lease with { Groups = Groups ?? lease.Groups };
     }
 
-    private static void CheckName(Leases leases, in PublicKey member, string name)
+    /// <summary>Checks whether somebody can have a name that an admin gives.</summary>
+    /// <exception cref="LightTunnelException">Not so.</exception>
+    public static void CheckName(Leases leases, in PublicKey member, string name)
     {
         if (leases.IsNameFree(name, member))
             return;

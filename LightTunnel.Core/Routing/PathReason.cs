@@ -41,6 +41,9 @@ public enum PathReason
 
     /// <summary>The peer is the server itself.</summary>
     IsServer,
+
+    /// <summary>The peer is a plain WireGuard client: the server opens what it sends and is sent, and seals it again.</summary>
+    PlainWireGuard,
 }
 
 /// <summary>What a person is told of a <see cref="PathReason"/>.</summary>
@@ -61,6 +64,7 @@ public static class PathReasons
         PathReason.Policy => "The path policy does not allow another path.",
         PathReason.RelayIsBetter => "Another member passes the datagrams on, faster than the server would.",
         PathReason.IsServer => "The peer is the server itself.",
+        PathReason.PlainWireGuard => "The peer is a plain WireGuard client, which talks to the server alone: that can read its packets.",
         _ => "Nothing was tried yet.",
     };
 
@@ -87,6 +91,7 @@ public static class PathReasons
                 + "either side.",
         PathReason.Policy =>
             "Allow other paths on both nodes: Set-LtPeer -PathPolicy Auto for this peer, or Connect-LtNetwork -PathPolicy Auto for all.",
+        PathReason.PlainWireGuard => "Nothing makes it direct; with LightTunnel on that machine it would be a member like any other.",
         _ => "Test again in some seconds: nothing was tried yet.",
     };
 }

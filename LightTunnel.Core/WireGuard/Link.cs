@@ -41,6 +41,7 @@ internal sealed class Link : IScheduled
     private HandshakeState? _handshake;
     private CipherSuite _handshakeSuite;
     private uint _handshakeIndex;
+    private PathAddress _initiationPath;
     private Tai64n _lastTimestamp;
     private long _lastHandshake;
 
@@ -139,6 +140,13 @@ internal sealed class Link : IScheduled
                 return;
             held = seen;
         }
+    }
+
+    /// <summary>A handshake message of this link's was sent on that path, as its owner knows.</summary>
+    public void NoteSent(ReadOnlySpan<byte> datagram, in PathAddress path)
+    {
+        if (Messages.TypeOf(datagram) == Messages.InitiationType)
+            _initiationPath = path;
     }
 
     /// <summary>Where the peer showed to be when the keys in use were agreed on; unspecified when this node began.</summary>
@@ -396,11 +404,14 @@ internal sealed class Link : IScheduled
     }
 
     /// <summary>As initiator: both sides have the new keys.</summary>
-    internal void InstallInitiated(KeyPair session)
+    internal void InstallInitiated(KeyPair session, in PathAddress source)
     {
         AbandonHandshake();
         PrepareWindow(session);
         Sessions.InstallInitiated(session);
+        // Whoever answers an initiation has received it; where else the answer may seem to come from shows nothing.
+        if (source.Endpoint.MappedAddress == _initiationPath.Endpoint.MappedAddress)
+            Prove(source.Endpoint);
         Volatile.Write(ref _rekeyWanted, 0);
         Timers.SessionDerived(session.Created);
         CompleteHandshake();

@@ -506,7 +506,7 @@ internal sealed class LinkTable : IDisposable
 
         Counters.Increment(LinkEvent.ResponseAccepted);
         link.HandshakeReceived(datagram.Length, source, session.Created);
-        link.InstallInitiated(session);
+        link.InstallInitiated(session, source);
         Schedule(link);
     }
 

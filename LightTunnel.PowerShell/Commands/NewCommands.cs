@@ -2,7 +2,6 @@ using System.Management.Automation;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Management;
-using LightTunnel.Membership;
 
 namespace LightTunnel;
 
@@ -134,25 +133,8 @@ public sealed class NewLtInvitationCommand : LtCommand
             async (output, cancellationToken) =>
             {
                 InvitationRequest request = wanted with { Expires = EndOf(expires, expiresIn) };
-                IReadOnlyList<ITunnelHandle> found;
-                if (name is null && server is null)
-                {
-                    TunnelSearch search = await TunnelFinder.SearchAsync(
-                        output, TunnelRole.Server, null, cancellationToken).ConfigureAwait(false);
-                    found = search.Tunnels;
-                    // Which server is meant is not known then, and that was said.
-                    if (search.NotAnswering.Count > 0)
-                        return;
-                }
-                else
-                {
-                    found = await TunnelFinder.FindAsync(
-                        output, TunnelRole.Server, name is null ? null : [name], server, cancellationToken).ConfigureAwait(false);
-                    if (found.Count == 0)
-                        return;
-                }
-
-                ITunnelHandle tunnel = Only(found);
+                if (await ServerFinder.OneAsync(output, name, server, cancellationToken).ConfigureAwait(false) is not { } tunnel)
+                    return;
                 InvitationText made = await tunnel.CreateInvitationAsync(request, cancellationToken).ConfigureAwait(false);
                 form.Write(output, new Secret(made.Text), new LtInvitation(made));
             },
@@ -184,18 +166,6 @@ public sealed class NewLtInvitationCommand : LtCommand
                 LightTunnelError.InvalidOption, $"-ExpiresIn {time} is no time that an invitation can be good for.",
                 "Give a time to come: 7.00:00 is a week, 01:00 an hour.") { Target = time };
     }
-
-    private static ITunnelHandle Only(IReadOnlyList<ITunnelHandle> servers) => servers.Count switch
-    {
-        1 => servers[0],
-        0 => throw new LightTunnelException(
-            LightTunnelError.NotFound, "No server runs on this machine.",
-            "Start one with Start-LtServer, or run this on the server's machine."),
-        _ => throw new LightTunnelException(
-            LightTunnelError.InvalidOption,
-            $"Several servers run on this machine: {string.Join(", ", servers.Select(server => server.Name))}.",
-            "Name one with -Server."),
-    };
 }
 
 /// <summary>Makes a new random network key.</summary>

@@ -215,6 +215,9 @@ public enum LtPathReason
 
     /// <summary>The peer is the server itself.</summary>
     IsServer,
+
+    /// <summary>The peer is a plain WireGuard client: the server opens what it sends and is sent, and seals it again.</summary>
+    PlainWireGuard,
 }
 
 /// <summary>Which paths to one member may be used.</summary>
@@ -345,6 +348,16 @@ public enum LtTunnelRole
     Client,
 }
 
+/// <summary>What a member runs.</summary>
+public enum LtMemberKind
+{
+    /// <summary>LightTunnel: nobody between two such members can read what they send each other.</summary>
+    LightTunnel,
+
+    /// <summary>Any WireGuard app: it talks to the server alone, which can read what it sends and is sent.</summary>
+    WireGuard,
+}
+
 /// <summary>How things stand with a member.</summary>
 public enum LtMemberState
 {
@@ -398,6 +411,9 @@ public enum LtAuditAction
 {
     /// <summary>A machine became a member.</summary>
     Joined,
+
+    /// <summary>An admin made a machine a member that has plain WireGuard.</summary>
+    Added,
 
     /// <summary>A member is none any more, as nobody had seen it for long or others needed its address.</summary>
     Forgotten,

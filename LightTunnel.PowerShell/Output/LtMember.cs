@@ -11,6 +11,7 @@ public sealed class LtMember
         Name = status.Name;
         Address = status.Addresses.Count == 0 ? null : status.Addresses[0].ToString();
         Addresses = new(status.Addresses.Select(address => address.ToString()));
+        Kind = status.IsPlain ? LtMemberKind.WireGuard : LtMemberKind.LightTunnel;
         State = (LtMemberState)status.State;
         Groups = new(status.Groups);
         Invitation = status.Invitation;
@@ -36,6 +37,9 @@ public sealed class LtMember
 
     /// <summary>All its tunnel addresses, IPv4 and IPv6.</summary>
     public LtList<string> Addresses { get; }
+
+    /// <summary>What it runs: LightTunnel, or a plain WireGuard app, whose packets to others the server can read.</summary>
+    public LtMemberKind Kind { get; }
 
     /// <summary>Online, Offline, or Blocked: kept out, whether or not it tries to come in.</summary>
     public LtMemberState State { get; }

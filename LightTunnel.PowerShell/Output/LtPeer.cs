@@ -13,6 +13,7 @@ public sealed class LtPeer
         Address = status.Addresses.Count == 0 ? null : status.Addresses[0].ToString();
         Addresses = new(status.Addresses.Select(address => address.ToString()));
         IsServer = status.IsServer;
+        Kind = status.IsPlain ? LtMemberKind.WireGuard : LtMemberKind.LightTunnel;
         Path = (LtPathType)status.Path;
         PathReason = (LtPathReason)status.PathReason;
         PathReasonText = status.PathReason.Sentence();
@@ -50,6 +51,9 @@ public sealed class LtPeer
 
     /// <summary>True for the network's server.</summary>
     public bool IsServer { get; }
+
+    /// <summary>What it runs: LightTunnel, or a plain WireGuard app, whose packets to others the server can read.</summary>
+    public LtMemberKind Kind { get; }
 
     /// <summary>The kind of path in use.</summary>
     public LtPathType Path { get; }

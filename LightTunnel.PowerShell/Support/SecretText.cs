@@ -59,7 +59,7 @@ internal sealed class NotSecretAttribute : ArgumentTransformationAttribute
 
     private static bool IsSecret(object? value) => (value is PSObject wrapped ? wrapped.BaseObject : value) switch
     {
-        LtInvitation or LtNetworkKey => true,
+        LtInvitation or LtNetworkKey or LtWireGuardClient => true,
         string text => SecretText.Hide(text) != text,
         object[] several => Array.Exists(several, IsSecret),
         _ => false,

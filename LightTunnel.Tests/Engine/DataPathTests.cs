@@ -56,6 +56,56 @@ public sealed class DataPathTests : IDisposable
     }
 
     [Fact]
+    public async Task PacketsOfPlainClients_AreSealedAgainAsTrains_WithoutAllocation()
+    {
+        (SimulatedNode server, SimulatedNode alice, SimulatedNode bob) = Start();
+        SimulatedNode phone = await _network.AddPlainAsync("phone");
+        SimulatedNode[] others = [alice, bob];
+        foreach (SimulatedNode other in others)
+            _network.AssertPasses(phone, other);
+        var outbound = new OutboundPipeline(phone.Node.Plane);
+        var between = new InboundPipeline(server.Node.Plane);
+        InboundPipeline[] inbound = [new(alice.Node.Plane), new(bob.Node.Plane)];
+        var sending = new OutboundBuffers(1500, superPackets: true);
+        var passing = new InboundBuffers(1500, trains: true);
+        var receiving = new InboundBuffers(1500, trains: true);
+        byte[] payload = new byte[50_000];
+        new Random(4).NextBytes(payload);
+        byte[][] packets =
+            [.. others.Select(other => TransportPackets.Tcp(phone.Address.ToString(), other.Address.ToString(), 1, payload))];
+        PacketOffload[] offloads = [.. packets.Select(packet => TransportPackets.LeaveOpen(packet, 1340))];
+        UdpEndpoint phoneEndpoint = server.Peer("phone").Path.Endpoint;
+        UdpEndpoint serverEndpoint = alice.Peer("hub").Path.Endpoint;
+
+        int sent = 0, trains = 0;
+        Allocation.AssertNone(warmUp: 50, count: 200, () =>
+        {
+            int whom = sent++ % 2;
+            sending.Packets.Clear();
+            packets[whom].CopyTo(sending.Packets.NextFree());
+            sending.Packets.Commit(packets[whom].Length).Offload = offloads[whom];
+            outbound.Process(sending.Packets, 0, sending.Datagrams, sending.Replies);
+            Carry(sending.Datagrams, passing.Datagrams, phoneEndpoint);
+            between.Process(passing.Datagrams, 0, passing.Packets, passing.Forward);
+            trains += between.Resealed!.Count;
+            Carry(between.Resealed, receiving.Datagrams, serverEndpoint);
+            inbound[whom].Process(receiving.Datagrams, 0, receiving.Packets, receiving.Forward);
+        });
+
+        Assert.Equal(sent, trains); // 38 segments came as one message, and go on as one.
+        Assert.Equal(38 * sent, between.Counters.RelayedPackets);
+        Assert.Equal(38, receiving.Packets.Count);
+        var arrived = new List<byte>();
+        for (int i = 0; i < receiving.Packets.Count; i++)
+        {
+            Assert.True(PacketChecksums.AreValid(receiving.Packets.Packet(i), IpPacket.IPv4HeaderLength, IpPacket.ProtocolTcp));
+            arrived.AddRange(receiving.Packets.Packet(i)[40..]);
+        }
+
+        Assert.Equal(payload, arrived);
+    }
+
+    [Fact]
     public void DatagramsLeftOutOfAQueueThatFillsUp_AreCounted()
     {
         (SimulatedNode server, _, _) = Start();

@@ -218,7 +218,8 @@ internal sealed class SimulatedNetwork : IDisposable
         return bytes;
     }
 
-    private SimulatedNode Add(string name, string host, int port, Func<NodeServices, Node> make)
+    /// <summary>Adds any node.</summary>
+    internal SimulatedNode Add(string name, string host, int port, Func<NodeServices, Node> make)
     {
         SimulatedNode? node = null;
         SimulatedSocket socket = Internet.HostOf(host).Open(port);
@@ -338,6 +339,8 @@ internal sealed class SimulatedNode : IScheduled, IDisposable
                 next = _inbound.Process(inbound.Datagrams, next, inbound.Packets, inbound.Forward);
                 Tun.Write(inbound.Packets);
                 Transport.Send(inbound.Forward);
+                if (_inbound.Resealed is { } resealed)
+                    Transport.Send(resealed);
             }
         }
 

@@ -18,6 +18,8 @@ namespace LightTunnel.Tests.Management;
 /// <summary>A tunnel that only says what tests want to hear.</summary>
 internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0) : ITunnelHandle
 {
+    public const string WireGuardSecret = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
     public const string InvitationSecret = "lt1-the-secret-line";
 
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -114,6 +116,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
             Member(name, "laptop", "10.0.0.21", MemberState.Offline) with { System = "Windows X64" },
             Member(name, "phone", "10.0.0.22", MemberState.Blocked) with
             {
+                IsPlain = true,
                 Version = null,
                 System = null,
                 BlockedSince = DateTimeOffset.UnixEpoch.AddYears(40),
@@ -381,6 +384,18 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     });
 
     public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) => Answer(() => Members);
+
+    /// <summary>What the server was asked for.</summary>
+    public WireGuardClientRequest? AskedForWireGuardClient { get; private set; }
+
+    public Task<WireGuardClientText> CreateWireGuardClientAsync(WireGuardClientRequest request, CancellationToken cancellationToken) =>
+        Answer(() =>
+        {
+            AskedForWireGuardClient = request;
+            return new WireGuardClientText(
+                request.Name, "office", request.Addresses.Count > 0 ? request.Addresses : ["10.0.0.50"], KeyOf(request.Name),
+                request.Endpoint ?? "vpn.example.org:9000", $"# {request.Name}\n[Interface]\nPrivateKey = {WireGuardSecret}\n");
+        });
 
     public Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken) => Answer(() =>
     {

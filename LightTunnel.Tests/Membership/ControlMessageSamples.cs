@@ -93,7 +93,7 @@ internal static class ControlMessageSamples
         },
         new ForgetMessage { Revision = 17, Members = [2, uint.MaxValue] },
         new ListMessage { Question = 3, Pattern = "web*", After = 20 },
-        new ListingMessage { Question = 3, Entries = [Entry(21), Entry(22)], GoOnAfter = 0 },
+        new ListingMessage { Question = 3, Entries = [Entry(21), Entry(22) with { IsPlain = true }], GoOnAfter = 0 },
         new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "other" },
     ];
 

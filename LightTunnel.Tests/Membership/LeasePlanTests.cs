@@ -352,6 +352,7 @@ public sealed class LeasePlanTests
 
         Assert.Equal(
             "A6" + Begin + Address4And6 + Times + "08826161666F6666696365", Bytes(lease with { Groups = ["a", "office"] }, null).First());
+        Assert.Equal("A6" + Begin + Address4And6 + Times + "0CF5", Bytes(lease with { IsPlain = true }, null).First());
 
         Assert.Equal(
             "A7" + Begin + Address4And6 + Times + "09F50AF5", Bytes(lease with { IsNamed = true, IsPlaced = true }, null).First());

@@ -332,6 +332,28 @@ public sealed class LeasesTests
     }
 
     [Fact]
+    public void PlainClient_KeepsItsLease_WhateverTimePasses_AndIsNeverInTheWayOfRemoval()
+    {
+        Leases leases = Create("10.0.0.1/30");
+        Lease plain = leases.Acquire(Key(1), "phone", [], Start, isPlain: true).Lease!;
+        DateTimeOffset later = Start.AddYears(1);
+        Assert.Empty(leases.RemoveUnused(later, _ => false));
+        Assert.Empty(leases.RemoveOfflineSince(later));
+        LeaseResult another = leases.Acquire(Key(2), "x", [], later);
+        Assert.Equal((false, RefusalReason.AddressPoolExhausted), (another.Granted, another.Refusal!.Reason));
+
+        // Nor after a restart, and after it came and went.
+        Leases restarted = Create("10.0.0.1/30");
+        restarted.TakeOver(Stored(3, plain));
+        Assert.True(restarted.ByKey(Key(1))!.IsPlain);
+        restarted.SetOnline(Key(1), online: true, later);
+        restarted.SetOnline(Key(1), online: false, later);
+        Assert.Empty(restarted.RemoveOfflineSince(later.AddYears(1)));
+        Assert.True(restarted.Remove(Key(1)));
+        Assert.True(restarted.Acquire(Key(2), "x", [], later).Granted);
+    }
+
+    [Fact]
     public void RemoveUnused_WhoCameForAMomentOnly_LosesItsLeaseAfterMinutes()
     {
         Leases leases = Create("10.0.0.1/24");

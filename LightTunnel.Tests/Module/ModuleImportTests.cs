@@ -15,7 +15,7 @@ public sealed class ModuleImportTests
     [
         "Block-LtMember", "Connect-LtNetwork", "ConvertFrom-LtInvitation", "Disconnect-LtNetwork", "Get-LtInvitation", "Get-LtLog",
         "Get-LtMember", "Get-LtNetwork", "Get-LtPeer", "Get-LtRoute", "Get-LtServer", "Get-LtService", "Get-LtStatus", "Install-LtDriver",
-        "New-LtInvitation", "New-LtNetworkKey", "Register-LtService", "Remove-LtInvitation", "Remove-LtMember",
+        "New-LtInvitation", "New-LtNetworkKey", "New-LtWireGuardClient", "Register-LtService", "Remove-LtInvitation", "Remove-LtMember",
         "Rename-LtMember", "Restart-LtService", "Set-LtMember", "Set-LtPeer", "Start-LtServer", "Start-LtService", "Stop-LtServer",
         "Stop-LtService", "Test-LtConfiguration",
         "Test-LtNetwork", "Test-LtP2P", "Unblock-LtMember", "Unregister-LtService", "Wait-LtNetwork", "Wait-LtPeer", "Watch-LtRoute",

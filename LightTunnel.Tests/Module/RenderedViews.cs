@@ -48,6 +48,7 @@ public sealed class RenderedViews : IAsyncLifetime
         ("LtNetworkTest", "Test-LtNetwork"),
         ("LtNetworkProblem", "(Test-LtNetwork).Problems"),
         ("LtInvitation", "New-LtInvitation -Expires 2100-01-01T12:00Z"),
+        ("LtWireGuardClient", "New-LtWireGuardClient phone"),
         ("LtInvitationRecord", "Get-LtInvitation"),
         ("LtInvitationContent", $"ConvertFrom-LtInvitation {RealPowerShell.Quote(Invitation)}"),
         ("LtNetworkKey", "New-LtNetworkKey"),

@@ -217,11 +217,11 @@ internal sealed class ClientRole : INodeRole
             presharedKey = _node.NetworkKey;
             bool isMember = _members.TryGet(initiator, out admitted);
             refused = isMember ? null : initiator;
-            return isMember;
+            return isMember && !admitted!.IsPlain; // Such a one has a link with the server alone.
         });
 
         // The first message under the new keys may carry a packet, and a packet is taken only from a link with an owner.
-        if (admitted is not null && _node.Links.Find(admitted.Key) is { } link)
+        if (admitted is { IsPlain: false } && _node.Links.Find(admitted.Key) is { } link)
             link.Owner = admitted;
 
         // The server passes on what members send only: this one is newer than the directory here, or was never asked for.
@@ -250,7 +250,7 @@ internal sealed class ClientRole : INodeRole
     /// <inheritdoc/>
     public void OnLinkWanted(Peer peer)
     {
-        if (peer is Member member)
+        if (peer is Member { IsPlain: false } member)
             _links.Want(member);
         else
             Server.Link!.RequestHandshake();
@@ -258,6 +258,9 @@ internal sealed class ClientRole : INodeRole
 
     /// <inheritdoc/>
     public void OnPacketForUnknown(RouteTarget target, ReadOnlySpan<byte> packet) => _discovery.OnPacket(packet);
+
+    /// <inheritdoc/>
+    public void OnPacketOfUnknown(ReadOnlySpan<byte> packet) => _discovery.OnPacketFrom(packet);
 
     /// <inheritdoc/>
     public void OnProbe(ReadOnlySpan<byte> datagram, in PathAddress source) => _paths.OnDatagram(datagram, source);

@@ -50,6 +50,13 @@ internal sealed class DirectoryFollower(
         foreach (Member told in changes.Told)
         {
             told.Policy = policies.Of(told.Key);
+            if (told is { IsPlain: true, Link: not null } or { IsPlain: true, Traversal: not null })
+            {
+                // It was something else before, of the same key.
+                paths.Forget(told, isGone: true);
+                links.Unlink(told);
+            }
+
             paths.OnMember(told);
             paths.Choose(told);
             if (!told.IsListedOnline && told.UsedPath is null)

@@ -76,7 +76,7 @@ internal sealed class Member : Peer
     public override UdpEndpoint Endpoint => UsedPath?.Key.Endpoint ?? base.Endpoint;
 
     /// <inheritdoc/>
-    public override bool IsPathProven => UsedPath is not null || base.IsPathProven;
+    public override bool IsPathProven => IsPlain ? _server is Peer { IsPathProven: true } : UsedPath is not null || base.IsPathProven;
 
     /// <inheritdoc/>
     public override PathType PathType => Online && UsedPath is { } used
@@ -88,6 +88,7 @@ internal sealed class Member : Peer
     {
         { IsForbidden: true, IsListedOnline: true } => PathReason.Policy,
         { Online: false } => PathReason.PeerOffline,
+        { IsPlain: true } => PathReason.PlainWireGuard,
         { DirectPath: not null } or { UsedPath: null, IsDirectlyLinked: true } => PathReason.DirectUp,
         { UsedPath: not null } => PathReason.RelayIsBetter,
         { Traversal.IsDirectAllowed: false } => PathReason.Policy,
@@ -96,7 +97,10 @@ internal sealed class Member : Peer
     };
 
     /// <inheritdoc/>
-    protected override RouteTarget? Carrier => UsedPath is null && IsRelayed ? _server : null;
+    protected override RouteTarget? Carrier => IsPlain || (UsedPath is null && IsRelayed) ? _server : null;
+
+    /// <inheritdoc/>
+    protected override NextHop NextHop => IsPlain && _server is not null ? NextHop.Carrier : NextHop.Link;
 
     private static PathReason ReasonOf(PeerTraversal traversal) => traversal.State switch
     {

@@ -55,6 +55,13 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
             _search.Everybody.ReleaseStaged();
     }
 
+    /// <summary>The server passes on a packet of a plain WireGuard client that this node does not know: the next one is taken.</summary>
+    public void OnPacketFrom(ReadOnlySpan<byte> packet)
+    {
+        if (IpPacket.TryReadSource(packet, out TunnelAddress source))
+            _search.Want(MemberSubject.Of(source));
+    }
+
     /// <summary>A part of an answer to <see cref="ListAsync"/>.</summary>
     public void OnListing(ListingMessage listing) => _lists.OnListing(listing, node.Now);
 
@@ -80,8 +87,9 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
     private void Restage(Member? member, ReadOnlySpan<byte> packet)
     {
         _search.Everybody.ReleaseStaged();
-        if (member is { Online: true } && member.TryReserveStaged())
-            node.Stage(member, packet);
+        Peer? by = member is { IsPlain: true } ? server.Server : member;
+        if (member is { Online: true } && by!.TryReserveStaged())
+            node.Stage(by, packet);
     }
 
     /// <summary>After a page: routes for who is not known, and what to ask for.</summary>
@@ -130,7 +138,10 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
     private void Publish()
     {
         int mtu = server.Server.NetworkMtu;
-        _search.Everybody.Route = new PeerRoute { NextHop = NextHop.Link, Verdict = RouteVerdict.Ask, Mtu = mtu, NetworkMtu = mtu };
+        _search.Everybody.Route = new PeerRoute
+        {
+            NextHop = NextHop.Link, Verdict = RouteVerdict.Ask, Mtu = mtu, NetworkMtu = mtu, Carrier = server.Server,
+        };
         node.Forwarding = node.Forwarding.Without(_searched, _search.Everybody);
         _searched = _search.IsNeeded ? [.. node.Forwarding.OwnAddresses.Select(own => own.Prefix)] : [];
         node.Forwarding = node.Forwarding.With(_searched, _search.Everybody);

@@ -476,7 +476,7 @@ internal sealed class MemberPaths : IDisposable
     {
         if (member.Traversal is { } known)
             return known;
-        if (_memberId == 0 || !ProbeKey.TryDerive(_identity, member.Key, _options.NetworkKey, out ProbeKey? key))
+        if (_memberId == 0 || member.IsPlain || !ProbeKey.TryDerive(_identity, member.Key, _options.NetworkKey, out ProbeKey? key))
             return null;
         member.Channel = new ProbeChannel(key, _memberId, _node.Services.RisingNow);
         member.Traversal = new PeerTraversal(member.Channel, leads: LeadsBefore(member), _node.Services.Jitter)

@@ -94,6 +94,7 @@ internal sealed class Members(TimeProvider time, RouteTarget server, ControlThre
             routes = routes.With(member.Prefixes, member);
         }
 
+        member.IsPlain = entry.IsPlain;
         // A server that was just started again does not know yet who is there; a proven path does.
         bool online = member.UsedPath is not null || (entry.Online && !member.IsForbidden);
         if (member.Online != online)

@@ -49,6 +49,11 @@ internal interface INodeRole : IRelayRules, IDisposable
     /// <summary>A packet waits for somebody who is no peer yet.</summary>
     void OnPacketForUnknown(RouteTarget target, ReadOnlySpan<byte> packet) => target.ReleaseStaged();
 
+    /// <summary>A packet came, by whoever passes it on, from somebody who is no peer yet; its beginning is here.</summary>
+    void OnPacketOfUnknown(ReadOnlySpan<byte> packet)
+    {
+    }
+
     /// <summary>A control frame of a conversation arrived; ping and pong are dealt with already.</summary>
     void OnFrame(Peer peer, in ControlFrame frame);
 

@@ -105,9 +105,18 @@ internal sealed class LinkUpkeep(
         }
     }
 
-    /// <summary>Sends a ping to where the peer was heard from last: only who receives it there can answer it.</summary>
+    /// <summary>
+    /// Sends a ping to where the peer was heard from last: only who receives it there can answer it. A plain WireGuard client knows no
+    /// pings, but answers handshakes.
+    /// </summary>
     public void AskWhetherThere(Peer peer, Link link)
     {
+        if (peer.IsPlain)
+        {
+            link.RequestHandshake();
+            return;
+        }
+
         UdpEndpoint endpoint = link.Path.Endpoint;
         if (!link.HasSession)
             return;

@@ -381,7 +381,9 @@ internal sealed class Node : IDisposable
             switch (output.Kind)
             {
                 case LinkOutputKind.Message when !Role.TrySend(output.Link!, output.Datagram):
-                    Sender.Datagram(output.Link!.Path, output.Datagram);
+                    PathAddress path = output.Link!.Path;
+                    output.Link.NoteSent(output.Datagram, path);
+                    Sender.Datagram(path, output.Datagram);
                     break;
                 case LinkOutputKind.Reply:
                     Sender.Datagram(output.Destination, output.Datagram);
@@ -461,6 +463,9 @@ internal sealed class Node : IDisposable
                 break;
             case InboxKind.Staged:
                 Role.OnPacketForUnknown(item.Target!, item.Bytes);
+                break;
+            case InboxKind.UnknownSource:
+                Role.OnPacketOfUnknown(item.Bytes);
                 break;
             case InboxKind.TrafficStarted when item.Target is Peer peer:
                 Hurry(peer);

@@ -17,6 +17,7 @@ internal class Peer : RouteTarget, IScheduled
     private ImmutableArray<IpPrefix> _prefixes = [];
     private Link? _link;
     private bool _online;
+    private bool _isPlain;
     private CipherSuite _preferredSuite;
     private Timestamp _lastReceivedTimestamp;
     private PathAddress _measuredPath;
@@ -62,6 +63,20 @@ internal class Peer : RouteTarget, IScheduled
 
     /// <summary>True for the network's server.</summary>
     public bool IsServer { get; init; }
+
+    /// <summary>
+    /// True for a plain WireGuard client: its only link is with the server, which opens and seals again what it sends others and is sent.
+    /// It knows nothing of this project's own messages.
+    /// </summary>
+    public bool IsPlain
+    {
+        get => _isPlain;
+        set
+        {
+            _isPlain = value;
+            Publish();
+        }
+    }
 
     /// <summary>Addresses that the peer may send from and is sent to. Replaced, never changed.</summary>
     public TunnelAddress[] Addresses
@@ -183,17 +198,19 @@ internal class Peer : RouteTarget, IScheduled
         PeerRoute known = Route;
         RouteVerdict verdict = _online ? RouteVerdict.Carry : RouteVerdict.Refuse;
         RouteTarget? carrier = Carrier;
+        NextHop nextHop = NextHop;
         long roundTrip = ShortestRoundTrip(known.RoundTrip);
         if (known.Verdict == verdict && known.Link == _link && known.Owned == _prefixes && known.Mtu == Mtu
             && known.NetworkMtu == NetworkMtu
-            && known.RoundTrip == roundTrip && known.Carrier == carrier)
+            && known.RoundTrip == roundTrip && known.Carrier == carrier
+            && known.NextHop == nextHop && known.IsPlain == _isPlain)
         {
             return;
         }
 
         Route = new PeerRoute
         {
-            NextHop = NextHop.Link,
+            NextHop = nextHop,
             Verdict = verdict,
             Link = _link,
             Mtu = Mtu,
@@ -202,8 +219,16 @@ internal class Peer : RouteTarget, IScheduled
             Allowed = _prefixes,
             RoundTrip = roundTrip,
             Carrier = carrier,
+            IsPlain = _isPlain,
+            IsResealed = IsResealed,
         };
     }
+
+    /// <summary>How packets go to the peer.</summary>
+    protected virtual NextHop NextHop => NextHop.Link;
+
+    /// <summary>True when this node opens what goes between this peer and others, and seals it again.</summary>
+    protected virtual bool IsResealed => false;
 
     /// <summary>Whose link carries what is sent to the peer, as its own goes through that one; null when it goes by itself.</summary>
     protected virtual RouteTarget? Carrier => null;

@@ -20,6 +20,9 @@ internal enum InboxKind
     /// <summary>An inner packet for <see cref="InboxItem.Target"/>, whose link is not there yet.</summary>
     Staged,
 
+    /// <summary>The beginning of an inner packet from somebody whom this node does not know.</summary>
+    UnknownSource,
+
     /// <summary>Data begins to flow to or from <see cref="InboxItem.Target"/> after a pause.</summary>
     TrafficStarted,
 }

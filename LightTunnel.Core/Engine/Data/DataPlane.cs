@@ -28,6 +28,7 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     private static readonly TimeSpan TrafficPause = TimeSpan.FromSeconds(2);
 
     private readonly ControlFrameQuota _newcomersFrames = ControlFrameQuota.ForNewcomers(time);
+    private readonly RateLimiter _sourceLimiter = new(time, TimeSpan.FromMilliseconds(50), burst: 64);
     private readonly RateLimiter _icmpLimiter = new(time, TimeSpan.FromMilliseconds(10), burst: 50);
     private readonly RateLimiter _ownDestinationLimiter = new(time, TimeSpan.FromSeconds(10));
     private volatile ForwardingTable _forwarding = ForwardingTable.Empty;
@@ -101,6 +102,15 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
             return true;
         target.ReleaseStaged();
         return false;
+    }
+
+    /// <summary>
+    /// A packet came from somebody whom this node does not know: the control loop asks who that is, as often as is answered.
+    /// </summary>
+    public void AskForSource(ReadOnlySpan<byte> packet)
+    {
+        if (_sourceLimiter.TryTake(Now))
+            Inbox.TryPost(InboxKind.UnknownSource, packet[..Math.Min(packet.Length, IpPacket.IPv6HeaderLength)]);
     }
 
     /// <summary>A packet of the target was carried: after a pause, the control loop has its path probed at once.</summary>

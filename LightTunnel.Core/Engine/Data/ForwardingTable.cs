@@ -7,8 +7,11 @@ namespace LightTunnel.Engine.Data;
 /// <summary>What is to be done with an inner packet.</summary>
 internal enum ForwardingDecision : byte
 {
-    /// <summary>It goes to the target.</summary>
+    /// <summary>It goes to the target; one that a peer sent goes into this machine.</summary>
     Carry,
+
+    /// <summary>A peer sent it for another peer, to whom it is sealed again.</summary>
+    Reseal,
 
     /// <summary>It is dropped: nobody has the destination.</summary>
     NoRoute,
@@ -24,6 +27,9 @@ internal enum ForwardingDecision : byte
 
     /// <summary>It is dropped: its source is not its sender's.</summary>
     WrongSource,
+
+    /// <summary>It is dropped: who passes it on does so for somebody whom this node has not asked for yet.</summary>
+    UnknownSource,
 
     /// <summary>It is dropped: a peer sent it here, but it is for somebody else.</summary>
     WrongDestination,
@@ -65,18 +71,56 @@ internal sealed class ForwardingTable
         PeerRoute route = target.Route;
         return route.NextHop == NextHop.Tun ? ForwardingDecision.OwnDestination
             : !IsOwn(source) ? ForwardingDecision.WrongSource
-            : route.Verdict == RouteVerdict.Refuse ? ForwardingDecision.Unreachable
+            : route.Verdict == RouteVerdict.Refuse || (route.NextHop == NextHop.Carrier && IsAway(route.Carrier!))
+                ? ForwardingDecision.Unreachable
             : ForwardingDecision.Carry;
     }
 
-    /// <summary>What becomes of a packet that a peer sent.</summary>
+    /// <summary>
+    /// What becomes of a packet that came by a peer's link. What plain WireGuard clients send and are sent passes through their server:
+    /// that takes it from one link to another, and all others take it by the server's link, for these clients' addresses alone.
+    /// </summary>
     /// <param name="sender">The peer.</param>
     /// <param name="source">Its inner source.</param>
     /// <param name="destination">Its inner destination.</param>
-    public ForwardingDecision DecideInbound(PeerRoute sender, TunnelAddress source, TunnelAddress destination) =>
-        !sender.Allows(source) ? ForwardingDecision.WrongSource
-        : IsOwn(destination) ? ForwardingDecision.Carry
-        : ForwardingDecision.WrongDestination;
+    /// <param name="origin">Whose packet it is: the peer's own, or that of a plain client which it passes on for.</param>
+    /// <param name="target">Whom it is for, or was to be for, when that is another peer.</param>
+    public ForwardingDecision DecideInbound(
+        RouteTarget sender, TunnelAddress source, TunnelAddress destination, out RouteTarget origin, out RouteTarget? target)
+    {
+        PeerRoute route = sender.Route;
+        (origin, target) = (sender, null);
+        if (!route.Allows(source))
+        {
+            if (!_routes.TryLookup(source, out RouteTarget? behind) || behind.Route is not { Carrier: { } carrier } carried
+                || carrier != sender)
+            {
+                return ForwardingDecision.WrongSource;
+            }
+
+            origin = behind;
+            if (carried.NextHop != NextHop.Carrier)
+                return carried.Verdict == RouteVerdict.Ask ? ForwardingDecision.UnknownSource : ForwardingDecision.WrongSource;
+        }
+
+        if (!_routes.TryLookup(destination, out target))
+        {
+            return !route.IsResealed ? ForwardingDecision.WrongDestination
+                : IsMulticastOrBroadcast(destination) ? ForwardingDecision.Multicast
+                : ForwardingDecision.NoRoute;
+        }
+
+        if (target == Own)
+        {
+            target = null;
+            return ForwardingDecision.Carry;
+        }
+
+        PeerRoute to = target.Route;
+        return to.NextHop != NextHop.Link || target == sender || !(route.IsResealed || to.IsResealed) ? ForwardingDecision.WrongDestination
+            : IsAway(target) ? ForwardingDecision.Unreachable
+            : ForwardingDecision.Reseal;
+    }
 
     /// <summary>True when the address is one of this node's own.</summary>
     public bool IsOwn(TunnelAddress address) => _routes.TryLookup(address, out RouteTarget? target) && target.Route.NextHop == NextHop.Tun;
@@ -142,4 +186,6 @@ internal sealed class ForwardingTable
 
         return new ForwardingTable(routes, OwnAddresses);
     }
+
+    private static bool IsAway(RouteTarget target) => target.Route.Verdict == RouteVerdict.Refuse;
 }

@@ -11,16 +11,27 @@ namespace LightTunnel.Engine.Data;
 /// (handshakes, control frames) is posted to the control loop. Nothing is copied: what was received is opened, handed on or sent
 /// on where it lies.
 /// </summary>
-/// <param name="plane">What the control loop has published, and the way to it.</param>
-internal sealed class InboundPipeline(DataPlane plane)
+internal sealed class InboundPipeline
 {
     private const byte FirstControlNibble = 0xC;
     private const int TransportMessageType = 4;
 
+    private readonly DataPlane _plane;
+    private readonly Resealer _resealer;
     private readonly OpenedMessage[] _opened = new OpenedMessage[PacketBatch.MaximumSegments];
+
+    /// <param name="plane">What the control loop has published, and the way to it.</param>
+    public InboundPipeline(DataPlane plane)
+    {
+        _plane = plane;
+        _resealer = new Resealer(plane, Counters);
+    }
 
     /// <summary>What this path counted.</summary>
     public PacketCounters Counters { get; } = new();
+
+    /// <summary>The datagrams to be sent after <see cref="Process"/>, as others; null for none.</summary>
+    public PacketBatch? Resealed => _resealer.Datagrams is { Count: > 0 } datagrams ? datagrams : null;
 
     /// <summary>Works on the datagrams and trains of a batch in place.</summary>
     /// <param name="datagrams">What was received.</param>
@@ -32,10 +43,11 @@ internal sealed class InboundPipeline(DataPlane plane)
     {
         packets.Clear();
         forward.Clear();
-        ForwardingTable table = plane.Forwarding;
-        Timestamp now = plane.Now;
+        _resealer.Datagrams?.Clear();
+        ForwardingTable table = _plane.Forwarding;
+        Timestamp now = _plane.Now;
         if (first == 0)
-            Drop(DropReason.FullQueue, datagrams.LeftOut);
+            Counters.Drop(DropReason.FullQueue, datagrams.LeftOut);
         for (int i = first; i < datagrams.Count; i++)
         {
             ref PacketSlot slot = ref datagrams[i];
@@ -43,8 +55,12 @@ internal sealed class InboundPipeline(DataPlane plane)
             // No system makes longer trains than there is room for.
             int count = Math.Min((slot.Length + stride - 1) / stride, Math.Min(packets.Capacity, forward.Capacity));
             slot.Length = Math.Min(slot.Length, count * stride);
-            if (i > first && (packets.Capacity - packets.Count < count || forward.Capacity - forward.Count < count))
+            if (i > first && (packets.Capacity - packets.Count < count || forward.Capacity - forward.Count < count
+                || !_resealer.HasRoomFor(count, slot.Length)))
+            {
                 return i;
+            }
+
             var train = new Train(datagrams.Packet(i), slot.Start, stride, new PathAddress(slot.Path));
             for (int start = 0; start < slot.Length;)
                 start += ProcessRun(train.From(start), packets, forward, table, now) * stride;
@@ -75,17 +91,18 @@ internal sealed class InboundPipeline(DataPlane plane)
         bool isHandshake = datagram.Length > 0 && datagram[0] is >= 1 and <= 3;
         if (!isHandshake && !ProbeCodec.TryReadSender(datagram, out _))
             Counters.Drop(DropReason.Malformed);
-        else if (!(isHandshake ? plane.TryPostHandshake(datagram, source) : plane.TryPostProbe(datagram, source)))
+        else if (!(isHandshake ? _plane.TryPostHandshake(datagram, source) : _plane.TryPostProbe(datagram, source)))
             Counters.Drop(DropReason.Overload);
     }
 
     private int Open(in Train train, in PathAddress source, int skip, PacketBatch packets, ForwardingTable table, Timestamp now)
     {
-        int count = plane.Links.Open(train.Bytes, train.Stride, skip, source, _opened, out Link? link);
+        int count = _plane.Links.Open(train.Bytes, train.Stride, skip, source, _opened, out Link? link);
         var sender = link?.Owner as RouteTarget;
         PeerRoute? route = sender?.Route;
-        int accepted = 0, bytes = 0;
+        int accepted = 0, bytes = 0, resealed = 0;
         TunnelAddress lastSource = default, lastDestination = default;
+        RouteTarget? origin = null, target = null;
         foreach (ref readonly OpenedMessage message in _opened.AsSpan(0, count))
         {
             if (message.Result != OpenResult.Packet)
@@ -96,9 +113,9 @@ internal sealed class InboundPipeline(DataPlane plane)
             }
 
             Span<byte> packet = train.Bytes.Slice(message.Offset, message.Length);
-            if (packet[0] >> 4 == FirstControlNibble)
+            if (packet[0] >> 4 == FirstControlNibble && route is not { IsPlain: true })
             {
-                if (!plane.TryPostControlFrame(link!, packet, source))
+                if (!_plane.TryPostControlFrame(link!, packet, source))
                     Counters.Drop(DropReason.Overload);
                 continue;
             }
@@ -110,11 +127,18 @@ internal sealed class InboundPipeline(DataPlane plane)
             }
 
             // Neighbours are mostly of one flow.
-            if (accepted == 0 || info.Source != lastSource || info.Destination != lastDestination)
+            if (origin is null || info.Source != lastSource || info.Destination != lastDestination)
             {
-                if (!IsAllowed(info, sender!, route, table))
+                origin = Place(packet, info, sender!, table, out target);
+                if (origin is null)
                     continue;
                 (lastSource, lastDestination) = (info.Source, info.Destination);
+            }
+
+            if (target is not null)
+            {
+                resealed += TryReseal(train.Bytes, message.Offset, info, sender!, target, now) ? 1 : 0;
+                continue;
             }
 
             if (route.Mtu < route.NetworkMtu)
@@ -124,30 +148,68 @@ internal sealed class InboundPipeline(DataPlane plane)
             bytes += info.TotalLength;
         }
 
+        _resealer.Flush(train.Bytes, now);
         if (accepted > 0)
         {
             Counters.Packets += accepted;
             Counters.Bytes += bytes;
-            plane.NoteTraffic(sender!, now);
         }
 
+        if (accepted + resealed > 0)
+            _plane.NoteTraffic(origin ?? sender!, now);
         return count;
     }
 
-    private bool IsAllowed(in IpPacketInfo info, RouteTarget sender, PeerRoute route, ForwardingTable table)
+    /// <summary>Whose packet it is, null when it is dropped; and the peer that it is for, null for this machine.</summary>
+    private RouteTarget? Place(
+        ReadOnlySpan<byte> packet, in IpPacketInfo info, RouteTarget sender, ForwardingTable table, out RouteTarget? target)
     {
-        switch (table.DecideInbound(route, info.Source, info.Destination))
+        switch (table.DecideInbound(sender, info.Source, info.Destination, out RouteTarget origin, out target))
         {
             case ForwardingDecision.Carry:
-                return true;
+            case ForwardingDecision.Reseal:
+                return origin;
             case ForwardingDecision.WrongSource:
                 Interlocked.Increment(ref sender.WrongSourcePackets);
                 Counters.Drop(DropReason.WrongSource);
-                return false;
+                break;
+            case ForwardingDecision.UnknownSource:
+                Counters.Drop(DropReason.WrongSource);
+                _plane.AskForSource(packet);
+                break;
+            case ForwardingDecision.NoRoute:
+                _resealer.Refuse(DropReason.NoRoute, packet, info, sender);
+                break;
+            case ForwardingDecision.Unreachable:
+                _resealer.Refuse(DropReason.PeerOffline, packet, info, sender);
+                break;
+            case ForwardingDecision.Multicast:
+                Counters.Drop(DropReason.Multicast);
+                break;
             default:
                 Counters.Drop(DropReason.WrongDestination);
-                return false;
+                break;
         }
+
+        return null;
+    }
+
+    /// <summary>Has a packet sealed again for another peer; false when it is too long for the way there.</summary>
+    private bool TryReseal(Span<byte> bytes, int offset, in IpPacketInfo info, RouteTarget sender, RouteTarget target, Timestamp now)
+    {
+        PeerRoute from = sender.Route, to = target.Route;
+        Span<byte> packet = bytes.Slice(offset, info.TotalLength);
+        if (to.IsTooBig(info.TotalLength, info, out int mtu))
+        {
+            _resealer.Refuse(DropReason.TooBig, packet, info, sender, mtu);
+            return false;
+        }
+
+        mtu = Math.Min(from.Mtu, to.Mtu);
+        if (mtu < to.NetworkMtu)
+            TcpMss.Clamp(packet, info, mtu);
+        _resealer.Add(bytes, offset, info.TotalLength, target, now);
+        return true;
     }
 
     /// <summary>Relayed datagrams are either for this node, and are opened, or are passed on if this node relays, or are dropped.</summary>
@@ -161,11 +223,11 @@ internal sealed class InboundPipeline(DataPlane plane)
 
         int count = train.CountAlike(RelayHeader.Size + 1, RelayHeader.SmallestDatagram);
         Train run = train.Take(count);
-        if (header.Destination == plane.MemberId)
+        if (header.Destination == _plane.MemberId)
             return TakeOwn(run, count, header.Source, packets, table, now);
-        if (!plane.Relay.TryFindTarget(header, train.Source, out PathAddress destination))
+        if (!_plane.Relay.TryFindTarget(header, train.Source, out PathAddress destination))
         {
-            Drop(DropReason.RelayRefused, count);
+            Counters.Drop(DropReason.RelayRefused, count);
             return count;
         }
 
@@ -173,15 +235,15 @@ internal sealed class InboundPipeline(DataPlane plane)
         forward.AddView(run.Start, run.Bytes.Length, run.Stride, destination.Handle);
         Counters.RelayedPackets += count;
         Counters.RelayedBytes += run.Bytes.Length;
-        plane.Relay.NoteRelayed(header);
+        _plane.Relay.NoteRelayed(header);
         return count;
     }
 
     private int TakeOwn(in Train run, int count, uint sender, PacketBatch packets, ForwardingTable table, Timestamp now)
     {
-        if (!plane.Relay.IsRelay(run.Source))
+        if (!_plane.Relay.IsRelay(run.Source))
         {
-            Drop(DropReason.RelayRefused, count);
+            Counters.Drop(DropReason.RelayRefused, count);
             return count;
         }
 
@@ -191,12 +253,6 @@ internal sealed class InboundPipeline(DataPlane plane)
             return Open(run, source, RelayHeader.Size, packets, table, now);
         PostToControl(datagram, source);
         return 1;
-    }
-
-    private void Drop(DropReason reason, int count)
-    {
-        for (int i = 0; i < count; i++)
-            Counters.Drop(reason);
     }
 
     private static DropReason ReasonOf(OpenResult result) => result switch

@@ -8,4 +8,7 @@ internal enum NextHop : byte
 
     /// <summary>To another node, sealed by its link.</summary>
     Link,
+
+    /// <summary>To whoever passes it on, by the link with that one, which opens it: its <see cref="PeerRoute.Carrier"/>.</summary>
+    Carrier,
 }

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using LightTunnel.Addressing;
-using LightTunnel.Configuration;
 using LightTunnel.Packets;
 using LightTunnel.Timing;
 using LightTunnel.WireGuard;
@@ -57,7 +56,8 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
 
             if (Accept(packet, info, segments, table, replies) is not { } target)
                 continue;
-            PeerRoute route = target.Route;
+            RouteTarget by = ByWhom(target);
+            PeerRoute route = by.Route;
             int count = Math.Max(segments.Count, 1);
             if (!datagrams.HasRoomFor(count, info.TotalLength + (count * (segments.HeaderLength + Overheads.PaddedDatagram))))
             {
@@ -69,7 +69,7 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
 
             if (route.Mtu < route.NetworkMtu)
                 TcpMss.Clamp(packet, info, route.Mtu);
-            Send(packets.WithTail(i, Messages.PaddingMultiple), info.TotalLength, segments, target, route, datagrams, now);
+            Send(packets.WithTail(i, Messages.PaddingMultiple), info.TotalLength, segments, target, by, route, datagrams, now);
         }
 
         return packets.Count;
@@ -101,7 +101,7 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
             DropOwnDatagram(info);
         else if (decision == ForwardingDecision.Unreachable)
             Refuse(DropReason.PeerOffline, packet, info, replies);
-        else if (IsTooBig(segments.Count == 0 ? info.TotalLength : segments.LongestSegment, info, target!.Route, out int mtu))
+        else if (ByWhom(target!).Route.IsTooBig(segments.Count == 0 ? info.TotalLength : segments.LongestSegment, info, out int mtu))
             Refuse(DropReason.TooBig, packet, info, replies, mtu);
         else
             return target;
@@ -119,30 +119,25 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
         plane.NoteOwnDatagram(info.Destination);
     }
 
-    /// <summary>
-    /// True for what its sender can be told to make shorter. All else passes, in pieces outside where the path is too narrow: IPv4 without
-    /// the don't-fragment flag, and what IPv6 must be able to count on (RFC 8200 section 5).
-    /// </summary>
-    private static bool IsTooBig(int length, in IpPacketInfo info, PeerRoute route, out int mtu)
-    {
-        mtu = info.IsIPv4 ? route.Mtu : Math.Max(route.Mtu, TunnelOptions.MinimumMtu);
-        return length > route.NetworkMtu || (length > mtu && info.DontFragment);
-    }
+    /// <summary>By whose link packets for somebody go: mostly its own.</summary>
+    private static RouteTarget ByWhom(RouteTarget target) => target.Route is { NextHop: NextHop.Carrier } route ? route.Carrier! : target;
 
     /// <param name="memory">The packet and room for padding behind it.</param>
     /// <param name="length">Length of the packet.</param>
     /// <param name="segments">What it is cut into; none when it goes as it is.</param>
     /// <param name="target">Whom it goes to.</param>
-    /// <param name="route">What is known of it.</param>
+    /// <param name="by">By whose link it goes there.</param>
+    /// <param name="route">What is known of that one.</param>
     /// <param name="datagrams">Takes the datagrams; there is room for them.</param>
     /// <param name="now">The present.</param>
     private void Send(
-        Span<byte> memory, int length, PacketSegmenter segments, RouteTarget target, PeerRoute route, PacketBatch datagrams, Timestamp now)
+        Span<byte> memory, int length, PacketSegmenter segments, RouteTarget target, RouteTarget by, PeerRoute route, PacketBatch datagrams,
+        Timestamp now)
     {
         int count = Math.Max(segments.Count, 1);
         if (route.Link is not { } link || !link.TryBeginSeal(count, out SealRun run))
         {
-            Stage(memory[..length], segments, target);
+            Stage(memory[..length], segments, by);
             return;
         }
 

@@ -78,7 +78,7 @@ internal sealed class PacketCounters
     /// <summary>Inner bytes taken in the counter's direction.</summary>
     public long Bytes;
 
-    /// <summary>Sealed datagrams passed on for others.</summary>
+    /// <summary>Sealed datagrams passed on for others, those that were sealed anew included.</summary>
     public long RelayedPackets;
 
     /// <summary>Sealed bytes passed on for others.</summary>
@@ -101,8 +101,8 @@ internal sealed class PacketCounters
         return sum;
     }
 
-    /// <summary>Counts one dropped packet.</summary>
-    public void Drop(DropReason reason) => _dropped[(int)reason]++;
+    /// <summary>Counts dropped packets.</summary>
+    public void Drop(DropReason reason, int count = 1) => _dropped[(int)reason] += count;
 
     /// <summary>How many packets were dropped for the reason.</summary>
     public long Dropped(DropReason reason) => Volatile.Read(ref _dropped[(int)reason]);

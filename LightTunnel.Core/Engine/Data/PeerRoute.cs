@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using LightTunnel.Addressing;
+using LightTunnel.Configuration;
+using LightTunnel.Packets;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Data;
@@ -45,6 +47,28 @@ internal sealed record PeerRoute
 
     /// <summary>Who passes on what is sent to it, and is thus used too; null when nobody is known to.</summary>
     public RouteTarget? Carrier { get; init; }
+
+    /// <summary>True for a plain WireGuard client, as its server sees it: it has no control channel.</summary>
+    public bool IsPlain { get; init; }
+
+    /// <summary>
+    /// True when packets between it and other peers pass through this node, which opens them and seals them again (<see cref="Resealer"/>).
+    /// </summary>
+    public bool IsResealed { get; init; }
+
+    /// <summary>
+    /// True for a packet that is longer than what passes and whose sender can be told to make it shorter. All else passes, in pieces
+    /// outside where the path is too narrow: IPv4 without the don't-fragment flag, and what IPv6 must be able to count on (RFC 8200
+    /// section 5).
+    /// </summary>
+    /// <param name="length">Length of the packet, or of the longest of those that it is cut into.</param>
+    /// <param name="info">What its headers say.</param>
+    /// <param name="mtu">What passes.</param>
+    public bool IsTooBig(int length, in IpPacketInfo info, out int mtu)
+    {
+        mtu = info.IsIPv4 ? Mtu : Math.Max(Mtu, TunnelOptions.MinimumMtu);
+        return length > NetworkMtu || (length > mtu && info.DontFragment);
+    }
 
     /// <summary>True when its packets may have this inner source.</summary>
     public bool Allows(TunnelAddress source)

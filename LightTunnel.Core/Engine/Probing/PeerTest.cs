@@ -52,7 +52,7 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
         _request = request;
         _time = time;
         _started = time.Now();
-        if (!_peer.IsThere)
+        if (!_peer.IsThere || _peer.IsPlain)
             return;
         Try(_started);
         node.WantLink(peer);
@@ -63,7 +63,8 @@ internal sealed class PeerTest : NodeTest<PeerTestReport>
     {
         if (_peer.IsThere && _measuring == Timestamp.NotYet && IsAttempting(now))
             return TellAttempt(now);
-        if (!_peer.Online)
+        // Nobody pings a plain WireGuard client by this project's own messages.
+        if (!_peer.Online || _peer.IsPlain)
             return Done(PingResult.None);
         if (_measuring == Timestamp.NotYet)
         {

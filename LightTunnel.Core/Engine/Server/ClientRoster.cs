@@ -1,3 +1,4 @@
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
@@ -12,7 +13,8 @@ namespace LightTunnel.Engine.Server;
 /// relaying. Strangers that hold the network's key are in it until they register or are forgotten. Owned by the control loop, but for
 /// <see cref="Members"/>.
 /// </summary>
-internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryTeller directory, NatObserver observer)
+internal sealed class ClientRoster(
+    Node node, ServerOptions options, int mtu, Leases leases, DirectoryTeller directory, NatObserver observer)
 {
     private readonly Dictionary<PublicKey, ServedClient> _peers = [];
 
@@ -31,7 +33,11 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
     /// <summary>The member with that key, when it is here; null else.</summary>
     public ServedClient? FindOnline(PublicKey member) => _peers.TryGetValue(member, out ServedClient? peer) && peer.Online ? peer : null;
 
-    /// <summary>The member of that id that is online.</summary>
+    /// <summary>The plain WireGuard client of that key, whether it is here or not; null for all others.</summary>
+    public ServedClient? FindPlain(in PublicKey key) =>
+        _peers.GetValueOrDefault(key) is { IsPlain: true, MemberId: not 0 } peer ? peer : null;
+
+    /// <summary>The member of that id that is online, and that others may introduce themselves to.</summary>
     public ServedClient? FindMember(uint id) => Members.Find(id) as ServedClient;
 
     /// <summary>The member that has an address or a key, or a prefix with the address in it.</summary>
@@ -50,7 +56,7 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
     {
         if (!_peers.TryGetValue(key, out ServedClient? peer))
         {
-            peer = new ServedClient(key, node.Time) { Owner = node.Thread };
+            peer = new ServedClient(key, node.Time) { Owner = node.Thread, IsIsolated = options.ClientIsolation };
             _peers.Add(key, peer);
         }
 
@@ -68,7 +74,8 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
 
         peer.Updated = node.Time.GetUtcNow();
         node.Journal.Note(peer);
-        Members.Set(peer.MemberId, peer);
+        if (!peer.IsPlain)
+            Members.Set(peer.MemberId, peer);
         leases.SetOnline(peer.Key, online: true, node.Time.GetUtcNow());
         UpdateDirectory(peer);
         directory.OnReady(peer);
@@ -105,7 +112,7 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
         }
 
         if (peer.MemberId == 0)
-            _peers.Remove(peer.Key);
+            Drop(peer);
     }
 
     /// <summary>A member has this lease. Who is kept out is nobody's peer.</summary>
@@ -114,6 +121,8 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
         if (leases.Blocked.Contains(lease.PublicKey))
             return;
         ServedClient peer = Meet(lease.PublicKey);
+        if (lease.IsPlain && peer.OwnKey is null)
+            Expect(peer);
         peer.MemberId = lease.MemberId;
         peer.Name = lease.Name;
         peer.Addresses = [.. lease.Addresses];
@@ -163,13 +172,25 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
     /// <summary>A member whose lease an admin has ended; false when it is nobody's peer.</summary>
     public bool Remove(Lease lease)
     {
-        if (!_peers.Remove(lease.PublicKey, out ServedClient? peer))
+        if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer))
             return false;
         Unlink(peer);
         node.Journal.NoteGone(peer);
         node.RemoveRoutes(peer);
         directory.Remove(lease.PublicKey);
+        Drop(peer);
         return true;
+    }
+
+    /// <summary>A plain client's handshakes have a pre-shared key of their own from now on; what was agreed on by another ends.</summary>
+    private void Expect(ServedClient peer)
+    {
+        peer.OwnKey = ClientPresharedKey.Derive(node.NetworkKey, node.Links.PublicKey, peer.Key);
+        peer.IsPlain = true;
+        EndSession(peer);
+        peer.Link = null;
+        if (node.Links.Find(peer.Key) is { } before)
+            node.Links.Remove(before);
     }
 
     /// <summary>
@@ -226,6 +247,7 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
         Online = peer.Online,
         SoftwareVersion = peer.Version ?? string.Empty,
         PreferredSuite = peer.PreferredSuite,
+        IsPlain = peer.IsPlain,
     });
 
     /// <summary>The client's conversation is over.</summary>
@@ -244,6 +266,8 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
     {
         if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer) || peer.MemberId == 0)
             return;
+        if (peer.IsPlain)
+            Unlink(peer); // It cannot register; its next handshake finds what is known by then.
         if (peer.Online)
             SetOffline(peer, "has to register again, as its lease was changed elsewhere");
         if (peer is { Link: { } link, Session: { } session })
@@ -260,7 +284,13 @@ internal sealed class ClientRoster(Node node, int mtu, Leases leases, DirectoryT
         peer.MemberId = 0;
         peer.Addresses = [];
         if (peer.Link is null)
-            _peers.Remove(peer.Key);
+            Drop(peer);
+    }
+
+    private void Drop(ServedClient peer)
+    {
+        _peers.Remove(peer.Key);
+        peer.OwnKey?.Dispose();
     }
 
     /// <summary>Has the client begin a new conversation.</summary>

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
@@ -51,6 +52,44 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             default:
                 Remove(key, change.By);
                 return Task.CompletedTask;
+        }
+    }
+
+    /// <summary>Makes a plain WireGuard client a member; the task completes when it lasts and its handshakes are awaited.</summary>
+    /// <param name="key">Its public key.</param>
+    /// <param name="name">Its name.</param>
+    /// <param name="addresses">The addresses that it is to have; any where none is named.</param>
+    /// <param name="by">The user who makes it, for the log.</param>
+    /// <exception cref="LightTunnelException">Name, key or address are another's, or it cannot be saved.</exception>
+    public async Task<Lease> MakePlainAsync(PublicKey key, string name, IReadOnlyList<TunnelAddress> addresses, string by)
+    {
+        if (key == node.Links.PublicKey)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"The key {key} is the server's own.", "Give the public key of the client.")
+                {
+                    Target = name,
+                };
+        }
+
+        var request = new PlainClientRequest(key, name, addresses);
+        Lease? made = null;
+        await ChangeAsync(key, Make, Begin).ConfigureAwait(false);
+        return made ?? throw Gone(key.ToString());
+
+        void Make(Leases now)
+        {
+            if (request.Acquire(now, node.Time.GetUtcNow()) is { } evicted)
+                roster.Forget(evicted, "its address is needed");
+        }
+
+        void Begin()
+        {
+            made = leases.ByKey(key);
+            if (made is null)
+                return; // Another server has ended it in the meantime.
+            roster.Remember(made);
+            Tell(AuditAction.Added, name, made, key, by, "was made a member with plain WireGuard");
         }
     }
 
@@ -180,6 +219,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             Name = lease.Name,
             Addresses = [.. lease.Addresses.Select(address => address.ToIPAddress())],
             PublicKey = lease.PublicKey.ToString(),
+            IsPlain = lease.IsPlain,
             State = block is not null ? MemberState.Blocked : isOnline ? MemberState.Online : MemberState.Offline,
             Groups = lease.Groups,
             Invitation = lease.Invitation == 0 ? null : InvitationRecord.TextOf(lease.Invitation),

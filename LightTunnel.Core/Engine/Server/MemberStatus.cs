@@ -30,6 +30,9 @@ public sealed record MemberStatus
     /// <summary>Its public key, base64: what it is known by.</summary>
     public required string PublicKey { get; init; }
 
+    /// <summary>True for a plain WireGuard client.</summary>
+    public bool IsPlain { get; init; }
+
     /// <summary>How things stand with it.</summary>
     public required MemberState State { get; init; }
 

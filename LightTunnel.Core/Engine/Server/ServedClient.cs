@@ -35,6 +35,21 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
     /// </summary>
     public bool IsBlocked { get; set; }
 
+    /// <summary>
+    /// The pre-shared key of a plain WireGuard client (<see cref="Peer.IsPlain"/>), which never registers; null for all others, whose is
+    /// the network's.
+    /// </summary>
+    public PresharedKey? OwnKey { get; set; }
+
+    /// <summary>True where clients reach nobody but the server.</summary>
+    public bool IsIsolated { get; init; }
+
+    /// <inheritdoc/>
+    public override bool IsPathProven => IsPlain ? Online : base.IsPathProven;
+
+    /// <inheritdoc/>
+    protected override bool IsResealed => IsPlain && !IsIsolated;
+
     /// <summary>Whether it may register now: 8 times at once, and once more each 2 s, as each costs all others a look.</summary>
     public bool MayRegister() => (_registrations ??= new RateLimiter(_time, RegisterInterval, RegisterBurst)).TryTake();
 }

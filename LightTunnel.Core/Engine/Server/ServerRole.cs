@@ -24,6 +24,11 @@ internal sealed class ServerRole : INodeRole
     /// <summary>Who holds the network's key, but does not register within this time, is forgotten.</summary>
     private static readonly TimeSpan RegisterWithin = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// A plain WireGuard client that says nothing for as long as its keys last is offline; its keepalives come each 25 s.
+    /// </summary>
+    private static readonly TimeSpan PlainOfflineAfter = LinkTimers.RejectAfterTime;
+
     /// <summary>A member that was blocked is told why for so long, if it does not say that it has heard.</summary>
     private static readonly TimeSpan TellWithin = TimeSpan.FromSeconds(3);
 
@@ -93,7 +98,7 @@ internal sealed class ServerRole : INodeRole
         _nextLeaseCheck = _node.Now + LeaseCheckInterval; // Members come back first: it was not they who were away.
         _nextUnusedCheck = _node.Now + UnusedCheckInterval;
         _node.Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
-        _roster = new ClientRoster(node, _mtu, leases, _directory, _observer);
+        _roster = new ClientRoster(node, options, _mtu, leases, _directory, _observer);
         _admission = new Admission(node, options, _mtu, leases, store, _roster, _directory, _observer);
         foreach (Lease lease in leases.All)
             _roster.Remember(lease);
@@ -126,12 +131,20 @@ internal sealed class ServerRole : INodeRole
     public int Watches => _directory.Watches;
 
     /// <inheritdoc/>
-    public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source) => _node.Links.HandleHandshake(
-        datagram, source, (in PublicKey initiator, in PathAddress from, out PresharedKey? presharedKey) =>
+    public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
+    {
+        ServedClient? plain = null;
+        _node.Links.HandleHandshake(datagram, source, (in PublicKey initiator, in PathAddress from, out PresharedKey? presharedKey) =>
         {
-            presharedKey = _node.NetworkKey;
-            return !from.IsRelayed && !_leases.Blocked.Contains(initiator);
+            plain = _roster.FindPlain(initiator);
+            presharedKey = plain?.OwnKey ?? _node.NetworkKey;
+            return !from.IsRelayed && !_leases.Blocked.Contains(initiator) && (plain is null || MayTakePart(plain));
         });
+
+        // The first message under its keys carries a packet, and a packet is taken only from a link with an owner.
+        if (plain is not null && _node.Links.Find(plain.Key) is { } link)
+            link.Owner = plain;
+    }
 
     private static PeerDiagnosis Diagnose(ServedClient peer) =>
         new(default(NatBehaviour).ClassicName, (peer.Session?.Reachability.Latest?.Nat ?? default).ClassicName, [], null);
@@ -198,6 +211,8 @@ internal sealed class ServerRole : INodeRole
     /// <inheritdoc/>
     public Peer? OnLinkUp(Link link)
     {
+        if (link.Owner is ServedClient { IsPlain: true } plain)
+            return OnPlainLinkUp(plain, link);
         if (link.Owner is ServedClient known)
             return known;
         if (_leases.Blocked.Contains(link.Peer))
@@ -210,6 +225,37 @@ internal sealed class ServerRole : INodeRole
         peer.Link = link;
         peer.LinkedAt = _node.Now;
         link.Owner = peer;
+        return peer;
+    }
+
+    /// <summary>
+    /// Whether there is a place for a plain WireGuard client, and an address, which the network may have others of by now.
+    /// </summary>
+    private bool MayTakePart(ServedClient peer) => peer.Addresses.Length > 0 && !_admission.IsFullFor(peer);
+
+    /// <summary>A plain WireGuard client has keys, and with them takes part: it registers nowhere.</summary>
+    private ServedClient? OnPlainLinkUp(ServedClient peer, Link link)
+    {
+        if (!MayTakePart(peer))
+        {
+            Log.Security(
+                SecurityEvent.Refused, peer.Key.ToString(),
+                $"The plain WireGuard client {peer.Name} from {link.Path.Endpoint} was refused: "
+                    + (peer.Addresses.Length == 0
+                        ? "it has no address of the network any more"
+                        : $"{_options.MaxClients} clients are online"));
+            _node.Links.Remove(link);
+            return null;
+        }
+
+        peer.Link = link;
+        if (peer.Online)
+            return peer;
+        peer.LinkedAt = _node.Now;
+        _roster.SetOnline(peer);
+        Log.Information(
+            "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0], "joined with plain WireGuard",
+            peer.Path.Endpoint);
         return peer;
     }
 
@@ -301,6 +347,15 @@ internal sealed class ServerRole : INodeRole
     {
         if (peer.Link is not { } link)
             return Timestamp.Never;
+        if (peer.IsPlain)
+        {
+            Timestamp silent = link.LastReceivedTimestamp + PlainOfflineAfter;
+            if (silent > now)
+                return silent;
+            _roster.Unlink(peer);
+            return Timestamp.Never;
+        }
+
         if (peer.IsBlocked && (peer.Session is not { IsIdle: false, IsBroken: false } || now >= peer.LinkedAt + TellWithin))
         {
             _roster.Unlink(peer);
