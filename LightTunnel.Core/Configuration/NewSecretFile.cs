@@ -1,4 +1,3 @@
-using System.Text;
 using LightTunnel.Diagnostics;
 
 namespace LightTunnel.Configuration;
@@ -50,12 +49,12 @@ public sealed class NewSecretFile : IDisposable
 
     /// <summary>Writes the secret, and so keeps the file.</summary>
     /// <exception cref="LightTunnelException">FileAccess.</exception>
-    public void Write(string text)
+    public void Write(ReadOnlySpan<byte> content)
     {
         try
         {
             FileStream stream = _stream ?? throw new ObjectDisposedException(nameof(NewSecretFile));
-            stream.Write(Encoding.UTF8.GetBytes(text));
+            stream.Write(content);
             stream.Flush(flushToDisk: true);
             stream.Dispose();
             if (_writtenPath != _path)

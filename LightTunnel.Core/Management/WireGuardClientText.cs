@@ -26,6 +26,10 @@ public sealed record WireGuardClientRequest(
 public sealed record WireGuardClientText(
     string Name, string Network, IReadOnlyList<string> Addresses, string PublicKey, string Endpoint, string Text)
 {
+    /// <summary>The configuration without what is for people only, for a QR code that is to be small: a secret.</summary>
+    public string ToCompactText() =>
+        string.Join('\n', Text.Split('\n').Where(line => line.Length > 0 && !line.StartsWith('#'))) + '\n';
+
     /// <summary>Never the secret.</summary>
     public override string ToString() => $"(configuration of {Name})";
 }

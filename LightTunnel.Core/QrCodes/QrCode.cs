@@ -115,11 +115,18 @@ public sealed class QrCode
             """);
     }
 
+    /// <summary>True for a path that names a picture: PNG or SVG.</summary>
+    public static bool IsPicture(string path) => Path.GetExtension(path).ToUpperInvariant() is ".PNG" or ".SVG";
+
+    /// <summary>What a file of that name is to hold: PNG or SVG.</summary>
+    /// <exception cref="LightTunnelException">InvalidOption: it is neither.</exception>
+    public byte[] ToPicture(string path) => FormatOf(path) == Format.Png ? ToPng() : Encoding.UTF8.GetBytes(ToSvg());
+
     /// <summary>Writes the picture to a file that only its owner can read: PNG or SVG, by the file's name.</summary>
     /// <exception cref="LightTunnelException">InvalidOption: it is neither. FileAccess: it cannot be written.</exception>
     public void Save(string path)
     {
-        byte[] content = FormatOf(path) == Format.Png ? ToPng() : Encoding.UTF8.GetBytes(ToSvg());
+        byte[] content = ToPicture(path);
         try
         {
             AtomicFile.Replace(path, content);

@@ -1,6 +1,9 @@
 using System.Management.Automation;
+using System.Text;
 using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
 using LightTunnel.Management;
+using LightTunnel.QrCodes;
 
 namespace LightTunnel;
 
@@ -29,11 +32,15 @@ namespace LightTunnel;
 /// <para>Gives the member a certain address, and shows its configuration with the secrets in it.</para>
 /// </example>
 /// <example>
+/// <code>PS> New-LtWireGuardClient phone -AsQRCode</code>
+/// <para>Shows the configuration as a QR code, which the phone's WireGuard app scans from the screen.</para>
+/// </example>
+/// <example>
 /// <code>PS> New-LtWireGuardClient router -PublicKey (Get-Content router.pub)</code>
 /// <para>For a router that has made its own key pair: its private key is to be put where the configuration says so.</para>
 /// </example>
 [Cmdlet(VerbsCommon.New, "LtWireGuardClient", DefaultParameterSetName = "Server", SupportsShouldProcess = true)]
-[OutputType(typeof(LtWireGuardClient))]
+[OutputType(typeof(LtWireGuardClient), typeof(string))]
 public sealed class NewLtWireGuardClientCommand : LtCommand
 {
     /// <summary>Name of the member: 1 to 63 of a-z, A-Z, 0-9, - _ and ., beginning with a letter or digit.</summary>
@@ -79,7 +86,18 @@ public sealed class NewLtWireGuardClientCommand : LtCommand
     [ValidateRange(1280, 65400)]
     public int Mtu { get; set; }
 
-    /// <summary>File to write the configuration to, readable by its owner only. The apps want a name that ends in .conf.</summary>
+    /// <summary>
+    /// Returns the configuration as a QR code for the terminal, instead of the object: the app takes it from the screen. It is the secret
+    /// itself: who sees the screen can be that member.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter AsQRCode { get; set; }
+
+    /// <summary>
+    /// File to write the configuration to, readable by its owner only: a QR code where its name ends in .png or .svg, else the text. The
+    /// apps import text from files that end in .conf.
+    /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
     public string? OutFile { get; set; }
@@ -94,21 +112,53 @@ public sealed class NewLtWireGuardClientCommand : LtCommand
     {
         if (!ShouldProcess(Name, "Make a plain WireGuard client a member"))
             return;
+        var form = QrCodeOutput.Of(this, AsQRCode, outFile: null);
         (string? name, LtServer? server, bool force) = (Server, InputObject, Force);
         var request = new WireGuardClientRequest(
             Name, Address ?? [], PublicKey, Endpoint, MyInvocation.BoundParameters.ContainsKey(nameof(Mtu)) ? Mtu : null, LocalUser.Name);
-        string? outFile = OutFile;
+        string? path;
+        try
+        {
+            path = ResolvePath(OutFile, nameof(OutFile));
+            CheckScanned(request, AsQRCode || (path is not null && QrCode.IsPicture(path)));
+        }
+        catch (LightTunnelException exception)
+        {
+            WriteError(ErrorRecords.From(exception, Name));
+            return;
+        }
+
         Run(
             async (output, cancellationToken) =>
             {
                 if (await ServerFinder.OneAsync(output, name, server, cancellationToken).ConfigureAwait(false) is not { } tunnel)
                     return;
-                using NewSecretFile? file = ResolvePath(outFile, nameof(OutFile)) is { } path ? NewSecretFile.Create(path, force) : null;
+                using NewSecretFile? file = path is null ? null : NewSecretFile.Create(path, force);
                 WireGuardClientText client =
                     await tunnel.CreateWireGuardClientAsync(request, cancellationToken).ConfigureAwait(false);
-                file?.Write(client.Text);
-                output.WriteObject(new LtWireGuardClient(client));
+                var compact = new Secret(client.ToCompactText());
+                try
+                {
+                    file?.Write(QrCode.IsPicture(path!) ? QrCode.Of(compact).ToPicture(path!) : Encoding.UTF8.GetBytes(client.Text));
+                }
+                catch (LightTunnelException exception)
+                {
+                    output.WriteError(exception, path); // The client is made, and its configuration is given this once.
+                }
+
+                form.Write(output, compact, new LtWireGuardClient(client));
             },
             Name);
+    }
+
+    /// <summary>Who scans a code edits nothing.</summary>
+    private static void CheckScanned(WireGuardClientRequest request, bool isCode)
+    {
+        if (isCode && request.PublicKey is not null)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, "With -PublicKey the configuration has no private key, which a QR code would have to say.",
+                "Leave -PublicKey out, or take the configuration as text.");
+        }
     }
 }

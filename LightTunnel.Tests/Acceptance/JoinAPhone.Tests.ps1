@@ -44,6 +44,14 @@ Describe 'An admin makes a phone a member' {
         $configuration | Should-MatchString '(?m)^PersistentKeepalive = 25$'
     }
 
+    It 'or with a QR code that the phone scans' {
+        $code = Invoke-Command $server { New-LtWireGuardClient tablet -AsQRCode }
+
+        $lines = $code -replace '\e\[[0-9;]*m' -split "`n"
+        $lines.Count | Should-BeLessThan 40
+        ($lines | ForEach-Object Length | Select-Object -Unique) | Should-BeLessThan 81
+    }
+
     It 'which everybody sees, and that it is one whose packets the server can read' {
         $member = Invoke-Command $server { Get-LtMember phone }
         "$($member.Kind) $($member.State)" | Should-Be 'WireGuard Offline'

@@ -1,8 +1,10 @@
 using System.Runtime.Versioning;
+using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Lab.Shells;
 using LightTunnel.Management;
 using LightTunnel.Membership;
+using LightTunnel.QrCodes;
 using LightTunnel.Tests.Management;
 using Xunit;
 
@@ -71,6 +73,28 @@ public sealed class WireGuardClientCommandTests(PlainShell shared) : IClassFixtu
         Assert.Equal(
             "FileAccess,LightTunnel.NewLtWireGuardClientCommand",
             (await shell.FailAsync("New-LtWireGuardClient tablet -OutFile nowhere/phone.conf")).ErrorId);
+    }
+
+    [Fact]
+    public async Task AsQRCode_AndPictures_SayWhatAnAppNeeds_AndNothingElse()
+    {
+        ModuleShell shell = await ServedAsync();
+        var code = QrCode.Of(new Secret($"[Interface]\nPrivateKey = {FakeTunnel.WireGuardSecret}\n"));
+        Assert.Equal(code.ToTerminalText(), (await shell.RunAsync("New-LtWireGuardClient phone -AsQRCode")).Single().ToString());
+
+        await shell.RunAsync("New-LtWireGuardClient phone -OutFile p.png; New-LtWireGuardClient phone -OutFile p.svg");
+        CancellationToken token = TestContext.Current.CancellationToken;
+        Assert.Equal(code.ToSvg(), await ReadAsync(Path.Combine(shell.Folder, "p.svg")));
+        Assert.Equal(code.ToPng(), await File.ReadAllBytesAsync(Path.Combine(shell.Folder, "p.png"), token));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(shell.Folder, "p.png")));
+
+        foreach (string form in new[] { "-AsQRCode", "-OutFile q.png" })
+        {
+            ShellError error = await shell.FailAsync($"New-LtWireGuardClient tablet -PublicKey abc {form}");
+            Assert.Equal("InvalidOption,LightTunnel.NewLtWireGuardClientCommand", error.ErrorId);
+        }
+
+        Assert.Equal("phone", _server.AskedForWireGuardClient!.Name);
     }
 
     [Fact]
