@@ -12,6 +12,7 @@
     CompatiblePSEditions = @('Core')
     CmdletsToExport = @(
         'Block-LtMember'
+        'Confirm-LtMember'
         'Connect-LtNetwork'
         'ConvertFrom-LtInvitation'
         'Disconnect-LtNetwork'
@@ -32,6 +33,7 @@
         'Remove-LtInvitation'
         'Remove-LtMember'
         'Rename-LtMember'
+        'Reset-LtIdentity'
         'Restart-LtService'
         'Set-LtMember'
         'Set-LtPeer'

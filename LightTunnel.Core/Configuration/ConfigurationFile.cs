@@ -42,6 +42,7 @@ public static class ConfigurationFile
             ["allowRelay"] = static (settings, entry) => settings with { AllowRelay = entry.Flag() },
             ["pathPolicy"] = static (settings, entry) => settings with { PathPolicy = entry.Choice<PathPolicy>() },
             ["portMapping"] = static (settings, entry) => settings with { PortMapping = entry.Flag() },
+            ["keyChange"] = static (settings, entry) => settings with { KeyChange = entry.Choice<KeyChangePolicy>() },
         };
 
     private static readonly HashSet<string> SecretKeys = ["networkKey", "invitation", "invitationSecret"];

@@ -35,6 +35,7 @@ public static class ConfigurationWriter
         ("allowRelay", settings.AllowRelay),
         ("pathPolicy", settings.PathPolicy),
         ("portMapping", settings.PortMapping),
+        ("keyChange", settings.KeyChange),
     ]);
 
     /// <summary>A file of whichever role the settings are.</summary>

@@ -37,6 +37,10 @@ internal sealed record NodeState : IDisposable
     /// </summary>
     public IReadOnlyDictionary<PublicKey, PathPolicy> PeerPolicies { get; init; } = new Dictionary<PublicKey, PathPolicy>();
 
+    /// <summary>Client: the members that it has had links with, by the server's public key.</summary>
+    public IReadOnlyDictionary<PublicKey, IReadOnlyList<MemberPin>> Pins { get; init; } =
+        new Dictionary<PublicKey, IReadOnlyList<MemberPin>>();
+
     /// <summary>Zeroes the secrets.</summary>
     public void Dispose()
     {

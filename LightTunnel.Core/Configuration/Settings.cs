@@ -1,4 +1,5 @@
 using LightTunnel.Diagnostics;
+using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.WindowsNetwork;
 using LightTunnel.WireGuard;
@@ -116,4 +117,7 @@ public sealed record ClientSettings : TunnelSettings
 
     /// <summary>Whether the router is asked to forward a port.</summary>
     public bool? PortMapping { get; init; }
+
+    /// <summary>What becomes of a member whose key is another than the one that is known.</summary>
+    public KeyChangePolicy? KeyChange { get; init; }
 }

@@ -44,6 +44,7 @@ internal static class SettingsResolver
             AllowRelay = parameters.AllowRelay ?? file.AllowRelay,
             PathPolicy = parameters.PathPolicy ?? file.PathPolicy,
             PortMapping = parameters.PortMapping ?? file.PortMapping,
+            KeyChange = parameters.KeyChange ?? file.KeyChange,
         };
     }
 
@@ -175,6 +176,7 @@ internal static class SettingsResolver
             nameof(settings.AdvertiseEndpoint), settings.AdvertiseEndpoint, text => SettingValues.AdvertisedEndpoint(text, inside));
         CheckCount(check, nameof(settings.AdvertiseEndpoint), advertised.Count, ClientOptions.MaximumAdvertisedEndpoints);
         CheckChoice(check, nameof(settings.PathPolicy), settings.PathPolicy, "path policy");
+        CheckChoice(check, nameof(settings.KeyChange), settings.KeyChange, "answer to changed keys");
         return new ClientOptions
         {
             Name = name,
@@ -189,6 +191,7 @@ internal static class SettingsResolver
             AllowRelay = settings.AllowRelay,
             PathPolicy = settings.PathPolicy ?? default,
             PortMapping = settings.PortMapping ?? true,
+            KeyChange = settings.KeyChange ?? default,
             ListenPort = settings.ListenPort ?? 0,
             Mtu = settings.Mtu,
             Cipher = settings.Cipher ?? default,
@@ -329,6 +332,16 @@ internal static class SettingsResolver
     }
 
     private static string NameOf(TunnelSettings settings) => settings.Name ?? NodeName.Sanitize(Environment.MachineName);
+
+    /// <summary>Where a client keeps its state.</summary>
+    /// <exception cref="LightTunnelException">Name or path is none.</exception>
+    public static string ClientStatePath(ClientSettings settings)
+    {
+        var check = new SettingsCheck(complete: false);
+        CheckCommon(settings, check);
+        check.ThrowFirst();
+        return StatePathOf(settings, "client", NameOf(settings));
+    }
 
     private static string StatePathOf(TunnelSettings settings, string role, string name) =>
         FullPathOrNull(settings.StatePath) ?? DefaultStatePath(role, name);

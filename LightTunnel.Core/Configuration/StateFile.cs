@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using LightTunnel.Addressing;
@@ -22,10 +23,10 @@ namespace LightTunnel.Configuration;
 /// <remarks>
 /// The first line is <c>{"format":"LightTunnel state","version":2,"sha256":"(of the second line)"}</c>. The second has role and private
 /// key; for a server the network's key, the revision, and each entry of its store as an array of key, version, revision, and value in
-/// base64; for a client the addresses last leased by each server and the path policies of single members. A file of a server's in version 1
-/// is written as version 2 with the next change, which an older program refuses. The file is replaced whole (<see cref="AtomicFile"/>:
-/// written beside it, forced to the disk, renamed, the folder forced to the disk). One that does not match its digest is an error, never a
-/// new identity.
+/// base64; for a client the addresses last leased by each server, the path policies of single members, and those it has had links with. A
+/// file of a server's in version 1 is written as version 2 with the next change, which an older program refuses. A file is replaced whole
+/// (<see cref="AtomicFile"/>: written beside it, forced to the disk, renamed, the folder forced to the disk). One that does not match its
+/// digest is an error, never a new identity.
 /// </remarks>
 internal static class StateFile
 {
@@ -45,7 +46,7 @@ internal static class StateFile
         ArgumentNullException.ThrowIfNull(state);
         StoreEntry[] entries = [.. state.Network.Entries];
         // Roomy from the beginning, as a buffer that grows leaves copies of the secrets behind.
-        int others = state.LastAddresses.Count + state.PeerPolicies.Count;
+        int others = state.LastAddresses.Count + state.PeerPolicies.Count + state.Pins.Values.Sum(pins => pins.Count);
         var body = new ArrayBufferWriter<byte>(4096 + (512 * others) + entries.Sum(LengthOf));
         using (var writer = new Utf8JsonWriter(body))
             WriteBody(writer, state, entries);
@@ -143,6 +144,7 @@ internal static class StateFile
 
             writer.WriteEndObject();
             WritePolicies(writer, state.PeerPolicies);
+            WritePins(writer, state.Pins);
         }
 
         writer.WriteEndObject();
@@ -156,6 +158,32 @@ internal static class StateFile
         writer.WriteStartObject("peerPolicies");
         foreach ((PublicKey member, PathPolicy policy) in policies)
             writer.WriteString(member.ToString(), policy.ToString());
+        writer.WriteEndObject();
+    }
+
+    /// <summary>Nor for these.</summary>
+    private static void WritePins(Utf8JsonWriter writer, IReadOnlyDictionary<PublicKey, IReadOnlyList<MemberPin>> pins)
+    {
+        if (pins.Count == 0)
+            return;
+        writer.WriteStartObject("pins");
+        foreach ((PublicKey server, IReadOnlyList<MemberPin> members) in pins)
+        {
+            writer.WriteStartArray(server.ToString());
+            foreach (MemberPin pin in members)
+            {
+                writer.WriteStartArray();
+                writer.WriteStringValue(pin.Key.ToString());
+                writer.WriteStringValue(pin.LastUsed.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
+                writer.WriteStringValue(pin.Name);
+                foreach (TunnelAddress address in pin.Addresses)
+                    writer.WriteStringValue(address.ToString());
+                writer.WriteEndArray();
+            }
+
+            writer.WriteEndArray();
+        }
+
         writer.WriteEndObject();
     }
 
@@ -191,7 +219,10 @@ internal static class StateFile
                 last[key] = [.. server.Value.EnumerateArray().Select(ReadInterfaceAddress)];
             }
 
-            return new NodeState { Role = role, PrivateKey = privateKey, LastAddresses = last, PeerPolicies = ReadPolicies(root) };
+            return new NodeState
+            {
+                Role = role, PrivateKey = privateKey, LastAddresses = last, PeerPolicies = ReadPolicies(root), Pins = ReadPins(root),
+            };
         }
 
         return new NodeState
@@ -241,6 +272,37 @@ internal static class StateFile
         }
 
         return policies;
+    }
+
+    private static Dictionary<PublicKey, IReadOnlyList<MemberPin>> ReadPins(JsonElement root)
+    {
+        var pins = new Dictionary<PublicKey, IReadOnlyList<MemberPin>>();
+        if (!root.TryGetProperty("pins", out JsonElement written))
+            return pins;
+        foreach (JsonProperty server in written.EnumerateObject())
+        {
+            pins[PublicKey.TryParse(server.Name, out PublicKey key) ? key : throw new FormatException("Bad server key.")] =
+                [.. server.Value.EnumerateArray().Select(ReadPin)];
+        }
+
+        return pins;
+    }
+
+    private static MemberPin ReadPin(JsonElement element)
+    {
+        string[] parts = [.. element.EnumerateArray().Select(part => part.GetString() ?? throw new FormatException("No text."))];
+        if (parts.Length < 4 || !PublicKey.TryParse(parts[0], out PublicKey key)
+            || !DateOnly.TryParseExact(parts[1], "yyyy-MM-dd", CultureInfo.InvariantCulture, DateTimeStyles.None, out DateOnly used))
+        {
+            throw new FormatException("No pin.");
+        }
+
+        return new MemberPin(
+            key, parts[2],
+            [.. parts[3..].Select(text => TunnelAddress.TryParse(text, out TunnelAddress address)
+                ? address
+                : throw new FormatException("Bad address."))],
+            used);
     }
 
     /// <summary>A key of 32 bytes.</summary>

@@ -145,4 +145,7 @@ internal sealed record ClientOptions : TunnelOptions
 
     /// <summary>Whether the router is asked to forward a port (PCP, NAT-PMP, UPnP).</summary>
     public bool PortMapping { get; init; } = true;
+
+    /// <summary>What becomes of a member whose key is another than the one that is known.</summary>
+    public KeyChangePolicy KeyChange { get; init; }
 }

@@ -12,8 +12,11 @@ public enum SecurityEvent
     /// <summary>A handshake or a registration was refused.</summary>
     Refused,
 
-    /// <summary>A member's address has another key than before.</summary>
+    /// <summary>A member's name or address has another key than before.</summary>
     KeyChanged,
+
+    /// <summary>A person has confirmed that a member's key is another now.</summary>
+    KeyConfirmed,
 
     /// <summary>One identity is used by two machines.</summary>
     IdentityReplaced,

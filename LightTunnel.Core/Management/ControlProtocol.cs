@@ -58,6 +58,8 @@ internal interface IControlService
 
     Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
+    Task ConfirmMemberAsync(string tunnel, string publicKey, CancellationToken cancellationToken);
+
     Task<IReadOnlyList<MemberStatus>> GetMembersAsync(string tunnel, CancellationToken cancellationToken);
 
     Task<WireGuardClientText> CreateWireGuardClientAsync(

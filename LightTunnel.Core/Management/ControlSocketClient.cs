@@ -252,6 +252,10 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
             nameof(IControlService.SetPeerPolicyAsync), [publicKey, policy], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
+    public Task ConfirmMemberAsync(string publicKey, CancellationToken cancellationToken) =>
+        AskAsync<object?>(nameof(IControlService.ConfirmMemberAsync), [publicKey], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) =>
         AskAsync<IReadOnlyList<MemberStatus>>(
             nameof(IControlService.GetMembersAsync), [], ControlSocketClient.CallTimeout, cancellationToken);

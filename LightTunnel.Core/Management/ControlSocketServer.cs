@@ -166,6 +166,9 @@ internal sealed class ControlSocketServer : IDisposable
         public Task SetPeerPolicyAsync(string tunnel, string publicKey, PathPolicy? policy, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.SetPeerPolicyAsync(publicKey, policy, cancellationToken)));
 
+        public Task ConfirmMemberAsync(string tunnel, string publicKey, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.ConfirmMemberAsync(publicKey, cancellationToken)));
+
         public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetMembersAsync(cancellationToken));
 

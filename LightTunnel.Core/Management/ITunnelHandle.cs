@@ -124,6 +124,12 @@ public interface ITunnelHandle
     /// <exception cref="LightTunnelException">There is no such peer, or its path is no matter of choice.</exception>
     Task SetPeerPolicyAsync(string publicKey, PathPolicy? policy, CancellationToken cancellationToken);
 
+    /// <summary>Believes that a member whose key has changed is the one that it says, from now on; only a client can.</summary>
+    /// <param name="publicKey">The key that it has now, base64.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <exception cref="LightTunnelException">No member of that key waits to be confirmed.</exception>
+    Task ConfirmMemberAsync(string publicKey, CancellationToken cancellationToken);
+
     /// <summary>Every member of the network, online or not, and every key that is kept out; only a server can.</summary>
     /// <exception cref="LightTunnelException">The tunnel is a client.</exception>
     Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken);

@@ -160,7 +160,10 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         var node = undo.Add(new Node(identity, options.NetworkKey, options.Cipher, services, made => new ClientRole(
             made, options, identity, last, leased => saver.Save(current => WithLastAddresses(current, options.ServerKey, leased)),
             environment.Resolver, addresses,
-            new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })))));
+            new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })),
+            new PinnedKeys(
+                state.Pins.GetValueOrDefault(options.ServerKey) ?? [], options.KeyChange, environment.Time,
+                pins => saver.Save(current => WithPins(current, options.ServerKey, pins))))));
         var client = (ClientRole)node.Role;
         (LocalTunnel handle, Tunnel tunnel) = Publish(
             SettingsResolver.Lasting(settings, options), options, node, services, options.NetworkKey, undo);
@@ -183,6 +186,11 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     private static NodeState WithLastAddresses(NodeState state, PublicKey server, IReadOnlyList<InterfaceAddress> addresses) => state with
     {
         LastAddresses = new Dictionary<PublicKey, IReadOnlyList<InterfaceAddress>>(state.LastAddresses) { [server] = addresses },
+    };
+
+    private static NodeState WithPins(NodeState state, PublicKey server, IReadOnlyList<MemberPin> pins) => state with
+    {
+        Pins = new Dictionary<PublicKey, IReadOnlyList<MemberPin>>(state.Pins) { [server] = pins },
     };
 
     private static byte[] GenerateIdentity()

@@ -217,6 +217,19 @@ internal sealed class LocalTunnel : ITunnelHandle
     }
 
     /// <inheritdoc/>
+    public Task ConfirmMemberAsync(string publicKey, CancellationToken cancellationToken) => AskAsync(
+        () =>
+        {
+            ClientRole client = Client("it knows its clients' keys by itself", "Confirm the member on a client.");
+            if (PublicKey.TryParse(publicKey, out PublicKey key) && client.Confirm(key))
+                return true;
+            throw new LightTunnelException(
+                LightTunnelError.NotFound, $"No member with the key {publicKey} waits to be confirmed on this machine.",
+                "Get-LtPeer | Where-Object PathReason -eq KeyChanged shows those that do.") { Target = publicKey };
+        },
+        cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) =>
         AskAsync(() => Server().Administration.List(), cancellationToken);
 

@@ -15,25 +15,16 @@ namespace LightTunnel.Management;
 internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider time)
 {
     /// <summary>Every peer, by address.</summary>
-    public IReadOnlyList<PeerStatus> Peers(Node node) =>
-        [.. node.Peers.OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
+    public IReadOnlyList<PeerStatus> Peers(Node node) => Report(node, node.Peers);
 
     /// <summary>Every peer, and members that the node has not dealt with yet, by address.</summary>
     public IReadOnlyList<PeerStatus> Peers(Node node, IReadOnlyList<DirectoryEntry> listed)
     {
         IEnumerable<Peer> known = [.. node.Peers];
         HashSet<PublicKey> keys = [.. known.Select(peer => peer.Key)];
-        IEnumerable<Peer> others = listed.Where(entry => !keys.Contains(entry.PublicKey)).Select(entry => new Member(entry.PublicKey, time)
-        {
-            MemberId = entry.MemberId,
-            Name = entry.Name,
-            Addresses = [.. entry.Addresses],
-            Version = entry.SoftwareVersion,
-            IsListedOnline = entry.Online,
-            Online = entry.Online,
-            IsPlain = entry.IsPlain,
-        });
-        return [.. known.Concat(others).OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer))];
+        keys.UnionWith(WithheldBy(node).Select(withheld => withheld.Entry.PublicKey));
+        return Report(node, known.Concat(
+            listed.Where(entry => !keys.Contains(entry.PublicKey)).Select(entry => Stranger(entry, entry.Online))));
     }
 
     /// <summary>Every route, by destination.</summary>
@@ -49,6 +40,31 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
                select Route(route.Key, peer, node.Role.Via(peer)?.Addresses ?? server, IsServerLost(node)),
         ];
     }
+
+    private PeerStatus[] Report(Node node, IEnumerable<Peer> peers)
+    {
+        IEnumerable<(Peer Peer, bool IsWithheld)> withheld = WithheldBy(node).Select(member => ((Peer)Stranger(member.Entry, false), true));
+        return
+        [
+            .. peers.Select(peer => (Peer: peer, IsWithheld: false)).Concat(withheld)
+                .OrderBy(one => one.Peer.Addresses[0])
+                .Select(one => one.IsWithheld ? Peer(node, one.Peer) with { PathReason = PathReason.KeyChanged } : Peer(node, one.Peer)),
+        ];
+    }
+
+    private static IReadOnlyCollection<WithheldMember> WithheldBy(Node node) => node.Role is ClientRole client ? client.Withheld : [];
+
+    /// <summary>A member that this node has nothing to do with.</summary>
+    private Member Stranger(DirectoryEntry entry, bool online) => new(entry.PublicKey, time)
+    {
+        MemberId = entry.MemberId,
+        Name = entry.Name,
+        Addresses = [.. entry.Addresses],
+        Version = entry.SoftwareVersion,
+        IsListedOnline = online,
+        Online = online,
+        IsPlain = entry.IsPlain,
+    };
 
     private PeerStatus Peer(Node node, Peer peer)
     {

@@ -44,6 +44,9 @@ public enum PathReason
 
     /// <summary>The peer is a plain WireGuard client: the server opens what it sends and is sent, and seals it again.</summary>
     PlainWireGuard,
+
+    /// <summary>The peer's key is another than the one that this machine knows: it is none until that is confirmed.</summary>
+    KeyChanged,
 }
 
 /// <summary>What a person is told of a <see cref="PathReason"/>.</summary>
@@ -65,6 +68,7 @@ public static class PathReasons
         PathReason.RelayIsBetter => "Another member passes the datagrams on, faster than the server would.",
         PathReason.IsServer => "The peer is the server itself.",
         PathReason.PlainWireGuard => "The peer is a plain WireGuard client, which talks to the server alone: that can read its packets.",
+        PathReason.KeyChanged => "The peer's key is another than the one that this machine knows for its name or address.",
         _ => "Nothing was tried yet.",
     };
 
@@ -89,6 +93,8 @@ public static class PathReasons
         PathReason.PathLost =>
             "Wait some seconds, as it is tried again by itself; if it stays so, see what changed in the network or the firewall of "
                 + "either side.",
+        PathReason.KeyChanged =>
+            "Compare its fingerprint (Get-LtPeer | Format-List) with what its owner reads there; if it is the same, Confirm-LtMember.",
         PathReason.Policy =>
             "Allow other paths on both nodes: Set-LtPeer -PathPolicy Auto for this peer, or Connect-LtNetwork -PathPolicy Auto for all.",
         PathReason.PlainWireGuard => "Nothing makes it direct; with LightTunnel on that machine it would be a member like any other.",

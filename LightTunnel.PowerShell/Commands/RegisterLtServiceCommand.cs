@@ -56,7 +56,7 @@ public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
     private static readonly string[] OfClients =
     [
         nameof(Invitation), nameof(InvitationPath), nameof(Server), nameof(ServerKey), nameof(AcceptPrefix), nameof(AdvertiseEndpoint),
-        nameof(AllowRelay), nameof(PathPolicy), nameof(PortMapping),
+        nameof(AllowRelay), nameof(PathPolicy), nameof(PortMapping), nameof(KeyChange),
     ];
 
     /// <summary>What may stand beside a tunnel.</summary>

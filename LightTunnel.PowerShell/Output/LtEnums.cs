@@ -218,6 +218,9 @@ public enum LtPathReason
 
     /// <summary>The peer is a plain WireGuard client: the server opens what it sends and is sent, and seals it again.</summary>
     PlainWireGuard,
+
+    /// <summary>The peer's key is another than the one that this machine knows: it is none until Confirm-LtMember.</summary>
+    KeyChanged,
 }
 
 /// <summary>Which paths to one member may be used.</summary>
@@ -441,4 +444,14 @@ public enum LtAuditAction
 
     /// <summary>An invitation was taken back.</summary>
     InvitationRemoved,
+}
+
+/// <summary>What becomes of a member whose key is another than the one that this machine has had a link with.</summary>
+public enum LtKeyChange
+{
+    /// <summary>It is no member here until Confirm-LtMember.</summary>
+    Refuse,
+
+    /// <summary>The server's word is enough, and a warning tells of it.</summary>
+    Accept,
 }

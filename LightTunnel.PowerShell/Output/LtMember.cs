@@ -1,4 +1,5 @@
 using LightTunnel.Engine.Server;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel;
 
@@ -22,6 +23,7 @@ public sealed class LtMember
         System = status.System;
         Endpoint = status.Endpoint?.ToString();
         PublicKey = status.PublicKey;
+        Fingerprint = KeyFingerprint.Of(status.PublicKey);
         BlockedSince = status.BlockedSince;
         BlockedBy = status.BlockedBy;
     }
@@ -70,6 +72,9 @@ public sealed class LtMember
 
     /// <summary>The member's public key, base64: what it is known by.</summary>
     public string PublicKey { get; }
+
+    /// <summary>The key as people compare it by voice, "7K2M-9QX4-0ABT-C3DE".</summary>
+    public string Fingerprint { get; }
 
     /// <summary>Since when it is kept out, null when it is not.</summary>
     public DateTimeOffset? BlockedSince { get; }

@@ -1,5 +1,6 @@
 using LightTunnel.Management;
 using LightTunnel.Routing;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel;
 
@@ -32,6 +33,7 @@ public sealed class LtPeer
         Cipher = (LtCipherSuite?)status.Cipher;
         Mtu = status.Mtu;
         PublicKey = status.PublicKey;
+        Fingerprint = KeyFingerprint.Of(status.PublicKey);
         Routes = new(status.Routes);
         Version = status.Version;
         WrongSourcePackets = status.WrongSourcePackets;
@@ -110,6 +112,9 @@ public sealed class LtPeer
 
     /// <summary>The peer's public key, base64.</summary>
     public string PublicKey { get; }
+
+    /// <summary>The key as people compare it by voice, "7K2M-9QX4-0ABT-C3DE": on the peer itself, Get-LtNetwork shows the same.</summary>
+    public string Fingerprint { get; }
 
     /// <summary>Prefixes that are routed to the peer.</summary>
     public LtList<string> Routes { get; }

@@ -1,4 +1,5 @@
 using LightTunnel.Management;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel;
 
@@ -18,6 +19,7 @@ public abstract class LtTunnel
         Address = status.Addresses.Count == 0 ? null : status.Addresses[0];
         Addresses = new(status.Addresses);
         PublicKey = status.PublicKey;
+        Fingerprint = KeyFingerprint.Of(status.PublicKey);
         Interface = status.InterfaceName;
         InterfaceIndex = status.InterfaceIndex;
         Mtu = status.Mtu;
@@ -68,6 +70,9 @@ public abstract class LtTunnel
 
     /// <summary>Own public key, base64.</summary>
     public string PublicKey { get; }
+
+    /// <summary>The key as people compare it by voice, "7K2M-9QX4-0ABT-C3DE": others see the same by Get-LtPeer.</summary>
+    public string Fingerprint { get; }
 
     /// <summary>Name of the tunnel interface, null until it exists.</summary>
     public string? Interface { get; }

@@ -3,6 +3,7 @@ using System.Security;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Management;
+using LightTunnel.Membership;
 using LightTunnel.Routing;
 
 namespace LightTunnel;
@@ -101,6 +102,14 @@ public abstract class ClientCommand : StartCommand
     [NotSecret]
     public bool PortMapping { get; set; }
 
+    /// <summary>
+    /// What becomes of a member whose key is another than the one that this machine has had a link with: Refuse lets it be no member here
+    /// until Confirm-LtMember, Accept believes the server, for networks whose machines are made anew again and again. Refuse when left out.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public LtKeyChange KeyChange { get; set; }
+
     /// <summary>The invitation as it was given with the command; null when it was not.</summary>
     private protected abstract SecureString? InvitationText { get; }
 
@@ -122,6 +131,7 @@ public abstract class ClientCommand : StartCommand
             AllowRelay = Given(nameof(AllowRelay), AllowRelay),
             PathPolicy = Given(nameof(PathPolicy), (PathPolicy)PathPolicy),
             PortMapping = Given(nameof(PortMapping), PortMapping),
+            KeyChange = Given(nameof(KeyChange), (KeyChangePolicy)KeyChange),
         });
         return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
             ? TunnelCatalog.ReadClientSettings(path, parameters, WriteWarning)

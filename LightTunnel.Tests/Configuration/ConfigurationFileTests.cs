@@ -81,7 +81,8 @@ public sealed class ConfigurationFileTests : IDisposable
         ClientSettings settings = ConfigurationFile.LoadClient(
             Write($"role: client\nserver: a.example:1\nserverKey: {serverKey}\naddress: 10.0.0.20\nname: 123\n"
                 + "advertiseEndpoint: [203.0.113.4:9000, '[2001:db8::4]:9000']\nallowRelay: false\npathPolicy: relayonly\nportMapping: "
-                + $"false\ninvitationSecret: {Token}\nacceptPrefix: 10.1.0.0/24\nnetworkCategory: Public\nallowInbound: false\n"));
+                + $"false\ninvitationSecret: {Token}\nacceptPrefix: 10.1.0.0/24\nnetworkCategory: Public\nallowInbound: false\n"
+                + "keyChange: accept\n"));
         Assert.Equal(Token, settings.InvitationSecret!.Reveal());
         Assert.Equal(["10.1.0.0/24"], settings.AcceptPrefix);
         Assert.Equal((NetworkCategory.Public, false), (settings.NetworkCategory, settings.AllowInbound));
@@ -89,6 +90,7 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Equal(["a.example:1"], settings.Server);
         Assert.Equal(["10.0.0.20"], settings.Address);
         Assert.Equal(["203.0.113.4:9000", "[2001:db8::4]:9000"], settings.AdvertiseEndpoint);
+        Assert.Equal(KeyChangePolicy.Accept, settings.KeyChange);
         Assert.Equal((false, PathPolicy.RelayOnly, false), (settings.AllowRelay, settings.PathPolicy, settings.PortMapping));
         string invitation = InvitationTests.Sample().Reveal();
         Assert.Equal(invitation, ConfigurationFile.LoadClient(Write($"role: client\ninvitation: {invitation}\n")).Invitation!.Reveal());

@@ -131,6 +131,7 @@ public sealed class ConfigurationWriterTests : IDisposable
         AllowRelay = random.Next(2) == 0,
         PathPolicy = random.GetItems(Enum.GetValues<PathPolicy>(), 1)[0],
         PortMapping = random.Next(2) == 0,
+        KeyChange = random.GetItems(Enum.GetValues<KeyChangePolicy>(), 1)[0],
     };
 
     private static string Word(Random random, int length) =>

@@ -187,12 +187,14 @@ public sealed class SettingsResolverTests
                 AdvertiseEndpoint = ["203.0.113.4:9000", "[2001:db8::4]:9001", " 192.168.7.3:1 "],
                 AllowRelay = false,
                 PathPolicy = PathPolicy.DirectOnly,
+                KeyChange = KeyChangePolicy.Accept,
                 PortMapping = false,
             },
             _time);
         Assert.Equal(
             ["203.0.113.4:9000", "[2001:db8::4]:9001", "192.168.7.3:1"],
             options.AdvertisedEndpoints.Select(endpoint => endpoint.ToString()));
+        Assert.Equal(KeyChangePolicy.Accept, options.KeyChange);
         Assert.Equal((false, PathPolicy.DirectOnly, false), (options.AllowRelay, options.PathPolicy, options.PortMapping));
         Assert.True(SettingsResolver.Resolve(Client with { AllowRelay = true }, _time).AllowRelay);
     }
@@ -285,6 +287,7 @@ public sealed class SettingsResolverTests
         Fails(LightTunnelError.InvalidOption, Client with { Cipher = (CipherPolicy)9 });
         Fails(LightTunnelError.InvalidOption, Client with { NetworkCategory = (NetworkCategory)2 });
         Fails(LightTunnelError.InvalidOption, Client with { PathPolicy = (PathPolicy)9 });
+        Fails(LightTunnelError.InvalidOption, Client with { KeyChange = (KeyChangePolicy)9 });
         Fails(LightTunnelError.InvalidOption, Server with { StatePath = " " });
         Fails(LightTunnelError.InvalidOption, Server with { LogPath = "a\0b" });
         Assert.Equal(65400, SettingsResolver.Resolve(Server with { Mtu = 65400 }).Mtu);

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -32,8 +33,7 @@ public sealed partial class StateStoreTests : IDisposable
         Assert.SkipUnless(OperatingSystem.IsLinux(), "Descriptors are inherited so on Linux.");
         StateStore store = StateStore.Open(_folder.Path);
         string lockPath = Path.Combine(store.Folder, "lock");
-        string link = Directory.EnumerateFiles("/proc/self/fd")
-            .Single(each => File.ResolveLinkTarget(each, returnFinalTarget: false)?.FullName == lockPath);
+        string link = Directory.EnumerateFiles("/proc/self/fd").Single(each => TargetOf(each) == lockPath);
         // Another name for the same open file, as a child has it between fork and exec.
         using var inherited = new SafeFileHandle(
             Duplicate(int.Parse(Path.GetFileName(link), CultureInfo.InvariantCulture)), ownsHandle: true);
@@ -159,12 +159,35 @@ public sealed partial class StateStoreTests : IDisposable
         {
             [ControlMessageTests.Key(5)] = [ControlMessageTests.Interface("10.0.0.7/24"), ControlMessageTests.Interface("fd00::7/64")],
         },
+        Pins = new Dictionary<PublicKey, IReadOnlyList<MemberPin>>
+        {
+            [ControlMessageTests.Key(5)] =
+            [
+                new MemberPin(ControlMessageTests.Key(6), "nas", [Address("10.0.0.20"), Address("fd00::20")], new DateOnly(2026, 1, 31)),
+                new MemberPin(ControlMessageTests.Key(7), "laptop", [Address("10.0.0.21")], new DateOnly(2026, 2, 1)),
+            ],
+        },
         PeerPolicies = new Dictionary<PublicKey, PathPolicy>
         {
             [ControlMessageTests.Key(6)] = PathPolicy.DirectOnly,
             [ControlMessageTests.Key(7)] = PathPolicy.Auto,
         },
     };
+
+    /// <summary>What a descriptor's link leads to; null for one that another test has closed meanwhile.</summary>
+    private static string? TargetOf(string link)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(link, returnFinalTarget: false)?.FullName;
+        }
+        catch (FileNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    private static TunnelAddress Address(string text) => TunnelAddress.FromIPAddress(IPAddress.Parse(text));
 
     private static void AssertSame(NodeState expected, NodeState? actual)
     {

@@ -66,25 +66,6 @@ public sealed class ControlFloodTests : IDisposable
     }
 
     [Fact]
-    public void ChangedKey_OfAMember_IsAWarningAndInTheSecurityLog()
-    {
-        SimulatedNode server = _network.StartServer();
-        SimulatedNode alice = _network.AddClient("alice");
-        SimulatedNode nas = _network.AddClient("nas", "10.0.0.20");
-        Assert.True(_network.RunUntil(() => alice.IsUp && nas.IsUp && alice.Node.Peers.Any(peer => peer.Name == "nas"), Soon));
-        Assert.Empty(alice.Log.ReadSecurity());
-        _network.Kill(nas);
-        _network.Stop(server);
-        _network.ForgetSaved();
-        _network.StartServer();
-        _network.AddClient("nas", "10.0.0.20");
-
-        Assert.True(_network.RunUntil(
-            () => alice.Log.ReadSecurity().Any(entry =>
-                entry.Message.StartsWith("KeyChanged: The key of nas (10.0.0.20)", StringComparison.Ordinal)), TimeSpan.FromMinutes(2)));
-    }
-
-    [Fact]
     public void HandshakesOfAStranger_WhoHasNotTheNetworksKey_AreALineInTheSecurityLog_AndNoMore()
     {
         SimulatedNode server = _network.StartServer();

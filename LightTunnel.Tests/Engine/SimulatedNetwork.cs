@@ -137,7 +137,7 @@ internal sealed class SimulatedNetwork : IDisposable
     public SimulatedNode AddClient(
         string name, string? address = null, string server = "203.0.113.1", PrivateKey? identity = null, PresharedKey? networkKey = null,
         PublicKey? serverKey = null, string? host = null, Func<ClientOptions, ClientOptions>? change = null,
-        DateTimeOffset? lastUsed = null)
+        DateTimeOffset? lastUsed = null, Func<ClientOptions, TimeProvider, PinnedKeys>? pins = null)
     {
         var options = new ClientOptions
         {
@@ -155,7 +155,9 @@ internal sealed class SimulatedNetwork : IDisposable
             name, host ?? $"198.51.{100 + (_hosts / 250)}.{1 + (_hosts++ % 250)}", 0,
             services => new Node(
                 identity, options.NetworkKey, options.Cipher, services with { LastUsed = lastUsed },
-                node => new ClientRole(node, options, identity, [], null, Resolver, addresses = new FakeAddresses(services))));
+                node => new ClientRole(
+                    node, options, identity, [], null, Resolver, addresses = new FakeAddresses(services),
+                    pins: pins?.Invoke(options, services.Time))));
         made.Addresses = addresses!;
         made.Node.Post(made.Client.Connect);
         return made;

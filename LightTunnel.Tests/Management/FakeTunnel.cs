@@ -383,6 +383,16 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         return true;
     });
 
+    /// <summary>A peer's key is another than the one that is known.</summary>
+    public void ChangeKey(string peer) =>
+        Peers = [.. Peers.Select(one => one.Name == peer ? one with { PathReason = PathReason.KeyChanged, Path = PathType.Offline } : one)];
+
+    public Task ConfirmMemberAsync(string publicKey, CancellationToken cancellationToken) => Answer(() =>
+    {
+        Peers = [.. Peers.Select(peer => peer.PublicKey == publicKey ? peer with { PathReason = PathReason.Unknown } : peer)];
+        return true;
+    });
+
     public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) => Answer(() => Members);
 
     /// <summary>What the server was asked for.</summary>

@@ -211,6 +211,44 @@ public sealed class DiagnosticCommandTests(PlainShell shared) : IClassFixture<Pl
     }
 
     [Theory]
+    [InlineData("Confirm-LtMember nas -PassThru")]
+    [InlineData("Get-LtPeer | Where-Object PathReason -eq KeyChanged | Confirm-LtMember -PassThru")]
+    [InlineData("Confirm-LtMember * -PassThru -Network home")]
+    [InlineData("Confirm-LtMember 10.0.0.20 -PassThru -Fingerprint (Get-LtPeer nas).Fingerprint.Replace('-', ' ').ToLower()")]
+    public async Task ConfirmLtMember_ChangedKey_IsBelieved(string script)
+    {
+        FakeTunnel client = FakeTunnel.SampleMember();
+        client.ChangeKey("nas");
+        ModuleShell shell = await ServeAsync(client);
+        Assert.Empty((await shell.RunAsync("Confirm-LtMember nas -WhatIf")).Output);
+        ShellObject before = (await shell.RunAsync("Get-LtPeer nas")).Single();
+        Assert.Equal("KeyChanged", before.Text("PathReason"));
+        Assert.Matches("^([0-9A-Z]{4}-){3}[0-9A-Z]{4}$", before.Text("Fingerprint"));
+
+        ShellObject after = (await shell.RunAsync(script)).Single();
+
+        Assert.Equal(("nas", "Unknown"), (after.Text("Name"), after.Text("PathReason")));
+    }
+
+    [Theory]
+    [InlineData("Confirm-LtMember laptop", "InvalidOption", "laptop", "nothing to confirm")]
+    [InlineData("Confirm-LtMember nobody", "NotFound", "nobody", "nobody")]
+    [InlineData("Confirm-LtMember nas -Fingerprint 0000-0000-0000-0000", "InvalidOption", "nas", "not 0000-0000-0000-0000")]
+    public async Task ConfirmLtMember_WhatIsNotToBeConfirmed_IsAnErrorWithARemedy(string script, string id, string culprit, string words)
+    {
+        FakeTunnel client = FakeTunnel.SampleMember();
+        client.ChangeKey("nas");
+        ModuleShell shell = await ServeAsync(client);
+
+        ShellError error = Assert.Single((await shell.TryAsync(script)).Errors);
+
+        Assert.Equal(($"{id},LightTunnel.ConfirmLtMemberCommand", culprit), (error.ErrorId, error.Target));
+        Assert.Contains(words, error.Message, StringComparison.Ordinal);
+        Assert.NotEmpty(error.RecommendedAction!);
+        Assert.Equal("KeyChanged", (await shell.RunAsync("Get-LtPeer nas")).Single().Text("PathReason"));
+    }
+
+    [Theory]
     [InlineData("Test-LtP2P la", "laptop")]
     [InlineData("Test-LtP2P 10.0.0.22", "10.0.0.22")]
     [InlineData("Set-LtPeer -Name la", "laptop")]

@@ -31,7 +31,7 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
             .Root!.Elements(Cmd + "command").ToDictionary(command => command.Element(Cmd + "details")!.Element(Cmd + "name")!.Value);
 
         Assert.Equal(commands.Output.Select(command => command.Text("Name")).Order(), help.Keys.Order());
-        Assert.Equal(36, help.Count);
+        Assert.Equal(38, help.Count);
         foreach (ShellObject command in commands.Output)
         {
             string name = command.Text("Name")!;
@@ -72,6 +72,7 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
     [InlineData("Connect-LtNetwork -Parameter PathPolicy", "Default value Auto")]
     [InlineData("Start-LtServer -Full", "LightTunnel.LtServer")]
     [InlineData("about_LightTunnel", "Connect-LtNetwork")]
+    [InlineData("about_LightTunnel_Security", "Confirm-LtMember")]
     public async Task GetHelp_ShowsIt(string topic, string text)
     {
         ShellResult result = await shared.Shell.Session.TryInvokeAsync(

@@ -13,12 +13,44 @@ public sealed class ModuleImportTests
 
     private static readonly string[] Expected =
     [
-        "Block-LtMember", "Connect-LtNetwork", "ConvertFrom-LtInvitation", "Disconnect-LtNetwork", "Get-LtInvitation", "Get-LtLog",
-        "Get-LtMember", "Get-LtNetwork", "Get-LtPeer", "Get-LtRoute", "Get-LtServer", "Get-LtService", "Get-LtStatus", "Install-LtDriver",
-        "New-LtInvitation", "New-LtNetworkKey", "New-LtWireGuardClient", "Register-LtService", "Remove-LtInvitation", "Remove-LtMember",
-        "Rename-LtMember", "Restart-LtService", "Set-LtMember", "Set-LtPeer", "Start-LtServer", "Start-LtService", "Stop-LtServer",
-        "Stop-LtService", "Test-LtConfiguration",
-        "Test-LtNetwork", "Test-LtP2P", "Unblock-LtMember", "Unregister-LtService", "Wait-LtNetwork", "Wait-LtPeer", "Watch-LtRoute",
+        "Block-LtMember",
+        "Confirm-LtMember",
+        "Connect-LtNetwork",
+        "ConvertFrom-LtInvitation",
+        "Disconnect-LtNetwork",
+        "Get-LtInvitation",
+        "Get-LtLog",
+        "Get-LtMember",
+        "Get-LtNetwork",
+        "Get-LtPeer",
+        "Get-LtRoute",
+        "Get-LtServer",
+        "Get-LtService",
+        "Get-LtStatus",
+        "Install-LtDriver",
+        "New-LtInvitation",
+        "New-LtNetworkKey",
+        "New-LtWireGuardClient",
+        "Register-LtService",
+        "Remove-LtInvitation",
+        "Remove-LtMember",
+        "Rename-LtMember",
+        "Reset-LtIdentity",
+        "Restart-LtService",
+        "Set-LtMember",
+        "Set-LtPeer",
+        "Start-LtServer",
+        "Start-LtService",
+        "Stop-LtServer",
+        "Stop-LtService",
+        "Test-LtConfiguration",
+        "Test-LtNetwork",
+        "Test-LtP2P",
+        "Unblock-LtMember",
+        "Unregister-LtService",
+        "Wait-LtNetwork",
+        "Wait-LtPeer",
+        "Watch-LtRoute",
     ];
 
     [Fact]
@@ -37,7 +69,8 @@ public sealed class ModuleImportTests
         string folder = Path.GetDirectoryName(LabPaths.ModuleManifest())!;
         Assert.All(
             (string[])["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "THIRD-PARTY-NOTICES.txt", "docs/services.md",
-                "configs/server.yaml", "en-US/about_LightTunnel.help.txt"],
+                "configs/server.yaml", "en-US/about_LightTunnel.help.txt",
+                "en-US/about_LightTunnel_Security.help.txt"],
             file => Assert.True(File.Exists(Path.Combine(folder, file)), file));
 
         string notices = File.ReadAllText(Path.Combine(folder, "THIRD-PARTY-NOTICES.txt"));

@@ -45,6 +45,7 @@ internal sealed class ClientRole : INodeRole
     private readonly MemberDiscovery _discovery;
     private readonly PathTester _tester;
     private readonly PeerPolicies _policies;
+    private readonly PinnedKeys _pins;
     private readonly RouteLog _routeLog;
     private readonly HeldHandshakes _held = new();
     private readonly RateLimiter _noticeLimiter;
@@ -68,9 +69,11 @@ internal sealed class ClientRole : INodeRole
     /// <param name="resolver">Looks up names.</param>
     /// <param name="addresses">The machine's own addresses.</param>
     /// <param name="policies">The path policies of single members; null for none.</param>
+    /// <param name="pins">The keys of members that this node knows; null for none.</param>
     public ClientRole(
         Node node, ClientOptions options, PrivateKey identity, IReadOnlyList<InterfaceAddress> lastAddresses,
-        Action<IReadOnlyList<InterfaceAddress>>? save, INameResolver resolver, ILocalAddressSource addresses, PeerPolicies? policies = null)
+        Action<IReadOnlyList<InterfaceAddress>>? save, INameResolver resolver, ILocalAddressSource addresses, PeerPolicies? policies = null,
+        PinnedKeys? pins = null)
     {
         _node = node;
         _options = options;
@@ -83,9 +86,10 @@ internal sealed class ClientRole : INodeRole
         var prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
         _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver);
         _members = new Members(node.Time, Server, node.Thread);
-        _links = new MemberLinks(node, _connection, _members, _routeLog);
+        _pins = pins ?? PinnedKeys.Forgotten(options.KeyChange, node.Time);
+        _links = new MemberLinks(node, _connection, _members, _pins, _routeLog);
         _paths = new MemberPaths(node, options, identity, addresses, _members, _connection, _links);
-        _directory = new DirectoryFollower(node, _connection, _members, _links, _paths, prefixes, _policies, _routeLog);
+        _directory = new DirectoryFollower(node, _connection, _members, _links, _paths, prefixes, _pins, _policies, _routeLog);
         _discovery = new MemberDiscovery(node, _connection, _members, _directory);
         _tester = new PathTester(node, _connection, _paths);
         node.Plane.LongestPacket = options.Mtu ?? 0;
@@ -156,6 +160,14 @@ internal sealed class ClientRole : INodeRole
 
     /// <summary>Which paths to a member may be used; control loop.</summary>
     public PathPolicy PolicyOf(Member member) => _paths.PolicyOf(member);
+
+    /// <summary>Members that are none here, as their keys are not those that this node knows; control loop.</summary>
+    public IReadOnlyCollection<WithheldMember> Withheld => _pins.Withheld;
+
+    /// <summary>
+    /// Believes that a member's key is the one that the server says; false when it is not another than before. Control loop.
+    /// </summary>
+    public bool Confirm(in PublicKey member) => _directory.Confirm(member);
 
     /// <summary>
     /// What a member's datagrams may take from now on, also after a restart; null for what the network says. Control loop.
@@ -622,7 +634,8 @@ internal sealed class ClientRole : INodeRole
             LightTunnelError.IdentityInUse,
             $"Another machine uses this node's identity in the network: the state in {_options.StatePath}, or the disk that it is "
                 + "on, was copied.",
-            "Stop this tunnel, remove that folder, and connect again: the node gets an identity of its own.")
+            "On the machine that is the copy: stop this tunnel, give it an identity of its own with Reset-LtIdentity, and connect again, "
+                + "with an invitation.")
             {
                 Target = _options.StatePath,
             };

@@ -1,6 +1,7 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
 
@@ -10,10 +11,8 @@ namespace LightTunnel.Engine.Client;
 /// </summary>
 internal sealed class DirectoryFollower(
     Node node, ServerConnection server, Members members, MemberLinks links, MemberPaths paths, NetworkPrefixes prefixes,
-    PeerPolicies policies, RouteLog routeLog)
+    PinnedKeys pins, PeerPolicies policies, RouteLog routeLog)
 {
-    private readonly KnownKeys _keys = new();
-
     /// <summary>
     /// Takes a page that the server sent; what it may not say is left out, and what an admin should know of it is logged.
     /// </summary>
@@ -24,17 +23,40 @@ internal sealed class DirectoryFollower(
             SecurityEvent.PrefixRefused, outside.Name,
             $"The server lists {outside.Name} with {string.Join(", ", outside.Addresses)}, outside of the network: "
                 + "such members are ignored"));
-        _keys.Look(page, (member, before) => node.Log.Security(
-            SecurityEvent.KeyChanged, member.Addresses[0].ToString(),
-            $"The key of {member.Name} ({member.Addresses[0]}) is {member.PublicKey} now, and was {before}: another machine, "
-                + "or somebody in between"));
+        page = pins.Filter(page, Warn);
         Take(page);
         return page;
+    }
+
+    /// <summary>Takes a member that a person has confirmed; false when there was none of that key to be confirmed.</summary>
+    public bool Confirm(in PublicKey key)
+    {
+        if (pins.Confirm(key) is not { } entry)
+            return false;
+        node.Log.Security(
+            SecurityEvent.KeyConfirmed, key.ToString(),
+            $"The key {key} of {entry.Name} ({entry.Addresses[0]}) was confirmed on this machine");
+        Take(new DirectoryMessage { Revision = members.Revision, Changed = [entry], Partial = true });
+        return true;
     }
 
     /// <summary>Lets go of members without a word of the server's.</summary>
     public void Forget(IReadOnlyList<uint> memberIds) =>
         Take(new DirectoryMessage { Revision = members.Revision, Removed = memberIds, Partial = true });
+
+    private void Warn(WithheldMember changed)
+    {
+        (DirectoryEntry now, MemberPin before) = (changed.Entry, changed.Before);
+        string what = pins.Policy == KeyChangePolicy.Accept
+            ? "It is taken, as this machine accepts changed keys"
+            : $"It is no member here until its key is confirmed: Confirm-LtMember {now.Name}";
+        string change = now.PublicKey == before.Key
+            ? $"{now.Name} ({now.Addresses[0]}) with the key {now.PublicKey} is said to be a plain WireGuard client now, whose packets the "
+                + "server can read, and was none"
+            : $"The key of {now.Name} ({now.Addresses[0]}) is {now.PublicKey} now, and was {before.Key} of {before.Name} "
+                + $"({before.Addresses[0]}): another machine, or somebody in between";
+        node.Log.Security(SecurityEvent.KeyChanged, now.Addresses[0].ToString(), $"{change}. {what}");
+    }
 
     private void Take(DirectoryMessage page)
     {

@@ -9,8 +9,10 @@ namespace LightTunnel.Engine.Client;
 /// A client's links with other members, and the path that each takes: nobody else sets them. Which one is best is
 /// <see cref="MemberPaths"/>' to say. Owned by the control loop.
 /// </summary>
-internal sealed class MemberLinks(Node node, ServerConnection server, Members members, RouteLog routeLog)
+internal sealed class MemberLinks(Node node, ServerConnection server, Members members, PinnedKeys pins, RouteLog routeLog)
 {
+    private bool _hasWarned;
+
     /// <summary>A packet waits for a link to the member: makes one, and starts its handshake.</summary>
     public void Want(Member member)
     {
@@ -33,6 +35,13 @@ internal sealed class MemberLinks(Node node, ServerConnection server, Members me
         {
             node.Links.Remove(link);
             return null;
+        }
+
+        if (!pins.Pin(member.Key, member.Name, member.Addresses) && !_hasWarned)
+        {
+            _hasWarned = true;
+            node.Log.Warning(
+                "The keys of {Count} members are pinned, as many as can be: of others a change is not noticed", PinnedKeys.MaximumCount);
         }
 
         if (member.LinkedAt == Timestamp.NotYet)
