@@ -268,6 +268,39 @@ public sealed class PlainClientTests : IDisposable
     }
 
     [Fact]
+    public async Task AdminRenamesIt_AndOthersAreTold_ButItsAddressIsInItsConfiguration()
+    {
+        SimulatedNode phone = await _network.AddPlainAsync("phone");
+        _network.AssertPasses(phone, _alice);
+        MemberChange set = new(MemberChangeKind.Set, phone.Node.Links.PublicKey.ToString(), "admin");
+        Assert.Null(await SetAsync(set with { Name = "mobile", Groups = ["phones"] }));
+        Assert.True(_network.RunUntil(() => _alice.Members.Any(member => member is { Name: "mobile", IsPlain: true }), Soon));
+        _network.AssertPasses(phone, _alice);
+        _network.AssertPasses(_alice, phone);
+
+        LightTunnelException? refused = await SetAsync(set with { Addresses = ["10.0.0.19"] });
+        Assert.Equal(LightTunnelError.InvalidOption, refused?.Error);
+        _network.AssertPasses(phone, _alice);
+
+        async Task<LightTunnelException?> SetAsync(MemberChange change)
+        {
+            Task<Task> asking = _server.Node.AskAsync(() => _network.Administration().ChangeAsync(change));
+            _network.Settle();
+            try
+            {
+                Task changed = await asking.WaitAsync(TestContext.Current.CancellationToken);
+                _network.Settle();
+                await changed.WaitAsync(TestContext.Current.CancellationToken);
+                return null;
+            }
+            catch (LightTunnelException exception)
+            {
+                return exception;
+            }
+        }
+    }
+
+    [Fact]
     public async Task StoreThatTakesNothing_MakesNoMember()
     {
         _network.Store.Failure = "the disk is full";

@@ -74,9 +74,6 @@ internal sealed class WireGuardApp : IAsyncDisposable
     public void SetMtu(int mtu) => NetworkNamespace.Ip(
         "-n", Host.Namespace, "link", "set", Interface, "mtu", mtu.ToString(CultureInfo.InvariantCulture));
 
-    /// <summary>One column of <c>wg show</c> for its only peer.</summary>
-    public string Show(string what) => NetworkNamespace.Execute(Host.Namespace, "wg", "show", Interface, what).Trim().Split('\t', 2)[^1];
-
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)
