@@ -11,10 +11,12 @@
     PowerShellVersion = '7.6'
     CompatiblePSEditions = @('Core')
     CmdletsToExport = @(
+        'Approve-LtMember'
         'Block-LtMember'
         'Confirm-LtMember'
         'Connect-LtNetwork'
         'ConvertFrom-LtInvitation'
+        'Deny-LtMember'
         'Disconnect-LtNetwork'
         'Get-LtInvitation'
         'Get-LtLog'

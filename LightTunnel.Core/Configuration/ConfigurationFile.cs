@@ -27,6 +27,7 @@ public static class ConfigurationFile
             ["maxClients"] = static (settings, entry) => settings with { MaxClients = entry.Number() },
             ["clientIsolation"] = static (settings, entry) => settings with { ClientIsolation = entry.Flag() },
             ["allowKeyOnly"] = static (settings, entry) => settings with { AllowKeyOnly = entry.Flag() },
+            ["requireApproval"] = static (settings, entry) => settings with { RequireApproval = entry.Flag() },
         };
 
     private static readonly Dictionary<string, Func<ClientSettings, ConfigurationEntry, ClientSettings>> ClientKeys =

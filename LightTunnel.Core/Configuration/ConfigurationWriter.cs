@@ -20,6 +20,7 @@ public static class ConfigurationWriter
         ("maxClients", settings.MaxClients),
         ("clientIsolation", settings.ClientIsolation),
         ("allowKeyOnly", settings.AllowKeyOnly),
+        ("requireApproval", settings.RequireApproval),
     ]);
 
     /// <summary>A client's file.</summary>

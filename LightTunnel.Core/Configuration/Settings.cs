@@ -83,6 +83,9 @@ public sealed record ServerSettings : TunnelSettings
 
     /// <summary>The network's key is enough to become a member, without an invitation that the server knows.</summary>
     public bool? AllowKeyOnly { get; init; }
+
+    /// <summary>An admin approves who becomes a member.</summary>
+    public bool? RequireApproval { get; init; }
 }
 
 /// <summary>What a person wrote about joining a network.</summary>

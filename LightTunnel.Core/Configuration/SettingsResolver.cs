@@ -21,6 +21,7 @@ internal static class SettingsResolver
         MaxClients = parameters.MaxClients ?? file.MaxClients,
         ClientIsolation = parameters.ClientIsolation ?? file.ClientIsolation,
         AllowKeyOnly = parameters.AllowKeyOnly ?? file.AllowKeyOnly,
+        RequireApproval = parameters.RequireApproval ?? file.RequireApproval,
     };
 
     /// <summary>
@@ -129,6 +130,7 @@ internal static class SettingsResolver
             NetworkKey = check.Read(nameof(settings.NetworkKey), settings.NetworkKey, SettingValues.NetworkKey),
             ClientIsolation = settings.ClientIsolation ?? false,
             AllowKeyOnly = settings.AllowKeyOnly,
+            RequireApproval = settings.RequireApproval ?? false,
             Mtu = settings.Mtu,
             Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,

@@ -91,6 +91,9 @@ internal sealed record ServerOptions : TunnelOptions
     /// </summary>
     public bool? AllowKeyOnly { get; init; }
 
+    /// <summary>True when an admin approves who becomes a member.</summary>
+    public bool RequireApproval { get; init; }
+
     /// <summary>
     /// Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask ("Large
     /// networks" in docs/members.md).

@@ -25,6 +25,15 @@ public enum AuditAction
     /// <summary>A member that was kept out may come in again.</summary>
     Unblocked,
 
+    /// <summary>A machine asks to become a member, which an admin has to approve.</summary>
+    ApprovalAsked,
+
+    /// <summary>An admin made a member of a machine that asked.</summary>
+    Approved,
+
+    /// <summary>An admin denied a machine that asked.</summary>
+    Denied,
+
     /// <summary>An admin gave a member another name.</summary>
     Renamed,
 

@@ -217,6 +217,12 @@ internal enum RefusalReason
 
     /// <summary>The invitation was taken back.</summary>
     InvitationRemoved = 11,
+
+    /// <summary>An admin has to approve the client first: it asks again, and is admitted then.</summary>
+    AwaitingApproval = 12,
+
+    /// <summary>An admin has denied the client.</summary>
+    Denied = 13,
 }
 
 /// <summary>The server does not admit a client.</summary>
@@ -274,6 +280,13 @@ internal sealed record RefusedMessage : ControlMessage, ICborRecord<RefusedMessa
             RefusalReason.InvitationRemoved => (LightTunnelError.InvitationRefused,
                 "The invitation was taken back.",
                 "Ask for a new one (New-LtInvitation on the server)."),
+            RefusalReason.AwaitingApproval => (LightTunnelError.ServerRefused,
+                "This machine waits for an administrator of the network to approve it.",
+                "Ask who runs the server, where Get-LtMember -State Pending shows it and Approve-LtMember lets it in: it joins by itself "
+                    + "then."),
+            RefusalReason.Denied => (LightTunnelError.ServerRefused,
+                "An administrator of the network has denied this machine.",
+                "Ask who runs the server, where Approve-LtMember lets it in nevertheless: it joins by itself then, within ten minutes."),
             _ => (LightTunnelError.ServerRefused, "The server refused the registration.",
                 "Ask the server's administrator, or look into its log."),
         };

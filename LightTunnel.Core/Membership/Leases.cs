@@ -73,6 +73,7 @@ internal sealed class Leases
         _networkName = serverName;
         _names = new MemberNames(serverName);
         Invitations = new Invitations(_replica);
+        Applicants = new Applicants(_replica, Invitations);
         _pools = new AddressPools(serverAddresses);
         _keepOffline = keepOffline ?? TimeSpan.FromDays(7);
         _maximumCount = maximumCount;
@@ -83,6 +84,9 @@ internal sealed class Leases
 
     /// <summary>The invitations by which members come.</summary>
     public Invitations Invitations { get; }
+
+    /// <summary>Those who wait until an admin approves them.</summary>
+    public Applicants Applicants { get; }
 
     /// <summary>
     /// True when the network's key alone admits nobody, which is so from the beginning, and not in networks that an earlier version made.
@@ -112,7 +116,7 @@ internal sealed class Leases
 
     /// <summary>True when something is to be committed.</summary>
     public bool HasChanges => _changed.Count > 0 || _noted.Count > 0 || _others.Count > 0 || Invitations.HasChanges
-        || _storedNetwork != (_networkName, NextMemberId);
+        || Applicants.HasChanges || _storedNetwork != (_networkName, NextMemberId);
 
     public Lease? ById(uint memberId) => _byId.GetValueOrDefault(memberId);
 
@@ -143,6 +147,7 @@ internal sealed class Leases
         }
 
         Invitations.TakeOver(keys, hasLostCommits);
+        Applicants.TakeOver(keys);
         return Replace(keys.Select(key => StoreKeys.TryReadMember(key, out uint memberId) ? memberId : 0), hasLostCommits);
     }
 
@@ -171,7 +176,8 @@ internal sealed class Leases
         byte[]? network = isFirst
             ? LeaseCodec.WriteNetwork(_networkName, NextMemberId, IsInvitedOnly, _replica.Find(StoreKeys.Network))
             : null;
-        StoreCommit commit = LeasePlan.Make(_replica, members, ById, network, isFirst ? _others.Concat(Invitations.Plan()) : []);
+        StoreCommit commit = LeasePlan.Make(
+            _replica, members, ById, network, isFirst ? [.. _others, .. Invitations.Plan(), .. Applicants.Plan()] : []);
         (_planned ??= []).UnionWith(members);
         _changed.ExceptWith(members);
         _noted.ExceptWith(members);
@@ -183,6 +189,7 @@ internal sealed class Leases
     {
         _replica.Apply(commit, revision);
         Invitations.OnApplied();
+        Applicants.OnApplied();
         _planned = null;
         foreach (StoreWrite write in commit.Write)
         {
@@ -204,6 +211,7 @@ internal sealed class Leases
     {
         _changed.UnionWith(_planned ?? []);
         Invitations.OnFailed();
+        Applicants.OnFailed();
         _planned = null;
     }
 
@@ -273,18 +281,52 @@ internal sealed class Leases
             : current with { Addresses = addresses };
         if (!lease.IsNamed)
             lease = lease with { Name = _names.Give(key, lease.MemberId, name, current?.Name) };
-        if (current is null && invitation != 0)
-            Invitations.Use(invitation, now);
+        if (by is not null)
+            Invitations.Use(by.Id, now);
         if (current is null)
+        {
+            Applicants.Remove(key);
             NoteOffline(lease);
+        }
         else
+        {
             GiveBack(current, addresses);
+        }
+
         Put(lease);
         if (current is null || !IsSame(current, lease))
             _changed.Add(lease.MemberId);
         return new LeaseResult(lease, null, evicted);
 
         bool IsKept(TunnelAddress address) => Invitations.KeeperOf(address, now) is not null;
+    }
+
+    /// <summary>Makes a member of a machine that waits for approval, or was denied; to be committed.</summary>
+    /// <param name="machine">The machine's key.</param>
+    /// <param name="now">The current time.</param>
+    /// <param name="evicted">A member long offline that had to make room, or null.</param>
+    /// <exception cref="LightTunnelException">It does not wait, or cannot get what it asks for.</exception>
+    public void Approve(PublicKey machine, DateTimeOffset now, out Lease? evicted)
+    {
+        Applicant applicant = Applicants.Find(machine) ?? throw Applicants.Missing(machine);
+        // It showed the invitation in time; only what was taken back, or used up by others meanwhile, counts.
+        InvitationRecord? by = Invitations.Find(applicant.Invitation);
+        RefusedMessage? refusal = by?.StateAt(now) is InvitationState.Removed or InvitationState.UsedUp
+            ? new() { Reason = by.Removed is null ? RefusalReason.InvitationUsedUp : RefusalReason.InvitationRemoved }
+            : null;
+        LeaseResult result = refusal is null ? Acquire(machine, applicant.Name, applicant.Addresses, now, by?.Id ?? 0) : default;
+        if ((refusal ?? result.Refusal)?.ToException() is { } reason)
+        {
+            throw new LightTunnelException(
+                reason.Error, $"{applicant.Name} cannot be approved. {reason.Message}",
+                "Let the machine join anew with another invitation or address; Remove-LtMember forgets what it asked for.")
+            {
+                Target = applicant.Name,
+            };
+        }
+
+        evicted = result.Evicted;
+        Put(result.Lease! with { Used = true }); // The admin's word counts for more than that it was here for long.
     }
 
     /// <summary>Why a member cannot have the addresses that are asked for; null when it can.</summary>

@@ -9,6 +9,8 @@ namespace LightTunnel;
 /// <remarks>
 /// <para>The server remembers each member by its public key from the day it joined. The command shows who that is, when each was last
 /// online, and who is kept out (Block-LtMember). Get-LtPeer shows how those that take part are reached.</para>
+/// <para>Where an admin approves who joins (Start-LtServer -RequireApproval), machines that ask are shown as well, as Pending. They are no
+/// members, and have asked for their names, which others may have asked for too.</para>
 /// <para>Version and System are what the member said when it registered; of one that was not here since the server was started they are
 /// not known.</para>
 /// </remarks>
@@ -52,7 +54,10 @@ public sealed class GetLtMemberCommand : LtCommand
     [ArgumentCompleter(typeof(AddressCompleter))]
     public string[]? Address { get; set; }
 
-    /// <summary>Shows only members with which things stand so: Online, Offline, Blocked.</summary>
+    /// <summary>
+    /// Shows only those with which things stand so: Online, Offline, Blocked; Pending for machines that wait for approval, Denied for those
+    /// that were denied.
+    /// </summary>
     [Parameter]
     [NotSecret]
     public LtMemberState[]? State { get; set; }

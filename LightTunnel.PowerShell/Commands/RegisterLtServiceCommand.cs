@@ -51,7 +51,9 @@ namespace LightTunnel;
 public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
 {
     private static readonly string[] OfServers =
-        [nameof(Endpoint), nameof(ObserverPort), nameof(MaxClients), nameof(ClientIsolation), nameof(AllowKeyOnly)];
+    [
+        nameof(Endpoint), nameof(ObserverPort), nameof(MaxClients), nameof(ClientIsolation), nameof(AllowKeyOnly), nameof(RequireApproval),
+    ];
 
     private static readonly string[] OfClients =
     [
@@ -108,6 +110,11 @@ public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
     [Parameter]
     [NotSecret]
     public SwitchParameter AllowKeyOnly { get; set; }
+
+    /// <summary>For a server: who joins waits until an admin approves it.</summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter RequireApproval { get; set; }
 
     /// <summary>Does not start the service; it is started with the system. A tunnel that was given goes on until then.</summary>
     [Parameter]

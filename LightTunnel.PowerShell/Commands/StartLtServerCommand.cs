@@ -104,6 +104,14 @@ public sealed class StartLtServerCommand : StartCommand, IServerParameters
     public SwitchParameter AllowKeyOnly { get; set; }
 
     /// <summary>
+    /// Who joins waits until an admin approves it: Get-LtMember -State Pending shows those who do, Approve-LtMember lets them in,
+    /// Deny-LtMember does not. Until then a machine reaches nothing and learns of nobody. Members stay members.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter RequireApproval { get; set; }
+
+    /// <summary>
     /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. What the tunnel logs
     /// meanwhile is shown, as Write-Host shows it. Ctrl+C stops the tunnel in order.
     /// </summary>

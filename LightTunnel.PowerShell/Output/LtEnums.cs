@@ -69,6 +69,12 @@ public enum LtTunnelState
     /// In the network, but the system's interface is not as it should be, and cannot be put right; LastError says what is wrong.
     /// </summary>
     Impaired,
+
+    /// <summary>
+    /// A client that is no member yet: an administrator of the network has to approve it, or has denied it. LastError says which, and what
+    /// to do.
+    /// </summary>
+    AwaitingApproval,
 }
 
 /// <summary>How a destination is reached.</summary>
@@ -372,6 +378,12 @@ public enum LtMemberState
 
     /// <summary>An admin keeps it out.</summary>
     Blocked,
+
+    /// <summary>It is no member yet, and waits until an admin approves it.</summary>
+    Pending,
+
+    /// <summary>It asked to become a member, and an admin denied it.</summary>
+    Denied,
 }
 
 /// <summary>Where a service stands.</summary>
@@ -429,6 +441,15 @@ public enum LtAuditAction
 
     /// <summary>A member that was kept out may come in again.</summary>
     Unblocked,
+
+    /// <summary>A machine asks to become a member, which an admin has to approve.</summary>
+    ApprovalAsked,
+
+    /// <summary>An admin made a member of a machine that asked.</summary>
+    Approved,
+
+    /// <summary>An admin denied a machine that asked.</summary>
+    Denied,
 
     /// <summary>An admin gave a member another name.</summary>
     Renamed,

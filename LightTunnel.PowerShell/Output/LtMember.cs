@@ -43,7 +43,9 @@ public sealed class LtMember
     /// <summary>What it runs: LightTunnel, or a plain WireGuard app, whose packets to others the server can read.</summary>
     public LtMemberKind Kind { get; }
 
-    /// <summary>Online, Offline, or Blocked: kept out, whether or not it tries to come in.</summary>
+    /// <summary>
+    /// Online, Offline, or Blocked: kept out, whether or not it tries to come in. Pending or Denied: no member, but asked to become one.
+    /// </summary>
     public LtMemberState State { get; }
 
     /// <summary>The groups that an admin has put it into, in lower case.</summary>

@@ -24,11 +24,12 @@ public abstract class MemberChangeCommand : LtCommand
     private protected void Change(string[] names, MemberChange change, string action, bool passThru, string? onlyOne = null)
     {
         string[]? networks = Network;
+        bool areApplicants = change.Kind is MemberChangeKind.Approve or MemberChangeKind.Deny;
         IReadOnlyList<FoundMember> found = [];
         Run(
             async (output, cancellationToken) =>
             {
-                found = await MemberFinder.FindAsync(output, networks, names, cancellationToken).ConfigureAwait(false);
+                found = await MemberFinder.FindAsync(output, networks, names, areApplicants, cancellationToken).ConfigureAwait(false);
                 if (onlyOne is null || found.Count <= 1)
                     return;
                 string all = string.Join(", ", found.Take(5).Select(member => member.Status.Name));

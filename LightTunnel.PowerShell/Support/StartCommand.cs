@@ -184,6 +184,7 @@ public abstract class StartCommand : LtCommand
             MaxClients = Given(nameof(given.MaxClients), given.MaxClients),
             ClientIsolation = Given(nameof(given.ClientIsolation), given.ClientIsolation.IsPresent),
             AllowKeyOnly = Given(nameof(given.AllowKeyOnly), given.AllowKeyOnly.IsPresent),
+            RequireApproval = Given(nameof(given.RequireApproval), given.RequireApproval.IsPresent),
         });
         return ResolvePath(given.ConfigurationPath, nameof(given.ConfigurationPath)) is { } path
             ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning)
@@ -336,6 +337,8 @@ internal interface IServerParameters
     SwitchParameter ClientIsolation { get; }
 
     SwitchParameter AllowKeyOnly { get; }
+
+    SwitchParameter RequireApproval { get; }
 }
 
 /// <summary>

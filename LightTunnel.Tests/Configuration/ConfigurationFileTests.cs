@@ -51,6 +51,7 @@ public sealed class ConfigurationFileTests : IDisposable
             maxClients: 12
             clientIsolation: true
             allowKeyOnly: true
+            requireApproval: true
             mtu: 1280
             cipher: wireguard
             interfaceName: lt-hub
@@ -64,6 +65,7 @@ public sealed class ConfigurationFileTests : IDisposable
             (settings.Name, settings.ListenPort, settings.LogLevel, settings.ObserverPort, settings.MaxClients, settings.ClientIsolation,
                 settings.Mtu, settings.InterfaceName));
         Assert.Equal((3, true, true), (settings.Queues, settings.DisableOffload, settings.AllowKeyOnly));
+        Assert.True(settings.RequireApproval);
         Assert.Equal(CipherPolicy.WireGuard, settings.Cipher);
         Assert.Equal((NetworkCategory.Private, true), (settings.NetworkCategory, settings.AllowInbound));
         Assert.Equal(["10.0.0.1/24", "fd00::1/64"], settings.Address);

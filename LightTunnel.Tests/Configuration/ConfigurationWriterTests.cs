@@ -117,6 +117,7 @@ public sealed class ConfigurationWriterTests : IDisposable
         MaxClients = random.Next(1, 1000),
         ClientIsolation = random.Next(2) == 0,
         AllowKeyOnly = random.Next(2) == 0,
+        RequireApproval = random.Next(2) == 0,
     };
 
     private static ClientSettings FullClient(Random random) => Common(new ClientSettings(), random) with

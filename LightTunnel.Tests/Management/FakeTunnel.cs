@@ -46,7 +46,14 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public IReadOnlyList<RouteStatus> Routes { get; init; } = [];
 
     /// <summary>A server's members.</summary>
-    public IReadOnlyList<MemberStatus> Members { get; private set; } = [];
+    public IReadOnlyList<MemberStatus> Members { get; set; } = [];
+
+    /// <summary>A machine that asks to become a member of the server's network.</summary>
+    public static MemberStatus Applicant(string name, MemberState state, string key) => new()
+    {
+        Tunnel = "office", Name = name, Addresses = [], PublicKey = KeyOf(key), State = state, FirstSeen = DateTimeOffset.UnixEpoch,
+        Endpoint = IPEndPoint.Parse("198.51.100.7:4711"), Version = "0.1.0", System = "Linux X64",
+    };
 
     /// <summary>Changes of members that were made.</summary>
     public List<MemberChange> MemberChanges { get; } = [];
@@ -437,6 +444,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
             Groups = change.Groups ?? member.Groups,
         },
         MemberChangeKind.Block => member with { State = MemberState.Blocked },
+        MemberChangeKind.Deny => member with { State = MemberState.Denied },
         _ => member with { State = MemberState.Offline },
     };
 

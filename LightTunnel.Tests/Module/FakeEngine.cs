@@ -32,7 +32,8 @@ internal sealed class FakeEngine : ITunnelEngine
     {
         Remember(
             settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("ObserverPort", settings.ObserverPort),
-            ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation), ("AllowKeyOnly", settings.AllowKeyOnly));
+            ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation), ("AllowKeyOnly", settings.AllowKeyOnly),
+            ("RequireApproval", settings.RequireApproval));
         return StartAsync(settings, TunnelRole.Server, prepared, cancellationToken);
     }
 

@@ -94,7 +94,54 @@ public sealed class MemberCommandTests(PlainShell shared) : IClassFixture<PlainS
         Assert.All(_server.MemberChanges, change => Assert.Equal(MemberChangeKind.Set, change.Kind));
     }
 
+    [Fact]
+    public async Task WhoAsks_IsApprovedOrDenied_AndMeantByNoOtherCommandThatNamesAMember()
+    {
+        ModuleShell shell = await ServeAsync();
+        _server.Members =
+        [
+            .. _server.Members, FakeTunnel.Applicant("tablet", MemberState.Pending, "k1"),
+            FakeTunnel.Applicant("nas", MemberState.Pending, "k2"),
+            FakeTunnel.Applicant("old", MemberState.Denied, "k3"),
+        ];
+        string[] keys = [.. _server.Members.Select(member => member.PublicKey)];
+
+        Assert.Equal(
+            ["tablet", "nas", "old"],
+            (await shell.RunAsync("Get-LtMember -State Pending, Denied")).Output.Select(member => member.Text("Name")));
+        await shell.RunAsync("Block-LtMember nas; Approve-LtMember * -WhatIf");
+        ShellObject denied = (await shell.RunAsync("Deny-LtMember nas -PassThru")).Single();
+        Assert.Equal("Denied", denied.Text("State"));
+        await shell.RunAsync("Get-LtMember -State Pending | Approve-LtMember; Approve-LtMember old");
+        await shell.RunAsync("Get-LtMember -State Denied | Remove-LtMember");
+
+        Assert.Equal(
+            [
+                (MemberChangeKind.Block, keys[0]), (MemberChangeKind.Deny, keys[4]), (MemberChangeKind.Approve, keys[3]),
+                (MemberChangeKind.Approve, keys[5]), (MemberChangeKind.Remove, keys[4]),
+            ],
+            _server.MemberChanges.Select(change => (change.Kind, change.PublicKey)));
+    }
+
+    [Fact]
+    public async Task TwoThatAskUnderOneName_AreNotApprovedTogether()
+    {
+        ModuleShell shell = await ServeAsync();
+        _server.Members =
+        [
+            FakeTunnel.Applicant("tablet", MemberState.Pending, "k1"), FakeTunnel.Applicant("tablet", MemberState.Pending, "k2"),
+        ];
+
+        ShellError error = Assert.Single((await shell.TryAsync("Approve-LtMember tablet")).Errors);
+        Assert.Contains("2 machines ask to become members under the name 'tablet'", error.Message, StringComparison.Ordinal);
+        Assert.Empty(_server.MemberChanges);
+        await shell.RunAsync($"Approve-LtMember {_server.Members[1].PublicKey}");
+        Assert.Equal(_server.Members[1].PublicKey, Assert.Single(_server.MemberChanges).PublicKey);
+    }
+
     [Theory]
+    [InlineData("Approve-LtMember laptop", "NotFound,LightTunnel.ApproveLtMemberCommand", "Get-LtMember")]
+    [InlineData("Deny-LtMember laptop", "NotFound,LightTunnel.DenyLtMemberCommand", "Get-LtMember")]
     [InlineData("Set-LtMember nobody -Group a", "NotFound,LightTunnel.SetLtMemberCommand", "Get-LtMember")]
     [InlineData("Set-LtMember nas", "InvalidOption,LightTunnel.SetLtMemberCommand", "-Group or -Address")]
     [InlineData("Set-LtMember * -Address 10.0.0.50", "InvalidOption,LightTunnel.SetLtMemberCommand", "Name one of them")]

@@ -13,10 +13,12 @@ public sealed class ModuleImportTests
 
     private static readonly string[] Expected =
     [
+        "Approve-LtMember",
         "Block-LtMember",
         "Confirm-LtMember",
         "Connect-LtNetwork",
         "ConvertFrom-LtInvitation",
+        "Deny-LtMember",
         "Disconnect-LtNetwork",
         "Get-LtInvitation",
         "Get-LtLog",

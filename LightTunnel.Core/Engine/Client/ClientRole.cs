@@ -105,7 +105,7 @@ internal sealed class ClientRole : INodeRole
         });
     }
 
-    /// <summary>Completes at the first registration; fails when the server refuses, or the interface cannot be set up.</summary>
+    /// <inheritdoc cref="ServerConnection.Connected"/>
     public Task Connected => _connection.Connected;
 
     /// <summary>How often the server was lost and found again.</summary>
@@ -395,6 +395,9 @@ internal sealed class ClientRole : INodeRole
                     break;
                 case ServerEventKind.Blocked:
                     OnBlocked();
+                    break;
+                case ServerEventKind.AwaitsApproval:
+                    _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
                     break;
                 case ServerEventKind.Message when _connection.Session is not null:
                     OnMessage(happened.Message!);

@@ -24,6 +24,10 @@ internal sealed class ServerConnection : IDisposable
     /// <summary>What the server told and nobody has looked at yet, as the interface is being set up.</summary>
     private const int MostEvents = 4096;
 
+    /// <summary>How often a node asks that waits for an admin's approval, if nobody calls it before, and one that was denied.</summary>
+    private static readonly TimeSpan AskInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan DeniedInterval = TimeSpan.FromMinutes(10);
+
     /// <summary>A registration that is not answered within this time is begun anew.</summary>
     private static readonly TimeSpan RegistrationTimeout = TimeSpan.FromSeconds(5);
 
@@ -75,7 +79,10 @@ internal sealed class ServerConnection : IDisposable
         node.Sender.IsSilentTowards = IsSilentTowards;
     }
 
-    /// <summary>Completes at the first registration; fails when the server refuses, or the interface cannot be set up.</summary>
+    /// <summary>
+    /// Completes at the first registration, or when an admin has to approve it; fails when the server refuses, or the interface cannot be
+    /// set up.
+    /// </summary>
     public Task Connected => _connected.Task;
 
     /// <summary>How often the server was lost and found again.</summary>
@@ -195,6 +202,14 @@ internal sealed class ServerConnection : IDisposable
         ControlSession? session = _session;
         if (frame.Kind == ControlFrameKind.Reset)
         {
+            if (_node.State == TunnelState.AwaitingApproval && _search.IsResting)
+            {
+                // An admin has decided.
+                _search.Rest(TimeSpan.Zero);
+                _node.Hurry(_server);
+                return;
+            }
+
             if (session is not { Registered: true } || (frame.Conversation != session.Conversation && frame.Conversation != 0))
                 return;
 
@@ -499,10 +514,33 @@ internal sealed class ServerConnection : IDisposable
             _requested = [];
             Register();
         }
+        else if (refused.Reason is RefusalReason.AwaitingApproval or RefusalReason.Denied)
+        {
+            Await(refused.ToException(), refused.Reason == RefusalReason.Denied ? DeniedInterval : AskInterval);
+        }
         else
         {
             Fail(refused.ToException());
         }
+    }
+
+    /// <summary>An admin has to approve this node, or has denied it: it asks again, and is called when that has changed.</summary>
+    private void Await(LightTunnelException reason, TimeSpan interval)
+    {
+        string text = $"{reason.Message} {reason.RecommendedAction}";
+        if (_node.State is TunnelState.Up or TunnelState.Reconnecting)
+            _events.Enqueue(new ServerEvent(ServerEventKind.AwaitsApproval));
+        if (_node.LastError != text)
+            Log.Warning("{Reason} {Remedy}", reason.Message, reason.RecommendedAction);
+        _node.State = TunnelState.AwaitingApproval;
+        _node.LastError = text;
+        _session = _joining = null;
+        _server.Monitor.Reset();
+        _server.Updated = _node.Time.GetUtcNow();
+        _search.Rest(interval);
+        _server.Link!.Path = default;
+        _node.Hurry(_server);
+        _connected.TrySetResult(); // There is nothing that whoever waits for it could do but wait.
     }
 
     private void Lose(string why)

@@ -21,6 +21,9 @@ internal enum ServerEventKind : byte
     /// <summary>An admin of the network keeps this node out.</summary>
     Blocked,
 
+    /// <summary>This node is no member any more, and waits until an admin of the network approves it.</summary>
+    AwaitsApproval,
+
     /// <summary>A message for others.</summary>
     Message,
 }

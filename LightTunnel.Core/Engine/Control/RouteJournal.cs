@@ -60,12 +60,12 @@ internal sealed class RouteJournal(string tunnel, TimeProvider time, Func<Peer, 
     }
 
     /// <summary>
-    /// Records where the tunnel stands, if that is new, or if a client that has lost its server is kept out by something else now.
+    /// Records where the tunnel stands, if that is new, or if a client that is not in the network is kept out by something else now.
     /// </summary>
     public void NoteState(TunnelState state, string? lastError)
     {
         string? reason = state == TunnelState.Up ? null : lastError;
-        if (state == _state && (state != TunnelState.Reconnecting || reason == _reason))
+        if (state == _state && (state is not (TunnelState.Reconnecting or TunnelState.AwaitingApproval) || reason == _reason))
             return;
         var change = new StateChange(_state, state, reason);
         _state = state;

@@ -28,4 +28,10 @@ public enum TunnelState
     /// In the network, but the system's interface is not as it should be, and cannot be put right; LastError says what is wrong.
     /// </summary>
     Impaired,
+
+    /// <summary>
+    /// A client that is no member yet: an administrator of the network has to approve it, or has denied it. LastError says which, and what
+    /// to do.
+    /// </summary>
+    AwaitingApproval,
 }

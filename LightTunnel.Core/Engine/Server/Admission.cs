@@ -45,7 +45,8 @@ internal sealed class Admission
         _directory = directory;
         _observer = observer;
         _commits = new LeaseCommits(
-            store, leases, PostAnswer, node.Time, node.Services.Jitter, options.AllowKeyOnly ?? !leases.IsInvitedOnly);
+            store, leases, PostAnswer, node.Time, node.Services.Jitter, options.AllowKeyOnly ?? !leases.IsInvitedOnly,
+            options.RequireApproval);
         Invitations = new InvitationDesk(leases, _commits, node);
     }
 
@@ -137,6 +138,10 @@ internal sealed class Admission
                     break;
                 case LeaseOutcome.Refused { Held: { IsOver: false } held } refused:
                     Refuse(held.Peer, held.Register, refused.Refusal);
+                    _node.Hurry(held.Peer);
+                    break;
+                case LeaseOutcome.Waits { Held: { IsOver: false } held } waits:
+                    TellToWait(held, waits.IsNew);
                     _node.Hurry(held.Peer);
                     break;
                 case LeaseOutcome.Evicted evicted:
@@ -272,6 +277,19 @@ internal sealed class Admission
             SecurityEvent.Refused, peer.Key.ToString(),
             $"Client {register.Name} from {peer.Path.Endpoint} was refused: {refusal.Reason}. {refusal.Text}");
         peer.Session!.Send(refusal);
+    }
+
+    /// <summary>An admin has to approve a machine: what it asks for is remembered, or will be in a moment; it asks again anyway.</summary>
+    private void TellToWait(HeldRegistration held, bool isNew)
+    {
+        (ServedClient peer, RegisterMessage register) = (held.Peer, held.Register);
+        peer.IsApplicant = true;
+        peer.Session!.Send(new RefusedMessage { Reason = RefusalReason.AwaitingApproval });
+        if (!isNew)
+            return;
+        Log.Audit(
+            AuditAction.ApprovalAsked, by: null, register.Name, peer.Key.ToString(),
+            $"{register.Name} at {peer.Path.Endpoint} with the key {peer.Key} asks to become a member: Get-LtMember -State Pending");
     }
 
     /// <summary>A client registers more often than it may.</summary>

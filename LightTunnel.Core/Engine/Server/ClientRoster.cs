@@ -135,16 +135,20 @@ internal sealed class ClientRoster(
     }
 
     /// <summary>
-    /// An admin has given a member another name or other addresses: all others are told. If it is here it registers again, and so learns of
-    /// it; its links stay.
+    /// An admin has made a member of a machine, or given a member another name or other addresses: all others are told. If it is here it
+    /// registers again, and so learns of it; its links stay.
     /// </summary>
     public void Change(Lease lease)
     {
-        if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer) || peer.MemberId == 0
-            || (peer.Name == lease.Name && peer.Addresses.AsSpan().SequenceEqual([.. lease.Addresses])))
+        if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer) || peer.MemberId == 0)
         {
+            Remember(lease);
+            AskAnew(lease.PublicKey);
             return;
         }
+
+        if (peer.Name == lease.Name && peer.Addresses.AsSpan().SequenceEqual([.. lease.Addresses]))
+            return;
 
         node.RemoveRoutes(peer);
         peer.Name = lease.Name;
@@ -155,6 +159,17 @@ internal sealed class ClientRoster(
         if (peer is { Link: { } link, Session: { } session })
             SendReset(link, session.Conversation);
         EndSession(peer);
+        node.Hurry(peer);
+    }
+
+    /// <summary>A machine that is no member, if it is here, is to ask again, as the answer is another now.</summary>
+    public void AskAnew(in PublicKey machine)
+    {
+        if (!_peers.TryGetValue(machine, out ServedClient? peer) || peer is not { Link: { } link, Session: not { Registered: true } })
+            return;
+        peer.IsApplicant = false;
+        peer.LinkedAt = node.Now;
+        SendReset(link, peer.Session?.Conversation ?? 0);
         node.Hurry(peer);
     }
 

@@ -39,6 +39,9 @@ internal abstract record LeaseOutcome
     /// <summary>There is none to be had.</summary>
     public sealed record Refused(HeldRegistration Held, RefusedMessage Refusal) : LeaseOutcome;
 
+    /// <summary>An admin has to approve it first.</summary>
+    public sealed record Waits(HeldRegistration Held, bool IsNew) : LeaseOutcome;
+
     /// <summary>The address of a member that was away for long is another's now.</summary>
     public sealed record Evicted(Lease Lease) : LeaseOutcome;
 
@@ -64,8 +67,9 @@ internal abstract record LeaseOutcome
 /// <param name="time">The clock.</param>
 /// <param name="jitter">Keeps servers that want the same from wanting it at the same time again.</param>
 /// <param name="allowsKeyOnly">True when who has the network's key needs no invitation.</param>
+/// <param name="requiresApproval">True when an admin approves who becomes a member.</param>
 internal sealed class LeaseCommits(
-    INetworkStore store, Leases leases, Action<Action> post, TimeProvider time, Random jitter, bool allowsKeyOnly)
+    INetworkStore store, Leases leases, Action<Action> post, TimeProvider time, Random jitter, bool allowsKeyOnly, bool requiresApproval)
 {
     /// <summary>Registrations that are committed together.</summary>
     public const int GroupSize = 64;
@@ -198,6 +202,7 @@ internal sealed class LeaseCommits(
     {
         _nextNotes = now + NoteInterval;
         leases.Invitations.Prune(time.GetUtcNow());
+        leases.Applicants.Prune(time.GetUtcNow());
         while (_ownerChanges.TryDequeue(out OwnerChange? change))
         {
             if (!change.TryMake(leases))
@@ -212,7 +217,7 @@ internal sealed class LeaseCommits(
             if (_latest.GetValueOrDefault(held.Peer) != held)
                 continue;
             _latest.Remove(held.Peer);
-            if (held.IsOver)
+            if (held.IsOver || MustWait(held))
                 continue;
             bool isNewcomer = leases.ByKey(held.Peer.Key) is null;
             LeaseResult result = Acquire(held);
@@ -228,6 +233,33 @@ internal sealed class LeaseCommits(
             OnApplied(_commit, leases.Revision);
         else
             Send();
+    }
+
+    /// <summary>True for a newcomer whom an admin has to approve first, or has denied: it is told so.</summary>
+    private bool MustWait(HeldRegistration held)
+    {
+        (ServedClient peer, RegisterMessage register) = (held.Peer, held.Register);
+        Applicant? known = leases.Applicants.Find(peer.Key);
+        if (leases.ByKey(peer.Key) is not null || (!requiresApproval && known?.Denied is null))
+            return false;
+        DateTimeOffset now = time.GetUtcNow();
+        InvitationToken? token = register.Invitation;
+        bool isNew = false;
+        // Who waits has shown its invitation, which may have ended since.
+        RefusedMessage? refusal = known is null ? CheckInvitation(token) : null;
+        refusal ??= leases.CheckRequested(peer.Key, register.RequestedAddresses, now, token?.Id ?? 0);
+        refusal ??= leases.Applicants.Ask(
+            new Applicant
+            {
+                PublicKey = peer.Key, Name = register.Name, Since = now, Addresses = register.RequestedAddresses,
+                Invitation = token is not null && leases.Invitations.Check(token, now) is null ? token.Id : 0,
+                Endpoint = peer.Path.Endpoint, Version = register.SoftwareVersion, System = register.System,
+            }, out isNew);
+        if (refusal is null)
+            _outcomes.Enqueue(new LeaseOutcome.Waits(held, isNew));
+        else
+            Refuse(held, refusal);
+        return true;
     }
 
     private LeaseResult Acquire(HeldRegistration held)

@@ -17,7 +17,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
 {
     private TunnelLog Log => node.Log;
 
-    /// <summary>Every member, and every key that is kept out, by address and name.</summary>
+    /// <summary>Every member, every key that is kept out, and every machine that asks to be one, by address and name.</summary>
     public IReadOnlyList<MemberStatus> List()
     {
         IEnumerable<MemberStatus> members = leases.All
@@ -26,14 +26,18 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
         IEnumerable<MemberStatus> others = leases.Blocked.All.Where(blocked => leases.ByKey(blocked.Key) is null)
             .OrderBy(blocked => blocked.Value.Name, StringComparer.OrdinalIgnoreCase)
             .Select(blocked => Describe(blocked.Key, blocked.Value));
-        return [.. members, .. others];
+        IEnumerable<MemberStatus> applicants = leases.Applicants.All.Where(applicant => !leases.Blocked.Contains(applicant.PublicKey))
+            .OrderBy(applicant => applicant.Denied is not null).ThenBy(applicant => applicant.Since)
+            .Select(Describe);
+        return [.. members, .. others, .. applicants];
     }
 
     /// <summary>Makes a change; the task completes when it lasts and is acted upon.</summary>
     /// <exception cref="LightTunnelException">There is no such member, or the store takes nothing.</exception>
     public Task ChangeAsync(MemberChange change)
     {
-        if (!PublicKey.TryParse(change.PublicKey, out PublicKey key) || (leases.ByKey(key) is null && !leases.Blocked.Contains(key)))
+        if (!PublicKey.TryParse(change.PublicKey, out PublicKey key)
+            || (leases.ByKey(key) is null && !leases.Blocked.Contains(key) && leases.Applicants.Find(key) is null))
         {
             throw Gone(change.PublicKey);
         }
@@ -44,11 +48,17 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             case MemberChangeKind.Unblock when !leases.Blocked.Contains(key):
                 return Task.CompletedTask;
             case MemberChangeKind.Block:
-                return BlockAsync(leases.ByKey(key)!, change.By);
+                return BlockAsync(key, change.By);
             case MemberChangeKind.Unblock:
                 return UnblockAsync(key, change.By);
             case MemberChangeKind.Set:
                 return SetAsync(key, change);
+            case MemberChangeKind.Approve:
+                return ApproveAsync(key, change.By);
+            case MemberChangeKind.Deny:
+                return DenyAsync(key, change.By);
+            case MemberChangeKind.Remove when leases.ByKey(key) is null && leases.Applicants.Find(key) is { } applicant:
+                return ForgetAsync(applicant, change.By);
             default:
                 Remove(key, change.By);
                 return Task.CompletedTask;
@@ -105,8 +115,10 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
         }
     }
 
-    private Task BlockAsync(Lease lease, string by)
+    private Task BlockAsync(PublicKey key, string by)
     {
+        Lease? lease = leases.ByKey(key);
+        string name = lease?.Name ?? leases.Applicants.Find(key)!.Name;
         if (leases.Blocked.All.Count >= BlockedKeys.MaximumCount)
         {
             throw new LightTunnelException(
@@ -114,14 +126,58 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
                 $"'{options.Name}' keeps {BlockedKeys.MaximumCount:N0} keys out already, as many as it can.",
                 "Lift blocks of members that are long gone (Get-LtMember -State Blocked), or give the network another key.")
                 {
-                    Target = lease.Name,
+                    Target = name,
                 };
         }
 
-        var block = new Block { Name = lease.Name, Since = node.Time.GetUtcNow(), By = by };
+        var block = new Block { Name = name, Since = node.Time.GetUtcNow(), By = by };
         return CommitAsync(
-            new StoreWrite(StoreKeys.Block(lease.PublicKey), CborRecord.Encode(block)), "blocked", lease.Name,
-            () => Tell(AuditAction.Blocked, lease.Name, lease, lease.PublicKey, by, "was blocked"));
+            new StoreWrite(StoreKeys.Block(key), CborRecord.Encode(block)), "blocked", name,
+            () => Tell(AuditAction.Blocked, name, lease, key, by, "was blocked"));
+    }
+
+    private Task ApproveAsync(PublicKey key, string by)
+    {
+        if (leases.ByKey(key) is not null)
+            return Task.CompletedTask;
+        Lease? evicted = null;
+        return ChangeAsync(
+            key, now => now.Approve(key, node.Time.GetUtcNow(), out evicted),
+            () =>
+            {
+                if (evicted is not null)
+                    roster.Forget(evicted, "its address is needed");
+                if (leases.ByKey(key) is { } lease)
+                    Tell(AuditAction.Approved, lease.Name, lease, key, by, "was approved");
+            });
+    }
+
+    /// <summary>A machine that asked, or was denied, may ask as if it never had.</summary>
+    private Task ForgetAsync(Applicant applicant, string by) => ChangeAsync(
+        applicant.PublicKey, now => now.Applicants.Remove(applicant.PublicKey),
+        () =>
+        {
+            roster.AskAnew(applicant.PublicKey);
+            Tell(AuditAction.Removed, applicant.Name, null, applicant.PublicKey, by, "was removed from those who ask to become members");
+        });
+
+    private Task DenyAsync(PublicKey key, string by)
+    {
+        if (leases.ByKey(key) is { } member)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"'{member.Name}' is a member already.",
+                "Block-LtMember keeps a member out, Remove-LtMember ends its membership.") { Target = member.Name };
+        }
+
+        Applicant applicant = leases.Applicants.Find(key) ?? throw Applicants.Missing(key);
+        return ChangeAsync(
+            key, now => now.Applicants.Deny(key, node.Time.GetUtcNow()),
+            () =>
+            {
+                roster.AskAnew(key);
+                Tell(AuditAction.Denied, applicant.Name, null, key, by, "was denied");
+            });
     }
 
     private Task UnblockAsync(PublicKey key, string by)
@@ -243,6 +299,20 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
         State = MemberState.Blocked,
         BlockedSince = block.Since,
         BlockedBy = Told(block.By),
+    };
+
+    private MemberStatus Describe(Applicant applicant) => new()
+    {
+        Tunnel = options.Name,
+        Name = applicant.Name,
+        Addresses = [],
+        PublicKey = applicant.PublicKey.ToString(),
+        State = applicant.Denied is null ? MemberState.Pending : MemberState.Denied,
+        Invitation = applicant.Invitation == 0 ? null : InvitationRecord.TextOf(applicant.Invitation),
+        FirstSeen = applicant.Since,
+        Version = Told(applicant.Version),
+        System = Told(applicant.System),
+        Endpoint = applicant.Endpoint.IsSpecified ? applicant.Endpoint.ToIPEndPoint() : null,
     };
 
     private static string? Told(string? text) => string.IsNullOrEmpty(text) ? null : text;

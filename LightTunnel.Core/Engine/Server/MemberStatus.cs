@@ -13,6 +13,12 @@ public enum MemberState
 
     /// <summary>An admin keeps it out.</summary>
     Blocked,
+
+    /// <summary>It is no member yet, and waits until an admin approves it.</summary>
+    Pending,
+
+    /// <summary>It asked to become a member, and an admin denied it.</summary>
+    Denied,
 }
 
 /// <summary>A member of a network, as its server knows it: online or not.</summary>
@@ -81,6 +87,12 @@ public enum MemberChangeKind
 
     /// <summary>Gives it another name, other addresses or groups.</summary>
     Set,
+
+    /// <summary>Makes a member of a machine that waits.</summary>
+    Approve,
+
+    /// <summary>Makes no member of a machine that waits.</summary>
+    Deny,
 }
 
 /// <summary>A change that an admin makes.</summary>

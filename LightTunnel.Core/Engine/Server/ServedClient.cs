@@ -50,6 +50,9 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
     /// <inheritdoc/>
     protected override bool IsResealed => IsPlain && !IsIsolated;
 
+    /// <summary>True for one that waits until an admin approves it: its link is kept a while longer, so that it learns of that.</summary>
+    public bool IsApplicant { get; set; }
+
     /// <summary>Whether it may register now: 8 times at once, and once more each 2 s, as each costs all others a look.</summary>
     public bool MayRegister() => (_registrations ??= new RateLimiter(_time, RegisterInterval, RegisterBurst)).TryTake();
 }

@@ -29,6 +29,9 @@ internal sealed class ServerRole : INodeRole
     /// </summary>
     private static readonly TimeSpan PlainOfflineAfter = LinkTimers.RejectAfterTime;
 
+    /// <summary>Who waits for an admin's approval asks again at least this often.</summary>
+    private static readonly TimeSpan AskWithin = TimeSpan.FromSeconds(30);
+
     /// <summary>A member that was blocked is told why for so long, if it does not say that it has heard.</summary>
     private static readonly TimeSpan TellWithin = TimeSpan.FromSeconds(3);
 
@@ -376,7 +379,7 @@ internal sealed class ServerRole : INodeRole
         }
         else if (peer.Session is not { Registered: true })
         {
-            Timestamp forget = peer.LinkedAt + RegisterWithin;
+            Timestamp forget = peer.LinkedAt + (peer.IsApplicant ? AskWithin : RegisterWithin);
             if (forget > now)
                 return Timestamp.Earliest(forget, RunSessionAndLink(peer, now));
             _roster.Unlink(peer);

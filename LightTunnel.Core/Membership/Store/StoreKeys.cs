@@ -7,7 +7,8 @@ namespace LightTunnel.Membership.Store;
 
 /// <summary>
 /// What entries are about, by their keys: <c>n</c> the network, <c>m/2</c> a member, <c>k/&lt;public key&gt;</c> and <c>a/10.0.0.2</c> the
-/// id of the member that has that key or address; <c>i/1f2e3d4c</c> an invitation. Those of keys and addresses are there to be absent: that
+/// id of the member that has that key or address; <c>i/1f2e3d4c</c> an invitation; <c>w/&lt;public key&gt;</c> a machine that waits for
+/// approval. Those of keys and addresses are there to be absent: that
 /// is what a new lease expects. <c>r/&lt;public key&gt;</c> says that the key is kept out.
 /// </summary>
 internal static class StoreKeys
@@ -18,6 +19,7 @@ internal static class StoreKeys
     private const string MemberPrefix = "m/";
     private const string BlockPrefix = "r/";
     private const string InvitationPrefix = "i/";
+    private const string ApplicantPrefix = "w/";
 
     /// <summary>A member.</summary>
     public static string Member(uint memberId) => string.Create(CultureInfo.InvariantCulture, $"{MemberPrefix}{memberId}");
@@ -32,13 +34,14 @@ internal static class StoreKeys
     public static string Block(in PublicKey key) => $"{BlockPrefix}{key}";
 
     /// <summary>The key that an entry keeps out; false for an entry of another kind.</summary>
-    public static bool TryReadBlock([NotNullWhen(true)] string? key, out PublicKey blocked)
-    {
-        blocked = default;
-        return key?.StartsWith(BlockPrefix, StringComparison.Ordinal) == true
-            && PublicKey.TryParse(key[BlockPrefix.Length..], out blocked)
-            && Block(blocked) == key;
-    }
+    public static bool TryReadBlock([NotNullWhen(true)] string? key, out PublicKey blocked) => TryReadKey(key, BlockPrefix, out blocked);
+
+    /// <summary>A machine that waits for approval, or was denied.</summary>
+    public static string Applicant(in PublicKey key) => $"{ApplicantPrefix}{key}";
+
+    /// <summary>The machine that waits for approval; false for an entry of another kind.</summary>
+    public static bool TryReadApplicant([NotNullWhen(true)] string? key, out PublicKey machine) =>
+        TryReadKey(key, ApplicantPrefix, out machine);
 
     /// <summary>An invitation.</summary>
     public static string Invitation(uint id) => string.Create(CultureInfo.InvariantCulture, $"{InvitationPrefix}{id:x8}");
@@ -59,5 +62,13 @@ internal static class StoreKeys
         return key?.StartsWith(MemberPrefix, StringComparison.Ordinal) == true
             && uint.TryParse(key.AsSpan(MemberPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out memberId)
             && Member(memberId) == key;
+    }
+
+    private static bool TryReadKey([NotNullWhen(true)] string? key, string prefix, out PublicKey read)
+    {
+        read = default;
+        return key?.StartsWith(prefix, StringComparison.Ordinal) == true
+            && PublicKey.TryParse(key[prefix.Length..], out read)
+            && $"{prefix}{read}" == key;
     }
 }
