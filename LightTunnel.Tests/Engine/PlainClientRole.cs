@@ -34,6 +34,7 @@ internal sealed class PlainClientRole : INodeRole
         };
         Link.Owner = _server;
         Link.Path = new PathAddress(endpoint);
+        Link.PersistentKeepalive = TimeSpan.FromSeconds(25); // As the configuration says.
         node.Forwarding = ForwardingTable.Empty.WithOwn([own]).With(_server.Prefixes, _server);
     }
 
