@@ -7,7 +7,7 @@ using LightTunnel.Lab.Shells;
 
 namespace LightTunnel.Lab.Demo;
 
-/// <summary>The demo: a server and two clients on an internet of their own, and everything a newcomer wants to see of them.</summary>
+/// <summary>The demo: a server and three clients on an internet of their own, and everything a newcomer wants to see of them.</summary>
 internal sealed partial class Tour
 {
     private const string AliceRouter = "alice-router";
@@ -37,23 +37,25 @@ internal sealed partial class Tour
 
     private LabNode Bob => _laboratory["bob"];
 
+    private LabNode Laptop => _laboratory["laptop"];
+
     /// <returns>0 when every step did what it shows, otherwise 1.</returns>
     public static async Task<int> RunAsync(TextWriter output, CancellationToken cancellationToken)
     {
         var stage = new DemoStage(output);
         try
         {
-            output.WriteLine("LightTunnel: a private network between machines, shown on three machines made for this.");
-            stage.Step("Three machines on an internet of their own");
+            output.WriteLine("LightTunnel: a private network between machines, shown on four machines made for this.");
+            stage.Step("Four machines on an internet of their own");
             stage.Say("Each is a Linux network namespace with its own PowerShell; this program is the internet between them.");
             SetupCheck.Provide([.. SetupCheck.Essentials(), .. SetupCheck.ForDemo()], output);
-            Topology topology = Topology.OpenHosts(Delay, "server")
+            Topology topology = Topology.OpenHosts(Delay, "server", "laptop")
                 .WithLan(AliceRouter, NatKind.PortRestrictedCone, Delay, "alice")
                 .WithLan(BobRouter, NatKind.PortRestrictedCone, Delay, "bob");
             Laboratory laboratory = await Laboratory.StartAsync(topology, cancellationToken: cancellationToken).ConfigureAwait(false);
             await using (laboratory.ConfigureAwait(false))
                 await new Tour(stage, laboratory, cancellationToken).RunStepsAsync().ConfigureAwait(false);
-            stage.Find(laboratory.RemainingNamespaces().Count == 0, "the three machines are gone as well");
+            stage.Find(laboratory.RemainingNamespaces().Count == 0, "the four machines are gone as well");
             output.WriteLine();
             output.WriteLine(
                 string.Create(CultureInfo.InvariantCulture, $"All {stage.Findings} checks passed in {stage.Elapsed.TotalSeconds:F0} s."));
@@ -87,6 +89,8 @@ internal sealed partial class Tour
         await CutAndHealAsync().ConfigureAwait(false);
         await ExplainAsync().ConfigureAwait(false);
         await RestartServerAsync().ConfigureAwait(false);
+        await AdmitAsync().ConfigureAwait(false);
+        await KeepOutAsync().ConfigureAwait(false);
         await StopAsync().ConfigureAwait(false);
     }
 
@@ -289,8 +293,8 @@ internal sealed partial class Tour
         }
     }
 
-    private Task<ShellResult> StartServerCommandAgainAsync() =>
-        ShowAsync(Server, $"Start-LtServer -Address {ServerAddress}/24 -ListenPort 9000 -Endpoint 203.0.113.1:9000");
+    private Task<ShellResult> StartServerCommandAgainAsync() => ShowAsync(
+        Server, $"Start-LtServer -Address {ServerAddress}/24 -ListenPort 9000 -Endpoint 203.0.113.1:9000 -RequireApproval");
 
     private async Task StopAsync()
     {
@@ -299,6 +303,7 @@ internal sealed partial class Tour
 
         _stage.Step("A clean end");
         await ShowAsync(Bob, "Disconnect-LtNetwork -Name *").ConfigureAwait(false);
+        await ShowAsync(Laptop, "Disconnect-LtNetwork -Name *").ConfigureAwait(false);
         await ShowAsync(Alice, "Get-LtNetwork | Disconnect-LtNetwork").ConfigureAwait(false);
         await ShowAsync(Server, "Stop-LtServer -Name *").ConfigureAwait(false);
         foreach (LabNode node in _laboratory.Nodes)

@@ -124,7 +124,7 @@ public sealed class NewLtInvitationCommand : LtCommand
     {
         (string? name, LtServer? server, DateTimeOffset? expires) = (Server, InputObject, Expires);
         (TimeSpan? expiresIn, var wanted) = (
-            ExpiresIn, new InvitationRequest(Endpoint ?? [], null, MaxUses, Name ?? string.Empty, Environment.UserName)
+            ExpiresIn, new InvitationRequest(Endpoint ?? [], null, MaxUses, Name ?? string.Empty, LocalUser.Name)
             {
                 Groups = Group ?? [], Addresses = Address ?? [], IsEphemeral = Ephemeral,
             });

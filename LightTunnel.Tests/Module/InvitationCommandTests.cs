@@ -24,7 +24,8 @@ public sealed class InvitationCommandTests(PlainShell shared) : IClassFixture<Pl
 
         Assert.Equal(("1f2e3d4c", "laptop of Ann", "2"), (made.Text("Id"), made.Text("Name"), made.Text("MaxUses")));
         InvitationRequest asked = _server.AskedForInvitation!;
-        Assert.Equal(("laptop of Ann", 2, Environment.UserName), (asked.Name, asked.MaxUses, asked.MadeBy));
+        Assert.Equal(("laptop of Ann", 2), (asked.Name, asked.MaxUses));
+        Assert.StartsWith(Environment.UserName, asked.MadeBy, StringComparison.Ordinal);
         Assert.InRange(asked.Expires!.Value, DateTimeOffset.UtcNow.AddDays(6.9), DateTimeOffset.UtcNow.AddDays(7));
 
         await shell.RunAsync("New-LtInvitation -Group Build, a -Address 10.0.0.50 -Ephemeral");
