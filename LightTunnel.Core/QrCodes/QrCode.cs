@@ -81,7 +81,7 @@ public sealed class QrCode
     /// <summary>The picture as PNG.</summary>
     public byte[] ToPng()
     {
-        using var png = new PngByteQRCode(_data);
+        var png = new PngByteQRCode(_data); // Not disposed, as the data would be with it.
         return png.GetGraphic(PixelsPerModule);
     }
 

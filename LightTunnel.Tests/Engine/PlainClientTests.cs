@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Data;
@@ -135,6 +136,28 @@ public sealed class PlainClientTests : IDisposable
         Assert.Equal(("phone", phone.Address), (another.Name, Assert.Single(another.Addresses)));
         Assert.Contains(
             _server.Log.Audited.Read(0), entry => (entry.Action, entry.By, entry.Subject) == (AuditAction.Added, "admin", "phone"));
+    }
+
+    [Theory]
+    [InlineData(MemberChangeKind.Block)]
+    [InlineData(MemberChangeKind.Remove)]
+    public async Task EndedWhileItsHandshakeIsUnderWay_ItDoesNotComeIn(MemberChangeKind kind)
+    {
+        SimulatedNode phone = await _network.AddPlainAsync("phone");
+        bool isHeld = true;
+        _network.Filter = (in UdpEndpoint from, in UdpEndpoint _, ReadOnlySpan<byte> datagram) =>
+            !(isHeld && from == phone.Endpoint && datagram[0] == Messages.TransportType);
+        phone.Send(_server.Address, "from it");
+        Assert.True(_network.RunUntil(() => phone.Plain().Link.HasSession, Soon));
+
+        _network.Change(kind, phone.Node.Links.PublicKey);
+        isHeld = false;
+        phone.Send(_server.Address, "from it");
+        phone.Send(_alice.Address, "from it");
+        _network.Run(TimeSpan.FromMinutes(3));
+        Assert.DoesNotContain("from it", _server.TakeReceived());
+        Assert.DoesNotContain("from it", _alice.TakeReceived());
+        Assert.DoesNotContain(_server.Node.Peers, peer => peer.IsPlain);
     }
 
     [Fact]

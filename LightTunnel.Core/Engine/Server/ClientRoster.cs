@@ -305,6 +305,8 @@ internal sealed class ClientRoster(
     private void Drop(ServedClient peer)
     {
         _peers.Remove(peer.Key);
+        if (peer.IsPlain && node.Links.Find(peer.Key) is { } pending)
+            node.Links.Remove(pending); // Its handshake was under way.
         peer.OwnKey?.Dispose();
     }
 
