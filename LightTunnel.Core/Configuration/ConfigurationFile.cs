@@ -28,6 +28,7 @@ public static class ConfigurationFile
             ["clientIsolation"] = static (settings, entry) => settings with { ClientIsolation = entry.Flag() },
             ["allowKeyOnly"] = static (settings, entry) => settings with { AllowKeyOnly = entry.Flag() },
             ["requireApproval"] = static (settings, entry) => settings with { RequireApproval = entry.Flag() },
+            ["memberExpiry"] = static (settings, entry) => settings with { MemberExpiry = entry.Text() },
         };
 
     private static readonly Dictionary<string, Func<ClientSettings, ConfigurationEntry, ClientSettings>> ClientKeys =

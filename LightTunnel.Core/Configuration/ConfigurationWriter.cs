@@ -21,6 +21,7 @@ public static class ConfigurationWriter
         ("clientIsolation", settings.ClientIsolation),
         ("allowKeyOnly", settings.AllowKeyOnly),
         ("requireApproval", settings.RequireApproval),
+        ("memberExpiry", settings.MemberExpiry),
     ]);
 
     /// <summary>A client's file.</summary>

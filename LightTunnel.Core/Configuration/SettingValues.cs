@@ -56,6 +56,29 @@ internal static class SettingValues
         return address;
     }
 
+    /// <summary>A duration: "90d", "12h", "30m", or as .NET writes it, "90.00:00:00".</summary>
+    /// <exception cref="LightTunnelException">InvalidOption.</exception>
+    public static TimeSpan Duration(string what, string text, TimeSpan least, TimeSpan most)
+    {
+        string trimmed = text.Trim();
+        TimeSpan? unit = trimmed.Length == 0 ? null : char.ToLowerInvariant(trimmed[^1]) switch
+        {
+            'd' => TimeSpan.FromDays(1),
+            'h' => TimeSpan.FromHours(1),
+            'm' => TimeSpan.FromMinutes(1),
+            _ => null,
+        };
+        TimeSpan? duration = null;
+        CultureInfo culture = CultureInfo.InvariantCulture;
+        if (unit is { } one && int.TryParse(trimmed.AsSpan(0, trimmed.Length - 1), NumberStyles.None, culture, out int count))
+            duration = count <= most / one ? one * count : TimeSpan.MaxValue;
+        else if (trimmed.Contains(':', StringComparison.Ordinal) && TimeSpan.TryParse(trimmed, culture, out TimeSpan parsed))
+            duration = parsed;
+        return duration is { } time && time >= least && time <= most ? time : throw new LightTunnelException(
+            LightTunnelError.InvalidOption, $"{what} '{text}' is no duration from {least.TotalHours:0} h to {most.TotalDays:0} days.",
+            "Write 90d for 90 days, 12h for twelve hours.") { Target = text };
+    }
+
     /// <summary>A prefix that a server may give to this machine, "10.0.0.0/24".</summary>
     /// <exception cref="LightTunnelException">InvalidAddress.</exception>
     public static IpPrefix AcceptedPrefix(string text)

@@ -86,6 +86,9 @@ public sealed record ServerSettings : TunnelSettings
 
     /// <summary>An admin approves who becomes a member.</summary>
     public bool? RequireApproval { get; init; }
+
+    /// <summary>How long a membership lasts that its member does not renew by being here, "90d".</summary>
+    public string? MemberExpiry { get; init; }
 }
 
 /// <summary>What a person wrote about joining a network.</summary>

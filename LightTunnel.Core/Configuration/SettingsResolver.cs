@@ -22,6 +22,7 @@ internal static class SettingsResolver
         ClientIsolation = parameters.ClientIsolation ?? file.ClientIsolation,
         AllowKeyOnly = parameters.AllowKeyOnly ?? file.AllowKeyOnly,
         RequireApproval = parameters.RequireApproval ?? file.RequireApproval,
+        MemberExpiry = parameters.MemberExpiry ?? file.MemberExpiry,
     };
 
     /// <summary>
@@ -119,6 +120,12 @@ internal static class SettingsResolver
             if (settings.MaxClients is { } clients)
                 SettingValues.Number("MaxClients", clients, 1, MaximumClients);
         });
+        TimeSpan? memberExpiry = null;
+        check.Guard(nameof(settings.MemberExpiry), 0, () =>
+        {
+            if (settings.MemberExpiry is { } time)
+                memberExpiry = SettingValues.Duration("MemberExpiry", time, TimeSpan.FromHours(1), TimeSpan.FromDays(3650));
+        });
         var options = new ServerOptions
         {
             Name = name,
@@ -131,6 +138,7 @@ internal static class SettingsResolver
             ClientIsolation = settings.ClientIsolation ?? false,
             AllowKeyOnly = settings.AllowKeyOnly,
             RequireApproval = settings.RequireApproval ?? false,
+            MemberExpiry = memberExpiry,
             Mtu = settings.Mtu,
             Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,

@@ -94,6 +94,9 @@ internal sealed record ServerOptions : TunnelOptions
     /// <summary>True when an admin approves who becomes a member.</summary>
     public bool RequireApproval { get; init; }
 
+    /// <summary>How long a membership lasts that its member does not renew by being here; null for ever.</summary>
+    public TimeSpan? MemberExpiry { get; init; }
+
     /// <summary>
     /// Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask ("Large
     /// networks" in docs/members.md).

@@ -34,6 +34,12 @@ public enum AuditAction
     /// <summary>An admin denied a machine that asked.</summary>
     Denied,
 
+    /// <summary>An admin has said when a membership ends.</summary>
+    ExpiryChanged,
+
+    /// <summary>A membership has ended.</summary>
+    Expired,
+
     /// <summary>An admin gave a member another name.</summary>
     Renamed,
 

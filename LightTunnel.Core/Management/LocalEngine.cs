@@ -133,7 +133,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         int mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
         LightTunnelException? unset = services.Tun.Configure(options.Addresses, mtu);
         var facts = undo.Add(new FileStore(store, state, services.Log));
-        var leases = new Leases(options.Addresses, serverName: options.Name);
+        var leases = new Leases(options.Addresses, serverName: options.Name) { MemberExpiry = options.MemberExpiry };
         facts.Read(INetworkStore.Everything, changes => leases.TakeOver(changes));
         var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
         var node = undo.Add(new Node(

@@ -223,6 +223,9 @@ internal enum RefusalReason
 
     /// <summary>An admin has denied the client.</summary>
     Denied = 13,
+
+    /// <summary>The client's membership has ended.</summary>
+    MembershipExpired = 14,
 }
 
 /// <summary>The server does not admit a client.</summary>
@@ -287,6 +290,9 @@ internal sealed record RefusedMessage : ControlMessage, ICborRecord<RefusedMessa
             RefusalReason.Denied => (LightTunnelError.ServerRefused,
                 "An administrator of the network has denied this machine.",
                 "Ask who runs the server, where Approve-LtMember lets it in nevertheless: it joins by itself then, within ten minutes."),
+            RefusalReason.MembershipExpired => (LightTunnelError.ServerRefused,
+                "This machine's membership of the network has ended.",
+                "Ask who runs the server, where Set-LtMember -ExpiresIn prolongs it: it joins by itself then, within ten minutes."),
             _ => (LightTunnelError.ServerRefused, "The server refused the registration.",
                 "Ask the server's administrator, or look into its log."),
         };
@@ -314,6 +320,9 @@ internal enum LeaveReason
 
     /// <summary>Server to client: an admin keeps its key out of the network.</summary>
     Blocked = 5,
+
+    /// <summary>Server to client: its membership has ended.</summary>
+    Expired = 6,
 }
 
 /// <summary>The sender is about to stop.</summary>
@@ -339,6 +348,9 @@ internal enum NoticeKind
 
     /// <summary>Another machine has this one's key, and was sent away.</summary>
     IdentityShared = 2,
+
+    /// <summary>This one's membership ends soon, when the notice says.</summary>
+    MembershipEnds = 3,
 }
 
 /// <summary>Something that a person should know; lost when the client has much else to take.</summary>

@@ -56,6 +56,12 @@ internal sealed record Lease : ICborRecord<Lease>
     /// </summary>
     public bool IsPlain { get; init; }
 
+    /// <summary>When its membership ends, by the server's clock; null for never, or not given yet.</summary>
+    public DateTimeOffset? Expires { get; init; }
+
+    /// <summary>True when an admin has said when: then nothing renews it.</summary>
+    public bool IsExpirySet { get; init; }
+
     /// <summary>As it stands in the store, where the entry's key tells the member's id.</summary>
     public static Lease Exchange(CborFields<Lease> fields) => new()
     {
@@ -71,6 +77,8 @@ internal sealed record Lease : ICborRecord<Lease>
         IsNamed = fields.Optional(9, "named by an admin", m => m.IsNamed, FieldKinds.Flag),
         IsPlaced = fields.Optional(10, "placed by an admin", m => m.IsPlaced, FieldKinds.Flag),
         IsEphemeral = fields.Optional(11, "ephemeral", m => m.IsEphemeral, FieldKinds.Flag),
+        Expires = fields.Optional(13, "expires", m => m.Expires, FieldKinds.OrNone(FieldKinds.Time)),
+        IsExpirySet = fields.Optional(14, "expiry set by an admin", m => m.IsExpirySet, FieldKinds.Flag),
         IsPlain = fields.Optional(12, "plain WireGuard", m => m.IsPlain, FieldKinds.Flag),
     };
 }

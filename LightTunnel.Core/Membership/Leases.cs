@@ -85,6 +85,15 @@ internal sealed class Leases
     /// <summary>The invitations by which members come.</summary>
     public Invitations Invitations { get; }
 
+    /// <summary>How long a membership lasts that its member does not renew by being here; null for ever.</summary>
+    public TimeSpan? MemberExpiry { get; init; }
+
+    /// <summary>When a membership ends; null for never.</summary>
+    public DateTimeOffset? EndOf(Lease lease) => lease.IsExpirySet || MemberExpiry is not null ? lease.Expires : null;
+
+    /// <summary>True when a membership has ended: the lease is kept, and the member is none until an admin prolongs it.</summary>
+    public bool IsOver(Lease lease, DateTimeOffset now) => EndOf(lease) <= now;
+
     /// <summary>Those who wait until an admin approves them.</summary>
     public Applicants Applicants { get; }
 
@@ -403,6 +412,19 @@ internal sealed class Leases
             Lease lease = _byKey[member];
             Note(lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) });
         }
+    }
+
+    /// <summary>
+    /// Renews a membership that a member keeps by being here, when a third of its time is over; one that no admin has said the end of.
+    /// </summary>
+    public Lease Renew(Lease lease, DateTimeOffset now)
+    {
+        if (MemberExpiry is not { } lasts || lease.IsExpirySet)
+            return lease;
+        if (lease.Expires is { } ends && (ends <= now || !IsOnline(lease.PublicKey) || ends - now > lasts * 2 / 3))
+            return lease;
+        Note(lease = lease with { Expires = now + lasts });
+        return lease;
     }
 
     /// <summary>The member's traffic was seen: its lease is kept when it goes.</summary>

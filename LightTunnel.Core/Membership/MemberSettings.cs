@@ -18,6 +18,9 @@ internal sealed record MemberSettings
     /// <summary>The groups that it is in, and no others.</summary>
     public IReadOnlyList<string>? Groups { get; init; }
 
+    /// <summary>How long it is a member from now on, whatever it does; zero takes back what an admin has said of that.</summary>
+    public TimeSpan? ExpiresIn { get; init; }
+
     /// <summary>A member's lease with these settings.</summary>
     /// <param name="leases">The leases of all.</param>
     /// <param name="lease">The member's, as it is.</param>
@@ -53,6 +56,19 @@ internal sealed record MemberSettings
 
             CheckAddresses(leases, lease.PublicKey, addresses, now);
             lease = lease with { Addresses = leases.Place(lease.Addresses, addresses), IsPlaced = true };
+        }
+
+        if (ExpiresIn is { } time)
+        {
+            // PowerShell takes a mere number for one of 100 ns.
+            if (time != TimeSpan.Zero && (time < TimeSpan.FromSeconds(1) || time >= DateTimeOffset.MaxValue - now))
+            {
+                throw new LightTunnelException(
+                    LightTunnelError.InvalidOption, $"-ExpiresIn {time} is no time that somebody can be a member for.",
+                    "Give a time to come, such as 30.00:00 for 30 days, or 0 for no end of its own.") { Target = time };
+            }
+
+            lease = lease with { Expires = time == TimeSpan.Zero ? null : now + time, IsExpirySet = time != TimeSpan.Zero };
         }
 
         return lease with { Groups = Groups ?? lease.Groups };

@@ -53,6 +53,7 @@ public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
     private static readonly string[] OfServers =
     [
         nameof(Endpoint), nameof(ObserverPort), nameof(MaxClients), nameof(ClientIsolation), nameof(AllowKeyOnly), nameof(RequireApproval),
+        nameof(MemberExpiry),
     ];
 
     private static readonly string[] OfClients =
@@ -115,6 +116,11 @@ public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
     [Parameter]
     [NotSecret]
     public SwitchParameter RequireApproval { get; set; }
+
+    /// <summary>For a server: how long a membership lasts that its member does not renew by being here, such as 90d.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? MemberExpiry { get; set; }
 
     /// <summary>Does not start the service; it is started with the system. A tunnel that was given goes on until then.</summary>
     [Parameter]

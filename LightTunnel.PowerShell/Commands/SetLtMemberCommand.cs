@@ -4,13 +4,15 @@ using LightTunnel.Engine.Server;
 
 namespace LightTunnel;
 
-/// <summary>Puts members into groups and gives them addresses, on their server.</summary>
+/// <summary>Puts members into groups, gives them addresses, and says when their memberships end, on their server.</summary>
 /// <remarks>
 /// <para>What is set lasts before the command returns: it is in the server's state. The member and all others learn of another address
 /// within a second as a rule; links with others stay. From then on the address is the admin's choice: what the member asks for by
 /// Connect-LtNetwork -Address does not count any more.</para>
 /// <para>Groups are named like machines, in whatever case, and shown in lower case. A group is there as long as a member is in it. A member
 /// has no say in this, and is not told.</para>
+/// <para>When a membership has ended the member is out at once, as if it were blocked, and is told why. It keeps its name and address until
+/// it is prolonged or removed. It is warned from seven days before.</para>
 /// <para>Get-LtLog -Category Audit shows who has changed what, and when.</para>
 /// </remarks>
 /// <example>
@@ -27,6 +29,10 @@ namespace LightTunnel;
 /// ----                  -------         -----      ---- -------  ------
 /// laptop                10.0.0.50       Online      0 s 0.1.0    Windows X64</code>
 /// <para>Gives laptop another address, while it is online.</para>
+/// </example>
+/// <example>
+/// <code>PS> Set-LtMember laptop-of-guest -ExpiresIn 14.00:00</code>
+/// <para>Lets a guest be a member for two weeks.</para>
 /// </example>
 /// <example>
 /// <code>PS> Get-LtMember | Where-Object Groups -contains trial |
@@ -60,6 +66,14 @@ public sealed class SetLtMemberCommand : MemberChangeCommand
     [ValidateNotNullOrEmpty]
     public string[]? Address { get; set; }
 
+    /// <summary>
+    /// How long it is a member from now on, whatever it does: 30.00:00 is 30 days. 0 for no end of its own: then it is one for ever, or as
+    /// Start-LtServer -MemberExpiry says.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public TimeSpan? ExpiresIn { get; set; }
+
     /// <summary>Returns the members, as they are afterwards.</summary>
     [Parameter]
     [NotSecret]
@@ -68,20 +82,24 @@ public sealed class SetLtMemberCommand : MemberChangeCommand
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        if (Group is null && Address is null)
+        if (Group is null && Address is null && ExpiresIn is null)
         {
             ThrowTerminatingError(ErrorRecords.From(
                 new LightTunnelException(
-                    LightTunnelError.InvalidOption, "Nothing says what is to be set.", "Give -Group or -Address."), Name));
+                    LightTunnelError.InvalidOption, "Nothing says what is to be set.", "Give -Group, -Address or -ExpiresIn."), Name));
         }
 
         string[] what =
         [
             .. Address is null ? [] : (string[])[$"address {string.Join(", ", Address)}"],
+            .. ExpiresIn is null ? [] : (string[])[ExpiresIn == TimeSpan.Zero ? "no end" : $"an end in {ExpiresIn}"],
             .. Group is null ? [] : (string[])[Group.Length == 0 ? "no groups" : $"groups {string.Join(", ", Group)}"],
         ];
         Change(
-            Name, new MemberChange(MemberChangeKind.Set, string.Empty, string.Empty) { Groups = Group, Addresses = Address },
+            Name, new MemberChange(MemberChangeKind.Set, string.Empty, string.Empty) 
+            {
+                Groups = Group, Addresses = Address, ExpiresIn = ExpiresIn,
+            },
             $"Set {string.Join(" and ", what)}", PassThru, Address is null ? null : "An address");
     }
 }

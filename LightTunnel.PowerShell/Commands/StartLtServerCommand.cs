@@ -112,6 +112,14 @@ public sealed class StartLtServerCommand : StartCommand, IServerParameters
     public SwitchParameter RequireApproval { get; set; }
 
     /// <summary>
+    /// How long a membership lasts: 90d, 12h, or a timespan. A member renews it by being here; one that was away for as long is none any
+    /// more, until Set-LtMember -ExpiresIn prolongs it. For ever when left out.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? MemberExpiry { get; set; }
+
+    /// <summary>
     /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. What the tunnel logs
     /// meanwhile is shown, as Write-Host shows it. Ctrl+C stops the tunnel in order.
     /// </summary>

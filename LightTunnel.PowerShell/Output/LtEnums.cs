@@ -384,6 +384,9 @@ public enum LtMemberState
 
     /// <summary>It asked to become a member, and an admin denied it.</summary>
     Denied,
+
+    /// <summary>Its membership has ended.</summary>
+    Expired,
 }
 
 /// <summary>Where a service stands.</summary>
@@ -450,6 +453,12 @@ public enum LtAuditAction
 
     /// <summary>An admin denied a machine that asked.</summary>
     Denied,
+
+    /// <summary>An admin has said when a membership ends.</summary>
+    ExpiryChanged,
+
+    /// <summary>A membership has ended.</summary>
+    Expired,
 
     /// <summary>An admin gave a member another name.</summary>
     Renamed,

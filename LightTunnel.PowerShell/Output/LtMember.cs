@@ -17,6 +17,7 @@ public sealed class LtMember
         Groups = new(status.Groups);
         Invitation = status.Invitation;
         Ephemeral = status.IsEphemeral;
+        Expires = status.Expires;
         FirstSeen = status.FirstSeen;
         LastSeen = status.LastSeen;
         Version = status.Version;
@@ -45,6 +46,7 @@ public sealed class LtMember
 
     /// <summary>
     /// Online, Offline, or Blocked: kept out, whether or not it tries to come in. Pending or Denied: no member, but asked to become one.
+    /// Expired: its membership has ended.
     /// </summary>
     public LtMemberState State { get; }
 
@@ -56,6 +58,9 @@ public sealed class LtMember
 
     /// <summary>True for one that is forgotten when it has been gone for ten minutes.</summary>
     public bool Ephemeral { get; }
+
+    /// <summary>When its membership ends, or has ended, null for never.</summary>
+    public DateTimeOffset? Expires { get; }
 
     /// <summary>When it joined for the first time, null when that is not known any more.</summary>
     public DateTimeOffset? FirstSeen { get; }

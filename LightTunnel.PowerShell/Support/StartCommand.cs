@@ -185,6 +185,7 @@ public abstract class StartCommand : LtCommand
             ClientIsolation = Given(nameof(given.ClientIsolation), given.ClientIsolation.IsPresent),
             AllowKeyOnly = Given(nameof(given.AllowKeyOnly), given.AllowKeyOnly.IsPresent),
             RequireApproval = Given(nameof(given.RequireApproval), given.RequireApproval.IsPresent),
+            MemberExpiry = given.MemberExpiry,
         });
         return ResolvePath(given.ConfigurationPath, nameof(given.ConfigurationPath)) is { } path
             ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning)
@@ -339,6 +340,8 @@ internal interface IServerParameters
     SwitchParameter AllowKeyOnly { get; }
 
     SwitchParameter RequireApproval { get; }
+
+    string? MemberExpiry { get; }
 }
 
 /// <summary>

@@ -64,4 +64,28 @@ Describe 'An admin sets up a member' {
         $member = Invoke-Command $server { Get-LtMember store }
         "$($member.Address) $($member.Groups)" | Should-Be '10.0.0.50 office servers'
     }
+
+    It 'with an end, at which it is out, and says why' {
+        Invoke-Command $server { Set-LtMember store -ExpiresIn 00:00:03 }
+        $deadline = [datetime]::UtcNow.AddMinutes(2)
+        do {
+            $network = Invoke-Command $bob { Get-LtNetwork }
+        } until ($network.LastError -like '*has ended*' -or [datetime]::UtcNow -gt $deadline)
+        while ((Get-LtPeer | Where-Object Name -eq store) -and [datetime]::UtcNow -lt $deadline) { }
+
+        $network.LastError | Should-BeLikeString "*This machine's membership of the network has ended*Set-LtMember -ExpiresIn*"
+        Get-LtPeer | Where-Object Name -eq store | Should-BeNull
+        Invoke-Command $server { "$((Get-LtMember store).State)" } | Should-Be 'Expired'
+    }
+
+    It 'until it is prolonged' {
+        Invoke-Command $server { Set-LtMember store -ExpiresIn 30.00:00 }
+        Invoke-Command $bob {
+            Get-LtNetwork | Disconnect-LtNetwork
+            $null = Connect-LtNetwork $using:line -Name bob -TimeoutSec 60
+        }
+
+        (Wait-LtPeer store -TimeoutSec 120).Address | Should-Be '10.0.0.50'
+        Invoke-Command $server { (Get-LtMember store).Expires -gt [datetimeoffset]::UtcNow.AddDays(29) } | Should-BeTrue
+    }
 }

@@ -52,6 +52,7 @@ public sealed class ConfigurationFileTests : IDisposable
             clientIsolation: true
             allowKeyOnly: true
             requireApproval: true
+            memberExpiry: 90d
             mtu: 1280
             cipher: wireguard
             interfaceName: lt-hub
@@ -65,7 +66,7 @@ public sealed class ConfigurationFileTests : IDisposable
             (settings.Name, settings.ListenPort, settings.LogLevel, settings.ObserverPort, settings.MaxClients, settings.ClientIsolation,
                 settings.Mtu, settings.InterfaceName));
         Assert.Equal((3, true, true), (settings.Queues, settings.DisableOffload, settings.AllowKeyOnly));
-        Assert.True(settings.RequireApproval);
+        Assert.Equal((true, "90d"), (settings.RequireApproval, settings.MemberExpiry));
         Assert.Equal(CipherPolicy.WireGuard, settings.Cipher);
         Assert.Equal((NetworkCategory.Private, true), (settings.NetworkCategory, settings.AllowInbound));
         Assert.Equal(["10.0.0.1/24", "fd00::1/64"], settings.Address);

@@ -118,6 +118,7 @@ public sealed class ConfigurationWriterTests : IDisposable
         ClientIsolation = random.Next(2) == 0,
         AllowKeyOnly = random.Next(2) == 0,
         RequireApproval = random.Next(2) == 0,
+        MemberExpiry = $"{random.Next(1, 1000)}d",
     };
 
     private static ClientSettings FullClient(Random random) => Common(new ClientSettings(), random) with

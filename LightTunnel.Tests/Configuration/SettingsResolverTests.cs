@@ -294,6 +294,29 @@ public sealed class SettingsResolverTests
     }
 
     [Theory]
+    [InlineData("90d", 90 * 24)]
+    [InlineData(" 12H ", 12)]
+    [InlineData("60m", 1)]
+    [InlineData("90.00:00:00", 90 * 24)]
+    public void MemberExpiry_IsADuration(string text, int hours) =>
+        Assert.Equal(TimeSpan.FromHours(hours), SettingsResolver.Resolve(Server with { MemberExpiry = text }).MemberExpiry);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("d")]
+    [InlineData("90")]
+    [InlineData("-1d")]
+    [InlineData("59m")]
+    [InlineData("3651d")]
+    [InlineData("2147483647d")]
+    [InlineData("forever")]
+    public void MemberExpiry_ThatIsNone_IsNamedWithARemedy(string text) =>
+        Assert.Contains(
+            "90d",
+            Fails(LightTunnelError.InvalidOption, () => SettingsResolver.Resolve(Server with { MemberExpiry = text })).RecommendedAction,
+            StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("two words")]
     [InlineData("")]
     [InlineData("../up")]

@@ -123,7 +123,7 @@ internal sealed class SimulatedNetwork : IDisposable
         SimulatedNode made = Add("hub", host, ServerPort, services =>
         {
             services.Tun.Configure(options.Addresses, options.Mtu ?? TunnelOptions.DefaultMtu);
-            var leases = new Leases(options.Addresses, serverName: options.Name);
+            var leases = new Leases(options.Addresses, serverName: options.Name) { MemberExpiry = options.MemberExpiry };
             leases.TakeOver(Store.Contents.ChangesAfter(0));
             PrivateKey identity = Copy(_serverKey);
             return new Node(

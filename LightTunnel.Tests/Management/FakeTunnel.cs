@@ -120,7 +120,11 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
                 Groups = ["office", "servers"],
                 Invitation = "5a6b7c8d",
             },
-            Member(name, "laptop", "10.0.0.21", MemberState.Offline) with { System = "Windows X64" },
+            Member(name, "laptop", "10.0.0.21", MemberState.Offline) with
+            {
+                System = "Windows X64",
+                Expires = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero),
+            },
             Member(name, "phone", "10.0.0.22", MemberState.Blocked) with
             {
                 IsPlain = true,

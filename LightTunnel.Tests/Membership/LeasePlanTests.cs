@@ -223,7 +223,11 @@ public sealed class LeasePlanTests
     public void EntryOfAnyBytes_IsReadOrIsNot_AndIsNoReasonToStop()
     {
         (Leases leases, StoreContents store) = WithMember();
-        leases.Set(Key(1), Groups("office", "printers") with { Name = "named", Addresses = [Address("10.0.0.5")] }, Start);
+        MemberSettings all = Groups("office", "printers") with
+        {
+            Name = "named", Addresses = [Address("10.0.0.5")], ExpiresIn = TimeSpan.FromDays(1),
+        };
+        leases.Set(Key(1), all, Start);
         Apply(leases, ref store);
         var mutator = new ByteMutator(3);
         int read = 0;
@@ -356,6 +360,10 @@ public sealed class LeasePlanTests
 
         Assert.Equal(
             "A7" + Begin + Address4And6 + Times + "09F50AF5", Bytes(lease with { IsNamed = true, IsPlaced = true }, null).First());
+
+        Assert.Equal(
+            "A7" + Begin + Address4And6 + Times + "0D1B08DE48D116BC68000EF5",
+            Bytes(lease with { Expires = Start.AddHours(1), IsExpirySet = true }, null).First());
 
         // What was said and is so no more goes; what nobody here knows stays.
         Assert.Equal("A6" + Begin + Address4And6 + Times + "184D8261786179", Bytes(lease, "A206F5184D8261786179").First());

@@ -33,7 +33,7 @@ internal sealed class FakeEngine : ITunnelEngine
         Remember(
             settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("ObserverPort", settings.ObserverPort),
             ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation), ("AllowKeyOnly", settings.AllowKeyOnly),
-            ("RequireApproval", settings.RequireApproval));
+            ("RequireApproval", settings.RequireApproval), ("MemberExpiry", settings.MemberExpiry));
         return StartAsync(settings, TunnelRole.Server, prepared, cancellationToken);
     }
 

@@ -94,6 +94,18 @@ public sealed class MemberCommandTests(PlainShell shared) : IClassFixture<PlainS
         Assert.All(_server.MemberChanges, change => Assert.Equal(MemberChangeKind.Set, change.Kind));
     }
 
+    [Theory]
+    [InlineData("-ExpiresIn 30.00:00", 30)]
+    [InlineData("-ExpiresIn 0", 0)]
+    public async Task Memberships_GetAnEnd(string parameters, int days)
+    {
+        ModuleShell shell = await ServeAsync();
+        await shell.RunAsync($"Set-LtMember nas {parameters}");
+        MemberChange change = Assert.Single(_server.MemberChanges);
+        Assert.Equal((TimeSpan.FromDays(days), null, null), (change.ExpiresIn, change.Groups, change.Addresses));
+        Assert.Equal("2030-01-01", (await shell.RunAsync("(Get-LtMember laptop).Expires.ToString('yyyy-MM-dd')")).Single().ToString());
+    }
+
     [Fact]
     public async Task WhoAsks_IsApprovedOrDenied_AndMeantByNoOtherCommandThatNamesAMember()
     {
@@ -143,7 +155,7 @@ public sealed class MemberCommandTests(PlainShell shared) : IClassFixture<PlainS
     [InlineData("Approve-LtMember laptop", "NotFound,LightTunnel.ApproveLtMemberCommand", "Get-LtMember")]
     [InlineData("Deny-LtMember laptop", "NotFound,LightTunnel.DenyLtMemberCommand", "Get-LtMember")]
     [InlineData("Set-LtMember nobody -Group a", "NotFound,LightTunnel.SetLtMemberCommand", "Get-LtMember")]
-    [InlineData("Set-LtMember nas", "InvalidOption,LightTunnel.SetLtMemberCommand", "-Group or -Address")]
+    [InlineData("Set-LtMember nas", "InvalidOption,LightTunnel.SetLtMemberCommand", "-Group, -Address or -ExpiresIn")]
     [InlineData("Set-LtMember * -Address 10.0.0.50", "InvalidOption,LightTunnel.SetLtMemberCommand", "Name one of them")]
     [InlineData("Rename-LtMember nobody a", "NotFound,LightTunnel.RenameLtMemberCommand", "Get-LtMember")]
     [InlineData("Rename-LtMember * a", "InvalidOption,LightTunnel.RenameLtMemberCommand", "Name one of them")]

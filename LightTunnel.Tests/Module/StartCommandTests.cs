@@ -22,7 +22,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ShellObject server = (await shell.RunAsync(
             $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 "
                 + $"-NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 "
-                + "-ClientIsolation -AllowKeyOnly:$false -RequireApproval "
+                + "-ClientIsolation -AllowKeyOnly:$false -RequireApproval -MemberExpiry 90d "
                 + "-Mtu 1380 -Cipher WireGuard -InterfaceName lt5 -NetworkCategory Private -AllowInbound")).Single();
 
         Assert.Equal("LightTunnel.LtServer", server.Types[0]);
@@ -47,6 +47,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             ClientIsolation=True
             AllowKeyOnly=False
             RequireApproval=True
+            MemberExpiry=90d
             """,
             await shared.LastSettingsAsync());
     }

@@ -393,8 +393,8 @@ internal sealed class ClientRole : INodeRole
                 case ServerEventKind.Replaced:
                     OnReplaced();
                     break;
-                case ServerEventKind.Blocked:
-                    OnBlocked();
+                case ServerEventKind.Excluded:
+                    OnExcluded(((LeaveMessage)happened.Message!).Reason);
                     break;
                 case ServerEventKind.AwaitsApproval:
                     _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
@@ -606,6 +606,12 @@ internal sealed class ClientRole : INodeRole
         {
             Log.Warning("Another member asked for this node's name {Name}; it is known as {Other}", MemberName, notice.Subject);
         }
+        else if (notice.Kind == NoticeKind.MembershipEnds)
+        {
+            _node.Notice(new LightTunnelException(
+                LightTunnelError.ServerRefused, $"This machine's membership of the network {NetworkName} ends at {notice.Subject}.",
+                "Ask who runs the server to prolong it: Set-LtMember -ExpiresIn."));
+        }
         else
         {
             Log.Security(
@@ -615,17 +621,21 @@ internal sealed class ClientRole : INodeRole
     }
 
     /// <summary>The server has sent this node away, and told the others: it lets go of them, and asks again by itself, rarely.</summary>
-    private void OnBlocked()
+    private void OnExcluded(LeaveReason why)
     {
-        var reason = new LightTunnelException(
-            LightTunnelError.ServerRefused,
-            $"An administrator of the network {NetworkName ?? _connection.Server.Name} has blocked this machine.",
-            "Ask who runs the server, where Unblock-LtMember lets this machine in again: it comes back by itself then, within a minute or "
-                + "two.");
+        LightTunnelException reason = why == LeaveReason.Expired
+            ? new RefusedMessage { Reason = RefusalReason.MembershipExpired }.ToException()
+            : Blocked();
         Log.Security(SecurityEvent.Refused, _node.Links.PublicKey.ToString(), reason.Message);
         if (_connection.Rest(reason, BlockedRest))
             _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
     }
+
+    private LightTunnelException Blocked() => new(
+        LightTunnelError.ServerRefused,
+        $"An administrator of the network {NetworkName ?? _connection.Server.Name} has blocked this machine.",
+        "Ask who runs the server, where Unblock-LtMember lets this machine in again: it comes back by itself then, within a minute or "
+            + "two.");
 
     /// <summary>
     /// Another machine with this node's key was there first. Each of the two took what was meant for the other, with the server and with

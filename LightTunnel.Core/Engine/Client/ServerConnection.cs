@@ -24,7 +24,7 @@ internal sealed class ServerConnection : IDisposable
     /// <summary>What the server told and nobody has looked at yet, as the interface is being set up.</summary>
     private const int MostEvents = 4096;
 
-    /// <summary>How often a node asks that waits for an admin's approval, if nobody calls it before, and one that was denied.</summary>
+    /// <summary>How often a node asks that waits for an admin's approval, if nobody calls it before, and one that is not let in.</summary>
     private static readonly TimeSpan AskInterval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan DeniedInterval = TimeSpan.FromMinutes(10);
 
@@ -448,8 +448,8 @@ internal sealed class ServerConnection : IDisposable
             case LeaveMessage { Reason: LeaveReason.Replaced }:
                 _events.Enqueue(new ServerEvent(ServerEventKind.Replaced, Session: _session));
                 break;
-            case LeaveMessage { Reason: LeaveReason.Blocked }:
-                _events.Enqueue(new ServerEvent(ServerEventKind.Blocked, Session: _session));
+            case LeaveMessage { Reason: LeaveReason.Blocked or LeaveReason.Expired }:
+                _events.Enqueue(new ServerEvent(ServerEventKind.Excluded, message, _session));
                 break;
             case LeaveMessage leave:
                 // It has forgotten this conversation: what was true of it, and answers that are still under way, say nothing of the
@@ -513,6 +513,10 @@ internal sealed class ServerConnection : IDisposable
             // Only what it had last time is gone: any other address will do.
             _requested = [];
             Register();
+        }
+        else if (refused.Reason == RefusalReason.MembershipExpired)
+        {
+            Rest(refused.ToException(), DeniedInterval);
         }
         else if (refused.Reason is RefusalReason.AwaitingApproval or RefusalReason.Denied)
         {

@@ -18,8 +18,8 @@ internal enum ServerEventKind : byte
     /// <summary>Another machine with this node's key was there first.</summary>
     Replaced,
 
-    /// <summary>An admin of the network keeps this node out.</summary>
-    Blocked,
+    /// <summary>An admin of the network keeps this node out, or its membership has ended: the message says.</summary>
+    Excluded,
 
     /// <summary>This node is no member any more, and waits until an admin of the network approves it.</summary>
     AwaitsApproval,

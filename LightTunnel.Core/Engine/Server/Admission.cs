@@ -48,6 +48,7 @@ internal sealed class Admission
             store, leases, PostAnswer, node.Time, node.Services.Jitter, options.AllowKeyOnly ?? !leases.IsInvitedOnly,
             options.RequireApproval);
         Invitations = new InvitationDesk(leases, _commits, node);
+        Expiry = new MemberExpiry(node, leases, roster);
     }
 
     private TunnelLog Log => _node.Log;
@@ -56,6 +57,9 @@ internal sealed class Admission
 
     /// <summary>The invitations, for their owner.</summary>
     public InvitationDesk Invitations { get; }
+
+    /// <summary>Whose membership ends, and when.</summary>
+    public MemberExpiry Expiry { get; }
 
     /// <summary>Commits what has changed; returns when to call again.</summary>
     public Timestamp Run(Timestamp now)
@@ -86,6 +90,12 @@ internal sealed class Admission
         if (IsFullFor(peer))
         {
             Refuse(peer, register, Full());
+            return;
+        }
+
+        if (_leases.ByKey(peer.Key) is { } ended && _leases.IsOver(ended, Time.GetUtcNow()))
+        {
+            Refuse(peer, register, new RefusedMessage { Reason = RefusalReason.MembershipExpired });
             return;
         }
 
@@ -209,6 +219,7 @@ internal sealed class Admission
         session.Registered = true;
         _node.AddRoutes(peer);
         _roster.SetOnline(peer);
+        Expiry.Look(peer.Key);
 
         ProtocolRange.TryAgree(ProtocolRange.Own, register.Protocols, out int protocol);
         session.Send(new RegisteredMessage

@@ -118,7 +118,7 @@ internal sealed class ClientRoster(
     /// <summary>A member has this lease. Who is kept out is nobody's peer.</summary>
     public void Remember(Lease lease)
     {
-        if (leases.Blocked.Contains(lease.PublicKey))
+        if (leases.Blocked.Contains(lease.PublicKey) || leases.IsOver(lease, node.Time.GetUtcNow()))
             return;
         ServedClient peer = Meet(lease.PublicKey);
         if (lease.IsPlain && peer.OwnKey is null)
@@ -142,6 +142,8 @@ internal sealed class ClientRoster(
     {
         if (!_peers.TryGetValue(lease.PublicKey, out ServedClient? peer) || peer.MemberId == 0)
         {
+            if (peer is { IsBlocked: true })
+                Unlink(peer); // It was sent away a moment ago.
             Remember(lease);
             AskAnew(lease.PublicKey);
             return;
@@ -214,10 +216,23 @@ internal sealed class ClientRoster(
     /// </summary>
     public void Block(in PublicKey member)
     {
-        if (!_peers.TryGetValue(member, out ServedClient? peer) || peer.IsBlocked)
-            return;
+        if (_peers.TryGetValue(member, out ServedClient? peer) && !peer.IsBlocked)
+            Exclude(peer, "was blocked", LeaveReason.Blocked);
+    }
+
+    /// <summary>Keeps a member out whose membership has ended, in the same way; false when it was none already.</summary>
+    public bool Expire(in PublicKey member)
+    {
+        if (!_peers.TryGetValue(member, out ServedClient? peer) || peer.IsBlocked || peer.MemberId == 0)
+            return false;
+        Exclude(peer, "is no member any more, as its time is over", LeaveReason.Expired);
+        return true;
+    }
+
+    private void Exclude(ServedClient peer, string why, LeaveReason reason)
+    {
         if (peer.Online)
-            SetOffline(peer, "was blocked");
+            SetOffline(peer, why);
         Node.DropStaged(peer);
         observer.Forget(peer);
         if (peer.MemberId != 0)
@@ -239,7 +254,7 @@ internal sealed class ClientRoster(
 
         session.HasLeft = true;
         session.Registered = false;
-        session.Send(new LeaveMessage { Reason = LeaveReason.Blocked });
+        session.Send(new LeaveMessage { Reason = reason });
         peer.LinkedAt = node.Now;
         node.Hurry(peer);
     }

@@ -197,9 +197,14 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             Name = change.Name,
             Addresses = change.Addresses is { } addresses ? [.. addresses.Select(SettingValues.ClientAddress)] : null,
             Groups = change.Groups is { } groups ? GroupName.Read(groups) : null,
+            ExpiresIn = change.ExpiresIn,
         };
         _ = settings.Apply(leases, before, node.Time.GetUtcNow()); // What is wrong now is said now.
-        return ChangeAsync(key, now => now.Set(key, settings, node.Time.GetUtcNow()), () => TellOfSettings(before, settings, change.By));
+        return ChangeAsync(key, now => now.Set(key, settings, node.Time.GetUtcNow()), () =>
+            {
+                admission.Expiry.Look(key);
+                TellOfSettings(before, settings, change.By);
+            });
     }
 
     private Task ChangeAsync(in PublicKey key, Action<Leases> change, Action done)
@@ -215,6 +220,8 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             Tell(AuditAction.Renamed, before.Name, before, before.PublicKey, by, $"was renamed to {name}");
         if (settings.Addresses is { } addresses)
             Tell(AuditAction.AddressChanged, before.Name, before, before.PublicKey, by, $"was given {string.Join(", ", addresses)}");
+        if (settings.ExpiresIn is { } time)
+            TellOfEnd(before, time, by);
         if (settings.Groups is { } groups)
         {
             Tell(
@@ -222,6 +229,10 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
                 groups.Count == 0 ? "was taken out of all groups" : $"was put into {string.Join(", ", groups)}");
         }
     }
+
+    private void TellOfEnd(Lease before, TimeSpan time, string by) => Tell(
+        AuditAction.ExpiryChanged, before.Name, before, before.PublicKey, by,
+        time == TimeSpan.Zero ? "has no end of its own any more, as was said" : $"is a member for {time:c} from now on, as was said");
 
     /// <summary>A member's name and addresses are free from now on, and its key is a newcomer's if it comes again.</summary>
     private void Remove(PublicKey key, string by)
@@ -276,10 +287,12 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             Addresses = [.. lease.Addresses.Select(address => address.ToIPAddress())],
             PublicKey = lease.PublicKey.ToString(),
             IsPlain = lease.IsPlain,
-            State = block is not null ? MemberState.Blocked : isOnline ? MemberState.Online : MemberState.Offline,
+            State = block is not null ? MemberState.Blocked
+                : leases.IsOver(lease, node.Time.GetUtcNow()) ? MemberState.Expired : isOnline ? MemberState.Online : MemberState.Offline,
             Groups = lease.Groups,
             Invitation = lease.Invitation == 0 ? null : InvitationRecord.TextOf(lease.Invitation),
             IsEphemeral = lease.IsEphemeral,
+            Expires = leases.EndOf(lease),
             FirstSeen = lease.Created,
             LastSeen = isOnline ? node.Time.GetUtcNow() : lease.LastSeen,
             Version = Told(peer?.Version),

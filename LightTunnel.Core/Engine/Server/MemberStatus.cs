@@ -19,6 +19,9 @@ public enum MemberState
 
     /// <summary>It asked to become a member, and an admin denied it.</summary>
     Denied,
+
+    /// <summary>Its membership has ended.</summary>
+    Expired,
 }
 
 /// <summary>A member of a network, as its server knows it: online or not.</summary>
@@ -50,6 +53,9 @@ public sealed record MemberStatus
 
     /// <summary>True for one whose lease ends when it has been gone for a while.</summary>
     public bool IsEphemeral { get; init; }
+
+    /// <summary>When its membership ends, or has ended; null for never.</summary>
+    public DateTimeOffset? Expires { get; init; }
 
     /// <summary>When its key first registered, null when that is not known any more.</summary>
     public DateTimeOffset? FirstSeen { get; init; }
@@ -109,4 +115,7 @@ public sealed record MemberChange(MemberChangeKind Kind, string PublicKey, strin
 
     /// <summary>The groups to be set, and no others; null for none.</summary>
     public IReadOnlyList<string>? Groups { get; init; }
+
+    /// <summary>How long it is a member from now on, zero for no end of its own; null for no change.</summary>
+    public TimeSpan? ExpiresIn { get; init; }
 }

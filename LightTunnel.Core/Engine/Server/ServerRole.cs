@@ -416,11 +416,13 @@ internal sealed class ServerRole : INodeRole
                 _roster.Forget(lease, "it was to be a member only while it is here");
         }
 
+        Timestamp nextExpiry = _admission.Expiry.Run(now);
         Timestamp nextCommit = _admission.Run(now);
         Administration.Enforce();
         Timestamp nextListing = _directory.Tell(now, _hurry);
         _refusedHandshakes.Look(now);
-        return Timestamp.Earliest(Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck), nextListing, nextCommit);
+        return Timestamp.Earliest(
+            Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck), nextListing, Timestamp.Earliest(nextCommit, nextExpiry));
     }
 
     /// <summary>What the member should have been told is lost: it has to begin anew, if it is there.</summary>
