@@ -7,7 +7,8 @@ namespace LightTunnel.Access;
 /// <summary>What is known of a flow.</summary>
 /// <param name="IsInbound">True when the peer began it.</param>
 /// <param name="Generation">The rules that it was last held against.</param>
-internal readonly record struct FlowState(bool IsInbound, int Generation);
+/// <param name="IsEnded">True when these forbid it: it is known so that it is not taken for another one.</param>
+internal readonly record struct FlowState(bool IsInbound, int Generation, bool IsEnded = false);
 
 /// <summary>
 /// The flows that rules have let pass, so that their answers pass as well. Of fixed size: each flow has its place in one of many sets of a
@@ -33,7 +34,7 @@ internal sealed class FlowTable(TimeProvider time, ulong seed, int setBits = Flo
     // About a tenth of a second: what is noted more often only costs.
     private const int UnitShift = 20;
     private const uint TouchUnits = 4;
-    private const uint Answered = 1, Inbound = 2;
+    private const uint Answered = 1, Inbound = 2, Ended = 4;
 
     private readonly Slot[] _slots = new Slot[Ways << setBits];
     private readonly Timestamp _start = time.Now() - TimeSpan.FromDays(1);
@@ -75,7 +76,7 @@ internal sealed class FlowTable(TimeProvider time, ulong seed, int setBits = Flo
         }
     }
 
-    /// <summary>Finds a flow and notes that a packet of it came.</summary>
+    /// <summary>Finds a flow and notes that a packet of it came, unless it has ended.</summary>
     /// <param name="key">The flow.</param>
     /// <param name="isInbound">Whether the peer sent the packet.</param>
     /// <param name="now">The present.</param>
@@ -90,7 +91,7 @@ internal sealed class FlowTable(TimeProvider time, ulong seed, int setBits = Flo
             if (slot.Tag != TagOf(hash) || (version & 1) != 0 || !slot.Key.Equals(key))
                 continue;
             uint flags = slot.Flags;
-            state = new FlowState((flags & Inbound) != 0, slot.Generation);
+            state = new FlowState((flags & Inbound) != 0, slot.Generation, (flags & Ended) != 0);
             uint idle = units - slot.LastSeen;
             Volatile.ReadBarrier();
             if (slot.Version != version)
@@ -98,6 +99,8 @@ internal sealed class FlowTable(TimeProvider time, ulong seed, int setBits = Flo
             // Who has a clock reading that is a little older than another thread's sees a little less than nothing.
             if (idle > IdleLimit(key) && (int)idle > 0)
                 break;
+            if (state.IsEnded)
+                return true;
             // These two may hit another flow that has just taken the place: it lives a moment longer for that, and nothing else.
             if (idle >= TouchUnits && (int)idle > 0)
                 slot.LastSeen = units;
@@ -144,22 +147,12 @@ internal sealed class FlowTable(TimeProvider time, ulong seed, int setBits = Flo
         chosen.Tag = TagOf(hash);
         chosen.LastSeen = units;
         chosen.Generation = state.Generation;
-        chosen.Flags = state.IsInbound ? Inbound : 0;
+        chosen.Flags = (state.IsInbound ? Inbound : 0) | (state.IsEnded ? Ended | Answered : 0);
         Volatile.Write(ref chosen.Version, chosenVersion + 2);
     }
 
-    /// <summary>A flow was held against newer rules, and goes on.</summary>
-    public void Renew(in FlowKey key, int generation) => Change(key, generation, isEnded: false);
-
-    /// <summary>A flow is over.</summary>
-    public void Remove(in FlowKey key) => Change(key, 0, isEnded: true);
-
-    private static bool TryLock(ref Slot slot, uint version) =>
-        (version & 1) == 0 && Interlocked.CompareExchange(ref slot.Version, version + 1, version) == version;
-
-    private static uint TagOf(ulong hash) => (uint)(hash >> 32);
-
-    private void Change(in FlowKey key, int generation, bool isEnded)
+    /// <summary>A flow was held against other rules, and goes on or has ended.</summary>
+    public void Renew(in FlowKey key, int generation, bool isEnded = false)
     {
         ulong hash = key.Hash(seed);
         foreach (ref Slot slot in SetOf(hash))
@@ -169,11 +162,15 @@ internal sealed class FlowTable(TimeProvider time, ulong seed, int setBits = Flo
                 continue;
             // It is as it was read, as the version was the same.
             slot.Generation = generation;
-            if (isEnded)
-                (slot.Key, slot.Tag) = (default, 0);
+            slot.Flags = isEnded ? slot.Flags | Ended | Answered : slot.Flags & ~Ended;
             Volatile.Write(ref slot.Version, version + 2);
         }
     }
+
+    private static bool TryLock(ref Slot slot, uint version) =>
+        (version & 1) == 0 && Interlocked.CompareExchange(ref slot.Version, version + 1, version) == version;
+
+    private static uint TagOf(ulong hash) => (uint)(hash >> 32);
 
     private Span<Slot> SetOf(ulong hash) => _slots.AsSpan((int)(hash & ((1u << setBits) - 1)) * Ways, Ways);
 

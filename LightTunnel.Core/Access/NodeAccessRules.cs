@@ -9,7 +9,8 @@ namespace LightTunnel.Access;
 /// </summary>
 /// <param name="time">The clock.</param>
 /// <param name="seed">See <see cref="FlowTable"/>; asked once, when there are rules.</param>
-internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed)
+/// <param name="setBits">The size of the table of flows.</param>
+internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int setBits = FlowTable.DefaultSetBits)
 {
     private readonly Dictionary<int, RuleCounter> _counters = [];
     private readonly List<CompiledRule> _compiled = [];
@@ -60,9 +61,24 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed)
             return null;
         PeerRule[] inbound = Of(RuleDirection.Inbound, prefixes, isServer);
         PeerRule[] outbound = Of(RuleDirection.Outbound, prefixes, isServer);
+        return Make(inbound, outbound, before);
+    }
+
+    /// <summary>What may pass between this node and whoever else but the server; null for everything.</summary>
+    /// <param name="before">What was made before, or null.</param>
+    public PeerAccess? ForAll(PeerAccess? before)
+    {
+        return Make(Of(RuleDirection.Inbound), Of(RuleDirection.Outbound), before);
+
+        PeerRule[] Of(RuleDirection direction) =>
+            [.. _compiled.Where(rule => rule.Rule.Direction == direction).Select(rule => new PeerRule(rule, IsFarKnown: rule.Far is null))];
+    }
+
+    private PeerAccess? Make(PeerRule[] inbound, PeerRule[] outbound, PeerAccess? before)
+    {
         if (!HasDeny(inbound) && !HasDeny(outbound))
             return null;
-        _flows ??= new FlowTable(time, seed());
+        _flows ??= new FlowTable(time, seed(), setBits);
         return new PeerAccess(inbound, outbound, _flows, Generation, before?.Since ?? time.Now());
     }
 

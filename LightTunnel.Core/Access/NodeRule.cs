@@ -67,7 +67,7 @@ internal sealed record NodeRule
         && Ports.SequenceEqual(other.Ports) && Own.SequenceEqual(other.Own) && Sets.SequenceEqual(other.Sets);
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(Key, Action, Protocol, Scope);
+    public override int GetHashCode() => HashCode.Combine(Key, Action, Protocol, Scope, Own.Count == 0 ? default : Own[0]);
 }
 
 /// <summary>All rules of one node, with the sets of addresses that they are about. Never changed after creation.</summary>

@@ -111,21 +111,19 @@ internal readonly record struct PeerRule(CompiledRule Rule, bool IsFarKnown);
 /// </summary>
 /// <remarks>
 /// A packet of a flow that is known passes, in either direction; but what begins one passes only in the direction in which the flow was
-/// begun. A flow that was let pass by other rules than these is held against these first, in the direction in which it was begun. What is
-/// of no flow is held against the rules in its own direction, and if it passes, makes one.
+/// begun. A flow that was let pass by other rules is held against these first, in that direction; one that they forbid has ended, and is
+/// remembered as such, so that its other side does not go on with it as if it had begun it. What is of no flow is held against the rules in
+/// its own direction, and if it passes, makes one.
 /// <para>
-/// A node that has just begun to look does not know who has begun what goes on already. So for a while what looks like an answer passes
-/// when its other direction is allowed: TCP segments that ask for no connection for five minutes, as no connection can be made of them;
-/// all else for a second.
+/// Who has begun what goes on already, a node does not know that has just begun to look, or has had to make room for other flows. Of TCP no
+/// connection can be made without a segment that asks for it; so for any other segment of no flow the end with the higher port is taken
+/// for who began. All else is seen that way for a second after the node began to look.
 /// </para>
 /// </remarks>
 internal sealed class PeerAccess
 {
-    /// <summary>So long after a node began to look, TCP segments may be answers of connections that were there before.</summary>
-    private static readonly TimeSpan ConnectionsAreOld = TimeSpan.FromMinutes(5);
-
-    /// <summary>So long may other packets be.</summary>
-    private static readonly TimeSpan AnswersAreOld = TimeSpan.FromSeconds(1);
+    /// <summary>So long after a node began to look, packets may be of flows that were there before.</summary>
+    private static readonly TimeSpan FlowsAreOld = TimeSpan.FromSeconds(1);
 
     private readonly PeerRule[] _inbound;
     private readonly PeerRule[] _outbound;
@@ -197,56 +195,68 @@ internal sealed class PeerAccess
         if (flow.Part == FlowPart.Hidden)
             return false;
         (TunnelAddress own, TunnelAddress peer) = isInbound ? (info.Destination, info.Source) : (info.Source, info.Destination);
-        if (_flows.TryFind(flow.Key, isInbound, now, out FlowState known))
+        bool isKnown = _flows.TryFind(flow.Key, isInbound, now, out FlowState known);
+        if (isKnown)
         {
             if (flow.Part == FlowPart.LateFragment)
                 return true;
-            if (flow.Part != FlowPart.Opening || known.IsInbound == isInbound)
-            {
-                // Errors are about a packet of the other direction, by whose protocol and ports the flow is known.
-                if (known.Generation == _generation || (flow.Part != FlowPart.Error && IsStillAllowed(flow, known, isInbound, own, peer)))
-                    return true;
-            }
+            // Errors are about a packet of the other direction, by whose protocol and ports the flow is known.
+            if (known.Generation != _generation && flow.Part != FlowPart.Error)
+                known = Renew(flow, known, isInbound, own, peer, out decided);
+            if (known.IsEnded && flow.Part == FlowPart.Later)
+                return false;
+            bool goesOn = flow.Part != FlowPart.Opening || known.IsInbound == isInbound;
+            if (!known.IsEnded && known.Generation == _generation && goesOn)
+                return true;
         }
 
-        decided = Decide(isInbound, own, peer, flow.Protocol, flow.Port);
-        if (decided is null or { IsAllow: true })
+        bool isGuessed = IsGuessed(flow, now);
+        bool isBegunByPeer = isGuessed ? IsLikelyInbound(flow, isInbound) : isInbound;
+        decided = Decide(isBegunByPeer, own, peer, flow.Protocol, isBegunByPeer == isInbound ? flow.Port : flow.ReplyPort);
+        if (decided is { IsAllow: false })
         {
-            // Of a fragment without ports nobody knows whether a rule for some ports is about it: it must be allowed at all of them.
-            if (flow.Part == FlowPart.LateFragment)
-            {
+            if (isGuessed && !isKnown && flow.Protocol != RuleProtocol.Tcp)
+                _flows.Add(flow.Key, new FlowState(isBegunByPeer, _generation, IsEnded: true), now);
+            return false;
+        }
+
+        switch (flow.Part)
+        {
+            case FlowPart.LateFragment:
+                // Whether a rule for some ports is about it nobody knows: it must be allowed at all of them.
                 bool isForAll = decided is not { HasPorts: true };
                 decided = null;
                 return isForAll;
-            }
-
-            if (flow.Part != FlowPart.Error)
-                _flows.Add(flow.Key, new FlowState(isInbound, _generation), now);
-            return true;
+            case FlowPart.Error:
+            case FlowPart.Any when isKnown && known.IsEnded && known.IsInbound != isBegunByPeer:
+                return true; // It may be sent, but makes nothing that answers pass by.
+            default:
+                _flows.Add(flow.Key, new FlowState(isBegunByPeer, _generation), now);
+                return true;
         }
-
-        if (!MayBeAnswer(flow, now) || Decide(!isInbound, own, peer, flow.Protocol, flow.ReplyPort) is { IsAllow: false })
-            return false;
-        _flows.Add(flow.Key, new FlowState(!isInbound, _generation), now);
-        return true;
     }
 
-    /// <summary>Whether a flow that passed by other rules passes by these.</summary>
-    private bool IsStillAllowed(in PacketFlow flow, FlowState known, bool isInbound, TunnelAddress own, TunnelAddress peer)
+    /// <summary>Holds a flow that passed by other rules, or did not, against these.</summary>
+    private FlowState Renew(
+        in PacketFlow flow, FlowState known, bool isInbound, TunnelAddress own, TunnelAddress peer, out CompiledRule? decided)
     {
-        int port = known.IsInbound == isInbound ? flow.Port : flow.ReplyPort;
-        bool isAllowed = Decide(known.IsInbound, own, peer, flow.Protocol, port) is null or { IsAllow: true };
-        if (isAllowed)
-            _flows.Renew(flow.Key, _generation);
-        else
-            _flows.Remove(flow.Key);
-        return isAllowed;
+        decided = Decide(known.IsInbound, own, peer, flow.Protocol, known.IsInbound == isInbound ? flow.Port : flow.ReplyPort);
+        bool isEnded = decided is { IsAllow: false };
+        _flows.Renew(flow.Key, _generation, isEnded);
+        return new FlowState(known.IsInbound, _generation, isEnded);
     }
 
-    private bool MayBeAnswer(in PacketFlow flow, Timestamp now) => flow switch
+    /// <summary>True for what may go on with a flow that is not known.</summary>
+    private bool IsGuessed(in PacketFlow flow, Timestamp now) => flow.Part switch
     {
-        { Part: FlowPart.Later, Protocol: RuleProtocol.Tcp } => now - _since < ConnectionsAreOld,
-        { Part: FlowPart.Later or FlowPart.Any } => now - _since < AnswersAreOld,
+        FlowPart.Later when flow.Protocol == RuleProtocol.Tcp => true,
+        FlowPart.Later or FlowPart.Any => now - _since < FlowsAreOld,
         _ => false,
     };
+
+    /// <summary>Services have lower ports than those who come to them, as a rule.</summary>
+    private static bool IsLikelyInbound(in PacketFlow flow, bool isInbound) =>
+        flow.Protocol == RuleProtocol.Icmp && flow.Part == FlowPart.Later ? !isInbound
+        : flow.ReplyPort >= flow.Port ? isInbound
+        : !isInbound;
 }

@@ -18,8 +18,10 @@ internal sealed class RuleResolver
     private readonly Dictionary<uint, AddressSet> _sets = [];
     private Side[] _sides = [];
     private AccessRule[] _rules = [];
-    private readonly Dictionary<uint, NodeRule> _shared = [];
-    private readonly Dictionary<int, List<NodeRules>> _made = [];
+
+    // What was made is kept until rules were resolved twice: who was told of it is not told again, nor is it encoded again.
+    private Dictionary<NodeRule, NodeRule> _shared = [], _sharedBefore = [];
+    private Dictionary<int, List<NodeRules>> _made = [], _madeBefore = [];
     private AddressSet _server = AddressSet.Empty;
     private uint _lastId;
 
@@ -32,7 +34,8 @@ internal sealed class RuleResolver
     /// <param name="server">The server's own addresses.</param>
     public void Resolve(IEnumerable<AccessRule> rules, IEnumerable<RuleSubject> members, IEnumerable<TunnelAddress> server)
     {
-        _made.Clear();
+        (_shared, _sharedBefore) = ([], _shared);
+        (_made, _madeBefore) = ([], _made);
         _rules = [.. rules.Where(rule => rule.Enabled).OrderBy(rule => rule.Number)];
         _server = new AddressSet(server.Select(IpPrefix.Host));
         var found = new Dictionary<uint, List<IpPrefix>>();
@@ -54,9 +57,6 @@ internal sealed class RuleResolver
             }
         }
 
-        HashSet<int> numbers = [.. _rules.Select(rule => rule.Number)];
-        foreach (uint key in _shared.Keys.Where(key => !numbers.Contains((int)(key >> 1))).ToArray())
-            _shared.Remove(key);
         foreach ((string what, uint id) in _ids.Where(one => !found.ContainsKey(one.Value)).ToArray())
         {
             _ids.Remove(what);
@@ -173,13 +173,10 @@ internal sealed class RuleResolver
         }
     }
 
-    /// <summary>The object that stood for the same rule before: who was told of it is not told again, nor is it encoded again.</summary>
     private NodeRule Share(NodeRule rule)
     {
-        if (rule.Own.Count > 0)
-            return rule;
-        if (!_shared.TryGetValue(rule.Key, out NodeRule? shared) || !shared.Equals(rule))
-            _shared[rule.Key] = shared = rule;
+        if (!_shared.TryGetValue(rule, out NodeRule? shared))
+            _shared[rule] = shared = _sharedBefore.GetValueOrDefault(rule) ?? rule;
         return shared;
     }
 
@@ -190,10 +187,14 @@ internal sealed class RuleResolver
         int code = hash.ToHashCode();
         if (!_made.TryGetValue(code, out List<NodeRules>? alike))
             _made[code] = alike = [];
-        NodeRules? made = alike.Find(one => one.Rules.SequenceEqual(rules, ReferenceEqualityComparer.Instance));
+        NodeRules? made = alike.Find(IsSame);
         if (made is null)
-            alike.Add(made = new NodeRules([.. rules], sets));
+            alike.Add(made = _madeBefore.GetValueOrDefault(code)?.Find(IsSame) ?? new NodeRules([.. rules], sets));
         return made;
+
+        bool IsSame(NodeRules other) =>
+            other.Rules.SequenceEqual(rules, ReferenceEqualityComparer.Instance) && other.Sets.Count == sets.Count
+            && sets.All(set => other.Sets.TryGetValue(set.Key, out AddressSet? same) && ReferenceEquals(same, set.Value));
     }
 
     private static List<IpPrefix> Entry<TKey>(Dictionary<TKey, List<IpPrefix>> all, TKey key)

@@ -35,7 +35,7 @@ internal enum SelectorKind
 internal readonly record struct RuleSelector
 {
     private const string Star = "*", ClientsText = "clients", ServerText = "server", GroupPrefix = "group:";
-    private const int LongestName = 63;
+    private const int LongestName = 64;
 
     /// <summary>Every address.</summary>
     public static RuleSelector Everybody { get; } = new() { Kind = SelectorKind.Everybody };

@@ -54,6 +54,9 @@ public enum AuditAction
 
     /// <summary>An invitation was taken back.</summary>
     InvitationRemoved,
+
+    /// <summary>Access rules were made, changed or removed.</summary>
+    RulesChanged,
 }
 
 /// <summary>One change of a network's members, or of what they may do.</summary>

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LightTunnel.Access;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
@@ -24,6 +25,11 @@ namespace LightTunnel.Management;
 [JsonSerializable(typeof(IReadOnlyList<PeerStatus>))]
 [JsonSerializable(typeof(IReadOnlyList<MemberStatus>))]
 [JsonSerializable(typeof(MemberChange))]
+[JsonSerializable(typeof(IReadOnlyList<RuleStatus>))]
+[JsonSerializable(typeof(RuleChange))]
+[JsonSerializable(typeof(IReadOnlyList<int>))]
+[JsonSerializable(typeof(RuleQuestion))]
+[JsonSerializable(typeof(IReadOnlyList<RuleVerdict>))]
 [JsonSerializable(typeof(WireGuardClientRequest))]
 [JsonSerializable(typeof(WireGuardClientText))]
 [JsonSerializable(typeof(IReadOnlyList<RouteStatus>))]

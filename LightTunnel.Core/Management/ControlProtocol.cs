@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using LightTunnel.Access;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
@@ -66,6 +67,12 @@ internal interface IControlService
         string tunnel, WireGuardClientRequest request, CancellationToken cancellationToken);
 
     Task ChangeMemberAsync(string tunnel, MemberChange change, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<RuleStatus>> GetRulesAsync(string tunnel, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<int>> ChangeRulesAsync(string tunnel, RuleChange change, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<RuleVerdict>> TestRuleAsync(string tunnel, RuleQuestion question, CancellationToken cancellationToken);
 
     Task StopAsync(string tunnel, CancellationToken cancellationToken);
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LightTunnel.Access;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
@@ -268,6 +269,21 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
     /// <inheritdoc/>
     public Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken) =>
         AskAsync<object?>(nameof(IControlService.ChangeMemberAsync), [change], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<RuleStatus>> GetRulesAsync(CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<RuleStatus>>(
+            nameof(IControlService.GetRulesAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<int>> ChangeRulesAsync(RuleChange change, CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<int>>(
+            nameof(IControlService.ChangeRulesAsync), [change], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<RuleVerdict>> TestRuleAsync(RuleQuestion question, CancellationToken cancellationToken) =>
+        AskAsync<IReadOnlyList<RuleVerdict>>(
+            nameof(IControlService.TestRuleAsync), [question], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) =>

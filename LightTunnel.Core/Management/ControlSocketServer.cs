@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using LightTunnel.Access;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
@@ -178,6 +179,16 @@ internal sealed class ControlSocketServer : IDisposable
 
         public Task ChangeMemberAsync(string tunnel, MemberChange change, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.ChangeMemberAsync(change, cancellationToken)));
+
+        public Task<IReadOnlyList<RuleStatus>> GetRulesAsync(string tunnel, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.GetRulesAsync(cancellationToken));
+
+        public Task<IReadOnlyList<int>> ChangeRulesAsync(string tunnel, RuleChange change, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.ChangeRulesAsync(change, cancellationToken));
+
+        public Task<IReadOnlyList<RuleVerdict>> TestRuleAsync(
+            string tunnel, RuleQuestion question, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.TestRuleAsync(question, cancellationToken));
 
         public Task StopAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.StopAsync(cancellationToken)));

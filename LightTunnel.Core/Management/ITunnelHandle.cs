@@ -1,3 +1,4 @@
+using LightTunnel.Access;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
@@ -147,6 +148,18 @@ public interface ITunnelHandle
     /// <summary>Changes something about a member; only a server can. Returns when the change lasts and is acted upon.</summary>
     /// <exception cref="LightTunnelException">There is no such member, it cannot be saved, or the tunnel is a client.</exception>
     Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken);
+
+    /// <summary>A server's access rules, all of them; a client's, those that concern it, as it was told them.</summary>
+    Task<IReadOnlyList<RuleStatus>> GetRulesAsync(CancellationToken cancellationToken);
+
+    /// <summary>Changes access rules, all that is asked for or nothing; only a server can. Returns when the change lasts.</summary>
+    /// <returns>The numbers of the rules that are new or others now.</returns>
+    /// <exception cref="LightTunnelException">Something in it is wrong, it cannot be saved, or the tunnel is a client.</exception>
+    Task<IReadOnlyList<int>> ChangeRulesAsync(RuleChange change, CancellationToken cancellationToken);
+
+    /// <summary>What access rules say to a connection, for each family of addresses; only a server can.</summary>
+    /// <exception cref="LightTunnelException">There is no such member, or the tunnel is a client.</exception>
+    Task<IReadOnlyList<RuleVerdict>> TestRuleAsync(RuleQuestion question, CancellationToken cancellationToken);
 
     /// <summary>Says goodbye to the peers and takes the tunnel down; returns when interface and socket are gone. Idempotent.</summary>
     Task StopAsync(CancellationToken cancellationToken);

@@ -1,3 +1,4 @@
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
@@ -261,6 +262,25 @@ internal sealed class LocalTunnel : ITunnelHandle
         Task changed = await AskAsync(() => Server().Administration.ChangeAsync(change), cancellationToken).ConfigureAwait(false);
         await UnlessStoppedAsync(DoneAsync(changed), cancellationToken).ConfigureAwait(false);
     }
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<RuleStatus>> GetRulesAsync(CancellationToken cancellationToken) => AskAsync(
+        () => _tunnel.Node.Role is ServerRole server
+            ? server.Rules.List()
+            : RuleReport.Of(Name, _tunnel.Node.Rules, [.. _tunnel.Node.Forwarding.OwnAddresses.Select(own => own.Address)]),
+        cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<int>> ChangeRulesAsync(RuleChange change, CancellationToken cancellationToken)
+    {
+        Task<IReadOnlyList<int>> changing = await AskAsync(
+            () => Server().Rules.ChangeAsync(change), cancellationToken).ConfigureAwait(false);
+        return await UnlessStoppedAsync(changing, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public Task<IReadOnlyList<RuleVerdict>> TestRuleAsync(RuleQuestion question, CancellationToken cancellationToken) =>
+        AskAsync(() => Server().Rules.Test(question), cancellationToken);
 
     /// <inheritdoc/>
     public async Task StopAsync(CancellationToken cancellationToken)

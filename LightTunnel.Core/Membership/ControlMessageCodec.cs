@@ -40,6 +40,7 @@ internal static class ControlMessageCodec
         new ControlMessageType<ListMessage>(11),
         new ControlMessageType<ListingMessage>(12),
         new ControlMessageType<NoticeMessage>(13),
+        new ControlMessageType<RulesMessage>(14, RulesMessage.MaximumLength),
     ];
 
     private static readonly Dictionary<int, ControlMessageType> ByNumber = Types.ToDictionary(type => type.Number);

@@ -47,6 +47,9 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
     /// <summary>A random number of the client's process, by which two machines with one key are told apart; 0 for none.</summary>
     public ulong Instance { get; init; }
 
+    /// <summary>True when the client holds packets against access rules that it is told.</summary>
+    public bool KnowsRules { get; init; }
+
     /// <summary>The invitation by which the client comes, which a server asks of who is not a member yet; null for none.</summary>
     public InvitationToken? Invitation { get; init; }
 
@@ -64,6 +67,7 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
         Instance = fields.Optional(7, "process", m => m.Instance, FieldKinds.AnyUInt64),
         System = fields.Optional(9, "system", m => m.System, FieldKinds.Version),
         Invitation = fields.Optional(10, "invitation", m => m.Invitation, InvitationToken.Kind),
+        KnowsRules = fields.Optional(11, "knows access rules", m => m.KnowsRules, FieldKinds.Flag),
     };
 
     private static ProtocolRange ExchangeProtocols(CborFields<RegisterMessage> fields)
@@ -139,6 +143,9 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
     /// <summary>The server's addresses at which it does, when it has several; otherwise the one that the client knows.</summary>
     public IReadOnlyList<TunnelAddress> ObserverAddresses { get; init; } = [];
 
+    /// <summary>True when access rules that concern the client follow at once; otherwise there are none.</summary>
+    public bool HasRules { get; init; }
+
     /// <summary>
     /// The client's name in the network, when it is not the one that it asked for, which is another's, or not an admin's choice; empty
     /// otherwise.
@@ -169,6 +176,7 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
         PreferredSuite = fields.Optional(13, "cipher suite", m => m.PreferredSuite, FieldKinds.Suite),
         GivenName = fields.Optional(14, "given name", m => m.GivenName, FieldKinds.Name),
         IsNamed = fields.Optional(15, "named by an admin", m => m.IsNamed, FieldKinds.Flag),
+        HasRules = fields.Optional(16, "access rules follow", m => m.HasRules, FieldKinds.Flag),
     };
 
     /// <summary>Why this version cannot take part, or null.</summary>

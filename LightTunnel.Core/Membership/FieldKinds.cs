@@ -5,6 +5,7 @@ using System.Globalization;
 using System.Net;
 using System.Numerics;
 using System.Text;
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Membership.Cbor;
 using LightTunnel.WireGuard;
@@ -57,6 +58,18 @@ internal static class FieldKinds
     /// <summary>An address with the length of its prefix.</summary>
     public static CborKind<InterfaceAddress> InterfaceAddress { get; } =
         new CborBytes<InterfaceAddress>("address/length", 16 + 1, WriteInterfaceAddress, TryReadInterfaceAddress);
+
+    /// <summary>A prefix of addresses in a tunnel; an address is the prefix of itself.</summary>
+    public static CborKind<IpPrefix> Prefix { get; } = new CborConverted<InterfaceAddress, IpPrefix>(
+        InterfaceAddress,
+        static prefix => new InterfaceAddress(prefix.Network, prefix.Length),
+        static read => read.Prefix);
+
+    /// <summary>A range of ports: the first in the upper 16 bits, the last in the lower.</summary>
+    public static CborKind<PortRange> Ports { get; } = new CborConverted<uint, PortRange>(
+        AnyUInt32,
+        static range => ((uint)range.First << 16) | range.Last,
+        static read => new PortRange((ushort)(read >> 16), (ushort)read));
 
     /// <summary>An address and port of UDP.</summary>
     public static CborKind<UdpEndpoint> Endpoint { get; } = new EndpointKind();

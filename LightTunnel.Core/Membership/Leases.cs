@@ -74,6 +74,7 @@ internal sealed class Leases
         _names = new MemberNames(serverName);
         Invitations = new Invitations(_replica);
         Applicants = new Applicants(_replica, Invitations);
+        Rules = new AccessRules(_replica);
         _pools = new AddressPools(serverAddresses);
         _keepOffline = keepOffline ?? TimeSpan.FromDays(7);
         _maximumCount = maximumCount;
@@ -96,6 +97,9 @@ internal sealed class Leases
 
     /// <summary>Those who wait until an admin approves them.</summary>
     public Applicants Applicants { get; }
+
+    /// <summary>The network's access rules.</summary>
+    public AccessRules Rules { get; }
 
     /// <summary>
     /// True when the network's key alone admits nobody, which is so from the beginning, and not in networks that an earlier version made.
@@ -125,7 +129,7 @@ internal sealed class Leases
 
     /// <summary>True when something is to be committed.</summary>
     public bool HasChanges => _changed.Count > 0 || _noted.Count > 0 || _others.Count > 0 || Invitations.HasChanges
-        || Applicants.HasChanges || _storedNetwork != (_networkName, NextMemberId);
+        || Applicants.HasChanges || Rules.HasChanges || _storedNetwork != (_networkName, NextMemberId);
 
     public Lease? ById(uint memberId) => _byId.GetValueOrDefault(memberId);
 
@@ -157,6 +161,7 @@ internal sealed class Leases
 
         Invitations.TakeOver(keys, hasLostCommits);
         Applicants.TakeOver(keys);
+        Rules.TakeOver(keys, hasLostCommits);
         return Replace(keys.Select(key => StoreKeys.TryReadMember(key, out uint memberId) ? memberId : 0), hasLostCommits);
     }
 
@@ -186,7 +191,8 @@ internal sealed class Leases
             ? LeaseCodec.WriteNetwork(_networkName, NextMemberId, IsInvitedOnly, _replica.Find(StoreKeys.Network))
             : null;
         StoreCommit commit = LeasePlan.Make(
-            _replica, members, ById, network, isFirst ? [.. _others, .. Invitations.Plan(), .. Applicants.Plan()] : []);
+            _replica, members, ById, network,
+            isFirst ? [.. _others, .. Invitations.Plan(), .. Applicants.Plan(), .. Rules.Plan()] : []);
         (_planned ??= []).UnionWith(members);
         _changed.ExceptWith(members);
         _noted.ExceptWith(members);
@@ -199,6 +205,7 @@ internal sealed class Leases
         _replica.Apply(commit, revision);
         Invitations.OnApplied();
         Applicants.OnApplied();
+        Rules.OnApplied();
         _planned = null;
         foreach (StoreWrite write in commit.Write)
         {
@@ -221,6 +228,7 @@ internal sealed class Leases
         _changed.UnionWith(_planned ?? []);
         Invitations.OnFailed();
         Applicants.OnFailed();
+        Rules.OnFailed();
         _planned = null;
     }
 

@@ -12,7 +12,7 @@ internal enum UnreachableReason
     /// <summary>There is a route, but who has the address is not there.</summary>
     HostUnreachable,
 
-    /// <summary>A rule forbids it (client isolation).</summary>
+    /// <summary>A rule forbids it: "communication administratively prohibited".</summary>
     Prohibited,
 }
 

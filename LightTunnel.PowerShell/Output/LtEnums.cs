@@ -41,6 +41,32 @@ public enum LtRouteChangeKind
 // The engine has these enumerations, from here on, too, value by value (a test compares them). They are repeated here because a session
 // must be able to name them, [LightTunnel.LtRouteType]::Server, while the engine lives in a load context of its own.
 
+/// <summary>What becomes of connections that an access rule is about.</summary>
+public enum LtRuleAction
+{
+    /// <summary>They are refused.</summary>
+    Deny = 0,
+
+    /// <summary>They pass.</summary>
+    Allow = 1,
+}
+
+/// <summary>Of which protocol connections are that an access rule is about.</summary>
+public enum LtRuleProtocol
+{
+    /// <summary>Of any.</summary>
+    Any = 0,
+
+    /// <summary>TCP.</summary>
+    Tcp = 1,
+
+    /// <summary>UDP.</summary>
+    Udp = 2,
+
+    /// <summary>ICMP and ICMPv6: pings, for the most part.</summary>
+    Icmp = 3,
+}
+
 /// <summary>Where a tunnel stands.</summary>
 public enum LtTunnelState
 {
@@ -474,6 +500,9 @@ public enum LtAuditAction
 
     /// <summary>An invitation was taken back.</summary>
     InvitationRemoved,
+
+    /// <summary>Access rules were made, changed or removed.</summary>
+    RulesChanged,
 }
 
 /// <summary>What becomes of a member whose key is another than the one that this machine has had a link with.</summary>

@@ -22,6 +22,7 @@ public sealed class LtMember
         LastSeen = status.LastSeen;
         Version = status.Version;
         System = status.System;
+        EnforcesRules = status.EnforcesRules;
         Endpoint = status.Endpoint?.ToString();
         PublicKey = status.PublicKey;
         Fingerprint = KeyFingerprint.Of(status.PublicKey);
@@ -73,6 +74,12 @@ public sealed class LtMember
 
     /// <summary>What it says that it runs on, null when it was not here since the server was started.</summary>
     public string? System { get; }
+
+    /// <summary>
+    /// Whether it holds packets against access rules, which one of an older version does not; null when it was not here since the server
+    /// was started.
+    /// </summary>
+    public bool? EnforcesRules { get; }
 
     /// <summary>Outer endpoint at which the server sees it, null while it is not online.</summary>
     public string? Endpoint { get; }

@@ -248,6 +248,28 @@ internal sealed class GroupCompleter : IArgumentCompleter
         KnownNames.Complete(wordToComplete, KnownNames.Kind.Group);
 }
 
+/// <summary>Completes whom a rule is about.</summary>
+internal sealed class RuleSideCompleter : IArgumentCompleter
+{
+    private static readonly string[] Fixed = ["server", "clients"];
+
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
+    {
+        const string GroupPrefix = "group:";
+        string typed = wordToComplete.Trim('\'', '"');
+        return
+        [
+            .. Fixed.Where(one => one.StartsWith(typed, StringComparison.OrdinalIgnoreCase)).Select(one => new CompletionResult(one)),
+            .. KnownNames.Complete(typed, KnownNames.Kind.Member, KnownNames.Kind.Address),
+            .. KnownNames.Complete(
+                    typed.StartsWith(GroupPrefix, StringComparison.OrdinalIgnoreCase) ? typed[GroupPrefix.Length..] : typed,
+                    KnownNames.Kind.Group)
+                .Select(group => new CompletionResult($"{GroupPrefix}{group.ListItemText}")),
+        ];
+    }
+}
+
 /// <summary>Completes tunnel addresses.</summary>
 internal sealed class AddressCompleter : IArgumentCompleter
 {

@@ -25,8 +25,12 @@ internal sealed class NetworkColumn(bool manyInputs)
     /// <summary>The object as it is to be written. Scripts see no difference.</summary>
     public object? Mark(object? value)
     {
-        if (!_isShown || value is not (LtPeer or LtMember or LtRoute or LtRouteChange or LtLogEntry or LtAuditEntry or LtP2PResult))
+        if (!_isShown || value is not (LtPeer or LtMember or LtRoute or LtRouteChange or LtRule or LtLogEntry or LtAuditEntry
+            or LtP2PResult))
+        {
             return value;
+        }
+
         var marked = PSObject.AsPSObject(value);
         marked.TypeNames.Insert(0, value.GetType().FullName + Suffix);
         return marked;

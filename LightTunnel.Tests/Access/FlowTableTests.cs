@@ -32,7 +32,7 @@ public sealed class FlowTableTests
     }
 
     [Fact]
-    public void Flow_IsRenewed_EnteredAnew_AndRemoved()
+    public void Flow_IsRenewed_EnteredAnew_AndEnded()
     {
         FlowTable table = Make();
         table.Add(Key(1), new FlowState(true, 5), Now);
@@ -43,9 +43,14 @@ public sealed class FlowTableTests
         Assert.True(table.TryFind(Key(1), true, Now, out state));
         Assert.Equal(new FlowState(false, 7), state);
         Assert.Equal(1, table.Count);
-        table.Remove(Key(1));
+        table.Renew(Key(1), 8, isEnded: true);
+        Assert.True(table.TryFind(Key(1), true, Now, out state));
+        Assert.Equal(new FlowState(false, 8, IsEnded: true), state);
+        _time.Advance(FlowTable.TcpIdle - TimeSpan.FromSeconds(1));
+        Assert.True(table.TryFind(Key(1), true, Now, out _)); // It lives no longer for that.
+        _time.Advance(TimeSpan.FromSeconds(2));
         Assert.False(table.TryFind(Key(1), true, Now, out _));
-        table.Renew(Key(1), 8);
+        table.Renew(Key(2), 8);
         Assert.Equal(0, table.Count);
     }
 
@@ -138,13 +143,13 @@ public sealed class FlowTableTests
                             table.Renew(Key(flow), (int)flow);
                             break;
                         case 2 when random.Next(8) == 0:
-                            table.Remove(Key(flow));
+                            table.Renew(Key(flow), (int)flow, isEnded: true);
                             break;
                         default:
                             if (!table.TryFind(Key(flow), random.Next(2) == 0, Now, out FlowState state))
                                 break;
                             mine++;
-                            if (state != new FlowState(flow % 2 == 0, (int)flow))
+                            if (state with { IsEnded = false } != new FlowState(flow % 2 == 0, (int)flow))
                                 throw new InvalidOperationException($"Flow {flow} was seen as {state}.");
                             break;
                     }

@@ -127,24 +127,32 @@ public sealed class RuleReferenceTests
         bool opens = (info.Protocol == IpPacket.ProtocolTcp && sample.Flags == RulePackets.Syn)
             || (isEcho && sample.IcmpType is 8 or 128);
 
-        // Begun by this packet's sender, and still allowed: it passes. By the other side: unless it begins one.
-        if (flows.ContainsKey(there))
+        bool goesOn = (info.Protocol == IpPacket.ProtocolTcp && !opens) || (isEcho && !opens);
+        bool? ended = null;
+        bool isMine = flows.ContainsKey(there);
+        if (isMine || flows.ContainsKey(back))
         {
-            if (IsAllowed(rules, info.Source, info.Destination, info.Protocol, sample.DestinationPort))
+            ended = isMine
+                ? !IsAllowed(rules, info.Source, info.Destination, info.Protocol, sample.DestinationPort)
+                : !IsAllowed(rules, info.Destination, info.Source, info.Protocol, sample.SourcePort);
+            if (ended == true && goesOn)
+                return false;
+            if (ended == false && (isMine || !opens))
                 return true;
-            flows.Remove(there);
-        }
-        else if (flows.ContainsKey(back) && !opens)
-        {
-            if (IsAllowed(rules, info.Destination, info.Source, info.Protocol, sample.SourcePort))
-                return true;
-            flows.Remove(back);
         }
 
-        if (!IsAllowed(rules, info.Source, info.Destination, info.Protocol, sample.DestinationPort))
+        bool isBegunHere = info.Protocol != IpPacket.ProtocolTcp || opens || sample.SourcePort >= sample.DestinationPort;
+        bool isAllowed = isBegunHere
+            ? IsAllowed(rules, info.Source, info.Destination, info.Protocol, sample.DestinationPort)
+            : IsAllowed(rules, info.Destination, info.Source, info.Protocol, sample.SourcePort);
+        if (!isAllowed)
             return false;
+        // What has ended is not gone on with from its other side: that may only send.
+        if (ended == true && isMine != isBegunHere && !opens)
+            return true;
+        flows.Remove(there);
         flows.Remove(back);
-        flows[there] = true;
+        flows[isBegunHere ? there : back] = true;
         return true;
     }
 

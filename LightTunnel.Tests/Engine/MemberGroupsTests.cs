@@ -47,10 +47,10 @@ public sealed class MemberGroupsTests : IDisposable
         writer.WriteStartMap(null);
         foreach (int key in Enumerable.Range(0, 40))
         {
-            if (!map.Values.TryGetValue(key, out ReadOnlyMemory<byte> value) && key is >= 0 and <= 10)
+            if (!map.Values.TryGetValue(key, out ReadOnlyMemory<byte> value) && key is >= 0 and <= 11)
                 continue;
             writer.WriteInt32(key);
-            if (key <= 10)
+            if (key <= 11)
             {
                 writer.WriteEncodedValue(value.Span);
                 continue;

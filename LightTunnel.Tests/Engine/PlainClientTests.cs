@@ -236,7 +236,41 @@ public sealed class PlainClientTests : IDisposable
         phone.Send(alice.Address, "isolated");
         _network.Run(Soon);
         Assert.DoesNotContain("isolated", alice.TakeReceived());
-        Assert.Equal(1, _server.Inbound.Dropped(DropReason.WrongDestination));
+        Assert.Equal(1, _server.Inbound.Dropped(DropReason.Prohibited));
+        Assert.Equal(["icmp 3/13"], phone.TakeReceived());
+    }
+
+    /// <summary>A plain client knows no rules: its server holds what it sends and is sent against them.</summary>
+    [Fact]
+    public async Task Rules_HoldForIt_AtItsServer_InBothDirections()
+    {
+        SimulatedNode phone = await _network.AddPlainAsync("phone"), tablet = await _network.AddPlainAsync("tablet");
+        _network.AssertPasses(tablet, _server);
+        _network.AssertPasses(phone, _alice);
+        _network.AssertPasses(phone, tablet);
+        await _network.AddRules("Deny Udp 22 phone > *", "Deny Udp 23 * > phone", "Deny Any - tablet > phone");
+        _network.Run(TimeSpan.FromSeconds(1));
+        (SimulatedNode From, SimulatedNode To, int Port, bool Passes)[] packets =
+        [
+            (phone, _alice, 22, false), (phone, _alice, 24, true), (phone, _server, 22, false), (phone, tablet, 22, false),
+            (_alice, phone, 23, false), (_alice, phone, 22, true), (_server, phone, 23, false), (tablet, phone, 24, false),
+        ];
+        foreach ((SimulatedNode from, SimulatedNode to, int port, bool passes) in packets)
+        {
+            from.TakeReceived();
+            to.TakeReceived();
+            from.Send(Access.RulePackets.Udp($"{from.Address}", 4000 + port, $"{to.Address}", port));
+            _network.RunUntil(() => from.Tun.WrittenCount + to.Tun.WrittenCount > 0, Soon);
+            Assert.Equal(
+                (passes, !passes), (to.TakeReceived().Contains("body"), from.TakeReceived().Contains("icmp 3/13")));
+        }
+
+        // An answer passes though its direction is forbidden.
+        phone.Send(Access.RulePackets.Udp($"{phone.Address}", 5000, $"{tablet.Address}", 24));
+        Assert.True(_network.RunUntil(() => tablet.TakeReceived().Contains("body"), Soon));
+        tablet.Send(Access.RulePackets.Udp($"{tablet.Address}", 24, $"{phone.Address}", 5000));
+        Assert.True(_network.RunUntil(() => phone.TakeReceived().Contains("body"), Soon));
+        Assert.NotEqual(0, _network.Rules().List()[0].Dropped);
     }
 
     [Fact]

@@ -302,9 +302,10 @@ public sealed class WholeNetworkTests : IDisposable
         _network.Run(Soon);
 
         Assert.Equal(["hi"], bob.TakeReceived());
-        Assert.Equal(["icmp 3/1"], alice.TakeReceived());
+        Assert.Equal(["icmp 3/13"], alice.TakeReceived());
         Assert.Equal(["hello"], server.TakeReceived());
-        Assert.Equal(["hub"], alice.Node.Peers.Select(peer => peer.Name));
+        Assert.Equal(["client isolation"], _network.Rules().List().Select(rule => rule.Name));
+        Assert.Equal(1, alice.Node.Rules.DroppedBy(0));
     }
 
     [Fact]

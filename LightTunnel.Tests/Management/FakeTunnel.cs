@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using System.Threading.Channels;
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
@@ -417,6 +418,55 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
                 request.Name, "office", request.Addresses.Count > 0 ? request.Addresses : ["10.0.0.50"], KeyOf(request.Name),
                 request.Endpoint ?? "vpn.example.org:9000", $"# {request.Name}\n[Interface]\nPrivateKey = {WireGuardSecret}\n");
         });
+
+    public static IReadOnlyList<RuleStatus> SampleRules { get; } =
+    [
+        new RuleStatus
+        {
+            Tunnel = "office", Number = 10, Name = "ssh of the office", From = ["group:office"], To = ["group:servers", "10.0.0.5"],
+            Protocol = RuleProtocol.Tcp, Ports = ["22", "443", "8000-8099"], Action = RuleAction.Allow,
+        },
+        new RuleStatus
+        {
+            Tunnel = "office", Number = 15, From = ["clients"], To = ["*"], Protocol = RuleProtocol.Icmp, Action = RuleAction.Allow,
+            Enabled = false,
+        },
+        new RuleStatus { Tunnel = "office", Number = 20, From = ["*"], To = ["group:servers"], Action = RuleAction.Deny, Dropped = 1234 },
+    ];
+
+    /// <summary>The access rules.</summary>
+    public IReadOnlyList<RuleStatus> Rules { get; set; } = [];
+
+    /// <summary>Changes of rules that were asked for.</summary>
+    public List<RuleChange> RuleChanges { get; } = [];
+
+    public Task<IReadOnlyList<RuleStatus>> GetRulesAsync(CancellationToken cancellationToken) => Answer(() => Rules);
+
+    public Task<IReadOnlyList<int>> ChangeRulesAsync(RuleChange change, CancellationToken cancellationToken) =>
+        Answer<IReadOnlyList<int>>(() =>
+        {
+            RuleChanges.Add(change);
+            Rules =
+            [
+                .. Rules.Where(rule => change.Kind != RuleChangeKind.Replace && !change.Numbers.Contains(rule.Number)
+                    && !change.Rules.Any(spec => spec.Number == rule.Number)),
+                .. change.Rules.Select(spec => new RuleStatus
+                {
+                    Tunnel = Name, Number = spec.NewNumber != 0 ? spec.NewNumber : spec.Number == 0 ? 10 : spec.Number, Name = spec.Name,
+                    From = spec.From, To = spec.To, Protocol = spec.Protocol, Ports = spec.Ports, Action = spec.Action,
+                    Enabled = spec.Enabled,
+                }),
+            ];
+            return [.. change.Rules.Select(spec => spec.NewNumber != 0 ? spec.NewNumber : spec.Number == 0 ? 10 : spec.Number)];
+        });
+
+    public Task<IReadOnlyList<RuleVerdict>> TestRuleAsync(RuleQuestion question, CancellationToken cancellationToken) =>
+        Answer<IReadOnlyList<RuleVerdict>>(() =>
+        [
+            new RuleVerdict(
+                Name, IPAddress.Parse("10.0.0.21"), IPAddress.Parse("10.0.0.1"), Rules.Count > 0 ? Rules[0].Action : RuleAction.Allow,
+                Rules.Count > 0 ? Rules[0] : null),
+        ]);
 
     public Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken) => Answer(() =>
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
 using LightTunnel.WireGuard;
@@ -47,6 +48,7 @@ internal static class ControlMessageSamples
             Instance = ulong.MaxValue,
             System = "Linux X64",
             Invitation = InvitationTests.Token,
+            KnowsRules = true,
         },
         new RegisteredMessage
         {
@@ -65,6 +67,7 @@ internal static class ControlMessageSamples
             ObserverAddresses = [Address("192.0.2.1"), Address("192.0.2.2")],
             GivenName = "laptop-1",
             IsNamed = true,
+            HasRules = true,
         },
         new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "ä full" },
         new DirectoryMessage
@@ -95,7 +98,34 @@ internal static class ControlMessageSamples
         new ListMessage { Question = 3, Pattern = "web*", After = 20 },
         new ListingMessage { Question = 3, Entries = [Entry(21), Entry(22) with { IsPlain = true }], GoOnAfter = 0 },
         new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "other" },
+        new RulesMessage
+        {
+            Rules =
+            [
+                new ToldRule
+                {
+                    Rule = new NodeRule
+                    {
+                        Number = 20,
+                        Direction = RuleDirection.Outbound,
+                        Action = RuleAction.Allow,
+                        Protocol = RuleProtocol.Tcp,
+                        Ports = [new PortRange(22, 22), new PortRange(8000, 8099)],
+                        Own = [Address("10.0.0.20"), Address("fd00::20")],
+                        Sets = [1, uint.MaxValue],
+                    },
+                },
+                new ToldRule { Rule = new NodeRule { Number = AccessRule.HighestNumber, Scope = RuleScope.Clients } },
+            ],
+            RemovedRules = [21],
+            Sets = [new ToldSet { Id = 1, Added = [Prefix("10.0.0.5/32"), Prefix("fd00::/64")], Removed = [Prefix("10.0.0.0/28")] }],
+            RemovedSets = [2],
+            More = true,
+            Start = true,
+        },
     ];
+
+    private static IpPrefix Prefix(string text) => Packets.TestPackets.Prefix(text);
 
     public static readonly ControlMessage[] Least =
     [
@@ -120,5 +150,6 @@ internal static class ControlMessageSamples
         new ListMessage { Question = 0, Pattern = string.Empty },
         new ListingMessage { Question = 0 },
         new NoticeMessage { Kind = NoticeKind.Other },
+        new RulesMessage(),
     ];
 }

@@ -27,10 +27,12 @@ public sealed partial class ProtocolDocumentTests
     public void Fields_AreThoseOfTheDocument()
     {
         IEnumerable<string> entry = CborRecord.Describe<DirectoryEntry>().Select(field => $"entry {Describe(field)}");
+        IEnumerable<string> rules = CborRecord.Describe<ToldRule>().Select(field => $"rule {Describe(field)}")
+            .Concat(CborRecord.Describe<ToldSet>().Select(field => $"set {Describe(field)}"));
         IEnumerable<string> messages = ControlMessageCodec.Types
             .SelectMany(type => type.Fields.Select(field => $"{NameOf(type)} {Describe(field)}"));
         Assert.Equal(
-            messages.Concat(entry).Order(StringComparer.Ordinal),
+            messages.Concat(entry).Concat(rules).Order(StringComparer.Ordinal),
             RowsUnder("| message | key |").Select(row => string.Join(' ', row[..4])).Order(StringComparer.Ordinal));
         Assert.Equal(
             CborRecord.Describe<Invitation>().Select(Describe), RowsUnder("| key | field |").Select(row => string.Join(' ', row[..3])));

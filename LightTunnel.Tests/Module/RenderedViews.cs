@@ -57,6 +57,9 @@ public sealed class RenderedViews : IAsyncLifetime
         ("LtAuditEntry", "Get-LtLog office -Category Audit | ForEach-Object { $_ }"),
         ("LtAuditEntry.Networks", "Get-LtLog -Category Audit"),
         ("LtConfigurationProblem", "Test-LtConfiguration bad.yaml"),
+        ("LtRule", "Get-LtRule -Network office"),
+        ("LtRule.Networks", "Get-LtRule"),
+        ("LtRuleTest", "Test-LtRule laptop server -Port 22"),
         ("LtService", Service),
         ("LtRouteChange", "Watch-LtRoute -Network home -ChangesOnly | Select-Object -First 3"),
         ("LtRouteChange.Networks", "Watch-LtRoute -ChangesOnly"),
@@ -87,6 +90,8 @@ public sealed class RenderedViews : IAsyncLifetime
             Path.Combine(folder, "bad.yaml"), "role: server\naddress: 10.0.0.1/24\nlistenPrt: 9000\nmtu: 100\n", token);
         (FakeTunnel server, FakeTunnel member) = (FakeTunnel.SampleServer(), FakeTunnel.SampleMember());
         server.Invitations = FakeTunnel.SampleInvitations;
+        server.Rules = FakeTunnel.SampleRules;
+        member.Rules = [FakeTunnel.SampleRules[0] with { Tunnel = "home", Name = string.Empty, From = ["10.0.0.20"] }];
         server.Log(LogLevel.Information, "Routing stats: 1 peers, 1 direct, 0 relay, 0 server");
         server.Log(LogLevel.Warning, "  Peer 10.0.0.20: route=P2P-DIRECT quality=150 status=connected-local throughServer=false");
         server.Audit(

@@ -1,3 +1,4 @@
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
@@ -48,6 +49,7 @@ internal sealed class ClientRole : INodeRole
     private readonly PinnedKeys _pins;
     private readonly RouteLog _routeLog;
     private readonly HeldHandshakes _held = new();
+    private readonly RulesView _rules = new();
     private readonly RateLimiter _noticeLimiter;
     private readonly ILocalAddressSource _addresses;
     private readonly IDisposable _addressWatch;
@@ -85,7 +87,7 @@ internal sealed class ClientRole : INodeRole
         _noticeLimiter = new RateLimiter(node.Time, NoticeInterval, burst: 4);
         var prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
         _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver);
-        _members = new Members(node.Time, Server, node.Thread);
+        _members = new Members(node.Time, Server, node.Thread, node.Rules);
         _pins = pins ?? PinnedKeys.Forgotten(options.KeyChange, node.Time);
         _links = new MemberLinks(node, _connection, _members, _pins, _routeLog);
         _paths = new MemberPaths(node, options, identity, addresses, _members, _connection, _links);
@@ -424,6 +426,9 @@ internal sealed class ClientRole : INodeRole
             case NoticeMessage notice:
                 OnNotice(notice);
                 break;
+            case RulesMessage page:
+                OnRules(page);
+                break;
         }
     }
 
@@ -480,6 +485,12 @@ internal sealed class ClientRole : INodeRole
         NetworkName = registered.NetworkName;
         Registered = _node.Time.GetUtcNow();
         TakeServer(registered, mtu);
+        if (!registered.HasRules)
+        {
+            _rules.Clear();
+            _node.TakeRules(NodeRules.None);
+        }
+
         _discovery.OnRegistered();
         _node.Journal.Note(Server);
         _save?.Invoke(registered.Addresses);
@@ -505,6 +516,19 @@ internal sealed class ClientRole : INodeRole
         LookAtAddresses(_node.Now);
         _paths.OnRegistered(registered, Server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connection.Complete(registered);
+    }
+
+    /// <summary>What the server says of rules holds when all of it has come, and not in part.</summary>
+    private void OnRules(RulesMessage page)
+    {
+        if (_rules.TryTake(page, out NodeRules rules))
+        {
+            _node.TakeRules(rules);
+        }
+        else if (_rules.IsTooMuch && !page.More)
+        {
+            Log.Warning("The server tells of more access rules than there can be: what it told before holds on");
+        }
     }
 
     private void TakeServer(RegisteredMessage registered, int mtu)

@@ -88,7 +88,7 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
     {
         _search.Everybody.ReleaseStaged();
         Peer? by = member is { IsPlain: true } ? server.Server : member;
-        if (member is { Online: true } && by!.TryReserveStaged())
+        if (member is { Online: true } && node.MayPass(member, packet) && by!.TryReserveStaged())
             node.Stage(by, packet);
     }
 

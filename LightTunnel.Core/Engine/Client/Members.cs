@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
@@ -22,7 +23,8 @@ internal sealed record MemberChanges(
 /// <param name="time">The clock.</param>
 /// <param name="server">Who passes on what is sent to them while no other path is used.</param>
 /// <param name="owner">Who may change them.</param>
-internal sealed class Members(TimeProvider time, RouteTarget server, ControlThread? owner = null)
+/// <param name="rules">The access rules in effect here.</param>
+internal sealed class Members(TimeProvider time, RouteTarget server, ControlThread? owner = null, NodeAccessRules? rules = null)
 {
     private readonly DirectoryView _directory = new();
     private readonly Dictionary<PublicKey, Member> _members = [];
@@ -70,7 +72,7 @@ internal sealed class Members(TimeProvider time, RouteTarget server, ControlThre
         {
             if (!_members.TryGetValue(entry.PublicKey, out Member? member))
             {
-                member = new Member(entry.PublicKey, time, server) { Owner = owner };
+                member = new Member(entry.PublicKey, time, server) { Owner = owner, Rules = rules };
                 _members.Add(entry.PublicKey, member);
             }
 

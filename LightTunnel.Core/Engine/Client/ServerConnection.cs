@@ -68,6 +68,7 @@ internal sealed class ServerConnection : IDisposable
         {
             IsServer = true,
             Owner = node.Thread,
+            Rules = node.Rules,
             Frames = ControlFrameQuota.ForServer(node.Time),
             Name = "server",
             PreferredSuite = CipherSuite.Aegis256,
@@ -431,6 +432,7 @@ internal sealed class ServerConnection : IDisposable
             AsksForMembers = true,
             Instance = _instance,
             Invitation = _options.Invitation,
+            KnowsRules = true,
         });
         _node.Schedule(_server, _registeredSince);
     }

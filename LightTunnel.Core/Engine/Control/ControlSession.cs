@@ -31,6 +31,9 @@ internal class ControlSession(uint conversation, Node node, Peer peer)
     /// </summary>
     public bool IsIdle => _channel.IsAcknowledged(_lastOfOwn);
 
+    /// <summary>Messages that the other side has not taken yet.</summary>
+    public int Pending => _channel.Pending;
+
     /// <summary>True once the other side has taken anything of what was sent.</summary>
     public bool IsAnswered => _channel.IsAnswered;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Data;
@@ -72,6 +73,7 @@ internal sealed class Node : IDisposable
         };
         Plane = new DataPlane(services.Time, services.Log, Links, Wake);
         Plane.PublishOuterPorts([services.Transport.LocalPort]);
+        Rules = new NodeAccessRules(services.Time, () => (ulong)services.Jitter.NextInt64());
         Sender = new ControlSender(Plane, Unproven, Outputs, Thread);
         _upkeep = new LinkUpkeep(services, Plane, Sender, Outputs, Unproven, _tests);
         _interface = new InterfaceUpkeep(services, Outputs, Post);
@@ -104,6 +106,9 @@ internal sealed class Node : IDisposable
 
     /// <summary>How much may go to whom may not exist, and who has shown to be where.</summary>
     public UnprovenBudget Unproven { get; }
+
+    /// <summary>The access rules in effect here.</summary>
+    public NodeAccessRules Rules { get; }
 
     /// <summary>What this node stands on.</summary>
     public NodeServices Services { get; }
@@ -292,6 +297,24 @@ internal sealed class Node : IDisposable
         if (missed)
             Role.OnMissed(peer);
         return next;
+    }
+
+    /// <summary>Other access rules hold here from now on: the very next packet is held against them.</summary>
+    public void TakeRules(NodeRules rules)
+    {
+        Thread.Assert();
+        if (!Rules.Take(rules))
+            return;
+        foreach (Peer peer in Peers)
+            peer.Publish();
+    }
+
+    /// <summary>True when a packet that was read before anybody knew whose it is may go to a peer.</summary>
+    public bool MayPass(Peer peer, ReadOnlySpan<byte> packet)
+    {
+        FlowKey last = default;
+        return peer.Route.Access is not { } access
+            || (IpPacket.TryParse(packet, out IpPacketInfo info) && access.Admits(packet, info, isInbound: false, Now, ref last));
     }
 
     /// <summary>Publishes a route to each address of the peer.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Engine.Data;
@@ -21,6 +22,8 @@ internal class Peer : RouteTarget, IScheduled
     private CipherSuite _preferredSuite;
     private Timestamp _lastReceivedTimestamp;
     private PathAddress _measuredPath;
+    private PeerAccess? _access;
+    private (int Generation, ImmutableArray<IpPrefix> Prefixes) _accessOf;
 
     /// <param name="key">The peer's public key: what it is known by.</param>
     /// <param name="time">The clock.</param>
@@ -36,6 +39,9 @@ internal class Peer : RouteTarget, IScheduled
 
     /// <summary>Who may change anything here; null for anybody, as long as it is nobody's.</summary>
     public ControlThread? Owner { get; init; }
+
+    /// <summary>This node's access rules; null where there are none.</summary>
+    public NodeAccessRules? Rules { get; init; }
 
     /// <summary>The peer's public key.</summary>
     public PublicKey Key { get; }
@@ -200,8 +206,9 @@ internal class Peer : RouteTarget, IScheduled
         RouteTarget? carrier = Carrier;
         NextHop nextHop = NextHop;
         long roundTrip = ShortestRoundTrip(known.RoundTrip);
+        PeerAccess? access = AccessNow(), guard = Guard;
         if (known.Verdict == verdict && known.Link == _link && known.Owned == _prefixes && known.Mtu == Mtu
-            && known.NetworkMtu == NetworkMtu
+            && known.NetworkMtu == NetworkMtu && known.Access == access && known.Guard == guard
             && known.RoundTrip == roundTrip && known.Carrier == carrier
             && known.NextHop == nextHop && known.IsPlain == _isPlain)
         {
@@ -217,6 +224,8 @@ internal class Peer : RouteTarget, IScheduled
             NetworkMtu = NetworkMtu,
             Owned = _prefixes,
             Allowed = _prefixes,
+            Access = access,
+            Guard = guard,
             RoundTrip = roundTrip,
             Carrier = carrier,
             IsPlain = _isPlain,
@@ -229,6 +238,17 @@ internal class Peer : RouteTarget, IScheduled
 
     /// <summary>True when this node opens what goes between this peer and others, and seals it again.</summary>
     protected virtual bool IsResealed => false;
+
+    /// <summary>What may pass through this node between this peer and others, by the network's rules; null for everything.</summary>
+    protected virtual PeerAccess? Guard => null;
+
+    private PeerAccess? AccessNow()
+    {
+        if (Rules is not { } rules || _accessOf == (rules.Generation, _prefixes))
+            return _access;
+        _accessOf = (rules.Generation, _prefixes);
+        return _access = rules.For(_prefixes, IsServer, _access);
+    }
 
     /// <summary>Whose link carries what is sent to the peer, as its own goes through that one; null when it goes by itself.</summary>
     protected virtual RouteTarget? Carrier => null;

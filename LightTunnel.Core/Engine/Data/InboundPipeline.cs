@@ -1,3 +1,4 @@
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using LightTunnel.Timing;
@@ -103,6 +104,8 @@ internal sealed class InboundPipeline
         int accepted = 0, bytes = 0, resealed = 0;
         TunnelAddress lastSource = default, lastDestination = default;
         RouteTarget? origin = null, target = null;
+        PeerAccess? access = null;
+        FlowKey lastFlow = default;
         foreach (ref readonly OpenedMessage message in _opened.AsSpan(0, count))
         {
             if (message.Result != OpenResult.Packet)
@@ -133,11 +136,22 @@ internal sealed class InboundPipeline
                 if (origin is null)
                     continue;
                 (lastSource, lastDestination) = (info.Source, info.Destination);
+                access = origin.Route.Access;
             }
 
             if (target is not null)
             {
                 resealed += TryReseal(train.Bytes, message.Offset, info, sender!, target, now) ? 1 : 0;
+                continue;
+            }
+
+            if (access is not null && !access.Admits(packet, info, isInbound: true, now, ref lastFlow))
+            {
+                // Others know the rules, and refuse it themselves.
+                if (route.IsPlain)
+                    _resealer.Refuse(DropReason.Prohibited, packet, info, sender!);
+                else
+                    Counters.Drop(DropReason.Prohibited);
                 continue;
             }
 
@@ -194,11 +208,22 @@ internal sealed class InboundPipeline
         return null;
     }
 
-    /// <summary>Has a packet sealed again for another peer; false when it is too long for the way there.</summary>
+    /// <summary>
+    /// Has a packet sealed again for another peer; false when a rule forbids it, which a plain client does not know, or when it is too long
+    /// for the way there.
+    /// </summary>
     private bool TryReseal(Span<byte> bytes, int offset, in IpPacketInfo info, RouteTarget sender, RouteTarget target, Timestamp now)
     {
         PeerRoute from = sender.Route, to = target.Route;
         Span<byte> packet = bytes.Slice(offset, info.TotalLength);
+        FlowKey last = default, lastOfTarget = default;
+        if (from.Guard is { } guard && !guard.Admits(packet, info, isInbound: false, now, ref last)
+            || to.Guard is { } targetsGuard && !targetsGuard.Admits(packet, info, isInbound: true, now, ref lastOfTarget))
+        {
+            _resealer.Refuse(DropReason.Prohibited, packet, info, sender);
+            return false;
+        }
+
         if (to.IsTooBig(info.TotalLength, info, out int mtu))
         {
             _resealer.Refuse(DropReason.TooBig, packet, info, sender, mtu);

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Packets;
 using LightTunnel.Timing;
@@ -16,6 +17,8 @@ namespace LightTunnel.Engine.Data;
 internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
 {
     private readonly byte[] _segment = GC.AllocateUninitializedArray<byte>(PacketBatch.LongestReceived, pinned: true);
+
+    private FlowKey _lastFlow;
 
     /// <summary>What this path counted.</summary>
     public PacketCounters Counters { get; } = new();
@@ -38,6 +41,7 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
         replies.Clear();
         ForwardingTable table = plane.Forwarding;
         Timestamp now = plane.Now;
+        _lastFlow = default;
         if (first == 0)
             LongestRoundTrip = 0;
         for (int i = first; i < packets.Count; i++)
@@ -54,7 +58,7 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
                 continue;
             }
 
-            if (Accept(packet, info, segments, table, replies) is not { } target)
+            if (Accept(packet, info, segments, table, replies, now) is not { } target)
                 continue;
             RouteTarget by = ByWhom(target);
             PeerRoute route = by.Route;
@@ -77,7 +81,8 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
 
     /// <summary>Whom the packet goes to; null when it is dropped.</summary>
     private RouteTarget? Accept(
-        ReadOnlySpan<byte> packet, in IpPacketInfo info, in PacketSegmenter segments, ForwardingTable table, PacketBatch replies)
+        ReadOnlySpan<byte> packet, in IpPacketInfo info, in PacketSegmenter segments, ForwardingTable table, PacketBatch replies,
+        Timestamp now)
     {
         ForwardingDecision decision = table.DecideOutbound(info.Source, info.Destination, out RouteTarget? target);
         switch (decision)
@@ -101,7 +106,9 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
             DropOwnDatagram(info);
         else if (decision == ForwardingDecision.Unreachable)
             Refuse(DropReason.PeerOffline, packet, info, replies);
-        else if (ByWhom(target!).Route.IsTooBig(segments.Count == 0 ? info.TotalLength : segments.LongestSegment, info, out int mtu))
+        else if (target!.Route.Access is { } access && !access.Admits(packet, info, isInbound: false, now, ref _lastFlow))
+            Refuse(DropReason.Prohibited, packet, info, replies);
+        else if (ByWhom(target).Route.IsTooBig(segments.Count == 0 ? info.TotalLength : segments.LongestSegment, info, out int mtu))
             Refuse(DropReason.TooBig, packet, info, replies, mtu);
         else
             return target;
@@ -234,7 +241,9 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
 
         // In the destination's name: the system takes no packet from a TUN device that claims to come from its own address.
         int length = mtu == 0
-            ? IcmpErrors.WriteUnreachable(packet, UnreachableReason.HostUnreachable, info.Destination, replies.NextFree())
+            ? IcmpErrors.WriteUnreachable(
+                packet, reason == DropReason.Prohibited ? UnreachableReason.Prohibited : UnreachableReason.HostUnreachable,
+                info.Destination, replies.NextFree())
             : IcmpErrors.WriteTooBig(packet, mtu, info.Destination, replies.NextFree());
         if (length > 0)
             replies.Commit(length);

@@ -32,6 +32,9 @@ internal enum DropReason
     /// <summary>The inner destination is not an address of this node.</summary>
     WrongDestination,
 
+    /// <summary>An access rule forbids it, or it is not whole enough to tell.</summary>
+    Prohibited,
+
     /// <summary>Too many packets wait for a link to be set up, or the link could not be set up.</summary>
     NoLink,
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Packets;
@@ -38,6 +39,14 @@ internal sealed record PeerRoute
 
     /// <summary>Which inner sources its packets may have (crypto-key routing, WireGuard paper section 2).</summary>
     public ImmutableArray<IpPrefix> Allowed { get; init; } = [];
+
+    /// <summary>What may pass between it and this node, by the network's rules; null for everything.</summary>
+    public PeerAccess? Access { get; init; }
+
+    /// <summary>
+    /// What may pass through this node between it and others, by the network's rules, which it does not know itself; null for everything.
+    /// </summary>
+    public PeerAccess? Guard { get; init; }
 
     /// <summary>
     /// How far away it is: the shortest round trip that was measured on the path in use, as those behind a queue tell of the queue. Ticks

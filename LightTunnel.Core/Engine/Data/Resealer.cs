@@ -113,7 +113,9 @@ internal sealed class Resealer(DataPlane plane, PacketCounters counters)
             return;
         Span<byte> room = _reply.AsSpan(0, TunnelOptions.MinimumMtu);
         int length = mtu == 0
-            ? IcmpErrors.WriteUnreachable(packet, UnreachableReason.HostUnreachable, info.Destination, room)
+            ? IcmpErrors.WriteUnreachable(
+                packet, reason == DropReason.Prohibited ? UnreachableReason.Prohibited : UnreachableReason.HostUnreachable,
+                info.Destination, room)
             : IcmpErrors.WriteTooBig(packet, mtu, info.Destination, room);
         if (length == 0 || sender.Route is not { Link: { } link } route || !link.TryBeginSeal(1, out SealRun run))
             return;

@@ -21,6 +21,7 @@ internal sealed class Admission
     private readonly ClientRoster _roster;
     private readonly DirectoryTeller _directory;
     private readonly NatObserver _observer;
+    private readonly RuleTeller _rules;
     private readonly int _mtu;
     private string? _storeFailure;
     private string? _otherError;
@@ -33,9 +34,10 @@ internal sealed class Admission
     /// <param name="roster">The clients.</param>
     /// <param name="directory">Tells them of each other.</param>
     /// <param name="observer">Looks at their NATs.</param>
+    /// <param name="rules">Tells them of access rules.</param>
     public Admission(
         Node node, ServerOptions options, int mtu, Leases leases, INetworkStore store, ClientRoster roster, DirectoryTeller directory,
-        NatObserver observer)
+        NatObserver observer, RuleTeller rules)
     {
         _node = node;
         _options = options;
@@ -44,6 +46,7 @@ internal sealed class Admission
         _roster = roster;
         _directory = directory;
         _observer = observer;
+        _rules = rules;
         _commits = new LeaseCommits(
             store, leases, PostAnswer, node.Time, node.Services.Jitter, options.AllowKeyOnly ?? !leases.IsInvitedOnly,
             options.RequireApproval);
@@ -214,6 +217,7 @@ internal sealed class Admission
         peer.Version = register.SoftwareVersion;
         peer.System = register.System;
         peer.PreferredSuite = register.PreferredSuite;
+        peer.KnowsRules = register.KnowsRules;
         peer.Addresses = [.. lease.Addresses];
         peer.NetworkMtu = _mtu;
         session.Registered = true;
@@ -239,10 +243,12 @@ internal sealed class Admission
             ObserverAddresses = _observer.Addresses,
             GivenName = isRenamed ? lease.Name : string.Empty,
             IsNamed = isRenamed && lease.IsNamed,
+            HasRules = _rules.Begin(peer),
         });
         if (peer.Identity!.TakeNews())
             session.Send(new NoticeMessage { Kind = NoticeKind.IdentityShared });
-        if (!_options.ClientIsolation)
+        // Who does not know rules would not keep to this one, and so knows nobody whom it must not reach.
+        if (!_options.ClientIsolation || register.KnowsRules)
             _directory.Begin(peer, register.AsksForMembers);
         Log.Information(
             "Client {Client} ({Address}) {Event} from {Endpoint}", peer.Name, peer.Addresses[0],

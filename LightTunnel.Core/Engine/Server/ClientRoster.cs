@@ -1,4 +1,3 @@
-using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
@@ -14,7 +13,7 @@ namespace LightTunnel.Engine.Server;
 /// <see cref="Members"/>.
 /// </summary>
 internal sealed class ClientRoster(
-    Node node, ServerOptions options, int mtu, Leases leases, DirectoryTeller directory, NatObserver observer)
+    Node node, int mtu, Leases leases, DirectoryTeller directory, NatObserver observer)
 {
     private readonly Dictionary<PublicKey, ServedClient> _peers = [];
 
@@ -56,7 +55,7 @@ internal sealed class ClientRoster(
     {
         if (!_peers.TryGetValue(key, out ServedClient? peer))
         {
-            peer = new ServedClient(key, node.Time) { Owner = node.Thread, IsIsolated = options.ClientIsolation };
+            peer = new ServedClient(key, node.Time) { Owner = node.Thread, Rules = node.Rules };
             _peers.Add(key, peer);
         }
 

@@ -36,6 +36,9 @@ internal sealed class ClientSession(uint conversation, Node node, ServedClient c
     /// <summary>Whether the member can ask for others.</summary>
     public bool AsksForMembers { get; set; }
 
+    /// <summary>What the member was told of access rules, and is to be told.</summary>
+    public RuleProgress Rules { get; } = new();
+
     /// <summary>The members that somebody at this one looks for, until they are told.</summary>
     public ListMessage? List { get; set; }
 

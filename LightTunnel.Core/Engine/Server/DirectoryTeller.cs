@@ -157,7 +157,8 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         foreach (ServedClient peer in _behind)
         {
             ClientSession session = peer.Session!;
-            if (!session.IsIdle || !peer.Online)
+            // Whom a rule is about is known before the rule's member hears of it.
+            if (!session.IsIdle || !peer.Online || session.Rules.IsBehind)
                 continue;
             DirectoryMessage? page = null;
             if (session.DirectoryWatch is { } watch ? _watches!.TryBuildPage(watch, DirectoryMessage.MaximumLength, out page)

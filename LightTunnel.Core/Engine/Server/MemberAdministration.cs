@@ -297,6 +297,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             LastSeen = isOnline ? node.Time.GetUtcNow() : lease.LastSeen,
             Version = Told(peer?.Version),
             System = Told(peer?.System),
+            EnforcesRules = peer?.KnowsRules,
             Endpoint = isOnline && peer!.Endpoint.IsSpecified ? peer.Endpoint.ToIPEndPoint() : null,
             BlockedSince = block?.Since,
             BlockedBy = Told(block?.By),

@@ -69,6 +69,12 @@ public sealed record MemberStatus
     /// <summary>What it runs on; null when it was not here since the server was started, or does not tell.</summary>
     public string? System { get; init; }
 
+    /// <summary>
+    /// Whether it holds packets against access rules; null when it was not here since the server was started. One of an older version does
+    /// not: only who sends to it does.
+    /// </summary>
+    public bool? EnforcesRules { get; init; }
+
     /// <summary>Where the server sees it, null while it is not online.</summary>
     public IPEndPoint? Endpoint { get; init; }
 

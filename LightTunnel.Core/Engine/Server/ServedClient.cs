@@ -1,3 +1,4 @@
+using LightTunnel.Access;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
@@ -12,10 +13,14 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
 {
     private const int RegisterBurst = 8;
 
+    /// <summary>4,096 flows of one plain client: 256 KB, where rules forbid it anything.</summary>
+    private const int GuardSetBits = 9;
+
     private static readonly TimeSpan RegisterInterval = TimeSpan.FromSeconds(2);
 
     private readonly TimeProvider _time = time;
     private RateLimiter? _registrations;
+    private PeerAccess? _guard;
 
     /// <summary>The conversation in which it registers and is told of others; null before, and when that is over.</summary>
     public ClientSession? Session { get; set; }
@@ -30,6 +35,11 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
     public string? System { get; set; }
 
     /// <summary>
+    /// Whether the client holds packets against access rules, as it said when it registered; null as long as it was not here.
+    /// </summary>
+    public bool? KnowsRules { get; set; }
+
+    /// <summary>
     /// True for one that an admin keeps out: it is told why, and nothing that it sends counts any more. Its link goes when it has taken
     /// that.
     /// </summary>
@@ -41,14 +51,29 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
     /// </summary>
     public PresharedKey? OwnKey { get; set; }
 
-    /// <summary>True where clients reach nobody but the server.</summary>
-    public bool IsIsolated { get; init; }
+    /// <summary>The access rules that concern a plain client, which this server holds its packets against; null for all others.</summary>
+    public NodeAccessRules? Guarded { get; private set; }
 
     /// <inheritdoc/>
     public override bool IsPathProven => IsPlain ? Online : base.IsPathProven;
 
     /// <inheritdoc/>
-    protected override bool IsResealed => IsPlain && !IsIsolated;
+    protected override bool IsResealed => IsPlain;
+
+    /// <inheritdoc/>
+    protected override PeerAccess? Guard => _guard;
+
+    /// <summary>Other rules hold for a plain client from now on.</summary>
+    /// <param name="rules">The rules.</param>
+    /// <param name="seed">See <see cref="FlowTable"/>.</param>
+    public void TakeRules(NodeRules rules, Func<ulong> seed)
+    {
+        Guarded ??= new NodeAccessRules(_time, seed, GuardSetBits);
+        if (!Guarded.Take(rules))
+            return;
+        _guard = Guarded.ForAll(_guard);
+        Publish();
+    }
 
     /// <summary>True for one that waits until an admin approves it: its link is kept a while longer, so that it learns of that.</summary>
     public bool IsApplicant { get; set; }

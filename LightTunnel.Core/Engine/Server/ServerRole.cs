@@ -52,6 +52,7 @@ internal sealed class ServerRole : INodeRole
     private readonly Leases _leases;
     private readonly DirectoryTeller _directory;
     private readonly ClientRoster _roster;
+    private readonly RuleTeller _rules;
     private readonly Admission _admission;
     private readonly NatObserver _observer;
     private readonly Introducer _introducer;
@@ -101,8 +102,10 @@ internal sealed class ServerRole : INodeRole
         _nextLeaseCheck = _node.Now + LeaseCheckInterval; // Members come back first: it was not they who were away.
         _nextUnusedCheck = _node.Now + UnusedCheckInterval;
         _node.Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
-        _roster = new ClientRoster(node, options, _mtu, leases, _directory, _observer);
-        _admission = new Admission(node, options, _mtu, leases, store, _roster, _directory, _observer);
+        _roster = new ClientRoster(node, _mtu, leases, _directory, _observer);
+        _rules = new RuleTeller(node, options, leases, _roster, _directory);
+        _admission = new Admission(node, options, _mtu, leases, store, _roster, _directory, _observer, _rules);
+        Rules = new RuleDesk(node, options, leases, _admission, _rules);
         foreach (Lease lease in leases.All)
             _roster.Remember(lease);
         Administration = new MemberAdministration(node, options, leases, _admission, _roster);
@@ -122,6 +125,9 @@ internal sealed class ServerRole : INodeRole
 
     /// <summary>The second UDP port, at which it looks at its clients' NATs; 0 for none.</summary>
     public int ObserverPort => _observer.Port;
+
+    /// <summary>The access rules, for an admin; control loop.</summary>
+    public RuleDesk Rules { get; }
 
     /// <summary>The invitations, for their owner; control loop.</summary>
     public InvitationDesk Invitations => _admission.Invitations;
@@ -159,7 +165,7 @@ internal sealed class ServerRole : INodeRole
     public bool TryFindTarget(in RelayHeader header, in PathAddress sender, out PathAddress destination)
     {
         destination = default;
-        if (_options.ClientIsolation || header.Source == header.Destination)
+        if (header.Source == header.Destination)
             return false;
         if (_roster.Members.Find(header.Source)?.Route.Link is not { } source || source.Path.Endpoint != sender.Endpoint
             || _roster.Members.Find(header.Destination)?.Route.Link is not { } target)
@@ -331,6 +337,7 @@ internal sealed class ServerRole : INodeRole
         session.OnFrame(frame);
         while (peer.Session == session && session.TryTakeMessage(out ControlMessage? message))
             OnMessage(peer, message);
+        _rules.OnReady(peer);
         _directory.OnReady(peer);
         _node.Hurry(peer);
     }
@@ -344,6 +351,7 @@ internal sealed class ServerRole : INodeRole
             _roster.SendReset(peer.Link!, 0);
         else if (!peer.Online)
             _roster.SetOnline(peer);
+        _rules.OnReady(peer);
     }
 
     private Timestamp RunTimers(ServedClient peer, Timestamp now)
@@ -419,10 +427,11 @@ internal sealed class ServerRole : INodeRole
         Timestamp nextExpiry = _admission.Expiry.Run(now);
         Timestamp nextCommit = _admission.Run(now);
         Administration.Enforce();
+        Timestamp nextRules = _rules.Tell(now, _hurry);
         Timestamp nextListing = _directory.Tell(now, _hurry);
         _refusedHandshakes.Look(now);
-        return Timestamp.Earliest(
-            Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck), nextListing, Timestamp.Earliest(nextCommit, nextExpiry));
+        Timestamp nextCheck = Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck);
+        return Timestamp.Earliest(nextCheck, nextListing, Timestamp.Earliest(nextCommit, nextExpiry, nextRules));
     }
 
     /// <summary>What the member should have been told is lost: it has to begin anew, if it is there.</summary>
@@ -445,10 +454,10 @@ internal sealed class ServerRole : INodeRole
             case RegisterMessage register:
                 _admission.Register(peer, register);
                 break;
-            case ReachabilityMessage reachability when peer.Session!.Registered && !_options.ClientIsolation:
+            case ReachabilityMessage reachability when peer.Session!.Registered:
                 _introducer.OnReachability(peer, reachability.Reachability, Acquaintances(peer));
                 break;
-            case IntroduceMessage introduce when peer.Session!.Registered && !_options.ClientIsolation:
+            case IntroduceMessage introduce when peer.Session!.Registered:
                 if (_roster.FindMember(introduce.MemberId) is { } other && _introducer.OnAsked(peer, other, introduce))
                     _directory.Acquaint(peer, other);
                 break;

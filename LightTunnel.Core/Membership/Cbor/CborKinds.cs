@@ -183,3 +183,16 @@ internal sealed class CborConverted<TWire, T>(CborKind<TWire> wire, Func<T, TWir
 
     public override void Write(CborWriter writer, T value) => wire.Write(writer, toWire(value));
 }
+
+/// <summary>A record as a map of its own, inside another one.</summary>
+/// <param name="description">What the document says of it.</param>
+internal sealed class CborNested<T>(string description) : CborKind<T>
+    where T : class, ICborRecord<T>
+{
+    public override string Description => description;
+
+    public override bool TryRead(CborReader reader, [MaybeNullWhen(false)] out T value) =>
+        CborRecord.TryRead(CborMap.Read(reader), out value);
+
+    public override void Write(CborWriter writer, T value) => writer.WriteEncodedValue(CborRecord.Encode(value));
+}

@@ -9,7 +9,7 @@ namespace LightTunnel.Membership.Store;
 /// What entries are about, by their keys: <c>n</c> the network, <c>m/2</c> a member, <c>k/&lt;public key&gt;</c> and <c>a/10.0.0.2</c> the
 /// id of the member that has that key or address; <c>i/1f2e3d4c</c> an invitation; <c>w/&lt;public key&gt;</c> a machine that waits for
 /// approval. Those of keys and addresses are there to be absent: that
-/// is what a new lease expects. <c>r/&lt;public key&gt;</c> says that the key is kept out.
+/// is what a new lease expects. <c>r/&lt;public key&gt;</c> says that the key is kept out; <c>p/20</c> is an access rule.
 /// </summary>
 internal static class StoreKeys
 {
@@ -20,6 +20,7 @@ internal static class StoreKeys
     private const string BlockPrefix = "r/";
     private const string InvitationPrefix = "i/";
     private const string ApplicantPrefix = "w/";
+    private const string RulePrefix = "p/";
 
     /// <summary>A member.</summary>
     public static string Member(uint memberId) => string.Create(CultureInfo.InvariantCulture, $"{MemberPrefix}{memberId}");
@@ -53,6 +54,18 @@ internal static class StoreKeys
         return key?.StartsWith(InvitationPrefix, StringComparison.Ordinal) == true
             && uint.TryParse(key.AsSpan(InvitationPrefix.Length), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out id)
             && Invitation(id) == key;
+    }
+
+    /// <summary>An access rule.</summary>
+    public static string Rule(int number) => string.Create(CultureInfo.InvariantCulture, $"{RulePrefix}{number}");
+
+    /// <summary>The access rule that an entry is about; false for an entry of another kind.</summary>
+    public static bool TryReadRule([NotNullWhen(true)] string? key, out int number)
+    {
+        number = 0;
+        return key?.StartsWith(RulePrefix, StringComparison.Ordinal) == true
+            && int.TryParse(key.AsSpan(RulePrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out number)
+            && Rule(number) == key;
     }
 
     /// <summary>The member that an entry is about; false for an entry of another kind.</summary>
