@@ -21,17 +21,20 @@ public sealed class KilledServerTests
         LabNode server = laboratory["server"];
         await server.Shell.InvokeAsync(Start, cancellationToken: Token);
         var random = new Random(4711);
-        var told = new ConcurrentBag<string>();
+        ConcurrentBag<string> told = [], takenBack = [];
         for (int kill = 0; kill < 4; kill++)
         {
             // Some are told, and while the next ones are on their way into the file the process goes.
-            int until = told.Count + random.Next(1, 40);
+            int until = told.Count + random.Next(2, 40);
             var enough = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             Task<ShellResult> making = server.Shell.TryInvokeAsync(
-                "while ($true) { (New-LtInvitation).Id; Remove-LtInvitation (New-LtInvitation -Name gone).Id }",
+                "while ($true) { (New-LtInvitation).Id; $id = (New-LtInvitation).Id; Remove-LtInvitation $id; \"gone $id\" }",
                 onOutput: item =>
                 {
-                    told.Add(item.ToString());
+                    if (item.ToString().Split(' ') is [_, var id])
+                        takenBack.Add(id);
+                    else
+                        told.Add(item.ToString());
                     if (told.Count >= until)
                         enough.TrySetResult();
                 },
@@ -44,7 +47,10 @@ public sealed class KilledServerTests
             await server.Shell.InvokeAsync(Start, cancellationToken: Token);
             ShellResult kept = await server.Shell.InvokeAsync(
                 "Get-LtInvitation | Where-Object State -eq Active | ForEach-Object Id", cancellationToken: Token);
-            Assert.Subset(kept.Output.Select(id => id.ToString()).ToHashSet(), told.ToHashSet());
+            HashSet<string> active = [.. kept.Output.Select(id => id.ToString())];
+            Assert.Subset(active, told.ToHashSet());
+            Assert.NotEmpty(takenBack);
+            Assert.DoesNotContain(takenBack, active.Contains);
         }
 
         ShellResult audit = await server.Shell.InvokeAsync(
