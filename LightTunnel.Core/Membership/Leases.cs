@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using LightTunnel.Addressing;
-using LightTunnel.Diagnostics;
 using LightTunnel.Membership.Cbor;
 using LightTunnel.Membership.Store;
 using LightTunnel.WireGuard;
@@ -18,7 +17,7 @@ namespace LightTunnel.Membership;
 /// (<see cref="TakeBack"/>). What others commit is taken over (<see cref="TakeOver"/>). No I/O here. Owned by the control loop.
 /// </para>
 /// </summary>
-internal sealed class Leases
+internal sealed partial class Leases
 {
     /// <summary>The server's own member id.</summary>
     public const uint ServerMemberId = 1;
@@ -85,15 +84,6 @@ internal sealed class Leases
 
     /// <summary>The invitations by which members come.</summary>
     public Invitations Invitations { get; }
-
-    /// <summary>How long a membership lasts that its member does not renew by being here; null for ever.</summary>
-    public TimeSpan? MemberExpiry { get; init; }
-
-    /// <summary>When a membership ends; null for never.</summary>
-    public DateTimeOffset? EndOf(Lease lease) => lease.IsExpirySet || MemberExpiry is not null ? lease.Expires : null;
-
-    /// <summary>True when a membership has ended: the lease is kept, and the member is none until an admin prolongs it.</summary>
-    public bool IsOver(Lease lease, DateTimeOffset now) => EndOf(lease) <= now;
 
     /// <summary>Those who wait until an admin approves them.</summary>
     public Applicants Applicants { get; }
@@ -318,34 +308,6 @@ internal sealed class Leases
         bool IsKept(TunnelAddress address) => Invitations.KeeperOf(address, now) is not null;
     }
 
-    /// <summary>Makes a member of a machine that waits for approval, or was denied; to be committed.</summary>
-    /// <param name="machine">The machine's key.</param>
-    /// <param name="now">The current time.</param>
-    /// <param name="evicted">A member long offline that had to make room, or null.</param>
-    /// <exception cref="LightTunnelException">It does not wait, or cannot get what it asks for.</exception>
-    public void Approve(PublicKey machine, DateTimeOffset now, out Lease? evicted)
-    {
-        Applicant applicant = Applicants.Find(machine) ?? throw Applicants.Missing(machine);
-        // It showed the invitation in time; only what was taken back, or used up by others meanwhile, counts.
-        InvitationRecord? by = Invitations.Find(applicant.Invitation);
-        RefusedMessage? refusal = by?.StateAt(now) is InvitationState.Removed or InvitationState.UsedUp
-            ? new() { Reason = by.Removed is null ? RefusalReason.InvitationUsedUp : RefusalReason.InvitationRemoved }
-            : null;
-        LeaseResult result = refusal is null ? Acquire(machine, applicant.Name, applicant.Addresses, now, by?.Id ?? 0) : default;
-        if ((refusal ?? result.Refusal)?.ToException() is { } reason)
-        {
-            throw new LightTunnelException(
-                reason.Error, $"{applicant.Name} cannot be approved. {reason.Message}",
-                "Let the machine join anew with another invitation or address; Remove-LtMember forgets what it asked for.")
-            {
-                Target = applicant.Name,
-            };
-        }
-
-        evicted = result.Evicted;
-        Put(result.Lease! with { Used = true }); // The admin's word counts for more than that it was here for long.
-    }
-
     /// <summary>Why a member cannot have the addresses that are asked for; null when it can.</summary>
     /// <param name="key">The member; null for one that is to come.</param>
     /// <param name="requested">The addresses.</param>
@@ -368,27 +330,6 @@ internal sealed class Leases
         }
 
         return null;
-    }
-
-    /// <summary>True for a name that a member has or could have: it is nobody else's.</summary>
-    public bool IsNameFree(string name, in PublicKey member) => _names.IsFree(name, member);
-
-    /// <inheritdoc cref="AddressPools.Place"/>
-    public IReadOnlyList<TunnelAddress> Place(IReadOnlyList<TunnelAddress> current, IReadOnlyList<TunnelAddress> wanted) =>
-        _pools.Place(current, wanted);
-
-    /// <summary>Has a member as an admin wants it; to be committed.</summary>
-    /// <exception cref="LightTunnelException">There is no such member, or it cannot be so.</exception>
-    public void Set(PublicKey member, MemberSettings settings, DateTimeOffset now)
-    {
-        Lease lease = ByKey(member) ?? throw new LightTunnelException(
-            LightTunnelError.NotFound, "The member is none any more.", "Get-LtMember shows the members that there are.");
-        Lease changed = settings.Apply(this, lease, now);
-        GiveBack(lease, changed.Addresses);
-        _pools.Take(changed.Addresses);
-        _names.Rename(member, lease.Name, changed.Name);
-        Put(changed);
-        _changed.Add(changed.MemberId);
     }
 
     /// <summary>Tells that a member came or went; a member that is online is never evicted. Returns the lease as it is then.</summary>
@@ -420,19 +361,6 @@ internal sealed class Leases
             Lease lease = _byKey[member];
             Note(lease with { LastSeen = now, Used = lease.Used || IsUsed(lease, now) });
         }
-    }
-
-    /// <summary>
-    /// Renews a membership that a member keeps by being here, when a third of its time is over; one that no admin has said the end of.
-    /// </summary>
-    public Lease Renew(Lease lease, DateTimeOffset now)
-    {
-        if (MemberExpiry is not { } lasts || lease.IsExpirySet)
-            return lease;
-        if (lease.Expires is { } ends && (ends <= now || !IsOnline(lease.PublicKey) || ends - now > lasts * 2 / 3))
-            return lease;
-        Note(lease = lease with { Expires = now + lasts });
-        return lease;
     }
 
     /// <summary>The member's traffic was seen: its lease is kept when it goes.</summary>

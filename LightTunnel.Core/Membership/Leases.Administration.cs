@@ -1,0 +1,80 @@
+using LightTunnel.Addressing;
+using LightTunnel.Diagnostics;
+using LightTunnel.WireGuard;
+
+namespace LightTunnel.Membership;
+
+/// <content>What an admin says of members: who becomes one, what each is given, and when a membership ends.</content>
+internal sealed partial class Leases
+{
+    /// <summary>How long a membership lasts that its member does not renew by being here; null for ever.</summary>
+    public TimeSpan? MemberExpiry { get; init; }
+
+    /// <summary>When a membership ends; null for never.</summary>
+    public DateTimeOffset? EndOf(Lease lease) => lease.IsExpirySet || MemberExpiry is not null ? lease.Expires : null;
+
+    /// <summary>True when a membership has ended: the lease is kept, and the member is none until an admin prolongs it.</summary>
+    public bool IsOver(Lease lease, DateTimeOffset now) => EndOf(lease) <= now;
+
+    /// <summary>Makes a member of a machine that waits for approval, or was denied; to be committed.</summary>
+    /// <param name="machine">The machine's key.</param>
+    /// <param name="now">The current time.</param>
+    /// <param name="evicted">A member long offline that had to make room, or null.</param>
+    /// <exception cref="LightTunnelException">It does not wait, or cannot get what it asks for.</exception>
+    public void Approve(PublicKey machine, DateTimeOffset now, out Lease? evicted)
+    {
+        Applicant applicant = Applicants.Find(machine) ?? throw Applicants.Missing(machine);
+        // It showed the invitation in time; only what was taken back, or used up by others meanwhile, counts.
+        InvitationRecord? by = Invitations.Find(applicant.Invitation);
+        RefusedMessage? refusal = by?.StateAt(now) is InvitationState.Removed or InvitationState.UsedUp
+            ? new() { Reason = by.Removed is null ? RefusalReason.InvitationUsedUp : RefusalReason.InvitationRemoved }
+            : null;
+        LeaseResult result = refusal is null ? Acquire(machine, applicant.Name, applicant.Addresses, now, by?.Id ?? 0) : default;
+        if ((refusal ?? result.Refusal)?.ToException() is { } reason)
+        {
+            throw new LightTunnelException(
+                reason.Error, $"{applicant.Name} cannot be approved. {reason.Message}",
+                "Let the machine join anew with another invitation or address; Remove-LtMember forgets what it asked for.")
+            {
+                Target = applicant.Name,
+            };
+        }
+
+        evicted = result.Evicted;
+        Put(result.Lease! with { Used = true }); // The admin's word counts for more than that it was here for long.
+    }
+
+    /// <summary>True for a name that a member has or could have: it is nobody else's.</summary>
+    public bool IsNameFree(string name, in PublicKey member) => _names.IsFree(name, member);
+
+    /// <inheritdoc cref="AddressPools.Place"/>
+    public IReadOnlyList<TunnelAddress> Place(IReadOnlyList<TunnelAddress> current, IReadOnlyList<TunnelAddress> wanted) =>
+        _pools.Place(current, wanted);
+
+    /// <summary>Has a member as an admin wants it; to be committed.</summary>
+    /// <exception cref="LightTunnelException">There is no such member, or it cannot be so.</exception>
+    public void Set(PublicKey member, MemberSettings settings, DateTimeOffset now)
+    {
+        Lease lease = ByKey(member) ?? throw new LightTunnelException(
+            LightTunnelError.NotFound, "The member is none any more.", "Get-LtMember shows the members that there are.");
+        Lease changed = settings.Apply(this, lease, now);
+        GiveBack(lease, changed.Addresses);
+        _pools.Take(changed.Addresses);
+        _names.Rename(member, lease.Name, changed.Name);
+        Put(changed);
+        _changed.Add(changed.MemberId);
+    }
+
+    /// <summary>
+    /// Renews a membership that a member keeps by being here, when a third of its time is over; one that no admin has said the end of.
+    /// </summary>
+    public Lease Renew(Lease lease, DateTimeOffset now)
+    {
+        if (MemberExpiry is not { } lasts || lease.IsExpirySet)
+            return lease;
+        if (lease.Expires is { } ends && (ends <= now || !IsOnline(lease.PublicKey) || ends - now > lasts * 2 / 3))
+            return lease;
+        Note(lease = lease with { Expires = now + lasts });
+        return lease;
+    }
+}
