@@ -30,11 +30,11 @@ internal static class TcpTransfer
         return new Result(length, Stopwatch.GetElapsedTime(started), SHA256.HashData(data).AsSpan().SequenceEqual(checksum));
     }
 
-    /// <summary>A socket that listens on a host, on a port of the system's choice.</summary>
-    public static Socket Listen(LabHost host, IPAddress address) => NetworkNamespace.Run(host.Namespace, () =>
+    /// <summary>A socket that listens on a host, on a port of the system's choice unless one is given.</summary>
+    public static Socket Listen(LabHost host, IPAddress address, int port = 0) => NetworkNamespace.Run(host.Namespace, () =>
     {
         var listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(address, 0));
+        listener.Bind(new IPEndPoint(address, port));
         listener.Listen();
         return listener;
     });

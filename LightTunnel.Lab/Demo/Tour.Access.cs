@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
 using LightTunnel.Lab.Shells;
 
 namespace LightTunnel.Lab.Demo;
@@ -25,10 +26,46 @@ internal sealed partial class Tour
         await ShowAsync(Server, "Get-LtMember -State Pending").ConfigureAwait(false);
         await ShowAsync(Server, "Get-LtMember -State Pending | Approve-LtMember").ConfigureAwait(false);
         await Laptop.Shell.InvokeAsync(
-            $"Wait-LtNetwork -TimeoutSec {RecoveryTimeout.TotalSeconds}", cancellationToken: _cancellationToken).ConfigureAwait(false);
+            $"Wait-LtNetwork -TimeoutSec {RecoveryTimeout.TotalSeconds}; Wait-LtPeer alice -TimeoutSec {RecoveryTimeout.TotalSeconds}",
+            cancellationToken: _cancellationToken).ConfigureAwait(false);
         await PingAsync(Laptop, AliceAddress, count: 1).ConfigureAwait(false);
         ShellResult invitations = await ShowAsync(Server, "Get-LtInvitation laptop").ConfigureAwait(false);
         _stage.Find(invitations.Single().Text("State") == "UsedUp", "the invitation admits nobody else");
+    }
+
+    private async Task ForbidAsync()
+    {
+        const int Open = 8080, Forbidden = 8443;
+        _stage.Step("A rule: the laptop may not talk to one port of alice");
+        using Socket open = TcpTransfer.Listen(Alice, AliceAddress, Open);
+        using Socket forbidden = TcpTransfer.Listen(Alice, AliceAddress, Forbidden);
+        string? before = await TryConnectAsync(Forbidden).ConfigureAwait(false);
+        _stage.Find(before is null, $"alice listens on two ports, and the laptop reaches {Forbidden}");
+        _stage.Say(string.Empty);
+        await ShowAsync(Server, $"New-LtRule laptop alice -Protocol Tcp -Port {Forbidden} -Action Deny").ConfigureAwait(false);
+        string? after = before;
+        for (long started = Stopwatch.GetTimestamp(); after is null && Stopwatch.GetElapsedTime(started) < RecoveryTimeout;)
+            after = await TryConnectAsync(Forbidden).ConfigureAwait(false);
+        _stage.Find(after is not null, $"the laptop's own system refuses it at once: {after}");
+        _stage.Find(await TryConnectAsync(Open).ConfigureAwait(false) is null, $"{Open} is reached as before");
+        _stage.Say(string.Empty);
+        await ShowAsync(Server, $"Test-LtRule laptop alice -Port {Forbidden}").ConfigureAwait(false);
+    }
+
+    /// <summary>Has the laptop connect to a port of alice's; null when that succeeds, otherwise why not.</summary>
+    private async Task<string?> TryConnectAsync(int port)
+    {
+        using Socket socket = TcpTransfer.Open(Laptop, AliceAddress.AddressFamily);
+        try
+        {
+            await socket.ConnectAsync(new IPEndPoint(AliceAddress, port), _cancellationToken)
+                .AsTask().WaitAsync(RecoveryTimeout, _cancellationToken).ConfigureAwait(false);
+            return null;
+        }
+        catch (SocketException exception)
+        {
+            return exception.Message;
+        }
     }
 
     private async Task KeepOutAsync()

@@ -90,6 +90,7 @@ internal sealed partial class Tour
         await ExplainAsync().ConfigureAwait(false);
         await RestartServerAsync().ConfigureAwait(false);
         await AdmitAsync().ConfigureAwait(false);
+        await ForbidAsync().ConfigureAwait(false);
         await KeepOutAsync().ConfigureAwait(false);
         await StopAsync().ConfigureAwait(false);
     }
