@@ -147,11 +147,8 @@ internal sealed class ConfigurationReader
                 At(exception.Start), null, $"This is not YAML: {Sentence(exception.Message)}",
                 "Check quotes, indentation and the blank after each colon.");
         }
-        catch (Exception exception)
-            when (exception is InvalidOperationException or ArgumentException or OverflowException or IndexOutOfRangeException
-                or FormatException)
+        catch (Exception exception) when (IsFaultOfParser(exception))
         {
-            // Faults of the parser on text that is no YAML at all.
             report(default, null, "This is not YAML.", OneMap);
         }
 
@@ -278,7 +275,12 @@ internal sealed class ConfigurationReader
 
     private static ConfigurationText At(Mark mark) => new(string.Empty, true, (int)mark.Line, (int)mark.Column);
 
-    private static string Sentence(string message)
+    /// <summary>What the parser throws, besides its own errors, on text that is no YAML at all.</summary>
+    internal static bool IsFaultOfParser(Exception exception) =>
+        exception is InvalidOperationException or ArgumentException or OverflowException or IndexOutOfRangeException or FormatException;
+
+    /// <summary>What the parser says, as one sentence of bounded length.</summary>
+    internal static string Sentence(string message)
     {
         string text = LogText.OneLine(message).Trim().TrimEnd('.');
         return (text.Length <= 120 ? text : text[..120] + "…") + ".";

@@ -92,12 +92,11 @@ public static class RuleFile
         catch (YamlException exception)
         {
             throw Wrong(
-                file, Math.Max(1, (int)exception.Start.Line), exception.InnerException?.Message ?? exception.Message,
-                Remedy);
+                file, Math.Max(1, (int)exception.Start.Line),
+                ConfigurationReader.Sentence(exception.InnerException?.Message ?? exception.Message).TrimEnd('.'), Remedy);
         }
-        catch (InvalidOperationException)
+        catch (Exception exception) when (ConfigurationReader.IsFaultOfParser(exception))
         {
-            // The scanner gives up on some texts that are no YAML.
             throw Wrong(file, parser.Current is { } last ? Line(last) : 1, "something behind this is no YAML", Remedy);
         }
     }

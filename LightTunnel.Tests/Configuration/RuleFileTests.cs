@@ -77,6 +77,7 @@ public sealed class RuleFileTests
     public void WrongFile_IsRefused_WithItsLine(string text, int line, string culprit)
     {
         LightTunnelException refused = Assert.Throws<LightTunnelException>(() => RuleFile.Parse("/etc/rules.yaml", text));
+        Assert.DoesNotContain("..", refused.Message, StringComparison.Ordinal);
         Assert.Equal(LightTunnelError.InvalidConfiguration, refused.Error);
         Assert.StartsWith($"rules.yaml, line {line}: ", refused.Message, StringComparison.Ordinal);
         Assert.Contains(culprit, refused.Message, StringComparison.Ordinal);
