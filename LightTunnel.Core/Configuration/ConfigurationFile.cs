@@ -103,6 +103,8 @@ public static class ConfigurationFile
             ["interfaceName"] = static (settings, entry) => settings with { InterfaceName = entry.Text() },
             ["networkCategory"] = static (settings, entry) => settings with { NetworkCategory = entry.Choice<NetworkCategory>() },
             ["allowInbound"] = static (settings, entry) => settings with { AllowInbound = entry.Flag() },
+            ["route"] = static (settings, entry) => settings with { Route = entry.Texts() },
+            ["noSnat"] = static (settings, entry) => settings with { NoSnat = entry.Flag() },
             ["queues"] = static (settings, entry) => settings with { Queues = entry.Number() },
             ["disableOffload"] = static (settings, entry) => settings with { DisableOffload = entry.Flag() },
             ["statePath"] = static (settings, entry) => settings with { StatePath = entry.Text() },

@@ -103,6 +103,8 @@ public static class ConfigurationWriter
         ("interfaceName", settings.InterfaceName),
         ("networkCategory", settings.NetworkCategory),
         ("allowInbound", settings.AllowInbound),
+        ("route", settings.Route),
+        ("noSnat", settings.NoSnat),
         ("queues", settings.Queues),
         ("disableOffload", settings.DisableOffload),
         ("statePath", settings.StatePath),

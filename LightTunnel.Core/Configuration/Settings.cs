@@ -50,6 +50,12 @@ public abstract record TunnelSettings
     /// <summary>Hands every packet over by itself, as a system without offloads does.</summary>
     public bool? DisableOffload { get; init; }
 
+    /// <summary>Networks behind this node that it offers to the others, "192.168.7.0/24".</summary>
+    public IReadOnlyList<string>? Route { get; init; }
+
+    /// <summary>Whether what goes on into the networks behind this node keeps its source addresses.</summary>
+    public bool? NoSnat { get; init; }
+
     /// <summary>Folder for identity and leases.</summary>
     public string? StatePath { get; init; }
 

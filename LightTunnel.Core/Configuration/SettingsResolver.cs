@@ -144,6 +144,7 @@ internal static class SettingsResolver
             InterfaceName = settings.InterfaceName,
             NetworkCategory = settings.NetworkCategory,
             AllowInbound = settings.AllowInbound ?? false,
+            Routes = RoutesOf(settings, [.. addresses.Select(own => own.Prefix)], check),
             DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
             LogLevel = settings.LogLevel ?? LogLevel.Information,
@@ -208,6 +209,7 @@ internal static class SettingsResolver
             InterfaceName = settings.InterfaceName,
             NetworkCategory = settings.NetworkCategory,
             AllowInbound = settings.AllowInbound ?? false,
+            Routes = RoutesOf(settings, [.. invitation?.Prefixes ?? [], .. accepted, .. addresses.Select(IpPrefix.Host)], check),
             DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
             LogLevel = settings.LogLevel ?? LogLevel.Information,
@@ -224,6 +226,8 @@ internal static class SettingsResolver
             InterfaceName = parameters.InterfaceName ?? file.InterfaceName,
             NetworkCategory = parameters.NetworkCategory ?? file.NetworkCategory,
             AllowInbound = parameters.AllowInbound ?? file.AllowInbound,
+            Route = parameters.Route ?? file.Route,
+            NoSnat = parameters.NoSnat ?? file.NoSnat,
             Queues = parameters.Queues ?? file.Queues,
             DisableOffload = parameters.DisableOffload ?? file.DisableOffload,
             StatePath = parameters.StatePath ?? file.StatePath,
@@ -250,6 +254,29 @@ internal static class SettingsResolver
         CheckChoice(check, nameof(settings.LogLevel), settings.LogLevel, "log level");
         CheckChoice(check, nameof(settings.Cipher), settings.Cipher, "cipher policy");
         CheckChoice(check, nameof(settings.NetworkCategory), settings.NetworkCategory, "network category");
+    }
+
+    /// <summary>The networks that are offered.</summary>
+    /// <param name="settings">What a person wrote.</param>
+    /// <param name="inside">The tunnel's own network, as far as it is known.</param>
+    /// <param name="check">Takes what is wrong.</param>
+    private static List<OfferedRoute> RoutesOf(TunnelSettings settings, IReadOnlyList<IpPrefix> inside, SettingsCheck check)
+    {
+        var offered = new HashSet<IpPrefix>();
+        List<OfferedRoute> routes = check.ReadAll(nameof(settings.Route), settings.Route, text =>
+        {
+            IpPrefix prefix = SettingValues.OfferedPrefix(text, inside);
+            return offered.Add(prefix) ? new OfferedRoute(prefix, null, settings.NoSnat != true) : throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"Route: {prefix} is there twice.", "Name each network once.") { Target = text };
+        });
+        if (settings.Route?.Count > OfferedRoute.MaximumCount)
+        {
+            check.Add(nameof(settings.Route), new LightTunnelException(
+                LightTunnelError.InvalidOption, $"Route: {settings.Route.Count} networks are too many.",
+                $"Offer at most {OfferedRoute.MaximumCount}; a shorter prefix says the same of many."));
+        }
+
+        return routes;
     }
 
     private static DataPathOptions DataPathOf(TunnelSettings settings) => new()

@@ -48,6 +48,9 @@ internal abstract record TunnelOptions
     /// </summary>
     public bool AllowInbound { get; init; }
 
+    /// <summary>Networks behind this node that it offers to the others, none of them twice.</summary>
+    public IReadOnlyList<OfferedRoute> Routes { get; init; } = [];
+
     /// <summary>Queues and offloads.</summary>
     public DataPathOptions DataPath { get; init; } = DataPathOptions.Default;
 

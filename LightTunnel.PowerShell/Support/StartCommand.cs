@@ -72,6 +72,22 @@ public abstract class StartCommand : LtCommand
     public SwitchParameter AllowInbound { get; set; }
 
     /// <summary>
+    /// Networks behind this machine that the others of the network may reach through it, such as 192.168.7.0/24; up to 64. They are
+    /// offered: whether they are taken is the network's admin's and each member's to say.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? Route { get; set; }
+
+    /// <summary>
+    /// What goes on into the networks of -Route keeps its source addresses, so that hosts there see who asks, and need a route back to this
+    /// machine for the tunnel's addresses. When left out it goes on in this machine's own name, and hosts there need to know nothing.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter NoSnat { get; set; }
+
+    /// <summary>
     /// How many queues work on packets side by side, each with threads of its own, 1 to 16. When left out, one up to four processors, then
     /// one for every two, at most 8.
     /// </summary>
@@ -360,6 +376,8 @@ internal static class StartSettings
         Cipher = command.Given(nameof(command.Cipher), (CipherPolicy)command.Cipher),
         NetworkCategory = command.Given(nameof(command.NetworkCategory), (NetworkCategory)command.NetworkCategory),
         AllowInbound = command.Given(nameof(command.AllowInbound), command.AllowInbound.IsPresent),
+        Route = command.Route,
+        NoSnat = command.Given(nameof(command.NoSnat), command.NoSnat.IsPresent),
         Queues = command.Given(nameof(command.Queues), command.Queues),
         DisableOffload = command.Given(nameof(command.DisableOffload), command.DisableOffload.IsPresent),
         StatePath = command.ResolvePath(command.StatePath, nameof(command.StatePath)),

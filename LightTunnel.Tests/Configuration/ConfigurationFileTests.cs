@@ -58,6 +58,8 @@ public sealed class ConfigurationFileTests : IDisposable
             interfaceName: lt-hub
             networkCategory: private
             allowInbound: true
+            route: [192.168.7.0/24, "2001:db8:7::/64"]
+            noSnat: true
             queues: 3
             disableOffload: true
             networkKey: {NetworkKeys.Generate().Reveal()}
@@ -65,6 +67,8 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Equal(("hub", 9001, LogLevel.Warning, 9002, 12, true, 1280, "lt-hub"),
             (settings.Name, settings.ListenPort, settings.LogLevel, settings.ObserverPort, settings.MaxClients, settings.ClientIsolation,
                 settings.Mtu, settings.InterfaceName));
+        Assert.Equal(["192.168.7.0/24", "2001:db8:7::/64"], settings.Route);
+        Assert.True(settings.NoSnat);
         Assert.Equal((3, true, true), (settings.Queues, settings.DisableOffload, settings.AllowKeyOnly));
         Assert.Equal((true, "90d"), (settings.RequireApproval, settings.MemberExpiry));
         Assert.Equal(CipherPolicy.WireGuard, settings.Cipher);

@@ -101,6 +101,8 @@ public sealed class ConfigurationWriterTests : IDisposable
             InterfaceName = Word(random, 10),
             NetworkCategory = random.GetItems(Enum.GetValues<NetworkCategory>(), 1)[0],
             AllowInbound = random.Next(2) == 0,
+            Route = ["192.168.7.0/24", $"2001:db8:{random.Next(1, 9999)}::/64"],
+            NoSnat = random.Next(2) == 0,
             Queues = random.Next(1, 16),
             DisableOffload = random.Next(2) == 0,
             StatePath = Folder(random),

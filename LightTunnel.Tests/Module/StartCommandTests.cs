@@ -23,7 +23,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 "
                 + $"-NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 "
                 + "-ClientIsolation -AllowKeyOnly:$false -RequireApproval -MemberExpiry 90d "
-                + "-Mtu 1380 -Cipher WireGuard -InterfaceName lt5 -NetworkCategory Private -AllowInbound")).Single();
+                + "-Mtu 1380 -Cipher WireGuard -InterfaceName lt5 -NetworkCategory Private -AllowInbound "
+                + "-Route 192.168.7.0/24, 2001:db8:7::/64 -NoSnat")).Single();
 
         Assert.Equal("LightTunnel.LtServer", server.Types[0]);
         Assert.Equal(("office", "Up"), (server.Text("Name"), server.Text("State")));
@@ -36,6 +37,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             InterfaceName=lt5
             NetworkCategory=Private
             AllowInbound=True
+            Route=192.168.7.0/24,2001:db8:7::/64
+            NoSnat=True
             StatePath={shell.Folder}/state
             LogPath={shell.Folder}/logs/lt.log
             LogLevel=Debug

@@ -1,0 +1,83 @@
+using LightTunnel.Configuration;
+using LightTunnel.Diagnostics;
+using LightTunnel.Tests.Membership;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+
+namespace LightTunnel.Tests.Configuration;
+
+/// <summary>Which networks a node may say that it has behind it.</summary>
+public sealed class OfferedRouteSettingsTests
+{
+    private static readonly ServerSettings Server = new() { Address = ["10.0.0.1/24", "fd00::1/64"], Name = "hub" };
+    private static readonly ClientSettings Client = new() { Invitation = new Secret(InvitationTests.Sample().Reveal()), Name = "pc" };
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+
+    [Fact]
+    public void Networks_AreTakenInTheirOrder_AndTranslatedUnlessSomebodySaysNo()
+    {
+        ServerOptions server = SettingsResolver.Resolve(Server with { Route = [" 192.168.7.0/24 ", "2001:db8:7::/64", "10.9.0.5/32"] });
+        Assert.Equal(["192.168.7.0/24", "2001:db8:7::/64", "10.9.0.5/32"], server.Routes.Select(route => route.Told.ToString()));
+        Assert.All(server.Routes, route => Assert.True(route is { As: null, TranslateSources: true }));
+        ClientOptions client = SettingsResolver.Resolve(Client with { Route = ["192.168.7.0/24"], NoSnat = true }, _time);
+        Assert.False(Assert.Single(client.Routes).TranslateSources);
+        Assert.Empty(SettingsResolver.Resolve(Client, _time).Routes);
+    }
+
+    [Theory]
+    [InlineData("192.168.7.0", "has no prefix length", "192.168.7.0/32")]
+    [InlineData("192.168.7.5/24", "is an address in the network 192.168.7.0/24", "Write 192.168.7.0/24.")]
+    [InlineData("192.168.7.0/33", "is not the prefix of a network", "192.168.7.0/24")]
+    [InlineData("office", "is not the prefix of a network", "192.168.7.0/24")]
+    [InlineData("office/24", "is not the prefix of a network", "192.168.7.0/24")]
+    [InlineData("", "is not the prefix of a network", "192.168.7.0/24")]
+    [InlineData("0.0.0.0/0", "is a default route", "Name the networks")]
+    [InlineData("::/0", "is a default route", "Name the networks")]
+    [InlineData("128.0.0.0/1", "is too short a prefix", "192.168.7.0/24")]
+    [InlineData("2000::/3", "is too short a prefix", "192.168.7.0/24")]
+    [InlineData("127.0.0.0/8", "is a loopback address", "192.168.7.0/24")]
+    [InlineData("224.0.0.0/8", "is a multicast address", "192.168.7.0/24")]
+    [InlineData("fe80::/64", "is a link-local address", "192.168.7.0/24")]
+    [InlineData("10.0.0.0/24", "has addresses of the tunnel's own network 10.0.0.0/24", "outside of the tunnel's")]
+    [InlineData("10.0.0.128/25", "has addresses of the tunnel's own network 10.0.0.0/24", "outside of the tunnel's")]
+    [InlineData("10.0.0.0/8", "has addresses of the tunnel's own network 10.0.0.0/24", "outside of the tunnel's")]
+    [InlineData("fd00::7/128", "has addresses of the tunnel's own network fd00::/64", "outside of the tunnel's")]
+    public void NetworkThatCannotBeOffered_IsNamedWithARemedy(string network, string what, string remedy)
+    {
+        LightTunnelException exception =
+            Assert.Throws<LightTunnelException>(() => SettingsResolver.Resolve(Server with { Route = ["172.16.5.0/24", network] }));
+        Assert.Equal(LightTunnelError.InvalidAddress, exception.Error);
+        Assert.Contains($"'{network}' {what}", exception.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, exception.RecommendedAction, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ClientsOwnNetwork_IsThatOfItsInvitation()
+    {
+        string own = InvitationTests.Sample().Prefixes[0].ToString();
+        LightTunnelException exception =
+            Assert.Throws<LightTunnelException>(() => SettingsResolver.Resolve(Client with { Route = [own] }, _time));
+        Assert.Contains("has addresses of the tunnel's own network", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void NetworksTwiceOrTooMany_AreRefused()
+    {
+        LightTunnelException twice = Assert.Throws<LightTunnelException>(
+            () => SettingsResolver.Resolve(Server with { Route = ["192.168.7.0/24", "192.168.7.0/24"] }));
+        Assert.Contains("192.168.7.0/24 is there twice", twice.Message, StringComparison.Ordinal);
+        string[] all = [.. Enumerable.Range(0, OfferedRoute.MaximumCount + 1).Select(i => $"192.168.{i}.0/24")];
+        Assert.Equal(OfferedRoute.MaximumCount, SettingsResolver.Resolve(Server with { Route = all[1..] }).Routes.Count);
+        LightTunnelException many = Assert.Throws<LightTunnelException>(() => SettingsResolver.Resolve(Server with { Route = all }));
+        Assert.Contains("65 networks are too many", many.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Overlay_Parameters_WinOverTheFile()
+    {
+        ServerSettings both = SettingsResolver.Overlay(
+            Server with { Route = ["192.168.7.0/24"], NoSnat = true }, new ServerSettings { Route = ["192.168.8.0/24"] });
+        Assert.Equal(["192.168.8.0/24"], both.Route);
+        Assert.True(both.NoSnat);
+    }
+}
