@@ -29,6 +29,9 @@ internal static class SetupCheck
     /// <summary>What the demo needs besides.</summary>
     public static IReadOnlyList<Requirement> ForDemo() => [Program("ping", "iputils-ping")];
 
+    /// <summary>What a gateway to a network behind it needs besides.</summary>
+    public static IReadOnlyList<Requirement> ForGateway() => [Program("nft", "nftables")];
+
     /// <summary>What tests beside a real WireGuard need besides.</summary>
     public static IReadOnlyList<Requirement> ForInterop() => [Program("wireguard-go", "wireguard-go"), Program("wg", "wireguard-tools")];
 

@@ -27,6 +27,7 @@ public sealed class Prerequisites
                 SetupCheck.Provide(
                     SetupCheck.Essentials()
                         .Concat(SetupCheck.ForDemo())
+                        .Concat(SetupCheck.ForGateway())
                         .Concat(SetupCheck.ForBench("wireguard-go"))
                         .Where(requirement => requirement.Package is not null), Console.Error);
             }
@@ -39,6 +40,9 @@ public sealed class Prerequisites
 
     /// <summary>Skips the test unless this machine can have a laboratory.</summary>
     internal static void SkipUnlessLaboratory() => SkipUnless(SetupCheck.ForDemo());
+
+    /// <summary>Skips the test unless a gateway of a network can be made here.</summary>
+    internal static void SkipUnlessGateway() => SkipUnless([.. SetupCheck.ForDemo(), .. SetupCheck.ForGateway()]);
 
     /// <summary>Skips the test unless wireguard-go can run here.</summary>
     internal static void SkipUnlessInterop() => SkipUnless([.. SetupCheck.ForDemo(), .. SetupCheck.ForInterop()]);

@@ -104,6 +104,7 @@ public static class ConfigurationFile
             ["networkCategory"] = static (settings, entry) => settings with { NetworkCategory = entry.Choice<NetworkCategory>() },
             ["allowInbound"] = static (settings, entry) => settings with { AllowInbound = entry.Flag() },
             ["route"] = static (settings, entry) => settings with { Route = entry.Texts() },
+            ["as"] = static (settings, entry) => settings with { As = entry.Texts() },
             ["noSnat"] = static (settings, entry) => settings with { NoSnat = entry.Flag() },
             ["queues"] = static (settings, entry) => settings with { Queues = entry.Number() },
             ["disableOffload"] = static (settings, entry) => settings with { DisableOffload = entry.Flag() },

@@ -104,6 +104,7 @@ public static class ConfigurationWriter
         ("networkCategory", settings.NetworkCategory),
         ("allowInbound", settings.AllowInbound),
         ("route", settings.Route),
+        ("as", settings.As),
         ("noSnat", settings.NoSnat),
         ("queues", settings.Queues),
         ("disableOffload", settings.DisableOffload),

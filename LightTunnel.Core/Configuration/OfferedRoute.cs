@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Packets;
 
 namespace LightTunnel.Configuration;
 
@@ -12,6 +13,9 @@ internal sealed record OfferedRoute(IpPrefix Prefix, IpPrefix? As, bool Translat
 {
     /// <summary>Most networks that one node offers.</summary>
     public const int MaximumCount = 64;
+
+    /// <summary>What is mapped to what.</summary>
+    public PrefixPair Pair => new(Prefix, Told);
 
     /// <summary>The prefix that others are told of.</summary>
     public IpPrefix Told => As ?? Prefix;

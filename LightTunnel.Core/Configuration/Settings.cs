@@ -53,6 +53,11 @@ public abstract record TunnelSettings
     /// <summary>Networks behind this node that it offers to the others, "192.168.7.0/24".</summary>
     public IReadOnlyList<string>? Route { get; init; }
 
+    /// <summary>
+    /// What the networks of <see cref="Route"/> are to the others, in the same order, "10.99.7.0/24"; as they are when null.
+    /// </summary>
+    public IReadOnlyList<string>? As { get; init; }
+
     /// <summary>Whether what goes on into the networks behind this node keeps its source addresses.</summary>
     public bool? NoSnat { get; init; }
 

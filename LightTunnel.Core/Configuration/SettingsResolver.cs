@@ -227,6 +227,8 @@ internal static class SettingsResolver
             NetworkCategory = parameters.NetworkCategory ?? file.NetworkCategory,
             AllowInbound = parameters.AllowInbound ?? file.AllowInbound,
             Route = parameters.Route ?? file.Route,
+            // Networks that are given anew are not what those of the file are.
+            As = parameters.As ?? (parameters.Route is null ? file.As : null),
             NoSnat = parameters.NoSnat ?? file.NoSnat,
             Queues = parameters.Queues ?? file.Queues,
             DisableOffload = parameters.DisableOffload ?? file.DisableOffload,
@@ -276,7 +278,50 @@ internal static class SettingsResolver
                 $"Offer at most {OfferedRoute.MaximumCount}; a shorter prefix says the same of many."));
         }
 
-        return routes;
+        return settings.As is { Count: > 0 } ? WithNames(routes, settings, inside, check) : routes;
+    }
+
+    /// <summary>The networks that are offered, by the names that others know them by.</summary>
+    private static List<OfferedRoute> WithNames(
+        List<OfferedRoute> routes, TunnelSettings settings, IReadOnlyList<IpPrefix> inside, SettingsCheck check)
+    {
+        List<IpPrefix> names = check.ReadAll(nameof(settings.As), settings.As, text => SettingValues.OfferedPrefix(text, inside));
+        if (settings.As!.Count != (settings.Route?.Count ?? 0))
+        {
+            check.Add(nameof(settings.As), new LightTunnelException(
+                LightTunnelError.InvalidOption,
+                $"As: there are {settings.As.Count} networks for the {settings.Route?.Count ?? 0} of Route.",
+                "Give one for each of Route, in the same order; a network that is to be known as what it is stands in both."));
+        }
+
+        if (names.Count != routes.Count || names.Count != settings.As.Count)
+            return routes;
+        var named = new List<OfferedRoute>();
+        for (int i = 0; i < routes.Count; i++)
+        {
+            OfferedRoute route = routes[i] with { As = names[i] == routes[i].Prefix ? null : names[i] };
+            check.Guard(nameof(settings.As), i, () => CheckName(route, named));
+            named.Add(route);
+        }
+
+        return named;
+    }
+
+    private static void CheckName(OfferedRoute route, List<OfferedRoute> before)
+    {
+        if (!route.Pair.IsOneToOne)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"As: {route.Prefix} cannot be known as {route.Told}, which is not as large.",
+                $"Give a network of the same family with the length /{route.Prefix.Length}.") { Target = route.Told.ToString() };
+        }
+
+        if (before.Find(other => other.Pair.Contradicts(route.Pair)) is { } contradicted)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidOption, $"As: {route.Pair} contradicts {contradicted.Pair}: some addresses are in both.",
+                "Name networks that have no address in common, on either side.") { Target = route.Told.ToString() };
+        }
     }
 
     private static DataPathOptions DataPathOf(TunnelSettings settings) => new()

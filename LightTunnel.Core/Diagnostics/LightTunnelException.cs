@@ -115,6 +115,9 @@ public enum LightTunnelError
 
     /// <summary>The system refused to do something with a service.</summary>
     ServiceFailed,
+
+    /// <summary>This system cannot forward packets for members: a program is missing, or its kernel refuses.</summary>
+    ForwardingUnavailable,
 }
 
 /// <summary>An error that a person can act on: what happened, which input is the culprit, and what to do about it.</summary>

@@ -4,6 +4,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
+using LightTunnel.Forwarding;
 using LightTunnel.PortMapping;
 using LightTunnel.Timing;
 using LightTunnel.Transport;
@@ -21,17 +22,19 @@ namespace LightTunnel.Engine;
 /// <param name="PortMappers">Makes what asks the router for a port; null where there is none to ask.</param>
 /// <param name="Windows">What there is of Windows; null on other systems.</param>
 /// <param name="DriverLogs">Has the log told what the driver of interfaces says; null where that says nothing.</param>
+/// <param name="Forwarding">What forwards to networks behind this machine; null where nothing can.</param>
 internal sealed record TunnelEnvironment(
     TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver,
     ILocalAddressSource Addresses,
     Func<TunnelLog, IPortMapper>? PortMappers = null, WindowsEnvironment? Windows = null,
-    Func<TunnelLog, IDisposable>? DriverLogs = null)
+    Func<TunnelLog, IDisposable>? DriverLogs = null, IForwardingSystem? Forwarding = null)
 {
     /// <summary>This machine.</summary>
     public static TunnelEnvironment System { get; } = new(
         SystemClock.Instance, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
         log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.FindTunnels), SystemClock.Instance, log),
-        OperatingSystem.IsWindows() ? MakeWindows() : null, OperatingSystem.IsWindows() ? WintunLog.Listen : null);
+        OperatingSystem.IsWindows() ? MakeWindows() : null, OperatingSystem.IsWindows() ? WintunLog.Listen : null,
+        OperatingSystem.IsLinux() ? new LinuxForwardingSystem() : new UnknownForwardingSystem());
 
     [SupportedOSPlatform("windows")]
     private static WindowsEnvironment MakeWindows() => new(

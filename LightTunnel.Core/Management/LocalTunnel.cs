@@ -8,6 +8,7 @@ using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
+using LightTunnel.Forwarding;
 using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
@@ -22,14 +23,18 @@ internal sealed class LocalTunnel : ITunnelHandle
     private readonly PublicKey _publicKey;
     private readonly PresharedKey _networkKey;
     private readonly WindowsProblems? _windows;
+    private readonly INetworkForwarding? _forwarding;
     private readonly TunnelSettings _settings;
 
     /// <param name="tunnel">The running tunnel.</param>
     /// <param name="settings">What it was started with, as it may be started again.</param>
     /// <param name="networkKey">The network's key, for invitations; owned by the tunnel.</param>
     /// <param name="windows">Finds what Windows does to the tunnel; null elsewhere.</param>
-    public LocalTunnel(Tunnel tunnel, TunnelSettings settings, PresharedKey networkKey, WindowsProblems? windows)
+    /// <param name="forwarding">What forwards to the networks behind this machine; null where there are none.</param>
+    public LocalTunnel(
+        Tunnel tunnel, TunnelSettings settings, PresharedKey networkKey, WindowsProblems? windows, INetworkForwarding? forwarding)
     {
+        _forwarding = forwarding;
         _settings = settings;
         _windows = windows;
         _tunnel = tunnel;
@@ -421,7 +426,7 @@ internal sealed class LocalTunnel : ITunnelHandle
             PortMapping = client is { PortMapping.IsSpecified: true } ? client.PortMapping.ToString() : null,
             Connected = client?.Registered,
             Reconnects = client?.Reconnects ?? 0,
-            LastError = _tunnel.Failure ?? _tunnel.Node.ShownError,
+            LastError = _tunnel.Failure ?? _tunnel.Node.ShownError ?? _forwarding?.Problem,
             Peers = others.Count,
             PeersOnline = others.Count(peer => peer.Online),
             PeersDirect = others.Count(peer => peer.PathType is PathType.Lan or PathType.Direct),

@@ -56,7 +56,10 @@ internal static class IpPacket
     /// <summary>IANA protocol numbers that are looked at.</summary>
     public const byte ProtocolIcmp = 1, ProtocolTcp = 6, ProtocolUdp = 17, ProtocolIcmpV6 = 58;
 
-    private const byte HopByHop = 0, Routing = 43, Fragment = 44, Authentication = 51, DestinationOptions = 60;
+    /// <summary>The IPv6 extension header that fragments have.</summary>
+    public const byte ExtensionFragment = 44;
+
+    private const byte HopByHop = 0, Routing = 43, Authentication = 51, DestinationOptions = 60;
 
     /// <summary>4 or 6; anything else is no IP packet.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -88,6 +91,20 @@ internal static class IpPacket
                 return false;
         }
     }
+
+    /// <summary>True for what may stand between the fixed IPv6 header and the upper layer.</summary>
+    internal static bool IsExtension(byte next) =>
+        next is HopByHop or Routing or ExtensionFragment or Authentication or DestinationOptions;
+
+    /// <summary>Bytes of an extension header, 8 at least.</summary>
+    /// <param name="kind">Which one it is.</param>
+    /// <param name="length">Its second byte.</param>
+    internal static int ExtensionLength(byte kind, byte length) => kind switch
+    {
+        ExtensionFragment => 8,
+        Authentication => (length + 2) * 4,
+        _ => (length + 1) * 8,
+    };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static bool TryReadAddress(ReadOnlySpan<byte> packet, int offsetV4, int offsetV6, out TunnelAddress address)
@@ -151,20 +168,15 @@ internal static class IpPacket
         int fragmentOffset = 0;
         uint fragmentId = 0;
         bool moreFragments = false;
-        while (next is HopByHop or Routing or Fragment or Authentication or DestinationOptions)
+        while (IsExtension(next))
         {
             // Each round consumes at least 8 bytes, so a packet cannot keep us here for long.
             if (whole.Length - position < 8)
                 return false;
             byte kind = next;
             next = whole[position];
-            int length = kind switch
-            {
-                Fragment => 8,
-                Authentication => (whole[position + 1] + 2) * 4,
-                _ => (whole[position + 1] + 1) * 8,
-            };
-            if (kind == Fragment)
+            int length = ExtensionLength(kind, whole[position + 1]);
+            if (kind == ExtensionFragment)
             {
                 ushort fragment = BinaryPrimitives.ReadUInt16BigEndian(whole[(position + 2)..]);
                 fragmentOffset = fragment & 0xFFF8;

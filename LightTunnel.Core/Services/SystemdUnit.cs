@@ -74,6 +74,7 @@ internal static class SystemdUnit
             ProtectKernelLogs=yes
             ProtectKernelModules=yes
             ProtectKernelTunables=yes
+            ReadWritePaths=-/proc/sys/net
             ProtectProc=invisible
             RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
             RestrictNamespaces=yes

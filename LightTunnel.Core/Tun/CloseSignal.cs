@@ -81,6 +81,32 @@ internal sealed unsafe class CloseSignal : IDisposable
         }
     }
 
+    /// <summary>Blocks until one of the descriptors, which the caller keeps open, is readable, or for as long as is said.</summary>
+    /// <returns>False when the signal was set.</returns>
+    public bool WaitReadable(ReadOnlySpan<int> descriptors, TimeSpan longest)
+    {
+        bool held = false;
+        try
+        {
+            _event.DangerousAddRef(ref held);
+            LibC.PollFd* waited = stackalloc LibC.PollFd[descriptors.Length + 1];
+            for (int i = 0; i < descriptors.Length; i++)
+                waited[i] = new LibC.PollFd { FileDescriptor = descriptors[i], Events = LibC.POLLIN };
+            waited[descriptors.Length] = new LibC.PollFd { FileDescriptor = (int)_event.DangerousGetHandle(), Events = LibC.POLLIN };
+            _ = LibC.Poll(waited, (nuint)descriptors.Length + 1, (int)Math.Clamp(Math.Ceiling(longest.TotalMilliseconds), 0, int.MaxValue));
+            return !IsSet;
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+        finally
+        {
+            if (held)
+                _event.DangerousRelease();
+        }
+    }
+
     /// <summary>Frees the eventfd once no thread waits on it any more.</summary>
     public void Dispose()
     {

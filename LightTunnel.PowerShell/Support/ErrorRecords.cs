@@ -45,7 +45,7 @@ internal static class ErrorRecords
         LightTunnelError.ServerRefused or LightTunnelError.PrefixNotAgreed or LightTunnelError.UntrustedFile => ErrorCategory.SecurityError,
         LightTunnelError.TimedOut or LightTunnelError.NotAnswering => ErrorCategory.OperationTimeout,
         LightTunnelError.Stopped or LightTunnelError.NotNeeded => ErrorCategory.InvalidOperation,
-        LightTunnelError.ServiceManagerUnavailable => ErrorCategory.NotInstalled,
+        LightTunnelError.ServiceManagerUnavailable or LightTunnelError.ForwardingUnavailable => ErrorCategory.NotInstalled,
         LightTunnelError.ServiceFailed => ErrorCategory.OperationStopped,
         _ => ErrorCategory.InvalidResult,
     };

@@ -80,6 +80,14 @@ public abstract class StartCommand : LtCommand
     public string[]? Route { get; set; }
 
     /// <summary>
+    /// What the networks of -Route are to the others, where several have the same: one network of the same length for each of -Route, in
+    /// the same order. With -Route 192.168.1.0/24 -As 10.99.1.0/24 they reach 192.168.1.20 as 10.99.1.20. As they are when left out.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? As { get; set; }
+
+    /// <summary>
     /// What goes on into the networks of -Route keeps its source addresses, so that hosts there see who asks, and need a route back to this
     /// machine for the tunnel's addresses. When left out it goes on in this machine's own name, and hosts there need to know nothing.
     /// </summary>
@@ -377,6 +385,7 @@ internal static class StartSettings
         NetworkCategory = command.Given(nameof(command.NetworkCategory), (NetworkCategory)command.NetworkCategory),
         AllowInbound = command.Given(nameof(command.AllowInbound), command.AllowInbound.IsPresent),
         Route = command.Route,
+        As = command.As,
         NoSnat = command.Given(nameof(command.NoSnat), command.NoSnat.IsPresent),
         Queues = command.Given(nameof(command.Queues), command.Queues),
         DisableOffload = command.Given(nameof(command.DisableOffload), command.DisableOffload.IsPresent),

@@ -14,7 +14,7 @@ public sealed class ReferenceTests
         ["Management", "Services"],
         ["Engine", "QrCodes"],
         ["Configuration"],
-        ["Membership", "Routing", "Traversal", "PortMapping"],
+        ["Membership", "Routing", "Traversal", "PortMapping", "Forwarding"],
         ["WireGuard", "Tun", "WindowsNetwork"],
         ["Access", "Transport"],
         ["Packets"],

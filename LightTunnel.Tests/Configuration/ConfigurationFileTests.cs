@@ -59,6 +59,7 @@ public sealed class ConfigurationFileTests : IDisposable
             networkCategory: private
             allowInbound: true
             route: [192.168.7.0/24, "2001:db8:7::/64"]
+            as: [10.99.7.0/24, "2001:db8:8::/64"]
             noSnat: true
             queues: 3
             disableOffload: true
@@ -68,6 +69,7 @@ public sealed class ConfigurationFileTests : IDisposable
             (settings.Name, settings.ListenPort, settings.LogLevel, settings.ObserverPort, settings.MaxClients, settings.ClientIsolation,
                 settings.Mtu, settings.InterfaceName));
         Assert.Equal(["192.168.7.0/24", "2001:db8:7::/64"], settings.Route);
+        Assert.Equal(["10.99.7.0/24", "2001:db8:8::/64"], settings.As);
         Assert.True(settings.NoSnat);
         Assert.Equal((3, true, true), (settings.Queues, settings.DisableOffload, settings.AllowKeyOnly));
         Assert.Equal((true, "90d"), (settings.RequireApproval, settings.MemberExpiry));

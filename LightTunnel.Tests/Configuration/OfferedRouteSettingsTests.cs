@@ -73,11 +73,44 @@ public sealed class OfferedRouteSettingsTests
     }
 
     [Fact]
+    public void NamesOfNetworks_AreTakenInTheOrderOfTheNetworks()
+    {
+        ServerOptions server = SettingsResolver.Resolve(Server with
+        {
+            Route = ["192.168.1.0/24", "192.168.2.0/24", "2001:db8:7::/64"], As = ["10.99.1.0/24", "192.168.2.0/24", "2001:db8:8::/64"],
+        });
+        Assert.Equal(["10.99.1.0/24", "192.168.2.0/24", "2001:db8:8::/64"], server.Routes.Select(route => route.Told.ToString()));
+        Assert.Equal(["10.99.1.0/24", null, "2001:db8:8::/64"], server.Routes.Select(route => route.As?.ToString()));
+    }
+
+    [Theory]
+    [InlineData("192.168.1.0/24", "10.99.1.0/25", "192.168.1.0/24 cannot be known as 10.99.1.0/25", "the length /24")]
+    [InlineData("192.168.1.1/32", "2001:db8::/32", "is not as large", "the same family")]
+    [InlineData("192.168.1.0/24", "10.0.0.0/24", "has addresses of the tunnel's own network", "outside of the tunnel's")]
+    [InlineData("192.168.1.0/24", "10.99.1.5/24", "is an address in the network 10.99.1.0/24", "Write 10.99.1.0/24.")]
+    [InlineData("192.168.1.0/24", "10.99.1.0/24 10.99.2.0/24", "there are 2 networks for the 1 of Route", "one for each of Route")]
+    [InlineData("", "10.99.1.0/24", "there are 1 networks for the 0 of Route", "one for each of Route")]
+    [InlineData("192.168.1.0/24 192.168.2.0/24", "10.99.1.0/24 10.99.1.0/24", "contradicts 192.168.1.0/24 as 10.99.1.0/24", "common")]
+    [InlineData("192.168.1.0/24 192.168.0.0/16", "10.99.1.0/24 192.168.0.0/16", "contradicts", "no address in common")]
+    [InlineData("192.168.1.0/24 10.99.0.0/16", "10.99.1.0/24 10.99.0.0/16", "contradicts", "no address in common")]
+    public void NameThatANetworkCannotHave_IsRefusedWithARemedy(string routes, string names, string what, string remedy)
+    {
+        LightTunnelException exception = Assert.Throws<LightTunnelException>(
+            () => SettingsResolver.Resolve(Server with { Route = Split(routes), As = Split(names) }));
+        Assert.Contains(what, exception.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, exception.RecommendedAction, StringComparison.Ordinal);
+
+        static string[] Split(string text) => text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    [Fact]
     public void Overlay_Parameters_WinOverTheFile()
     {
         ServerSettings both = SettingsResolver.Overlay(
-            Server with { Route = ["192.168.7.0/24"], NoSnat = true }, new ServerSettings { Route = ["192.168.8.0/24"] });
+            Server with { Route = ["192.168.7.0/24"], As = ["10.99.7.0/24"], NoSnat = true },
+            new ServerSettings { Route = ["192.168.8.0/24"] });
         Assert.Equal(["192.168.8.0/24"], both.Route);
+        Assert.Null(both.As);
         Assert.True(both.NoSnat);
     }
 }

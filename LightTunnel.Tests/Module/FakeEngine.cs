@@ -115,7 +115,7 @@ internal sealed class FakeEngine : ITunnelEngine
             ("Name", settings.Name), ("ListenPort", settings.ListenPort), ("Mtu", settings.Mtu), ("Cipher", settings.Cipher),
             ("InterfaceName", settings.InterfaceName),
             ("NetworkCategory", settings.NetworkCategory), ("AllowInbound", settings.AllowInbound),
-            ("Route", settings.Route), ("NoSnat", settings.NoSnat),
+            ("Route", settings.Route), ("As", settings.As), ("NoSnat", settings.NoSnat),
             ("StatePath", settings.StatePath), ("LogPath", settings.LogPath), ("LogLevel", settings.LogLevel),
             ("NetworkKey", settings.NetworkKey?.Reveal()),
         ];

@@ -24,7 +24,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
                 + $"-NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 "
                 + "-ClientIsolation -AllowKeyOnly:$false -RequireApproval -MemberExpiry 90d "
                 + "-Mtu 1380 -Cipher WireGuard -InterfaceName lt5 -NetworkCategory Private -AllowInbound "
-                + "-Route 192.168.7.0/24, 2001:db8:7::/64 -NoSnat")).Single();
+                + "-Route 192.168.7.0/24, 2001:db8:7::/64 -As 10.99.7.0/24, 2001:db8:7::/64 -NoSnat")).Single();
 
         Assert.Equal("LightTunnel.LtServer", server.Types[0]);
         Assert.Equal(("office", "Up"), (server.Text("Name"), server.Text("State")));
@@ -38,6 +38,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             NetworkCategory=Private
             AllowInbound=True
             Route=192.168.7.0/24,2001:db8:7::/64
+            As=10.99.7.0/24,2001:db8:7::/64
             NoSnat=True
             StatePath={shell.Folder}/state
             LogPath={shell.Folder}/logs/lt.log

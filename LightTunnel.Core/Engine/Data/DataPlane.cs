@@ -32,6 +32,7 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     private readonly RateLimiter _icmpLimiter = new(time, TimeSpan.FromMilliseconds(10), burst: 50);
     private readonly RateLimiter _ownDestinationLimiter = new(time, TimeSpan.FromSeconds(10));
     private volatile ForwardingTable _forwarding = ForwardingTable.Empty;
+    private volatile PrefixMapping? _mapping;
     private volatile uint _memberId;
     private volatile int[] _outerPorts = [];
     private volatile int _longestPacket = TunnelOptions.OrdinaryMtu;
@@ -53,6 +54,17 @@ internal sealed class DataPlane(TimeProvider time, TunnelLog log, LinkTable link
     {
         get => _forwarding;
         set => _forwarding = value;
+    }
+
+    /// <summary>
+    /// What the networks behind this node are to members; null when they are what they are there. All else here, rules included, speaks of
+    /// addresses as members know them: packets are mapped right after they were read from the TUN and right before they are written to it.
+    /// Published by the control loop.
+    /// </summary>
+    public PrefixMapping? Mapping
+    {
+        get => _mapping;
+        set => _mapping = value;
     }
 
     /// <summary>This node's id in relay headers, 0 until the server gave one. Published by the control loop.</summary>

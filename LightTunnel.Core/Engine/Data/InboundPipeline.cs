@@ -105,6 +105,7 @@ internal sealed class InboundPipeline
         TunnelAddress lastSource = default, lastDestination = default;
         RouteTarget? origin = null, target = null;
         PeerAccess? access = null;
+        PrefixMapping? mapping = _plane.Mapping;
         FlowKey lastFlow = default;
         foreach (ref readonly OpenedMessage message in _opened.AsSpan(0, count))
         {
@@ -157,6 +158,7 @@ internal sealed class InboundPipeline
 
             if (route.Mtu < route.NetworkMtu)
                 TcpMss.Clamp(packet, info, route.Mtu);
+            mapping?.MapInwards(packet, info);
             packets.AddView(train.Start + message.Offset, info.TotalLength);
             accepted++;
             bytes += info.TotalLength;

@@ -19,6 +19,7 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
     private readonly byte[] _segment = GC.AllocateUninitializedArray<byte>(PacketBatch.LongestReceived, pinned: true);
 
     private FlowKey _lastFlow;
+    private int _mapped;
 
     /// <summary>What this path counted.</summary>
     public PacketCounters Counters { get; } = new();
@@ -42,8 +43,9 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
         ForwardingTable table = plane.Forwarding;
         Timestamp now = plane.Now;
         _lastFlow = default;
+        PrefixMapping? mapping = plane.Mapping;
         if (first == 0)
-            LongestRoundTrip = 0;
+            (LongestRoundTrip, _mapped) = (0, 0);
         for (int i = first; i < packets.Count; i++)
         {
             ref PacketSlot slot = ref packets[i];
@@ -51,7 +53,15 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
                 continue;
             Span<byte> packet = packets.Packet(i);
             PacketSegmenter segments = default;
-            if (!IpPacket.TryParse(packet, out IpPacketInfo info)
+            bool isPacket = IpPacket.TryParse(packet, out IpPacketInfo info);
+            // A packet that is begun with again, as there was no room for it, was mapped before.
+            if (mapping is not null && isPacket && i >= _mapped)
+            {
+                mapping.MapOutwards(packet, ref info, slot.Offload.NeedsChecksum);
+                _mapped = i + 1;
+            }
+
+            if (!isPacket
                 || (slot.Offload.Kind != SegmentationKind.None && !PacketSegmenter.TryCreate(packet, slot.Offload, out segments)))
             {
                 Counters.Drop(DropReason.Malformed);
@@ -245,7 +255,11 @@ internal sealed class OutboundPipeline(DataPlane plane, int queue = 0)
                 packet, reason == DropReason.Prohibited ? UnreachableReason.Prohibited : UnreachableReason.HostUnreachable,
                 info.Destination, replies.NextFree())
             : IcmpErrors.WriteTooBig(packet, mtu, info.Destination, replies.NextFree());
-        if (length > 0)
-            replies.Commit(length);
+        if (length == 0)
+            return;
+        Span<byte> reply = replies.NextFree()[..length];
+        if (plane.Mapping is { } mapping && IpPacket.TryParse(reply, out IpPacketInfo written))
+            mapping.MapInwards(reply, written);
+        replies.Commit(length);
     }
 }

@@ -1,0 +1,59 @@
+using System.Runtime.Versioning;
+using LightTunnel.Addressing;
+using LightTunnel.Tun;
+
+namespace LightTunnel.Forwarding;
+
+/// <summary>By which of this machine's interfaces networks are reached.</summary>
+/// <param name="IPv4">Those of IPv4 networks, with their indices.</param>
+/// <param name="IPv6">Those of IPv6 networks, with their indices.</param>
+/// <param name="Unreached">Networks that no interface leads to.</param>
+internal sealed record ForwardedInterfaces(
+    IReadOnlyDictionary<string, int> IPv4, IReadOnlyDictionary<string, int> IPv6, IReadOnlyList<IpPrefix> Unreached)
+{
+    /// <summary>
+    /// Asks the kernel: the interfaces that have an address in a network, and those that packets to its first and last host leave by. In a
+    /// network that is made of many, further ones may be reached by interfaces that are not found so.
+    /// </summary>
+    [SupportedOSPlatform("linux")]
+    public static ForwardedInterfaces Find(ForwardingOptions options)
+    {
+        using var netlink = new RouteNetlink();
+        Dictionary<int, string> names = netlink.GetLinks().ToDictionary(link => link.Index, link => link.Name);
+        IReadOnlyList<AssignedAddress> addresses = netlink.GetAddresses();
+        var (found, unreached) = ((IPv4: new Dictionary<string, int>(), IPv6: new Dictionary<string, int>()), new List<IpPrefix>());
+        foreach (ForwardedNetwork network in options.Networks)
+        {
+            IpPrefix prefix = network.Prefix;
+            int[] indices =
+            [
+                .. addresses.Where(assigned => assigned.Address.Prefix.Overlaps(prefix)).Select(assigned => assigned.InterfaceIndex),
+                .. HostsOf(prefix).Select(netlink.FindInterface),
+            ];
+            bool any = false;
+            foreach (int index in indices)
+            {
+                if (!names.TryGetValue(index, out string? name) || name == "lo" || name == options.Interface)
+                    continue;
+                (prefix.Network.IsIPv4 ? found.IPv4 : found.IPv6)[name] = index;
+                any = true;
+            }
+
+            if (!any)
+                unreached.Add(prefix);
+        }
+
+        return new ForwardedInterfaces(found.IPv4, found.IPv6, unreached);
+    }
+
+    private static IEnumerable<TunnelAddress> HostsOf(IpPrefix prefix)
+    {
+        int bits = prefix.Network.BitLength - prefix.Length;
+        UInt128 one = UInt128.One << (128 - prefix.Network.BitLength);
+        UInt128 last = prefix.Network.Bits | (~IpPrefix.MaskOf(prefix.Length) & IpPrefix.MaskOf(prefix.Network.BitLength));
+        bool isIPv4 = prefix.Network.IsIPv4;
+        return bits < 2
+            ? [prefix.Network, TunnelAddress.FromBits(last, isIPv4)]
+            : [TunnelAddress.FromBits(prefix.Network.Bits + one, isIPv4), TunnelAddress.FromBits(last - one, isIPv4)];
+    }
+}

@@ -1,0 +1,222 @@
+using System.Text.Json;
+
+namespace LightTunnel.Forwarding;
+
+/// <summary>
+/// The rules of forwarding in nftables: one table for all tunnels of the machine, as one table's drop cannot be taken back by another's
+/// accept. Only what passes between a tunnel and the networks offered by it is forwarded; what arrives by an interface whose forwarding was
+/// switched on for that is dropped otherwise, so this machine becomes nobody's router.
+/// </summary>
+/// <remarks>
+/// Each tunnel has chains of its own: what comes from it, what goes to it, whose sources are translated, and what settings it has changed,
+/// as comments, for other tunnels and for people to read. The table is as short-lived as the settings are. It must outlive a process that
+/// was killed, or its machine would forward without limits until the tunnel starts again: so it has no owner (nft's "flags owner").
+/// </remarks>
+internal static class ForwardingRules
+{
+    /// <summary>The table's name, of the family "inet".</summary>
+    public const string Table = "lighttunnel";
+
+    private const string From = "from-", To = "to-", Translated = "nat-", Changed = "was-";
+    private const string Forward = "forward", PostRouting = "postrouting";
+    private const string Path = $"inet {Table}";
+
+    /// <summary>Interface names that can stand in rules, and in the names of chains.</summary>
+    public static bool IsInterfaceName(string name) =>
+        name.Length is > 0 and <= 15 && name is not ("." or "..")
+        && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '+' or '@' or '%');
+
+    /// <summary>Reads the table as the program lists it; null: there is none.</summary>
+    public static ForwardingTableState Read(JsonDocument? listed)
+    {
+        var rules = new Dictionary<string, int>();
+        var tunnels = new Dictionary<string, List<SettingClaim>>();
+        bool exists = false;
+        foreach (JsonElement item in NftJson.Items(listed))
+        {
+            exists = true;
+            if (NftJson.Text(item, "chain", "name") is { } chain)
+            {
+                rules.TryAdd(chain, 0);
+                if (chain.StartsWith(From, StringComparison.Ordinal))
+                    tunnels.TryAdd(chain[From.Length..], []);
+            }
+            else if (NftJson.Text(item, "rule", "chain") is { } of)
+            {
+                rules[of] = rules.GetValueOrDefault(of) + 1;
+                if (of.StartsWith(Changed, StringComparison.Ordinal) && NftJson.Text(item, "rule", "comment") is { } comment
+                    && SettingClaim.TryParse(comment, out SettingClaim claim)
+                    && tunnels.TryGetValue(of[Changed.Length..], out List<SettingClaim>? claims))
+                {
+                    claims.Add(claim);
+                }
+            }
+        }
+
+        return new ForwardingTableState(
+            exists, rules, tunnels.Where(tunnel => IsInterfaceName(tunnel.Key))
+                .ToDictionary(tunnel => tunnel.Key, tunnel => (IReadOnlyList<SettingClaim>)tunnel.Value));
+    }
+
+    /// <summary>The commands that give a tunnel its rules, in place of those that it has, and leave others theirs.</summary>
+    /// <param name="options">The tunnel and its networks.</param>
+    /// <param name="claims">What settings it has changed.</param>
+    /// <param name="table">The table as it is.</param>
+    /// <param name="inForce">Which claims, of whomever, still limit what is forwarded.</param>
+    public static string Set(
+        ForwardingOptions options, IReadOnlyList<SettingClaim> claims, ForwardingTableState table, Func<SettingClaim, bool> inForce)
+    {
+        string name = options.Interface;
+        bool translates = options.Networks.Any(network => network.TranslateSources);
+        var commands = new List<string>();
+        AddChain(commands, From + name, [.. options.Networks.Select(network => $"{Match(network, "daddr")} accept"), "drop"]);
+        // A host that never hears of the tunnel's MTU, as somebody drops ICMP, has its connections cut to it all the same.
+        AddChain(
+            commands, To + name,
+            [
+                "tcp flags syn tcp option maxseg size set rt mtu",
+                .. options.Networks.Select(network => $"{Match(network, "saddr")} accept"),
+            ]);
+        AddChain(commands, Changed + name, [.. claims.Select(claim => $"return comment \"{claim}\"")]);
+        if (translates)
+        {
+            AddChain(
+                commands, Translated + name,
+                [.. options.Networks.Where(network => network.TranslateSources)
+                    .Select(network => $"{Match(network, "daddr")} masquerade")]);
+        }
+
+        var tunnels = new Dictionary<string, IReadOnlyList<SettingClaim>>(table.Tunnels) { [name] = claims };
+        IEnumerable<string> translating = table.Tunnels.Keys.Where(other => other != name && table.Has(Translated + other));
+        AddShared(commands, tunnels, translates ? translating.Append(name) : translating, inForce);
+        if (!translates && table.Has(Translated + name))
+            commands.AddRange([$"flush chain {Path} {Translated}{name}", $"delete chain {Path} {Translated}{name}"]);
+        return string.Join('\n', [$"add table {Path}", .. commands]) + "\n";
+    }
+
+    /// <summary>The commands that take a tunnel's rules away, and the table with the last of them.</summary>
+    /// <param name="name">The tunnel's interface.</param>
+    /// <param name="table">The table as it is; there is one.</param>
+    /// <param name="inForce">As above.</param>
+    public static string Remove(string name, ForwardingTableState table, Func<SettingClaim, bool> inForce)
+    {
+        var others = table.Tunnels.Where(tunnel => tunnel.Key != name).ToDictionary();
+        if (others.Count == 0)
+            return $"delete table {Path}\n";
+        var commands = new List<string>();
+        AddShared(commands, others, others.Keys.Where(other => table.Has(Translated + other)), inForce);
+        foreach (string chain in new[] { From, To, Changed, Translated }.Select(kind => kind + name).Where(table.Has))
+            commands.AddRange([$"flush chain {Path} {chain}", $"delete chain {Path} {chain}"]);
+        return string.Join('\n', commands) + "\n";
+    }
+
+    /// <summary>True when the table is as the commands of <see cref="Set"/> would make it, as far as the number of rules tells.</summary>
+    public static bool IsAsSet(ForwardingTableState table, string commands)
+    {
+        IEnumerable<IGrouping<string, string>> wanted = commands.Split('\n')
+            .Where(command => command.StartsWith($"add rule {Path} ", StringComparison.Ordinal))
+            .GroupBy(command => command.Split(' ')[4]);
+        return wanted.All(chain => table.Rules.GetValueOrDefault(chain.Key) == chain.Count());
+    }
+
+    private static void AddShared(
+        List<string> commands, Dictionary<string, IReadOnlyList<SettingClaim>> tunnels, IEnumerable<string> translating,
+        Func<SettingClaim, bool> inForce)
+    {
+        string[] translated = [.. translating];
+        SettingClaim[] claims = [.. tunnels.Values.SelectMany(each => each).Where(inForce)];
+        var rules = new List<string>
+        {
+            $"iifname vmap {{ {Jumps(tunnels.Keys, From)} }}",
+            $"oifname vmap {{ {Jumps(tunnels.Keys, To)} }}",
+        };
+        foreach (bool isIPv4 in (bool[])[true, false])
+        {
+            string[] opened = [.. claims.Where(claim => claim.IsIPv4 == isIPv4 && claim.OpensInterface)
+                .Select(claim => $"\"{claim.Interface}\"").Distinct().Order(StringComparer.Ordinal)];
+            string family = isIPv4 ? "ipv4" : "ipv6";
+            if (claims.Any(claim => claim.IsIPv4 == isIPv4 && claim.OpensFamily))
+                rules.Add($"meta nfproto {family} drop");
+            else if (opened.Length > 0)
+                rules.Add($"meta nfproto {family} iifname {{ {string.Join(", ", opened)} }} drop");
+        }
+
+        AddChain(commands, Forward, rules, " { type filter hook forward priority -10; policy accept; }");
+        if (translated.Length > 0)
+        {
+            AddChain(
+                commands, PostRouting, [$"iifname vmap {{ {Jumps(translated, Translated)} }}"],
+                " { type nat hook postrouting priority 100; policy accept; }");
+        }
+        else
+        {
+            commands.AddRange(
+            [
+                $"add chain {Path} {PostRouting}", $"flush chain {Path} {PostRouting}", $"delete chain {Path} {PostRouting}",
+            ]);
+        }
+    }
+
+    private static void AddChain(List<string> commands, string name, IReadOnlyList<string> rules, string hook = "")
+    {
+        commands.AddRange([$"add chain {Path} {name}{hook}", $"flush chain {Path} {name}"]);
+        commands.AddRange(rules.Select(rule => $"add rule {Path} {name} {rule}"));
+    }
+
+    private static string Jumps(IEnumerable<string> tunnels, string kind) =>
+        string.Join(", ", tunnels.Order(StringComparer.Ordinal).Select(name => $"\"{name}\" : jump {kind}{name}"));
+
+    private static string Match(ForwardedNetwork network, string field) =>
+        $"{(network.Prefix.Network.IsIPv4 ? "ip" : "ip6")} {field} {network.Prefix}";
+}
+
+/// <summary>What stands in the table.</summary>
+/// <param name="Exists">Whether there is one.</param>
+/// <param name="Rules">Its chains, and how many rules each has.</param>
+/// <param name="Tunnels">The interfaces of the tunnels that have rules in it, with the settings that they have changed.</param>
+internal sealed record ForwardingTableState(
+    bool Exists, IReadOnlyDictionary<string, int> Rules, IReadOnlyDictionary<string, IReadOnlyList<SettingClaim>> Tunnels)
+{
+    /// <summary>True when there is a chain of that name.</summary>
+    public bool Has(string chain) => Rules.ContainsKey(chain);
+
+    /// <summary>A setting as another tunnel has changed it; null when none has.</summary>
+    /// <param name="name">The tunnel that asks.</param>
+    /// <param name="key">The setting.</param>
+    /// <param name="isThere">Which tunnels count: one whose interface is gone was killed, and needs nothing any more. Null for all.</param>
+    public SettingClaim? ClaimOfOthers(string name, string key, Func<string, bool>? isThere = null)
+    {
+        foreach ((string other, IReadOnlyList<SettingClaim> claims) in Tunnels)
+        {
+            foreach (SettingClaim claim in claims)
+            {
+                if (other != name && claim.Key == key && !claim.IsCondition && isThere?.Invoke(other) != false)
+                    return claim;
+            }
+        }
+
+        return null;
+    }
+}
+
+/// <summary>Reads what nft lists as JSON (libnftables-json(5)).</summary>
+internal static class NftJson
+{
+    /// <summary>The objects that are listed, each with one member that says what it is; but not about the program itself.</summary>
+    public static IEnumerable<JsonElement> Items(JsonDocument? listed) =>
+        listed?.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("nftables", out JsonElement items)
+            && items.ValueKind == JsonValueKind.Array
+            ? items.EnumerateArray().Where(item => item.ValueKind == JsonValueKind.Object && !item.TryGetProperty("metainfo", out _))
+            : [];
+
+    /// <summary>A member of an object of one kind that is a text; null when it is none.</summary>
+    public static string? Text(JsonElement item, string kind, string member) =>
+        item.TryGetProperty(kind, out JsonElement body) ? Text(body, member) : null;
+
+    /// <summary>A member that is a text; null when it is none.</summary>
+    public static string? Text(JsonElement body, string member) =>
+        body.ValueKind == JsonValueKind.Object && body.TryGetProperty(member, out JsonElement value)
+            && value.ValueKind == JsonValueKind.String
+            ? value.GetString()
+            : null;
+}

@@ -1,0 +1,202 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.Versioning;
+using LightTunnel.Diagnostics;
+using LightTunnel.Forwarding;
+using LightTunnel.Lab.Namespaces;
+using Xunit;
+
+namespace LightTunnel.Tests.Forwarding;
+
+/// <summary>Forwarding by a real kernel and the real nft, in network namespaces.</summary>
+[SupportedOSPlatform("linux")]
+public sealed class LinuxForwardingTests : IDisposable
+{
+    private const string LanForwarding = "net/ipv4/conf/lan/forwarding";
+
+    private readonly GatewayNamespaces _world = new();
+    private readonly TunnelLog _log = GatewayNamespaces.Log();
+
+    public void Dispose()
+    {
+        _log.Dispose();
+        _world.Dispose();
+    }
+
+    [Fact]
+    public void Members_ReachTheNetworkWithoutARouteBack_NobodyElseIsForwarded_AndAllIsPutBack()
+    {
+        _world.Nft("add", "table", "inet", "admins"); // Somebody else's rules stay.
+        string before = _world.Snapshot();
+        var record = new MemoryRecord();
+        using (LinuxForwarding forwarding = _world.Begin(
+            GatewayNamespaces.Options("lt0", true, GatewayNamespaces.Network, GatewayNamespaces.NetworkV6), _log, record))
+        {
+            Assert.Null(forwarding.Problem);
+            Assert.NotNull(record.Content);
+            Assert.True(_world.Pings("a", GatewayNamespaces.Host));
+            Assert.True(_world.Pings("a", GatewayNamespaces.HostV6));
+            // Forwarding was switched on for the interface, and for nobody else.
+            Assert.False(_world.Pings("h", GatewayNamespaces.Stranger, expected: false));
+            Assert.False(_world.Pings("s", GatewayNamespaces.Host, expected: false));
+            Assert.False(_world.Pings("s", "10.0.0.5", expected: false));
+            Assert.Equal("0", _world.Read("net/ipv4/ip_forward"));
+            Assert.Equal("0", _world.Read("net/ipv6/conf/all/forwarding"));
+        }
+
+        Assert.Equal(before, _world.Snapshot());
+        Assert.Null(record.Content);
+    }
+
+    [Fact]
+    public void TwoTunnels_ShareAnInterface_AndTheLastOnePutsItBack()
+    {
+        string before = _world.Snapshot();
+        LinuxForwarding first = _world.Begin(GatewayNamespaces.Options("lt0"), _log, new MemoryRecord());
+        LinuxForwarding second = _world.Begin(GatewayNamespaces.Options("lt1"), _log, new MemoryRecord());
+        Assert.True(_world.Pings("a", GatewayNamespaces.Host));
+        Assert.True(_world.Pings("b", GatewayNamespaces.Host));
+
+        first.Dispose();
+        Assert.Equal("1", _world.Read(LanForwarding));
+        Assert.False(_world.Pings("a", GatewayNamespaces.Host, expected: false));
+        Assert.True(_world.Pings("b", GatewayNamespaces.Host));
+
+        second.Dispose();
+        Assert.Equal(before, _world.Snapshot());
+    }
+
+    [Fact]
+    public void KilledTunnel_LeavesNoRouter_AndItsNextStartPutsBackWhatNobodyChangedSince()
+    {
+        string before = _world.Snapshot();
+        var record = new MemoryRecord();
+        Kill();
+        Assert.Equal("1", _world.Read(LanForwarding));
+        Assert.False(_world.Pings("h", GatewayNamespaces.Stranger, expected: false));
+        Recover();
+        Assert.Equal(before, _world.Snapshot());
+
+        Kill();
+        _world.Write("net/ipv4/conf/lan/forwarding", "0");
+        Recover();
+        Assert.Equal(before, _world.Snapshot());
+
+        // Somebody wants a router by now: that is not for us to end.
+        Kill();
+        _world.Write("net/ipv4/ip_forward", "1");
+        Recover();
+        Assert.Equal("1", _world.Read(LanForwarding));
+        Assert.DoesNotContain("lighttunnel", _world.Nft("list", "ruleset"), StringComparison.Ordinal);
+        Assert.Null(record.Content);
+
+        void Kill() => _world.In(() =>
+        {
+            ForwardingOptions options = GatewayNamespaces.Options();
+            var setup = new ForwardingSetup(options, new KernelSettings(), new NftProgram(), record, _log);
+            Assert.Empty(setup.Set(ForwardedInterfaces.Find(options)));
+            return true;
+        });
+
+        void Recover() => _world.In(() =>
+        {
+            ForwardingSetup.Recover(new KernelSettings(), new NftProgram(), record, _log);
+            return true;
+        });
+    }
+
+    [Fact]
+    public void RulesThatSomebodyFlushes_ComeBack_AndARouterThatSomebodyWantsIsNotLimitedAnyMore()
+    {
+        using LinuxForwarding forwarding = _world.Begin(GatewayNamespaces.Options(), _log, new MemoryRecord());
+        _world.Nft("flush", "ruleset");
+        GatewayNamespaces.Await(
+            () => _world.Nft("list", "ruleset").Contains("masquerade", StringComparison.Ordinal), "The rules stay away.");
+        Assert.True(_world.Pings("a", GatewayNamespaces.Host));
+
+        _world.Write("net/ipv4/ip_forward", "1");
+        GatewayNamespaces.Await(
+            () => !_world.Nft("list", "ruleset").Contains("iifname \"lan\" drop", StringComparison.Ordinal), "The limit stays.");
+        // The stranger has the way back that a router's hosts have.
+        Assert.True(_world.Pings("h", GatewayNamespaces.Stranger));
+        Assert.True(_world.Pings("a", GatewayNamespaces.Host));
+        forwarding.Dispose();
+        Assert.Equal("1", _world.Read(LanForwarding));
+    }
+
+    [Fact]
+    public void FirewallThatDropsWhatIsForwarded_IsNamed_WithTheCommandThatAllowsIt()
+    {
+        _world.Nft("add table ip filter; add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }; "
+            + "add chain ip filter DOCKER-USER; add rule ip filter FORWARD jump DOCKER-USER");
+        using (LinuxForwarding forwarding = _world.Begin(GatewayNamespaces.Options(), _log, new MemoryRecord()))
+        {
+            Assert.Contains("policy drop in chain FORWARD of table ip filter", forwarding.Problem, StringComparison.Ordinal);
+            Assert.Contains("iptables -I DOCKER-USER -i lt0 -j ACCEPT", forwarding.Problem, StringComparison.Ordinal);
+            Assert.False(_world.Pings("a", GatewayNamespaces.Host, expected: false));
+        }
+
+        // What that command does.
+        _world.Nft("insert rule ip filter DOCKER-USER iifname lt0 counter accept");
+        _world.Nft("insert rule ip filter DOCKER-USER oifname lt0 counter accept");
+        using (LinuxForwarding forwarding = _world.Begin(GatewayNamespaces.Options(), _log, new MemoryRecord()))
+        {
+            Assert.Null(forwarding.Problem);
+            Assert.True(_world.Pings("a", GatewayNamespaces.Host));
+        }
+
+        _world.Nft("delete table ip filter; add table inet own; add chain inet own forward { type filter hook forward priority 0; }; "
+            + "add rule inet own forward ct state established,related accept; add rule inet own forward reject");
+        using (LinuxForwarding forwarding = _world.Begin(GatewayNamespaces.Options(), _log, new MemoryRecord()))
+        {
+            string remedy = "nft insert rule inet own forward iifname lt0 accept";
+            Assert.Contains(remedy, forwarding.Problem, StringComparison.Ordinal);
+            _world.Nft(remedy[4..]);
+            Assert.True(_world.Pings("a", GatewayNamespaces.Host));
+        }
+    }
+
+    [Fact]
+    public void OlderKernels_ForwardIPv6_WithoutLosingTheirOwnAddressAndDefaultRoute()
+    {
+        // The machine has its address and its default route from a router on the same network.
+        _world.Write("net/ipv6/conf/lan/accept_ra", "1");
+        Advertise(_world.HostNamespace);
+        GatewayNamespaces.Await(() => Has("default via fe80") && Has("fd88:"), "The router is not heard.");
+        string before = _world.Snapshot();
+
+        using (LinuxForwarding forwarding = _world.Begin(
+            GatewayNamespaces.Options("lt0", true, GatewayNamespaces.NetworkV6), _log, new MemoryRecord(), new OlderKernel()))
+        {
+            Assert.Null(forwarding.Problem);
+            Assert.Equal("1", _world.Read("net/ipv6/conf/all/forwarding"));
+            Assert.True(_world.Pings("a", GatewayNamespaces.HostV6));
+            Assert.True(Has("default via fe80"));
+            Assert.Equal("2", _world.Read("net/ipv6/conf/lan/accept_ra"));
+        }
+
+        Assert.Equal(before, _world.Snapshot());
+        Assert.True(Has("default via fe80"));
+
+        bool Has(string route) => NetworkNamespace.Ip("-n", _world.Gateway, "-6", "route").Contains(route, StringComparison.Ordinal);
+    }
+
+    /// <summary>A router advertisement with the prefix fd88::/64 (RFC 4861 section 4.2, 4.6.2); the kernel adds the checksum.</summary>
+    private static void Advertise(string from) => NetworkNamespace.Run(from, () =>
+    {
+        byte[] message = new byte[48];
+        message[0] = 134;
+        message[4] = 64;
+        BinaryPrimitives.WriteUInt16BigEndian(message.AsSpan(6), 1800);
+        byte[] prefix = [3, 4, 64, 0xC0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xFD, 0x88];
+        prefix.CopyTo(message, 16);
+        using var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Raw, ProtocolType.IcmpV6);
+        socket.SetSocketOption(SocketOptionLevel.IPv6, SocketOptionName.MulticastTimeToLive, 255);
+        var group = IPAddress.Parse("ff02::1");
+        group.ScopeId = File.ReadAllLines("/proc/thread-self/net/if_inet6").Where(line => line.EndsWith("eth0", StringComparison.Ordinal))
+            .Select(line => Convert.ToInt64(line.Split(' ')[1], 16)).First();
+        socket.SendTo(message, new IPEndPoint(group, 0));
+        return true;
+    });
+}
