@@ -136,6 +136,11 @@ internal sealed record ClientOptions : TunnelOptions
     public IReadOnlyList<TunnelAddress> RequestedAddresses { get; init; } = [];
 
     /// <summary>
+    /// How long members count as such without a word of the server, which may have sent one of them away: a long weekend.
+    /// </summary>
+    public TimeSpan TrustWithoutServer { get; init; } = TimeSpan.FromHours(72);
+
+    /// <summary>
     /// Prefixes that the server may give to this node: the invitation's, and those that a person named. None: those that the first
     /// registration says.
     /// </summary>

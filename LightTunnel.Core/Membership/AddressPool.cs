@@ -4,10 +4,13 @@ namespace LightTunnel.Membership;
 
 /// <summary>
 /// The host addresses of one prefix: which are taken, and the next free one. Nothing is enumerated, so that an IPv6 /64 costs what it
-/// leases: addresses above a rising mark were never given out automatically, those below it that came back are kept in order.
+/// leases: of addresses above a rising mark none was given out automatically, and those that came back rest: they are kept in order.
 /// </summary>
 internal sealed class AddressPool
 {
+    /// <summary>Addresses above the mark that rest, at most: people chose them, or they were given out before this process began.</summary>
+    private const int MostResting = 65_536;
+
     private readonly HashSet<TunnelAddress> _taken = [];
     private readonly SortedSet<UInt128> _returned = [];
     private readonly TunnelAddress _own;
@@ -71,7 +74,7 @@ internal sealed class AddressPool
                 _markAtEnd = true;
             else
                 _mark++;
-            if (!IsFree(address))
+            if (!IsFree(address) || _returned.Contains(host))
                 continue;
             if (isKept?.Invoke(address) != true)
                 return TryTake(address);
@@ -89,13 +92,35 @@ internal sealed class AddressPool
         return false;
     }
 
+    /// <summary>
+    /// Goes on where another process ended: that gave out so many addresses at most, of which those that are free rest. Nothing once this
+    /// one has given out any itself.
+    /// </summary>
+    public void Resume(uint given)
+    {
+        if (_mark != _first)
+            return;
+        for (uint seen = 0; seen < Math.Min(given, MostResting) && !_markAtEnd;)
+        {
+            TunnelAddress address = AddressOf(_mark);
+            if (IsFree(address))
+                _returned.Add(_mark);
+            if (address != _own)
+                seen++;
+            if (_mark == _last)
+                _markAtEnd = true;
+            else
+                _mark++;
+        }
+    }
+
     /// <summary>Gives an address back.</summary>
     public void Return(TunnelAddress address)
     {
         if (!_taken.Remove(address))
             return;
         UInt128 host = HostOf(address);
-        if (_markAtEnd || host < _mark)
+        if (_markAtEnd || host < _mark || _returned.Count < MostResting)
             _returned.Add(host);
     }
 

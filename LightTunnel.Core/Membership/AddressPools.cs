@@ -64,6 +64,13 @@ internal sealed class AddressPools(IReadOnlyList<InterfaceAddress> serverAddress
         return taken;
     }
 
+    /// <inheritdoc cref="AddressPool.Resume"/>
+    public void Resume(uint given)
+    {
+        foreach (AddressPool pool in _pools)
+            pool.Resume(given);
+    }
+
     /// <summary>Gives an address back.</summary>
     public void Return(TunnelAddress address) => Of(address)?.Return(address);
 

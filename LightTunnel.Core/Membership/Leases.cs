@@ -48,6 +48,7 @@ internal sealed partial class Leases
     private readonly StoreReplica _replica = new();
     private readonly string? _networkName;
     private (string? Name, uint NextMemberId) _storedNetwork = (null, FirstClientId);
+    private bool _isResumed;
 
     /// <summary>Members whose leases are not as in the store, by the ids that their entries have there.</summary>
     private readonly HashSet<uint> _changed = [];
@@ -472,6 +473,9 @@ internal sealed partial class Leases
         if (!LeaseCodec.TryReadNetwork(_replica.Find(StoreKeys.Network), out string? name, out uint nextMemberId, out bool isInvitedOnly))
             return;
         IsInvitedOnly = isInvitedOnly;
+        if (!_isResumed)
+            _pools.Resume(nextMemberId - Math.Min(nextMemberId, FirstClientId));
+        _isResumed = true;
         _storedNetwork = (name, nextMemberId);
         NextMemberId = Math.Max(NextMemberId, nextMemberId);
     }

@@ -90,6 +90,30 @@ public sealed class LeasesTests
         Assert.Equal(first, again);
     }
 
+    /// <summary>Members know who had it, and take whoever has it now for somebody in between.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Acquire_AddressOfARemovedMember_IsNotTheNextOnes_AlsoAfterARestart(bool isRemovedFirst)
+    {
+        Leases before = Create("10.0.0.1/24", "fd00::1/64");
+        foreach (byte key in (byte[])[1, 2, 3])
+            before.Acquire(Key(key), $"m{key}", [], Start);
+        if (isRemovedFirst)
+            Assert.True(before.Remove(Key(2)));
+        Leases after = Create("10.0.0.1/24", "fd00::1/64");
+        after.TakeOver(Stored(before.NextMemberId, [.. before.All]));
+        if (!isRemovedFirst)
+            Assert.True(after.Remove(Key(2)));
+        Assert.Equal(["10.0.0.5", "fd00::5"], Texts(after.Acquire(Key(4), "m4", [], Start)));
+
+        // A chosen one, too.
+        after.Acquire(Key(5), "m5", [Address("10.0.0.6")], Start);
+        after.Remove(Key(5));
+        Assert.Equal("10.0.0.7", after.Acquire(Key(6), "m6", [], Start).Lease!.Addresses[0].ToString());
+        Assert.Equal("10.0.0.3", after.Acquire(Key(7), "m7", [Address("10.0.0.3")], Start).Lease!.Addresses[0].ToString());
+    }
+
     [Property(MaxTest = 100)]
     public void Pool_AnyOrderOfTakingAndReturning_NeverGivesAnAddressTwice(int seed)
     {
@@ -238,7 +262,7 @@ public sealed class LeasesTests
         after.TakeOver(Stored(before.NextMemberId, [.. before.All]));
         Assert.Equal(["10.0.0.77", "fd00::2"], Texts(after.Acquire(Key(1), "a", [], Start)));
         Assert.Equal(4u, after.Acquire(Key(3), "c", [], Start).Lease!.MemberId);
-        Assert.Equal("10.0.0.3", after.ByKey(Key(3))!.Addresses[0].ToString());
+        Assert.Equal("10.0.0.4", after.ByKey(Key(3))!.Addresses[0].ToString());
     }
 
     [Fact]

@@ -24,10 +24,11 @@ internal sealed record StormReport(TimeSpan LongestGap, TimeSpan LastDirect, dou
 /// them talk. What must be true is looked at all the while, and more of it once the storm is over.
 /// </summary>
 /// <remarks>
-/// 2 to 200 members, which move, sleep, come, go, and lose their NATs, each other and the server. All the while and afterwards: two members
-/// that both reach the server are never silent for longer than 1.5 s; who can be direct without guessing ports is; every collection in a
-/// node, found by walking its objects (<see cref="TableSizes"/>), stays within its limit (<see cref="TableLimits"/>); an idle minute costs
-/// no more datagrams than it must; nothing arrives twice or at somebody else's.
+/// 2 to 200 members, which move, sleep, come, go, and lose their NATs, each other and the server, and whom an admin blocks, removes and
+/// forbids to talk to each other. All the while and afterwards: two members that both reach the server, and that nobody forbids to talk,
+/// are never silent for longer than 1.5 s; what is forbidden does not pass once who must keep to it can have heard; who can be direct
+/// without guessing ports is; every collection in a node, found by walking its objects (<see cref="TableSizes"/>), stays within its limit
+/// (<see cref="TableLimits"/>); an idle minute costs no more datagrams than it must; nothing arrives twice or at somebody else's.
 /// </remarks>
 internal sealed class NetworkStorm : IDisposable
 {
@@ -170,7 +171,7 @@ internal sealed class NetworkStorm : IDisposable
     private void Happen()
     {
         StormMember member = Any(_world.Members);
-        int what = _random.Next(11);
+        int what = _random.Next(14);
         _world.Note($"event {what}, {member}");
         switch (what)
         {
@@ -214,6 +215,18 @@ internal sealed class NetworkStorm : IDisposable
                 break;
             case 9 when _world.Members.Count < 250:
                 _world.AddMember();
+                break;
+            case 11 when !member.IsBlocked && _world.IsKnown(member):
+                _world.Block(member);
+                After(Seconds(0.5, 12), () => _world.Unblock(member));
+                break;
+            case 12 when member is { Node: not null, IsBlocked: false } && _world.IsKnown(member) && !_world.IsDenied(member):
+                _world.Remove(member);
+                After(Seconds(0, 5), () => _world.Start(member));
+                break;
+            case 13 when Any(_traffic.Flows) is var flow && _world.IsKnown(flow.From) && _world.IsKnown(flow.To):
+                _world.Deny(flow.From, flow.To);
+                After(Seconds(0.5, 12), () => _world.Allow(flow.From, flow.To));
                 break;
         }
     }
@@ -353,6 +366,7 @@ internal sealed class NetworkStorm : IDisposable
             _traffic.Excuse(member, AfterOutage + (2 * (outage < RarestSearch ? outage : RarestSearch)));
         }
 
+        _traffic.Judge(_world.Denied, AfterMove);
         _traffic.Send();
         _world.Network.Run(Traffic.Interval);
         CollectAll();

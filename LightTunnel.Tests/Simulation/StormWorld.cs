@@ -1,9 +1,11 @@
 using LightTunnel.Addressing;
+using LightTunnel.Engine.Server;
 using LightTunnel.Internet.Nats;
 using LightTunnel.Internet.Simulation;
 using LightTunnel.Internet.Sites;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
+using Xunit;
 
 namespace LightTunnel.Tests.Simulation;
 
@@ -17,6 +19,8 @@ internal sealed class StormWorld : IDisposable
     private readonly Random _widths;
     private readonly Scene _scene;
     private readonly List<StormMember> _members = [];
+    private readonly List<(StormMember First, StormMember Second)> _denied = [];
+    private readonly Queue<Action> _forTheServer = [];
     private readonly List<(SimulatedNat? Nat, NatKind Kind)> _lans = [];
     private readonly List<SimulatedNat> _carriers = [];
 
@@ -112,6 +116,89 @@ internal sealed class StormWorld : IDisposable
     {
         Network.StartServer(options => options with { EagerUpTo = _eagerUpTo }, "10.0.0.1/16");
         IsServerUp = true;
+        while (_forTheServer.TryDequeue(out Action? change))
+            change();
+    }
+
+    /// <summary>Pairs of members between which a rule denies everything.</summary>
+    public IReadOnlyList<(StormMember First, StormMember Second)> Denied => _denied;
+
+    /// <summary>True when the server runs and has a lease of the member.</summary>
+    public bool IsKnown(StormMember member) =>
+        IsServerUp && Network.Administration().List().Any(known => known.PublicKey == member.Identity.PublicKey.ToString());
+
+    /// <summary>Keeps a member out.</summary>
+    public void Block(StormMember member)
+    {
+        member.IsBlocked = true;
+        Change(MemberChangeKind.Block, member);
+    }
+
+    /// <summary>Lets a member in again, whose owner starts its process anew: by itself it would ask a minute later.</summary>
+    public void Unblock(StormMember member)
+    {
+        WithServer(() =>
+        {
+            Change(MemberChangeKind.Unblock, member);
+            member.IsBlocked = false;
+            if (member.Node is null)
+                return;
+            End(member, politely: false);
+            Start(member);
+        });
+    }
+
+    /// <summary>Takes a member's lease away, whose owner lets it join again.</summary>
+    public void Remove(StormMember member)
+    {
+        End(member, politely: false);
+        Change(MemberChangeKind.Remove, member);
+    }
+
+    /// <summary>Denies two members everything, in both directions.</summary>
+    public void Deny(StormMember first, StormMember second)
+    {
+        _denied.Add((first, second));
+        ReplaceRules();
+    }
+
+    /// <summary>True when a rule names the member.</summary>
+    public bool IsDenied(StormMember member) => _denied.Any(pair => pair.First == member || pair.Second == member);
+
+    /// <summary>Takes back what <see cref="Deny"/> did.</summary>
+    public void Allow(StormMember first, StormMember second) => WithServer(() =>
+    {
+        _denied.Remove((first, second));
+        ReplaceRules();
+    });
+
+    /// <summary>Some rules that say nothing of the traffic here, and those that do.</summary>
+    private void ReplaceRules()
+    {
+        string[] others = ["Allow Udp - server > *", "Deny Tcp 22 * > *", "Deny Udp 5353 group:a > *", "Allow Icmp - clients > clients"];
+        IEnumerable<string> denials = _denied.SelectMany(pair => (string[])
+        [
+            $"Deny Any - {pair.First.Name} > {pair.Second.Name}", $"Deny Any - {pair.Second.Name} > {pair.First.Name}",
+        ]);
+        Assert.True(Network.ReplaceRules([.. others.Take(_random.Next(others.Length + 1)), .. denials]).IsCompletedSuccessfully);
+    }
+
+    private void Change(MemberChangeKind kind, StormMember member)
+    {
+        string key = member.Identity.PublicKey.ToString();
+        Network.Server.Node.Post(() => ((ServerRole)Network.Server.Node.Role).Administration.ChangeAsync(
+            new MemberChange(kind, key, "admin")));
+        Network.Server.MarkReady();
+        Network.Settle();
+    }
+
+    /// <summary>Now, or as soon as the server's process runs.</summary>
+    private void WithServer(Action change)
+    {
+        if (IsServerUp)
+            change();
+        else
+            _forTheServer.Enqueue(change);
     }
 
     /// <summary>
@@ -130,8 +217,8 @@ internal sealed class StormWorld : IDisposable
     /// <summary>True while nothing is in a member's way to the server but wires that lose a little.</summary>
     public bool CanReachServer(StormMember member)
     {
-        if (!IsServerUp || member.IsUnplugged || member.Node is { Clock.IsAsleep: true } || member.Kind == NatKind.UdpBlocked
-            || Internet.IsCut(member.Host, ServerHost))
+        if (!IsServerUp || member.IsBlocked || member.IsUnplugged || member.Node is { Clock.IsAsleep: true }
+            || member.Kind == NatKind.UdpBlocked || Internet.IsCut(member.Host, ServerHost))
         {
             return false;
         }

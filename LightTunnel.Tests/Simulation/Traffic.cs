@@ -30,6 +30,12 @@ internal sealed class StormMember(string name, PrivateKey identity, SimulatedHos
     /// <summary>Its process, null while none runs.</summary>
     public SimulatedNode? Node { get; set; }
 
+    /// <summary>True while an admin keeps it out.</summary>
+    public bool IsBlocked { get; set; }
+
+    /// <summary>Until then it may not know what the server tells everybody.</summary>
+    public TimeSpan ExcusedUntil { get; set; }
+
     /// <summary>True once its process has joined.</summary>
     public bool HasJoined => Node is { IsUp: true };
 
@@ -40,7 +46,8 @@ internal sealed class StormMember(string name, PrivateKey identity, SimulatedHos
 internal sealed class Flow(int number, StormMember from, StormMember to)
 {
     private readonly HashSet<int> _seen = [];
-    private int _sent;
+    private readonly List<TimeSpan> _sent = [];
+    private TimeSpan _allowedSince;
 
     public int Number { get; } = number;
 
@@ -60,7 +67,29 @@ internal sealed class Flow(int number, StormMember from, StormMember to)
     /// <summary>Longest time without a packet that nothing excused.</summary>
     public TimeSpan LongestGap { get; set; }
 
-    public string NextBody() => string.Create(CultureInfo.InvariantCulture, $"{Number} {++_sent}");
+    /// <summary>Since when an admin forbids it; null while it is allowed.</summary>
+    public TimeSpan? ForbiddenSince { get; private set; }
+
+    /// <summary>The side that keeps to that, once it has heard of it.</summary>
+    public StormMember Guard { get; private set; } = to;
+
+    /// <summary>True when it was forbidden and nothing has passed since: the two may not even know that it is allowed again.</summary>
+    public bool IsResting => ForbiddenSince is null && Heard < _allowedSince;
+
+    /// <summary>From now on nothing may pass.</summary>
+    public void Forbid(TimeSpan now, StormMember guard) => (ForbiddenSince, Guard) = (ForbiddenSince ?? now, guard);
+
+    /// <summary>It may pass again.</summary>
+    public void Allow(TimeSpan now) => (ForbiddenSince, _allowedSince) = (null, now);
+
+    public string NextBody(TimeSpan now)
+    {
+        _sent.Add(now);
+        return string.Create(CultureInfo.InvariantCulture, $"{Number} {_sent.Count}");
+    }
+
+    /// <summary>When a packet was sent.</summary>
+    public TimeSpan SentAt(int packet) => _sent[packet - 1];
 
     /// <summary>False when it came before.</summary>
     public bool Take(int packet) => _seen.Add(packet);
@@ -76,6 +105,17 @@ internal sealed class Traffic(VirtualTime time)
 {
     /// <summary>Each flow sends a packet this often; nothing here is looked at more closely.</summary>
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>
+    /// Who reaches the server has heard of a change by then: it is told at once, and told again when a wire loses that.
+    /// </summary>
+    private static readonly TimeSpan Heard = TimeSpan.FromSeconds(4);
+
+    /// <summary>
+    /// Who has nothing to say shows itself to the server every 10 s, and not before that does the server know where it is now, nor it what
+    /// the server has told it meanwhile, again every 4 s.
+    /// </summary>
+    private static readonly TimeSpan Idle = TimeSpan.FromSeconds(14);
 
     /// <summary>The first handshake may be lost, its repetition too, and each has 5.3 s.</summary>
     private static readonly TimeSpan FirstHandshake = TimeSpan.FromSeconds(11);
@@ -103,10 +143,34 @@ internal sealed class Traffic(VirtualTime time)
     /// </summary>
     public void Excuse(StormMember member, TimeSpan duration)
     {
+        if (time.Elapsed + duration > member.ExcusedUntil)
+            member.ExcusedUntil = time.Elapsed + duration;
         foreach (Flow flow in _flows.Where(flow => flow.From == member || flow.To == member))
         {
-            TimeSpan until = time.Elapsed + duration + (HasKeys(flow) ? TimeSpan.Zero : FirstHandshake);
+            TimeSpan until = time.Elapsed + duration + (HasKeys(flow) ? TimeSpan.Zero : FirstHandshake)
+                + (flow.IsResting ? Idle : TimeSpan.Zero);
             flow.ExcusedUntil = until > flow.ExcusedUntil ? until : flow.ExcusedUntil;
+        }
+    }
+
+    /// <summary>Says which flows an admin forbids now, and since when those do not that were forbidden before.</summary>
+    /// <param name="denied">Pairs between which a rule denies everything.</param>
+    /// <param name="excuse">How long the others may be silent meanwhile.</param>
+    public void Judge(IReadOnlyCollection<(StormMember First, StormMember Second)> denied, TimeSpan excuse)
+    {
+        foreach (Flow flow in _flows)
+        {
+            bool isBlocked = flow.From.IsBlocked || flow.To.IsBlocked;
+            if (isBlocked || denied.Contains((flow.From, flow.To)) || denied.Contains((flow.To, flow.From)))
+            {
+                flow.Forbid(time.Elapsed, flow.To.IsBlocked ? flow.From : flow.To);
+            }
+            else if (flow.ForbiddenSince is not null)
+            {
+                flow.Allow(time.Elapsed);
+                Excuse(flow.From, excuse);
+                Excuse(flow.To, excuse);
+            }
         }
     }
 
@@ -118,9 +182,9 @@ internal sealed class Traffic(VirtualTime time)
         {
             if (flow.From.Node is { } from && flow.To.Node is { } to && HasAddress(from) && HasAddress(to))
             {
-                from.Send(to.Address, flow.NextBody());
+                from.Send(to.Address, flow.NextBody(time.Elapsed));
                 if (isLong && PeerOf(flow) is { } peer)
-                    from.Send(to.Address, $"{flow.NextBody()} ".PadRight(peer.Mtu - Headers, 'x'));
+                    from.Send(to.Address, $"{flow.NextBody(time.Elapsed)} ".PadRight(peer.Mtu - Headers, 'x'));
             }
         }
     }
@@ -139,8 +203,12 @@ internal sealed class Traffic(VirtualTime time)
             Flow flow = _flows[int.Parse(words[0], CultureInfo.InvariantCulture)];
             if (flow.To != member)
                 Assert.Fail($"{member} got a packet of {flow} at {time.Elapsed}.");
-            if (!flow.Take(int.Parse(words[1], CultureInfo.InvariantCulture)))
+            int packet = int.Parse(words[1], CultureInfo.InvariantCulture);
+            if (!flow.Take(packet))
                 Assert.Fail($"{flow}: packet {words[1]} arrived twice, again at {time.Elapsed}.");
+            TimeSpan sent = flow.SentAt(packet);
+            if (flow.ForbiddenSince is { } since && sent > since + Heard && time.Elapsed > flow.Guard.ExcusedUntil)
+                Assert.Fail($"{flow} has been forbidden since {since}, and what was sent at {sent} arrived at {time.Elapsed}.");
             flow.Heard = time.Elapsed;
             if (words.Length > 2)
                 flow.HeardLong = time.Elapsed;
@@ -150,7 +218,7 @@ internal sealed class Traffic(VirtualTime time)
     /// <summary>Fails when a flow is silent for longer than it may be.</summary>
     public void AssertFlows(TimeSpan longestGap)
     {
-        foreach (Flow flow in _flows.Where(flow => time.Elapsed > flow.ExcusedUntil))
+        foreach (Flow flow in _flows.Where(flow => flow.ForbiddenSince is null && time.Elapsed > flow.ExcusedUntil))
         {
             TimeSpan gap = time.Elapsed - flow.Heard;
             if (gap > flow.LongestGap)

@@ -28,11 +28,6 @@ internal sealed class ClientRole : INodeRole
     /// <summary>How often the machine's addresses are read while there is no server.</summary>
     private static readonly TimeSpan ReadingInterval = TimeSpan.FromSeconds(5);
 
-    /// <summary>
-    /// How long members count as such without a word of the server, which may have sent one of them away: a long weekend.
-    /// </summary>
-    internal static readonly TimeSpan TrustWithoutServer = TimeSpan.FromHours(72);
-
     /// <summary>How long a node that was blocked asks for nothing.</summary>
     private static readonly TimeSpan BlockedRest = TimeSpan.FromMinutes(1);
 
@@ -346,13 +341,13 @@ internal sealed class ClientRole : INodeRole
     {
         if (_connection.IsUp || _members.All.Count == 0)
             return Timestamp.Never;
-        Timestamp until = Server.LastReceivedTimestamp + TrustWithoutServer;
+        Timestamp until = Server.LastReceivedTimestamp + _options.TrustWithoutServer;
         if (until > now)
             return until;
         Log.Warning(
             "Nothing was heard of the server for {Hours} hours: what it told of other members does not hold any more, "
                 + "and they are not reached until it is back",
-            TrustWithoutServer.TotalHours);
+            _options.TrustWithoutServer.TotalHours);
         _connection.ForgetRegistration();
         _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
         return Timestamp.Never;
