@@ -34,6 +34,7 @@
         'New-LtInvitation'
         'New-LtNetworkKey'
         'New-LtRule'
+        'New-LtSigningKey'
         'New-LtWireGuardClient'
         'Register-LtService'
         'Remove-LtInvitation'

@@ -29,6 +29,8 @@ public static class ConfigurationFile
             ["allowKeyOnly"] = static (settings, entry) => settings with { AllowKeyOnly = entry.Flag() },
             ["requireApproval"] = static (settings, entry) => settings with { RequireApproval = entry.Flag() },
             ["memberExpiry"] = static (settings, entry) => settings with { MemberExpiry = entry.Text() },
+            ["requireSignedMembers"] = static (settings, entry) => settings with { RequireSignedMembers = entry.Flag() },
+            ["signingKey"] = static (settings, entry) => settings with { SigningKey = entry.Texts() },
         };
 
     private static readonly Dictionary<string, Func<ClientSettings, ConfigurationEntry, ClientSettings>> ClientKeys =
@@ -45,6 +47,8 @@ public static class ConfigurationFile
             ["pathPolicy"] = static (settings, entry) => settings with { PathPolicy = entry.Choice<PathPolicy>() },
             ["portMapping"] = static (settings, entry) => settings with { PortMapping = entry.Flag() },
             ["keyChange"] = static (settings, entry) => settings with { KeyChange = entry.Choice<KeyChangePolicy>() },
+            ["requireSignedMembers"] = static (settings, entry) => settings with { RequireSignedMembers = entry.Flag() },
+            ["signingKey"] = static (settings, entry) => settings with { SigningKey = entry.Texts() },
         };
 
     private static readonly HashSet<string> SecretKeys = ["networkKey", "invitation", "invitationSecret"];

@@ -22,6 +22,8 @@ public static class ConfigurationWriter
         ("allowKeyOnly", settings.AllowKeyOnly),
         ("requireApproval", settings.RequireApproval),
         ("memberExpiry", settings.MemberExpiry),
+        ("requireSignedMembers", settings.RequireSignedMembers),
+        ("signingKey", settings.SigningKey),
     ]);
 
     /// <summary>A client's file.</summary>
@@ -38,6 +40,8 @@ public static class ConfigurationWriter
         ("pathPolicy", settings.PathPolicy),
         ("portMapping", settings.PortMapping),
         ("keyChange", settings.KeyChange),
+        ("requireSignedMembers", settings.RequireSignedMembers),
+        ("signingKey", settings.SigningKey),
     ]);
 
     /// <summary>A file of whichever role the settings are.</summary>

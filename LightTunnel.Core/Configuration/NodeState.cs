@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Membership.Store;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
@@ -40,6 +41,11 @@ internal sealed record NodeState : IDisposable
     /// <summary>Client: the members that it has had links with, by the server's public key.</summary>
     public IReadOnlyDictionary<PublicKey, IReadOnlyList<MemberPin>> Pins { get; init; } =
         new Dictionary<PublicKey, IReadOnlyList<MemberPin>>();
+
+    /// <summary>
+    /// Client: of networks whose members are signed, the signing keys and what was seen of signatures, by the server's public key.
+    /// </summary>
+    public IReadOnlyDictionary<PublicKey, SigningMemory> Signing { get; init; } = new Dictionary<PublicKey, SigningMemory>();
 
     /// <summary>Zeroes the secrets.</summary>
     public void Dispose()

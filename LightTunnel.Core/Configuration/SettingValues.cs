@@ -3,6 +3,7 @@ using System.Net;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Configuration;
@@ -228,6 +229,18 @@ internal static class SettingValues
             LightTunnelError.InvalidKey,
             "The server key is not 44 characters of base64.",
             "Use the server's public key as Get-LtServer shows it.");
+    }
+
+    /// <summary>The public half of an admin's signing key.</summary>
+    /// <exception cref="LightTunnelException">InvalidKey.</exception>
+    public static SigningPublicKey SigningKey(string text)
+    {
+        // The text is not repeated: it might be the private half pasted by mistake.
+        if (SigningPublicKey.TryParse(text, out SigningPublicKey? key))
+            return key;
+        throw new LightTunnelException(
+            LightTunnelError.InvalidKey, "The signing key is not the public half of one, 44 characters of base64.",
+            "Use the PublicKey that New-LtSigningKey has shown; it also stands in the key's file, as a comment.");
     }
 
     /// <exception cref="LightTunnelException">InvalidName.</exception>

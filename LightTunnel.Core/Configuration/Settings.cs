@@ -100,6 +100,12 @@ public sealed record ServerSettings : TunnelSettings
 
     /// <summary>How long a membership lasts that its member does not renew by being here, "90d".</summary>
     public string? MemberExpiry { get; init; }
+
+    /// <summary>Members are signed by an admin's key that the server does not have, and take signed ones only.</summary>
+    public bool? RequireSignedMembers { get; init; }
+
+    /// <summary>The public halves of admins' signing keys, 44 characters of base64.</summary>
+    public IReadOnlyList<string>? SigningKey { get; init; }
 }
 
 /// <summary>What a person wrote about joining a network.</summary>
@@ -137,4 +143,10 @@ public sealed record ClientSettings : TunnelSettings
 
     /// <summary>What becomes of a member whose key is another than the one that is known.</summary>
     public KeyChangePolicy? KeyChange { get; init; }
+
+    /// <summary>Whether only members are taken that an admin has signed.</summary>
+    public bool? RequireSignedMembers { get; init; }
+
+    /// <summary>The public halves of admins' signing keys, 44 characters of base64.</summary>
+    public IReadOnlyList<string>? SigningKey { get; init; }
 }

@@ -1,6 +1,7 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Packets;
 using LightTunnel.WireGuard;
 
@@ -23,6 +24,8 @@ internal static class SettingsResolver
         AllowKeyOnly = parameters.AllowKeyOnly ?? file.AllowKeyOnly,
         RequireApproval = parameters.RequireApproval ?? file.RequireApproval,
         MemberExpiry = parameters.MemberExpiry ?? file.MemberExpiry,
+        RequireSignedMembers = parameters.RequireSignedMembers ?? file.RequireSignedMembers,
+        SigningKey = parameters.SigningKey ?? (parameters.RequireSignedMembers == false ? null : file.SigningKey),
     };
 
     /// <summary>
@@ -47,6 +50,8 @@ internal static class SettingsResolver
             PathPolicy = parameters.PathPolicy ?? file.PathPolicy,
             PortMapping = parameters.PortMapping ?? file.PortMapping,
             KeyChange = parameters.KeyChange ?? file.KeyChange,
+            RequireSignedMembers = parameters.RequireSignedMembers ?? file.RequireSignedMembers,
+            SigningKey = parameters.SigningKey ?? (parameters.RequireSignedMembers == false ? null : file.SigningKey),
         };
     }
 
@@ -89,6 +94,10 @@ internal static class SettingsResolver
                 ServerKey = joined.ServerKey.ToString(),
                 NetworkKey = new Secret(joined.NetworkKey.Reveal()),
                 AcceptPrefix = [.. joined.AgreedPrefixes.Select(prefix => prefix.ToString()).Distinct()],
+                SigningKey = client.SigningKey
+                    ?? (joined is { RequireSignedMembers: not false, InvitedSigningKeys: { Count: > 0 } invited }
+                        ? [.. invited.Select(key => key.ToString())]
+                        : null),
             };
     }
 
@@ -139,6 +148,7 @@ internal static class SettingsResolver
             AllowKeyOnly = settings.AllowKeyOnly,
             RequireApproval = settings.RequireApproval ?? false,
             MemberExpiry = memberExpiry,
+            SigningKeys = ReadSigningKeys(settings.RequireSignedMembers, settings.SigningKey, check, isNeeded: true),
             Mtu = settings.Mtu,
             Cipher = settings.Cipher ?? default,
             InterfaceName = settings.InterfaceName,
@@ -188,6 +198,9 @@ internal static class SettingsResolver
         CheckCount(check, nameof(settings.AdvertiseEndpoint), advertised.Count, ClientOptions.MaximumAdvertisedEndpoints);
         CheckChoice(check, nameof(settings.PathPolicy), settings.PathPolicy, "path policy");
         CheckChoice(check, nameof(settings.KeyChange), settings.KeyChange, "answer to changed keys");
+        List<SigningPublicKey> signingKeys = ReadSigningKeys(
+            settings.RequireSignedMembers, settings.SigningKey, check, isNeeded: false);
+        CheckSigningKeys(signingKeys, invitation, check);
         return new ClientOptions
         {
             Name = name,
@@ -203,6 +216,9 @@ internal static class SettingsResolver
             PathPolicy = settings.PathPolicy ?? default,
             PortMapping = settings.PortMapping ?? true,
             KeyChange = settings.KeyChange ?? default,
+            RequireSignedMembers = settings.RequireSignedMembers,
+            SigningKeys = signingKeys,
+            InvitedSigningKeys = invitation?.SigningKeys ?? [],
             ListenPort = settings.ListenPort ?? 0,
             Mtu = settings.Mtu,
             Cipher = settings.Cipher ?? default,
@@ -214,6 +230,48 @@ internal static class SettingsResolver
             LogPath = LogPathOf(settings),
             LogLevel = settings.LogLevel ?? LogLevel.Information,
         };
+    }
+
+    /// <summary>The signing keys; to ask for signatures by none is a problem where nothing else can say by which.</summary>
+    private static List<SigningPublicKey> ReadSigningKeys(
+        bool? isRequired, IReadOnlyList<string>? texts, SettingsCheck check, bool isNeeded)
+    {
+        List<SigningPublicKey> keys = check.ReadAll(nameof(ServerSettings.SigningKey), texts, SettingValues.SigningKey);
+        if (keys.Count > SigningPublicKey.MaximumCount)
+        {
+            check.Add(nameof(ServerSettings.SigningKey), new LightTunnelException(
+                LightTunnelError.InvalidOption, $"SigningKey: {keys.Count} keys are too many.",
+                $"Give at most {SigningPublicKey.MaximumCount}."));
+        }
+
+        if (isRequired == false && texts is { Count: > 0 })
+        {
+            check.Add(nameof(ServerSettings.SigningKey), new LightTunnelException(
+                LightTunnelError.InvalidOption, "SigningKey contradicts RequireSignedMembers, which says that members are not signed.",
+                "Leave out one of them."));
+        }
+
+        if (isRequired == true && isNeeded && check.Complete && texts is null or [])
+        {
+            check.Add(nameof(ServerSettings.RequireSignedMembers), new LightTunnelException(
+                LightTunnelError.InvalidOption, "Members are to be signed, and nothing says by which key.",
+                "Give SigningKey, the public half that an admin's New-LtSigningKey has shown."));
+        }
+
+        return [.. keys.Distinct()];
+    }
+
+    /// <summary>A person who names the keys does not want others.</summary>
+    private static void CheckSigningKeys(List<SigningPublicKey> named, Invitation? invitation, SettingsCheck check)
+    {
+        if (named.Count == 0 || invitation is not { SigningKeys: { Count: > 0 } invited } || SigningPublicKey.AreSame(named, invited))
+            return;
+        check.Add(nameof(ClientSettings.SigningKey), new LightTunnelException(
+            LightTunnelError.NotSigned,
+            $"The invitation names the signing key {SigningPublicKey.Fingerprints(invited)}, and not "
+                + $"{SigningPublicKey.Fingerprints(named)}.",
+            "Compare both with an admin's, as a server in bad hands makes invitations with a key of its own. Ask for a new invitation, or "
+                + "give the right -SigningKey."));
     }
 
     private static T Overlay<T>(T file, T parameters)

@@ -46,7 +46,8 @@ internal static class StateFile
         ArgumentNullException.ThrowIfNull(state);
         StoreEntry[] entries = [.. state.Network.Entries];
         // Roomy from the beginning, as a buffer that grows leaves copies of the secrets behind.
-        int others = state.LastAddresses.Count + state.PeerPolicies.Count + state.Pins.Values.Sum(pins => pins.Count);
+        int others = state.LastAddresses.Count + state.PeerPolicies.Count + state.Pins.Values.Sum(pins => pins.Count)
+            + state.Signing.Values.Sum(memory => memory.Keys.Count + memory.Seen.Count);
         var body = new ArrayBufferWriter<byte>(4096 + (512 * others) + entries.Sum(LengthOf));
         using (var writer = new Utf8JsonWriter(body))
             WriteBody(writer, state, entries);
@@ -145,6 +146,7 @@ internal static class StateFile
             writer.WriteEndObject();
             WritePolicies(writer, state.PeerPolicies);
             WritePins(writer, state.Pins);
+            SigningPins.Write(writer, state.Signing);
         }
 
         writer.WriteEndObject();
@@ -222,6 +224,7 @@ internal static class StateFile
             return new NodeState
             {
                 Role = role, PrivateKey = privateKey, LastAddresses = last, PeerPolicies = ReadPolicies(root), Pins = ReadPins(root),
+                Signing = SigningPins.Read(root),
             };
         }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.WindowsNetwork;
@@ -101,6 +102,11 @@ internal sealed record ServerOptions : TunnelOptions
     public TimeSpan? MemberExpiry { get; init; }
 
     /// <summary>
+    /// The public halves of the signing keys by which admins sign members; they go into invitations. None where members are not signed.
+    /// </summary>
+    public IReadOnlyList<SigningPublicKey> SigningKeys { get; init; } = [];
+
+    /// <summary>
     /// Most members, offline ones included, of a network in which every client is told of every other; in a larger one clients ask ("Large
     /// networks" in docs/members.md).
     /// </summary>
@@ -162,4 +168,17 @@ internal sealed record ClientOptions : TunnelOptions
 
     /// <summary>What becomes of a member whose key is another than the one that is known.</summary>
     public KeyChangePolicy KeyChange { get; init; }
+
+    /// <summary>
+    /// Whether only members are taken that an admin has signed; null for what the invitation says, and what was said before.
+    /// </summary>
+    public bool? RequireSignedMembers { get; init; }
+
+    /// <summary>Signing keys that a person named, any of which suffices.</summary>
+    public IReadOnlyList<SigningPublicKey> SigningKeys { get; init; } = [];
+
+    /// <summary>
+    /// Signing keys that the invitation names. Who makes it may be a server in bad hands, so that a person's word counts for more.
+    /// </summary>
+    public IReadOnlyList<SigningPublicKey> InvitedSigningKeys { get; init; } = [];
 }

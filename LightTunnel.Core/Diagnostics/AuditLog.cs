@@ -57,6 +57,9 @@ public enum AuditAction
 
     /// <summary>Access rules were made, changed or removed.</summary>
     RulesChanged,
+
+    /// <summary>An admin has signed a member.</summary>
+    MemberSigned,
 }
 
 /// <summary>One change of a network's members, or of what they may do.</summary>

@@ -15,6 +15,9 @@ public enum LightTunnelError
     /// <summary>A key could not be read.</summary>
     InvalidKey,
 
+    /// <summary>A member's signature is of another key, or of something else than the member as it is.</summary>
+    InvalidSignature,
+
     /// <summary>An invitation is cut short, mistyped or of an unknown version.</summary>
     InvalidInvitation,
 
@@ -23,6 +26,9 @@ public enum LightTunnelError
 
     /// <summary>The server does not admit this machine by an invitation: it is used up, taken back or unknown, or none.</summary>
     InvitationRefused,
+
+    /// <summary>Only signed members are taken, and this machine or the server's word of the signing keys does not fit that.</summary>
+    NotSigned,
 
     /// <summary>A name has characters or a length that are not allowed.</summary>
     InvalidName,

@@ -29,6 +29,15 @@ public enum SecurityEvent
 
     /// <summary>A folder was refused, as other users could put something into it.</summary>
     FolderRefused,
+
+    /// <summary>A member was refused that no admin has signed as it is.</summary>
+    NotSigned,
+
+    /// <summary>A server names other signing keys than this node has been given, and is not believed.</summary>
+    SigningKeyRefused,
+
+    /// <summary>Signatures of members were refused that are none.</summary>
+    SignatureRefused,
 }
 
 /// <summary>

@@ -61,6 +61,8 @@ internal interface IControlService
 
     Task ConfirmMemberAsync(string tunnel, string publicKey, CancellationToken cancellationToken);
 
+    Task SignMemberAsync(string tunnel, string publicKey, string signature, string by, CancellationToken cancellationToken);
+
     Task<IReadOnlyList<MemberStatus>> GetMembersAsync(string tunnel, CancellationToken cancellationToken);
 
     Task<WireGuardClientText> CreateWireGuardClientAsync(

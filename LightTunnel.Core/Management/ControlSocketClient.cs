@@ -24,6 +24,9 @@ internal sealed class ControlSocketClient(ControlTransport transport, TimeProvid
     /// <summary>The other process asks its server in turn, which has much to tell in a large network.</summary>
     public static readonly TimeSpan FindTimeout = TimeSpan.FromMinutes(2);
 
+    /// <summary>The other tunnel may wait for its server's answer.</summary>
+    public static readonly TimeSpan SignTimeout = TimeSpan.FromSeconds(40);
+
     /// <summary>Time for a test, beyond what its caller allows for waiting.</summary>
     public static readonly TimeSpan TestGrace = TimeSpan.FromSeconds(60);
 
@@ -255,6 +258,11 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
     /// <inheritdoc/>
     public Task ConfirmMemberAsync(string publicKey, CancellationToken cancellationToken) =>
         AskAsync<object?>(nameof(IControlService.ConfirmMemberAsync), [publicKey], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task SignMemberAsync(string publicKey, string signature, string by, CancellationToken cancellationToken) =>
+        AskAsync<object?>(
+            nameof(IControlService.SignMemberAsync), [publicKey, signature, by], ControlSocketClient.SignTimeout, cancellationToken);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) =>

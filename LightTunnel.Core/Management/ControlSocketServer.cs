@@ -170,6 +170,9 @@ internal sealed class ControlSocketServer : IDisposable
         public Task ConfirmMemberAsync(string tunnel, string publicKey, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => DoneAsync(handle.ConfirmMemberAsync(publicKey, cancellationToken)));
 
+        public Task SignMemberAsync(string tunnel, string publicKey, string signature, string by, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.SignMemberAsync(publicKey, signature, by, cancellationToken)));
+
         public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetMembersAsync(cancellationToken));
 

@@ -131,6 +131,16 @@ public interface ITunnelHandle
     /// <exception cref="LightTunnelException">No member of that key waits to be confirmed.</exception>
     Task ConfirmMemberAsync(string publicKey, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Brings an admin's signature of a member to the network's server, which checks it and tells everybody; returns when it lasts.
+    /// </summary>
+    /// <param name="publicKey">The member's public key, base64.</param>
+    /// <param name="signature">The signature (<see cref="MemberSigner"/>).</param>
+    /// <param name="by">The local user who does, for the server's log.</param>
+    /// <param name="cancellationToken">Gives up waiting.</param>
+    /// <exception cref="LightTunnelException">The server does not take it, is not there, or it cannot be saved.</exception>
+    Task SignMemberAsync(string publicKey, string signature, string by, CancellationToken cancellationToken);
+
     /// <summary>Every member of the network, online or not, and every key that is kept out; only a server can.</summary>
     /// <exception cref="LightTunnelException">The tunnel is a client.</exception>
     Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken);

@@ -10,8 +10,10 @@ namespace LightTunnel.Management;
 /// <param name="Endpoints">"host:port" of the server, the preferred one first.</param>
 /// <param name="ServerKey">The server's public key, base64.</param>
 /// <param name="Expires">When it ends, or null for never.</param>
+/// <param name="SigningKeys">The signing keys of the network's members, base64; none where they are not signed.</param>
 public sealed record InvitationContent(
-    string Network, IReadOnlyList<string> Prefixes, IReadOnlyList<string> Endpoints, string ServerKey, DateTimeOffset? Expires)
+    string Network, IReadOnlyList<string> Prefixes, IReadOnlyList<string> Endpoints, string ServerKey, DateTimeOffset? Expires,
+    IReadOnlyList<string> SigningKeys)
 {
     /// <summary>Looks into an invitation, also into one that has ended.</summary>
     /// <exception cref="LightTunnelException">InvalidInvitation: the text is none.</exception>
@@ -24,6 +26,7 @@ public sealed record InvitationContent(
             [.. invitation.Prefixes.Select(prefix => prefix.ToString())],
             [.. invitation.Endpoints.Select(endpoint => endpoint.ToString())],
             invitation.ServerKey.ToString(),
-            invitation.Expires);
+            invitation.Expires,
+            [.. invitation.SigningKeys.Select(key => key.ToString())]);
     }
 }

@@ -8,6 +8,7 @@ using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
 using LightTunnel.Forwarding;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Membership.Store;
 using LightTunnel.Packets;
 using LightTunnel.PortMapping;
@@ -156,18 +157,25 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         if (loaded is null)
             store.Save(state);
         PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
+        SigningMemory kept = state.Signing.GetValueOrDefault(options.ServerKey) ?? SigningMemory.None;
+        SigningMemory signing = SigningPins.Resolve(options, kept);
 
         NodeServices services = OpenServices(options, store, identity.PublicKey, undo);
         var saver = undo.Add(new StateSaver(store, state, services.Log));
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
         var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
+        if (!SigningPublicKey.AreSame(kept.Keys, signing.Keys))
+            saver.Save(current => SigningPins.With(current, options.ServerKey, signing));
         var node = undo.Add(new Node(identity, options.NetworkKey, options.Cipher, services, made => new ClientRole(
             made, options, identity, last, leased => saver.Save(current => WithLastAddresses(current, options.ServerKey, leased)),
             environment.Resolver, addresses,
             new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })),
             new PinnedKeys(
                 state.Pins.GetValueOrDefault(options.ServerKey) ?? [], options.KeyChange, environment.Time,
-                pins => saver.Save(current => WithPins(current, options.ServerKey, pins))))));
+                pins => saver.Save(current => WithPins(current, options.ServerKey, pins))),
+            new SignedMembers(
+                new SigningTrust(options.ServerKey, signing.Keys), signing, environment.Time,
+                seen => saver.Save(current => SigningPins.With(current, options.ServerKey, signing with { Seen = seen }))))));
         var client = (ClientRole)node.Role;
         (LocalTunnel handle, Tunnel tunnel) = Publish(
             SettingsResolver.Lasting(settings, options), options, node, services, options.NetworkKey, undo);

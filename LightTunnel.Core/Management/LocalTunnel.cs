@@ -10,6 +10,7 @@ using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
 using LightTunnel.Forwarding;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 
@@ -82,9 +83,14 @@ internal sealed class LocalTunnel : ITunnelHandle
 
         Task<IReadOnlyList<DirectoryEntry>> listing = await AskAsync(() => client.ListAsync(text), cancellationToken).ConfigureAwait(false);
         IReadOnlyList<DirectoryEntry> listed = await UnlessStoppedAsync(listing, cancellationToken).ConfigureAwait(false);
-        return await AskAsync(
-            () => _report.Peers(_tunnel.Node, [.. listed.Where(entry => entry.PublicKey != _publicKey)]),
-            cancellationToken).ConfigureAwait(false);
+
+        // Of thousands, which would keep the control loop for a second.
+        DateTimeOffset now = _tunnel.Services.Time.GetUtcNow();
+        (DirectoryEntry, SignatureState)[] others =
+        [
+            .. listed.Where(entry => entry.PublicKey != _publicKey).Select(entry => (entry, client.Signed.Trust.Check(entry, now))),
+        ];
+        return await AskAsync(() => _report.Peers(_tunnel.Node, others), cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -142,6 +148,7 @@ internal sealed class LocalTunnel : ITunnelHandle
             Prefixes = [.. server.Addresses.Select(address => address.Prefix)],
             Expires = request.Expires,
             Token = token,
+            SigningKeys = server.SigningKeys,
         };
         return new InvitationText(
             InvitationRecord.TextOf(token.Id), invitation.Reveal(), Name, [.. invitation.Prefixes.Select(prefix => prefix.ToString())],
@@ -236,8 +243,44 @@ internal sealed class LocalTunnel : ITunnelHandle
         cancellationToken);
 
     /// <inheritdoc/>
-    public Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken) =>
-        AskAsync(() => Server().Administration.List(), cancellationToken);
+    public async Task<IReadOnlyList<MemberStatus>> GetMembersAsync(CancellationToken cancellationToken)
+    {
+        SigningTrust trust = Server().Signatures.Trust;
+        IReadOnlyList<MemberStatus> members = await AskAsync(
+            () => Server().Administration.List(), cancellationToken).ConfigureAwait(false);
+
+        // Not on the control loop, as each signature costs some 100 µs.
+        DateTimeOffset now = _tunnel.Services.Time.GetUtcNow();
+        return trust.IsRequired ? [.. members.Select(member => member with { Signature = StateOf(member, trust, now) })] : members;
+    }
+
+    private static SignatureState StateOf(MemberStatus member, SigningTrust trust, DateTimeOffset now) =>
+        PublicKey.TryParse(member.PublicKey, out PublicKey key)
+            ? trust.Check(
+                key, member.Name, [.. member.Addresses.Select(TunnelAddress.FromIPAddress)], member.IsPlain,
+                MemberSignature.TryParse(member.SignatureText, out MemberSignature? signature) ? signature : null, now)
+            : SignatureState.Missing;
+
+    /// <inheritdoc/>
+    public async Task SignMemberAsync(string publicKey, string signature, string by, CancellationToken cancellationToken)
+    {
+        if (!PublicKey.TryParse(publicKey, out PublicKey key) || !MemberSignature.TryParse(signature, out MemberSignature? read))
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidSignature, "The text is no signature of a member.",
+                "Sign it with Confirm-LtMember -SigningKeyPath.")
+            {
+                Target = publicKey,
+            };
+        }
+
+        Task signing = await AskAsync(
+            () => _tunnel.Node.Role is ClientRole client
+                ? client.Signing.SignAsync(key, read)
+                : Server().Signatures.SignAsync(key, read, by),
+            cancellationToken).ConfigureAwait(false);
+        await UnlessStoppedAsync(DoneAsync(signing), cancellationToken).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async Task<WireGuardClientText> CreateWireGuardClientAsync(
@@ -427,6 +470,10 @@ internal sealed class LocalTunnel : ITunnelHandle
             Connected = client?.Registered,
             Reconnects = client?.Reconnects ?? 0,
             LastError = _tunnel.Failure ?? _tunnel.Node.ShownError ?? _forwarding?.Problem,
+            MemberName = client?.MemberName,
+            SigningKeys = [.. (client?.Signed.Trust.Keys ?? server?.SigningKeys ?? []).Select(key => key.ToString())],
+            Signature = client?.Signing.State ?? SignatureState.NotRequired,
+            SignedUntil = client?.Signing.Expires,
             Peers = others.Count,
             PeersOnline = others.Count(peer => peer.Online),
             PeersDirect = others.Count(peer => peer.PathType is PathType.Lan or PathType.Direct),

@@ -4,6 +4,7 @@ using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Routing;
 using LightTunnel.Timing;
 using LightTunnel.Tun;
@@ -15,16 +16,17 @@ namespace LightTunnel.Management;
 internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider time)
 {
     /// <summary>Every peer, by address.</summary>
-    public IReadOnlyList<PeerStatus> Peers(Node node) => Report(node, node.Peers);
+    public IReadOnlyList<PeerStatus> Peers(Node node) => Report(node, node.Peers, []);
 
     /// <summary>Every peer, and members that the node has not dealt with yet, by address.</summary>
-    public IReadOnlyList<PeerStatus> Peers(Node node, IReadOnlyList<DirectoryEntry> listed)
+    /// <param name="node">The node.</param>
+    /// <param name="listed">The members, and how things stand with their signatures.</param>
+    public IReadOnlyList<PeerStatus> Peers(Node node, IReadOnlyList<(DirectoryEntry Entry, SignatureState State)> listed)
     {
         IEnumerable<Peer> known = [.. node.Peers];
         HashSet<PublicKey> keys = [.. known.Select(peer => peer.Key)];
         keys.UnionWith(WithheldBy(node).Select(withheld => withheld.Entry.PublicKey));
-        return Report(node, known.Concat(
-            listed.Where(entry => !keys.Contains(entry.PublicKey)).Select(entry => Stranger(entry, entry.Online))));
+        return Report(node, known, [.. listed.Where(one => !keys.Contains(one.Entry.PublicKey))]);
     }
 
     /// <summary>Every route, by destination.</summary>
@@ -41,18 +43,37 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
         ];
     }
 
-    private PeerStatus[] Report(Node node, IEnumerable<Peer> peers)
+    private PeerStatus[] Report(Node node, IEnumerable<Peer> peers, IReadOnlyList<(DirectoryEntry Entry, SignatureState State)> strangers)
     {
-        IEnumerable<(Peer Peer, bool IsWithheld)> withheld = WithheldBy(node).Select(member => ((Peer)Stranger(member.Entry, false), true));
-        return
-        [
-            .. peers.Select(peer => (Peer: peer, IsWithheld: false)).Concat(withheld)
-                .OrderBy(one => one.Peer.Addresses[0])
-                .Select(one => one.IsWithheld ? Peer(node, one.Peer) with { PathReason = PathReason.KeyChanged } : Peer(node, one.Peer)),
-        ];
+        IEnumerable<PeerStatus> known = peers.OrderBy(peer => peer.Addresses[0]).Select(peer => Peer(node, peer));
+        IEnumerable<PeerStatus> withheld = WithheldBy(node).Select(
+            member => Peer(node, Stranger(member.Entry, false)) with
+            {
+                PathReason = member.Reason, Signature = member.State, SignedUntil = EndOf(member.Entry, member.State),
+            });
+        IEnumerable<PeerStatus> others = strangers.Select(
+            one => one.State is SignatureState.Valid or SignatureState.NotRequired
+                ? Peer(node, Stranger(one.Entry, one.Entry.Online)) with
+                {
+                    Signature = one.State, SignedUntil = EndOf(one.Entry, one.State),
+                }
+                : Peer(node, Stranger(one.Entry, false)) with { PathReason = PathReason.NotSigned, Signature = one.State });
+        PeerStatus[] all = [.. known, .. withheld, .. others];
+        return [.. all.OrderBy(one => TunnelAddress.FromIPAddress(one.Addresses[0]))];
     }
 
-    private static IReadOnlyCollection<WithheldMember> WithheldBy(Node node) => node.Role is ClientRole client ? client.Withheld : [];
+    private static DateTimeOffset? EndOf(DirectoryEntry entry, SignatureState state) =>
+        state is SignatureState.Valid or SignatureState.Expired ? entry.Signature?.Expires : null;
+
+    /// <summary>Members that are none at a client, and why.</summary>
+    private static IEnumerable<(DirectoryEntry Entry, PathReason Reason, SignatureState State)> WithheldBy(Node node)
+    {
+        if (node.Role is not ClientRole client)
+            return [];
+        SignatureState signed = client.Signed.Trust.IsRequired ? SignatureState.Valid : SignatureState.NotRequired;
+        return client.Withheld.Select(member => (member.Entry, PathReason.KeyChanged, signed))
+            .Concat(client.Signed.Withheld.Select(member => (member.Entry, PathReason.NotSigned, member.State)));
+    }
 
     /// <summary>A member that this node has nothing to do with.</summary>
     private Member Stranger(DirectoryEntry entry, bool online) => new(entry.PublicKey, time)
@@ -97,6 +118,10 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Routes = [.. peer.Addresses.Select(address => IpPrefix.Host(address).ToString())],
             Version = string.IsNullOrEmpty(peer.Version) ? null : peer.Version,
             WrongSourcePackets = Volatile.Read(ref peer.WrongSourcePackets),
+            Signature = member is not null && node.Role is ClientRole { Signed.Trust.IsRequired: true }
+                ? SignatureState.Valid
+                : SignatureState.NotRequired,
+            SignedUntil = member is not null && node.Role is ClientRole signed ? signed.Signed.EndOf(member.MemberId) : null,
         };
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 
@@ -71,6 +72,21 @@ public sealed record TunnelStatus
 
     /// <summary>Client: how often the server was lost and found again.</summary>
     public int Reconnects { get; init; }
+
+    /// <summary>Client: this node's name in the network.</summary>
+    public string? MemberName { get; init; }
+
+    /// <summary>
+    /// The public halves of the signing keys, base64, by which members are signed: a server's own, those that a client was given; none
+    /// where unsigned members are taken.
+    /// </summary>
+    public IReadOnlyList<string> SigningKeys { get; init; } = [];
+
+    /// <summary>Client: how things stand with an admin's signature of this node.</summary>
+    public SignatureState Signature { get; init; }
+
+    /// <summary>Client: until when that is good; null for ever, or when there is none.</summary>
+    public DateTimeOffset? SignedUntil { get; init; }
 
     /// <summary>The last thing that went wrong, or null.</summary>
     public string? LastError { get; init; }
@@ -196,6 +212,12 @@ public sealed record PeerStatus
 
     /// <summary>Packets of the peer that were dropped because their inner source was not the peer's.</summary>
     public long WrongSourcePackets { get; init; }
+
+    /// <summary>How things stand with an admin's signature of it, as this node judges.</summary>
+    public SignatureState Signature { get; init; }
+
+    /// <summary>Until when its signature is good; null for ever, or when there is none.</summary>
+    public DateTimeOffset? SignedUntil { get; init; }
 }
 
 /// <summary>One destination and how it is reached now.</summary>

@@ -41,6 +41,9 @@ internal static class ControlMessageCodec
         new ControlMessageType<ListingMessage>(12),
         new ControlMessageType<NoticeMessage>(13),
         new ControlMessageType<RulesMessage>(14, RulesMessage.MaximumLength),
+        new ControlMessageType<SignMessage>(20),
+        new ControlMessageType<SignAnswerMessage>(21),
+        new ControlMessageType<SignatureMessage>(22),
     ];
 
     private static readonly Dictionary<int, ControlMessageType> ByNumber = Types.ToDictionary(type => type.Number);

@@ -1,6 +1,7 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership.Cbor;
+using LightTunnel.Membership.Signing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
@@ -155,6 +156,15 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
     /// <summary>True when the given name is an admin's choice.</summary>
     public bool IsNamed { get; init; }
 
+    /// <summary>
+    /// The network's signing keys as the server says, which a client does not believe, but compares with those that it knows; none where
+    /// members are not signed.
+    /// </summary>
+    public IReadOnlyList<SigningPublicKey> SigningKeys { get; init; } = [];
+
+    /// <summary>An admin's signature of the client itself; null for none.</summary>
+    public MemberSignature? Signature { get; init; }
+
     /// <inheritdoc/>
     public static RegisteredMessage Exchange(CborFields<RegisteredMessage> fields) => new()
     {
@@ -177,6 +187,8 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
         GivenName = fields.Optional(14, "given name", m => m.GivenName, FieldKinds.Name),
         IsNamed = fields.Optional(15, "named by an admin", m => m.IsNamed, FieldKinds.Flag),
         HasRules = fields.Optional(16, "access rules follow", m => m.HasRules, FieldKinds.Flag),
+        SigningKeys = fields.Optional(20, "signing keys", m => m.SigningKeys, SigningPublicKey.ListKind),
+        Signature = fields.Optional(21, "signature", m => m.Signature, MemberSignature.Kind),
     };
 
     /// <summary>Why this version cannot take part, or null.</summary>

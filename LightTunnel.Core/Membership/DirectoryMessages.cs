@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Formats.Cbor;
 using LightTunnel.Addressing;
 using LightTunnel.Membership.Cbor;
+using LightTunnel.Membership.Signing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
@@ -37,6 +38,9 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
     /// <summary>True for a plain WireGuard client: what goes to it and comes from it passes through the server, which opens it.</summary>
     public bool IsPlain { get; init; }
 
+    /// <summary>An admin's signature of the member, which the server has no say in; null for none.</summary>
+    public MemberSignature? Signature { get; init; }
+
     /// <inheritdoc/>
     public static DirectoryEntry Exchange(CborFields<DirectoryEntry> fields) => new()
     {
@@ -49,6 +53,7 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
         SoftwareVersion = fields.Optional(6, "software version", m => m.SoftwareVersion, FieldKinds.Version),
         PreferredSuite = fields.Optional(7, "cipher suite", m => m.PreferredSuite, FieldKinds.Suite),
         IsPlain = fields.Optional(8, "plain WireGuard", m => m.IsPlain, FieldKinds.Flag),
+        Signature = fields.Optional(12, "signature", m => m.Signature, MemberSignature.Kind),
     };
 
     /// <summary>The entry as it stands in a message: made when first asked for, and kept for all others who are told it.</summary>
@@ -65,7 +70,7 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
     public bool Equals(DirectoryEntry? other) =>
         other is not null && MemberId == other.MemberId && Name == other.Name && PublicKey == other.PublicKey
         && Online == other.Online && SoftwareVersion == other.SoftwareVersion && PreferredSuite == other.PreferredSuite
-        && IsPlain == other.IsPlain && Addresses.SequenceEqual(other.Addresses);
+        && IsPlain == other.IsPlain && Equals(Signature, other.Signature) && Addresses.SequenceEqual(other.Addresses);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(MemberId, Name, Online);

@@ -90,6 +90,12 @@ internal static class FieldKinds
         static time => (ulong)time.UtcTicks,
         static ticks => new DateTimeOffset((long)ticks, TimeSpan.Zero));
 
+    /// <summary>A time in seconds since 1970, UTC.</summary>
+    public static CborKind<DateTimeOffset> Seconds { get; } = new CborConverted<ulong, DateTimeOffset>(
+        Number(0UL, (ulong)DateTimeOffset.MaxValue.ToUnixTimeSeconds()),
+        static time => (ulong)time.ToUnixTimeSeconds(),
+        static seconds => DateTimeOffset.FromUnixTimeSeconds((long)seconds));
+
     /// <summary>A number within bounds.</summary>
     public static CborKind<T> Number<T>(T minimum, T maximum)
         where T : struct, IBinaryInteger<T>, IMinMaxValue<T> => new CborNumber<T>(minimum, maximum);

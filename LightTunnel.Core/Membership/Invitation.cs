@@ -9,6 +9,7 @@ using System.Text;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership.Cbor;
+using LightTunnel.Membership.Signing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
@@ -44,11 +45,6 @@ internal sealed record Invitation : ICborRecord<Invitation>
         static prefix => new InterfaceAddress(prefix.Network, prefix.Length),
         static address => address.Prefix);
 
-    private static readonly CborKind<DateTimeOffset> ExpiryKind = new CborConverted<ulong, DateTimeOffset>(
-        FieldKinds.Number(0UL, (ulong)DateTimeOffset.MaxValue.ToUnixTimeSeconds()),
-        static expires => (ulong)expires.ToUnixTimeSeconds(),
-        static seconds => DateTimeOffset.FromUnixTimeSeconds((long)seconds));
-
     /// <summary>Where the server is reached, in order of preference; 1 to <see cref="MaximumEndpoints"/>.</summary>
     public required IReadOnlyList<ServerEndpoint> Endpoints { get; init; }
 
@@ -69,6 +65,9 @@ internal sealed record Invitation : ICborRecord<Invitation>
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     public InvitationToken? Token { get; init; }
 
+    /// <summary>The signing keys of the network, whose members the newcomer is to take; none where members are not signed.</summary>
+    public IReadOnlyList<SigningPublicKey> SigningKeys { get; init; } = [];
+
     /// <inheritdoc/>
     public static Invitation Exchange(CborFields<Invitation> fields) => new()
     {
@@ -77,8 +76,11 @@ internal sealed record Invitation : ICborRecord<Invitation>
         NetworkKey = fields.Required(3, "network's key", m => m.NetworkKey, NetworkKeyKind),
         NetworkName = fields.Required(4, "network name", m => m.NetworkName, FieldKinds.Name),
         Prefixes = fields.Required(5, "prefixes", m => m.Prefixes, FieldKinds.Array(PrefixKind, 1, ControlMessage.MaximumAddresses)),
-        Expires = fields.Optional(6, "expiry", m => m.Expires, FieldKinds.OrNone(ExpiryKind)),
+        Expires = fields.Optional(6, "expiry", m => m.Expires, FieldKinds.OrNone(FieldKinds.Seconds)),
         Token = fields.Optional(7, "secret", m => m.Token, InvitationToken.Kind),
+        SigningKeys = fields.Optional(
+            // One that this version cannot read must not look like none.
+            10, "signing keys", m => m.SigningKeys, FieldKinds.Array(SigningPublicKey.Kind, 0, SigningPublicKey.MaximumCount)),
     };
 
     /// <summary>The one line to send: a secret.</summary>

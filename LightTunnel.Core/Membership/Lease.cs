@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Addressing;
 using LightTunnel.Membership.Cbor;
+using LightTunnel.Membership.Signing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
@@ -62,6 +63,11 @@ internal sealed record Lease : ICborRecord<Lease>
     /// <summary>True when an admin has said when: then nothing renews it.</summary>
     public bool IsExpirySet { get; init; }
 
+    /// <summary>
+    /// An admin's signature of the member; null for none. It stays when the member gets another name or address, which it does not fit.
+    /// </summary>
+    public MemberSignature? Signature { get; init; }
+
     /// <summary>As it stands in the store, where the entry's key tells the member's id.</summary>
     public static Lease Exchange(CborFields<Lease> fields) => new()
     {
@@ -80,6 +86,7 @@ internal sealed record Lease : ICborRecord<Lease>
         Expires = fields.Optional(13, "expires", m => m.Expires, FieldKinds.OrNone(FieldKinds.Time)),
         IsExpirySet = fields.Optional(14, "expiry set by an admin", m => m.IsExpirySet, FieldKinds.Flag),
         IsPlain = fields.Optional(12, "plain WireGuard", m => m.IsPlain, FieldKinds.Flag),
+        Signature = fields.Optional(20, "signature", m => m.Signature, MemberSignature.Kind),
     };
 }
 

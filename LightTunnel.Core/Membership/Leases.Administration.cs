@@ -1,5 +1,6 @@
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
+using LightTunnel.Membership.Signing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Membership;
@@ -63,6 +64,46 @@ internal sealed partial class Leases
         _names.Rename(member, lease.Name, changed.Name);
         Put(changed);
         _changed.Add(changed.MemberId);
+    }
+
+    /// <summary>
+    /// Has a member signed, to be committed. From then on its name and its addresses are the admin's word: another one that it asks for
+    /// would not be what was signed.
+    /// </summary>
+    /// <param name="member">The member's key.</param>
+    /// <param name="signature">The signature.</param>
+    /// <param name="trust">The network's signing keys.</param>
+    /// <param name="now">The current time.</param>
+    /// <exception cref="LightTunnelException">There is no such member, or it is not what was signed.</exception>
+    public void Sign(PublicKey member, MemberSignature signature, SigningTrust trust, DateTimeOffset now)
+    {
+        Lease lease = CheckSignature(member, signature, trust, now);
+        Put(lease with { Signature = signature, IsNamed = true, IsPlaced = true });
+        _changed.Add(lease.MemberId);
+    }
+
+    /// <summary>Checks whether a member can have a signature; returns its lease.</summary>
+    /// <inheritdoc cref="Sign"/>
+    public Lease CheckSignature(PublicKey member, MemberSignature signature, SigningTrust trust, DateTimeOffset now)
+    {
+        Lease lease = ByKey(member) ?? throw new LightTunnelException(
+            LightTunnelError.NotFound, $"No member has the key {member}.", "Get-LtMember shows the members that there are.");
+        SignatureState state = trust.Check(lease.PublicKey, lease.Name, lease.Addresses, lease.IsPlain, signature, now);
+        if (state == SignatureState.Valid && lease.Signature is { } before && trust.SignerOf(before) is not null
+            && before.Issued > signature.Issued)
+        {
+            state = SignatureState.Outdated;
+        }
+
+        return state == SignatureState.Valid ? lease : throw new LightTunnelException(
+            LightTunnelError.InvalidSignature, $"The signature is not taken: {lease.Name} {state.Sentence()}.",
+            state == SignatureState.Outdated
+                ? "Set the clock of the machine that signs, and sign again."
+                : "Sign the member as it is now (Confirm-LtMember -SigningKeyPath), with a key that the network has (Start-LtServer "
+                    + "-SigningKey).")
+        {
+            Target = lease.Name,
+        };
     }
 
     /// <summary>

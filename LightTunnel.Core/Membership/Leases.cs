@@ -534,7 +534,8 @@ internal sealed partial class Leases
     }
 
     private static bool IsSame(Lease one, Lease other) =>
-        one.MemberId == other.MemberId && one.Name == other.Name && one.Addresses.SequenceEqual(other.Addresses);
+        one.MemberId == other.MemberId && one.Name == other.Name && one.Addresses.SequenceEqual(other.Addresses)
+        && Equals(one.Signature, other.Signature);
 
     private void Remove(Lease lease)
     {

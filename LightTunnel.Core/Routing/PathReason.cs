@@ -47,6 +47,9 @@ public enum PathReason
 
     /// <summary>The peer's key is another than the one that this machine knows: it is none until that is confirmed.</summary>
     KeyChanged,
+
+    /// <summary>This machine takes signed members only, and no admin has signed the peer as it is.</summary>
+    NotSigned,
 }
 
 /// <summary>What a person is told of a <see cref="PathReason"/>.</summary>
@@ -69,6 +72,7 @@ public static class PathReasons
         PathReason.IsServer => "The peer is the server itself.",
         PathReason.PlainWireGuard => "The peer is a plain WireGuard client, which talks to the server alone: that can read its packets.",
         PathReason.KeyChanged => "The peer's key is another than the one that this machine knows for its name or address.",
+        PathReason.NotSigned => "No admin has signed the peer as it is, and this machine takes signed members only.",
         _ => "Nothing was tried yet.",
     };
 
@@ -95,6 +99,9 @@ public static class PathReasons
                 + "either side.",
         PathReason.KeyChanged =>
             "Compare its fingerprint (Get-LtPeer | Format-List) with what its owner reads there; if it is the same, Confirm-LtMember.",
+        PathReason.NotSigned =>
+            "Have an admin compare its fingerprint (Get-LtPeer | Format-List) with what its owner reads there, and sign it: "
+                + "Confirm-LtMember -SigningKeyPath.",
         PathReason.Policy =>
             "Allow other paths on both nodes: Set-LtPeer -PathPolicy Auto for this peer, or Connect-LtNetwork -PathPolicy Auto for all.",
         PathReason.PlainWireGuard => "Nothing makes it direct; with LightTunnel on that machine it would be a member like any other.",

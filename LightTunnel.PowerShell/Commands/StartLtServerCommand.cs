@@ -120,6 +120,23 @@ public sealed class StartLtServerCommand : StartCommand, IServerParameters
     public string? MemberExpiry { get; set; }
 
     /// <summary>
+    /// Members are signed by an admin (Confirm-LtMember -SigningKeyPath), and take signed ones only, so that this server cannot introduce a
+    /// key of its own between them. Invitations name the signing key; members from before are joined anew with -SigningKey. -SigningKey
+    /// alone means this too.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter RequireSignedMembers { get; set; }
+
+    /// <summary>
+    /// The public half of an admin's signing key, as New-LtSigningKey shows it; up to eight, any of which suffices. The key itself stays on
+    /// the admin's machine.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? SigningKey { get; set; }
+
+    /// <summary>
     /// Keeps the command running until the tunnel is stopped: for services and scripts that have nothing else to do. What the tunnel logs
     /// meanwhile is shown, as Write-Host shows it. Ctrl+C stops the tunnel in order.
     /// </summary>

@@ -253,6 +253,34 @@ public enum LtPathReason
 
     /// <summary>The peer's key is another than the one that this machine knows: it is none until Confirm-LtMember.</summary>
     KeyChanged,
+
+    /// <summary>This machine takes signed members only, and no admin has signed the peer as it is.</summary>
+    NotSigned,
+}
+
+/// <summary>How things stand with an admin's signature of a member.</summary>
+public enum LtSignature
+{
+    /// <summary>Nobody asks for one.</summary>
+    NotRequired,
+
+    /// <summary>An admin has signed the member as it is.</summary>
+    Valid,
+
+    /// <summary>There is none.</summary>
+    Missing,
+
+    /// <summary>It is of another key than the network's.</summary>
+    OtherKey,
+
+    /// <summary>It does not fit: the member has another name or address than was signed, is of another network, or it is forged.</summary>
+    Mismatch,
+
+    /// <summary>Its time is over.</summary>
+    Expired,
+
+    /// <summary>A later one of the same member was seen already.</summary>
+    Outdated,
 }
 
 /// <summary>Which paths to one member may be used.</summary>
@@ -503,6 +531,9 @@ public enum LtAuditAction
 
     /// <summary>Access rules were made, changed or removed.</summary>
     RulesChanged,
+
+    /// <summary>An admin has signed a member.</summary>
+    MemberSigned,
 }
 
 /// <summary>What becomes of a member whose key is another than the one that this machine has had a link with.</summary>

@@ -1,4 +1,5 @@
 using LightTunnel.Management;
+using LightTunnel.WireGuard;
 
 namespace LightTunnel;
 
@@ -13,6 +14,8 @@ public sealed class LtInvitationContent
         ServerKey = content.ServerKey;
         Expires = content.Expires;
         IsExpired = content.Expires <= now;
+        SigningKeys = new LtList<string>(content.SigningKeys);
+        SigningFingerprints = new LtList<string>(content.SigningKeys.Select(KeyFingerprint.Of));
     }
 
     /// <summary>Name of the network.</summary>
@@ -32,6 +35,12 @@ public sealed class LtInvitationContent
 
     /// <summary>True when it has ended by this machine's clock.</summary>
     public bool IsExpired { get; }
+
+    /// <summary>Public halves of the keys by which admins sign members, base64; none where members are not signed.</summary>
+    public LtList<string> SigningKeys { get; }
+
+    /// <summary>The same as people compare them by voice: who made the invitation may be a server in bad hands.</summary>
+    public LtList<string> SigningFingerprints { get; }
 
     /// <summary>The network's name.</summary>
     public override string ToString() => Network;

@@ -28,6 +28,8 @@ public sealed class LtMember
         Fingerprint = KeyFingerprint.Of(status.PublicKey);
         BlockedSince = status.BlockedSince;
         BlockedBy = status.BlockedBy;
+        Signature = (LtSignature)status.Signature;
+        SignedUntil = status.SignedUntil;
     }
 
     /// <summary>Name of the server.</summary>
@@ -95,6 +97,12 @@ public sealed class LtMember
 
     /// <summary>The user of the server's machine who keeps it out; null when it is not, or that is unknown.</summary>
     public string? BlockedBy { get; }
+
+    /// <summary>How things stand with an admin's signature of it, where members are signed.</summary>
+    public LtSignature Signature { get; }
+
+    /// <summary>Until when its signature is good; null for ever, or when there is none.</summary>
+    public DateTimeOffset? SignedUntil { get; }
 
     /// <summary>The name.</summary>
     public override string ToString() => Name;

@@ -37,6 +37,8 @@ public sealed class LtPeer
         Routes = new(status.Routes);
         Version = status.Version;
         WrongSourcePackets = status.WrongSourcePackets;
+        Signature = (LtSignature)status.Signature;
+        SignedUntil = status.SignedUntil;
     }
 
     /// <summary>Name of the tunnel that sees the peer.</summary>
@@ -124,6 +126,12 @@ public sealed class LtPeer
 
     /// <summary>Packets of the peer that were dropped because their source address was not the peer's.</summary>
     public long WrongSourcePackets { get; }
+
+    /// <summary>How things stand with an admin's signature of it, where this machine takes signed members only.</summary>
+    public LtSignature Signature { get; }
+
+    /// <summary>Until when its signature is good; null for ever, or when there is none.</summary>
+    public DateTimeOffset? SignedUntil { get; }
 
     /// <summary>The name.</summary>
     public override string ToString() => Name;

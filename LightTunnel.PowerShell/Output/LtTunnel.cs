@@ -36,6 +36,8 @@ public abstract class LtTunnel
         Uptime = now > status.Started ? now - status.Started : TimeSpan.Zero;
         LastError = status.LastError;
         ProcessId = status.ProcessId;
+        SigningKeys = new(status.SigningKeys);
+        SigningFingerprints = new(status.SigningKeys.Select(KeyFingerprint.Of));
         _events = new TunnelEvents(this, tunnel);
     }
 
@@ -119,6 +121,15 @@ public abstract class LtTunnel
     /// <summary>The last thing that went wrong, or null.</summary>
     public string? LastError { get; }
 
+    /// <summary>
+    /// Public halves of the signing keys, base64: by these a server's members are signed, and a member takes those alone that are; none
+    /// where unsigned members are taken.
+    /// </summary>
+    public LtList<string> SigningKeys { get; }
+
+    /// <summary>The same as people compare them by voice.</summary>
+    public LtList<string> SigningFingerprints { get; }
+
     /// <summary>Process that runs the tunnel.</summary>
     public int ProcessId { get; }
 
@@ -168,6 +179,9 @@ public sealed class LtNetwork : LtTunnel
         PortMapping = status.PortMapping;
         Connected = status.Connected;
         Reconnects = status.Reconnects;
+        MemberName = status.MemberName;
+        Signature = (LtSignature)status.Signature;
+        SignedUntil = status.SignedUntil;
     }
 
     /// <summary>Endpoint of the server in use, or as configured until known.</summary>
@@ -190,4 +204,13 @@ public sealed class LtNetwork : LtTunnel
 
     /// <summary>How often the server was lost and found again.</summary>
     public int Reconnects { get; }
+
+    /// <summary>This machine's name in the network; null until it is registered.</summary>
+    public string? MemberName { get; }
+
+    /// <summary>How things stand with an admin's signature of this machine, where members are signed.</summary>
+    public LtSignature Signature { get; }
+
+    /// <summary>Until when that is good; null for ever, or when there is none.</summary>
+    public DateTimeOffset? SignedUntil { get; }
 }

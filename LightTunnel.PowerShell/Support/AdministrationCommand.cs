@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Server;
+using LightTunnel.Membership.Signing;
 
 namespace LightTunnel;
 
@@ -55,6 +56,13 @@ public abstract class MemberChangeCommand : LtCommand
                 {
                     await member.Tunnel.ChangeMemberAsync(
                         change with { PublicKey = status.PublicKey, By = LocalUser.Name }, cancellationToken).ConfigureAwait(false);
+                    if (status.Signature == SignatureState.Valid && (change.Name ?? status.Name, change.Addresses) != (status.Name, null))
+                    {
+                        output.WriteWarning(
+                            $"An admin has signed {status.Name} as it was: other members do not know it until it is signed as it is now, "
+                                + $"Confirm-LtMember {change.Name ?? status.Name} -SigningKeyPath.");
+                    }
+
                     if (!passThru)
                         return;
                     IReadOnlyList<MemberStatus> after = await member.Tunnel.GetMembersAsync(cancellationToken).ConfigureAwait(false);

@@ -110,6 +110,23 @@ public abstract class ClientCommand : StartCommand
     [NotSecret]
     public LtKeyChange KeyChange { get; set; }
 
+    /// <summary>
+    /// Takes members only that an admin has signed, by a key that the server does not have: so a server in bad hands cannot introduce a key
+    /// of its own. Not needed where the invitation names the signing key, or -SigningKey does. Remembered: -RequireSignedMembers:$false
+    /// ends it.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter RequireSignedMembers { get; set; }
+
+    /// <summary>
+    /// The public half of an admin's signing key, as New-LtSigningKey has shown it; up to eight, any of which suffices. Remembered from
+    /// then on: no server, and no invitation, puts others in their place.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? SigningKey { get; set; }
+
     /// <summary>The invitation as it was given with the command; null when it was not.</summary>
     private protected abstract SecureString? InvitationText { get; }
 
@@ -132,6 +149,8 @@ public abstract class ClientCommand : StartCommand
             PathPolicy = Given(nameof(PathPolicy), (PathPolicy)PathPolicy),
             PortMapping = Given(nameof(PortMapping), PortMapping),
             KeyChange = Given(nameof(KeyChange), (KeyChangePolicy)KeyChange),
+            RequireSignedMembers = Given(nameof(RequireSignedMembers), RequireSignedMembers.IsPresent),
+            SigningKey = SigningKey,
         });
         return ResolvePath(ConfigurationPath, nameof(ConfigurationPath)) is { } path
             ? TunnelCatalog.ReadClientSettings(path, parameters, WriteWarning)

@@ -42,7 +42,8 @@ internal static class ErrorRecords
         LightTunnelError.NameResolutionFailed or LightTunnelError.NotFound => ErrorCategory.ObjectNotFound,
         LightTunnelError.ServerUnreachable or LightTunnelError.NetworkUnavailable => ErrorCategory.ConnectionError,
         LightTunnelError.AddressPoolExhausted or LightTunnelError.ServerFull => ErrorCategory.LimitsExceeded,
-        LightTunnelError.ServerRefused or LightTunnelError.PrefixNotAgreed or LightTunnelError.UntrustedFile => ErrorCategory.SecurityError,
+        LightTunnelError.ServerRefused or LightTunnelError.PrefixNotAgreed or LightTunnelError.UntrustedFile
+            or LightTunnelError.InvalidSignature or LightTunnelError.NotSigned => ErrorCategory.SecurityError,
         LightTunnelError.TimedOut or LightTunnelError.NotAnswering => ErrorCategory.OperationTimeout,
         LightTunnelError.Stopped or LightTunnelError.NotNeeded => ErrorCategory.InvalidOperation,
         LightTunnelError.ServiceManagerUnavailable or LightTunnelError.ForwardingUnavailable => ErrorCategory.NotInstalled,

@@ -89,7 +89,7 @@ internal static partial class SecretText
     public static Secret? ToSecret(SecureString? secret) =>
         secret is null ? null : new Secret(new NetworkCredential(string.Empty, secret).Password);
 
-    [GeneratedRegex("lt[0-9]+:[A-Za-z0-9_-]{20,}", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("lt(sign)?[0-9]+:[A-Za-z0-9_-]{20,}", RegexOptions.IgnoreCase)]
     private static partial Regex Invitation();
 
     /// <summary>32 bytes in base64.</summary>

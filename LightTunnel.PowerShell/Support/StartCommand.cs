@@ -210,6 +210,8 @@ public abstract class StartCommand : LtCommand
             AllowKeyOnly = Given(nameof(given.AllowKeyOnly), given.AllowKeyOnly.IsPresent),
             RequireApproval = Given(nameof(given.RequireApproval), given.RequireApproval.IsPresent),
             MemberExpiry = given.MemberExpiry,
+            RequireSignedMembers = Given(nameof(given.RequireSignedMembers), given.RequireSignedMembers.IsPresent),
+            SigningKey = given.SigningKey,
         });
         return ResolvePath(given.ConfigurationPath, nameof(given.ConfigurationPath)) is { } path
             ? TunnelCatalog.ReadServerSettings(path, parameters, WriteWarning)
@@ -366,6 +368,10 @@ internal interface IServerParameters
     SwitchParameter RequireApproval { get; }
 
     string? MemberExpiry { get; }
+
+    SwitchParameter RequireSignedMembers { get; }
+
+    string[]? SigningKey { get; }
 }
 
 /// <summary>

@@ -124,6 +124,8 @@ public sealed class ConfigurationWriterTests : IDisposable
         AllowKeyOnly = random.Next(2) == 0,
         RequireApproval = random.Next(2) == 0,
         MemberExpiry = $"{random.Next(1, 1000)}d",
+        RequireSignedMembers = true,
+        SigningKey = SigningKeys(random),
     };
 
     private static ClientSettings FullClient(Random random) => Common(new ClientSettings(), random) with
@@ -139,7 +141,12 @@ public sealed class ConfigurationWriterTests : IDisposable
         PathPolicy = random.GetItems(Enum.GetValues<PathPolicy>(), 1)[0],
         PortMapping = random.Next(2) == 0,
         KeyChange = random.GetItems(Enum.GetValues<KeyChangePolicy>(), 1)[0],
+        RequireSignedMembers = true,
+        SigningKey = SigningKeys(random),
     };
+
+    private static string[] SigningKeys(Random random) =>
+        [.. Enumerable.Range(1, random.Next(1, 9)).Select(number => SigningSamples.AdminsKey((byte)number).ToString())];
 
     private static string Word(Random random, int length) =>
         random.GetString("abcxyz", 1) + random.GetString("abcdefgh019-_.", random.Next(length));

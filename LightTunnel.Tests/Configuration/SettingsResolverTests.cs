@@ -301,6 +301,52 @@ public sealed class SettingsResolverTests
     public void MemberExpiry_IsADuration(string text, int hours) =>
         Assert.Equal(TimeSpan.FromHours(hours), SettingsResolver.Resolve(Server with { MemberExpiry = text }).MemberExpiry);
 
+    [Fact]
+    public void SigningKeys_AreChecked_AndAskForSignaturesByThemselves()
+    {
+        string[] keys = [SigningSamples.AdminsKey(1).ToString(), SigningSamples.AdminsKey(2).ToString()];
+        Assert.Equal(
+            [SigningSamples.AdminsKey(1), SigningSamples.AdminsKey(2)],
+            SettingsResolver.Resolve(Server with { SigningKey = [.. keys, keys[0]] }).SigningKeys);
+        Assert.Empty(SettingsResolver.Resolve(Server with { RequireSignedMembers = false }).SigningKeys);
+        Fails(LightTunnelError.InvalidOption, Server with { RequireSignedMembers = true });
+        Fails(LightTunnelError.InvalidOption, Server with { RequireSignedMembers = false, SigningKey = keys });
+        Fails(LightTunnelError.InvalidKey, Server with { SigningKey = ["no key"] });
+        Fails(LightTunnelError.InvalidKey, Server with { SigningKey = [Convert.ToBase64String(new byte[32])] });
+        Fails(
+            LightTunnelError.InvalidOption,
+            Server with { SigningKey = [.. Enumerable.Range(1, 9).Select(i => SigningSamples.AdminsKey((byte)i).ToString())] });
+
+        ClientOptions client = SettingsResolver.Resolve(Client with { SigningKey = keys }, _time);
+        Assert.Equal((2, null), (client.SigningKeys.Count, client.RequireSignedMembers));
+        Assert.True(SettingsResolver.Resolve(Client with { RequireSignedMembers = true }, _time).RequireSignedMembers);
+        Fails(LightTunnelError.InvalidOption, Client with { RequireSignedMembers = false, SigningKey = keys });
+
+        // Who says no by a parameter means the keys of the file, too.
+        Assert.Null(SettingsResolver.Overlay(
+            Client with { SigningKey = keys }, new ClientSettings { RequireSignedMembers = false }).SigningKey);
+    }
+
+    [Fact]
+    public void SigningKeysOfAnInvitation_LastWithoutIt_AndContradictNobodysWord()
+    {
+        Invitation invitation = InvitationTests.Sample() with { SigningKeys = [SigningSamples.AdminsKey()], Expires = null };
+        var settings = new ClientSettings { Invitation = new Secret(invitation.Reveal()) };
+        ClientOptions options = SettingsResolver.Resolve(settings, _time);
+        Assert.Empty(options.SigningKeys);
+        Assert.Equal(invitation.SigningKeys, options.InvitedSigningKeys);
+        var lasting = (ClientSettings)SettingsResolver.Lasting(settings, options);
+        Assert.Equal([SigningSamples.AdminsKey().ToString()], lasting.SigningKey);
+        Assert.Equal(invitation.SigningKeys, SettingsResolver.Resolve(lasting, _time).SigningKeys);
+
+        Assert.Equal(
+            invitation.SigningKeys,
+            SettingsResolver.Resolve(settings with { SigningKey = [SigningSamples.AdminsKey().ToString()] }, _time).SigningKeys);
+        Fails(LightTunnelError.NotSigned, settings with { SigningKey = [SigningSamples.AdminsKey(2).ToString()] });
+        ClientSettings without = settings with { RequireSignedMembers = false };
+        Assert.Null(((ClientSettings)SettingsResolver.Lasting(without, SettingsResolver.Resolve(without, _time))).SigningKey);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("d")]

@@ -137,7 +137,8 @@ internal sealed class SimulatedNetwork : IDisposable
     public SimulatedNode AddClient(
         string name, string? address = null, string server = "203.0.113.1", PrivateKey? identity = null, PresharedKey? networkKey = null,
         PublicKey? serverKey = null, string? host = null, Func<ClientOptions, ClientOptions>? change = null,
-        DateTimeOffset? lastUsed = null, Func<ClientOptions, TimeProvider, PinnedKeys>? pins = null)
+        DateTimeOffset? lastUsed = null, Func<ClientOptions, TimeProvider, PinnedKeys>? pins = null,
+        Func<ClientOptions, TimeProvider, SignedMembers>? signed = null)
     {
         var options = new ClientOptions
         {
@@ -157,7 +158,7 @@ internal sealed class SimulatedNetwork : IDisposable
                 identity, options.NetworkKey, options.Cipher, services with { LastUsed = lastUsed },
                 node => new ClientRole(
                     node, options, identity, [], null, Resolver, addresses = new FakeAddresses(services),
-                    pins: pins?.Invoke(options, services.Time))));
+                    pins: pins?.Invoke(options, services.Time), signed: signed?.Invoke(options, services.Time))));
         made.Addresses = addresses!;
         made.Node.Post(made.Client.Connect);
         return made;

@@ -11,6 +11,7 @@ using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
 using LightTunnel.Management;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 
@@ -39,7 +40,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public int ProcessId => processId == 0 ? Environment.ProcessId : processId;
 
-    public IReadOnlyList<PeerStatus> Peers { get; private set; } = [];
+    public IReadOnlyList<PeerStatus> Peers { get; set; } = [];
 
     /// <summary>Members that only <see cref="FindPeersAsync"/> tells of.</summary>
     public IReadOnlyList<PeerStatus> Strangers { get; init; } = [];
@@ -230,7 +231,10 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
         _changes.Add(sequence =>
             new TunnelChange { Sequence = sequence, Time = TimeOf(sequence), Tunnel = name, State = new StateChange(old, now, reason) });
 
-    public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) => Answer(() => new TunnelStatus
+    /// <summary>What is different in the status.</summary>
+    public Func<TunnelStatus, TunnelStatus> StatusOf { get; set; } = status => status;
+
+    public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) => Answer(() => StatusOf(new TunnelStatus
     {
         Name = name,
         NetworkName = role == TunnelRole.Server ? name : "office",
@@ -261,7 +265,7 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
             RelayedBytes = 1_234_567,
             Dropped = new Dictionary<string, long> { ["NoRoute"] = 3, ["WrongSource"] = 0 },
         },
-    });
+    }));
 
     public Task<SettingsText> GetSettingsAsync(CancellationToken cancellationToken) =>
         Answer(() => new SettingsText(ConfigurationWriter.Write(Settings).Reveal()));
@@ -402,6 +406,17 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     public Task ConfirmMemberAsync(string publicKey, CancellationToken cancellationToken) => Answer(() =>
     {
         Peers = [.. Peers.Select(peer => peer.PublicKey == publicKey ? peer with { PathReason = PathReason.Unknown } : peer)];
+        return true;
+    });
+
+    /// <summary>Signatures that were brought: whose, and which.</summary>
+    public List<(string PublicKey, string Signature)> Signatures { get; } = [];
+
+    public Task SignMemberAsync(string publicKey, string signature, string by, CancellationToken cancellationToken) => Answer(() =>
+    {
+        Signatures.Add((publicKey, signature));
+        Peers = [.. Peers.Select(peer => peer.PublicKey == publicKey ? peer with { Signature = SignatureState.Valid } : peer)];
+        Members = [.. Members.Select(member => member.PublicKey == publicKey ? member with { Signature = SignatureState.Valid } : member)];
         return true;
     });
 

@@ -2,6 +2,7 @@ using System.Net;
 using LightTunnel.Access;
 using LightTunnel.Addressing;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.WireGuard;
 using static LightTunnel.Tests.Membership.ControlMessageTests;
 
@@ -26,6 +27,13 @@ internal static class ControlMessageSamples
             IPAddress.Parse("192.0.2.7")),
         IsRelay = true,
     };
+
+    private static readonly MemberSignature Signature = SigningSamples.Signed(
+        SigningSamples.Entry(7, "n", "10.0.0.7"), expires: SigningSamples.Issued.AddYears(1)).Signature!;
+
+    /// <summary>Of a newer version's form.</summary>
+    private static readonly MemberSignature UnknownSignature =
+        MemberSignature.TryParse("Ag", out MemberSignature? signature) ? signature : throw new FormatException();
 
     private static readonly DirectoryEntry BareEntry = new()
     {
@@ -68,6 +76,8 @@ internal static class ControlMessageSamples
             GivenName = "laptop-1",
             IsNamed = true,
             HasRules = true,
+            SigningKeys = [SigningSamples.AdminsKey(1), SigningSamples.AdminsKey(2)],
+            Signature = Signature,
         },
         new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "ä full" },
         new DirectoryMessage
@@ -96,7 +106,7 @@ internal static class ControlMessageSamples
         },
         new ForgetMessage { Revision = 17, Members = [2, uint.MaxValue] },
         new ListMessage { Question = 3, Pattern = "web*", After = 20 },
-        new ListingMessage { Question = 3, Entries = [Entry(21), Entry(22) with { IsPlain = true }], GoOnAfter = 0 },
+        new ListingMessage { Question = 3, Entries = [Entry(21), Entry(22) with { IsPlain = true, Signature = Signature }], GoOnAfter = 0 },
         new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "other" },
         new RulesMessage
         {
@@ -123,6 +133,9 @@ internal static class ControlMessageSamples
             More = true,
             Start = true,
         },
+        new SignMessage { Question = 4, Member = Key(7), Signature = Signature },
+        new SignAnswerMessage { Question = 4, Outcome = SignOutcome.TooMany, Text = "wait" },
+        new SignatureMessage { Signature = Signature },
     ];
 
     private static IpPrefix Prefix(string text) => Packets.TestPackets.Prefix(text);
@@ -151,5 +164,8 @@ internal static class ControlMessageSamples
         new ListingMessage { Question = 0 },
         new NoticeMessage { Kind = NoticeKind.Other },
         new RulesMessage(),
+        new SignMessage { Question = 0, Member = Key(7), Signature = UnknownSignature },
+        new SignAnswerMessage { Question = 0, Outcome = SignOutcome.Refused },
+        new SignatureMessage { Signature = UnknownSignature },
     ];
 }

@@ -4,6 +4,7 @@ using LightTunnel.Addressing;
 using LightTunnel.Lab;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Cbor;
+using LightTunnel.Membership.Signing;
 using Xunit;
 
 namespace LightTunnel.Tests.Membership;
@@ -36,6 +37,9 @@ public sealed partial class ProtocolDocumentTests
             RowsUnder("| message | key |").Select(row => string.Join(' ', row[..4])).Order(StringComparer.Ordinal));
         Assert.Equal(
             CborRecord.Describe<Invitation>().Select(Describe), RowsUnder("| key | field |").Select(row => string.Join(' ', row[..3])));
+        Assert.Equal(
+            CborRecord.Describe<MemberStatement>().Select(Describe),
+            RowsUnder("| signed key | field |").Select(row => string.Join(' ', row[..3])));
 
         static string Describe(CborFieldDescription field) =>
             $"{(field.IsOptional ? $"[{field.Key}]" : $"{field.Key}")} {field.Name} {field.Kind}";

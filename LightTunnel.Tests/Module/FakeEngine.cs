@@ -33,7 +33,8 @@ internal sealed class FakeEngine : ITunnelEngine
         Remember(
             settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("ObserverPort", settings.ObserverPort),
             ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation), ("AllowKeyOnly", settings.AllowKeyOnly),
-            ("RequireApproval", settings.RequireApproval), ("MemberExpiry", settings.MemberExpiry));
+            ("RequireApproval", settings.RequireApproval), ("MemberExpiry", settings.MemberExpiry),
+            ("RequireSignedMembers", settings.RequireSignedMembers), ("SigningKey", settings.SigningKey));
         return StartAsync(settings, TunnelRole.Server, prepared, cancellationToken);
     }
 
@@ -43,7 +44,8 @@ internal sealed class FakeEngine : ITunnelEngine
             settings, ("Invitation", settings.Invitation?.Reveal()), ("Server", settings.Server), ("ServerKey", settings.ServerKey),
             ("Address", settings.Address),
             ("AcceptPrefix", settings.AcceptPrefix), ("AdvertiseEndpoint", settings.AdvertiseEndpoint), ("AllowRelay", settings.AllowRelay),
-            ("PathPolicy", settings.PathPolicy), ("PortMapping", settings.PortMapping));
+            ("PathPolicy", settings.PathPolicy), ("PortMapping", settings.PortMapping),
+            ("RequireSignedMembers", settings.RequireSignedMembers), ("SigningKey", settings.SigningKey));
         return StartAsync(settings, TunnelRole.Client, prepared, cancellationToken);
     }
 

@@ -36,6 +36,7 @@ public sealed class ModuleImportTests
         "New-LtInvitation",
         "New-LtNetworkKey",
         "New-LtRule",
+        "New-LtSigningKey",
         "New-LtWireGuardClient",
         "Register-LtService",
         "Remove-LtInvitation",

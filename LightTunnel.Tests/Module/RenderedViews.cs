@@ -29,6 +29,11 @@ public sealed class RenderedViews : IAsyncLifetime
             + "[version]'0.1.0', (Get-LtServer office).psobject.BaseObject, 'lighttunnel-office', '/etc/lighttunnel/office.yaml', "
             + "'The port 9000 is in use by another program.', 4711))";
 
+    /// <summary>As New-LtSigningKey puts it out, which makes another one each time.</summary>
+    private const string SigningKey =
+        "[LightTunnel.LtSigningKey].GetConstructors('NonPublic, Instance')[0].Invoke(@("
+            + "'/root/admin.key', 'mKOqHxc0ggLcS6w1oAwLhvk2mHbNJQx0hJl5SPhKZjg='))";
+
     private Dictionary<string, string> _texts = [];
 
     /// <summary>What is shown, by the name of its file, and the command that puts it out. The last ends when the tunnels do.</summary>
@@ -52,6 +57,7 @@ public sealed class RenderedViews : IAsyncLifetime
         ("LtInvitationRecord", "Get-LtInvitation"),
         ("LtInvitationContent", $"ConvertFrom-LtInvitation {RealPowerShell.Quote(Invitation)}"),
         ("LtNetworkKey", "New-LtNetworkKey"),
+        ("LtSigningKey", SigningKey),
         ("LtLogEntry", "Get-LtLog office | ForEach-Object { $_ }"),
         ("LtLogEntry.Networks", "Get-LtLog"),
         ("LtAuditEntry", "Get-LtLog office -Category Audit | ForEach-Object { $_ }"),

@@ -22,7 +22,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
         ShellObject server = (await shell.RunAsync(
             $"Start-LtServer -Address 10.0.0.1/24, fd00::1/64 -ListenPort 9001 -Name office -Endpoint a.example:9001, b.example:9001 "
                 + $"-NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 "
-                + "-ClientIsolation -AllowKeyOnly:$false -RequireApproval -MemberExpiry 90d "
+                + "-ClientIsolation -AllowKeyOnly:$false -RequireApproval -MemberExpiry 90d -RequireSignedMembers -SigningKey k1, k2 "
                 + "-Mtu 1380 -Cipher WireGuard -InterfaceName lt5 -NetworkCategory Private -AllowInbound "
                 + "-Route 192.168.7.0/24, 2001:db8:7::/64 -As 10.99.7.0/24, 2001:db8:7::/64 -NoSnat")).Single();
 
@@ -52,6 +52,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             AllowKeyOnly=False
             RequireApproval=True
             MemberExpiry=90d
+            RequireSignedMembers=True
+            SigningKey=k1,k2
             """,
             await shared.LastSettingsAsync());
     }

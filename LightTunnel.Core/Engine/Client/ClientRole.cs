@@ -67,10 +67,11 @@ internal sealed class ClientRole : INodeRole
     /// <param name="addresses">The machine's own addresses.</param>
     /// <param name="policies">The path policies of single members; null for none.</param>
     /// <param name="pins">The keys of members that this node knows; null for none.</param>
+    /// <param name="signed">Which members are signed; null where nobody asks for that.</param>
     public ClientRole(
         Node node, ClientOptions options, PrivateKey identity, IReadOnlyList<InterfaceAddress> lastAddresses,
         Action<IReadOnlyList<InterfaceAddress>>? save, INameResolver resolver, ILocalAddressSource addresses, PeerPolicies? policies = null,
-        PinnedKeys? pins = null)
+        PinnedKeys? pins = null, SignedMembers? signed = null)
     {
         _node = node;
         _options = options;
@@ -86,7 +87,10 @@ internal sealed class ClientRole : INodeRole
         _pins = pins ?? PinnedKeys.Forgotten(options.KeyChange, node.Time);
         _links = new MemberLinks(node, _connection, _members, _pins, _routeLog);
         _paths = new MemberPaths(node, options, identity, addresses, _members, _connection, _links);
-        _directory = new DirectoryFollower(node, _connection, _members, _links, _paths, prefixes, _pins, _policies, _routeLog);
+        Signed = signed ?? SignedMembers.NotRequired(options.ServerKey, node.Time);
+        Signing = new OwnSigning(node, _connection, Signed.Trust);
+        _directory = new DirectoryFollower(
+            node, _connection, _members, _links, _paths, prefixes, Signed, _pins, _policies, _routeLog);
         _discovery = new MemberDiscovery(node, _connection, _members, _directory);
         _tester = new PathTester(node, _connection, _paths);
         node.Plane.LongestPacket = options.Mtu ?? 0;
@@ -160,6 +164,12 @@ internal sealed class ClientRole : INodeRole
 
     /// <summary>Members that are none here, as their keys are not those that this node knows; control loop.</summary>
     public IReadOnlyCollection<WithheldMember> Withheld => _pins.Withheld;
+
+    /// <summary>Which members are signed, where that is asked for; control loop.</summary>
+    public SignedMembers Signed { get; }
+
+    /// <summary>Whether this node is signed itself, and signatures that are brought to the server; control loop.</summary>
+    public OwnSigning Signing { get; }
 
     /// <summary>
     /// Believes that a member's key is the one that the server says; false when it is not another than before. Control loop.
@@ -331,6 +341,7 @@ internal sealed class ClientRole : INodeRole
             LookAtAddresses(now);
         Timestamp untrusted = LetGo(now);
         Timestamp next = Timestamp.Earliest(_discovery.Run(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
+        next = Timestamp.Earliest(next, _directory.Run(now), Signing.Run(now));
         return _connection.IsUp ? next : Timestamp.Earliest(next, _nextReading, untrusted);
     }
 
@@ -424,6 +435,12 @@ internal sealed class ClientRole : INodeRole
             case RulesMessage page:
                 OnRules(page);
                 break;
+            case SignAnswerMessage answer:
+                Signing.OnAnswer(answer);
+                break;
+            case SignatureMessage signature:
+                Signing.OnSignature(signature);
+                break;
         }
     }
 
@@ -503,6 +520,7 @@ internal sealed class ClientRole : INodeRole
             NetworkName, MemberName, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
         _connection.Find();
         OnFound();
+        Signing.OnRegistered(registered, MemberName);
         if (_unset is not null)
             _node.Notice(_unset);
         if (Server.Link!.Suite is { } suite && suite != Server.Link.HandshakeSuite)

@@ -1,6 +1,8 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
@@ -11,7 +13,7 @@ namespace LightTunnel.Engine.Client;
 /// </summary>
 internal sealed class DirectoryFollower(
     Node node, ServerConnection server, Members members, MemberLinks links, MemberPaths paths, NetworkPrefixes prefixes,
-    PinnedKeys pins, PeerPolicies policies, RouteLog routeLog)
+    SignedMembers signed, PinnedKeys pins, PeerPolicies policies, RouteLog routeLog)
 {
     /// <summary>
     /// Takes a page that the server sent; what it may not say is left out, and what an admin should know of it is logged.
@@ -23,9 +25,23 @@ internal sealed class DirectoryFollower(
             SecurityEvent.PrefixRefused, outside.Name,
             $"The server lists {outside.Name} with {string.Join(", ", outside.Addresses)}, outside of the network: "
                 + "such members are ignored"));
-        page = pins.Filter(page, Warn);
+        page = signed.Filter(page, Warn);
+        page = pins.Filter(page, Warn, signed.Vouches);
         Take(page);
         return page;
+    }
+
+    /// <summary>Lets go of members whose signatures' time is over; returns when to call again.</summary>
+    public Timestamp Run(Timestamp now)
+    {
+        IReadOnlyList<uint> ended = signed.End(Warn);
+        if (ended.Count > 0)
+        {
+            var page = new DirectoryMessage { Revision = members.Revision, Removed = ended, Partial = true };
+            Take(pins.Filter(page, Warn, signed.Vouches));
+        }
+
+        return signed.UntilEnd is { } time ? now + TimeSpan.FromTicks(Math.Clamp(time.Ticks, 1, TimeSpan.TicksPerDay)) : Timestamp.Never;
     }
 
     /// <summary>Takes a member that a person has confirmed; false when there was none of that key to be confirmed.</summary>
@@ -43,6 +59,16 @@ internal sealed class DirectoryFollower(
     /// <summary>Lets go of members without a word of the server's.</summary>
     public void Forget(IReadOnlyList<uint> memberIds) =>
         Take(new DirectoryMessage { Revision = members.Revision, Removed = memberIds, Partial = true });
+
+    private void Warn(UnsignedMember unsigned)
+    {
+        DirectoryEntry entry = unsigned.Entry;
+        node.Log.Security(
+            SecurityEvent.NotSigned, entry.PublicKey.ToString(),
+            $"{entry.Name} ({entry.Addresses[0]}) with the key {entry.PublicKey} {unsigned.State.Sentence()}: it is no member here until "
+                + $"an admin signs it, after a look at its fingerprint {KeyFingerprint.Of(entry.PublicKey.ToString())}: Confirm-LtMember "
+                + $"{entry.Name} -SigningKeyPath");
+    }
 
     private void Warn(WithheldMember changed)
     {

@@ -49,7 +49,11 @@ internal sealed class PinnedKeys(
     /// </summary>
     /// <param name="page">A page of the directory.</param>
     /// <param name="changed">Told of each such member that it was not told of before.</param>
-    public DirectoryMessage Filter(DirectoryMessage page, Action<WithheldMember> changed)
+    /// <param name="vouches">
+    /// True when an admin has signed that the name and the addresses are the member's, and not another's any more; null when nobody does.
+    /// </param>
+    public DirectoryMessage Filter(
+        DirectoryMessage page, Action<WithheldMember> changed, Func<DirectoryEntry, MemberPin, bool>? vouches = null)
     {
         Restore();
         if (page.Start)
@@ -59,7 +63,14 @@ internal sealed class PinnedKeys(
         List<DirectoryEntry>? withheld = null;
         foreach (DirectoryEntry entry in page.Changed)
         {
-            if (!TryFindOther(entry, out MemberPin? before))
+            MemberPin? before;
+            while (TryFindOther(entry, out before) && vouches?.Invoke(entry, before) == true)
+            {
+                Remove(before);
+                Save();
+            }
+
+            if (before is null)
             {
                 _withheld.Remove(entry.MemberId);
                 Follow(entry);

@@ -219,6 +219,7 @@ internal sealed class Admission
         peer.PreferredSuite = register.PreferredSuite;
         peer.KnowsRules = register.KnowsRules;
         peer.Addresses = [.. lease.Addresses];
+        peer.Signature = lease.Signature;
         peer.NetworkMtu = _mtu;
         session.Registered = true;
         _node.AddRoutes(peer);
@@ -244,6 +245,8 @@ internal sealed class Admission
             GivenName = isRenamed ? lease.Name : string.Empty,
             IsNamed = isRenamed && lease.IsNamed,
             HasRules = _rules.Begin(peer),
+            SigningKeys = _options.SigningKeys,
+            Signature = lease.Signature,
         });
         if (peer.Identity!.TakeNews())
             session.Send(new NoticeMessage { Kind = NoticeKind.IdentityShared });

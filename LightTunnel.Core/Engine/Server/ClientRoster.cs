@@ -2,6 +2,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
@@ -125,6 +126,7 @@ internal sealed class ClientRoster(
         peer.MemberId = lease.MemberId;
         peer.Name = lease.Name;
         peer.Addresses = [.. lease.Addresses];
+        peer.Signature = lease.Signature;
         peer.NetworkMtu = mtu;
         if (peer.Addresses.Length == 0)
             return; // The network's prefix is another one now: the member gets a new address when it comes back.
@@ -149,17 +151,33 @@ internal sealed class ClientRoster(
         }
 
         if (peer.Name == lease.Name && peer.Addresses.AsSpan().SequenceEqual([.. lease.Addresses]))
+        {
+            ChangeSignature(peer, lease.Signature);
             return;
+        }
 
         node.RemoveRoutes(peer);
         peer.Name = lease.Name;
         peer.Addresses = [.. lease.Addresses];
+        peer.Signature = lease.Signature;
         node.AddRoutes(peer);
         node.Journal.Note(peer);
         UpdateDirectory(peer);
         if (peer is { Link: { } link, Session: { } session })
             SendReset(link, session.Conversation);
         EndSession(peer);
+        node.Hurry(peer);
+    }
+
+    /// <summary>An admin has signed a member: all others are told, and it is.</summary>
+    private void ChangeSignature(ServedClient peer, MemberSignature? signature)
+    {
+        if (Equals(peer.Signature, signature))
+            return;
+        peer.Signature = signature;
+        UpdateDirectory(peer);
+        if (signature is not null && peer is { Online: true, Session: { Registered: true } session })
+            session.Send(new SignatureMessage { Signature = signature });
         node.Hurry(peer);
     }
 
@@ -277,6 +295,7 @@ internal sealed class ClientRoster(
         SoftwareVersion = peer.Version ?? string.Empty,
         PreferredSuite = peer.PreferredSuite,
         IsPlain = peer.IsPlain,
+        Signature = peer.Signature,
     });
 
     /// <summary>The client's conversation is over.</summary>

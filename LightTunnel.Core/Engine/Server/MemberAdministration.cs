@@ -298,6 +298,8 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             Version = Told(peer?.Version),
             System = Told(peer?.System),
             EnforcesRules = peer?.KnowsRules,
+            SignatureText = lease.Signature?.ToString(),
+            SignedUntil = lease.Signature is { IsKnown: true } signature ? signature.Expires : null,
             Endpoint = isOnline && peer!.Endpoint.IsSpecified ? peer.Endpoint.ToIPEndPoint() : null,
             BlockedSince = block?.Since,
             BlockedBy = Told(block?.By),

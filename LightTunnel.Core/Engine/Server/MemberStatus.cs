@@ -1,4 +1,5 @@
 using System.Net;
+using LightTunnel.Membership.Signing;
 
 namespace LightTunnel.Engine.Server;
 
@@ -74,6 +75,15 @@ public sealed record MemberStatus
     /// not: only who sends to it does.
     /// </summary>
     public bool? EnforcesRules { get; init; }
+
+    /// <summary>How things stand with an admin's signature of it.</summary>
+    public SignatureState Signature { get; init; }
+
+    /// <summary>That signature as text; null for none.</summary>
+    public string? SignatureText { get; init; }
+
+    /// <summary>Until when its signature is good; null for ever, or when there is none.</summary>
+    public DateTimeOffset? SignedUntil { get; init; }
 
     /// <summary>Where the server sees it, null while it is not online.</summary>
     public IPEndPoint? Endpoint { get; init; }

@@ -12,7 +12,9 @@ namespace LightTunnel.Engine.Server;
 /// <param name="change">Makes it; may throw what its owner is told.</param>
 /// <param name="member">The member that it is about; null when it is about none.</param>
 /// <param name="done">Called when it is in the store, and what follows from it is done.</param>
-internal sealed class OwnerChange(string what, Action<Leases> change, PublicKey? member = null, Action? done = null)
+/// <param name="failed">Called when it is not to be, with the reason.</param>
+internal sealed class OwnerChange(
+    string what, Action<Leases> change, PublicKey? member = null, Action? done = null, Action<LightTunnelException>? failed = null)
 {
     private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -32,7 +34,7 @@ internal sealed class OwnerChange(string what, Action<Leases> change, PublicKey?
         }
         catch (LightTunnelException reason)
         {
-            _done.TrySetException(reason);
+            Fail(reason);
             return false;
         }
     }
@@ -45,7 +47,13 @@ internal sealed class OwnerChange(string what, Action<Leases> change, PublicKey?
     }
 
     /// <summary>It is not in the store, or nobody knows.</summary>
-    public void Fail(string reason) => _done.TrySetException(new LightTunnelException(
+    public void Fail(string reason) => Fail(new LightTunnelException(
         LightTunnelError.FileAccess, $"The server cannot save the change of {what}. {reason}",
         "See that the server can write its state, then try again; Get-LtMember and Get-LtInvitation show what it has."));
+
+    private void Fail(LightTunnelException reason)
+    {
+        failed?.Invoke(reason);
+        _done.TrySetException(reason);
+    }
 }

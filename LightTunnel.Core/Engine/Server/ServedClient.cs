@@ -1,7 +1,9 @@
 using LightTunnel.Access;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Server;
@@ -16,10 +18,15 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
     /// <summary>4,096 flows of one plain client: 256 KB, where rules forbid it anything.</summary>
     private const int GuardSetBits = 9;
 
+    private const int FalseSignatureBurst = 8;
+
     private static readonly TimeSpan RegisterInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan FalseSignatureInterval = TimeSpan.FromSeconds(10);
 
     private readonly TimeProvider _time = time;
     private RateLimiter? _registrations;
+    private RateLimiter? _falseSignatures;
+    private Timestamp _signaturesFrom;
     private PeerAccess? _guard;
 
     /// <summary>The conversation in which it registers and is told of others; null before, and when that is over.</summary>
@@ -77,6 +84,22 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
 
     /// <summary>True for one that waits until an admin approves it: its link is kept a while longer, so that it learns of that.</summary>
     public bool IsApplicant { get; set; }
+
+    /// <summary>An admin's signature of the client, which others are told; null for none.</summary>
+    public MemberSignature? Signature { get; set; }
+
+    /// <summary>
+    /// Whether signatures that it brings are looked at now: always, but not for 10 s after another than the first 8 that were none, as each
+    /// costs the control loop some 100 µs.
+    /// </summary>
+    public bool MayBringSignatures() => _time.Now() >= _signaturesFrom;
+
+    /// <summary>It brought a signature that is none.</summary>
+    public void NoteFalseSignature()
+    {
+        if (!(_falseSignatures ??= new RateLimiter(_time, FalseSignatureInterval, FalseSignatureBurst)).TryTake())
+            _signaturesFrom = _time.Now() + FalseSignatureInterval;
+    }
 
     /// <summary>Whether it may register now: 8 times at once, and once more each 2 s, as each costs all others a look.</summary>
     public bool MayRegister() => (_registrations ??= new RateLimiter(_time, RegisterInterval, RegisterBurst)).TryTake();

@@ -109,6 +109,7 @@ internal sealed class ServerRole : INodeRole
         foreach (Lease lease in leases.All)
             _roster.Remember(lease);
         Administration = new MemberAdministration(node, options, leases, _admission, _roster);
+        Signatures = new SignatureDesk(node, options, leases, _admission);
         if (options.AllowKeyOnly is null && !leases.IsInvitedOnly)
         {
             Log.Warning(
@@ -119,6 +120,9 @@ internal sealed class ServerRole : INodeRole
 
     /// <summary>What an admin sees of members, and does to them.</summary>
     public MemberAdministration Administration { get; }
+
+    /// <summary>Takes admins' signatures of members; control loop.</summary>
+    public SignatureDesk Signatures { get; }
 
     /// <inheritdoc/>
     public IEnumerable<Peer> Peers => _roster.All.Where(peer => peer.Addresses.Length > 0);
@@ -469,6 +473,9 @@ internal sealed class ServerRole : INodeRole
                 break;
             case ListMessage list:
                 _directory.List(peer, list);
+                break;
+            case SignMessage sign when peer.Session!.Registered:
+                Signatures.OnBrought(peer, sign);
                 break;
             case LeaveMessage leave:
                 peer.Session!.HasLeft = true;
