@@ -56,6 +56,7 @@
         'Test-LtRule'
         'Unblock-LtMember'
         'Unregister-LtService'
+        'Update-LtNetworkKey'
         'Wait-LtNetwork'
         'Wait-LtPeer'
         'Watch-LtRoute'

@@ -23,8 +23,8 @@ public class HandshakeBenchmarks : IDisposable
     public void Introduce()
     {
         // Tables without a host: none of their links sends anything.
-        _toResponder = new LinkTable(_initiator, TimeProvider.System).Add(_responder.PublicKey, _network);
-        _toInitiator = new LinkTable(_responder, TimeProvider.System).Add(_initiator.PublicKey, _network);
+        _toResponder = new LinkTable(_initiator, TimeProvider.System).Add(_responder.PublicKey, PresharedKeys.Of(_network));
+        _toInitiator = new LinkTable(_responder, TimeProvider.System).Add(_initiator.PublicKey, PresharedKeys.Of(_network));
     }
 
     [Benchmark]

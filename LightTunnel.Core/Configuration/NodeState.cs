@@ -22,9 +22,11 @@ internal sealed record NodeState : IDisposable
     [DebuggerBrowsable(DebuggerBrowsableState.Never)]
     public required byte[] PrivateKey { get; init; }
 
-    /// <summary>Server: the network's key, 32 bytes; null until there is one.</summary>
-    [DebuggerBrowsable(DebuggerBrowsableState.Never)]
-    public byte[]? NetworkKey { get; init; }
+    /// <summary>Server: the network's keys; null until there is one.</summary>
+    public NetworkKeySet? NetworkKeys { get; init; }
+
+    /// <summary>Client: the network's keys that it was told, by the server's public key.</summary>
+    public IReadOnlyDictionary<PublicKey, NetworkKeySet> ToldKeys { get; init; } = new Dictionary<PublicKey, NetworkKeySet>();
 
     /// <summary>Server: the facts of its network: name, members, addresses.</summary>
     public StoreContents Network { get; init; } = StoreContents.Empty;
@@ -51,7 +53,9 @@ internal sealed record NodeState : IDisposable
     public void Dispose()
     {
         CryptographicOperations.ZeroMemory(PrivateKey);
-        CryptographicOperations.ZeroMemory(NetworkKey);
+        NetworkKeys?.ZeroOthersThan(null);
+        foreach (NetworkKeySet keys in ToldKeys.Values)
+            keys.ZeroOthersThan(null);
     }
 
     /// <summary>Never the secrets.</summary>

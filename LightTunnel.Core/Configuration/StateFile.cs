@@ -22,11 +22,11 @@ namespace LightTunnel.Configuration;
 /// </summary>
 /// <remarks>
 /// The first line is <c>{"format":"LightTunnel state","version":2,"sha256":"(of the second line)"}</c>. The second has role and private
-/// key; for a server the network's key, the revision, and each entry of its store as an array of key, version, revision, and value in
-/// base64; for a client the addresses last leased by each server, the path policies of single members, and those it has had links with. A
-/// file of a server's in version 1 is written as version 2 with the next change, which an older program refuses. A file is replaced whole
-/// (<see cref="AtomicFile"/>: written beside it, forced to the disk, renamed, the folder forced to the disk). One that does not match its
-/// digest is an error, never a new identity.
+/// key; for a server the network's keys, the revision, and each entry of its store as an array of key, version, revision, and value in
+/// base64; for a client the addresses last leased by each server, the path policies of single members, those it has had links with, and the
+/// network keys that it was told (<see cref="NetworkKeyText"/>). A file of a server's in version 1 is written as version 2 with the next
+/// change, which an older program refuses. A file is replaced whole (<see cref="AtomicFile"/>: written beside it, forced to the disk,
+/// renamed, the folder forced to the disk). One that does not match its digest is an error, never a new identity.
 /// </remarks>
 internal static class StateFile
 {
@@ -47,7 +47,8 @@ internal static class StateFile
         StoreEntry[] entries = [.. state.Network.Entries];
         // Roomy from the beginning, as a buffer that grows leaves copies of the secrets behind.
         int others = state.LastAddresses.Count + state.PeerPolicies.Count + state.Pins.Values.Sum(pins => pins.Count)
-            + state.Signing.Values.Sum(memory => memory.Keys.Count + memory.Seen.Count);
+            + state.Signing.Values.Sum(memory => memory.Keys.Count + memory.Seen.Count)
+            + (2 * state.ToldKeys.Count);
         var body = new ArrayBufferWriter<byte>(4096 + (512 * others) + entries.Sum(LengthOf));
         using (var writer = new Utf8JsonWriter(body))
             WriteBody(writer, state, entries);
@@ -124,8 +125,8 @@ internal static class StateFile
         writer.WriteBase64String("privateKey", state.PrivateKey);
         if (state.Role == TunnelRole.Server)
         {
-            if (state.NetworkKey is not null)
-                writer.WriteBase64String("networkKey", state.NetworkKey);
+            if (state.NetworkKeys is { } keys)
+                NetworkKeyText.WriteOwn(writer, keys);
             writer.WriteNumber("revision", state.Network.Revision);
             writer.WriteStartArray("entries");
             foreach (StoreEntry entry in entries)
@@ -147,6 +148,7 @@ internal static class StateFile
             WritePolicies(writer, state.PeerPolicies);
             WritePins(writer, state.Pins);
             SigningPins.Write(writer, state.Signing);
+            NetworkKeyText.WriteTold(writer, state.ToldKeys);
         }
 
         writer.WriteEndObject();
@@ -225,6 +227,7 @@ internal static class StateFile
             {
                 Role = role, PrivateKey = privateKey, LastAddresses = last, PeerPolicies = ReadPolicies(root), Pins = ReadPins(root),
                 Signing = SigningPins.Read(root),
+                ToldKeys = NetworkKeyText.ReadTold(root),
             };
         }
 
@@ -232,7 +235,7 @@ internal static class StateFile
         {
             Role = role,
             PrivateKey = privateKey,
-            NetworkKey = root.TryGetProperty("networkKey", out JsonElement networkKey) ? ReadKey(networkKey) : null,
+            NetworkKeys = NetworkKeyText.ReadOwn(root),
             Network = version == 1 ? FirstStateFile.ReadNetwork(root) : ReadNetwork(root),
         };
     }

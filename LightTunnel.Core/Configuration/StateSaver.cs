@@ -22,15 +22,20 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
     private readonly StateWriter _disk = new(store, log);
     private NodeState _state = state;
     private bool _changed;
+    private List<Action> _told = [];
     private Task _writer = Task.CompletedTask;
 
     /// <summary>Changes the state and has it written; any thread.</summary>
-    public void Save(Func<NodeState, NodeState> change)
+    /// <param name="change">Makes the change.</param>
+    /// <param name="written">Called, on any thread, once it is on the disk; null for nobody.</param>
+    public void Save(Func<NodeState, NodeState> change, Action? written = null)
     {
         lock (_gate)
         {
             _state = change(_state);
             _changed = true;
+            if (written is not null)
+                _told.Add(written);
             if (_writer.IsCompleted)
                 _writer = Task.Run(WriteChangesAsync);
         }
@@ -54,6 +59,7 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
         while (true)
         {
             NodeState next;
+            List<Action> told;
             lock (_gate)
             {
                 if (!_changed)
@@ -65,19 +71,25 @@ internal sealed class StateSaver(StateStore store, NodeState state, TunnelLog lo
 
                 _changed = false;
                 next = _state;
+                (told, _told) = (_told, []);
             }
 
             bool isLast = _stopping.IsCancellationRequested;
             if (_disk.TrySave(next) is null)
             {
                 pause = FirstPause;
+                told.ForEach(written => written());
                 continue;
             }
 
             if (isLast)
                 return; // There is nobody to wait for a disk that may never have room again.
             lock (_gate)
+            {
                 _changed = true;
+                _told.InsertRange(0, told);
+            }
+
             await Task.Delay(pause, _time, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             pause = pause * 2 > LongestPause ? LongestPause : pause * 2;
         }

@@ -60,6 +60,9 @@ public enum AuditAction
 
     /// <summary>An admin has signed a member.</summary>
     MemberSigned,
+
+    /// <summary>The network was given another key.</summary>
+    NetworkKeyChanged,
 }
 
 /// <summary>One change of a network's members, or of what they may do.</summary>

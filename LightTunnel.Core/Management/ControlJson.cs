@@ -25,6 +25,8 @@ namespace LightTunnel.Management;
 [JsonSerializable(typeof(IReadOnlyList<PeerStatus>))]
 [JsonSerializable(typeof(IReadOnlyList<MemberStatus>))]
 [JsonSerializable(typeof(MemberChange))]
+[JsonSerializable(typeof(NetworkKeyRequest))]
+[JsonSerializable(typeof(NetworkKeyReport))]
 [JsonSerializable(typeof(IReadOnlyList<RuleStatus>))]
 [JsonSerializable(typeof(RuleChange))]
 [JsonSerializable(typeof(IReadOnlyList<int>))]

@@ -70,6 +70,8 @@ internal interface IControlService
 
     Task ChangeMemberAsync(string tunnel, MemberChange change, CancellationToken cancellationToken);
 
+    Task<NetworkKeyReport> UpdateNetworkKeyAsync(string tunnel, NetworkKeyRequest request, CancellationToken cancellationToken);
+
     Task<IReadOnlyList<RuleStatus>> GetRulesAsync(string tunnel, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<int>> ChangeRulesAsync(string tunnel, RuleChange change, CancellationToken cancellationToken);

@@ -284,6 +284,11 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
             nameof(IControlService.GetRulesAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
+    public Task<NetworkKeyReport> UpdateNetworkKeyAsync(NetworkKeyRequest request, CancellationToken cancellationToken) =>
+        AskAsync<NetworkKeyReport>(
+            nameof(IControlService.UpdateNetworkKeyAsync), [request], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<int>> ChangeRulesAsync(RuleChange change, CancellationToken cancellationToken) =>
         AskAsync<IReadOnlyList<int>>(
             nameof(IControlService.ChangeRulesAsync), [change], ControlSocketClient.CallTimeout, cancellationToken);

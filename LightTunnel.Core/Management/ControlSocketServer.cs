@@ -186,6 +186,10 @@ internal sealed class ControlSocketServer : IDisposable
         public Task<IReadOnlyList<RuleStatus>> GetRulesAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetRulesAsync(cancellationToken));
 
+        public Task<NetworkKeyReport> UpdateNetworkKeyAsync(
+            string tunnel, NetworkKeyRequest request, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => handle.UpdateNetworkKeyAsync(request, cancellationToken));
+
         public Task<IReadOnlyList<int>> ChangeRulesAsync(string tunnel, RuleChange change, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.ChangeRulesAsync(change, cancellationToken));
 

@@ -159,6 +159,13 @@ public interface ITunnelHandle
     /// <exception cref="LightTunnelException">There is no such member, it cannot be saved, or the tunnel is a client.</exception>
     Task ChangeMemberAsync(MemberChange change, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Gives the network another key, and tells it to all members that are here; only a server can. Returns when that lasts, and those who
+    /// are here have it, or after some seconds.
+    /// </summary>
+    /// <exception cref="LightTunnelException">It cannot be saved, or the tunnel is a client.</exception>
+    Task<NetworkKeyReport> UpdateNetworkKeyAsync(NetworkKeyRequest request, CancellationToken cancellationToken);
+
     /// <summary>A server's access rules, all of them; a client's, those that concern it, as it was told them.</summary>
     Task<IReadOnlyList<RuleStatus>> GetRulesAsync(CancellationToken cancellationToken);
 

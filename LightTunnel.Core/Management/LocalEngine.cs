@@ -27,6 +27,9 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     /// <summary>How long other processes are asked whether they have joined the same network.</summary>
     private static readonly TimeSpan JoinedAlreadyPatience = TimeSpan.FromSeconds(3);
 
+    /// <summary>A client that is started with another key than it has kept tries those for so long as well.</summary>
+    private static readonly TimeSpan TryKeptKeys = TimeSpan.FromDays(30);
+
     /// <inheritdoc/>
     public async Task<ITunnelHandle> StartServerAsync(ServerSettings settings, Action? prepared, CancellationToken cancellationToken)
     {
@@ -129,9 +132,9 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         environment.Forwarding?.Check(NetworksOf(options));
         using var undo = new Undo();
         StateStore store = undo.Add(OpenState(options));
-        NodeState state = OpenServerState(store, options);
+        NodeState state = OpenServerState(store, options, out bool isOtherKey);
         PrivateKey identity = undo.Add(new PrivateKey(state.PrivateKey));
-        PresharedKey networkKey = undo.Add(new PresharedKey(state.NetworkKey));
+        PresharedKeyRing networkKeys = undo.Add(new PresharedKeyRing(state.NetworkKeys!));
 
         NodeServices services = OpenServices(options, store, identity.PublicKey, undo);
         int mtu = options.Mtu ?? TunnelOptions.DefaultMtu;
@@ -141,10 +144,20 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         facts.Read(INetworkStore.Everything, changes => leases.TakeOver(changes));
         var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
         var node = undo.Add(new Node(
-            identity, networkKey, options.Cipher, services, made => new ServerRole(made, options, identity, leases, facts, addresses)));
+            identity, networkKeys, options.Cipher, services,
+            made => new ServerRole(made, options, identity, leases, facts, addresses, facts)));
         if (unset is not null)
             node.Notice(unset);
-        return Publish(SettingsResolver.Lasting(settings, options), options, node, services, networkKey, undo).Handle;
+        if (options.NetworkKey is { } given && !state.NetworkKeys!.Has(given.Bytes))
+            node.Notice(FormerKey(state.NetworkKeys));
+        if (isOtherKey)
+        {
+            services.Log.Warning(
+                "This server was started with another network key than it had: members need new invitations. Update-LtNetworkKey changes "
+                    + "the key so that they follow");
+        }
+
+        return Publish(SettingsResolver.Lasting(settings, options), options, node, services, undo).Handle;
     }
 
     private (LocalTunnel Handle, Tunnel Tunnel, ClientRole Role) StartClient(ClientSettings settings, ClientOptions options)
@@ -162,11 +175,16 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
         NodeServices services = OpenServices(options, store, identity.PublicKey, undo);
         var saver = undo.Add(new StateSaver(store, state, services.Log));
+        NetworkKeySet keys = NetworkKeySet.Merge(
+            state.ToldKeys.GetValueOrDefault(options.ServerKey), options.NetworkKey.Bytes, environment.Time.GetUtcNow(), TryKeptKeys);
+        if (state.ToldKeys.TryGetValue(options.ServerKey, out NetworkKeySet? before) && before != keys && before.Key == keys.Key)
+            saver.Save(current => WithKeys(current, options.ServerKey, keys)); // Some of them are over.
+        var networkKeys = undo.Add(new PresharedKeyRing(keys));
         IReadOnlyList<InterfaceAddress> last = state.LastAddresses.GetValueOrDefault(options.ServerKey) ?? [];
         var addresses = new RememberedAddresses(environment.Addresses, services.Log, environment.Time);
         if (!SigningPublicKey.AreSame(kept.Keys, signing.Keys))
             saver.Save(current => SigningPins.With(current, options.ServerKey, signing));
-        var node = undo.Add(new Node(identity, options.NetworkKey, options.Cipher, services, made => new ClientRole(
+        var node = undo.Add(new Node(identity, networkKeys, options.Cipher, services, made => new ClientRole(
             made, options, identity, last, leased => saver.Save(current => WithLastAddresses(current, options.ServerKey, leased)),
             environment.Resolver, addresses,
             new PeerPolicies(state.PeerPolicies, policies => saver.Save(current => current with { PeerPolicies = policies })),
@@ -175,25 +193,77 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
                 pins => saver.Save(current => WithPins(current, options.ServerKey, pins))),
             new SignedMembers(
                 new SigningTrust(options.ServerKey, signing.Keys), signing, environment.Time,
-                seen => saver.Save(current => SigningPins.With(current, options.ServerKey, signing with { Seen = seen }))))));
+                seen => saver.Save(current => SigningPins.With(current, options.ServerKey, signing with { Seen = seen }))),
+            (told, done) => saver.Save(current => WithKeys(current, options.ServerKey, told), () => made.Post(done)))));
         var client = (ClientRole)node.Role;
-        (LocalTunnel handle, Tunnel tunnel) = Publish(
-            SettingsResolver.Lasting(settings, options), options, node, services, options.NetworkKey, undo);
+        if (keys.IsReplaced(options.NetworkKey.Bytes))
+            TellFormerKey(services.Log, keys, isWritten: settings is { NetworkKey: not null, InvitationSecret: null });
+        (LocalTunnel handle, Tunnel tunnel) = Publish(SettingsResolver.Lasting(settings, options), options, node, services, undo);
         node.Post(client.Connect);
         return (handle, tunnel, client);
     }
 
-    private static NodeState OpenServerState(StateStore store, ServerOptions options)
+    private NodeState OpenServerState(StateStore store, ServerOptions options, out bool isOtherKey)
     {
         NodeState? loaded = store.Load(TunnelRole.Server);
         NodeState state = loaded ?? new NodeState { Role = TunnelRole.Server, PrivateKey = GenerateIdentity() };
-        byte[] networkKey = options.NetworkKey?.Bytes.ToArray() ?? state.NetworkKey ?? PresharedKey.Generate().Bytes.ToArray();
-        if (loaded is not null && networkKey.AsSpan().SequenceEqual(state.NetworkKey))
+        NetworkKeySet keys = KeysOf(state.NetworkKeys, options.NetworkKey, environment.Time.GetUtcNow());
+        isOtherKey = state.NetworkKeys is { } before && before.Number != keys.Number;
+        if (loaded is not null && keys == state.NetworkKeys)
             return state;
-        state = state with { NetworkKey = networkKey };
+        state.NetworkKeys?.ZeroOthersThan(keys);
+        state = state with { NetworkKeys = keys };
         store.Save(state);
         return state;
     }
+
+    /// <summary>
+    /// A server's keys at its start: those of its state, but for what is over. Another key that a person gives is the network's from now
+    /// on, and no other is good; one that was the network's before is not meant to come back, as somebody has it who should not.
+    /// </summary>
+    private static NetworkKeySet KeysOf(NetworkKeySet? kept, PresharedKey? given, DateTimeOffset now)
+    {
+        if (kept is null)
+        {
+            using PresharedKey key = given is null ? PresharedKey.Generate() : new PresharedKey(given.Bytes);
+            return new NetworkKeySet { Key = key.Bytes.ToArray() };
+        }
+
+        return given is null || kept.Has(given.Bytes) || kept.IsReplaced(given.Bytes)
+            ? kept.At(now)
+            : kept.Follow(given.Bytes, NetworkKeySet.NumberOf(kept.Number, now), now, TimeSpan.Zero);
+    }
+
+    /// <summary>A server finds its key in its state, where it is best kept.</summary>
+    private static LightTunnelException FormerKey(NetworkKeySet keys) => new(
+        LightTunnelError.InvalidKey,
+        $"This server was started with a network key that was changed since ({keys.Changed:u}): the key of now, which its state has, is "
+            + "used.",
+        "Take networkKey out of its configuration file, or -NetworkKey out of the command that starts it.");
+
+    /// <summary>An invitation, or what a service was made of, has the key of its day; one that a person wrote down can change.</summary>
+    private static void TellFormerKey(TunnelLog log, NetworkKeySet keys, bool isWritten)
+    {
+        if (isWritten)
+        {
+            log.Warning(
+                "This tunnel was started with a network key that was changed since ({Changed:u}): the key of now, which its state has, is "
+                    + "used. Put that in its place in the configuration file or command (networkKey, -NetworkKey), or join by a new "
+                    + "invitation: without the state the former one is worth nothing",
+                keys.Changed);
+        }
+        else
+        {
+            log.Information(
+                "The network's key was changed since this tunnel was set up ({Changed:u}): the key of now, which its state has, is used",
+                keys.Changed);
+        }
+    }
+
+    private static NodeState WithKeys(NodeState state, PublicKey server, NetworkKeySet keys) => state with
+    {
+        ToldKeys = new Dictionary<PublicKey, NetworkKeySet>(state.ToldKeys) { [server] = keys },
+    };
 
     private static NodeState WithLastAddresses(NodeState state, PublicKey server, IReadOnlyList<InterfaceAddress> addresses) => state with
     {
@@ -304,13 +374,13 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     }
 
     private (LocalTunnel Handle, Tunnel Tunnel) Publish(
-        TunnelSettings settings, TunnelOptions options, Node node, NodeServices services, PresharedKey networkKey, Undo undo)
+        TunnelSettings settings, TunnelOptions options, Node node, NodeServices services, Undo undo)
     {
         (WindowsPresence Presence, WindowsProblems Problems)? windows = OpenPresence(options, node, services, undo);
         INetworkForwarding? forwarding = OpenForwarding(options, services, undo);
         node.Plane.Mapping = PrefixMapping.Create(options.Routes.Select(route => route.Pair));
         var tunnel = new Tunnel(options, node, services, undo.Keep());
-        var handle = new LocalTunnel(tunnel, settings, networkKey, windows?.Problems, forwarding);
+        var handle = new LocalTunnel(tunnel, settings, windows?.Problems, forwarding);
         services.Log.Information(
             "The tunnel {Tunnel} has started: interface {Interface}, UDP port {Port}", options.Name, services.Tun.Name,
             services.Transport.LocalPort);

@@ -19,27 +19,26 @@ namespace LightTunnel.Management;
 /// <summary>A tunnel of this process, as commands see it: asks the control loop, and gives records.</summary>
 internal sealed class LocalTunnel : ITunnelHandle
 {
+    /// <summary>How long members that are here are waited for, to take another network key.</summary>
+    private static readonly TimeSpan FollowPatience = TimeSpan.FromSeconds(5);
+
     private readonly Tunnel _tunnel;
     private readonly PeerReport _report;
     private readonly PublicKey _publicKey;
-    private readonly PresharedKey _networkKey;
     private readonly WindowsProblems? _windows;
     private readonly INetworkForwarding? _forwarding;
     private readonly TunnelSettings _settings;
 
     /// <param name="tunnel">The running tunnel.</param>
     /// <param name="settings">What it was started with, as it may be started again.</param>
-    /// <param name="networkKey">The network's key, for invitations; owned by the tunnel.</param>
     /// <param name="windows">Finds what Windows does to the tunnel; null elsewhere.</param>
     /// <param name="forwarding">What forwards to the networks behind this machine; null where there are none.</param>
-    public LocalTunnel(
-        Tunnel tunnel, TunnelSettings settings, PresharedKey networkKey, WindowsProblems? windows, INetworkForwarding? forwarding)
+    public LocalTunnel(Tunnel tunnel, TunnelSettings settings, WindowsProblems? windows, INetworkForwarding? forwarding)
     {
         _forwarding = forwarding;
         _settings = settings;
         _windows = windows;
         _tunnel = tunnel;
-        _networkKey = networkKey;
         _publicKey = tunnel.Node.Links.PublicKey;
         _report = new PeerReport(tunnel.Options.Name, tunnel.Services.Tun, tunnel.Services.Time);
     }
@@ -57,13 +56,21 @@ internal sealed class LocalTunnel : ITunnelHandle
     public Task<TunnelStatus> GetStatusAsync(CancellationToken cancellationToken) => AskAsync(Status, cancellationToken);
 
     /// <inheritdoc/>
-    public Task<SettingsText> GetSettingsAsync(CancellationToken cancellationToken)
+    public async Task<SettingsText> GetSettingsAsync(CancellationToken cancellationToken)
     {
         // Its clients know a server's port, also one that the system chose.
         TunnelSettings settings = _settings is ServerSettings { ListenPort: 0 } server
             ? server with { ListenPort = _tunnel.Services.Transport.LocalPort }
             : _settings;
-        return Task.FromResult(new SettingsText(ConfigurationWriter.Write(settings).Reveal()));
+        if (settings.NetworkKey is not null)
+        {
+            // It may be another by now than the one that the tunnel was started with.
+            using PresharedKey key = await AskAsync(NetworkKey, cancellationToken).ConfigureAwait(false);
+            var now = new Secret(key.Reveal());
+            settings = settings with { NetworkKey = now };
+        }
+
+        return new SettingsText(ConfigurationWriter.Write(settings).Reveal());
     }
 
     /// <inheritdoc/>
@@ -137,13 +144,15 @@ internal sealed class LocalTunnel : ITunnelHandle
             MaxUses = request.MaxUses, Groups = GroupName.Read(request.Groups), IsEphemeral = request.IsEphemeral,
             Addresses = [.. request.Addresses.Select(SettingValues.ClientAddress)],
         };
-        Task<InvitationToken> making = await AskAsync(() => desk.CreateAsync(wanted), cancellationToken).ConfigureAwait(false);
+        (Task<InvitationToken> making, PresharedKey key) = await AskAsync(
+            () => (desk.CreateAsync(wanted), NetworkKey()), cancellationToken).ConfigureAwait(false);
+        using PresharedKey networkKey = key;
         InvitationToken token = await UnlessStoppedAsync(making, cancellationToken).ConfigureAwait(false);
         var invitation = new Invitation
         {
             Endpoints = reachedAt,
             ServerKey = _publicKey,
-            NetworkKey = _networkKey,
+            NetworkKey = networkKey,
             NetworkName = Name,
             Prefixes = [.. server.Addresses.Select(address => address.Prefix)],
             Expires = request.Expires,
@@ -296,7 +305,8 @@ internal sealed class LocalTunnel : ITunnelHandle
             () => administration.MakePlainAsync(key, request.Name, terms.Addresses, request.MadeBy), cancellationToken)
             .ConfigureAwait(false);
         Lease lease = await UnlessStoppedAsync(making, cancellationToken).ConfigureAwait(false);
-        using var shared = ClientPresharedKey.Derive(_networkKey, _publicKey, key);
+        using PresharedKey networkKey = await AskAsync(NetworkKey, cancellationToken).ConfigureAwait(false);
+        using var shared = ClientPresharedKey.Derive(networkKey, _publicKey, key);
         return new WireGuardClientText(
             lease.Name, Name, [.. lease.Addresses.Select(address => address.ToString())], key.ToString(), endpoint.ToString(),
             WireGuardConfiguration.Write(
@@ -331,6 +341,20 @@ internal sealed class LocalTunnel : ITunnelHandle
         AskAsync(() => Server().Rules.Test(question), cancellationToken);
 
     /// <inheritdoc/>
+    public async Task<NetworkKeyReport> UpdateNetworkKeyAsync(NetworkKeyRequest request, CancellationToken cancellationToken)
+    {
+        ServerRole server = Server();
+        Task<NetworkKeyReport> changing = await AskAsync(
+            () => server.NetworkKey.ChangeAsync(request), cancellationToken).ConfigureAwait(false);
+        NetworkKeyReport report = await UnlessStoppedAsync(changing, cancellationToken).ConfigureAwait(false);
+        // Members that are here take it within a round trip; who does not, the report says so.
+        Task followed = await AskAsync(server.KeyFollowedAsync, cancellationToken).ConfigureAwait(false);
+        await Task.WhenAny(followed, _tunnel.Stopped, Task.Delay(FollowPatience, _tunnel.Services.Time, cancellationToken))
+            .ConfigureAwait(false);
+        return await AskAsync(() => server.NetworkKey.Complete(report), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await _tunnel.StopAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -351,6 +375,9 @@ internal sealed class LocalTunnel : ITunnelHandle
                 TunnelCatalog.Unregister(this);
         }
     }
+
+    /// <summary>A copy of the network's key of now; control loop.</summary>
+    private PresharedKey NetworkKey() => new(_tunnel.Node.NetworkKeys.Newest.Key.Bytes);
 
     /// <summary>The server's invitations.</summary>
     /// <exception cref="LightTunnelException">It is a client.</exception>

@@ -41,6 +41,8 @@ internal static class ControlMessageCodec
         new ControlMessageType<ListingMessage>(12),
         new ControlMessageType<NoticeMessage>(13),
         new ControlMessageType<RulesMessage>(14, RulesMessage.MaximumLength),
+        new ControlMessageType<NetworkKeyMessage>(15),
+        new ControlMessageType<NetworkKeyTakenMessage>(16),
         new ControlMessageType<SignMessage>(20),
         new ControlMessageType<SignAnswerMessage>(21),
         new ControlMessageType<SignatureMessage>(22),

@@ -51,6 +51,12 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
     /// <summary>True when the client holds packets against access rules that it is told.</summary>
     public bool KnowsRules { get; init; }
 
+    /// <summary>The newest of the network's keys that the client has kept, by its number; 0 for one of which it knows no number.</summary>
+    public int KeyNumber { get; init; }
+
+    /// <summary>True when the client takes another network key that it is told (<see cref="NetworkKeyMessage"/>), and says so.</summary>
+    public bool TakesKeys { get; init; }
+
     /// <summary>The invitation by which the client comes, which a server asks of who is not a member yet; null for none.</summary>
     public InvitationToken? Invitation { get; init; }
 
@@ -69,6 +75,8 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
         System = fields.Optional(9, "system", m => m.System, FieldKinds.Version),
         Invitation = fields.Optional(10, "invitation", m => m.Invitation, InvitationToken.Kind),
         KnowsRules = fields.Optional(11, "knows access rules", m => m.KnowsRules, FieldKinds.Flag),
+        KeyNumber = fields.Optional(12, "network key's number", m => m.KeyNumber, FieldKinds.KeyNumber),
+        TakesKeys = fields.Optional(13, "takes network keys", m => m.TakesKeys, FieldKinds.Flag),
     };
 
     private static ProtocolRange ExchangeProtocols(CborFields<RegisterMessage> fields)

@@ -38,6 +38,9 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
     /// <summary>True for a plain WireGuard client: what goes to it and comes from it passes through the server, which opens it.</summary>
     public bool IsPlain { get; init; }
 
+    /// <summary>The newest of the network's keys that the member is known to have, by its number.</summary>
+    public int KeyNumber { get; init; }
+
     /// <summary>An admin's signature of the member, which the server has no say in; null for none.</summary>
     public MemberSignature? Signature { get; init; }
 
@@ -53,6 +56,7 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
         SoftwareVersion = fields.Optional(6, "software version", m => m.SoftwareVersion, FieldKinds.Version),
         PreferredSuite = fields.Optional(7, "cipher suite", m => m.PreferredSuite, FieldKinds.Suite),
         IsPlain = fields.Optional(8, "plain WireGuard", m => m.IsPlain, FieldKinds.Flag),
+        KeyNumber = fields.Optional(9, "network key's number", m => m.KeyNumber, FieldKinds.KeyNumber),
         Signature = fields.Optional(12, "signature", m => m.Signature, MemberSignature.Kind),
     };
 
@@ -70,7 +74,8 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
     public bool Equals(DirectoryEntry? other) =>
         other is not null && MemberId == other.MemberId && Name == other.Name && PublicKey == other.PublicKey
         && Online == other.Online && SoftwareVersion == other.SoftwareVersion && PreferredSuite == other.PreferredSuite
-        && IsPlain == other.IsPlain && Equals(Signature, other.Signature) && Addresses.SequenceEqual(other.Addresses);
+        && IsPlain == other.IsPlain && KeyNumber == other.KeyNumber && Equals(Signature, other.Signature)
+        && Addresses.SequenceEqual(other.Addresses);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(MemberId, Name, Online);

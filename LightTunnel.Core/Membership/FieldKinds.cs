@@ -51,6 +51,13 @@ internal static class FieldKinds
     public static CborKind<PublicKey> Key { get; } =
         new CborBytes<PublicKey>("key", PublicKey.Size, static (key, to) => Copy(key.Bytes, to), TryReadKey);
 
+    /// <summary>A pre-shared key, 32 bytes: a secret.</summary>
+    public static CborKind<PresharedKey> PresharedKey { get; } = new CborBytes<PresharedKey>(
+        "pre-shared key", WireGuard.PresharedKey.Size, static (key, to) => Copy(key.Bytes, to), TryReadPresharedKey);
+
+    /// <summary>Which of a network's keys: the server counts its changes.</summary>
+    public static CborKind<int> KeyNumber { get; } = Number(0, int.MaxValue);
+
     /// <summary>An address in a tunnel, of either family.</summary>
     public static CborKind<TunnelAddress> Address { get; } =
         new CborBytes<TunnelAddress>("address", 16, static (address, to) => address.WriteTo(to), TryReadAddress);
@@ -151,6 +158,12 @@ internal static class FieldKinds
         bool valid = bytes.Length == PublicKey.Size;
         key = valid ? new PublicKey(bytes) : default;
         return valid;
+    }
+
+    private static bool TryReadPresharedKey(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out PresharedKey? key)
+    {
+        key = bytes.Length == WireGuard.PresharedKey.Size ? new PresharedKey(bytes) : null;
+        return key is not null;
     }
 
     private static bool TryReadAddress(ReadOnlySpan<byte> bytes, out TunnelAddress address)

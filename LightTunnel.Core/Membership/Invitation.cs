@@ -37,9 +37,6 @@ internal sealed record Invitation : ICborRecord<Invitation>
 
     private static readonly CborKind<ServerEndpoint> EndpointKind = new HostAndPort();
 
-    private static readonly CborKind<PresharedKey> NetworkKeyKind =
-        new CborBytes<PresharedKey>("pre-shared key", PresharedKey.Size, WriteNetworkKey, TryReadNetworkKey);
-
     private static readonly CborKind<IpPrefix> PrefixKind = new CborConverted<InterfaceAddress, IpPrefix>(
         FieldKinds.InterfaceAddress,
         static prefix => new InterfaceAddress(prefix.Network, prefix.Length),
@@ -73,7 +70,7 @@ internal sealed record Invitation : ICborRecord<Invitation>
     {
         Endpoints = fields.Required(1, "endpoints", m => m.Endpoints, FieldKinds.Array(EndpointKind, 1, MaximumEndpoints)),
         ServerKey = fields.Required(2, "server's key", m => m.ServerKey, FieldKinds.Key),
-        NetworkKey = fields.Required(3, "network's key", m => m.NetworkKey, NetworkKeyKind),
+        NetworkKey = fields.Required(3, "network's key", m => m.NetworkKey, FieldKinds.PresharedKey),
         NetworkName = fields.Required(4, "network name", m => m.NetworkName, FieldKinds.Name),
         Prefixes = fields.Required(5, "prefixes", m => m.Prefixes, FieldKinds.Array(PrefixKind, 1, ControlMessage.MaximumAddresses)),
         Expires = fields.Optional(6, "expiry", m => m.Expires, FieldKinds.OrNone(FieldKinds.Seconds)),
@@ -221,18 +218,6 @@ internal sealed record Invitation : ICborRecord<Invitation>
 
     /// <summary>Zero-width characters and soft hyphens, which web mail likes to add.</summary>
     private static bool IsInvisible(char character) => character is '\u00AD' or '\u200B' or '\u200C' or '\u200D' or '\u2060' or '\uFEFF';
-
-    private static int WriteNetworkKey(PresharedKey key, Span<byte> destination)
-    {
-        key.Bytes.CopyTo(destination);
-        return PresharedKey.Size;
-    }
-
-    private static bool TryReadNetworkKey(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out PresharedKey? key)
-    {
-        key = bytes.Length == PresharedKey.Size ? new PresharedKey(bytes) : null;
-        return key is not null;
-    }
 
     private sealed class HostAndPort : CborKind<ServerEndpoint>
     {

@@ -71,6 +71,9 @@ internal sealed record InvitationRecord : ICborRecord<InvitationRecord>
     /// <summary>True when who comes by it is a member only while it is there.</summary>
     public bool IsEphemeral { get; init; }
 
+    /// <summary>Which of the network's keys its text has: when that is not the network's any more, it ends.</summary>
+    public int KeyNumber { get; init; }
+
     /// <summary>As it stands in the store, where the entry's key tells the id.</summary>
     public static InvitationRecord Exchange(CborFields<InvitationRecord> fields) => new()
     {
@@ -88,6 +91,7 @@ internal sealed record InvitationRecord : ICborRecord<InvitationRecord>
         Addresses = fields.Optional(
             11, "addresses", m => m.Addresses, FieldKinds.Array(FieldKinds.Address, 0, ControlMessage.MaximumAddresses)),
         IsEphemeral = fields.Optional(12, "ephemeral", m => m.IsEphemeral, FieldKinds.Flag),
+        KeyNumber = fields.Optional(13, "network key's number", m => m.KeyNumber, FieldKinds.KeyNumber),
     };
 
     /// <summary>An id as people write it.</summary>

@@ -83,6 +83,17 @@ internal sealed class Invitations(StoreReplica replica)
             Put(record with { Removed = now });
     }
 
+    /// <summary>Those that would admit somebody, but have a network key in their text that is not the one of that number.</summary>
+    public IReadOnlyList<InvitationRecord> OfOtherKeys(int number, DateTimeOffset now) =>
+        [.. _byId.Values.Where(one => one.KeyNumber != number && one.StateAt(now) == InvitationState.Active).OrderBy(one => one.Created)];
+
+    /// <summary>Ends <see cref="OfOtherKeys"/>: nobody can come by them any more.</summary>
+    public void RemoveOfOtherKeys(int number, DateTimeOffset now)
+    {
+        foreach (InvitationRecord record in OfOtherKeys(number, now))
+            Put(record with { Removed = now });
+    }
+
     /// <summary>Why who shows this is not admitted; null when it is. Only who has the secret learns more than that it is not.</summary>
     public RefusedMessage? Check(InvitationToken token, DateTimeOffset now)
     {

@@ -57,6 +57,12 @@ internal sealed record Lease : ICborRecord<Lease>
     /// </summary>
     public bool IsPlain { get; init; }
 
+    /// <summary>
+    /// The newest of the network's keys that the member is known to have, by its number. Of a plain WireGuard client the one of its
+    /// configuration, before which none counts.
+    /// </summary>
+    public int KeyNumber { get; init; }
+
     /// <summary>When its membership ends, by the server's clock; null for never, or not given yet.</summary>
     public DateTimeOffset? Expires { get; init; }
 
@@ -86,6 +92,7 @@ internal sealed record Lease : ICborRecord<Lease>
         Expires = fields.Optional(13, "expires", m => m.Expires, FieldKinds.OrNone(FieldKinds.Time)),
         IsExpirySet = fields.Optional(14, "expiry set by an admin", m => m.IsExpirySet, FieldKinds.Flag),
         IsPlain = fields.Optional(12, "plain WireGuard", m => m.IsPlain, FieldKinds.Flag),
+        KeyNumber = fields.Optional(15, "network key's number", m => m.KeyNumber, FieldKinds.KeyNumber),
         Signature = fields.Optional(20, "signature", m => m.Signature, MemberSignature.Kind),
     };
 }

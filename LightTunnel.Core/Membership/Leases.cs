@@ -371,6 +371,13 @@ internal sealed partial class Leases
             Note(lease with { Used = true });
     }
 
+    /// <summary>A member is known to have one of the network's keys.</summary>
+    public void NoteKey(in PublicKey member, int number)
+    {
+        if (ByKey(member) is { } lease && lease.KeyNumber != number)
+            Note(lease with { KeyNumber = number });
+    }
+
     /// <summary>Forgets members that came for a moment only and carried nothing, some minutes after they went, and returns them.</summary>
     /// <param name="now">The current time.</param>
     /// <param name="hasTraffic">Whether a member's traffic was seen.</param>

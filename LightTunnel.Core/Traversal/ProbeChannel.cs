@@ -11,19 +11,19 @@ namespace LightTunnel.Traversal;
 /// </summary>
 internal sealed class ProbeChannel : IDisposable
 {
-    private readonly ProbeKey _key;
+    private readonly ProbeKeys _keys;
     private readonly ReplayWindow _window = new();
     private ulong _sequence;
 
-    /// <param name="key">The pair's key; the channel disposes of it.</param>
+    /// <param name="keys">The pair's keys; the channel disposes of them.</param>
     /// <param name="ownMemberId">What this node is called in its probes.</param>
     /// <param name="now">
     /// Its microseconds since 1970 are the first sequence number: after a restart it is above all earlier ones, as nobody sends a million
     /// probes per second. Never earlier than one that was given before, also where the clock was set back.
     /// </param>
-    public ProbeChannel(ProbeKey key, uint ownMemberId, DateTimeOffset now)
+    public ProbeChannel(ProbeKeys keys, uint ownMemberId, DateTimeOffset now)
     {
-        _key = key;
+        _keys = keys;
         OwnMemberId = ownMemberId;
         _sequence = (ulong)Math.Max(0, (now - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond);
     }
@@ -31,20 +31,40 @@ internal sealed class ProbeChannel : IDisposable
     /// <summary>What this node is called in its probes; changes when the server gives another id.</summary>
     public uint OwnMemberId { get; set; }
 
+    /// <summary>The newest of the network's keys that the other node is known to have, by its number.</summary>
+    public int PeerKeyNumber
+    {
+        get => _keys.PeerNumber;
+        set => _keys.PeerNumber = value;
+    }
+
     /// <summary>Writes a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
     public void SealProbe(uint transaction, ProbeFlags flags, Span<byte> datagram) =>
-        ProbeCodec.Seal(_key, new Probe(false, OwnMemberId, ++_sequence, transaction, flags, default), datagram);
+        ProbeCodec.Seal(_keys.Sending, new Probe(false, OwnMemberId, ++_sequence, transaction, flags, default), datagram);
 
     /// <summary>Writes the answer to a probe, <see cref="ProbeCodec.Size"/> bytes.</summary>
     public void SealAnswer(in Probe probe, in UdpEndpoint seenFrom, ProbeFlags flags, Span<byte> datagram) =>
-        ProbeCodec.Seal(_key, new Probe(true, OwnMemberId, ++_sequence, probe.Transaction, flags, seenFrom), datagram);
+        ProbeCodec.Seal(_keys.Sending, new Probe(true, OwnMemberId, ++_sequence, probe.Transaction, flags, seenFrom), datagram);
 
     /// <summary>Opens a probe or answer of the other node; false for a forgery or one that came before.</summary>
-    public bool TryOpen(ReadOnlySpan<byte> datagram, out Probe probe) =>
-        ProbeCodec.TryOpen(_key, datagram, out probe) && _window.TryAccept(probe.Sequence);
+    public bool TryOpen(ReadOnlySpan<byte> datagram, out Probe probe)
+    {
+        probe = default;
+        for (int i = 0; i < _keys.Count; i++)
+        {
+            if (!ProbeCodec.TryOpen(_keys[i], datagram, out probe))
+                continue;
+            if (!_window.TryAccept(probe.Sequence))
+                return false;
+            _keys.NoteShown(i);
+            return true;
+        }
 
-    /// <summary>Zeroes the key.</summary>
-    public void Dispose() => _key.Dispose();
+        return false;
+    }
+
+    /// <summary>Zeroes the keys.</summary>
+    public void Dispose() => _keys.Dispose();
 }
 
 /// <summary>

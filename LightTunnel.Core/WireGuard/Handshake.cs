@@ -19,9 +19,6 @@ internal static class Handshake
     /// </summary>
     public const string AegisConstruction = "Noise_IKpsk2_25519_ChaChaPoly/AEGIS256_BLAKE2s";
 
-    /// <summary>The paper's LABEL for an absent pre-shared key.</summary>
-    private static readonly byte[] NoPresharedKey = new byte[PresharedKey.Size];
-
     /// <summary>The paper's IDENTIFIER.</summary>
     private static ReadOnlySpan<byte> Identifier => "WireGuard v1 zx2c4 Jason@zx2c4.com"u8;
 
@@ -87,32 +84,32 @@ internal static class Handshake
         BinaryPrimitives.WriteUInt32LittleEndian(message, Messages.ResponseType);
         BinaryPrimitives.WriteUInt32LittleEndian(message[4..], index);
         BinaryPrimitives.WriteUInt32LittleEndian(message[8..], initiatorIndex);
-        return state.TryWriteResponse(KeyOf(link), default, message[Messages.ResponseNoiseOffset..^(2 * Messages.MacSize)])
-            ? Derive(state, suite, link, index, initiatorIndex, isInitiator: false, now)
+        NumberedKey key = link.ChooseKey();
+        return state.TryWriteResponse(key.Key.Bytes, default, message[Messages.ResponseNoiseOffset..^(2 * Messages.MacSize)])
+            ? Derive(state, suite, link, key.Number, index, initiatorIndex, isInitiator: false, now)
             : null;
     }
 
     /// <summary>Reads the response of the right length and gives the session; null for a forgery, and the state can read another.</summary>
     public static KeyPair? TryAcceptResponse(
         HandshakeState state, CipherSuite suite, Link link, ReadOnlySpan<byte> message, uint index, Timestamp now) =>
-        state.TryReadResponse(KeyOf(link), message[Messages.ResponseNoiseOffset..^(2 * Messages.MacSize)], default)
-            ? Derive(state, suite, link, index, Messages.FirstIndex(message), isInitiator: true, now)
+        state.TryReadResponse(link.Keys.All, message[Messages.ResponseNoiseOffset..^(2 * Messages.MacSize)], default) is { } key
+            ? Derive(state, suite, link, key.Number, index, Messages.FirstIndex(message), isInitiator: true, now)
             : null;
-
-    private static ReadOnlySpan<byte> KeyOf(Link link) => link.PresharedKey is { } key ? key.Bytes : NoPresharedKey;
 
     private static HandshakeState NewState(CipherSuite suite, PrivateKey identity, PublicKey? remoteStatic) =>
         new(suite == CipherSuite.Aegis256 ? AegisConstruction : Construction, Identifier, pskMode: true, identity, remoteStatic);
 
     private static KeyPair Derive(
-        HandshakeState state, CipherSuite suite, Link link, uint localIndex, uint remoteIndex, bool isInitiator, Timestamp now)
+        HandshakeState state, CipherSuite suite, Link link, int keyNumber, uint localIndex, uint remoteIndex, bool isInitiator,
+        Timestamp now)
     {
         Span<byte> toResponder = stackalloc byte[TransportCipher.KeySize];
         Span<byte> toInitiator = stackalloc byte[TransportCipher.KeySize];
         state.Split(toResponder, toInitiator);
         KeyPair session = isInitiator
-            ? new KeyPair(link, suite, toResponder, toInitiator, localIndex, remoteIndex, isInitiator, now)
-            : new KeyPair(link, suite, toInitiator, toResponder, localIndex, remoteIndex, isInitiator, now);
+            ? new KeyPair(link, suite, toResponder, toInitiator, localIndex, remoteIndex, isInitiator, now) { KeyNumber = keyNumber }
+            : new KeyPair(link, suite, toInitiator, toResponder, localIndex, remoteIndex, isInitiator, now) { KeyNumber = keyNumber };
         CryptographicOperations.ZeroMemory(toResponder);
         CryptographicOperations.ZeroMemory(toInitiator);
         return session;

@@ -61,6 +61,9 @@ internal sealed class KeyPair : IDisposable
 
     public Timestamp Created { get; }
 
+    /// <summary>The number of the pre-shared key that it was agreed on with.</summary>
+    public int KeyNumber { get; init; }
+
     /// <summary>As responder: where the response went. Whoever uses the keys has received it there.</summary>
     public PathAddress RespondedTo { get; set; }
 

@@ -44,13 +44,14 @@ internal sealed class Link : IScheduled
     private PathAddress _initiationPath;
     private Tai64n _lastTimestamp;
     private long _lastHandshake;
+    private int _unconfirmed;
 
-    internal Link(LinkTable table, in PublicKey peer, PresharedKey? presharedKey, Random jitter)
+    internal Link(LinkTable table, in PublicKey peer, PresharedKeys keys, Random jitter)
     {
         _table = table;
         _time = table.Time;
         _peer = peer;
-        PresharedKey = presharedKey;
+        Keys = keys;
         Sessions = new LinkSessions(table.Indexes);
         Timers = new LinkTimers(this, _time, jitter);
         Cookies = new CookieJar(peer, _time);
@@ -164,6 +165,15 @@ internal sealed class Link : IScheduled
     /// <summary>The suite of the handshakes that this node begins.</summary>
     public CipherSuite HandshakeSuite => PeerPrefers == _table.PreferredSuite ? PeerPrefers : CipherSuite.WireGuard;
 
+    /// <summary>
+    /// The newest of the network's keys that the peer is known to have: as somebody told, or as it has shown. As responder this side uses
+    /// it, as long as the peer does not seem to have another.
+    /// </summary>
+    public int PeerKeyNumber { get; set; }
+
+    /// <summary>The number of the pre-shared key that the session's keys were agreed on with; 0 without a session.</summary>
+    public int AgreedKeyNumber => Sessions.Current?.KeyNumber ?? 0;
+
     /// <summary>True after <see cref="LinkTable.Remove"/>.</summary>
     public bool IsRemoved { get; internal set; }
 
@@ -219,7 +229,8 @@ internal sealed class Link : IScheduled
 
     internal CookieJar Cookies { get; }
 
-    internal PresharedKey? PresharedKey { get; set; }
+    /// <summary>One of them is mixed into each handshake: the responder chooses, and an initiator takes any.</summary>
+    internal PresharedKeys Keys { get; set; }
 
     /// <summary>The greatest time stamp of the peer's initiations: an older one is a replay.</summary>
     internal Tai64n GreatestTimestamp { get; set; }
@@ -420,9 +431,20 @@ internal sealed class Link : IScheduled
     /// <summary>As responder: the peer has yet to show that it has the new keys.</summary>
     internal void InstallResponded(KeyPair session)
     {
+        _unconfirmed++;
         PrepareWindow(session);
         Sessions.InstallResponded(session);
         Timers.SessionDerived(session.Created);
+    }
+
+    /// <summary>
+    /// The pre-shared key of this side's next response: the one that the peer is expected to have. While it does not show that it could
+    /// read what it was answered, the others take turns: it may have been put back to what it had before.
+    /// </summary>
+    internal NumberedKey ChooseKey()
+    {
+        IReadOnlyList<NumberedKey> all = Keys.All;
+        return all[(Keys.IndexFor(PeerKeyNumber) + _unconfirmed) % all.Count];
     }
 
     internal void SendInitiation()
@@ -515,6 +537,8 @@ internal sealed class Link : IScheduled
     private void CompleteHandshake()
     {
         AbandonHandshake();
+        _unconfirmed = 0;
+        PeerKeyNumber = Math.Max(PeerKeyNumber, AgreedKeyNumber);
         _table.Confirmed(this);
         // Whoever made use of a response has received it.
         Prove(ProvenEndpoint);

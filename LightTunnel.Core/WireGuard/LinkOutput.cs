@@ -44,5 +44,5 @@ internal readonly record struct LinkOutput(LinkOutputKind Kind, Link? Link, Path
 /// <summary>An unknown peer has proven its static key: may a link be made for it?</summary>
 /// <param name="initiator">The peer's key.</param>
 /// <param name="source">Where its message came from.</param>
-/// <param name="presharedKey">The pre-shared key to use with it, null for none; not owned by the link.</param>
-internal delegate bool StrangerCheck(in PublicKey initiator, in PathAddress source, out PresharedKey? presharedKey);
+/// <param name="keys">The pre-shared keys to use with it.</param>
+internal delegate bool StrangerCheck(in PublicKey initiator, in PathAddress source, out LinkKeys keys);

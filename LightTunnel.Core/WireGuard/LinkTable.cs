@@ -98,10 +98,11 @@ internal sealed class LinkTable : IDisposable
     /// pre-shared key is another.
     /// </summary>
     /// <param name="peer">The peer's key.</param>
-    /// <param name="presharedKey">Mixed into each handshake; null for none. Not owned.</param>
+    /// <param name="keys">One of them is mixed into each handshake; null for none. Not owned.</param>
     /// <exception cref="InvalidOperationException">There is a link with that peer already, or the key is this node's own.</exception>
-    public Link Add(in PublicKey peer, PresharedKey? presharedKey)
+    public Link Add(in PublicKey peer, PresharedKeys? keys)
     {
+        keys ??= PresharedKeys.None;
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (peer == PublicKey)
             throw new InvalidOperationException("A node has no link with itself.");
@@ -110,18 +111,18 @@ internal sealed class LinkTable : IDisposable
             if (known.StrangerNode is null)
                 throw new InvalidOperationException($"There is a link with {peer} already.");
             Confirmed(known);
-            if (!Equals(known.PresharedKey, presharedKey))
+            if (!known.Keys.Newest.Key.Equals(keys.Newest.Key))
             {
                 known.AbandonHandshake();
                 known.Sessions.Clear();
             }
 
-            known.PresharedKey = presharedKey;
+            known.Keys = keys;
             Schedule(known);
             return known;
         }
 
-        var link = new Link(this, peer, presharedKey, _jitter);
+        var link = new Link(this, peer, keys, _jitter);
         _links.Add(peer, link);
         return link;
     }
@@ -448,8 +449,8 @@ internal sealed class LinkTable : IDisposable
     {
         if (_links.TryGetValue(initiator, out Link? known))
             return known;
-        PresharedKey? presharedKey = null;
-        if (initiator == PublicKey || admits?.Invoke(initiator, source, out presharedKey) != true)
+        LinkKeys keys = default;
+        if (initiator == PublicKey || admits?.Invoke(initiator, source, out keys) != true)
         {
             Counters.Increment(LinkEvent.PeerRefused);
             return null;
@@ -460,7 +461,8 @@ internal sealed class LinkTable : IDisposable
             return known;
         if (_strangers.Count >= MaximumStrangers)
             RemoveStranger(_strangers.First!.Value);
-        Link link = Add(initiator, presharedKey);
+        Link link = Add(initiator, keys.Keys);
+        link.PeerKeyNumber = keys.PeerNumber;
         link.Path = source with { IsUnproven = !source.IsRelayed };
         link.StrangerNode = _strangers.AddLast(link);
         link.Timers.ExpireAt = now + LinkTimers.RekeyAttemptTime;

@@ -17,6 +17,8 @@ namespace LightTunnel;
 /// reads.</para>
 /// <para>The server makes the client's key pair, puts its private key into the configuration, and keeps neither. So the configuration is
 /// given this once. Who wants the private key to stay where it was made gives the public one with -PublicKey.</para>
+/// <para>With the name and the public key of a client that there is, it gives that one's configuration anew, such as after
+/// Update-LtNetworkKey: only the pre-shared key is another then, and the private key stays the one that the app has.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> New-LtWireGuardClient phone -OutFile phone.conf

@@ -534,6 +534,9 @@ public enum LtAuditAction
 
     /// <summary>An admin has signed a member.</summary>
     MemberSigned,
+
+    /// <summary>The network was given another key.</summary>
+    NetworkKeyChanged,
 }
 
 /// <summary>What becomes of a member whose key is another than the one that this machine has had a link with.</summary>

@@ -23,6 +23,7 @@ public sealed class LtMember
         Version = status.Version;
         System = status.System;
         EnforcesRules = status.EnforcesRules;
+        HasNetworkKey = status.HasNetworkKey;
         Endpoint = status.Endpoint?.ToString();
         PublicKey = status.PublicKey;
         Fingerprint = KeyFingerprint.Of(status.PublicKey);
@@ -82,6 +83,12 @@ public sealed class LtMember
     /// was started.
     /// </summary>
     public bool? EnforcesRules { get; }
+
+    /// <summary>
+    /// Whether it has the network's key of now (Update-LtNetworkKey); one that has not is known by the key before until the grace period is
+    /// over. Null for who is no member.
+    /// </summary>
+    public bool? HasNetworkKey { get; }
 
     /// <summary>Outer endpoint at which the server sees it, null while it is not online.</summary>
     public string? Endpoint { get; }

@@ -88,7 +88,7 @@ public sealed class FirstStateFileTests : IDisposable
     {
         Assert.Equal(TunnelRole.Server, state.Role);
         Assert.Equal("RtCGgkCX5KOVz/9GaZxzxKHNEDQTW06jb4SlSt96DqA=", Convert.ToBase64String(state.PrivateKey));
-        Assert.Equal("cZPGlSS54298OJi33SALwRYe7C7wvRZG8qnmk2xiaTM=", Convert.ToBase64String(state.NetworkKey!));
+        Assert.Equal("cZPGlSS54298OJi33SALwRYe7C7wvRZG8qnmk2xiaTM=", Convert.ToBase64String(state.NetworkKeys!.Key));
         Assert.True(LeaseCodec.TryReadNetwork(
             state.Network.Entries.Single(entry => entry.Key == StoreKeys.Network).Value, out string? name, out uint next,
             out bool isInvitedOnly));

@@ -127,7 +127,10 @@ public sealed partial class StateStoreTests : IDisposable
     {
         Role = TunnelRole.Server,
         PrivateKey = new ByteMutator(seed).Random(32),
-        NetworkKey = new ByteMutator(seed + 1).Random(32),
+        NetworkKeys = new NetworkKeySet { Key = new ByteMutator(seed + 2).Random(32) }
+            .Follow(
+                new ByteMutator(seed + 1).Random(32), 29_000_000, new DateTimeOffset(2026, 1, 1, 2, 3, 4, TimeSpan.Zero),
+                TimeSpan.FromDays(9)),
         Network = LeaseCodec.ToContents("home", 4,
         [
             new Lease
@@ -172,6 +175,11 @@ public sealed partial class StateStoreTests : IDisposable
             [ControlMessageTests.Key(6)] = PathPolicy.DirectOnly,
             [ControlMessageTests.Key(7)] = PathPolicy.Auto,
         },
+        ToldKeys = new Dictionary<PublicKey, NetworkKeySet>
+        {
+            [ControlMessageTests.Key(5)] = ServerState().NetworkKeys!,
+            [ControlMessageTests.Key(6)] = new NetworkKeySet { Key = new ByteMutator(3).Random(32), Number = 7 },
+        },
     };
 
     /// <summary>What a descriptor's link leads to; null for one that another test has closed meanwhile.</summary>
@@ -194,6 +202,22 @@ public sealed partial class StateStoreTests : IDisposable
         Assert.NotNull(actual);
         Assert.Equal(StateFile.Encode(expected), StateFile.Encode(actual));
         Assert.Equal(expected.PrivateKey, actual.PrivateKey);
+        AssertSame(expected.NetworkKeys, actual.NetworkKeys);
+        Assert.Equal(expected.ToldKeys.Keys, actual.ToldKeys.Keys);
+        foreach ((PublicKey server, NetworkKeySet keys) in expected.ToldKeys)
+            AssertSame(keys, actual.ToldKeys[server]);
+    }
+
+    private static void AssertSame(NetworkKeySet? expected, NetworkKeySet? actual)
+    {
+        Assert.Equal(expected is null, actual is null);
+        if (expected is null || actual is null)
+            return;
+        Assert.Equal((expected.Number, expected.Changed), (actual.Number, actual.Changed));
+        Assert.Equal(expected.Key, actual.Key);
+        Assert.Equal(expected.Replaced, actual.Replaced);
+        Assert.Equal(expected.Former.Select(key => (key.Number, key.Until)), actual.Former.Select(key => (key.Number, key.Until)));
+        Assert.Equal(expected.Former.Select(key => key.Key), actual.Former.Select(key => key.Key));
     }
 
     private static LightTunnelException Fails(LightTunnelError expected, Action action)
@@ -256,8 +280,8 @@ public sealed partial class StateStoreTests : IDisposable
         using StateStore client = StateStore.Open(_folder.File("c"));
         client.Save(ClientState());
         AssertSame(ClientState(), client.Load(TunnelRole.Client));
-        client.Save(ServerState() with { NetworkKey = null, Network = StoreContents.Empty });
-        Assert.Null(client.Load(TunnelRole.Server)!.NetworkKey);
+        client.Save(ServerState() with { NetworkKeys = null, Network = StoreContents.Empty });
+        Assert.Null(client.Load(TunnelRole.Server)!.NetworkKeys);
     }
 
     [Fact]
@@ -468,6 +492,6 @@ public sealed partial class StateStoreTests : IDisposable
         Assert.Equal("(state of a Server)", state.ToString());
         state.Dispose();
         Assert.All(state.PrivateKey, value => Assert.Equal(0, value));
-        Assert.All(state.NetworkKey!, value => Assert.Equal(0, value));
+        Assert.All(state.NetworkKeys!.Key, value => Assert.Equal(0, value));
     }
 }

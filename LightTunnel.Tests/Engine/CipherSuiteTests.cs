@@ -117,7 +117,7 @@ public sealed class CipherSuiteTests : IDisposable
         // As with a plain WireGuard implementation, which holds the network's key and never registers.
         SimulatedNode hub = _network.StartServer();
         using PrivateKey stranger = _network.NewKey();
-        Link link = hub.Node.Links.Add(stranger.PublicKey, _network.NetworkKey);
+        Link link = hub.Node.Links.Add(stranger.PublicKey, PresharedKeys.Of(_network.NetworkKey));
         Assert.Equal(CipherSuite.WireGuard, link.HandshakeSuite);
         SimulatedNode alice = Join("alice");
         Assert.Equal(CipherSuite.Aegis256, hub.Peer("alice").Link!.HandshakeSuite);

@@ -52,7 +52,7 @@ internal sealed class LocalLan : IDisposable
             Assert.True(InterfaceAddress.TryParse("10.0.0.1/24", out InterfaceAddress own));
             var options = new ServerOptions { Name = "hub", StatePath = "unused", Addresses = [own], AllowKeyOnly = true };
             return new Node(
-                _serverKey, _networkKey, options.Cipher, services,
+                _serverKey, new PresharedKeyRing(_networkKey), options.Cipher, services,
                 node => new ServerRole(node, options, _serverKey, new Leases(options.Addresses), new MemoryStore(), addresses));
         });
     }
@@ -81,7 +81,7 @@ internal sealed class LocalLan : IDisposable
             };
             var identity = PrivateKey.Generate();
             return new Node(
-                identity, _networkKey, options.Cipher, services,
+                identity, new PresharedKeyRing(_networkKey), options.Cipher, services,
                 node => new ClientRole(node, options, identity, [], null, new SystemNameResolver(), own));
         });
         made.Node.Post(((ClientRole)made.Node.Role).Connect);

@@ -30,7 +30,8 @@ internal sealed class PlainClientRole : INodeRole
         _node = node;
         _server = new Peer(serverKey, node.Time)
         {
-            Name = "server", Addresses = [.. others], Online = true, NetworkMtu = 1400, Link = node.Links.Add(serverKey, presharedKey),
+            Name = "server", Addresses = [.. others], Online = true, NetworkMtu = 1400,
+            Link = node.Links.Add(serverKey, PresharedKeys.Of(presharedKey)),
         };
         Link.Owner = _server;
         Link.Path = new PathAddress(endpoint);

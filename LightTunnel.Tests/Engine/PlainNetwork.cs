@@ -56,7 +56,7 @@ internal static class PlainNetwork
     {
         presharedKey ??= ClientPresharedKey.Derive(network.NetworkKey, network.ServerKey, identity.PublicKey);
         return network.Add(name, host ?? $"198.51.200.{network.Nodes.Count}", 0, services => new Node(
-            identity, presharedKey, CipherPolicy.WireGuard, services,
+            identity, new PresharedKeyRing(presharedKey), CipherPolicy.WireGuard, services,
             node => new PlainClientRole(
                 node, network.ServerKey, presharedKey,
                 new UdpEndpoint(IPAddress.Parse(SimulatedNetwork.ServerHost), SimulatedNetwork.ServerPort),

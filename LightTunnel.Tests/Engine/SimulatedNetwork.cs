@@ -55,6 +55,7 @@ internal sealed class SimulatedNetwork : IDisposable
         internet.Sending = (in from, in to, datagram) =>
             (!IsDirectBlocked || from.Port == ServerPort || to.Port == ServerPort) && Filter?.Invoke(from, to, datagram) != false;
         _networkKey = new PresharedKey(RandomBytes(PresharedKey.Size));
+        KeyStore = new MemoryKeyStore(new NetworkKeySet { Key = _networkKey.Bytes.ToArray() });
         _serverKey = NewKey();
     }
 
@@ -100,6 +101,9 @@ internal sealed class SimulatedNetwork : IDisposable
     /// <summary>Where the server's leases last, over restarts; by itself as fast as none.</summary>
     public MemoryStore Store { get; private set; } = new();
 
+    /// <summary>Where the network's keys last, over restarts of the server.</summary>
+    public MemoryKeyStore KeyStore { get; }
+
     /// <summary>The leases that would be there after a restart.</summary>
     public IReadOnlyList<Lease> SavedLeases => LeaseCodec.ReadAll(Store.Contents);
 
@@ -127,8 +131,8 @@ internal sealed class SimulatedNetwork : IDisposable
             leases.TakeOver(Store.Contents.ChangesAfter(0));
             PrivateKey identity = Copy(_serverKey);
             return new Node(
-                identity, _networkKey, options.Cipher, services,
-                node => new ServerRole(node, options, identity, leases, Store, new FakeAddresses(services)));
+                identity, new PresharedKeyRing(KeyStore.Load()), options.Cipher, services,
+                node => new ServerRole(node, options, identity, leases, Store, new FakeAddresses(services), KeyStore));
         });
         Server = made;
         return made;
@@ -138,7 +142,7 @@ internal sealed class SimulatedNetwork : IDisposable
         string name, string? address = null, string server = "203.0.113.1", PrivateKey? identity = null, PresharedKey? networkKey = null,
         PublicKey? serverKey = null, string? host = null, Func<ClientOptions, ClientOptions>? change = null,
         DateTimeOffset? lastUsed = null, Func<ClientOptions, TimeProvider, PinnedKeys>? pins = null,
-        Func<ClientOptions, TimeProvider, SignedMembers>? signed = null)
+        Func<ClientOptions, TimeProvider, SignedMembers>? signed = null, MemoryKeyStore? keys = null)
     {
         var options = new ClientOptions
         {
@@ -155,10 +159,12 @@ internal sealed class SimulatedNetwork : IDisposable
         SimulatedNode made = Add(
             name, host ?? $"198.51.{100 + (_hosts / 250)}.{1 + (_hosts++ % 250)}", 0,
             services => new Node(
-                identity, options.NetworkKey, options.Cipher, services with { LastUsed = lastUsed },
+                identity, new PresharedKeyRing(keys?.Load() ?? new NetworkKeySet { Key = options.NetworkKey.Bytes.ToArray() }),
+                options.Cipher, services with { LastUsed = lastUsed },
                 node => new ClientRole(
                     node, options, identity, [], null, Resolver, addresses = new FakeAddresses(services),
-                    pins: pins?.Invoke(options, services.Time), signed: signed?.Invoke(options, services.Time))));
+                    pins: pins?.Invoke(options, services.Time), signed: signed?.Invoke(options, services.Time),
+                    keepKeys: keys is null ? null : (told, done) => keys.Keep(told, _ => node.Post(done)))));
         made.Addresses = addresses!;
         made.Node.Post(made.Client.Connect);
         return made;

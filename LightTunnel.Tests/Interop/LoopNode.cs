@@ -53,7 +53,7 @@ internal sealed class LoopNode : IDisposable
 
     public void Connect(WireGuardGo peer, PresharedKey? presharedKey)
     {
-        Link = Table.Add(peer.PublicKey, presharedKey);
+        Link = Table.Add(peer.PublicKey, PresharedKeys.Of(presharedKey));
         Link.Path = new PathAddress(new UdpEndpoint(IPAddress.Loopback, peer.Port));
     }
 

@@ -39,7 +39,7 @@ internal sealed class PlainTunnel : IDisposable
         Device.Configure([new InterfaceAddress(Address("10.77.0.2"), 24)], 1420);
         _log = new TunnelLog("plain", TimeProvider.System, LogLevel.Warning);
         _node = new Node(
-            _identity, _key, CipherPolicy.Auto, new NodeServices(TimeProvider.System, Device, Transport, _log),
+            _identity, new PresharedKeyRing(_key), CipherPolicy.Auto, new NodeServices(TimeProvider.System, Device, Transport, _log),
             node => new PlainRole(node, _key, peer));
         _threads = new TunnelThreads(
             _node, Device, Transport, TimeProvider.System, options.ThreadsPerQueue, exception => Failure ??= exception);
@@ -83,7 +83,7 @@ internal sealed class PlainTunnel : IDisposable
             _peer = new Peer(other.PublicKey, node.Time)
             {
                 Addresses = [Address("10.77.0.1")], Online = true, NetworkMtu = 1420,
-                Link = node.Links.Add(other.PublicKey, key),
+                Link = node.Links.Add(other.PublicKey, PresharedKeys.Of(key)),
             };
             _peer.Link.Owner = _peer;
             _peer.Link.Path = new PathAddress(new UdpEndpoint(IPAddress.Loopback, other.Port));

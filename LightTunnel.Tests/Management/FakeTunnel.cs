@@ -455,6 +455,25 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
     /// <summary>Changes of rules that were asked for.</summary>
     public List<RuleChange> RuleChanges { get; } = [];
 
+    /// <summary>How the network's key was to be changed.</summary>
+    public List<NetworkKeyRequest> KeyChanges { get; } = [];
+
+    /// <summary>What came of it.</summary>
+    public NetworkKeyReport KeyReport { get; set; } = SampleKeyReport;
+
+    public static NetworkKeyReport SampleKeyReport { get; } = new()
+    {
+        Tunnel = "office", Changed = new(2026, 5, 8, 10, 0, 0, TimeSpan.Zero), GraceEnds = new(2026, 6, 7, 10, 0, 0, TimeSpan.Zero),
+        MembersFollowed = ["laptop", "nas"], MembersWaiting = ["old-box", "tablet"], MembersOutdated = ["old-box"],
+        InvitationsEnded = ["5a6b7c8d"], WireGuardClients = ["phone"],
+    };
+
+    public Task<NetworkKeyReport> UpdateNetworkKeyAsync(NetworkKeyRequest request, CancellationToken cancellationToken) => Answer(() =>
+    {
+        KeyChanges.Add(request);
+        return KeyReport;
+    });
+
     public Task<IReadOnlyList<RuleStatus>> GetRulesAsync(CancellationToken cancellationToken) => Answer(() => Rules);
 
     public Task<IReadOnlyList<int>> ChangeRulesAsync(RuleChange change, CancellationToken cancellationToken) =>

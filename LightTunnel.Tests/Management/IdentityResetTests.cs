@@ -61,7 +61,13 @@ public sealed class IdentityResetTests : IDisposable
         Refused(LightTunnelError.InvalidName, () => IdentityReset.FolderOf("../escape", null));
 
         using (StateStore store = StateStore.Open(_folder.Path))
-            store.Save(new NodeState { Role = TunnelRole.Server, PrivateKey = new byte[32], NetworkKey = new byte[32] });
+        {
+            store.Save(new NodeState
+            {
+                Role = TunnelRole.Server, PrivateKey = new byte[32], NetworkKeys = new NetworkKeySet { Key = new byte[32] },
+            });
+        }
+
         byte[] before = File.ReadAllBytes(Path.Combine(_folder.Path, StateStore.FileName));
         Refused(LightTunnelError.InvalidState, () => IdentityReset.Run(_folder.Path));
         Assert.Equal(before, File.ReadAllBytes(Path.Combine(_folder.Path, StateStore.FileName)));

@@ -57,6 +57,8 @@ internal static class ControlMessageSamples
             System = "Linux X64",
             Invitation = InvitationTests.Token,
             KnowsRules = true,
+            KeyNumber = 29_000_000,
+            TakesKeys = true,
         },
         new RegisteredMessage
         {
@@ -106,7 +108,12 @@ internal static class ControlMessageSamples
         },
         new ForgetMessage { Revision = 17, Members = [2, uint.MaxValue] },
         new ListMessage { Question = 3, Pattern = "web*", After = 20 },
-        new ListingMessage { Question = 3, Entries = [Entry(21), Entry(22) with { IsPlain = true, Signature = Signature }], GoOnAfter = 0 },
+        new ListingMessage
+        {
+            Question = 3,
+            Entries = [Entry(21), Entry(22) with { IsPlain = true, KeyNumber = 29_000_000, Signature = Signature }],
+            GoOnAfter = 0,
+        },
         new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "other" },
         new RulesMessage
         {
@@ -133,6 +140,13 @@ internal static class ControlMessageSamples
             More = true,
             Start = true,
         },
+        new NetworkKeyMessage
+        {
+            Number = 29_000_000,
+            Key = new PresharedKey([.. Enumerable.Range(0, 32).Select(value => (byte)value)]),
+            FormerSeconds = 30 * 24 * 3600,
+        },
+        new NetworkKeyTakenMessage { Number = 29_000_000 },
         new SignMessage { Question = 4, Member = Key(7), Signature = Signature },
         new SignAnswerMessage { Question = 4, Outcome = SignOutcome.TooMany, Text = "wait" },
         new SignatureMessage { Signature = Signature },
@@ -164,6 +178,8 @@ internal static class ControlMessageSamples
         new ListingMessage { Question = 0 },
         new NoticeMessage { Kind = NoticeKind.Other },
         new RulesMessage(),
+        new NetworkKeyMessage { Number = 0, Key = new PresharedKey(new byte[32]) },
+        new NetworkKeyTakenMessage { Number = 0 },
         new SignMessage { Question = 0, Member = Key(7), Signature = UnknownSignature },
         new SignAnswerMessage { Question = 0, Outcome = SignOutcome.Refused },
         new SignatureMessage { Signature = UnknownSignature },

@@ -3,6 +3,7 @@ using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Store;
+using LightTunnel.WireGuard;
 using Xunit;
 
 namespace LightTunnel.Tests.Membership;
@@ -179,7 +180,7 @@ public sealed class InvitationRecordTests
         {
             Role = TunnelRole.Server,
             PrivateKey = new byte[32],
-            NetworkKey = new byte[32],
+            NetworkKeys = new NetworkKeySet { Key = new byte[32] },
             Network = StoreContents.Restore([new StoreEntry("i/00000007", value, 1, 1)], 1),
         };
     }

@@ -31,7 +31,7 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
             .Root!.Elements(Cmd + "command").ToDictionary(command => command.Element(Cmd + "details")!.Element(Cmd + "name")!.Value);
 
         Assert.Equal(commands.Output.Select(command => command.Text("Name")).Order(), help.Keys.Order());
-        Assert.Equal(48, help.Count);
+        Assert.Equal(49, help.Count);
         foreach (ShellObject command in commands.Output)
         {
             string name = command.Text("Name")!;

@@ -58,6 +58,7 @@ public sealed class ModuleImportTests
         "Test-LtRule",
         "Unblock-LtMember",
         "Unregister-LtService",
+        "Update-LtNetworkKey",
         "Wait-LtNetwork",
         "Wait-LtPeer",
         "Watch-LtRoute",

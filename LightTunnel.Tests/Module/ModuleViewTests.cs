@@ -313,8 +313,9 @@ public sealed class ModuleViewTests(PlainShell shared) : IClassFixture<PlainShel
 
         string[] names = [.. views.Select(view => view.Element("Name")!.Value).Order(StringComparer.Ordinal)];
         string[] types = ["LtAuditEntry", "LtConfigurationProblem", "LtInvitation", "LtInvitationContent", "LtInvitationRecord",
-            "LtLogEntry", "LtMember", "LtNetwork", "LtNetworkKey", "LtNetworkProblem", "LtNetworkTest", "LtP2PCandidate", "LtP2PResult",
-            "LtPeer", "LtRoute", "LtRouteChange", "LtRule", "LtRuleTest", "LtServer", "LtService", "LtSigningKey",
+            "LtLogEntry", "LtMember", "LtNetwork", "LtNetworkKey", "LtNetworkKeyChange", "LtNetworkProblem", "LtNetworkTest",
+            "LtP2PCandidate", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtRule", "LtRuleTest", "LtServer", "LtService",
+            "LtSigningKey",
             "LtWireGuardClient"];
         string[] ofSeveral = ["LtAuditEntry", "LtLogEntry", "LtMember", "LtP2PResult", "LtPeer", "LtRoute", "LtRouteChange", "LtRule"];
         Assert.Equal(

@@ -58,6 +58,7 @@ public sealed class RenderedViews : IAsyncLifetime
         ("LtInvitationContent", $"ConvertFrom-LtInvitation {RealPowerShell.Quote(Invitation)}"),
         ("LtNetworkKey", "New-LtNetworkKey"),
         ("LtSigningKey", SigningKey),
+        ("LtNetworkKeyChange", "Update-LtNetworkKey -Confirm:$false -WarningAction Ignore"),
         ("LtLogEntry", "Get-LtLog office | ForEach-Object { $_ }"),
         ("LtLogEntry.Networks", "Get-LtLog"),
         ("LtAuditEntry", "Get-LtLog office -Category Audit | ForEach-Object { $_ }"),

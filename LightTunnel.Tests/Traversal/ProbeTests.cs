@@ -29,8 +29,46 @@ public sealed class ProbeTests : IDisposable
         return key;
     }
 
-    private ProbeChannel Channel(bool first) =>
-        new(first ? Derive(_first, _second, _network) : Derive(_second, _first, _network), first ? 7u : 8u, _time.GetUtcNow());
+    private ProbeChannel Channel(bool first) => Channel(first, PresharedKeys.Of(_network));
+
+    private ProbeChannel Channel(bool first, PresharedKeys network)
+    {
+        (PrivateKey own, PrivateKey peer) = first ? (_first, _second) : (_second, _first);
+        Assert.True(ProbeKeys.TryMake(own, peer.PublicKey, network, out ProbeKeys? keys));
+        return new ProbeChannel(keys, first ? 7u : 8u, _time.GetUtcNow());
+    }
+
+    /// <summary>One side has the network's next key already, the other only the one before: they understand each other.</summary>
+    [Fact]
+    public void TwoKeys_WhoeverHasWhich_AreUnderstood_AsLongAsOneIsCommon()
+    {
+        var before = new NetworkKeySet { Key = _network.Bytes.ToArray() };
+        DateTimeOffset now = _time.GetUtcNow();
+        using PresharedKey next = PresharedKey.Generate();
+        using var ring = new PresharedKeyRing(before.Follow(next.Bytes, 5, now, TimeSpan.FromDays(1)));
+        using var old = new PresharedKeyRing(before);
+        using ProbeChannel first = Channel(first: true, ring);
+        using ProbeChannel second = Channel(first: false, old);
+        Assert.True(Passes(first, second));
+        Assert.True(Passes(second, first));
+
+        old.Take(ring.Set);
+        second.PeerKeyNumber = 5;
+        Assert.True(Passes(second, first));
+        Assert.Equal(5, first.PeerKeyNumber); // By which it knows.
+        ring.Take(ring.Set.At(now + TimeSpan.FromDays(2)));
+        Assert.True(Passes(first, second));
+
+        second.PeerKeyNumber = 0;
+        Assert.False(Passes(second, first)); // What was sealed with the former key is worth nothing now.
+    }
+
+    private static bool Passes(ProbeChannel from, ProbeChannel to)
+    {
+        byte[] datagram = new byte[ProbeCodec.Size];
+        from.SealProbe(1, ProbeFlags.None, datagram);
+        return to.TryOpen(datagram, out _);
+    }
 
     [Fact]
     public void Derive_BothSides_GetTheSameTwoKeysCrossed()

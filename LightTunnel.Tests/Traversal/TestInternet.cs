@@ -171,8 +171,8 @@ internal sealed class TestInternet : IDisposable
 
     private TestNode Make(string name, PrivateKey own, in PublicKey other, uint id, uint address, NatSettings? nat, uint publicAddress)
     {
-        Assert.True(ProbeKey.TryDerive(own, other, _network, out ProbeKey? key));
-        var traversal = new PeerTraversal(new ProbeChannel(key, id, Time.GetUtcNow()), id == 1, new Random(_random.Next()));
+        Assert.True(ProbeKeys.TryMake(own, other, PresharedKeys.Of(_network), out ProbeKeys? keys));
+        var traversal = new PeerTraversal(new ProbeChannel(keys, id, Time.GetUtcNow()), id == 1, new Random(_random.Next()));
         return new TestNode(name, address, nat is not null ? new TestNat(nat, publicAddress, _random) : null, traversal);
     }
 

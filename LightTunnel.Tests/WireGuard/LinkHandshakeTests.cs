@@ -164,7 +164,7 @@ public sealed class LinkHandshakeTests : IDisposable
         LinkNode a = _world.AddNode();
         LinkNode b = _world.AddNode();
         b.Strangers = (true, key);
-        a.Table.Add(b.Key, key).Path = b.Address;
+        a.Table.Add(b.Key, PresharedKeys.Of(key)).Path = b.Address;
         a.Send(b, 7);
         Datagram first = DeliverUntilTransport();
         Assert.Equal(1, b.Table.Strangers);

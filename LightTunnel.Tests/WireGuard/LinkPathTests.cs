@@ -58,7 +58,7 @@ public sealed class LinkPathTests : IDisposable
     {
         (LinkNode a, LinkNode b) = _world.AddPair();
         b.Table.Remove(b.LinkTo(a));
-        b.Strangers = (true, a.LinkTo(b).PresharedKey);
+        b.Strangers = (true, null);
         b.Table.DoubtsNewAddresses = true;
         bool? wasUnproven = null;
         _world.Filter = _ =>

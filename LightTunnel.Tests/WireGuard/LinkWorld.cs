@@ -61,8 +61,8 @@ internal sealed class LinkWorld : IDisposable
     {
         LinkNode a = AddNode();
         LinkNode b = AddNode();
-        a.Table.Add(b.Key, keyOfA).Path = b.Address;
-        b.Table.Add(a.Key, keyOfB).Path = a.Address;
+        a.Table.Add(b.Key, PresharedKeys.Of(keyOfA)).Path = b.Address;
+        b.Table.Add(a.Key, PresharedKeys.Of(keyOfB)).Path = a.Address;
         return (a, b);
     }
 
@@ -247,9 +247,9 @@ internal sealed class LinkNode : IDisposable
 
     /// <summary>As <see cref="LinkTable.HandleHandshake"/>, with <see cref="Strangers"/> admitted.</summary>
     public void Handle(ReadOnlySpan<byte> datagram, in PathAddress source) => Table.HandleHandshake(
-        datagram, source, (in PublicKey _, in PathAddress _, out PresharedKey? presharedKey) =>
+        datagram, source, (in PublicKey _, in PathAddress _, out LinkKeys keys) =>
         {
-            presharedKey = Strangers.Key;
+            keys = new LinkKeys(PresharedKeys.Of(Strangers.Key), 0);
             return Strangers.Admit;
         });
 

@@ -45,6 +45,7 @@ internal sealed class ClientRole : INodeRole
     private readonly RouteLog _routeLog;
     private readonly HeldHandshakes _held = new();
     private readonly RulesView _rules = new();
+    private readonly NetworkKeyFollower _keys;
     private readonly RateLimiter _noticeLimiter;
     private readonly ILocalAddressSource _addresses;
     private readonly IDisposable _addressWatch;
@@ -68,10 +69,14 @@ internal sealed class ClientRole : INodeRole
     /// <param name="policies">The path policies of single members; null for none.</param>
     /// <param name="pins">The keys of members that this node knows; null for none.</param>
     /// <param name="signed">Which members are signed; null where nobody asks for that.</param>
+    /// <param name="keepKeys">
+    /// Keeps the network's keys that the server tells, and calls back on the control loop when they are kept; null for nowhere. Must not
+    /// block.
+    /// </param>
     public ClientRole(
         Node node, ClientOptions options, PrivateKey identity, IReadOnlyList<InterfaceAddress> lastAddresses,
         Action<IReadOnlyList<InterfaceAddress>>? save, INameResolver resolver, ILocalAddressSource addresses, PeerPolicies? policies = null,
-        PinnedKeys? pins = null, SignedMembers? signed = null)
+        PinnedKeys? pins = null, SignedMembers? signed = null, Action<NetworkKeySet, Action>? keepKeys = null)
     {
         _node = node;
         _options = options;
@@ -93,6 +98,7 @@ internal sealed class ClientRole : INodeRole
             node, _connection, _members, _links, _paths, prefixes, Signed, _pins, _policies, _routeLog);
         _discovery = new MemberDiscovery(node, _connection, _members, _directory);
         _tester = new PathTester(node, _connection, _paths);
+        _keys = new NetworkKeyFollower(node, _connection, keepKeys);
         node.Plane.LongestPacket = options.Mtu ?? 0;
         node.TakeOwnAddresses(addresses.Read());
         _addressWatch = addresses.Watch(() =>
@@ -231,10 +237,10 @@ internal sealed class ClientRole : INodeRole
             return; // The answer would end the silence.
         Member? admitted = null;
         PublicKey? refused = null;
-        _node.Links.HandleHandshake(datagram, source, (in PublicKey initiator, in PathAddress _, out PresharedKey? presharedKey) =>
+        _node.Links.HandleHandshake(datagram, source, (in PublicKey initiator, in PathAddress _, out LinkKeys keys) =>
         {
-            presharedKey = _node.NetworkKey;
             bool isMember = _members.TryGet(initiator, out admitted);
+            keys = new LinkKeys(_node.NetworkKeys, admitted?.KeyNumber ?? 0);
             refused = isMember ? null : initiator;
             return isMember && !admitted!.IsPlain; // Such a one has a link with the server alone.
         });
@@ -342,6 +348,7 @@ internal sealed class ClientRole : INodeRole
         Timestamp untrusted = LetGo(now);
         Timestamp next = Timestamp.Earliest(_discovery.Run(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
         next = Timestamp.Earliest(next, _directory.Run(now), Signing.Run(now));
+        next = Timestamp.Earliest(next, _keys.Run(now));
         return _connection.IsUp ? next : Timestamp.Earliest(next, _nextReading, untrusted);
     }
 
@@ -440,6 +447,9 @@ internal sealed class ClientRole : INodeRole
                 break;
             case SignatureMessage signature:
                 Signing.OnSignature(signature);
+                break;
+            case NetworkKeyMessage told:
+                _keys.OnTold(told);
                 break;
         }
     }

@@ -18,7 +18,7 @@ internal sealed class MemberLinks(Node node, ServerConnection server, Members me
     {
         if (member.Link is null)
         {
-            Link link = node.Links.Find(member.Key) ?? node.Links.Add(member.Key, node.NetworkKey);
+            Link link = node.Links.Find(member.Key) ?? node.Links.Add(member.Key, node.NetworkKeys);
             link.Owner = member;
             link.RoamingEnabled = false;
             member.Link = link;

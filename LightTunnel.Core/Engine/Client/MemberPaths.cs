@@ -128,7 +128,11 @@ internal sealed class MemberPaths : IDisposable
     }
 
     /// <summary>A member's id, or what the directory says of it, has changed.</summary>
-    public void OnMember(Member member) => Relays.SetMember(member);
+    public void OnMember(Member member)
+    {
+        member.Channel?.PeerKeyNumber = member.KeyNumber;
+        Relays.SetMember(member);
+    }
 
     /// <summary>Forgets the paths to a member that is gone or offline.</summary>
     public void Forget(Member member, bool isGone)
@@ -476,9 +480,9 @@ internal sealed class MemberPaths : IDisposable
     {
         if (member.Traversal is { } known)
             return known;
-        if (_memberId == 0 || member.IsPlain || !ProbeKey.TryDerive(_identity, member.Key, _options.NetworkKey, out ProbeKey? key))
+        if (_memberId == 0 || member.IsPlain || !ProbeKeys.TryMake(_identity, member.Key, _node.NetworkKeys, out ProbeKeys? keys))
             return null;
-        member.Channel = new ProbeChannel(key, _memberId, _node.Services.RisingNow);
+        member.Channel = new ProbeChannel(keys, _memberId, _node.Services.RisingNow) { PeerKeyNumber = member.KeyNumber };
         member.Traversal = new PeerTraversal(member.Channel, leads: LeadsBefore(member), _node.Services.Jitter)
         {
             FindRelays = () => Relays.Find(member, _connection.RoundTrip),

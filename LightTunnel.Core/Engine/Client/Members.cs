@@ -105,6 +105,7 @@ internal sealed class Members(TimeProvider time, RouteTarget server, ControlThre
         member.Name = entry.Name;
         member.Version = entry.SoftwareVersion;
         member.PreferredSuite = entry.PreferredSuite;
+        member.KeyNumber = entry.KeyNumber;
         member.IsListedOnline = entry.Online;
         member.Online = online;
         return routes;

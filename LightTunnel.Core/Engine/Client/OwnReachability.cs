@@ -72,8 +72,8 @@ internal sealed class OwnReachability : IDisposable
         _ways = new UnderlayRoutes(node, addresses) { UplinkChanged = OnUplinkChanged };
         _services = services;
         _detector = new NatBehaviourDetector(services.Jitter);
-        if (ProbeKey.TryDerive(identity, options.ServerKey, options.NetworkKey, out ProbeKey? key))
-            _server = new ProbeChannel(key, 0, services.RisingNow);
+        if (ProbeKeys.TryMake(identity, options.ServerKey, node.NetworkKeys, out ProbeKeys? keys))
+            _server = new ProbeChannel(keys, 0, services.RisingNow) { PeerKeyNumber = int.MaxValue };
     }
 
     /// <summary>Endpoints at which others may reach this node.</summary>

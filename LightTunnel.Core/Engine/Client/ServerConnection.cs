@@ -18,8 +18,11 @@ internal sealed class ServerConnection : IDisposable
 {
     private const int HandshakeInitiation = 1;
 
-    /// <summary>Answers in a row that do not fit the network key; one alone could be somebody's mischief.</summary>
-    private const int AnswersUntilKeyIsWrong = 2;
+    /// <summary>
+    /// Answers in a row that do not fit the network key. One alone could be somebody's mischief, and two come of a server that tries the
+    /// keys that a member may have, one after the other, when this one was put back to a backup.
+    /// </summary>
+    private const int AnswersUntilKeyIsWrong = 3;
 
     /// <summary>What the server told and nobody has looked at yet, as the interface is being set up.</summary>
     private const int MostEvents = 4096;
@@ -46,6 +49,8 @@ internal sealed class ServerConnection : IDisposable
     private string? _locationFailure;
     private string? _obstacle;
     private Timestamp _registeredSince;
+    private long _forgedBefore;
+    private bool _saidWrongKey;
 
     /// <param name="node">The node.</param>
     /// <param name="options">The network to join.</param>
@@ -72,8 +77,10 @@ internal sealed class ServerConnection : IDisposable
             Frames = ControlFrameQuota.ForServer(node.Time),
             Name = "server",
             PreferredSuite = CipherSuite.Aegis256,
+            KeyNumber = int.MaxValue,
         };
-        Link link = node.Links.Add(options.ServerKey, options.NetworkKey);
+        KeptKeyNumber = node.NetworkKeys.Number;
+        Link link = node.Links.Add(options.ServerKey, node.NetworkKeys);
         link.Owner = _server;
         _server.Link = link;
         node.State = TunnelState.Connecting;
@@ -85,6 +92,9 @@ internal sealed class ServerConnection : IDisposable
     /// set up.
     /// </summary>
     public Task Connected => _connected.Task;
+
+    /// <summary>The newest of the network's keys that a restart of this node would find, by its number.</summary>
+    public int KeptKeyNumber { get; set; }
 
     /// <summary>How often the server was lost and found again.</summary>
     public int Reconnects { get; private set; }
@@ -249,7 +259,16 @@ internal sealed class ServerConnection : IDisposable
     public Timestamp RunTimers(Timestamp now)
     {
         if (_node.State == TunnelState.Connecting && _node.Links.Counters[LinkEvent.ResponseForged] >= AnswersUntilKeyIsWrong)
+        {
             Fail(Unreachable());
+        }
+        else if (_node.State == TunnelState.Reconnecting && !_saidWrongKey
+            && _node.Links.Counters[LinkEvent.ResponseForged] - _forgedBefore >= AnswersUntilKeyIsWrong)
+        {
+            _saidWrongKey = true;
+            _node.Notice(_search.Unreachable(isForged: true, local: null, lastError: null));
+        }
+
         if (_session is { IsBroken: true })
         {
             Lose("The server takes nothing of what it is told.");
@@ -433,6 +452,8 @@ internal sealed class ServerConnection : IDisposable
             Instance = _instance,
             Invitation = _options.Invitation,
             KnowsRules = true,
+            KeyNumber = KeptKeyNumber,
+            TakesKeys = true,
         });
         _node.Schedule(_server, _registeredSince);
     }
@@ -555,6 +576,7 @@ internal sealed class ServerConnection : IDisposable
             return;
         _node.State = TunnelState.Reconnecting;
         _node.LastError = why;
+        (_forgedBefore, _saidWrongKey) = (_node.Links.Counters[LinkEvent.ResponseForged], false);
         _server.Updated = _node.Time.GetUtcNow();
         Log.Warning("{Reason} Trying again until it does", why);
         Connect();

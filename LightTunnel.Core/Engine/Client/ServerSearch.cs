@@ -89,7 +89,8 @@ internal sealed class ServerSearch(
             return new LightTunnelException(
                 LightTunnelError.InvalidKey,
                 $"The server {locator.Description} answered, but its answer does not fit the network key.",
-                "Check the network key: it must be the server's own (New-LtInvitation on the server gives a fresh invitation with it).");
+                "It may have been changed since this machine was last there (Update-LtNetworkKey), or is mistyped. Connect with a new "
+                    + "invitation (New-LtInvitation on the server): a member keeps its name and address.");
         }
 
         if (local is not null)

@@ -54,14 +54,14 @@ internal sealed class Node : IDisposable
     private volatile Action? _wake;
 
     /// <param name="identity">The node's key pair; not owned.</param>
-    /// <param name="networkKey">The network's key; not owned.</param>
+    /// <param name="networkKeys">The network's keys; not owned.</param>
     /// <param name="cipher">Which suites are used.</param>
     /// <param name="services">What the node stands on.</param>
     /// <param name="role">Makes it a server or a client.</param>
-    public Node(PrivateKey identity, PresharedKey networkKey, CipherPolicy cipher, NodeServices services, Func<Node, INodeRole> role)
+    public Node(PrivateKey identity, PresharedKeyRing networkKeys, CipherPolicy cipher, NodeServices services, Func<Node, INodeRole> role)
     {
         Services = services;
-        NetworkKey = networkKey;
+        NetworkKeys = networkKeys;
         _started = services.Time.Now();
         _wallAtStart = services.Time.GetUtcNow();
         Unproven = new UnprovenBudget(services.Time, services.Jitter);
@@ -113,8 +113,8 @@ internal sealed class Node : IDisposable
     /// <summary>What this node stands on.</summary>
     public NodeServices Services { get; }
 
-    /// <summary>The network's key, mixed into every handshake.</summary>
-    public PresharedKey NetworkKey { get; }
+    /// <summary>The network's keys, of which one is mixed into every handshake.</summary>
+    public PresharedKeyRing NetworkKeys { get; }
 
     /// <summary>The suite that this node uses with nodes that prefer it too; with all others it uses WireGuard's.</summary>
     public CipherSuite PreferredSuite => Links.PreferredSuite;

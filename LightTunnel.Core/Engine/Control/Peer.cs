@@ -20,6 +20,7 @@ internal class Peer : RouteTarget, IScheduled
     private bool _online;
     private bool _isPlain;
     private CipherSuite _preferredSuite;
+    private int _keyNumber;
     private Timestamp _lastReceivedTimestamp;
     private PathAddress _measuredPath;
     private PeerAccess? _access;
@@ -67,6 +68,17 @@ internal class Peer : RouteTarget, IScheduled
         }
     }
 
+    /// <summary>The newest of the network's keys that the peer is known to have, by its number.</summary>
+    public int KeyNumber
+    {
+        get => _keyNumber;
+        set
+        {
+            _keyNumber = value;
+            _link?.PeerKeyNumber = value;
+        }
+    }
+
     /// <summary>True for the network's server.</summary>
     public bool IsServer { get; init; }
 
@@ -108,7 +120,11 @@ internal class Peer : RouteTarget, IScheduled
             _lastReceivedTimestamp = LastReceivedTimestamp;
             _link = value;
             if (value is not null)
+            {
                 value.PeerPrefers = _preferredSuite;
+                value.PeerKeyNumber = Math.Max(value.PeerKeyNumber, _keyNumber);
+            }
+
             Publish();
         }
     }

@@ -22,6 +22,7 @@ internal sealed class Admission
     private readonly DirectoryTeller _directory;
     private readonly NatObserver _observer;
     private readonly RuleTeller _rules;
+    private readonly NetworkKeyTeller _keys;
     private readonly int _mtu;
     private string? _storeFailure;
     private string? _otherError;
@@ -35,9 +36,10 @@ internal sealed class Admission
     /// <param name="directory">Tells them of each other.</param>
     /// <param name="observer">Looks at their NATs.</param>
     /// <param name="rules">Tells them of access rules.</param>
+    /// <param name="keys">Tells them of the network's key.</param>
     public Admission(
         Node node, ServerOptions options, int mtu, Leases leases, INetworkStore store, ClientRoster roster, DirectoryTeller directory,
-        NatObserver observer, RuleTeller rules)
+        NatObserver observer, RuleTeller rules, NetworkKeyTeller keys)
     {
         _node = node;
         _options = options;
@@ -47,6 +49,7 @@ internal sealed class Admission
         _directory = directory;
         _observer = observer;
         _rules = rules;
+        _keys = keys;
         _commits = new LeaseCommits(
             store, leases, PostAnswer, node.Time, node.Services.Jitter, options.AllowKeyOnly ?? !leases.IsInvitedOnly,
             options.RequireApproval);
@@ -218,6 +221,7 @@ internal sealed class Admission
         peer.System = register.System;
         peer.PreferredSuite = register.PreferredSuite;
         peer.KnowsRules = register.KnowsRules;
+        _keys.Look(peer, register);
         peer.Addresses = [.. lease.Addresses];
         peer.Signature = lease.Signature;
         peer.NetworkMtu = _mtu;
@@ -248,6 +252,7 @@ internal sealed class Admission
             SigningKeys = _options.SigningKeys,
             Signature = lease.Signature,
         });
+        _keys.Begin(peer, register);
         if (peer.Identity!.TakeNews())
             session.Send(new NoticeMessage { Kind = NoticeKind.IdentityShared });
         // Who does not know rules would not keep to this one, and so knows nobody whom it must not reach.
@@ -304,6 +309,7 @@ internal sealed class Admission
     {
         (ServedClient peer, RegisterMessage register) = (held.Peer, held.Register);
         peer.IsApplicant = true;
+        peer.Link?.Keys = _node.NetworkKeys; // It is known now, also when the key changes before it is approved.
         peer.Session!.Send(new RefusedMessage { Reason = RefusalReason.AwaitingApproval });
         if (!isNew)
             return;

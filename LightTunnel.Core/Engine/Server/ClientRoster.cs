@@ -121,7 +121,8 @@ internal sealed class ClientRoster(
         if (leases.Blocked.Contains(lease.PublicKey) || leases.IsOver(lease, node.Time.GetUtcNow()))
             return;
         ServedClient peer = Meet(lease.PublicKey);
-        if (lease.IsPlain && peer.OwnKey is null)
+        peer.KeyNumber = lease.KeyNumber;
+        if (lease.IsPlain && peer.OwnKeys is null)
             Expect(peer);
         peer.MemberId = lease.MemberId;
         peer.Name = lease.Name;
@@ -219,12 +220,57 @@ internal sealed class ClientRoster(
     /// <summary>A plain client's handshakes have a pre-shared key of their own from now on; what was agreed on by another ends.</summary>
     private void Expect(ServedClient peer)
     {
-        peer.OwnKey = ClientPresharedKey.Derive(node.NetworkKey, node.Links.PublicKey, peer.Key);
+        peer.OwnKeys = new PresharedKeyRing(PlainKeysOf(peer));
         peer.IsPlain = true;
         EndSession(peer);
         peer.Link = null;
         if (node.Links.Find(peer.Key) is { } before)
             node.Links.Remove(before);
+    }
+
+    /// <summary>
+    /// A plain client's keys follow from those of the network: the one that its configuration was made with, and those that came after.
+    /// </summary>
+    private NetworkKeySet PlainKeysOf(ServedClient peer)
+    {
+        PresharedKeyRing network = node.NetworkKeys;
+        return new NetworkKeySet
+        {
+            Key = Of(network.Newest),
+            Number = network.Number,
+            Former =
+            [
+                .. network.All.Skip(1).Zip(network.Set.Former, (key, former) => former with { Key = Of(key) })
+                    .Where(former => former.Number >= peer.KeyNumber),
+            ],
+        };
+
+        byte[] Of(NumberedKey key)
+        {
+            using PresharedKey derived = ClientPresharedKey.Derive(key.Key, node.Links.PublicKey, peer.Key);
+            return derived.Bytes.ToArray();
+        }
+    }
+
+    /// <summary>The network's keys are others, or a plain client has shown that it has a later one.</summary>
+    public void RenewKeys(ServedClient plain)
+    {
+        if (plain.OwnKeys is not { } own)
+            return;
+        NetworkKeySet before = own.Set;
+        own.Take(PlainKeysOf(plain));
+        before.ZeroOthersThan(null);
+    }
+
+    /// <summary>A member is known to have one of the network's keys: others are told, as they know it by that from now on.</summary>
+    public void NoteKey(ServedClient peer, int number)
+    {
+        peer.KeyNumber = number;
+        leases.NoteKey(peer.Key, number);
+        if (peer.IsPlain)
+            RenewKeys(peer);
+        else if (peer.Addresses.Length > 0)
+            UpdateDirectory(peer);
     }
 
     /// <summary>
@@ -296,6 +342,7 @@ internal sealed class ClientRoster(
         PreferredSuite = peer.PreferredSuite,
         IsPlain = peer.IsPlain,
         Signature = peer.Signature,
+        KeyNumber = peer.IsPlain ? 0 : peer.KeyNumber,
     });
 
     /// <summary>The client's conversation is over.</summary>
@@ -340,7 +387,11 @@ internal sealed class ClientRoster(
         _peers.Remove(peer.Key);
         if (peer.IsPlain && node.Links.Find(peer.Key) is { } pending)
             node.Links.Remove(pending); // Its handshake was under way.
-        peer.OwnKey?.Dispose();
+        if (peer.OwnKeys is { } own)
+        {
+            own.Dispose();
+            own.Set.ZeroOthersThan(null);
+        }
     }
 
     /// <summary>Has the client begin a new conversation.</summary>

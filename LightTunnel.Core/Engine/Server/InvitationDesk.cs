@@ -54,6 +54,7 @@ internal sealed class InvitationDesk(Leases leases, LeaseCommits commits, Node n
             Expires = wanted.Expires?.ToUniversalTime(),
             MaxUses = wanted.Addresses.Count > 0 ? 1 : wanted.MaxUses,
             MadeBy = LocalUsers.Shown(wanted.MadeBy),
+            KeyNumber = node.NetworkKeys.Number,
         };
         MemberSettings.CheckAddresses(leases, null, record.Addresses, now); // What is wrong now is said now.
         await ChangeAsync(all =>

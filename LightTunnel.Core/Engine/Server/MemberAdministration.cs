@@ -84,6 +84,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
 
         var request = new PlainClientRequest(key, name, addresses);
         Lease? made = null;
+        bool isNew = leases.ByKey(key) is null;
         await ChangeAsync(key, Make, Begin).ConfigureAwait(false);
         return made ?? throw Gone(key.ToString());
 
@@ -91,6 +92,8 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
         {
             if (request.Acquire(now, node.Time.GetUtcNow()) is { } evicted)
                 roster.Forget(evicted, "its address is needed");
+            if (isNew)
+                now.NoteKey(key, node.NetworkKeys.Number);
         }
 
         void Begin()
@@ -99,7 +102,9 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             if (made is null)
                 return; // Another server has ended it in the meantime.
             roster.Remember(made);
-            Tell(AuditAction.Added, name, made, key, by, "was made a member with plain WireGuard");
+            Tell(
+                AuditAction.Added, name, made, key, by,
+                isNew ? "was made a member with plain WireGuard" : "was given its configuration for plain WireGuard anew");
         }
     }
 
@@ -298,6 +303,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             Version = Told(peer?.Version),
             System = Told(peer?.System),
             EnforcesRules = peer?.KnowsRules,
+            HasNetworkKey = lease.KeyNumber == node.NetworkKeys.Number,
             SignatureText = lease.Signature?.ToString(),
             SignedUntil = lease.Signature is { IsKnown: true } signature ? signature.Expires : null,
             Endpoint = isOnline && peer!.Endpoint.IsSpecified ? peer.Endpoint.ToIPEndPoint() : null,

@@ -76,6 +76,11 @@ public sealed record MemberStatus
     /// </summary>
     public bool? EnforcesRules { get; init; }
 
+    /// <summary>
+    /// Whether it has the network's key of now; while it has not, it is known by the one before. Null for who is no member.
+    /// </summary>
+    public bool? HasNetworkKey { get; init; }
+
     /// <summary>How things stand with an admin's signature of it.</summary>
     public SignatureState Signature { get; init; }
 

@@ -14,7 +14,7 @@ namespace LightTunnel.Engine.Server;
 internal sealed class NatObserver : IDisposable
 {
     private readonly PrivateKey _identity;
-    private readonly PresharedKey _networkKey;
+    private readonly PresharedKeys _networkKeys;
     private readonly NodeServices _services;
     private readonly UnprovenBudget _unproven;
     private readonly TurnOutputs _outputs;
@@ -24,7 +24,7 @@ internal sealed class NatObserver : IDisposable
     private readonly List<LocalEnd> _sockets = [];
 
     /// <param name="identity">The server's key pair; not owned.</param>
-    /// <param name="networkKey">The network's key; not owned.</param>
+    /// <param name="networkKeys">The network's keys; not owned.</param>
     /// <param name="port">The second port; null for the one after the first, 0 for none. Another one is taken when it is in use.</param>
     /// <param name="addresses">The server's own addresses.</param>
     /// <param name="tunnel">The network's prefixes.</param>
@@ -32,11 +32,11 @@ internal sealed class NatObserver : IDisposable
     /// <param name="outputs">Takes what is to be sent.</param>
     /// <param name="services">What the node stands on.</param>
     public NatObserver(
-        PrivateKey identity, PresharedKey networkKey, int? port, IReadOnlyList<LocalAddressInfo> addresses, IReadOnlyList<IpPrefix> tunnel,
-        UnprovenBudget unproven, TurnOutputs outputs, NodeServices services)
+        PrivateKey identity, PresharedKeys networkKeys, int? port, IReadOnlyList<LocalAddressInfo> addresses,
+        IReadOnlyList<IpPrefix> tunnel, UnprovenBudget unproven, TurnOutputs outputs, NodeServices services)
     {
         _identity = identity;
-        _networkKey = networkKey;
+        _networkKeys = networkKeys;
         _services = services;
         _unproven = unproven;
         _outputs = outputs;
@@ -129,9 +129,10 @@ internal sealed class NatObserver : IDisposable
     {
         if (_responders.TryGetValue(member, out ProbeResponder? known))
             return known;
-        if (!ProbeKey.TryDerive(_identity, member.Key, _networkKey, out ProbeKey? key))
+        if (!ProbeKeys.TryMake(_identity, member.Key, _networkKeys, out ProbeKeys? keys))
             return null;
-        var responder = new ProbeResponder(new ProbeChannel(key, Membership.Leases.ServerMemberId, _services.RisingNow), _services.Time);
+        var channel = new ProbeChannel(keys, Membership.Leases.ServerMemberId, _services.RisingNow) { PeerKeyNumber = member.KeyNumber };
+        var responder = new ProbeResponder(channel, _services.Time);
         _responders.Add(member, responder);
         return responder;
     }

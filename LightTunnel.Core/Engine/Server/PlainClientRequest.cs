@@ -11,10 +11,19 @@ namespace LightTunnel.Engine.Server;
 /// <param name="Addresses">The addresses that it is to have; any where none is named.</param>
 internal sealed record PlainClientRequest(PublicKey Key, string Name, IReadOnlyList<TunnelAddress> Addresses)
 {
-    /// <summary>Takes a lease for it, to be committed; returns a member long offline that had to make room, or null.</summary>
+    /// <summary>
+    /// Takes a lease for it, to be committed, or leaves the one that it has, when all that it needs is its configuration once more;
+    /// returns a member long offline that had to make room, or null.
+    /// </summary>
     /// <exception cref="LightTunnelException">Name, key or addresses are another's, or there is no address left.</exception>
     public Lease? Acquire(Leases leases, DateTimeOffset now)
     {
+        if (leases.ByKey(Key) is { IsPlain: true } known && string.Equals(known.Name, Name, StringComparison.OrdinalIgnoreCase)
+            && Addresses.All(known.Addresses.Contains))
+        {
+            return null; // It is given its configuration anew.
+        }
+
         if (leases.ByKey(Key) is { } member)
         {
             throw new LightTunnelException(

@@ -53,10 +53,13 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
     public bool IsBlocked { get; set; }
 
     /// <summary>
-    /// The pre-shared key of a plain WireGuard client (<see cref="Peer.IsPlain"/>), which never registers; null for all others, whose is
+    /// The pre-shared keys of a plain WireGuard client (<see cref="Peer.IsPlain"/>), which never registers; null for all others, whose are
     /// the network's.
     /// </summary>
-    public PresharedKey? OwnKey { get; set; }
+    public PresharedKeyRing? OwnKeys { get; set; }
+
+    /// <summary>Whether the client takes another network key that it is told, as it said when it registered.</summary>
+    public bool TakesKeys { get; set; }
 
     /// <summary>The access rules that concern a plain client, which this server holds its packets against; null for all others.</summary>
     public NodeAccessRules? Guarded { get; private set; }

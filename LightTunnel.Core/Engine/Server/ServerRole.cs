@@ -29,6 +29,8 @@ internal sealed class ServerRole : INodeRole
     /// </summary>
     private static readonly TimeSpan PlainOfflineAfter = LinkTimers.RejectAfterTime;
 
+    private static readonly TimeSpan PlainLookInterval = TimeSpan.FromSeconds(30);
+
     /// <summary>Who waits for an admin's approval asks again at least this often.</summary>
     private static readonly TimeSpan AskWithin = TimeSpan.FromSeconds(30);
 
@@ -53,6 +55,7 @@ internal sealed class ServerRole : INodeRole
     private readonly DirectoryTeller _directory;
     private readonly ClientRoster _roster;
     private readonly RuleTeller _rules;
+    private readonly NetworkKeyTeller _keys;
     private readonly Admission _admission;
     private readonly NatObserver _observer;
     private readonly Introducer _introducer;
@@ -71,8 +74,10 @@ internal sealed class ServerRole : INodeRole
     /// <param name="leases">Addresses leased so far, as they are in the store.</param>
     /// <param name="store">Where leases last.</param>
     /// <param name="addresses">The machine's own addresses.</param>
+    /// <param name="keyStore">Where the network's keys last; null for nowhere.</param>
     public ServerRole(
-        Node node, ServerOptions options, PrivateKey identity, Leases leases, INetworkStore store, ILocalAddressSource addresses)
+        Node node, ServerOptions options, PrivateKey identity, Leases leases, INetworkStore store, ILocalAddressSource addresses,
+        INetworkKeyStore? keyStore = null)
     {
         _node = node;
         NodeServices services = node.Services;
@@ -93,7 +98,7 @@ internal sealed class ServerRole : INodeRole
         _hurry = peer => _node.Hurry(peer);
         _node.Plane.LongestPacket = _mtu;
         _observer = new NatObserver(
-            identity, node.NetworkKey, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)],
+            identity, node.NetworkKeys, options.ObserverPort, own, [.. options.Addresses.Select(one => one.Prefix)],
             _node.Unproven, _node.Outputs, services);
         _refusedHandshakes = new RefusedHandshakes(_node.Links.Counters, Log);
         _introducer = new Introducer(new CandidateScreen(services.Time, services.Jitter, [.. options.Addresses.Select(one => one.Prefix)]));
@@ -104,12 +109,14 @@ internal sealed class ServerRole : INodeRole
         _node.Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
         _roster = new ClientRoster(node, _mtu, leases, _directory, _observer);
         _rules = new RuleTeller(node, options, leases, _roster, _directory);
-        _admission = new Admission(node, options, _mtu, leases, store, _roster, _directory, _observer, _rules);
+        _keys = new NetworkKeyTeller(node, leases, _roster);
+        _admission = new Admission(node, options, _mtu, leases, store, _roster, _directory, _observer, _rules, _keys);
         Rules = new RuleDesk(node, options, leases, _admission, _rules);
         foreach (Lease lease in leases.All)
             _roster.Remember(lease);
         Administration = new MemberAdministration(node, options, leases, _admission, _roster);
         Signatures = new SignatureDesk(node, options, leases, _admission);
+        NetworkKey = new NetworkKeyDesk(node, options, leases, _admission, _roster, _keys, keyStore);
         if (options.AllowKeyOnly is null && !leases.IsInvitedOnly)
         {
             Log.Warning(
@@ -133,6 +140,12 @@ internal sealed class ServerRole : INodeRole
     /// <summary>The access rules, for an admin; control loop.</summary>
     public RuleDesk Rules { get; }
 
+    /// <summary>The network's key, for an admin; control loop.</summary>
+    public NetworkKeyDesk NetworkKey { get; }
+
+    /// <inheritdoc cref="NetworkKeyTeller.FollowedAsync"/>
+    public Task KeyFollowedAsync() => _keys.FollowedAsync();
+
     /// <summary>The invitations, for their owner; control loop.</summary>
     public InvitationDesk Invitations => _admission.Invitations;
 
@@ -147,10 +160,10 @@ internal sealed class ServerRole : INodeRole
     public void OnHandshake(ReadOnlySpan<byte> datagram, in PathAddress source)
     {
         ServedClient? plain = null;
-        _node.Links.HandleHandshake(datagram, source, (in PublicKey initiator, in PathAddress from, out PresharedKey? presharedKey) =>
+        _node.Links.HandleHandshake(datagram, source, (in PublicKey initiator, in PathAddress from, out LinkKeys keys) =>
         {
             plain = _roster.FindPlain(initiator);
-            presharedKey = plain?.OwnKey ?? _node.NetworkKey;
+            keys = NetworkKey.KeysOf(initiator, plain);
             return !from.IsRelayed && !_leases.Blocked.Contains(initiator) && (plain is null || MayTakePart(plain));
         });
 
@@ -227,7 +240,11 @@ internal sealed class ServerRole : INodeRole
         if (link.Owner is ServedClient { IsPlain: true } plain)
             return OnPlainLinkUp(plain, link);
         if (link.Owner is ServedClient known)
+        {
+            NoteKey(known, link);
             return known;
+        }
+
         if (_leases.Blocked.Contains(link.Peer))
         {
             _node.Links.Remove(link); // Its handshake was under way.
@@ -241,6 +258,13 @@ internal sealed class ServerRole : INodeRole
         return peer;
     }
 
+    /// <summary>A member's handshake shows that it has a later key of the network's than was known.</summary>
+    private void NoteKey(ServedClient peer, Link link)
+    {
+        if (peer.MemberId != 0 && link.AgreedKeyNumber > peer.KeyNumber)
+            _roster.NoteKey(peer, link.AgreedKeyNumber);
+    }
+
     /// <summary>
     /// Whether there is a place for a plain WireGuard client, and an address, which the network may have others of by now.
     /// </summary>
@@ -249,6 +273,7 @@ internal sealed class ServerRole : INodeRole
     /// <summary>A plain WireGuard client has keys, and with them takes part: it registers nowhere.</summary>
     private ServedClient? OnPlainLinkUp(ServedClient peer, Link link)
     {
+        NoteKey(peer, link);
         if (!MayTakePart(peer))
         {
             Log.Security(
@@ -364,9 +389,10 @@ internal sealed class ServerRole : INodeRole
             return Timestamp.Never;
         if (peer.IsPlain)
         {
+            // Who has its key pair and another pre-shared key is heard, and has no session.
             Timestamp silent = link.LastReceivedTimestamp + PlainOfflineAfter;
-            if (silent > now)
-                return silent;
+            if (silent > now && link.HasSession)
+                return Timestamp.Earliest(silent, now + PlainLookInterval);
             _roster.Unlink(peer);
             return Timestamp.Never;
         }
@@ -432,10 +458,12 @@ internal sealed class ServerRole : INodeRole
         Timestamp nextCommit = _admission.Run(now);
         Administration.Enforce();
         Timestamp nextRules = _rules.Tell(now, _hurry);
+        Timestamp nextKeys = Timestamp.Earliest(NetworkKey.Run(now), _keys.Run(now));
         Timestamp nextListing = _directory.Tell(now, _hurry);
         _refusedHandshakes.Look(now);
         Timestamp nextCheck = Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck);
-        return Timestamp.Earliest(nextCheck, nextListing, Timestamp.Earliest(nextCommit, nextExpiry, nextRules));
+        Timestamp nextTold = Timestamp.Earliest(nextListing, nextRules, nextKeys);
+        return Timestamp.Earliest(nextCheck, nextTold, Timestamp.Earliest(nextCommit, nextExpiry));
     }
 
     /// <summary>What the member should have been told is lost: it has to begin anew, if it is there.</summary>
@@ -467,6 +495,9 @@ internal sealed class ServerRole : INodeRole
                 break;
             case FindMessage find:
                 _directory.Find(peer, find.Subjects, _roster.Find);
+                break;
+            case NetworkKeyTakenMessage taken when peer.Session!.Registered:
+                _keys.OnTaken(peer, taken);
                 break;
             case ForgetMessage forget:
                 _directory.Forget(peer, forget);

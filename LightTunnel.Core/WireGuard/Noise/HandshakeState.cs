@@ -132,11 +132,42 @@ internal sealed class HandshakeState : IDisposable
             return false;
         Span<byte> snapshot = stackalloc byte[SymmetricState.SnapshotSize];
         _symmetric.Save(snapshot);
-        bool valid = ReadResponse(presharedKey, message, payload);
+        bool valid = TryAgreeOnResponse(message) && FinishResponse(presharedKey, message, payload);
         if (!valid)
             _symmetric.Restore(snapshot);
         CryptographicOperations.ZeroMemory(snapshot);
         return valid;
+    }
+
+    /// <summary>
+    /// The same where one of several pre-shared keys is meant, which is returned; null when it is none of them. The agreements, which cost
+    /// most, are computed once.
+    /// </summary>
+    public NumberedKey? TryReadResponse(IReadOnlyList<NumberedKey> presharedKeys, ReadOnlySpan<byte> message, Span<byte> payload)
+    {
+        if (_ephemeral is null || message.Length != ResponseSize(payload.Length))
+            return null;
+        Span<byte> before = stackalloc byte[SymmetricState.SnapshotSize];
+        Span<byte> agreed = stackalloc byte[SymmetricState.SnapshotSize];
+        _symmetric.Save(before);
+        NumberedKey? fitting = null;
+        if (TryAgreeOnResponse(message))
+        {
+            _symmetric.Save(agreed);
+            for (int i = 0; i < presharedKeys.Count && fitting is null; i++)
+            {
+                if (FinishResponse(presharedKeys[i].Key.Bytes, message, payload))
+                    fitting = presharedKeys[i];
+                else
+                    _symmetric.Restore(agreed);
+            }
+        }
+
+        if (fitting is null)
+            _symmetric.Restore(before);
+        CryptographicOperations.ZeroMemory(before);
+        CryptographicOperations.ZeroMemory(agreed);
+        return fitting;
     }
 
     /// <summary>After both messages: the transport keys from initiator to responder and back, 32 bytes each.</summary>
@@ -149,11 +180,14 @@ internal sealed class HandshakeState : IDisposable
         _symmetric.Dispose();
     }
 
-    private bool ReadResponse(ReadOnlySpan<byte> presharedKey, ReadOnlySpan<byte> message, Span<byte> payload)
+    private bool TryAgreeOnResponse(ReadOnlySpan<byte> message)
     {
         ReadEphemeral(message);
-        if (!TryMixAgreement(_ephemeral!, _remoteEphemeral) || !TryMixAgreement(_static, _remoteEphemeral))
-            return false;
+        return TryMixAgreement(_ephemeral!, _remoteEphemeral) && TryMixAgreement(_static, _remoteEphemeral);
+    }
+
+    private bool FinishResponse(ReadOnlySpan<byte> presharedKey, ReadOnlySpan<byte> message, Span<byte> payload)
+    {
         if (_pskMode)
             _symmetric.MixKeyAndHash(presharedKey);
         return _symmetric.DecryptAndHash(message[PublicKey.Size..], payload);
