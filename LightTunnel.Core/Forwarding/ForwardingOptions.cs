@@ -77,9 +77,15 @@ internal sealed class UnknownForwardingSystem : IForwardingSystem
     {
         public string? Problem { get; } =
             $"LightTunnel does not set up forwarding on this system: have it forward between {options.Interface} and "
-            + $"{string.Join(", ", options.Networks.Select(network => network.Prefix))} yourself.";
+            + $"{string.Join(", ", options.Networks.Select(network => network.Prefix))} yourself.{WindowsCommands(options)}";
 
         public void Begin() => log.Warning("{Problem}", Problem!);
+
+        private static string WindowsCommands(ForwardingOptions options) => OperatingSystem.IsWindows()
+            ? $" For that, 'Set-NetIPInterface -InterfaceAlias {options.Interface} -Forwarding Enabled', the same for the adapter that "
+                + "leads there, and where hosts there have no route back 'New-NetNat -Name LightTunnel -InternalIPInterfaceAddressPrefix' "
+                + "with the tunnel's network."
+            : string.Empty;
 
         public void Dispose()
         {

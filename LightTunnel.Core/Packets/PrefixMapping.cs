@@ -19,14 +19,17 @@ internal sealed class PrefixMapping
     private const int IcmpHeaderLength = 8;
     private const byte ProtocolDccp = 33, ProtocolUdpLite = 136;
 
-    private readonly ImmutableArray<Rule> _inwards;
-    private readonly ImmutableArray<Rule> _outwards;
+    private readonly PrefixTable<Rule> _inwards = PrefixTable<Rule>.Empty;
+    private readonly PrefixTable<Rule> _outwards = PrefixTable<Rule>.Empty;
 
     private PrefixMapping(ImmutableArray<PrefixPair> pairs)
     {
         Pairs = pairs;
-        _inwards = [.. pairs.Select(pair => new Rule(pair.As, pair.Real))];
-        _outwards = [.. pairs.Select(pair => new Rule(pair.Real, pair.As))];
+        foreach (PrefixPair pair in pairs)
+        {
+            _inwards = _inwards.With(pair.As, new Rule(pair.As, pair.Real));
+            _outwards = _outwards.With(pair.Real, new Rule(pair.Real, pair.As));
+        }
     }
 
     /// <summary>What is mapped.</summary>
@@ -58,7 +61,7 @@ internal sealed class PrefixMapping
     /// <param name="info">What its headers say.</param>
     public void MapInwards(Span<byte> packet, in IpPacketInfo info)
     {
-        if (Find(_inwards, info.Destination) is { } rule)
+        if (_inwards.TryLookup(info.Destination, out Rule? rule))
             Replace(packet, info, isSource: false, rule.Map(info.Destination), rule.Difference, isOpen: false);
         MapQuoted(packet, info, _inwards, isSource: true);
     }
@@ -69,7 +72,7 @@ internal sealed class PrefixMapping
     /// <param name="isOpen">True when its checksum field holds the pseudo header's sum only, and the rest is added later.</param>
     public void MapOutwards(Span<byte> packet, ref IpPacketInfo info, bool isOpen)
     {
-        if (Find(_outwards, info.Source) is { } rule)
+        if (_outwards.TryLookup(info.Source, out Rule? rule))
         {
             TunnelAddress source = rule.Map(info.Source);
             Replace(packet, info, isSource: true, source, rule.Difference, isOpen);
@@ -77,17 +80,6 @@ internal sealed class PrefixMapping
         }
 
         MapQuoted(packet, info, _outwards, isSource: false);
-    }
-
-    private static Rule? Find(ImmutableArray<Rule> rules, TunnelAddress address)
-    {
-        foreach (Rule rule in rules)
-        {
-            if (rule.From.Contains(address))
-                return rule;
-        }
-
-        return null;
     }
 
     private static void Replace(
@@ -101,7 +93,7 @@ internal sealed class PrefixMapping
     }
 
     /// <summary>Maps the packet that an ICMP error quotes, as far as it is there: it goes the other way.</summary>
-    private static void MapQuoted(Span<byte> packet, in IpPacketInfo info, ImmutableArray<Rule> rules, bool isSource)
+    private static void MapQuoted(Span<byte> packet, in IpPacketInfo info, PrefixTable<Rule> rules, bool isSource)
     {
         if (!IsIcmpError(packet, info))
             return;
@@ -109,7 +101,7 @@ internal sealed class PrefixMapping
         Span<byte> quoted = icmp[IcmpHeaderLength..];
         if (IpPacket.Version(quoted) != (info.IsIPv4 ? 4 : 6)
             || !(isSource ? IpPacket.TryReadSource(quoted, out TunnelAddress address) : IpPacket.TryReadDestination(quoted, out address))
-            || Find(rules, address) is not { } rule)
+            || !rules.TryLookup(address, out Rule? rule))
         {
             return;
         }
@@ -209,13 +201,14 @@ internal sealed class PrefixMapping
     /// <summary>One direction of a pair.</summary>
     private sealed class Rule(IpPrefix from, IpPrefix to)
     {
-        public IpPrefix From { get; } = from;
+        private readonly UInt128 _host = ~IpPrefix.MaskOf(to.Length);
+        private readonly UInt128 _to = to.Network.Bits;
+        private readonly bool _isIPv4 = to.Network.IsIPv4;
 
         /// <summary>What a sum of 16-bit words grows by when it has an address of the one prefix in place of that of the other.</summary>
         public uint Difference { get; } = DifferenceOf(from, to);
 
-        public TunnelAddress Map(TunnelAddress address) =>
-            TunnelAddress.FromBits((address.Bits & ~IpPrefix.MaskOf(to.Length)) | to.Network.Bits, to.Network.IsIPv4);
+        public TunnelAddress Map(TunnelAddress address) => TunnelAddress.FromBits((address.Bits & _host) | _to, _isIPv4);
 
         private static uint DifferenceOf(IpPrefix from, IpPrefix to)
         {
