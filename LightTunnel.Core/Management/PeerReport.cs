@@ -121,7 +121,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             Signature = member is not null && node.Role is ClientRole { Signed.Trust.IsRequired: true }
                 ? SignatureState.Valid
                 : SignatureState.NotRequired,
-            SignedUntil = member is not null && node.Role is ClientRole signed ? signed.Signed.EndOf(member.MemberId) : null,
+            SignedUntil = member is not null && node.Role is ClientRole signed ? signed.Signed.EndOf(member.Key) : null,
         };
     }
 

@@ -149,6 +149,12 @@ public sealed class NewLtWireGuardClientCommand : LtCommand
                 }
 
                 form.Write(output, compact, new LtWireGuardClient(client));
+                if ((await tunnel.GetStatusAsync(cancellationToken).ConfigureAwait(false)).SigningKeys.Count > 0)
+                {
+                    output.WriteWarning(
+                        $"Members of {client.Network} take signed ones only: an admin has to sign it, Confirm-LtMember {client.Name} "
+                            + "-SigningKeyPath.");
+                }
             },
             Name);
     }

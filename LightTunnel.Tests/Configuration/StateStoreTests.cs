@@ -8,6 +8,7 @@ using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
+using LightTunnel.Membership.Signing;
 using LightTunnel.Membership.Store;
 using LightTunnel.Tests.Membership;
 using LightTunnel.Routing;
@@ -161,6 +162,11 @@ public sealed partial class StateStoreTests : IDisposable
         LastAddresses = new Dictionary<PublicKey, IReadOnlyList<InterfaceAddress>>
         {
             [ControlMessageTests.Key(5)] = [ControlMessageTests.Interface("10.0.0.7/24"), ControlMessageTests.Interface("fd00::7/64")],
+        },
+        Signing = new Dictionary<PublicKey, SigningMemory>
+        {
+            [ControlMessageTests.Key(5)] = new(
+                [SigningSamples.AdminsKey(1), SigningSamples.AdminsKey(2)], [new(ControlMessageTests.Key(6), SigningSamples.Issued)]),
         },
         Pins = new Dictionary<PublicKey, IReadOnlyList<MemberPin>>
         {

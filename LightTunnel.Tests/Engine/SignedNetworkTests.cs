@@ -199,6 +199,54 @@ public sealed class SignedNetworkTests : IDisposable
     }
 
     [Fact]
+    public void HostileServer_MovesNoEnd_ByListingsThatItNeverEndsOrOtherNumbers()
+    {
+        Sign(_alice, _alice);
+        Sign(_alice, _bob, Now.AddMinutes(10));
+        AssertPasses(_alice, _bob);
+        DirectoryEntry bob = EntryOf(_bob);
+        _network.Run(TimeSpan.FromMinutes(5));
+
+        Send(new DirectoryMessage { Revision = ++_revision, Changed = [bob with { MemberId = 90 }], Partial = true });
+        Assert.Equal(90u, Assert.Single(_alice.Members).MemberId);
+        Send(new DirectoryMessage { Revision = ++_revision, Start = true, More = true, Partial = true });
+
+        Assert.True(_network.RunUntil(() => !_alice.Members.Any(), TimeSpan.FromMinutes(6)));
+        Assert.Null(_alice.Node.Links.Find(_bob.Node.Links.PublicKey));
+        Assert.Equal(SignatureState.Expired, Assert.Single(_alice.Client.Signed.Withheld).State);
+    }
+
+    [Fact]
+    public void MemberOfBothFamilies_AndAPlainClient_AreSignedLikeAnyOther()
+    {
+        using var network = new SimulatedNetwork();
+        SimulatedNode server = network.StartServer(
+            options => options with { SigningKeys = [_admin.PublicKey] }, "10.0.0.1/24", "fd00::1/64");
+        SimulatedNode carol = network.AddClient("carol", change: WithKeys, signed: (options, _) => Required(options.ServerKey));
+        Assert.True(network.RunUntil(() => carol.IsUp, Soon));
+        PublicKey phone = network.NewKey().PublicKey;
+        var role = (ServerRole)server.Node.Role;
+        server.Node.Post(() => _ = role.Administration.MakePlainAsync(phone, "phone", [], "root"));
+        server.MarkReady();
+        Assert.True(network.RunUntil(() => carol.Client.Signed.Withheld.Count == 1, Soon));
+
+        foreach (Lease lease in network.SavedLeases)
+        {
+            Assert.Equal(2, lease.Addresses.Count);
+            MemberStatement statement = Statement(lease) with { ServerKey = network.ServerKey, Issued = network.Time.GetUtcNow() };
+            server.Node.Post(
+                () => _ = role.Signatures.SignAsync(lease.PublicKey, MemberSignature.Make(_admin, statement), "root"));
+            server.MarkReady();
+        }
+
+        Assert.True(network.RunUntil(() => carol.Client.Signing.State == SignatureState.Valid && carol.Members.Any(), Soon));
+        Assert.True(Assert.Single(carol.Members).IsPlain);
+
+        SignedMembers Required(PublicKey key) =>
+            new(new SigningTrust(key, [_admin.PublicKey]), SigningMemory.None, network.Time, _ => { });
+    }
+
+    [Fact]
     public void MemberWithoutTheKey_SignsNobody_AndIsSoonNotLookedAtAnyMore()
     {
         using SigningKey own = SigningSamples.Admin(9);
@@ -418,10 +466,13 @@ public sealed class SignedNetworkTests : IDisposable
         .Single(peer => peer.PublicKey == KeyOf(member));
 
     /// <summary>The server is in bad hands, and tells alice of members.</summary>
-    private void Tell(params DirectoryEntry[] entries)
+    private void Tell(params DirectoryEntry[] entries) =>
+        Send(new DirectoryMessage { Revision = ++_revision, Changed = entries, Partial = true });
+
+    private void Send(DirectoryMessage page)
     {
         var session = ((ServedClient)_server.Peer("alice")).Session!;
-        session.Send(new DirectoryMessage { Revision = ++_revision, Changed = entries, Partial = true });
+        session.Send(page);
         _server.MarkReady();
         Assert.True(_network.RunUntil(() => session.IsIdle, Soon));
     }

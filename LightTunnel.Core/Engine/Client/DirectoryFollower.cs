@@ -34,7 +34,7 @@ internal sealed class DirectoryFollower(
     /// <summary>Lets go of members whose signatures' time is over; returns when to call again.</summary>
     public Timestamp Run(Timestamp now)
     {
-        IReadOnlyList<uint> ended = signed.End(Warn);
+        IReadOnlyList<uint> ended = signed.End(members, Warn);
         if (ended.Count > 0)
         {
             var page = new DirectoryMessage { Revision = members.Revision, Removed = ended, Partial = true };

@@ -30,7 +30,11 @@ internal sealed class SignedMembers(
     private readonly Dictionary<PublicKey, DateTimeOffset> _seen = memory.Seen.Take(MaximumCount).ToDictionary();
     private readonly Dictionary<PublicKey, (DirectoryEntry Entry, SignatureState State)> _checked = [];
     private readonly Dictionary<uint, UnsignedMember> _withheld = [];
-    private readonly Dictionary<uint, DirectoryEntry> _ending = [];
+
+    /// <summary>
+    /// Members whose signatures end, by their keys: a server can give one any number, and begin a listing that it never ends.
+    /// </summary>
+    private readonly Dictionary<PublicKey, DirectoryEntry> _ending = [];
     private readonly HashSet<(PublicKey Key, SignatureState State)> _told = [];
     private DateTimeOffset? _nextEnd;
 
@@ -52,19 +56,15 @@ internal sealed class SignedMembers(
         if (!trust.IsRequired)
             return page;
         if (page.Start)
-        {
             _withheld.Clear();
-            _ending.Clear();
-        }
-
         foreach (uint removed in page.Removed)
-            Forget(removed);
+            _withheld.Remove(removed);
         DateTimeOffset now = time.GetUtcNow();
         List<DirectoryEntry>? withheld = null;
         bool isNews = false;
         foreach (DirectoryEntry entry in page.Changed)
         {
-            Forget(entry.MemberId);
+            _withheld.Remove(entry.MemberId);
             SignatureState state = Check(entry, now);
             if (state == SignatureState.Valid)
             {
@@ -86,28 +86,33 @@ internal sealed class SignedMembers(
     }
 
     /// <summary>Members whose signatures' time is over are none any more; their ids.</summary>
+    /// <param name="members">Those that there are.</param>
     /// <param name="refused">Told of each.</param>
-    public IReadOnlyList<uint> End(Action<UnsignedMember> refused)
+    public IReadOnlyList<uint> End(Members members, Action<UnsignedMember> refused)
     {
         DateTimeOffset now = time.GetUtcNow();
         if (_nextEnd is null || now < _nextEnd)
             return [];
         DirectoryEntry[] ended = [.. _ending.Values.Where(entry => entry.Signature!.Expires <= now)];
+        var ids = new List<uint>();
         foreach (DirectoryEntry entry in ended)
         {
-            _ending.Remove(entry.MemberId);
-            Withhold(entry, SignatureState.Expired, refused);
+            _ending.Remove(entry.PublicKey);
+            if (!members.TryGet(entry.PublicKey, out Member? member))
+                continue; // It is gone anyway.
+            ids.Add(member.MemberId);
+            Withhold(entry with { MemberId = member.MemberId }, SignatureState.Expired, refused);
         }
 
         _nextEnd = _ending.Count == 0 ? null : _ending.Values.Min(entry => entry.Signature!.Expires);
-        return [.. ended.Select(entry => entry.MemberId)];
+        return ids;
     }
 
     /// <summary>How long until a signature's time is over; null for never.</summary>
     public TimeSpan? UntilEnd => _nextEnd - time.GetUtcNow();
 
     /// <summary>Until when the signature of a member that was taken is good; null for ever.</summary>
-    public DateTimeOffset? EndOf(uint memberId) => _ending.GetValueOrDefault(memberId)?.Signature!.Expires;
+    public DateTimeOffset? EndOf(in PublicKey member) => _ending.GetValueOrDefault(member)?.Signature!.Expires;
 
     /// <summary>
     /// True when an admin has said later than of another member, or of what this one was before, that the name and the addresses are this
@@ -154,8 +159,12 @@ internal sealed class SignedMembers(
         DateTimeOffset issued = entry.Signature!.Issued;
         if (entry.Signature.Expires is { } expires)
         {
-            _ending[entry.MemberId] = entry;
+            _ending[entry.PublicKey] = entry;
             _nextEnd = _nextEnd is null || expires < _nextEnd ? expires : _nextEnd;
+        }
+        else
+        {
+            _ending.Remove(entry.PublicKey);
         }
 
         if (_seen.TryGetValue(entry.PublicKey, out DateTimeOffset before) && before >= issued)
@@ -173,11 +182,5 @@ internal sealed class SignedMembers(
             _withheld[entry.MemberId] = member;
         if (_told.Count < MostTold && _told.Add((entry.PublicKey, state)))
             refused(member);
-    }
-
-    private void Forget(uint memberId)
-    {
-        _withheld.Remove(memberId);
-        _ending.Remove(memberId);
     }
 }
