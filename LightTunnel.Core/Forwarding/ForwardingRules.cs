@@ -17,6 +17,12 @@ internal static class ForwardingRules
     /// <summary>The table's name, of the family "inet".</summary>
     public const string Table = "lighttunnel";
 
+    /// <summary>
+    /// So many connections at once may one address have that is translated: each takes a place in the kernel's table, which is the whole
+    /// machine's. More than a household or a browser has, and a fraction of what the smallest machine has room for.
+    /// </summary>
+    public const int MostConnections = 4096;
+
     private const string From = "from-", To = "to-", Translated = "nat-", Changed = "was-";
     private const string Forward = "forward", PostRouting = "postrouting";
     private const string Path = $"inet {Table}";
@@ -63,13 +69,25 @@ internal static class ForwardingRules
     /// <param name="claims">What settings it has changed.</param>
     /// <param name="table">The table as it is.</param>
     /// <param name="inForce">Which claims, of whomever, still limit what is forwarded.</param>
+    /// <param name="countsConnections">Whether <see cref="MostConnections"/> is kept to; some kernels cannot count them.</param>
     public static string Set(
-        ForwardingOptions options, IReadOnlyList<SettingClaim> claims, ForwardingTableState table, Func<SettingClaim, bool> inForce)
+        ForwardingOptions options, IReadOnlyList<SettingClaim> claims, ForwardingTableState table, Func<SettingClaim, bool> inForce,
+        bool countsConnections = true)
     {
         string name = options.Interface;
         bool translates = options.Networks.Any(network => network.TranslateSources);
         var commands = new List<string>();
-        AddChain(commands, From + name, [.. options.Networks.Select(network => $"{Match(network, "daddr")} accept"), "drop"]);
+        string[] limits = countsConnections ? [.. LimitsOf(options)] : [];
+        if (limits.Length > 0)
+        {
+            commands.AddRange(
+            [
+                $"add set {Path} members4 {{ type ipv4_addr; size 65535; flags dynamic; }}",
+                $"add set {Path} members6 {{ type ipv6_addr; size 65535; flags dynamic; }}",
+            ]);
+        }
+
+        AddChain(commands, From + name, [.. limits, .. options.Networks.Select(network => $"{Match(network, "daddr")} accept"), "drop"]);
         // A host that never hears of the tunnel's MTU, as somebody drops ICMP, has its connections cut to it all the same.
         AddChain(
             commands, To + name,
@@ -117,6 +135,15 @@ internal static class ForwardingRules
             .Where(command => command.StartsWith($"add rule {Path} ", StringComparison.Ordinal))
             .GroupBy(command => command.Split(' ')[4]);
         return wanted.All(chain => table.Rules.GetValueOrDefault(chain.Key) == chain.Count());
+    }
+
+    private static IEnumerable<string> LimitsOf(ForwardingOptions options)
+    {
+        IEnumerable<bool> families = options.Networks.Where(network => network.TranslateSources)
+            .Select(network => network.Prefix.Network.IsIPv4).Distinct();
+        return families.Select(isIPv4 => isIPv4
+            ? $"ct state new add @members4 {{ ip saddr ct count over {MostConnections} }} drop"
+            : $"ct state new add @members6 {{ ip6 saddr ct count over {MostConnections} }} drop");
     }
 
     private static void AddShared(

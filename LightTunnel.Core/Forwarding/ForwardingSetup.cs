@@ -31,6 +31,7 @@ internal sealed class ForwardingSetup(
     private List<SettingClaim> _claims = [];
     private List<SettingClaim> _othersClaims = [];
     private bool _isSet;
+    private bool _countsConnections = true;
 
     private string Networks => string.Join(", ", options.Networks.Select(network => network.Prefix));
 
@@ -294,7 +295,7 @@ internal sealed class ForwardingSetup(
 
     private bool SetRules(ForwardingTableState table, List<SettingClaim> all, bool isChanged, List<string> problems)
     {
-        string commands = ForwardingRules.Set(options, all, table, IsInForce);
+        string commands = ForwardingRules.Set(options, all, table, IsInForce, _countsConnections);
         if (!isChanged && ForwardingRules.IsAsSet(table, commands))
             return true;
         if (!isChanged && !table.Exists && _isSet)
@@ -302,7 +303,7 @@ internal sealed class ForwardingSetup(
         WriteRecord(all);
         try
         {
-            filter.Apply(commands);
+            Apply(commands, () => ForwardingRules.Set(options, all, table, IsInForce, countsConnections: false));
             _isSet = true;
             return true;
         }
@@ -311,6 +312,22 @@ internal sealed class ForwardingSetup(
             problems.Add($"{exception.Message}. {exception.RecommendedAction}");
             WriteRecord(_claims);
             return false;
+        }
+    }
+
+    private void Apply(string commands, Func<string> withoutCounting)
+    {
+        try
+        {
+            filter.Apply(commands);
+        }
+        catch (LightTunnelException) when (_countsConnections)
+        {
+            filter.Apply(withoutCounting());
+            _countsConnections = false;
+            log.Warning(
+                "This kernel cannot count connections (nft_connlimit): a member may fill its table of them by what it sends to {Networks}",
+                Networks);
         }
     }
 

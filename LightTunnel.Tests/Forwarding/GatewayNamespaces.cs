@@ -93,6 +93,15 @@ internal sealed class GatewayNamespaces : IDisposable
         }
     }
 
+    /// <summary>Sends a datagram to each of a host's ports, from one of the others.</summary>
+    public void SendToPorts(string from, string to, int ports) => NetworkNamespace.Run(_prefix + from, () =>
+    {
+        using var socket = new System.Net.Sockets.UdpClient(0);
+        for (int port = 1; port <= ports; port++)
+            socket.Send([1], 1, to, port);
+        return true;
+    });
+
     /// <summary>All that forwarding may change: settings of all interfaces, rules, routes.</summary>
     public string Snapshot()
     {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
@@ -123,6 +124,21 @@ public sealed class LinuxForwardingTests : IDisposable
         Assert.True(_world.Pings("a", GatewayNamespaces.Host));
         forwarding.Dispose();
         Assert.Equal("1", _world.Read(LanForwarding));
+    }
+
+    [Fact]
+    public void HostileMember_TakesNoMoreThanItsPartOfTheTableOfConnections()
+    {
+        using LinuxForwarding forwarding = _world.Begin(GatewayNamespaces.Options(), _log, new MemoryRecord());
+        _world.SendToPorts("a", GatewayNamespaces.Host, ForwardingRules.MostConnections + 2000);
+        GatewayNamespaces.Await(() => Count() >= ForwardingRules.MostConnections, "The datagrams do not come.");
+        Assert.InRange(Count(), ForwardingRules.MostConnections, ForwardingRules.MostConnections + 500);
+        // Others have their own part.
+        using LinuxForwarding other = _world.Begin(GatewayNamespaces.Options("lt1"), _log, new MemoryRecord());
+        Assert.True(_world.Pings("b", GatewayNamespaces.Host));
+
+        int Count() => int.Parse(
+            NetworkNamespace.Execute(_world.Gateway, "cat", "/proc/sys/net/netfilter/nf_conntrack_count"), CultureInfo.InvariantCulture);
     }
 
     [Fact]
