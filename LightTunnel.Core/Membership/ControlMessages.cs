@@ -195,7 +195,7 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
         GivenName = fields.Optional(14, "given name", m => m.GivenName, FieldKinds.Name),
         IsNamed = fields.Optional(15, "named by an admin", m => m.IsNamed, FieldKinds.Flag),
         HasRules = fields.Optional(16, "access rules follow", m => m.HasRules, FieldKinds.Flag),
-        SigningKeys = fields.Optional(20, "signing keys", m => m.SigningKeys, SigningPublicKey.ListKind),
+        SigningKeys = fields.Optional(20, "signing keys", m => m.SigningKeys, SigningPublicKey.ToldKind),
         Signature = fields.Optional(21, "signature", m => m.Signature, MemberSignature.Kind),
     };
 

@@ -281,6 +281,9 @@ public enum LtSignature
 
     /// <summary>A later one of the same member was seen already.</summary>
     Outdated,
+
+    /// <summary>It was not looked at yet, as there are very many at once.</summary>
+    Unchecked,
 }
 
 /// <summary>Which paths to one member may be used.</summary>

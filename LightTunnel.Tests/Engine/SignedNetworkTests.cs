@@ -10,6 +10,7 @@ using LightTunnel.Membership;
 using LightTunnel.Membership.Signing;
 using LightTunnel.Routing;
 using LightTunnel.Tests.Membership;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 using Xunit;
 
@@ -369,6 +370,46 @@ public sealed class SignedNetworkTests : IDisposable
 
         Assert.Equal((1024, Leases.DefaultMaximumCount), (told, signed.Withheld.Count));
         Assert.False(_kept.ContainsKey("x"));
+    }
+
+    [Fact]
+    public void FloodOfSignatures_IsCheckedAtAPace_AndWhoIsSignedIsTakenInItsTurn()
+    {
+        SignedMembers signed = SigningOf(new SigningTrust(_network.ServerKey, [_admin.PublicKey]), "x");
+        var taken = new List<uint>();
+        var refused = new List<UnsignedMember>();
+        for (uint i = 0; i < 1000; i++)
+        {
+            byte[] key = new byte[32];
+            BitConverter.TryWriteBytes(key, i);
+            var entry = new DirectoryEntry
+            {
+                MemberId = i + 2, Name = $"m{i}", Addresses = [Address("10.0.0.9")], PublicKey = new PublicKey(key),
+            };
+            entry = entry with { Signature = MemberSignature.Make(_admin, Statement(i % 100 == 50 ? entry : entry with { Name = "x" })) };
+            DirectoryMessage page = signed.Filter(new DirectoryMessage { Revision = 1, Changed = [entry] }, refused.Add);
+            taken.AddRange(page.Changed.Select(each => each.MemberId));
+        }
+
+        Assert.Equal([52, 152, 252], taken);
+        Assert.Equal(253, refused.Count);
+        Assert.Equal(744, signed.Withheld.Count(member => member.State == SignatureState.Unchecked));
+        int turns = 0;
+        for (Timestamp next = signed.NextTurn(Clock()); next != Timestamp.Never; next = signed.NextTurn(Clock()))
+        {
+            _network.Run(next - Clock());
+            int before = refused.Count + taken.Count;
+            taken.AddRange(signed.TakeChecked(1, refused.Add)?.Changed.Select(each => each.MemberId) ?? []);
+            Assert.InRange(refused.Count + taken.Count - before, 0, 64);
+            turns++;
+        }
+
+        Assert.Equal(Enumerable.Range(0, 10).Select(number => (uint)(52 + (100 * number))), taken);
+        Assert.Equal((990, 990), (refused.Count, signed.Withheld.Count));
+        Assert.InRange(turns, 20, 1000);
+        Assert.Equal(10, _kept["x"].Seen.Count);
+
+        Timestamp Clock() => _network.Time.Now();
     }
 
     private static TunnelAddress Address(string text) => ControlMessageTests.Address(text);

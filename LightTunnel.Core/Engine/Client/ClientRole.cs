@@ -39,6 +39,7 @@ internal sealed class ClientRole : INodeRole
     private readonly MemberPaths _paths;
     private readonly DirectoryFollower _directory;
     private readonly MemberDiscovery _discovery;
+    private readonly Action<DirectoryMessage> _late;
     private readonly PathTester _tester;
     private readonly PeerPolicies _policies;
     private readonly PinnedKeys _pins;
@@ -97,6 +98,7 @@ internal sealed class ClientRole : INodeRole
         _directory = new DirectoryFollower(
             node, _connection, _members, _links, _paths, prefixes, Signed, _pins, _policies, _routeLog);
         _discovery = new MemberDiscovery(node, _connection, _members, _directory);
+        _late = _discovery.OnPage;
         _tester = new PathTester(node, _connection, _paths);
         _keys = new NetworkKeyFollower(node, _connection, keepKeys);
         node.Plane.LongestPacket = options.Mtu ?? 0;
@@ -347,7 +349,7 @@ internal sealed class ClientRole : INodeRole
             LookAtAddresses(now);
         Timestamp untrusted = LetGo(now);
         Timestamp next = Timestamp.Earliest(_discovery.Run(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
-        next = Timestamp.Earliest(next, _directory.Run(now), Signing.Run(now));
+        next = Timestamp.Earliest(next, _directory.Run(now, _late), Signing.Run(now));
         next = Timestamp.Earliest(next, _keys.Run(now));
         return _connection.IsUp ? next : Timestamp.Earliest(next, _nextReading, untrusted);
     }

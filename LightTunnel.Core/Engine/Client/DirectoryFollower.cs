@@ -31,9 +31,20 @@ internal sealed class DirectoryFollower(
         return page;
     }
 
-    /// <summary>Lets go of members whose signatures' time is over; returns when to call again.</summary>
-    public Timestamp Run(Timestamp now)
+    /// <summary>
+    /// Lets go of members whose signatures' time is over, and takes those whose signatures had to wait; returns when to call again.
+    /// </summary>
+    /// <param name="now">The present.</param>
+    /// <param name="taken">Called with a page of those that were taken.</param>
+    public Timestamp Run(Timestamp now, Action<DirectoryMessage> taken)
     {
+        if (signed.TakeChecked(members.Revision, Warn) is { } late)
+        {
+            late = pins.Filter(late, Warn, signed.Vouches);
+            Take(late);
+            taken(late);
+        }
+
         IReadOnlyList<uint> ended = signed.End(members, Warn);
         if (ended.Count > 0)
         {
@@ -41,7 +52,10 @@ internal sealed class DirectoryFollower(
             Take(pins.Filter(page, Warn, signed.Vouches));
         }
 
-        return signed.UntilEnd is { } time ? now + TimeSpan.FromTicks(Math.Clamp(time.Ticks, 1, TimeSpan.TicksPerDay)) : Timestamp.Never;
+        Timestamp next = signed.NextTurn(now);
+        return signed.UntilEnd is { } time
+            ? Timestamp.Earliest(next, now + TimeSpan.FromTicks(Math.Clamp(time.Ticks, 1, TimeSpan.TicksPerDay)))
+            : next;
     }
 
     /// <summary>Takes a member that a person has confirmed; false when there was none of that key to be confirmed.</summary>

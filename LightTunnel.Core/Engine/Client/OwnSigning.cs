@@ -2,6 +2,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Signing;
+using LightTunnel.Packets;
 using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
@@ -19,8 +20,14 @@ internal sealed class OwnSigning(Node node, ServerConnection server, SigningTrus
     /// <summary>How long an answer is waited for.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    /// <summary>How often this node's own signature is looked at, whatever the server sends, as it costs some 100 µs.</summary>
+    private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
+    private const int LookBurst = 8;
+
     private readonly Dictionary<uint, (TaskCompletionSource Answer, Timestamp Until)> _questions = [];
+    private readonly RateLimiter _looks = new(node.Time, LookInterval, LookBurst);
     private RegisteredMessage? _registered;
+    private bool _isLate;
     private MemberSignature? _signature;
     private string _name = string.Empty;
     private LightTunnelException? _refusedKeys;
@@ -41,24 +48,25 @@ internal sealed class OwnSigning(Node node, ServerConnection server, SigningTrus
         _name = name;
         Fail("The server has begun a new conversation.");
         _refusedKeys = CheckKeys(registered);
-        Look();
+        LookSoon();
     }
 
     /// <summary>An admin has signed this node.</summary>
     public void OnSignature(SignatureMessage message)
     {
+        if (message.Signature.Equals(_signature))
+            return;
         _signature = message.Signature;
-        Look();
-        if (State == SignatureState.Valid)
-            node.Log.Information("An administrator of {Network} has signed this node", _registered?.NetworkName);
+        LookSoon();
     }
 
     /// <summary>Looks at what is due; returns when to call again.</summary>
     public Timestamp Run(Timestamp now)
     {
-        if (State == SignatureState.Valid && Expires <= node.Time.GetUtcNow())
-            Look();
-        Timestamp next = State == SignatureState.Valid && Expires is { } expires ? now + Later(expires - node.Time.GetUtcNow())
+        if (_isLate || (State == SignatureState.Valid && Expires <= node.Time.GetUtcNow()))
+            LookSoon();
+        Timestamp next = _isLate ? now + LookInterval
+            : State == SignatureState.Valid && Expires is { } expires ? now + Later(expires - node.Time.GetUtcNow())
             : Timestamp.Never;
         foreach ((uint question, (TaskCompletionSource answer, Timestamp until)) in _questions.Count == 0 ? [] : _questions.ToArray())
         {
@@ -115,15 +123,25 @@ internal sealed class OwnSigning(Node node, ServerConnection server, SigningTrus
         _questions.Clear();
     }
 
+    private void LookSoon()
+    {
+        _isLate = !_looks.TryTake(node.Now);
+        if (!_isLate)
+            Look();
+    }
+
     /// <summary>Others take this node if they have the keys that it has, or, if it has none, that the server names.</summary>
     private void Look()
     {
         if (_registered is not { } registered)
             return;
         SigningTrust judge = trust.IsRequired ? trust : new SigningTrust(server.Server.Key, registered.SigningKeys);
+        SignatureState before = State;
         State = judge.Check(
             node.Links.PublicKey, _name, [.. registered.Addresses.Select(own => own.Address)], isPlain: false, _signature,
             node.Time.GetUtcNow());
+        if (State == SignatureState.Valid && before is not (SignatureState.Valid or SignatureState.NotRequired))
+            node.Log.Information("An administrator of {Network} has signed this node", registered.NetworkName);
         LightTunnelException? problem = _refusedKeys;
         if (problem is null && State is not (SignatureState.Valid or SignatureState.NotRequired))
             problem = Unsigned(registered);

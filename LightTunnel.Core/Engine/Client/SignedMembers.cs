@@ -1,5 +1,7 @@
 using LightTunnel.Membership;
 using LightTunnel.Membership.Signing;
+using LightTunnel.Packets;
+using LightTunnel.Timing;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
@@ -10,9 +12,10 @@ namespace LightTunnel.Engine.Client;
 internal sealed record UnsignedMember(DirectoryEntry Entry, SignatureState State);
 
 /// <summary>
-/// Where members are signed, lets those pass alone that an admin has signed as the server tells of them. Each signature is checked once, on
-/// the control loop: a page has room for seven, so that a page costs less than a millisecond, and a server that sends as many pages as are
-/// taken costs a fifth of one processor. Owned by the control loop.
+/// Where members are signed, lets those pass alone that an admin has signed as the server tells of them. Each is checked once, on the
+/// control loop, which takes some 100 µs: 256 at once, so that a network in which everybody is told of everybody is there with its pages,
+/// and 500 a second, so that a server which makes up signatures costs a twentieth of one processor. What is beyond waits for its turn, and
+/// is withheld meanwhile. Owned by the control loop.
 /// </summary>
 /// <param name="trust">By whose signatures.</param>
 /// <param name="memory">What was kept.</param>
@@ -27,6 +30,13 @@ internal sealed class SignedMembers(
     /// <summary>Members whose refusal is told of, so that a server which makes up members by the thousand fills no log.</summary>
     private const int MostTold = 1024;
 
+    private const int CheckBurst = 256;
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromMilliseconds(2);
+
+    /// <summary>So often those are looked at that wait, some at a time.</summary>
+    private static readonly TimeSpan TurnInterval = TimeSpan.FromMilliseconds(32);
+    private const int MostOfATurn = 64;
+
     private readonly Dictionary<PublicKey, DateTimeOffset> _seen = memory.Seen.Take(MaximumCount).ToDictionary();
     private readonly Dictionary<PublicKey, (DirectoryEntry Entry, SignatureState State)> _checked = [];
     private readonly Dictionary<uint, UnsignedMember> _withheld = [];
@@ -36,6 +46,10 @@ internal sealed class SignedMembers(
     /// </summary>
     private readonly Dictionary<PublicKey, DirectoryEntry> _ending = [];
     private readonly HashSet<(PublicKey Key, SignatureState State)> _told = [];
+    private readonly RateLimiter _checks = new(time, CheckInterval, CheckBurst);
+
+    /// <summary>Members that wait until their signatures are checked, by the numbers under which they are withheld.</summary>
+    private readonly Queue<uint> _waiting = new();
     private DateTimeOffset? _nextEnd;
 
     /// <summary>Nobody asks for signatures.</summary>
@@ -108,6 +122,45 @@ internal sealed class SignedMembers(
         return ids;
     }
 
+    /// <summary>Checks signatures that wait; members that are signed are told like a page's. Null for none.</summary>
+    /// <param name="revision">Of the last page.</param>
+    /// <param name="refused">Told of those that are not.</param>
+    public DirectoryMessage? TakeChecked(ulong revision, Action<UnsignedMember> refused)
+    {
+        DateTimeOffset now = time.GetUtcNow();
+        List<DirectoryEntry>? found = null;
+        for (int i = 0; i < MostOfATurn && _waiting.TryPeek(out uint memberId); i++)
+        {
+            // What was told of it meanwhile is another story.
+            if (_withheld.GetValueOrDefault(memberId) is { State: SignatureState.Unchecked, Entry: { } entry })
+            {
+                SignatureState state = Check(entry, now);
+                if (state == SignatureState.Unchecked)
+                    break;
+                _withheld.Remove(memberId);
+                if (state == SignatureState.Valid)
+                {
+                    Remember(entry);
+                    (found ??= []).Add(entry);
+                }
+                else
+                {
+                    Withhold(entry, state, refused);
+                }
+            }
+
+            _waiting.Dequeue();
+        }
+
+        if (found is null)
+            return null;
+        save([.. _seen]);
+        return new DirectoryMessage { Revision = revision, Changed = found };
+    }
+
+    /// <summary>When to call <see cref="TakeChecked"/> again.</summary>
+    public Timestamp NextTurn(Timestamp now) => _waiting.Count == 0 ? Timestamp.Never : now + TurnInterval;
+
     /// <summary>How long until a signature's time is over; null for never.</summary>
     public TimeSpan? UntilEnd => _nextEnd - time.GetUtcNow();
 
@@ -133,6 +186,8 @@ internal sealed class SignedMembers(
         }
         else
         {
+            if (entry.Signature is { } signature && trust.SignerOf(signature) is not null && !_checks.TryTake())
+                return SignatureState.Unchecked;
             // Whether its time is over is another question, with another answer tomorrow.
             state = trust.Check(entry, DateTimeOffset.MinValue);
             if (_checked.Count >= MaximumCount)
@@ -180,6 +235,13 @@ internal sealed class SignedMembers(
         var member = new UnsignedMember(entry, state);
         if (_withheld.Count < Leases.DefaultMaximumCount)
             _withheld[entry.MemberId] = member;
+        if (state == SignatureState.Unchecked)
+        {
+            if (_waiting.Count < Leases.DefaultMaximumCount)
+                _waiting.Enqueue(entry.MemberId);
+            return;
+        }
+
         if (_told.Count < MostTold && _told.Add((entry.PublicKey, state)))
             refused(member);
     }

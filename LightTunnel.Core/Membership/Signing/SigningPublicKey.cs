@@ -20,17 +20,20 @@ internal sealed class SigningPublicKey : IEquatable<SigningPublicKey>
 
     private readonly byte[] _bytes;
 
-    /// <summary>The key as a point, which would otherwise be computed for each signature.</summary>
-    private readonly Ed25519.PublicPoint _point;
+    /// <summary>The key as a point, which would otherwise be computed for each signature; null for none, or not yet.</summary>
+    private Ed25519.PublicPoint? _point;
 
-    private SigningPublicKey(byte[] bytes, Ed25519.PublicPoint point) => (_bytes, _point) = (bytes, point);
+    private SigningPublicKey(byte[] bytes, Ed25519.PublicPoint? point) => (_bytes, _point) = (bytes, point);
 
-    /// <summary>A key in messages and invitations.</summary>
+    /// <summary>A key in invitations.</summary>
     public static CborKind<SigningPublicKey> Kind { get; } =
         new CborBytes<SigningPublicKey>("signing key", Size, static (key, to) => key.WriteTo(to), TryRead);
 
-    /// <summary>A network's keys in messages, where nobody believes them; what is no key is left out.</summary>
-    public static CborKind<IReadOnlyList<SigningPublicKey>> ListKind { get; } = FieldKinds.ArrayOfKnown(Kind, MaximumCount);
+    /// <summary>
+    /// Keys as a server tells them, as often as it likes, and nobody believes: what they are is looked at when one is needed.
+    /// </summary>
+    public static CborKind<IReadOnlyList<SigningPublicKey>> ToldKind { get; } = FieldKinds.ArrayOfKnown(
+        new CborBytes<SigningPublicKey>("signing key", Size, static (key, to) => key.WriteTo(to), TryTake), MaximumCount);
 
     /// <summary>The first bytes: they tell which of a network's keys has made a signature.</summary>
     public uint Hint => BinaryPrimitives.ReadUInt32BigEndian(_bytes);
@@ -65,7 +68,8 @@ internal sealed class SigningPublicKey : IEquatable<SigningPublicKey>
         string.Join(" or ", keys.Select(key => key.Fingerprint));
 
     /// <summary>True when the key's owner has signed the message. Some 100 µs.</summary>
-    public bool HasSigned(ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) => Ed25519.Verify(signature, _point, message);
+    public bool HasSigned(ReadOnlySpan<byte> message, ReadOnlySpan<byte> signature) =>
+        (_point ??= Ed25519.ValidatePublicKeyFullExport(_bytes)) is { } point && Ed25519.Verify(signature, point, message);
 
     /// <inheritdoc/>
     public bool Equals(SigningPublicKey? other) => other is not null && _bytes.AsSpan().SequenceEqual(other._bytes);
@@ -78,6 +82,12 @@ internal sealed class SigningPublicKey : IEquatable<SigningPublicKey>
 
     /// <summary>44 characters of base64.</summary>
     public override string ToString() => Convert.ToBase64String(_bytes);
+
+    private static bool TryTake(ReadOnlySpan<byte> bytes, [MaybeNullWhen(false)] out SigningPublicKey key)
+    {
+        key = bytes.Length == Size ? new SigningPublicKey(bytes.ToArray(), null) : null;
+        return key is not null;
+    }
 
     private int WriteTo(Span<byte> destination)
     {

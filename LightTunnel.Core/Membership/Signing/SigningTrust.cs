@@ -26,6 +26,9 @@ public enum SignatureState
 
     /// <summary>A later one of the same member was seen already.</summary>
     Outdated,
+
+    /// <summary>It was not looked at yet, as there are very many at once.</summary>
+    Unchecked,
 }
 
 /// <summary>What is told of a signature's state.</summary>
@@ -38,6 +41,7 @@ internal static class SignatureStates
         SignatureState.OtherKey => "is signed by another key than the network's",
         SignatureState.Mismatch => "is not what an admin has signed: it has another name, address or kind, or the signature is forged",
         SignatureState.Expired => "has a signature whose time is over",
+        SignatureState.Unchecked => "has a signature that was not looked at yet",
         SignatureState.Outdated => "comes with a signature that is older than one that was seen before",
         _ => "is signed by an admin",
     };
