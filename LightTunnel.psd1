@@ -12,11 +12,13 @@
     CompatiblePSEditions = @('Core')
     CmdletsToExport = @(
         'Approve-LtMember'
+        'Approve-LtRoute'
         'Block-LtMember'
         'Confirm-LtMember'
         'Connect-LtNetwork'
         'ConvertFrom-LtInvitation'
         'Deny-LtMember'
+        'Deny-LtRoute'
         'Disconnect-LtNetwork'
         'Export-LtRule'
         'Get-LtInvitation'
@@ -44,6 +46,7 @@
         'Reset-LtIdentity'
         'Restart-LtService'
         'Set-LtMember'
+        'Set-LtNetwork'
         'Set-LtPeer'
         'Set-LtRule'
         'Start-LtServer'

@@ -15,6 +15,7 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
     private readonly Dictionary<int, RuleCounter> _counters = [];
     private readonly List<CompiledRule> _compiled = [];
     private FlowTable? _flows;
+    private IpPrefix[] _behind = [];
 
     /// <summary>A number that changes with the rules.</summary>
     public int Generation { get; private set; }
@@ -45,9 +46,21 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
             AddressSet[]? far = rule.Scope == RuleScope.Listed
                 ? [.. rule.Sets.Select(set => rules.Sets.GetValueOrDefault(set) ?? AddressSet.Empty)]
                 : null;
-            _compiled.Add(new CompiledRule(rule, far, counter));
+            _compiled.Add(new CompiledRule(rule, far, counter, rules.Sets.GetValueOrDefault(rule.BehindSet)));
         }
 
+        return true;
+    }
+
+    /// <summary>
+    /// Other networks lie behind this node; what was made for peers is to be made anew. False when they are the same as before.
+    /// </summary>
+    public bool TakeBehind(IReadOnlyList<IpPrefix> behind)
+    {
+        if (_behind.AsSpan().SequenceEqual([.. behind]))
+            return false;
+        _behind = [.. behind];
+        Generation++;
         return true;
     }
 
@@ -55,13 +68,16 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
     /// <param name="prefixes">The peer's addresses.</param>
     /// <param name="isServer">True for the network's server.</param>
     /// <param name="before">What was made for it before, or null.</param>
-    public PeerAccess? For(IReadOnlyList<IpPrefix> prefixes, bool isServer, PeerAccess? before)
+    /// <param name="behind">The networks behind it that this node takes.</param>
+    public PeerAccess? For(
+        IReadOnlyList<IpPrefix> prefixes, bool isServer, PeerAccess? before, IReadOnlyList<IpPrefix>? behind = null)
     {
         if (_compiled.Count == 0)
             return null;
-        PeerRule[] inbound = Of(RuleDirection.Inbound, prefixes, isServer);
-        PeerRule[] outbound = Of(RuleDirection.Outbound, prefixes, isServer);
-        return Make(inbound, outbound, before);
+        behind ??= [];
+        PeerRule[] inbound = Of(RuleDirection.Inbound, prefixes, behind, isServer);
+        PeerRule[] outbound = Of(RuleDirection.Outbound, prefixes, behind, isServer);
+        return Make(inbound, outbound, before, behind.Count == 0 ? [] : [.. prefixes.Select(prefix => prefix.Network)]);
     }
 
     /// <summary>What may pass between this node and whoever else but the server; null for everything.</summary>
@@ -74,12 +90,12 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
             [.. _compiled.Where(rule => rule.Rule.Direction == direction).Select(rule => new PeerRule(rule, IsFarKnown: rule.Far is null))];
     }
 
-    private PeerAccess? Make(PeerRule[] inbound, PeerRule[] outbound, PeerAccess? before)
+    private PeerAccess? Make(PeerRule[] inbound, PeerRule[] outbound, PeerAccess? before, TunnelAddress[]? peerItself = null)
     {
         if (!HasDeny(inbound) && !HasDeny(outbound))
             return null;
         _flows ??= new FlowTable(time, seed(), setBits);
-        return new PeerAccess(inbound, outbound, _flows, Generation, before?.Since ?? time.Now());
+        return new PeerAccess(inbound, outbound, _flows, Generation, before?.Since ?? time.Now(), _behind, peerItself);
     }
 
     private static bool HasDeny(PeerRule[] rules) => Array.Exists(rules, rule => !rule.Rule.IsAllow);
@@ -87,7 +103,7 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
     private static bool AreSame(IReadOnlyDictionary<uint, AddressSet> one, IReadOnlyDictionary<uint, AddressSet> other) =>
         one.Count == other.Count && one.All(pair => other.TryGetValue(pair.Key, out AddressSet? set) && set.IsSame(pair.Value));
 
-    private PeerRule[] Of(RuleDirection direction, IReadOnlyList<IpPrefix> prefixes, bool isServer)
+    private PeerRule[] Of(RuleDirection direction, IReadOnlyList<IpPrefix> prefixes, IReadOnlyList<IpPrefix> behind, bool isServer)
     {
         var found = new List<PeerRule>();
         foreach (CompiledRule rule in _compiled)
@@ -102,7 +118,7 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
             {
                 found.Add(new PeerRule(rule, IsFarKnown: true));
             }
-            else if (prefixes.Any(prefix => Array.Exists(far, set => set.Overlaps(prefix))))
+            else if (prefixes.Concat(behind).Any(prefix => Array.Exists(far, set => set.Overlaps(prefix))))
             {
                 found.Add(new PeerRule(rule, IsFarKnown: false));
             }
@@ -111,8 +127,10 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
                 continue;
             }
 
-            // Nothing gets past it.
-            if (found[^1].IsFarKnown && rule.IsWhole)
+            // Nothing gets past it, on neither side, what lies behind included.
+            bool hasAllOfPeer = behind.Count == 0 || rule.Far is null || direction == RuleDirection.Inbound;
+            bool hasAllOfOwn = _behind.Length == 0 || rule.Rule.Behind == RuleBehind.All;
+            if (found[^1].IsFarKnown && rule.IsWhole && hasAllOfPeer && hasAllOfOwn)
                 break;
         }
 

@@ -25,6 +25,19 @@ internal enum RuleScope
     Clients = 2,
 }
 
+/// <summary>What a node's rule says of the networks behind the node; the values are those on the wire.</summary>
+internal enum RuleBehind
+{
+    /// <summary>Nothing; also what only a newer version knows.</summary>
+    None = 0,
+
+    /// <summary>It is about all of what lies there.</summary>
+    All = 1,
+
+    /// <summary>It is about what one of its sets has of it.</summary>
+    Listed = 2,
+}
+
 /// <summary>
 /// A rule as one node needs to know it: names and groups are resolved by the server, and what is not this node's concern is left out. A
 /// rule that the node is on both sides of is two of these. Never changed after creation.
@@ -52,6 +65,15 @@ internal sealed record NodeRule
     /// <summary>Which of the node's own addresses it is about; empty for all.</summary>
     public IReadOnlyList<TunnelAddress> Own { get; init; } = [];
 
+    /// <summary>Whether it is about what lies behind the node as well.</summary>
+    public RuleBehind Behind { get; init; }
+
+    /// <summary>The set that tells which of that, when it is <see cref="RuleBehind.Listed"/>.</summary>
+    public uint BehindSet { get; init; }
+
+    /// <summary>True when it is about what lies behind the node, and not about the node's own addresses.</summary>
+    public bool OnlyBehind { get; init; }
+
     /// <summary>Whom the far side is about.</summary>
     public RuleScope Scope { get; init; }
 
@@ -64,6 +86,7 @@ internal sealed record NodeRule
     /// <summary>By value, lists included.</summary>
     public bool Equals(NodeRule? other) =>
         other is not null && Key == other.Key && Action == other.Action && Protocol == other.Protocol && Scope == other.Scope
+        && Behind == other.Behind && BehindSet == other.BehindSet && OnlyBehind == other.OnlyBehind
         && Ports.SequenceEqual(other.Ports) && Own.SequenceEqual(other.Own) && Sets.SequenceEqual(other.Sets);
 
     /// <inheritdoc/>

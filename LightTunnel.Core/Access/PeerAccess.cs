@@ -26,12 +26,15 @@ internal sealed class CompiledRule
     private readonly RuleProtocol _protocol;
     private readonly PortRange[] _ports;
     private readonly TunnelAddress[] _own;
+    private readonly AddressSet? _behind;
 
     /// <param name="rule">The rule.</param>
     /// <param name="far">The far side's addresses; null when it is about everybody, or about all but the server.</param>
     /// <param name="counter">Counts what it has dropped.</param>
-    public CompiledRule(NodeRule rule, AddressSet[]? far, RuleCounter counter)
+    /// <param name="behind">What of the networks behind the node it is about; null for none or all, as the rule says.</param>
+    public CompiledRule(NodeRule rule, AddressSet[]? far, RuleCounter counter, AddressSet? behind = null)
     {
+        _behind = behind;
         _protocol = rule.Protocol;
         _ports = [.. rule.Ports];
         _own = [.. rule.Own];
@@ -53,22 +56,33 @@ internal sealed class CompiledRule
     public bool IsAllow => Rule.Action == RuleAction.Allow;
 
     /// <summary>True when it is about every connection of the addresses that it is about.</summary>
-    public bool IsWhole => _protocol == RuleProtocol.Any && _own.Length == 0;
+    public bool IsWhole => _protocol == RuleProtocol.Any && _own.Length == 0 && !Rule.OnlyBehind;
 
     /// <summary>True when it is about connections between the two; a port that is not known is each port.</summary>
-    /// <param name="own">This node's address.</param>
-    /// <param name="peer">The peer's address.</param>
+    /// <param name="ends">Between whom it is.</param>
     /// <param name="protocol">The protocol.</param>
     /// <param name="port">The port of who is talked to, or -1.</param>
     /// <param name="isFarKnown">True when it is known to be about the peer, whichever address of it this is.</param>
-    public bool Fits(TunnelAddress own, TunnelAddress peer, RuleProtocol protocol, int port, bool isFarKnown)
+    public bool Fits(in AccessEnds ends, RuleProtocol protocol, int port, bool isFarKnown)
     {
         if (_protocol != RuleProtocol.Any && _protocol != protocol)
             return false;
         if (_ports.Length > 0 && port >= 0 && !HasPort(port))
             return false;
-        return (_own.Length == 0 || Array.IndexOf(_own, own) >= 0) && (isFarKnown || HasFar(peer));
+        return HasOwn(ends) && HasFar(ends, isFarKnown);
     }
+
+    private bool HasOwn(in AccessEnds ends) => ends.IsOwnBehind
+        ? Rule.Behind == RuleBehind.All || (Rule.Behind == RuleBehind.Listed && _behind?.Contains(ends.Own) == true)
+        : !Rule.OnlyBehind && (_own.Length == 0 || Array.IndexOf(_own, ends.Own) >= 0);
+
+    /// <summary>
+    /// What lies behind a peer is, when it begins, the peer itself as well, which could send it in its own name. When it is talked to it is
+    /// its address alone.
+    /// </summary>
+    private bool HasFar(in AccessEnds ends, bool isFarKnown) => ends.PeerItself is not { } peer
+        ? isFarKnown || HasFar(ends.Peer)
+        : HasFar(ends.Peer) || (Rule.Direction == RuleDirection.Inbound && (isFarKnown || HasFar(peer)));
 
     /// <summary>True when the far side is about the address.</summary>
     public bool HasFar(TunnelAddress peer)
@@ -98,6 +112,13 @@ internal sealed class CompiledRule
         return false;
     }
 }
+
+/// <summary>Between whom a packet is, as rules see it.</summary>
+/// <param name="Own">The address on this node's side.</param>
+/// <param name="IsOwnBehind">True when it lies behind this node.</param>
+/// <param name="Peer">The address on the peer's side.</param>
+/// <param name="PeerItself">The peer's own address, when the other one lies behind it; null when it is the peer's own.</param>
+internal readonly record struct AccessEnds(TunnelAddress Own, bool IsOwnBehind, TunnelAddress Peer, TunnelAddress? PeerItself);
 
 /// <summary>A rule in a peer's list.</summary>
 /// <param name="Rule">The rule.</param>
@@ -130,14 +151,22 @@ internal sealed class PeerAccess
     private readonly FlowTable _flows;
     private readonly int _generation;
     private readonly Timestamp _since;
+    private readonly IpPrefix[] _ownBehind;
+    private readonly TunnelAddress[] _peerItself;
 
     /// <param name="inbound">Rules for what the peer begins.</param>
     /// <param name="outbound">Rules for what this node begins.</param>
     /// <param name="flows">What passes already.</param>
     /// <param name="generation">A number that other rules do not have.</param>
     /// <param name="since">Since when this node looks at the peer's packets.</param>
-    public PeerAccess(PeerRule[] inbound, PeerRule[] outbound, FlowTable flows, int generation, Timestamp since)
+    /// <param name="ownBehind">The networks behind this node.</param>
+    /// <param name="peerItself">The peer's own addresses: all else lies behind it. None when that is told with each packet.</param>
+    public PeerAccess(
+        PeerRule[] inbound, PeerRule[] outbound, FlowTable flows, int generation, Timestamp since, IpPrefix[]? ownBehind = null,
+        TunnelAddress[]? peerItself = null)
     {
+        _ownBehind = ownBehind ?? [];
+        _peerItself = peerItself ?? [];
         _inbound = inbound;
         _outbound = outbound;
         _flows = flows;
@@ -154,13 +183,17 @@ internal sealed class PeerAccess
     /// <param name="isInbound">True when the peer sent it.</param>
     /// <param name="now">The present.</param>
     /// <param name="last">The last packet's flow, when that passed: neighbours are mostly of one flow.</param>
-    public bool Admits(ReadOnlySpan<byte> packet, in IpPacketInfo info, bool isInbound, Timestamp now, ref FlowKey last)
+    /// <param name="peerItself">
+    /// The own address of who is on the peer's side, when what is there lies behind him and this is about no single peer; null else.
+    /// </param>
+    public bool Admits(
+        ReadOnlySpan<byte> packet, in IpPacketInfo info, bool isInbound, Timestamp now, ref FlowKey last, TunnelAddress? peerItself = null)
     {
         PacketFlow flow = PacketFlow.Read(packet, info, isInbound);
         bool isOrdinary = flow.Part is FlowPart.Any or FlowPart.Later;
         if (isOrdinary && !info.IsFragment && last.Equals(flow.Key))
             return true;
-        if (!Admits(flow, info, isInbound, now, out CompiledRule? decided))
+        if (!Admits(flow, info, isInbound, now, peerItself, out CompiledRule? decided))
         {
             decided?.Counter.NoteDropped();
             return false;
@@ -178,23 +211,42 @@ internal sealed class PeerAccess
     /// <param name="peer">The peer's address.</param>
     /// <param name="protocol">The protocol.</param>
     /// <param name="port">The port of who is talked to; -1 when it is not known.</param>
-    public CompiledRule? Decide(bool isInbound, TunnelAddress own, TunnelAddress peer, RuleProtocol protocol, int port)
+    public CompiledRule? Decide(bool isInbound, TunnelAddress own, TunnelAddress peer, RuleProtocol protocol, int port) =>
+        Decide(isInbound, EndsOf(own, peer, null), protocol, port);
+
+    private CompiledRule? Decide(bool isInbound, in AccessEnds ends, RuleProtocol protocol, int port)
     {
         foreach (PeerRule rule in isInbound ? _inbound : _outbound)
         {
-            if (rule.Rule.Fits(own, peer, protocol, port, rule.IsFarKnown))
+            if (rule.Rule.Fits(ends, protocol, port, rule.IsFarKnown))
                 return rule.Rule;
         }
 
         return null;
     }
 
-    private bool Admits(in PacketFlow flow, in IpPacketInfo info, bool isInbound, Timestamp now, out CompiledRule? decided)
+    private AccessEnds EndsOf(TunnelAddress own, TunnelAddress peer, TunnelAddress? peerItself)
+    {
+        bool isOwnBehind = false;
+        foreach (IpPrefix prefix in _ownBehind)
+            isOwnBehind |= prefix.Contains(own);
+        if (peerItself is null && _peerItself.Length > 0 && Array.IndexOf(_peerItself, peer) < 0)
+        {
+            peerItself = _peerItself[0];
+            foreach (TunnelAddress address in _peerItself)
+                peerItself = address.IsIPv4 == peer.IsIPv4 ? address : peerItself;
+        }
+
+        return new AccessEnds(own, isOwnBehind, peer, peerItself);
+    }
+
+    private bool Admits(
+        in PacketFlow flow, in IpPacketInfo info, bool isInbound, Timestamp now, TunnelAddress? peerItself, out CompiledRule? decided)
     {
         decided = null;
         if (flow.Part == FlowPart.Hidden)
             return false;
-        (TunnelAddress own, TunnelAddress peer) = isInbound ? (info.Destination, info.Source) : (info.Source, info.Destination);
+        AccessEnds ends = isInbound ? EndsOf(info.Destination, info.Source, peerItself) : EndsOf(info.Source, info.Destination, peerItself);
         bool isKnown = _flows.TryFind(flow.Key, isInbound, now, out FlowState known);
         if (isKnown)
         {
@@ -202,7 +254,7 @@ internal sealed class PeerAccess
                 return true;
             // Errors are about a packet of the other direction, by whose protocol and ports the flow is known.
             if (known.Generation != _generation && flow.Part != FlowPart.Error)
-                known = Renew(flow, known, isInbound, own, peer, out decided);
+                known = Renew(flow, known, isInbound, ends, out decided);
             if (known.IsEnded && flow.Part == FlowPart.Later)
                 return false;
             bool goesOn = flow.Part != FlowPart.Opening || known.IsInbound == isInbound;
@@ -212,7 +264,7 @@ internal sealed class PeerAccess
 
         bool isGuessed = IsGuessed(flow, now);
         bool isBegunByPeer = isGuessed ? IsLikelyInbound(flow, isInbound) : isInbound;
-        decided = Decide(isBegunByPeer, own, peer, flow.Protocol, isBegunByPeer == isInbound ? flow.Port : flow.ReplyPort);
+        decided = Decide(isBegunByPeer, ends, flow.Protocol, isBegunByPeer == isInbound ? flow.Port : flow.ReplyPort);
         if (decided is { IsAllow: false })
         {
             if (isGuessed && !isKnown && flow.Protocol != RuleProtocol.Tcp)
@@ -237,10 +289,9 @@ internal sealed class PeerAccess
     }
 
     /// <summary>Holds a flow that passed by other rules, or did not, against these.</summary>
-    private FlowState Renew(
-        in PacketFlow flow, FlowState known, bool isInbound, TunnelAddress own, TunnelAddress peer, out CompiledRule? decided)
+    private FlowState Renew(in PacketFlow flow, FlowState known, bool isInbound, in AccessEnds ends, out CompiledRule? decided)
     {
-        decided = Decide(known.IsInbound, own, peer, flow.Protocol, known.IsInbound == isInbound ? flow.Port : flow.ReplyPort);
+        decided = Decide(known.IsInbound, ends, flow.Protocol, known.IsInbound == isInbound ? flow.Port : flow.ReplyPort);
         bool isEnded = decided is { IsAllow: false };
         _flows.Renew(flow.Key, _generation, isEnded);
         return new FlowState(known.IsInbound, _generation, isEnded);

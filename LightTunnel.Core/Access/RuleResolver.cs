@@ -23,6 +23,7 @@ internal sealed class RuleResolver
     private Dictionary<NodeRule, NodeRule> _shared = [], _sharedBefore = [];
     private Dictionary<int, List<NodeRules>> _made = [], _madeBefore = [];
     private AddressSet _server = AddressSet.Empty;
+    private AddressSet _behindServer = AddressSet.Empty;
     private uint _lastId;
 
     /// <summary>The rules that count, in their order.</summary>
@@ -32,8 +33,12 @@ internal sealed class RuleResolver
     /// <param name="rules">The network's rules, in any order; those that are disabled do not count.</param>
     /// <param name="members">Every member.</param>
     /// <param name="server">The server's own addresses.</param>
-    public void Resolve(IEnumerable<AccessRule> rules, IEnumerable<RuleSubject> members, IEnumerable<TunnelAddress> server)
+    /// <param name="behindServer">The networks behind the server: what is there is no client.</param>
+    public void Resolve(
+        IEnumerable<AccessRule> rules, IEnumerable<RuleSubject> members, IEnumerable<TunnelAddress> server,
+        IReadOnlyList<IpPrefix>? behindServer = null)
     {
+        _behindServer = new AddressSet(behindServer ?? []);
         (_shared, _sharedBefore) = ([], _shared);
         (_made, _madeBefore) = ([], _made);
         _rules = [.. rules.Where(rule => rule.Enabled).OrderBy(rule => rule.Number)];
@@ -73,14 +78,15 @@ internal sealed class RuleResolver
         Side Meet(IReadOnlyList<RuleSelector> selectors)
         {
             if (selectors.Any(selector => selector.Kind == SelectorKind.Everybody))
-                return new Side(RuleScope.Everybody, []);
+                return new Side(RuleScope.Everybody, [], 0);
             return selectors.Any(selector => selector.Kind == SelectorKind.Clients)
-                ? new Side(RuleScope.Clients, [])
-                : new Side(RuleScope.Listed, SetsOf(selectors));
+                ? new Side(RuleScope.Clients, [], 0)
+                : new Side(RuleScope.Listed, SetsOf(selectors, out uint prefixSet), prefixSet);
         }
 
-        uint[] SetsOf(IReadOnlyList<RuleSelector> selectors)
+        uint[] SetsOf(IReadOnlyList<RuleSelector> selectors, out uint prefixSet)
         {
+            prefixSet = 0;
             var sets = new List<uint>();
             foreach (RuleSelector selector in selectors)
             {
@@ -100,7 +106,7 @@ internal sealed class RuleResolver
 
             RuleSelector[] prefixes = [.. selectors.Where(selector => selector.Kind == SelectorKind.Prefix)];
             if (prefixes.Length > 0)
-                sets.Add(SetOf(string.Join(',', prefixes.Select(one => one.Prefix)), [.. prefixes.Select(one => one.Prefix)]));
+                sets.Add(prefixSet = SetOf(string.Join(',', prefixes.Select(one => one.Prefix)), [.. prefixes.Select(one => one.Prefix)]));
             return [.. sets.Distinct()];
         }
 
@@ -118,14 +124,17 @@ internal sealed class RuleResolver
     /// <param name="destination">Who is talked to.</param>
     /// <param name="protocol">By which protocol; <see cref="RuleProtocol.Any"/> for one without a name here.</param>
     /// <param name="port">At which port.</param>
-    public AccessRule? Decide(TunnelAddress source, TunnelAddress destination, RuleProtocol protocol, int port)
+    /// <param name="member">The own address of the node that who begins lies behind; null for none.</param>
+    public AccessRule? Decide(
+        TunnelAddress source, TunnelAddress destination, RuleProtocol protocol, int port, TunnelAddress? member = null)
     {
         for (int i = 0; i < _rules.Length; i++)
         {
             AccessRule rule = _rules[i];
             if ((rule.Protocol == RuleProtocol.Any || rule.Protocol == protocol)
                 && (rule.Ports.Count == 0 || rule.Ports.Any(range => range.Contains(port)))
-                && Contains(_sides[2 * i], source) && Contains(_sides[(2 * i) + 1], destination))
+                && (Contains(_sides[2 * i], source) || (member is { } itself && Contains(_sides[2 * i], itself)))
+                && Contains(_sides[(2 * i) + 1], destination))
             {
                 return rule;
             }
@@ -136,7 +145,9 @@ internal sealed class RuleResolver
 
     /// <summary>What one node needs to know. It is the same object for all nodes that need to know the same.</summary>
     /// <param name="addresses">The node's own addresses.</param>
-    public NodeRules For(IReadOnlyList<TunnelAddress> addresses)
+    /// <param name="behind">The networks behind it that others may reach; null for none.</param>
+    /// <param name="isServer">True for the server.</param>
+    public NodeRules For(IReadOnlyList<TunnelAddress> addresses, IReadOnlyList<IpPrefix>? behind = null, bool isServer = false)
     {
         var rules = new List<NodeRule>();
         var sets = new Dictionary<uint, AddressSet>();
@@ -151,8 +162,11 @@ internal sealed class RuleResolver
         void Add(AccessRule rule, RuleDirection direction, Side own, Side far)
         {
             TunnelAddress[] mine = [.. addresses.Where(address => Contains(own, address))];
-            if (mine.Length == 0)
+            RuleBehind behindOwn = BehindOf(direction, own, mine.Length > 0, behind ?? [], isServer);
+            if (mine.Length == 0 && behindOwn == RuleBehind.None)
                 return;
+            if (behindOwn == RuleBehind.Listed)
+                sets[own.PrefixSet] = _sets[own.PrefixSet];
             foreach (uint set in far.Sets)
             {
                 if (_sets.TryGetValue(set, out AddressSet? found))
@@ -167,11 +181,25 @@ internal sealed class RuleResolver
                 Protocol = rule.Protocol,
                 Ports = rule.Ports,
                 Own = mine.Length == addresses.Count ? [] : mine,
+                Behind = behindOwn,
+                BehindSet = behindOwn == RuleBehind.Listed ? own.PrefixSet : 0,
+                OnlyBehind = mine.Length == 0,
                 Scope = far.Scope,
                 Sets = far.Sets,
             }));
         }
     }
+
+    /// <summary>
+    /// Whether one side of a rule is about what lies behind a node. Who begins there is the node as well, which could send it in its own
+    /// name; who is talked to there is by its address alone.
+    /// </summary>
+    private RuleBehind BehindOf(RuleDirection direction, Side own, bool hasNode, IReadOnlyList<IpPrefix> behind, bool isServer) =>
+        behind.Count == 0 ? RuleBehind.None
+        : own.Scope == RuleScope.Everybody || (own.Scope == RuleScope.Clients && !isServer) ? RuleBehind.All
+        : direction == RuleDirection.Outbound && hasNode ? RuleBehind.All
+        : own.PrefixSet != 0 && behind.Any(_sets[own.PrefixSet].Overlaps) ? RuleBehind.Listed
+        : RuleBehind.None;
 
     private NodeRule Share(NodeRule rule)
     {
@@ -207,8 +235,10 @@ internal sealed class RuleResolver
 
     private bool Contains(Side side, TunnelAddress address)
     {
-        if (side.Scope == RuleScope.Everybody || (side.Scope == RuleScope.Clients && !_server.Contains(address)))
+        if (side.Scope == RuleScope.Everybody)
             return true;
+        if (side.Scope == RuleScope.Clients)
+            return !_server.Contains(address) && !_behindServer.Contains(address);
         foreach (uint set in side.Sets)
         {
             if (_sets.TryGetValue(set, out AddressSet? found) && found.Contains(address))
@@ -218,5 +248,8 @@ internal sealed class RuleResolver
         return false;
     }
 
-    private readonly record struct Side(RuleScope Scope, uint[] Sets);
+    /// <param name="Scope">Whom it is about.</param>
+    /// <param name="Sets">The sets that it has.</param>
+    /// <param name="PrefixSet">The one of them that has its addresses and prefixes; 0 for none.</param>
+    private readonly record struct Side(RuleScope Scope, uint[] Sets, uint PrefixSet);
 }

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Membership;
 using LightTunnel.Packets;
 
 namespace LightTunnel.Configuration;
@@ -12,7 +13,7 @@ namespace LightTunnel.Configuration;
 internal sealed record OfferedRoute(IpPrefix Prefix, IpPrefix? As, bool TranslateSources)
 {
     /// <summary>Most networks that one node offers.</summary>
-    public const int MaximumCount = 64;
+    public const int MaximumCount = MemberRoutes.MaximumCount;
 
     /// <summary>What is mapped to what.</summary>
     public PrefixPair Pair => new(Prefix, Told);

@@ -96,41 +96,6 @@ internal static class SettingValues
             : prefix;
     }
 
-    /// <summary>A network behind this machine, "192.168.7.0/24".</summary>
-    /// <param name="text">What was written.</param>
-    /// <param name="inside">The tunnel's own network, as far as it is known.</param>
-    /// <exception cref="LightTunnelException">InvalidAddress.</exception>
-    public static IpPrefix OfferedPrefix(string text, IReadOnlyList<IpPrefix> inside)
-    {
-        const string Action = "Give a network's address and prefix length, such as 192.168.7.0/24 or 2001:db8:7::/64.";
-        string trimmed = text.Trim();
-        if (TunnelAddress.TryParse(trimmed, out TunnelAddress host))
-            throw Address(text, "has no prefix length", $"{Action} A single host is {IpPrefix.Host(host)}.");
-        if (!IpPrefix.TrySplit(trimmed, out TunnelAddress address, out int length))
-            throw Address(text, "is not the prefix of a network", Action);
-        var prefix = new IpPrefix(address, length);
-        if (length == 0)
-        {
-            throw Address(
-                text, "is a default route: a machine that all traffic leaves by, an exit node, cannot be had yet",
-                "Name the networks that are to be reached.");
-        }
-
-        if (prefix.Network != address)
-            throw Address(text, $"is an address in the network {prefix}, not a network", $"Write {prefix}.");
-        CheckKind(text, address, Action);
-        if (HostAddresses.IsTooShort(prefix))
-            throw Address(text, "is too short a prefix: it would take addresses of the internet", Action);
-        if (inside.Where(prefix.Overlaps).Select(own => (IpPrefix?)own).FirstOrDefault() is { } tunnel)
-        {
-            throw Address(
-                text, $"has addresses of the tunnel's own network {tunnel}",
-                "Offer networks outside of the tunnel's: its own addresses are reached already.");
-        }
-
-        return prefix;
-    }
-
     /// <summary>Checks that an address can be had in a network of certain prefixes.</summary>
     /// <exception cref="LightTunnelException">InvalidAddress.</exception>
     public static void CheckInside(TunnelAddress address, IReadOnlyList<IpPrefix> prefixes)

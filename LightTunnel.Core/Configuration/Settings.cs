@@ -61,6 +61,12 @@ public abstract record TunnelSettings
     /// <summary>Whether what goes on into the networks behind this node keeps its source addresses.</summary>
     public bool? NoSnat { get; init; }
 
+    /// <summary>Prefixes within which networks behind other nodes are taken, "192.168.0.0/16", or "*" for all.</summary>
+    public IReadOnlyList<string>? AcceptRoute { get; init; }
+
+    /// <summary>Takes the named ones also where they are in the way of something.</summary>
+    public bool? ForceRoute { get; init; }
+
     /// <summary>Folder for identity and leases.</summary>
     public string? StatePath { get; init; }
 
@@ -97,6 +103,9 @@ public sealed record ServerSettings : TunnelSettings
 
     /// <summary>An admin approves who becomes a member.</summary>
     public bool? RequireApproval { get; init; }
+
+    /// <summary>Groups whose members' networks need no approval, "gateways", or "gateways=192.168.0.0/16".</summary>
+    public IReadOnlyList<string>? AutoApproveRoute { get; init; }
 
     /// <summary>How long a membership lasts that its member does not renew by being here, "90d".</summary>
     public string? MemberExpiry { get; init; }

@@ -23,6 +23,7 @@ internal static class SettingsResolver
         ClientIsolation = parameters.ClientIsolation ?? file.ClientIsolation,
         AllowKeyOnly = parameters.AllowKeyOnly ?? file.AllowKeyOnly,
         RequireApproval = parameters.RequireApproval ?? file.RequireApproval,
+        AutoApproveRoute = parameters.AutoApproveRoute ?? file.AutoApproveRoute,
         MemberExpiry = parameters.MemberExpiry ?? file.MemberExpiry,
         RequireSignedMembers = parameters.RequireSignedMembers ?? file.RequireSignedMembers,
         SigningKey = parameters.SigningKey ?? (parameters.RequireSignedMembers == false ? null : file.SigningKey),
@@ -147,6 +148,7 @@ internal static class SettingsResolver
             ClientIsolation = settings.ClientIsolation ?? false,
             AllowKeyOnly = settings.AllowKeyOnly,
             RequireApproval = settings.RequireApproval ?? false,
+            AutoApprovedRoutes = RouteSettings.AutoApproved(settings, check),
             MemberExpiry = memberExpiry,
             SigningKeys = ReadSigningKeys(settings.RequireSignedMembers, settings.SigningKey, check, isNeeded: true),
             Mtu = settings.Mtu,
@@ -154,7 +156,8 @@ internal static class SettingsResolver
             InterfaceName = settings.InterfaceName,
             NetworkCategory = settings.NetworkCategory,
             AllowInbound = settings.AllowInbound ?? false,
-            Routes = RoutesOf(settings, [.. addresses.Select(own => own.Prefix)], check),
+            Routes = RouteSettings.Offered(settings, [.. addresses.Select(own => own.Prefix)], check),
+            AcceptedRoutes = RouteSettings.Accepted(settings, check),
             DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
             LogLevel = settings.LogLevel ?? LogLevel.Information,
@@ -225,7 +228,9 @@ internal static class SettingsResolver
             InterfaceName = settings.InterfaceName,
             NetworkCategory = settings.NetworkCategory,
             AllowInbound = settings.AllowInbound ?? false,
-            Routes = RoutesOf(settings, [.. invitation?.Prefixes ?? [], .. accepted, .. addresses.Select(IpPrefix.Host)], check),
+            Routes = RouteSettings.Offered(
+                settings, [.. invitation?.Prefixes ?? [], .. accepted, .. addresses.Select(IpPrefix.Host)], check),
+            AcceptedRoutes = RouteSettings.Accepted(settings, check),
             DataPath = DataPathOf(settings),
             LogPath = LogPathOf(settings),
             LogLevel = settings.LogLevel ?? LogLevel.Information,
@@ -288,6 +293,8 @@ internal static class SettingsResolver
             // Networks that are given anew are not what those of the file are.
             As = parameters.As ?? (parameters.Route is null ? file.As : null),
             NoSnat = parameters.NoSnat ?? file.NoSnat,
+            AcceptRoute = parameters.AcceptRoute ?? file.AcceptRoute,
+            ForceRoute = parameters.ForceRoute ?? file.ForceRoute,
             Queues = parameters.Queues ?? file.Queues,
             DisableOffload = parameters.DisableOffload ?? file.DisableOffload,
             StatePath = parameters.StatePath ?? file.StatePath,
@@ -314,72 +321,6 @@ internal static class SettingsResolver
         CheckChoice(check, nameof(settings.LogLevel), settings.LogLevel, "log level");
         CheckChoice(check, nameof(settings.Cipher), settings.Cipher, "cipher policy");
         CheckChoice(check, nameof(settings.NetworkCategory), settings.NetworkCategory, "network category");
-    }
-
-    /// <summary>The networks that are offered.</summary>
-    /// <param name="settings">What a person wrote.</param>
-    /// <param name="inside">The tunnel's own network, as far as it is known.</param>
-    /// <param name="check">Takes what is wrong.</param>
-    private static List<OfferedRoute> RoutesOf(TunnelSettings settings, IReadOnlyList<IpPrefix> inside, SettingsCheck check)
-    {
-        var offered = new HashSet<IpPrefix>();
-        List<OfferedRoute> routes = check.ReadAll(nameof(settings.Route), settings.Route, text =>
-        {
-            IpPrefix prefix = SettingValues.OfferedPrefix(text, inside);
-            return offered.Add(prefix) ? new OfferedRoute(prefix, null, settings.NoSnat != true) : throw new LightTunnelException(
-                LightTunnelError.InvalidOption, $"Route: {prefix} is there twice.", "Name each network once.") { Target = text };
-        });
-        if (settings.Route?.Count > OfferedRoute.MaximumCount)
-        {
-            check.Add(nameof(settings.Route), new LightTunnelException(
-                LightTunnelError.InvalidOption, $"Route: {settings.Route.Count} networks are too many.",
-                $"Offer at most {OfferedRoute.MaximumCount}; a shorter prefix says the same of many."));
-        }
-
-        return settings.As is { Count: > 0 } ? WithNames(routes, settings, inside, check) : routes;
-    }
-
-    /// <summary>The networks that are offered, by the names that others know them by.</summary>
-    private static List<OfferedRoute> WithNames(
-        List<OfferedRoute> routes, TunnelSettings settings, IReadOnlyList<IpPrefix> inside, SettingsCheck check)
-    {
-        List<IpPrefix> names = check.ReadAll(nameof(settings.As), settings.As, text => SettingValues.OfferedPrefix(text, inside));
-        if (settings.As!.Count != (settings.Route?.Count ?? 0))
-        {
-            check.Add(nameof(settings.As), new LightTunnelException(
-                LightTunnelError.InvalidOption,
-                $"As: there are {settings.As.Count} networks for the {settings.Route?.Count ?? 0} of Route.",
-                "Give one for each of Route, in the same order; a network that is to be known as what it is stands in both."));
-        }
-
-        if (names.Count != routes.Count || names.Count != settings.As.Count)
-            return routes;
-        var named = new List<OfferedRoute>();
-        for (int i = 0; i < routes.Count; i++)
-        {
-            OfferedRoute route = routes[i] with { As = names[i] == routes[i].Prefix ? null : names[i] };
-            check.Guard(nameof(settings.As), i, () => CheckName(route, named));
-            named.Add(route);
-        }
-
-        return named;
-    }
-
-    private static void CheckName(OfferedRoute route, List<OfferedRoute> before)
-    {
-        if (!route.Pair.IsOneToOne)
-        {
-            throw new LightTunnelException(
-                LightTunnelError.InvalidOption, $"As: {route.Prefix} cannot be known as {route.Told}, which is not as large.",
-                $"Give a network of the same family with the length /{route.Prefix.Length}.") { Target = route.Told.ToString() };
-        }
-
-        if (before.Find(other => other.Pair.Contradicts(route.Pair)) is { } contradicted)
-        {
-            throw new LightTunnelException(
-                LightTunnelError.InvalidOption, $"As: {route.Pair} contradicts {contradicted.Pair}: some addresses are in both.",
-                "Name networks that have no address in common, on either side.") { Target = route.Told.ToString() };
-        }
     }
 
     private static DataPathOptions DataPathOf(TunnelSettings settings) => new()

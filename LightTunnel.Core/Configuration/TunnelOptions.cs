@@ -52,6 +52,9 @@ internal abstract record TunnelOptions
     /// <summary>Networks behind this node that it offers to the others, none of them twice.</summary>
     public IReadOnlyList<OfferedRoute> Routes { get; init; } = [];
 
+    /// <summary>Which networks behind other nodes are taken.</summary>
+    public AcceptedRoutes AcceptedRoutes { get; init; } = AcceptedRoutes.None;
+
     /// <summary>Queues and offloads.</summary>
     public DataPathOptions DataPath { get; init; } = DataPathOptions.Default;
 
@@ -97,6 +100,9 @@ internal sealed record ServerOptions : TunnelOptions
 
     /// <summary>True when an admin approves who becomes a member.</summary>
     public bool RequireApproval { get; init; }
+
+    /// <summary>Whose networks need nobody's approval.</summary>
+    public IReadOnlyList<AutoApprovedRoutes> AutoApprovedRoutes { get; init; } = [];
 
     /// <summary>How long a membership lasts that its member does not renew by being here; null for ever.</summary>
     public TimeSpan? MemberExpiry { get; init; }

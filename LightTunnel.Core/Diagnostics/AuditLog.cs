@@ -49,6 +49,12 @@ public enum AuditAction
     /// <summary>An admin put a member into groups, or out of them.</summary>
     GroupsChanged,
 
+    /// <summary>A network behind a member was approved.</summary>
+    RouteApproved,
+
+    /// <summary>A network behind a member was denied.</summary>
+    RouteDenied,
+
     /// <summary>An invitation was made.</summary>
     InvitationCreated,
 

@@ -22,6 +22,7 @@ namespace LightTunnel.Management;
 [JsonSerializable(typeof(IReadOnlyList<ControlTunnel>))]
 [JsonSerializable(typeof(TunnelStatus))]
 [JsonSerializable(typeof(SettingsText))]
+[JsonSerializable(typeof(RouteSettingsChange))]
 [JsonSerializable(typeof(IReadOnlyList<PeerStatus>))]
 [JsonSerializable(typeof(IReadOnlyList<MemberStatus>))]
 [JsonSerializable(typeof(MemberChange))]

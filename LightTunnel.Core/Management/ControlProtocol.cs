@@ -29,6 +29,8 @@ internal interface IControlService
 
     Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(string tunnel, CancellationToken cancellationToken);
 
+    Task SetRoutesAsync(string tunnel, RouteSettingsChange change, CancellationToken cancellationToken);
+
     Task<IReadOnlyList<LogEntry>> ReadLogAsync(
         string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken);
 

@@ -192,6 +192,10 @@ internal sealed class RemoteTunnelHandle(ControlSocketClient client, int process
             nameof(IControlService.GetRoutesAsync), [], ControlSocketClient.CallTimeout, cancellationToken);
 
     /// <inheritdoc/>
+    public Task SetRoutesAsync(RouteSettingsChange change, CancellationToken cancellationToken) =>
+        AskAsync<object?>(nameof(IControlService.SetRoutesAsync), [change], ControlSocketClient.CallTimeout, cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<LogEntry>> ReadLogAsync(
         long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
         AskAsync<IReadOnlyList<LogEntry>>(

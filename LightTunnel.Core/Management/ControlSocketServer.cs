@@ -119,6 +119,9 @@ internal sealed class ControlSocketServer : IDisposable
         public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(string tunnel, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.GetRoutesAsync(cancellationToken));
 
+        public Task SetRoutesAsync(string tunnel, RouteSettingsChange change, CancellationToken cancellationToken) =>
+            AskAsync(tunnel, handle => DoneAsync(handle.SetRoutesAsync(change, cancellationToken)));
+
         public Task<IReadOnlyList<LogEntry>> ReadLogAsync(
             string tunnel, long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
             AskAsync(tunnel, handle => handle.ReadLogAsync(afterSequence, minimumLevel, tail, cancellationToken));

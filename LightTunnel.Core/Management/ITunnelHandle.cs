@@ -48,6 +48,12 @@ public interface ITunnelHandle
     Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken);
 
     /// <summary>
+    /// Offers and takes other networks behind nodes from now on, until the tunnel stops; what it was started with is not changed elsewhere.
+    /// </summary>
+    /// <exception cref="LightTunnelException">Something in it is wrong: then nothing is changed.</exception>
+    Task SetRoutesAsync(RouteSettingsChange change, CancellationToken cancellationToken);
+
+    /// <summary>
     /// Log entries that are kept in memory, oldest first: those after <paramref name="afterSequence"/> (0 for all), of
     /// <paramref name="minimumLevel"/> or above, and of those the last <paramref name="tail"/>.
     /// </summary>

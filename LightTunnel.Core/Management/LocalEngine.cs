@@ -6,7 +6,6 @@ using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
-using LightTunnel.Forwarding;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Signing;
 using LightTunnel.Membership.Store;
@@ -129,7 +128,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
     private LocalTunnel StartServer(ServerSettings settings, ServerOptions options)
     {
-        environment.Forwarding?.Check(NetworksOf(options));
+        GatewayForwarding.Check(environment.Forwarding, options.Routes);
         using var undo = new Undo();
         StateStore store = undo.Add(OpenState(options));
         NodeState state = OpenServerState(store, options, out bool isOtherKey);
@@ -162,7 +161,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
     private (LocalTunnel Handle, Tunnel Tunnel, ClientRole Role) StartClient(ClientSettings settings, ClientOptions options)
     {
-        environment.Forwarding?.Check(NetworksOf(options));
+        GatewayForwarding.Check(environment.Forwarding, options.Routes);
         using var undo = new Undo();
         StateStore store = undo.Add(OpenState(options));
         NodeState? loaded = store.Load(TunnelRole.Client);
@@ -356,28 +355,24 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         return (presence, new WindowsProblems(presence, adapter.Id, windows.Read));
     }
 
-    private static ForwardedNetwork[] NetworksOf(TunnelOptions options) =>
-        [.. options.Routes.Select(route => new ForwardedNetwork(route.Prefix, route.TranslateSources))];
-
     /// <summary>
-    /// What forwards to the networks behind this machine; null when there are none. Taken down before the interface is. What a tunnel of
-    /// this name that was killed has left is put back first, whether this one has such networks or not.
+    /// What forwards to the networks behind this machine. Taken down before the interface is. What a tunnel of this name that was killed
+    /// has left is put back first, whether this one has such networks or not.
     /// </summary>
-    private INetworkForwarding? OpenForwarding(TunnelOptions options, NodeServices services, Undo undo)
+    private GatewayForwarding OpenForwarding(TunnelOptions options, NodeServices services, Undo undo)
     {
-        if (environment.Forwarding is not { } system)
-            return null;
         var record = new ForwardingRecordFile(options.StatePath);
-        system.Recover(record, services.Log);
-        return options.Routes.Count == 0 ? null
-            : undo.Add(system.Create(new ForwardingOptions(services.Tun.Name, NetworksOf(options)), record, services.Log));
+        environment.Forwarding?.Recover(record, services.Log);
+        var forwarding = new GatewayForwarding(environment.Forwarding, services.Tun.Name, record, services.Log);
+        undo.Add(forwarding).Prepare(options.Routes);
+        return forwarding;
     }
 
     private (LocalTunnel Handle, Tunnel Tunnel) Publish(
         TunnelSettings settings, TunnelOptions options, Node node, NodeServices services, Undo undo)
     {
         (WindowsPresence Presence, WindowsProblems Problems)? windows = OpenPresence(options, node, services, undo);
-        INetworkForwarding? forwarding = OpenForwarding(options, services, undo);
+        GatewayForwarding forwarding = OpenForwarding(options, services, undo);
         node.Plane.Mapping = PrefixMapping.Create(options.Routes.Select(route => route.Pair));
         var tunnel = new Tunnel(options, node, services, undo.Keep());
         var handle = new LocalTunnel(tunnel, settings, windows?.Problems, forwarding);
@@ -397,7 +392,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
         // Not before it is known that no other tunnel has the name, from which those of the rules are made.
         windows?.Presence.Begin();
-        forwarding?.Begin();
+        forwarding.Begin();
         tunnel.Stopped.ContinueWith(_ => TunnelCatalog.Unregister(handle), TaskScheduler.Default);
         return (handle, tunnel);
     }

@@ -8,9 +8,9 @@ using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
-using LightTunnel.Forwarding;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Signing;
+using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 
@@ -26,14 +26,14 @@ internal sealed class LocalTunnel : ITunnelHandle
     private readonly PeerReport _report;
     private readonly PublicKey _publicKey;
     private readonly WindowsProblems? _windows;
-    private readonly INetworkForwarding? _forwarding;
-    private readonly TunnelSettings _settings;
+    private readonly GatewayForwarding _forwarding;
+    private volatile TunnelSettings _settings;
 
     /// <param name="tunnel">The running tunnel.</param>
     /// <param name="settings">What it was started with, as it may be started again.</param>
     /// <param name="windows">Finds what Windows does to the tunnel; null elsewhere.</param>
-    /// <param name="forwarding">What forwards to the networks behind this machine; null where there are none.</param>
-    public LocalTunnel(Tunnel tunnel, TunnelSettings settings, WindowsProblems? windows, INetworkForwarding? forwarding)
+    /// <param name="forwarding">What forwards to the networks behind this machine.</param>
+    public LocalTunnel(Tunnel tunnel, TunnelSettings settings, WindowsProblems? windows, GatewayForwarding forwarding)
     {
         _forwarding = forwarding;
         _settings = settings;
@@ -103,6 +103,56 @@ internal sealed class LocalTunnel : ITunnelHandle
     /// <inheritdoc/>
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) =>
         AskAsync(() => _report.Routes(_tunnel.Node), cancellationToken);
+
+    /// <inheritdoc/>
+    public async Task SetRoutesAsync(RouteSettingsChange change, CancellationToken cancellationToken)
+    {
+        await Task.Run(() => _forwarding.Check(Read(With(change)).Offered), cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<OfferedRoute> offered = await AskAsync(() => TakeRoutes(change), cancellationToken).ConfigureAwait(false);
+        if (change.Route is not null || change.As is not null || change.NoSnat is not null)
+            await Task.Run(() => _forwarding.Change(offered), cancellationToken).ConfigureAwait(false);
+    }
+
+    private TunnelSettings With(RouteSettingsChange change)
+    {
+        TunnelSettings settings = _settings;
+        return settings with
+        {
+            Route = change.Route ?? settings.Route,
+            As = change.As ?? (change.Route is null ? settings.As : null),
+            NoSnat = change.NoSnat ?? settings.NoSnat,
+            AcceptRoute = change.AcceptRoute ?? settings.AcceptRoute,
+            ForceRoute = change.ForceRoute ?? settings.ForceRoute,
+        };
+    }
+
+    /// <summary>What settings say of networks behind nodes; any thread.</summary>
+    /// <exception cref="LightTunnelException">Something in them is wrong.</exception>
+    private (IReadOnlyList<OfferedRoute> Offered, AcceptedRoutes Accepted) Read(TunnelSettings settings)
+    {
+        var check = new SettingsCheck(complete: true);
+        IReadOnlyList<OfferedRoute> offered = RouteSettings.Offered(
+            settings, [.. _tunnel.Node.Forwarding.OwnAddresses.Select(own => own.Prefix)], check);
+        AcceptedRoutes accepted = RouteSettings.Accepted(settings, check);
+        check.ThrowFirst();
+        return (offered, accepted);
+    }
+
+    /// <summary>On the control loop: nothing is changed when something is wrong.</summary>
+    private IReadOnlyList<OfferedRoute> TakeRoutes(RouteSettingsChange change)
+    {
+        TunnelSettings settings = With(change);
+        (IReadOnlyList<OfferedRoute> offered, AcceptedRoutes accepted) = Read(settings);
+        Node node = _tunnel.Node;
+        _settings = settings;
+        node.Subnets.Accept(accepted);
+        node.Plane.Mapping = PrefixMapping.Create(offered.Select(route => route.Pair));
+        if (node.Role is ServerRole server)
+            server.Routes.Offer(offered);
+        else if (node.Role is ClientRole client)
+            client.Routes.Offer(offered);
+        return offered;
+    }
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<LogEntry>> ReadLogAsync(
@@ -496,7 +546,7 @@ internal sealed class LocalTunnel : ITunnelHandle
             PortMapping = client is { PortMapping.IsSpecified: true } ? client.PortMapping.ToString() : null,
             Connected = client?.Registered,
             Reconnects = client?.Reconnects ?? 0,
-            LastError = _tunnel.Failure ?? _tunnel.Node.ShownError ?? _forwarding?.Problem,
+            LastError = _tunnel.Failure ?? _tunnel.Node.ShownError ?? _forwarding.Problem,
             MemberName = client?.MemberName,
             SigningKeys = [.. (client?.Signed.Trust.Keys ?? server?.SigningKeys ?? []).Select(key => key.ToString())],
             Signature = client?.Signing.State ?? SignatureState.NotRequired,

@@ -3,6 +3,7 @@ using LightTunnel.Addressing;
 using LightTunnel.Engine.Client;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
+using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Signing;
 using LightTunnel.Routing;
@@ -34,13 +35,49 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
     {
         ForwardingTable table = node.Forwarding;
         TunnelAddress[] server = node.Peers.FirstOrDefault(peer => peer.IsServer)?.Addresses ?? [];
+        IEnumerable<SubnetReport> members = from route in table.Routes
+                                            let peer = route.Value as Peer
+                                            where peer is not null
+                                            select new SubnetReport(route.Key, peer, RouteStanding.Active);
         return
         [
-            .. from route in table.Routes
-               let peer = route.Value as Peer
-               where peer is not null
-               select Route(route.Key, peer, node.Role.Via(peer)?.Addresses ?? server, IsServerLost(node)),
+            .. members.Select(route => (Route: route, IsSubnet: false))
+                .Concat(SubnetsOf(node).Select(route => (Route: route, IsSubnet: true)))
+                .OrderBy(one => one.Route.Prefix.Network).ThenBy(one => one.Route.Prefix.Length)
+                .Select(one => Describe(node, one.Route, server) with { IsSubnet = one.IsSubnet }),
         ];
+    }
+
+    /// <summary>
+    /// Networks behind nodes. A server knows what its members offer, whether or not it is approved, and itself takes what it accepts; a
+    /// client knows what is approved, and what it offers itself.
+    /// </summary>
+    private static IEnumerable<SubnetReport> SubnetsOf(Node node)
+    {
+        IReadOnlyList<SubnetReport> taken = node.Subnets.Report();
+        if (node.Role is ClientRole client)
+            return taken.Concat(client.Routes.Report());
+        if (node.Role is not ServerRole server)
+            return taken;
+        ILookup<(Peer?, IpPrefix), SubnetReport> known = taken.ToLookup(report => (report.Peer, report.Prefix));
+        IEnumerable<SubnetReport> own = node.Subnets.Own.Select(prefix => new SubnetReport(
+            prefix, null, RouteStanding.Approved, "Members that accept it reach it through this machine."));
+        return own.Concat(server.Routes.List().Select(offer => known[(offer.Peer, offer.Prefix)].FirstOrDefault(
+            report => report.Standing != RouteStanding.NotAccepted)
+            ?? new SubnetReport(offer.Prefix, offer.Peer, offer.Standing, offer.Reason, offer.Remedy)));
+    }
+
+    private RouteStatus Describe(Node node, SubnetReport route, TunnelAddress[] server)
+    {
+        RouteStatus status = route.Peer is { } peer
+            ? Route(route.Prefix, peer, node.Role.Via(peer)?.Addresses ?? server, IsServerLost(node))
+            : new RouteStatus
+            {
+                Tunnel = tunnel, Destination = route.Prefix.ToString(), Type = RouteType.Own, Reason = PathReason.DirectUp, Peer = tunnel,
+                State = RouteState.Up, InterfaceName = tun.Name, InterfaceIndex = tun.InterfaceIndex, Updated = time.GetUtcNow(),
+                PublicKey = node.Links.PublicKey.ToString(),
+            };
+        return status with { Standing = route.Standing, StandingReason = route.Reason, RecommendedAction = route.Remedy };
     }
 
     private PeerStatus[] Report(Node node, IEnumerable<Peer> peers, IReadOnlyList<(DirectoryEntry Entry, SignatureState State)> strangers)
@@ -115,7 +152,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             LastHandshake = link?.LastHandshake,
             Cipher = link?.Suite,
             Mtu = peer.Mtu,
-            Routes = [.. peer.Addresses.Select(address => IpPrefix.Host(address).ToString())],
+            Routes = [.. peer.Addresses.Select(IpPrefix.Host).Concat(peer.Taken).Select(prefix => prefix.ToString())],
             Version = string.IsNullOrEmpty(peer.Version) ? null : peer.Version,
             WrongSourcePackets = Volatile.Read(ref peer.WrongSourcePackets),
             Signature = member is not null && node.Role is ClientRole { Signed.Trust.IsRequired: true }
@@ -143,6 +180,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             NextHop = type == RouteType.Offline ? null : NextHop(destination, type == RouteType.Direct ? peer.Addresses : relay),
             Reason = peer.Reason,
             Peer = peer.Name,
+            PublicKey = peer.Key.ToString(),
             Endpoint = EndpointOf(peer),
             Hops = type switch { RouteType.Offline => null, RouteType.Direct => 0, _ => 1 },
             RoundTrip = peer.Online ? peer.RoundTrip : null,

@@ -259,6 +259,21 @@ public sealed record RouteStatus
     /// <summary>What the path is known to do.</summary>
     public required RouteState State { get; init; }
 
+    /// <summary>True for a network that lies behind a node, false for a node's own address.</summary>
+    public bool IsSubnet { get; init; }
+
+    /// <summary>What becomes of it here: a network behind a node may wait, stand by, or be in the way of something.</summary>
+    public RouteStanding Standing { get; init; }
+
+    /// <summary>Why, as a sentence; null where there is nothing to say.</summary>
+    public string? StandingReason { get; init; }
+
+    /// <summary>What to do about it, or null.</summary>
+    public string? RecommendedAction { get; init; }
+
+    /// <summary>The public key of the peer that owns the destination, base64.</summary>
+    public string? PublicKey { get; init; }
+
     /// <summary>Name of the tunnel interface.</summary>
     public string? InterfaceName { get; init; }
 

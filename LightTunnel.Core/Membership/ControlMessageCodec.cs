@@ -46,6 +46,7 @@ internal static class ControlMessageCodec
         new ControlMessageType<SignMessage>(20),
         new ControlMessageType<SignAnswerMessage>(21),
         new ControlMessageType<SignatureMessage>(22),
+        new ControlMessageType<RoutesMessage>(30),
     ];
 
     private static readonly Dictionary<int, ControlMessageType> ByNumber = Types.ToDictionary(type => type.Number);

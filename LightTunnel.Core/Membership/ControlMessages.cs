@@ -57,6 +57,9 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
     /// <summary>True when the client takes another network key that it is told (<see cref="NetworkKeyMessage"/>), and says so.</summary>
     public bool TakesKeys { get; init; }
 
+    /// <summary>True when the client offers networks behind it, which it tells once it is admitted; otherwise it offers none.</summary>
+    public bool OffersRoutes { get; init; }
+
     /// <summary>The invitation by which the client comes, which a server asks of who is not a member yet; null for none.</summary>
     public InvitationToken? Invitation { get; init; }
 
@@ -77,6 +80,7 @@ internal sealed record RegisterMessage : ControlMessage, ICborRecord<RegisterMes
         KnowsRules = fields.Optional(11, "knows access rules", m => m.KnowsRules, FieldKinds.Flag),
         KeyNumber = fields.Optional(12, "network key's number", m => m.KeyNumber, FieldKinds.KeyNumber),
         TakesKeys = fields.Optional(13, "takes network keys", m => m.TakesKeys, FieldKinds.Flag),
+        OffersRoutes = fields.Optional(30, "offers networks", m => m.OffersRoutes, FieldKinds.Flag),
     };
 
     private static ProtocolRange ExchangeProtocols(CborFields<RegisterMessage> fields)
@@ -155,6 +159,9 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
     /// <summary>True when access rules that concern the client follow at once; otherwise there are none.</summary>
     public bool HasRules { get; init; }
 
+    /// <summary>True when networks behind the server itself follow at once; otherwise there are none.</summary>
+    public bool HasRoutes { get; init; }
+
     /// <summary>
     /// The client's name in the network, when it is not the one that it asked for, which is another's, or not an admin's choice; empty
     /// otherwise.
@@ -197,6 +204,7 @@ internal sealed record RegisteredMessage : ControlMessage, ICborRecord<Registere
         HasRules = fields.Optional(16, "access rules follow", m => m.HasRules, FieldKinds.Flag),
         SigningKeys = fields.Optional(20, "signing keys", m => m.SigningKeys, SigningPublicKey.ToldKind),
         Signature = fields.Optional(21, "signature", m => m.Signature, MemberSignature.Kind),
+        HasRoutes = fields.Optional(30, "server's networks follow", m => m.HasRoutes, FieldKinds.Flag),
     };
 
     /// <summary>Why this version cannot take part, or null.</summary>

@@ -44,6 +44,9 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
     /// <summary>An admin's signature of the member, which the server has no say in; null for none.</summary>
     public MemberSignature? Signature { get; init; }
 
+    /// <summary>The networks behind the member that it offers and that are approved.</summary>
+    public IReadOnlyList<IpPrefix> Routes { get; init; } = [];
+
     /// <inheritdoc/>
     public static DirectoryEntry Exchange(CborFields<DirectoryEntry> fields) => new()
     {
@@ -58,6 +61,7 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
         IsPlain = fields.Optional(8, "plain WireGuard", m => m.IsPlain, FieldKinds.Flag),
         KeyNumber = fields.Optional(9, "network key's number", m => m.KeyNumber, FieldKinds.KeyNumber),
         Signature = fields.Optional(12, "signature", m => m.Signature, MemberSignature.Kind),
+        Routes = fields.Optional(30, "networks", m => m.Routes, FieldKinds.Routes),
     };
 
     /// <summary>The entry as it stands in a message: made when first asked for, and kept for all others who are told it.</summary>
@@ -75,7 +79,7 @@ internal sealed record DirectoryEntry : ICborRecord<DirectoryEntry>
         other is not null && MemberId == other.MemberId && Name == other.Name && PublicKey == other.PublicKey
         && Online == other.Online && SoftwareVersion == other.SoftwareVersion && PreferredSuite == other.PreferredSuite
         && IsPlain == other.IsPlain && KeyNumber == other.KeyNumber && Equals(Signature, other.Signature)
-        && Addresses.SequenceEqual(other.Addresses);
+        && Addresses.SequenceEqual(other.Addresses) && Routes.SequenceEqual(other.Routes);
 
     /// <inheritdoc/>
     public override int GetHashCode() => HashCode.Combine(MemberId, Name, Online);

@@ -16,6 +16,7 @@ namespace LightTunnel.Membership;
 internal static class FieldKinds
 {
     private const int PortLength = 2;
+    private const int IPv4Prefix = 160;
 
     /// <summary>True or false.</summary>
     public static CborKind<bool> Flag { get; } = new CborFlag();
@@ -71,6 +72,15 @@ internal static class FieldKinds
         InterfaceAddress,
         static prefix => new InterfaceAddress(prefix.Network, prefix.Length),
         static read => read.Prefix);
+
+    /// <summary>
+    /// A prefix without the bytes that are not of it: its length, to which 160 is added for IPv4, and as many bytes as it has.
+    /// </summary>
+    public static CborKind<IpPrefix> ShortPrefix { get; } =
+        new CborBytes<IpPrefix>("short prefix", 1 + 16, WriteShortPrefix, TryReadShortPrefix);
+
+    /// <summary>The networks behind one node.</summary>
+    public static CborKind<IReadOnlyList<IpPrefix>> Routes { get; } = Array(ShortPrefix, 0, MemberRoutes.MaximumCount);
 
     /// <summary>A range of ports: the first in the upper 16 bits, the last in the lower.</summary>
     public static CborKind<PortRange> Ports { get; } = new CborConverted<uint, PortRange>(
@@ -188,6 +198,34 @@ internal static class FieldKinds
             return false;
         address = new InterfaceAddress(read, bytes[^1]);
         return true;
+    }
+
+    private static int WriteShortPrefix(IpPrefix prefix, Span<byte> destination)
+    {
+        Span<byte> network = stackalloc byte[16];
+        prefix.Network.WriteTo(network);
+        int length = (prefix.Length + 7) / 8;
+        destination[0] = (byte)(prefix.Length + (prefix.Network.IsIPv4 ? IPv4Prefix : 0));
+        network[..length].CopyTo(destination[1..]);
+        return 1 + length;
+    }
+
+    private static bool TryReadShortPrefix(ReadOnlySpan<byte> bytes, out IpPrefix prefix)
+    {
+        prefix = default;
+        if (bytes.Length == 0)
+            return false;
+        bool isIPv4 = bytes[0] >= IPv4Prefix;
+        int length = isIPv4 ? bytes[0] - IPv4Prefix : bytes[0];
+        int most = isIPv4 ? 4 : 16;
+        if (length > most * 8 || bytes.Length != 1 + ((length + 7) / 8))
+            return false;
+        Span<byte> network = stackalloc byte[most];
+        network.Clear();
+        bytes[1..].CopyTo(network);
+        TunnelAddress address = TunnelAddress.FromBytes(network);
+        prefix = new IpPrefix(address, length);
+        return prefix.Network == address;
     }
 
     /// <summary>The address followed by two bytes of port.</summary>

@@ -9,6 +9,9 @@ namespace LightTunnel.Membership;
 /// <summary>What the server remembers of a member: an immutable value, replaced whole.</summary>
 internal sealed record Lease : ICborRecord<Lease>
 {
+    private static readonly CborKind<IReadOnlyList<IpPrefix>> Decisions =
+        FieldKinds.Array(FieldKinds.ShortPrefix, 0, MemberRoutes.MaximumDecisions);
+
     /// <summary>The member: who proves to have this key.</summary>
     public required PublicKey PublicKey { get; init; }
 
@@ -74,6 +77,15 @@ internal sealed record Lease : ICborRecord<Lease>
     /// </summary>
     public MemberSignature? Signature { get; init; }
 
+    /// <summary>The networks behind it that the member has offered last.</summary>
+    public IReadOnlyList<IpPrefix> OfferedRoutes { get; init; } = [];
+
+    /// <summary>Networks that an admin lets lie behind the member, whenever it offers them.</summary>
+    public IReadOnlyList<IpPrefix> ApprovedRoutes { get; init; } = [];
+
+    /// <summary>Networks that an admin does not, also where others are approved by themselves.</summary>
+    public IReadOnlyList<IpPrefix> DeniedRoutes { get; init; } = [];
+
     /// <summary>As it stands in the store, where the entry's key tells the member's id.</summary>
     public static Lease Exchange(CborFields<Lease> fields) => new()
     {
@@ -94,6 +106,9 @@ internal sealed record Lease : ICborRecord<Lease>
         IsPlain = fields.Optional(12, "plain WireGuard", m => m.IsPlain, FieldKinds.Flag),
         KeyNumber = fields.Optional(15, "network key's number", m => m.KeyNumber, FieldKinds.KeyNumber),
         Signature = fields.Optional(20, "signature", m => m.Signature, MemberSignature.Kind),
+        OfferedRoutes = fields.Optional(30, "networks offered", m => m.OfferedRoutes, FieldKinds.Routes),
+        ApprovedRoutes = fields.Optional(31, "networks approved", m => m.ApprovedRoutes, Decisions),
+        DeniedRoutes = fields.Optional(32, "networks denied", m => m.DeniedRoutes, Decisions),
     };
 }
 

@@ -66,6 +66,13 @@ internal sealed partial class Leases
         _changed.Add(changed.MemberId);
     }
 
+    /// <summary>A member offers these networks from now on, and no others: to be written with what else is noted of it.</summary>
+    public void NoteRoutes(PublicKey member, IReadOnlyList<IpPrefix> offered)
+    {
+        if (ByKey(member) is { } lease && !lease.OfferedRoutes.SequenceEqual(offered))
+            Note(lease with { OfferedRoutes = offered });
+    }
+
     /// <summary>
     /// Has a member signed, to be committed. From then on its name and its addresses are the admin's word: another one that it asks for
     /// would not be what was signed.

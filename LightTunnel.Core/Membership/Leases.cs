@@ -45,6 +45,7 @@ internal sealed partial class Leases
     private readonly SortedSet<(DateTimeOffset LastSeen, uint MemberId)> _offline = [];
     private readonly HashSet<PublicKey> _unused = [];
     private readonly HashSet<PublicKey> _ephemeral = [];
+    private readonly SortedSet<uint> _withRoutes = [];
     private readonly StoreReplica _replica = new();
     private readonly string? _networkName;
     private (string? Name, uint NextMemberId) _storedNetwork = (null, FirstClientId);
@@ -106,17 +107,26 @@ internal sealed partial class Leases
     /// <summary>The keys that are kept out, as the store says.</summary>
     public BlockedKeys Blocked { get; } = new();
 
+    /// <summary>The members that offer networks behind them.</summary>
+    public IReadOnlyCollection<uint> WithRoutes => _withRoutes;
+
     /// <summary>Every lease.</summary>
     public IReadOnlyCollection<Lease> All => _byId.Values;
 
     /// <summary>
-    /// Rises whenever there is another member, or one has another name, other addresses or groups, or is none any more: what follows from
-    /// these is to be worked out anew then.
+    /// Rises whenever there is another member, or one has another name, other addresses, groups or networks behind it, or is none any
+    /// more: what follows from these is to be worked out anew then.
     /// </summary>
     public long Generation { get; private set; }
 
     /// <summary>The revision of the store that this is planned from.</summary>
     public long Revision => _replica.Revision;
+
+    /// <summary>A number that changes when a commit has come to an end.</summary>
+    public long Settled { get; private set; }
+
+    /// <summary>True while what is meant to be of a member's lease is not known to be in the store.</summary>
+    public bool IsPending(uint memberId) => _changed.Contains(memberId) || _planned?.Contains(memberId) == true;
 
     /// <summary>True when something is to be committed.</summary>
     public bool HasChanges => _changed.Count > 0 || _noted.Count > 0 || _others.Count > 0 || Invitations.HasChanges
@@ -198,6 +208,7 @@ internal sealed partial class Leases
         Applicants.OnApplied();
         Rules.OnApplied();
         _planned = null;
+        Settled++;
         foreach (StoreWrite write in commit.Write)
         {
             if (StoreKeys.TryReadBlock(write.Key, out PublicKey blocked))
@@ -221,6 +232,7 @@ internal sealed partial class Leases
         Applicants.OnFailed();
         Rules.OnFailed();
         _planned = null;
+        Settled++;
     }
 
     /// <summary>Leases that could not be committed are again what they are in the store.</summary>
@@ -559,6 +571,7 @@ internal sealed partial class Leases
         _offline.Remove((lease.LastSeen, lease.MemberId));
         _unused.Remove(lease.PublicKey);
         _ephemeral.Remove(lease.PublicKey);
+        _withRoutes.Remove(lease.MemberId);
         _names.Release(lease.Name, lease.PublicKey);
         Generation++;
     }
@@ -589,8 +602,12 @@ internal sealed partial class Leases
 
     private void Put(Lease lease)
     {
-        if (ById(lease.MemberId) is not { } before || !IsSame(before, lease) || !before.Groups.SequenceEqual(lease.Groups))
+        if (ById(lease.MemberId) is not { } before || !IsSame(before, lease) || !before.Groups.SequenceEqual(lease.Groups)
+            || !HasSameRoutes(before, lease))
+        {
             Generation++;
+        }
+
         _byId[lease.MemberId] = lease;
         _byKey[lease.PublicKey] = lease;
         if (lease.Used)
@@ -599,9 +616,17 @@ internal sealed partial class Leases
             _unused.Add(lease.PublicKey);
         if (lease.IsEphemeral)
             _ephemeral.Add(lease.PublicKey);
+        if (lease.OfferedRoutes.Count > 0)
+            _withRoutes.Add(lease.MemberId);
+        else
+            _withRoutes.Remove(lease.MemberId);
         foreach (TunnelAddress address in lease.Addresses)
             _byAddress[address] = lease;
     }
+
+    private static bool HasSameRoutes(Lease one, Lease other) =>
+        one.OfferedRoutes.SequenceEqual(other.OfferedRoutes) && one.ApprovedRoutes.SequenceEqual(other.ApprovedRoutes)
+        && one.DeniedRoutes.SequenceEqual(other.DeniedRoutes);
 
     private static LeaseResult Refuse(RefusalReason reason, string text) =>
         new(null, new RefusedMessage { Reason = reason, Text = text }, null);

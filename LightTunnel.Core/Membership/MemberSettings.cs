@@ -21,6 +21,12 @@ internal sealed record MemberSettings
     /// <summary>How long it is a member from now on, whatever it does; zero takes back what an admin has said of that.</summary>
     public TimeSpan? ExpiresIn { get; init; }
 
+    /// <summary>Networks behind it that are approved from now on.</summary>
+    public IReadOnlyList<IpPrefix> ApproveRoutes { get; init; } = [];
+
+    /// <summary>Networks behind it that are denied from now on.</summary>
+    public IReadOnlyList<IpPrefix> DenyRoutes { get; init; } = [];
+
     /// <summary>A member's lease with these settings.</summary>
     /// <param name="leases">The leases of all.</param>
     /// <param name="lease">The member's, as it is.</param>
@@ -71,7 +77,37 @@ internal sealed record MemberSettings
             lease = lease with { Expires = time == TimeSpan.Zero ? null : now + time, IsExpirySet = time != TimeSpan.Zero };
         }
 
+        if (ApproveRoutes.Count + DenyRoutes.Count > 0)
+            lease = DecideRoutes(lease);
         return lease with { Groups = Groups ?? lease.Groups };
+    }
+
+    private Lease DecideRoutes(Lease lease)
+    {
+        foreach (IpPrefix prefix in ApproveRoutes.Concat(DenyRoutes))
+        {
+            if (lease.OfferedRoutes.Contains(prefix) || lease.ApprovedRoutes.Contains(prefix) || lease.DeniedRoutes.Contains(prefix))
+                continue;
+            string offered = lease.OfferedRoutes.Count == 0 ? "no networks" : string.Join(", ", lease.OfferedRoutes);
+            throw new LightTunnelException(
+                LightTunnelError.NotFound, $"'{lease.Name}' does not offer {prefix}: it offers {offered}.",
+                $"Offer it there first: Connect-LtNetwork or Set-LtNetwork -Route {prefix}. Get-LtRoute shows what is offered.")
+            {
+                Target = prefix.ToString(),
+            };
+        }
+
+        lease = lease with
+        {
+            ApprovedRoutes = [.. lease.ApprovedRoutes.Union(ApproveRoutes).Except(DenyRoutes)],
+            DeniedRoutes = [.. lease.DeniedRoutes.Union(DenyRoutes).Except(ApproveRoutes)],
+        };
+        return Math.Max(lease.ApprovedRoutes.Count, lease.DeniedRoutes.Count) <= MemberRoutes.MaximumDecisions
+            ? lease
+            : throw new LightTunnelException(
+                LightTunnelError.InvalidOption,
+                $"'{lease.Name}' has had {MemberRoutes.MaximumDecisions} networks approved or denied, as many as are remembered.",
+                "Remove-LtMember forgets them with the member, which joins anew.") { Target = lease.Name };
     }
 
     /// <summary>Checks whether somebody can have a name that an admin gives.</summary>

@@ -32,6 +32,9 @@ internal sealed record ToldRule : ICborRecord<ToldRule>
             Scope = fields.Optional(7, "scope", m => m.Rule.Scope, FieldKinds.OneOf(RuleScope.Listed)),
             Sets = fields.Optional(
                 8, "sets", m => m.Rule.Sets, FieldKinds.Array(FieldKinds.AnyUInt32, 0, AccessRule.MaximumSelectors)),
+            Behind = fields.Optional(20, "networks behind", m => m.Rule.Behind, FieldKinds.OneOf(RuleBehind.None)),
+            BehindSet = fields.Optional(21, "set of networks behind", m => m.Rule.BehindSet, FieldKinds.AnyUInt32),
+            OnlyBehind = fields.Optional(22, "only what lies behind", m => m.Rule.OnlyBehind, FieldKinds.Flag),
         },
     };
 

@@ -13,7 +13,10 @@ internal sealed class PathMonitor
 
     private static readonly TimeSpan ActiveInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan IdleInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan UrgentInterval = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan MinimumWait = TimeSpan.FromMilliseconds(1000);
+    private static readonly TimeSpan MinimumUrgentWait = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan FirstUrgentWait = TimeSpan.FromMilliseconds(150);
     private static readonly TimeSpan MaximumWait = TimeSpan.FromSeconds(4);
 
     /// <summary>Traffic within this time makes a path active.</summary>
@@ -27,6 +30,11 @@ internal sealed class PathMonitor
 
     /// <summary>Smoothed round trip, null until a probe was answered.</summary>
     public TimeSpan? RoundTrip => _roundTrip.SmoothedRoundTrip;
+
+    /// <summary>
+    /// True while somebody else stands by who could take over: then it is asked several times a second whether the path still works.
+    /// </summary>
+    public bool IsUrgent { get; set; }
 
     /// <summary>Probes in a row that were not answered.</summary>
     public int Misses { get; private set; }
@@ -99,15 +107,17 @@ internal sealed class PathMonitor
     {
         get
         {
-            TimeSpan wait = (RoundTrip ?? TimeSpan.Zero) * 3;
-            return wait < MinimumWait ? MinimumWait : wait > MaximumWait ? MaximumWait : wait;
+            // Who does not know how far it is doubts the first answer's time, and waits longer for each further one.
+            TimeSpan wait = RoundTrip is { } roundTrip ? roundTrip * 3 : IsUrgent ? FirstUrgentWait * (1 << Math.Min(Misses, 4)) : default;
+            TimeSpan least = !IsUrgent ? MinimumWait : RoundTrip is null ? FirstUrgentWait : MinimumUrgentWait;
+            return wait < least ? least : wait > MaximumWait ? MaximumWait : wait;
         }
     }
 
     private Timestamp NextProbe(Timestamp now, Timestamp lastTraffic)
     {
         bool hurry = Misses > 0 || !IsProven || now - lastTraffic <= ActiveFor;
-        return _lastProbe + (hurry ? ActiveInterval : IdleInterval);
+        return _lastProbe + (!hurry ? IdleInterval : IsUrgent ? UrgentInterval : ActiveInterval);
     }
 
     private void ExpireWaiting(Timestamp now)

@@ -14,6 +14,9 @@ public enum RouteType
 
     /// <summary>Not at all: the peer is offline, or the path policy allows none of the ways there are.</summary>
     Offline,
+
+    /// <summary>Without the tunnel: it lies behind this node itself.</summary>
+    Own,
 }
 
 /// <summary>The kind of path that is in use to a peer.</summary>

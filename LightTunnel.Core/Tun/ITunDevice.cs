@@ -55,6 +55,13 @@ internal interface ITunDevice : IDisposable
     /// <exception cref="Diagnostics.LightTunnelException">An address belongs to another interface, or the system refused.</exception>
     Diagnostics.LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu);
 
+    /// <summary>
+    /// Has the system route these prefixes into the interface, which is set up, besides the networks of its addresses; those of the last
+    /// call that are not among them not any more. What others route stays theirs. May wait for the system.
+    /// </summary>
+    /// <returns>Those that the system does not route into the interface, and why, as the end of a sentence.</returns>
+    IReadOnlyDictionary<IpPrefix, string> SetRoutes(IReadOnlyList<IpPrefix> prefixes);
+
     /// <summary>Packets that the system refused to take.</summary>
     long WriteErrors { get; }
 

@@ -56,6 +56,9 @@ internal interface IIpHelper
     /// <summary>Routes a prefix into an interface, without a gateway.</summary>
     int AddRoute(ulong luid, IpPrefix prefix);
 
+    /// <summary>Takes such a route back.</summary>
+    int RemoveRoute(ulong luid, IpPrefix prefix);
+
     /// <summary>
     /// Calls back, on any thread, after each change of the interface, its addresses and routes, or of a route that leads something of its
     /// networks elsewhere; until what is returned is disposed of. Null when the system refuses.
@@ -187,6 +190,15 @@ internal sealed unsafe partial class IpHelper : IIpHelper
     }
 
     /// <inheritdoc/>
+    public int RemoveRoute(ulong luid, IpPrefix prefix)
+    {
+        ForwardRow row;
+        InitializeIpForwardEntry(&row);
+        Fill(ref row, luid, prefix);
+        return DeleteIpForwardEntry2(&row);
+    }
+
+    /// <inheritdoc/>
     public IDisposable? Watch(ulong luid, Func<IReadOnlyList<InterfaceAddress>> networks, Action changed) =>
         IpHelperWatch.TryStart(luid, networks, changed);
 
@@ -297,4 +309,8 @@ internal sealed unsafe partial class IpHelper : IIpHelper
     [LibraryImport(Library)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int CreateIpForwardEntry2(ForwardRow* row);
+
+    [LibraryImport(Library)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static partial int DeleteIpForwardEntry2(ForwardRow* row);
 }

@@ -14,6 +14,7 @@ namespace LightTunnel.Tun;
 internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interfaceIndex)
 {
     private IReadOnlyList<InterfaceAddress> _addresses = [];
+    private IReadOnlyList<IpPrefix> _routes = [];
     private int _mtu;
 
     /// <summary>The addresses, as they were set last; readable from any thread.</summary>
@@ -24,6 +25,27 @@ internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interface
     {
         _mtu = mtu;
         Volatile.Write(ref _addresses, [.. addresses]);
+    }
+
+    /// <summary>See <see cref="ITunDevice.SetRoutes"/>.</summary>
+    public IReadOnlyDictionary<IpPrefix, string> SetRoutes(IReadOnlyList<IpPrefix> prefixes)
+    {
+        HashSet<IpPrefix> wanted = [.. prefixes];
+        foreach (IpPrefix gone in _routes.Where(prefix => !wanted.Contains(prefix)))
+            _ = netlink.RemoveRoute(interfaceIndex, gone); // It may be gone with an address already.
+        var refused = new Dictionary<IpPrefix, string>();
+        var routed = new List<IpPrefix>();
+        foreach (IpPrefix prefix in prefixes)
+        {
+            int error = netlink.AddRoute(interfaceIndex, prefix);
+            if (error == 0 || (error == LibC.EEXIST && IsRoutedHere(prefix)))
+                routed.Add(prefix);
+            else
+                refused[prefix] = error == LibC.EEXIST ? "it routes the same network by another interface" : LibC.Describe(error);
+        }
+
+        _routes = routed;
+        return refused;
     }
 
     /// <summary>What is not as it was set, in words.</summary>
@@ -39,7 +61,7 @@ internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interface
             found.Add($"its MTU is {link.Mtu} instead of {_mtu}");
         found.AddRange(Missing().Select(address => $"address {address} is gone"));
         if (link.IsUp)
-            found.AddRange(Unrouted().Select(address => $"{address.Prefix} is not routed into it"));
+            found.AddRange(NotRouted().Select(prefix => $"{prefix} is not routed into it"));
         else
             found.Add("it is down");
         return found;
@@ -73,6 +95,8 @@ internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interface
             netlink.WaitUntilDelivered(address.Address);
         foreach (InterfaceAddress address in Unrouted())
             _ = netlink.AddNetworkRoute(interfaceIndex, address); // Whether that helped is what the next look tells.
+        foreach (IpPrefix prefix in Withdrawn().ToArray())
+            _ = netlink.AddRoute(interfaceIndex, prefix);
         return null;
     }
 
@@ -92,6 +116,13 @@ internal sealed class LinuxInterfaceSettings(RouteNetlink netlink, int interface
         return [.. _addresses.Where(address => !missing.Contains(address) && NetworkNeighbour.Of(address, _addresses) is { } other
             && !IsRoutedHere(other, address.Prefix))];
     }
+
+    private IEnumerable<IpPrefix> NotRouted() => Unrouted().Select(address => address.Prefix).Concat(Withdrawn());
+
+    /// <summary>Networks behind others that are not reached by the interface any more.</summary>
+    private IEnumerable<IpPrefix> Withdrawn() => _routes.Where(prefix => !IsRoutedHere(prefix));
+
+    private bool IsRoutedHere(IpPrefix prefix) => IsRoutedHere(prefix.Network, prefix);
 
     private bool IsRoutedHere(TunnelAddress destination, IpPrefix network)
     {

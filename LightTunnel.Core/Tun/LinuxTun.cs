@@ -204,18 +204,11 @@ internal sealed unsafe class LinuxTun : ITunDevice, IPollable, IConfiguredInterf
         }
     }
 
-    /// <summary>Routes a prefix into the interface, which must be up.</summary>
-    public void AddRoute(IpPrefix prefix)
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<IpPrefix, string> SetRoutes(IReadOnlyList<IpPrefix> prefixes)
     {
         lock (_gate)
-            ThrowIfFailed(_netlink.AddRoute(InterfaceIndex, prefix), $"route {prefix} into");
-    }
-
-    /// <summary>Removes a route into the interface; no error when it is gone already.</summary>
-    public void RemoveRoute(IpPrefix prefix)
-    {
-        lock (_gate)
-            _ = _netlink.RemoveRoute(InterfaceIndex, prefix);
+            return _settings.SetRoutes(prefixes);
     }
 
     /// <inheritdoc/>

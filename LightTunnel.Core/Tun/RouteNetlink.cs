@@ -114,13 +114,6 @@ internal sealed unsafe class RouteNetlink : IDisposable
         return Exchange(request.Finish(), null);
     }
 
-    /// <summary>Routes a prefix into an interface, in place of an equal route.</summary>
-    /// <param name="interfaceIndex">The interface, which must be up.</param>
-    /// <param name="prefix">Destinations.</param>
-    /// <param name="metric">Lower wins; 0 takes the system's default.</param>
-    public int AddRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) =>
-        ChangeRoute(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, interfaceIndex, prefix, metric);
-
     /// <summary>
     /// Routes the network of one of an interface's addresses into it as the kernel does; an equal route of another interface stays.
     /// </summary>
@@ -128,6 +121,12 @@ internal sealed unsafe class RouteNetlink : IDisposable
         RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, interfaceIndex, address.Prefix, address.Address.IsIPv4 ? 0 : NetworkMetricIPv6,
         RTPROT_KERNEL,
         address.Address.IsIPv4 ? address.Address : null);
+
+    /// <summary>
+    /// Routes a prefix into an interface, which must be up. A route of the same prefix and metric, whoever made it, stays: EEXIST.
+    /// </summary>
+    public int AddRoute(int interfaceIndex, IpPrefix prefix) =>
+        ChangeRoute(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, interfaceIndex, prefix, metric: 0);
 
     /// <summary>Which route packets to an address take.</summary>
     /// <param name="destination">The address.</param>
@@ -146,8 +145,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
     }
 
     /// <summary>Removes a route.</summary>
-    public int RemoveRoute(int interfaceIndex, IpPrefix prefix, int metric = 0) =>
-        ChangeRoute(RTM_DELROUTE, 0, interfaceIndex, prefix, metric);
+    public int RemoveRoute(int interfaceIndex, IpPrefix prefix) => ChangeRoute(RTM_DELROUTE, 0, interfaceIndex, prefix, metric: 0);
 
     /// <summary>True when packets to the address are delivered to this machine.</summary>
     public bool IsDelivered(TunnelAddress address)

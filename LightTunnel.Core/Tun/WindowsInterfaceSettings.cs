@@ -13,6 +13,7 @@ namespace LightTunnel.Tun;
 internal sealed class WindowsInterfaceSettings(IIpHelper system, ulong luid)
 {
     private IReadOnlyList<InterfaceAddress> _addresses = [];
+    private IReadOnlyList<IpPrefix> _routes = [];
     private int _mtu;
 
     /// <summary>The addresses, as they were set last.</summary>
@@ -23,6 +24,27 @@ internal sealed class WindowsInterfaceSettings(IIpHelper system, ulong luid)
     {
         _mtu = mtu;
         Volatile.Write(ref _addresses, [.. addresses]);
+    }
+
+    /// <summary>See <see cref="ITunDevice.SetRoutes"/>.</summary>
+    public IReadOnlyDictionary<IpPrefix, string> SetRoutes(IReadOnlyList<IpPrefix> prefixes)
+    {
+        HashSet<IpPrefix> wanted = [.. prefixes];
+        foreach (IpPrefix gone in _routes.Where(prefix => !wanted.Contains(prefix)))
+            _ = system.RemoveRoute(luid, gone); // It may be gone already.
+        var refused = new Dictionary<IpPrefix, string>();
+        var routed = new List<IpPrefix>();
+        foreach (IpPrefix prefix in prefixes)
+        {
+            int error = system.AddRoute(luid, prefix);
+            if (error == 0)
+                routed.Add(prefix);
+            else
+                refused[prefix] = SystemError.Describe(error);
+        }
+
+        _routes = routed;
+        return refused;
     }
 
     /// <summary>What is not as it was set, in words; nothing when the adapter is gone, which is noticed by who reads from it.</summary>
@@ -41,7 +63,7 @@ internal sealed class WindowsInterfaceSettings(IIpHelper system, ulong luid)
         }
 
         found.AddRange(Missing().Select(address => $"address {address} is gone"));
-        found.AddRange(Unrouted().Select(address => $"{address.Prefix} is not routed into it"));
+        found.AddRange(NotRouted().Select(prefix => $"{prefix} is not routed into it"));
         return found;
     }
 
@@ -69,6 +91,8 @@ internal sealed class WindowsInterfaceSettings(IIpHelper system, ulong luid)
 
         foreach (InterfaceAddress address in Unrouted())
             _ = system.AddRoute(luid, address.Prefix); // Whether that helped is what the next look tells.
+        foreach (IpPrefix prefix in Withdrawn().ToArray())
+            _ = system.AddRoute(luid, prefix);
         return null;
     }
 
@@ -110,6 +134,11 @@ internal sealed class WindowsInterfaceSettings(IIpHelper system, ulong luid)
         return [.. _addresses.Where(address =>
             !missing.Contains(address) && NetworkNeighbour.Of(address, _addresses) is { } other && !IsRoutedHere(other, address.Prefix))];
     }
+
+    private IEnumerable<IpPrefix> NotRouted() => Unrouted().Select(address => address.Prefix).Concat(Withdrawn());
+
+    /// <summary>Networks behind others that are not reached by the interface any more.</summary>
+    private IEnumerable<IpPrefix> Withdrawn() => _routes.Where(prefix => !IsRoutedHere(prefix.Network, prefix));
 
     private bool IsRoutedHere(TunnelAddress destination, IpPrefix network) =>
         system.FindRoute(destination) is { } route && (route.Luid == luid || route.Prefix.Length > network.Length);

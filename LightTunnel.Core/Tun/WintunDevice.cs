@@ -220,6 +220,13 @@ internal sealed unsafe class WintunDevice : ITunDevice, IConfiguredInterface, IW
     }
 
     /// <inheritdoc/>
+    public IReadOnlyDictionary<IpPrefix, string> SetRoutes(IReadOnlyList<IpPrefix> prefixes)
+    {
+        using Lock.Scope held = _gate.EnterScope();
+        return _settings.SetRoutes(prefixes);
+    }
+
+    /// <inheritdoc/>
     public void Watch(Action changed)
     {
         _watch = _system.Watch(_luid, () => _settings.Addresses, changed);

@@ -178,6 +178,20 @@ internal sealed class InMemoryTunDevice(string name = "lt0", int interfaceIndex 
         return missing;
     }
 
+    /// <summary>What <see cref="SetRoutes"/> was last given and took.</summary>
+    public IReadOnlyList<IpPrefix> Routes { get; private set; } = [];
+
+    /// <summary>Networks that the system routes elsewhere.</summary>
+    public HashSet<IpPrefix> RoutedElsewhere { get; } = [];
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<IpPrefix, string> SetRoutes(IReadOnlyList<IpPrefix> prefixes)
+    {
+        ControlTurn.ThrowIfRunning();
+        Routes = [.. prefixes.Where(prefix => !RoutedElsewhere.Contains(prefix))];
+        return prefixes.Where(RoutedElsewhere.Contains).ToDictionary(prefix => prefix, _ => "it routes it elsewhere");
+    }
+
     /// <summary>Somebody takes all addresses from the interface.</summary>
     public void Flush()
     {

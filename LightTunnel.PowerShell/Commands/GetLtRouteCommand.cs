@@ -6,7 +6,13 @@ namespace LightTunnel;
 /// <summary>Shows the destinations of a network, and how each is reached now.</summary>
 /// <remarks>
 /// <para>Type says how a destination is reached: Direct is straight to the peer, Relay is through another client, Server is through the
-/// server, Offline is not at all. Quality is 0 to 150: 100, less for round trip and loss, more for a direct or a local path.</para>
+/// server, Offline is not at all, Own lies behind this machine itself. Quality is 0 to 150: 100, less for round trip and loss, more for a
+/// direct or a local path.</para>
+/// <para>Networks behind members (Connect-LtNetwork -Route) are destinations too. Standing says what becomes of one here: Active is routed,
+/// Standby is carried by another member and taken over when that one fails, NotAccepted (NotTaken in the table) is approved and not taken
+/// here, Conflict would be taken but is in the way of something. On the server, and on the member that offers it, a network is Offered
+/// until an admin approves it, then Approved, or it is Denied. StandingReason says why, and RecommendedAction what to do; Format-List shows
+/// both.</para>
 /// <para>An address given as -Destination finds every route that it falls into. Where the command looks through several networks, one more
 /// column says whose route it is.</para>
 /// </remarks>
@@ -23,6 +29,10 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Get-LtRoute | Where-Object Type -eq Server</code>
 /// <para>Shows who is still reached through the server.</para>
+/// </example>
+/// <example>
+/// <code>PS> Get-LtRoute | Where-Object Standing -eq Conflict | Format-List</code>
+/// <para>Shows the networks that are withheld here, why, and what to do.</para>
 /// </example>
 /// <example>
 /// <code>PS> Get-LtPeer web* | Get-LtRoute</code>
@@ -53,7 +63,7 @@ public sealed class GetLtRouteCommand : LtCommand
     [ArgumentCompleter(typeof(PeerNameCompleter))]
     public string[]? Peer { get; set; }
 
-    /// <summary>Only routes of this type: Direct, Relay, Server or Offline.</summary>
+    /// <summary>Only routes of this type: Direct, Relay, Server, Offline or Own.</summary>
     [Parameter]
     [NotSecret]
     public LtRouteType[]? Type { get; set; }

@@ -53,7 +53,7 @@ public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
     private static readonly string[] OfServers =
     [
         nameof(Endpoint), nameof(ObserverPort), nameof(MaxClients), nameof(ClientIsolation), nameof(AllowKeyOnly), nameof(RequireApproval),
-        nameof(MemberExpiry),
+        nameof(AutoApproveRoute), nameof(MemberExpiry),
     ];
 
     private static readonly string[] OfClients =
@@ -116,6 +116,11 @@ public sealed class RegisterLtServiceCommand : ClientCommand, IServerParameters
     [Parameter]
     [NotSecret]
     public SwitchParameter RequireApproval { get; set; }
+
+    /// <summary>For a server: groups whose members' networks need no admin's approval, such as gateways=192.168.0.0/16.</summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? AutoApproveRoute { get; set; }
 
     /// <summary>For a server: how long a membership lasts that its member does not renew by being here, such as 90d.</summary>
     [Parameter]

@@ -112,6 +112,14 @@ public sealed class StartLtServerCommand : StartCommand, IServerParameters
     public SwitchParameter RequireApproval { get; set; }
 
     /// <summary>
+    /// Groups whose members need no admin's approval for networks that they offer (-Route): gateways; or only for those in a prefix:
+    /// gateways=192.168.0.0/16. Deny-LtRoute denies one nevertheless. None when left out.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? AutoApproveRoute { get; set; }
+
+    /// <summary>
     /// How long a membership lasts: 90d, 12h, or a timespan. A member renews it by being here; one that was away for as long is none any
     /// more, until Set-LtMember -ExpiresIn prolongs it. For ever when left out.
     /// </summary>

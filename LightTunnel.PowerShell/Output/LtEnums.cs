@@ -117,6 +117,34 @@ public enum LtRouteType
 
     /// <summary>Not at all: the peer is offline, or the path policy allows none of the ways there are.</summary>
     Offline,
+
+    /// <summary>Without the tunnel: it lies behind this node itself.</summary>
+    Own,
+}
+
+/// <summary>What becomes of a route here: a network behind a node may wait, stand by, or be in the way of something.</summary>
+public enum LtRouteStanding
+{
+    /// <summary>It is routed, as each member's own addresses are.</summary>
+    Active,
+
+    /// <summary>Another node carries it; this one takes over when that one fails.</summary>
+    Standby,
+
+    /// <summary>It is offered, and waits for an admin's approval.</summary>
+    Offered,
+
+    /// <summary>It is offered and approved; whether others take it is theirs to say.</summary>
+    Approved,
+
+    /// <summary>An admin does not approve it.</summary>
+    Denied,
+
+    /// <summary>It is approved, and not taken here, as nobody has said that it may.</summary>
+    NotAccepted,
+
+    /// <summary>It would be taken, but is in the way of something here.</summary>
+    Conflict,
 }
 
 /// <summary>The kind of path that is in use to a peer.</summary>
@@ -525,6 +553,12 @@ public enum LtAuditAction
 
     /// <summary>An admin put a member into groups, or out of them.</summary>
     GroupsChanged,
+
+    /// <summary>A network behind a member was approved.</summary>
+    RouteApproved,
+
+    /// <summary>A network behind a member was denied.</summary>
+    RouteDenied,
 
     /// <summary>An invitation was made.</summary>
     InvitationCreated,

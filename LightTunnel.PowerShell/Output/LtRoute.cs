@@ -19,8 +19,13 @@ public sealed class LtRoute
         Hops = status.Hops;
         RTT = status.RoundTrip;
         Loss = status.Loss;
-        Quality = status.Type == RouteType.Offline ? null : status.Quality;
+        Quality = status.Type is RouteType.Offline or RouteType.Own ? null : status.Quality;
         State = (LtRouteState)status.State;
+        IsSubnet = status.IsSubnet;
+        Standing = (LtRouteStanding)status.Standing;
+        StandingReason = status.StandingReason;
+        RecommendedAction = status.RecommendedAction;
+        PublicKey = status.PublicKey;
         Interface = status.InterfaceName;
         InterfaceIndex = status.InterfaceIndex;
         Updated = status.Updated;
@@ -64,6 +69,21 @@ public sealed class LtRoute
 
     /// <summary>What the path is known to do.</summary>
     public LtRouteState State { get; }
+
+    /// <summary>True for a network that lies behind a node, false for a node's own address.</summary>
+    public bool IsSubnet { get; }
+
+    /// <summary>What becomes of it here: Active is routed, all else is not.</summary>
+    public LtRouteStanding Standing { get; }
+
+    /// <summary>Why, as a sentence; null where there is nothing to say.</summary>
+    public string? StandingReason { get; }
+
+    /// <summary>What to do about it, or null.</summary>
+    public string? RecommendedAction { get; }
+
+    /// <summary>The public key of the peer that owns the destination, base64.</summary>
+    public string? PublicKey { get; }
 
     /// <summary>Name of the tunnel interface.</summary>
     public string? Interface { get; }

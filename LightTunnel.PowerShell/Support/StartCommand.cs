@@ -73,7 +73,7 @@ public abstract class StartCommand : LtCommand
 
     /// <summary>
     /// Networks behind this machine that the others of the network may reach through it, such as 192.168.7.0/24; up to 64. They are
-    /// offered: whether they are taken is the network's admin's and each member's to say.
+    /// offered: an admin of the server approves them (Approve-LtRoute), and each member says itself whether it takes them.
     /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
@@ -94,6 +94,22 @@ public abstract class StartCommand : LtCommand
     [Parameter]
     [NotSecret]
     public SwitchParameter NoSnat { get; set; }
+
+    /// <summary>
+    /// Takes networks behind other members, as far as an admin of the network has approved them: those that lie in one of these prefixes,
+    /// such as 192.168.0.0/16, or all with *. What is in the way of something here is withheld, and Get-LtRoute says so. None when left
+    /// out.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string[]? AcceptRoute { get; set; }
+
+    /// <summary>
+    /// Takes the networks of -AcceptRoute, which are named then, also where they are in the way of one that this machine is attached to.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter ForceRoute { get; set; }
 
     /// <summary>
     /// How many queues work on packets side by side, each with threads of its own, 1 to 16. When left out, one up to four processors, then
@@ -209,6 +225,7 @@ public abstract class StartCommand : LtCommand
             ClientIsolation = Given(nameof(given.ClientIsolation), given.ClientIsolation.IsPresent),
             AllowKeyOnly = Given(nameof(given.AllowKeyOnly), given.AllowKeyOnly.IsPresent),
             RequireApproval = Given(nameof(given.RequireApproval), given.RequireApproval.IsPresent),
+            AutoApproveRoute = given.AutoApproveRoute,
             MemberExpiry = given.MemberExpiry,
             RequireSignedMembers = Given(nameof(given.RequireSignedMembers), given.RequireSignedMembers.IsPresent),
             SigningKey = given.SigningKey,
@@ -367,6 +384,8 @@ internal interface IServerParameters
 
     SwitchParameter RequireApproval { get; }
 
+    string[]? AutoApproveRoute { get; }
+
     string? MemberExpiry { get; }
 
     SwitchParameter RequireSignedMembers { get; }
@@ -393,6 +412,8 @@ internal static class StartSettings
         Route = command.Route,
         As = command.As,
         NoSnat = command.Given(nameof(command.NoSnat), command.NoSnat.IsPresent),
+        AcceptRoute = command.AcceptRoute,
+        ForceRoute = command.Given(nameof(command.ForceRoute), command.ForceRoute.IsPresent),
         Queues = command.Given(nameof(command.Queues), command.Queues),
         DisableOffload = command.Given(nameof(command.DisableOffload), command.DisableOffload.IsPresent),
         StatePath = command.ResolvePath(command.StatePath, nameof(command.StatePath)),

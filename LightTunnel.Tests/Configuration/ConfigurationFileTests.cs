@@ -61,6 +61,9 @@ public sealed class ConfigurationFileTests : IDisposable
             route: [192.168.7.0/24, "2001:db8:7::/64"]
             as: [10.99.7.0/24, "2001:db8:8::/64"]
             noSnat: true
+            acceptRoute: "*"
+            forceRoute: false
+            autoApproveRoute: [gateways, office=192.168.0.0/16]
             queues: 3
             disableOffload: true
             networkKey: {NetworkKeys.Generate().Reveal()}
@@ -71,6 +74,9 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Equal(["192.168.7.0/24", "2001:db8:7::/64"], settings.Route);
         Assert.Equal(["10.99.7.0/24", "2001:db8:8::/64"], settings.As);
         Assert.True(settings.NoSnat);
+        Assert.Equal(["*"], settings.AcceptRoute);
+        Assert.False(settings.ForceRoute);
+        Assert.Equal(["gateways", "office=192.168.0.0/16"], settings.AutoApproveRoute);
         Assert.Equal((3, true, true), (settings.Queues, settings.DisableOffload, settings.AllowKeyOnly));
         Assert.Equal((true, "90d"), (settings.RequireApproval, settings.MemberExpiry));
         Assert.Equal(CipherPolicy.WireGuard, settings.Cipher);

@@ -522,6 +522,8 @@ public sealed class LocalEngineTests : IDisposable
 
         public LightTunnelException? Configure(IReadOnlyList<InterfaceAddress> addresses, int mtu) => device.Configure(addresses, mtu);
 
+        public IReadOnlyDictionary<IpPrefix, string> SetRoutes(IReadOnlyList<IpPrefix> prefixes) => device.SetRoutes(prefixes);
+
         public void Close() => device.Close();
 
         public void Dispose() => device.Dispose();

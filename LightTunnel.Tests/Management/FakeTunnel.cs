@@ -278,6 +278,15 @@ internal sealed class FakeTunnel(string name, TunnelRole role, int processId = 0
 
     public Task<IReadOnlyList<RouteStatus>> GetRoutesAsync(CancellationToken cancellationToken) => Answer(() => Routes);
 
+    /// <summary>What was asked for of networks behind nodes.</summary>
+    public List<RouteSettingsChange> RouteChanges { get; } = [];
+
+    public Task SetRoutesAsync(RouteSettingsChange change, CancellationToken cancellationToken) => Answer(() =>
+    {
+        RouteChanges.Add(change);
+        return true;
+    });
+
     public Task<IReadOnlyList<LogEntry>> ReadLogAsync(
         long afterSequence, LogLevel minimumLevel, int tail, CancellationToken cancellationToken) =>
         Answer(() => _log.Read(afterSequence, entry => entry.Level >= minimumLevel, tail));

@@ -59,6 +59,7 @@ internal static class ControlMessageSamples
             KnowsRules = true,
             KeyNumber = 29_000_000,
             TakesKeys = true,
+            OffersRoutes = true,
         },
         new RegisteredMessage
         {
@@ -80,6 +81,7 @@ internal static class ControlMessageSamples
             HasRules = true,
             SigningKeys = [SigningSamples.AdminsKey(1), SigningSamples.AdminsKey(2)],
             Signature = Signature,
+            HasRoutes = true,
         },
         new RefusedMessage { Reason = RefusalReason.ServerFull, Text = "ä full" },
         new DirectoryMessage
@@ -111,7 +113,11 @@ internal static class ControlMessageSamples
         new ListingMessage
         {
             Question = 3,
-            Entries = [Entry(21), Entry(22) with { IsPlain = true, KeyNumber = 29_000_000, Signature = Signature }],
+            Entries =
+            [
+                Entry(21),
+                Entry(22) with { IsPlain = true, KeyNumber = 29_000_000, Signature = Signature, Routes = [Prefix("192.168.7.0/24")] },
+            ],
             GoOnAfter = 0,
         },
         new NoticeMessage { Kind = NoticeKind.NameAskedFor, Subject = "other" },
@@ -130,6 +136,9 @@ internal static class ControlMessageSamples
                         Ports = [new PortRange(22, 22), new PortRange(8000, 8099)],
                         Own = [Address("10.0.0.20"), Address("fd00::20")],
                         Sets = [1, uint.MaxValue],
+                        Behind = RuleBehind.Listed,
+                        BehindSet = 3,
+                        OnlyBehind = true,
                     },
                 },
                 new ToldRule { Rule = new NodeRule { Number = AccessRule.HighestNumber, Scope = RuleScope.Clients } },
@@ -150,6 +159,11 @@ internal static class ControlMessageSamples
         new SignMessage { Question = 4, Member = Key(7), Signature = Signature },
         new SignAnswerMessage { Question = 4, Outcome = SignOutcome.TooMany, Text = "wait" },
         new SignatureMessage { Signature = Signature },
+        new RoutesMessage
+        {
+            Kind = RoutesKind.Offered,
+            Prefixes = [Prefix("192.168.7.0/24"), Prefix("10.0.0.9/32"), Prefix("2001:db8:7::/61")],
+        },
     ];
 
     private static IpPrefix Prefix(string text) => Packets.TestPackets.Prefix(text);
@@ -183,5 +197,6 @@ internal static class ControlMessageSamples
         new SignMessage { Question = 0, Member = Key(7), Signature = UnknownSignature },
         new SignAnswerMessage { Question = 0, Outcome = SignOutcome.Refused },
         new SignatureMessage { Signature = UnknownSignature },
+        new RoutesMessage { Kind = RoutesKind.Other },
     ];
 }

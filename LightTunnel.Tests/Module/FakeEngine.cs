@@ -33,7 +33,8 @@ internal sealed class FakeEngine : ITunnelEngine
         Remember(
             settings, ("Address", settings.Address), ("Endpoint", settings.Endpoint), ("ObserverPort", settings.ObserverPort),
             ("MaxClients", settings.MaxClients), ("ClientIsolation", settings.ClientIsolation), ("AllowKeyOnly", settings.AllowKeyOnly),
-            ("RequireApproval", settings.RequireApproval), ("MemberExpiry", settings.MemberExpiry),
+            ("RequireApproval", settings.RequireApproval), ("AutoApproveRoute", settings.AutoApproveRoute),
+            ("MemberExpiry", settings.MemberExpiry),
             ("RequireSignedMembers", settings.RequireSignedMembers), ("SigningKey", settings.SigningKey));
         return StartAsync(settings, TunnelRole.Server, prepared, cancellationToken);
     }
@@ -117,7 +118,8 @@ internal sealed class FakeEngine : ITunnelEngine
             ("Name", settings.Name), ("ListenPort", settings.ListenPort), ("Mtu", settings.Mtu), ("Cipher", settings.Cipher),
             ("InterfaceName", settings.InterfaceName),
             ("NetworkCategory", settings.NetworkCategory), ("AllowInbound", settings.AllowInbound),
-            ("Route", settings.Route), ("As", settings.As), ("NoSnat", settings.NoSnat),
+            ("Route", settings.Route), ("As", settings.As), ("NoSnat", settings.NoSnat), ("AcceptRoute", settings.AcceptRoute),
+            ("ForceRoute", settings.ForceRoute),
             ("StatePath", settings.StatePath), ("LogPath", settings.LogPath), ("LogLevel", settings.LogLevel),
             ("NetworkKey", settings.NetworkKey?.Reveal()),
         ];

@@ -31,7 +31,7 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
             .Root!.Elements(Cmd + "command").ToDictionary(command => command.Element(Cmd + "details")!.Element(Cmd + "name")!.Value);
 
         Assert.Equal(commands.Output.Select(command => command.Text("Name")).Order(), help.Keys.Order());
-        Assert.Equal(49, help.Count);
+        Assert.Equal(52, help.Count);
         foreach (ShellObject command in commands.Output)
         {
             string name = command.Text("Name")!;
@@ -73,6 +73,7 @@ public sealed class ModuleHelpTests(PlainShell shared) : IClassFixture<PlainShel
     [InlineData("Start-LtServer -Full", "LightTunnel.LtServer")]
     [InlineData("about_LightTunnel", "Connect-LtNetwork")]
     [InlineData("about_LightTunnel_Security", "Confirm-LtMember")]
+    [InlineData("about_LightTunnel_Routes", "Approve-LtRoute")]
     public async Task GetHelp_ShowsIt(string topic, string text)
     {
         ShellResult result = await shared.Shell.Session.TryInvokeAsync(

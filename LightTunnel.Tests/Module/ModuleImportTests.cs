@@ -14,11 +14,13 @@ public sealed class ModuleImportTests
     private static readonly string[] Expected =
     [
         "Approve-LtMember",
+        "Approve-LtRoute",
         "Block-LtMember",
         "Confirm-LtMember",
         "Connect-LtNetwork",
         "ConvertFrom-LtInvitation",
         "Deny-LtMember",
+        "Deny-LtRoute",
         "Disconnect-LtNetwork",
         "Export-LtRule",
         "Get-LtInvitation",
@@ -46,6 +48,7 @@ public sealed class ModuleImportTests
         "Reset-LtIdentity",
         "Restart-LtService",
         "Set-LtMember",
+        "Set-LtNetwork",
         "Set-LtPeer",
         "Set-LtRule",
         "Start-LtServer",
@@ -81,7 +84,7 @@ public sealed class ModuleImportTests
         Assert.All(
             (string[])["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "THIRD-PARTY-NOTICES.txt", "docs/services.md",
                 "configs/server.yaml", "en-US/about_LightTunnel.help.txt",
-                "en-US/about_LightTunnel_Security.help.txt"],
+                "en-US/about_LightTunnel_Security.help.txt", "en-US/about_LightTunnel_Routes.help.txt"],
             file => Assert.True(File.Exists(Path.Combine(folder, file)), file));
 
         string notices = File.ReadAllText(Path.Combine(folder, "THIRD-PARTY-NOTICES.txt"));

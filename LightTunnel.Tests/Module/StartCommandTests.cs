@@ -24,7 +24,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
                 + $"-NetworkKey {Key} -StatePath state -LogPath ./logs/lt.log -LogLevel Debug -ObserverPort 0 -MaxClients 7 "
                 + "-ClientIsolation -AllowKeyOnly:$false -RequireApproval -MemberExpiry 90d -RequireSignedMembers -SigningKey k1, k2 "
                 + "-Mtu 1380 -Cipher WireGuard -InterfaceName lt5 -NetworkCategory Private -AllowInbound "
-                + "-Route 192.168.7.0/24, 2001:db8:7::/64 -As 10.99.7.0/24, 2001:db8:7::/64 -NoSnat")).Single();
+                + "-Route 192.168.7.0/24, 2001:db8:7::/64 -As 10.99.7.0/24, 2001:db8:7::/64 -NoSnat "
+                + "-AcceptRoute 192.168.0.0/16 -ForceRoute -AutoApproveRoute gateways, office=192.168.0.0/16")).Single();
 
         Assert.Equal("LightTunnel.LtServer", server.Types[0]);
         Assert.Equal(("office", "Up"), (server.Text("Name"), server.Text("State")));
@@ -40,6 +41,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             Route=192.168.7.0/24,2001:db8:7::/64
             As=10.99.7.0/24,2001:db8:7::/64
             NoSnat=True
+            AcceptRoute=192.168.0.0/16
+            ForceRoute=True
             StatePath={shell.Folder}/state
             LogPath={shell.Folder}/logs/lt.log
             LogLevel=Debug
@@ -51,6 +54,7 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             ClientIsolation=True
             AllowKeyOnly=False
             RequireApproval=True
+            AutoApproveRoute=gateways,office=192.168.0.0/16
             MemberExpiry=90d
             RequireSignedMembers=True
             SigningKey=k1,k2

@@ -96,6 +96,12 @@ internal sealed class FakeIpHelper : IIpHelper
         return 0;
     }
 
+    public int RemoveRoute(ulong luid, IpPrefix prefix)
+    {
+        Calls.Add("unroute " + prefix);
+        return Routes.TryGetValue(prefix, out ulong owner) && owner == luid && Routes.Remove(prefix) ? 0 : WintunDevice.ErrorNotFound;
+    }
+
     public IDisposable? Watch(ulong luid, Func<IReadOnlyList<InterfaceAddress>> networks, Action changed)
     {
         if (!Tells)

@@ -264,18 +264,56 @@ public sealed class LinuxTunTests : IDisposable
     }
 
     [Fact]
-    public void AddRoute_Prefixes_AreRoutedUntilRemovedOrDisposed()
+    public void SetRoutes_Prefixes_AreRoutedUntilOthersAreSet()
     {
         using LinuxTun tun = Create("ltx5");
         tun.Configure([Interface("10.0.0.1/24"), Interface("fd00::1/64")], 1400);
-        tun.AddRoute(Prefix("192.0.2.0/24"));
-        tun.AddRoute(Prefix("192.0.2.0/24"));
-        tun.AddRoute(Prefix("2001:db8::/32"));
+        Assert.Empty(tun.SetRoutes([Prefix("192.0.2.0/24"), Prefix("2001:db8::/32")]));
+        Assert.Empty(tun.SetRoutes([Prefix("192.0.2.0/24"), Prefix("2001:db8::/32")]));
         Assert.Contains("192.0.2.0/24 dev ltx5", Ip("route"), StringComparison.Ordinal);
         Assert.Contains("2001:db8::/32 dev ltx5", Ip("-6", "route"), StringComparison.Ordinal);
-        tun.RemoveRoute(Prefix("192.0.2.0/24"));
-        tun.RemoveRoute(Prefix("192.0.2.0/24"));
+        Assert.Empty(tun.SetRoutes([Prefix("2001:db8::/32")]));
         Assert.DoesNotContain("192.0.2.0/24", Ip("route"), StringComparison.Ordinal);
+        Assert.Contains("2001:db8::/32 dev ltx5", Ip("-6", "route"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void SetRoutes_NetworkThatAnotherInterfaceHas_IsLeftToIt()
+    {
+        using LinuxTun other = Create("ltx6");
+        other.Configure([Interface("192.0.2.1/24")], 1400);
+        using LinuxTun tun = Create("ltx5");
+        tun.Configure([Interface("10.0.0.1/24")], 1400);
+        Assert.Empty(other.SetRoutes([Prefix("203.0.113.0/24")]));
+        IReadOnlyDictionary<IpPrefix, string> refused = tun.SetRoutes([Prefix("203.0.113.0/24"), Prefix("198.51.100.0/24")]);
+        Assert.Equal([Prefix("203.0.113.0/24")], refused.Keys);
+        Assert.Contains("by another interface", refused[Prefix("203.0.113.0/24")], StringComparison.Ordinal);
+        Assert.Contains("203.0.113.0/24 dev ltx6", Ip("route"), StringComparison.Ordinal);
+        tun.SetRoutes([]);
+        Assert.Contains("203.0.113.0/24 dev ltx6", Ip("route"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Check_RouteThatSomebodyDeleted_IsSetAgain()
+    {
+        using LinuxTun tun = Create("ltx5");
+        tun.Configure([Interface("10.0.0.1/24")], 1400);
+        tun.SetRoutes([Prefix("192.0.2.0/24")]);
+        Assert.Empty(tun.Check(restore: false).Differences);
+        Ip("route", "del", "192.0.2.0/24", "dev", "ltx5");
+        Assert.Equal(["192.0.2.0/24 is not routed into it"], tun.Check(restore: true).Differences);
+        Assert.Contains("192.0.2.0/24 dev ltx5", Ip("route"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void SetRoutes_AThousand_AreAllThere()
+    {
+        using LinuxTun tun = Create("ltx5");
+        tun.Configure([Interface("10.0.0.1/24")], 1400);
+        IpPrefix[] thousand = [.. Enumerable.Range(0, 1000).Select(i => Prefix($"172.{16 + (i / 250)}.{i % 250}.0/24"))];
+        Assert.Empty(tun.SetRoutes(thousand));
+        Assert.Equal(1000, Ip("route").Split('\n').Count(line => line.StartsWith("172.", StringComparison.Ordinal)));
+        Assert.Empty(tun.Check(restore: false).Differences);
     }
 
     [Fact]

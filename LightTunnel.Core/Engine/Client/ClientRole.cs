@@ -44,6 +44,7 @@ internal sealed class ClientRole : INodeRole
     private readonly PeerPolicies _policies;
     private readonly PinnedKeys _pins;
     private readonly RouteLog _routeLog;
+    private readonly OwnRoutes _routes;
     private readonly HeldHandshakes _held = new();
     private readonly RulesView _rules = new();
     private readonly NetworkKeyFollower _keys;
@@ -89,7 +90,10 @@ internal sealed class ClientRole : INodeRole
         _noticeLimiter = new RateLimiter(node.Time, NoticeInterval, burst: 4);
         var prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
         _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver);
-        _members = new Members(node.Time, Server, node.Thread, node.Rules);
+        _routes = new OwnRoutes(node, _connection);
+        _routes.Offer(options.Routes);
+        node.Subnets.Accept(options.AcceptedRoutes);
+        _members = new Members(node.Time, Server, node.Thread, node.Rules, node.Subnets);
         _pins = pins ?? PinnedKeys.Forgotten(options.KeyChange, node.Time);
         _links = new MemberLinks(node, _connection, _members, _pins, _routeLog);
         _paths = new MemberPaths(node, options, identity, addresses, _members, _connection, _links);
@@ -153,8 +157,14 @@ internal sealed class ClientRole : INodeRole
     /// <summary>The server's endpoints that are known.</summary>
     public IReadOnlyList<UdpEndpoint> ServerEndpoints => _connection.Endpoints;
 
+    /// <summary>The networks behind this node; control loop.</summary>
+    public OwnRoutes Routes => _routes;
+
     /// <summary>True when there are members that this node does not know.</summary>
     public bool KnowsFew => _discovery.KnowsFew;
+
+    /// <inheritdoc/>
+    IReadOnlyList<UdpEndpoint> INodeRole.ServerEndpoints => [.. ServerEndpoints, Server.Path.Endpoint];
 
     /// <inheritdoc/>
     public IEnumerable<Peer> Peers => Server.Addresses.Length == 0 ? _members.All : _members.All.Prepend(Server);
@@ -453,6 +463,12 @@ internal sealed class ClientRole : INodeRole
             case NetworkKeyMessage told:
                 _keys.OnTold(told);
                 break;
+            case RoutesMessage { Kind: RoutesKind.Approved } routes:
+                _routes.TakeApproved(routes.Prefixes);
+                break;
+            case RoutesMessage { Kind: RoutesKind.Servers } routes:
+                _node.Subnets.Tell(Server, routes.Prefixes);
+                break;
         }
     }
 
@@ -515,6 +531,10 @@ internal sealed class ClientRole : INodeRole
             _node.TakeRules(NodeRules.None);
         }
 
+        if (!registered.HasRoutes)
+            _node.Subnets.Tell(Server, []);
+        _node.Subnets.Refresh();
+        _routes.OnRegistered();
         _discovery.OnRegistered();
         _node.Journal.Note(Server);
         _save?.Invoke(registered.Addresses);

@@ -79,6 +79,9 @@ internal sealed class Member : Peer
     public override bool IsPathProven => IsPlain ? _server is Peer { IsPathProven: true } : UsedPath is not null || base.IsPathProven;
 
     /// <inheritdoc/>
+    public override bool IsFailing => UsedPath is null && base.IsFailing;
+
+    /// <inheritdoc/>
     public override PathType PathType => Online && UsedPath is { } used
         ? used.Key.IsRelayed ? PathType.Relay : IsLocal ? PathType.Lan : PathType.Direct
         : base.PathType;

@@ -179,7 +179,7 @@ internal sealed class MemberDiscovery(Node node, ServerConnection server, Member
         uint[] idle =
         [
             .. members.All
-                .Where(member => now - Timestamp.Latest(member.LastTraffic, member.WantedAt) > ForgetAfter)
+                .Where(member => member.Subnets.Count == 0 && now - Timestamp.Latest(member.LastTraffic, member.WantedAt) > ForgetAfter)
                 .Select(member => member.MemberId)
                 .Take(ForgetMessage.MaximumMembers),
         ];

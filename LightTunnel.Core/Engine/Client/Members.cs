@@ -24,7 +24,9 @@ internal sealed record MemberChanges(
 /// <param name="server">Who passes on what is sent to them while no other path is used.</param>
 /// <param name="owner">Who may change them.</param>
 /// <param name="rules">The access rules in effect here.</param>
-internal sealed class Members(TimeProvider time, RouteTarget server, ControlThread? owner = null, NodeAccessRules? rules = null)
+/// <param name="subnets">Told of the networks behind them.</param>
+internal sealed class Members(
+    TimeProvider time, RouteTarget server, ControlThread? owner = null, NodeAccessRules? rules = null, SubnetRoutes? subnets = null)
 {
     private readonly DirectoryView _directory = new();
     private readonly Dictionary<PublicKey, Member> _members = [];
@@ -64,6 +66,7 @@ internal sealed class Members(TimeProvider time, RouteTarget server, ControlThre
             if (_directory.TryGet(entry.PublicKey, out _) || !_members.Remove(entry.PublicKey, out Member? member))
                 continue;
             member.IsListedOnline = member.Online = false;
+            subnets?.Tell(member, []);
             routes = routes.Without(member.Prefixes, member);
             gone.Add(member);
         }
@@ -97,6 +100,7 @@ internal sealed class Members(TimeProvider time, RouteTarget server, ControlThre
         }
 
         member.IsPlain = entry.IsPlain;
+        subnets?.Tell(member, entry.Routes);
         // A server that was just started again does not know yet who is there; a proven path does.
         bool online = member.UsedPath is not null || (entry.Online && !member.IsForbidden);
         if (member.Online != online)

@@ -105,6 +105,9 @@ internal sealed class ServerConnection : IDisposable
     /// <summary>The server's endpoints that are known.</summary>
     public IReadOnlyList<UdpEndpoint> Endpoints => _search.Candidates;
 
+    /// <summary>True when this node tells of networks behind it once it is admitted.</summary>
+    public bool OffersRoutes { get; set; }
+
     /// <summary>True while this node is admitted, and the server answers.</summary>
     public bool IsUp => _node.State == TunnelState.Up;
 
@@ -454,6 +457,7 @@ internal sealed class ServerConnection : IDisposable
             KnowsRules = true,
             KeyNumber = KeptKeyNumber,
             TakesKeys = true,
+            OffersRoutes = OffersRoutes,
         });
         _node.Schedule(_server, _registeredSince);
     }

@@ -82,6 +82,9 @@ internal interface INodeRole : IRelayRules, IDisposable
     {
     }
 
+    /// <summary>Where the server is reached, outside of the tunnel; none on a server.</summary>
+    IReadOnlyList<UdpEndpoint> ServerEndpoints => [];
+
     /// <summary>True when the peer's path is to be asked now and then whether it is there.</summary>
     bool IsProbed(Peer peer, Timestamp now);
 

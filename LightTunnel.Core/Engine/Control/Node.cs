@@ -32,7 +32,7 @@ namespace LightTunnel.Engine.Control;
 /// waits than one turn takes, the next turn follows at once.</item>
 /// <item>Links once more, then the timers of peers that are due: <see cref="INodeRole.RunTimers"/>, and in it <see cref="RunLink"/>; what
 /// changed of a peer is published to the data threads.</item>
-/// <item>Tests, then <see cref="INodeRole.FinishTurn"/>, the interface, the journal.</item>
+/// <item>Tests, then <see cref="INodeRole.FinishTurn"/>, networks behind nodes, the interface, the journal.</item>
 /// </list>
 /// <para>Then whoever runs the turn carries out what it wants done: <see cref="Outputs"/>.</para>
 /// </summary>
@@ -77,6 +77,7 @@ internal sealed class Node : IDisposable
         Sender = new ControlSender(Plane, Unproven, Outputs, Thread);
         _upkeep = new LinkUpkeep(services, Plane, Sender, Outputs, Unproven, _tests);
         _interface = new InterfaceUpkeep(services, Outputs, Post);
+        Subnets = new SubnetRoutes(this);
         Journal = new RouteJournal(services.Log.Tunnel, services.Time, peer => Role?.Via(peer));
         Role = role(this);
         Plane.Relay = Role;
@@ -106,6 +107,9 @@ internal sealed class Node : IDisposable
 
     /// <summary>How much may go to whom may not exist, and who has shown to be where.</summary>
     public UnprovenBudget Unproven { get; }
+
+    /// <summary>Networks behind nodes.</summary>
+    public SubnetRoutes Subnets { get; }
 
     /// <summary>The access rules in effect here.</summary>
     public NodeAccessRules Rules { get; }
@@ -250,6 +254,7 @@ internal sealed class Node : IDisposable
 
         next = Timestamp.Earliest(next, _tests.Run(now));
         next = Timestamp.Earliest(next, Role.FinishTurn(now));
+        next = Timestamp.Earliest(next, Subnets.Run(now));
         next = Timestamp.Earliest(next, _interface.Run(now));
         hasMore |= TakeLinkOutputs();
         Journal.FinishTurn(ShownState, ShownError);
@@ -270,6 +275,8 @@ internal sealed class Node : IDisposable
     /// <summary>Takes note of the machine's own addresses.</summary>
     public void TakeOwnAddresses(IReadOnlyList<LocalAddressInfo> addresses)
     {
+        if (!OwnAddresses.SequenceEqual(addresses))
+            Subnets.Refresh();
         OwnAddresses = addresses;
         Unproven.Neighbourhood = HostCandidates.Networks(addresses);
         _upkeep.TakeOwnAddresses(addresses);
@@ -304,6 +311,16 @@ internal sealed class Node : IDisposable
     {
         Thread.Assert();
         if (!Rules.Take(rules))
+            return;
+        foreach (Peer peer in Peers)
+            peer.Publish();
+    }
+
+    /// <summary>Other networks lie behind this node from now on, as access rules see it.</summary>
+    public void TakeBehind(IReadOnlyList<IpPrefix> behind)
+    {
+        Thread.Assert();
+        if (!Rules.TakeBehind(behind))
             return;
         foreach (Peer peer in Peers)
             peer.Publish();

@@ -16,6 +16,7 @@ internal class Peer : RouteTarget, IScheduled
 {
     private TunnelAddress[] _addresses = [];
     private ImmutableArray<IpPrefix> _prefixes = [];
+    private ImmutableArray<IpPrefix> _taken = [];
     private Link? _link;
     private bool _online;
     private bool _isPlain;
@@ -24,7 +25,7 @@ internal class Peer : RouteTarget, IScheduled
     private Timestamp _lastReceivedTimestamp;
     private PathAddress _measuredPath;
     private PeerAccess? _access;
-    private (int Generation, ImmutableArray<IpPrefix> Prefixes) _accessOf;
+    private (int Generation, ImmutableArray<IpPrefix> Prefixes, ImmutableArray<IpPrefix> Taken) _accessOf;
 
     /// <param name="key">The peer's public key: what it is known by.</param>
     /// <param name="time">The clock.</param>
@@ -110,6 +111,26 @@ internal class Peer : RouteTarget, IScheduled
 
     /// <summary>What is routed to the peer.</summary>
     public IReadOnlyList<IpPrefix> Prefixes => _prefixes;
+
+    /// <summary>
+    /// The networks behind the peer that it offers and that are approved, as the server says. Whether this node takes them is
+    /// <see cref="SubnetRoutes"/>' to say, and nobody else sets them.
+    /// </summary>
+    public IReadOnlyList<IpPrefix> Subnets { get; internal set; } = [];
+
+    /// <summary>Those of <see cref="Subnets"/> that this node takes. Replaced, never changed.</summary>
+    public ImmutableArray<IpPrefix> Taken
+    {
+        get => _taken;
+        set
+        {
+            _taken = value;
+            Publish();
+        }
+    }
+
+    /// <summary>True when the path in use was asked, and did not answer.</summary>
+    public virtual bool IsFailing => Monitor.IsDead || (Monitor is { IsProven: false, Misses: > 0 });
 
     /// <summary>The link, null until somebody needs one.</summary>
     public Link? Link
@@ -260,10 +281,10 @@ internal class Peer : RouteTarget, IScheduled
 
     private PeerAccess? AccessNow()
     {
-        if (Rules is not { } rules || _accessOf == (rules.Generation, _prefixes))
+        if (Rules is not { } rules || _accessOf == (rules.Generation, _prefixes, _taken))
             return _access;
-        _accessOf = (rules.Generation, _prefixes);
-        return _access = rules.For(_prefixes, IsServer, _access);
+        _accessOf = (rules.Generation, _prefixes, _taken);
+        return _access = rules.For(_prefixes, IsServer, _access, _taken);
     }
 
     /// <summary>Whose link carries what is sent to the peer, as its own goes through that one; null when it goes by itself.</summary>

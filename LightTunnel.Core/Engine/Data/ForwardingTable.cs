@@ -38,6 +38,10 @@ internal enum ForwardingDecision : byte
 /// <summary>
 /// Where inner packets go, this node's own addresses and peers' alike: one question for each direction. Immutable: the control loop
 /// publishes a new one by a volatile write.
+/// <para>
+/// Networks behind nodes (<see cref="SubnetTable"/>) are asked for addresses outside of the tunnel's own network alone: whatever somebody
+/// says to have behind him, no address of a member's and none of this node's is among it.
+/// </para>
 /// </summary>
 internal sealed class ForwardingTable
 {
@@ -45,14 +49,17 @@ internal sealed class ForwardingTable
 
     private readonly PrefixTable<RouteTarget> _routes;
 
-    private ForwardingTable(PrefixTable<RouteTarget> routes, ImmutableArray<InterfaceAddress> ownAddresses)
+    private readonly SubnetTable _subnets;
+
+    private ForwardingTable(PrefixTable<RouteTarget> routes, ImmutableArray<InterfaceAddress> ownAddresses, SubnetTable subnets)
     {
         _routes = routes;
         OwnAddresses = ownAddresses;
+        _subnets = subnets;
     }
 
     /// <summary>Nothing is known yet.</summary>
-    public static ForwardingTable Empty { get; } = new(PrefixTable<RouteTarget>.Empty, []);
+    public static ForwardingTable Empty { get; } = new(PrefixTable<RouteTarget>.Empty, [], SubnetTable.Empty);
 
     /// <summary>This node's own tunnel addresses with the network's prefix lengths.</summary>
     public ImmutableArray<InterfaceAddress> OwnAddresses { get; }
@@ -67,10 +74,16 @@ internal sealed class ForwardingTable
     public ForwardingDecision DecideOutbound(TunnelAddress source, TunnelAddress destination, out RouteTarget? target)
     {
         if (!_routes.TryLookup(destination, out target))
-            return IsMulticastOrBroadcast(destination) ? ForwardingDecision.Multicast : ForwardingDecision.NoRoute;
+        {
+            // What is for a network behind this node itself came here by a mistake of the system's.
+            if (!TryFindSubnet(destination, out Subnet? subnet) || subnet.Target is null)
+                return IsMulticastOrBroadcast(destination) ? ForwardingDecision.Multicast : ForwardingDecision.NoRoute;
+            target = subnet.Target;
+        }
+
         PeerRoute route = target.Route;
         return route.NextHop == NextHop.Tun ? ForwardingDecision.OwnDestination
-            : !IsOwn(source) ? ForwardingDecision.WrongSource
+            : !IsOwn(source) && !IsBehindThis(source) ? ForwardingDecision.WrongSource
             : route.Verdict == RouteVerdict.Refuse || (route.NextHop == NextHop.Carrier && IsAway(route.Carrier!))
                 ? ForwardingDecision.Unreachable
             : ForwardingDecision.Carry;
@@ -90,7 +103,7 @@ internal sealed class ForwardingTable
     {
         PeerRoute route = sender.Route;
         (origin, target) = (sender, null);
-        if (!route.Allows(source))
+        if (!route.Allows(source) && !IsBehind(source, sender))
         {
             if (!_routes.TryLookup(source, out RouteTarget? behind) || behind.Route is not { Carrier: { } carrier } carried
                 || carrier != sender)
@@ -105,9 +118,14 @@ internal sealed class ForwardingTable
 
         if (!_routes.TryLookup(destination, out target))
         {
-            return !route.IsResealed ? ForwardingDecision.WrongDestination
-                : IsMulticastOrBroadcast(destination) ? ForwardingDecision.Multicast
-                : ForwardingDecision.NoRoute;
+            if (!TryFindSubnet(destination, out Subnet? subnet))
+            {
+                return !route.IsResealed ? ForwardingDecision.WrongDestination
+                    : IsMulticastOrBroadcast(destination) ? ForwardingDecision.Multicast
+                    : ForwardingDecision.NoRoute;
+            }
+
+            target = subnet.Target ?? Own;
         }
 
         if (target == Own)
@@ -146,6 +164,9 @@ internal sealed class ForwardingTable
         return false;
     }
 
+    /// <summary>True when an address lies in a network behind this node that others may reach.</summary>
+    public bool IsBehindThis(TunnelAddress address) => TryFindSubnet(address, out Subnet? subnet) && subnet.Target is null;
+
     /// <summary>Whom an address of somebody else's leads to, by the longest prefix.</summary>
     public bool TryFind(TunnelAddress address, [NotNullWhen(true)] out RouteTarget? target) =>
         _routes.TryLookup(address, out target) && target != Own;
@@ -158,8 +179,11 @@ internal sealed class ForwardingTable
             routes = routes.Without(IpPrefix.Host(before.Address));
         foreach (InterfaceAddress own in addresses)
             routes = routes.With(IpPrefix.Host(own.Address), Own);
-        return new ForwardingTable(routes, [.. addresses]);
+        return new ForwardingTable(routes, [.. addresses], _subnets);
     }
+
+    /// <summary>With these networks behind nodes, in place of those before.</summary>
+    public ForwardingTable WithSubnets(SubnetTable subnets) => new(_routes, OwnAddresses, subnets);
 
     /// <summary>With routes to prefixes; this node's own addresses are nobody else's, whatever others say.</summary>
     public ForwardingTable With(IEnumerable<IpPrefix> prefixes, RouteTarget target)
@@ -171,7 +195,7 @@ internal sealed class ForwardingTable
                 routes = routes.With(prefix, target);
         }
 
-        return new ForwardingTable(routes, OwnAddresses);
+        return new ForwardingTable(routes, OwnAddresses, _subnets);
     }
 
     /// <summary>Without the routes to prefixes that lead to the target; what has become another's stays.</summary>
@@ -184,7 +208,38 @@ internal sealed class ForwardingTable
                 routes = routes.Without(prefix);
         }
 
-        return new ForwardingTable(routes, OwnAddresses);
+        return new ForwardingTable(routes, OwnAddresses, _subnets);
+    }
+
+    /// <summary>True when the sender may send what comes from the address, as that lies behind it.</summary>
+    private bool IsBehind(TunnelAddress source, RouteTarget sender)
+    {
+        if (!TryFindSubnet(source, out Subnet? subnet))
+            return false;
+        foreach (RouteTarget allowed in subnet.Sources)
+        {
+            if (allowed == sender)
+                return true;
+        }
+
+        return false;
+    }
+
+    private bool TryFindSubnet(TunnelAddress address, [NotNullWhen(true)] out Subnet? subnet)
+    {
+        subnet = null;
+        return _subnets.Count > 0 && !IsInNetwork(address) && _subnets.TryFind(address, out subnet);
+    }
+
+    private bool IsInNetwork(TunnelAddress address)
+    {
+        foreach (InterfaceAddress own in OwnAddresses)
+        {
+            if (own.Prefix.Contains(address))
+                return true;
+        }
+
+        return false;
     }
 
     private static bool IsAway(RouteTarget target) => target.Route.Verdict == RouteVerdict.Refuse;

@@ -220,7 +220,8 @@ internal sealed class InboundPipeline
         Span<byte> packet = bytes.Slice(offset, info.TotalLength);
         FlowKey last = default, lastOfTarget = default;
         if (from.Guard is { } guard && !guard.Admits(packet, info, isInbound: false, now, ref last)
-            || to.Guard is { } targetsGuard && !targetsGuard.Admits(packet, info, isInbound: true, now, ref lastOfTarget))
+            || to.Guard is { } targetsGuard
+                && !targetsGuard.Admits(packet, info, isInbound: true, now, ref lastOfTarget, from.WhoHasBehind(info.Source)))
         {
             _resealer.Refuse(DropReason.Prohibited, packet, info, sender);
             return false;

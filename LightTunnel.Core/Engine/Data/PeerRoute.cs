@@ -79,6 +79,19 @@ internal sealed record PeerRoute
         return length > NetworkMtu || (length > mtu && info.DontFragment);
     }
 
+    /// <summary>
+    /// Its own address, of the same family if it has one, when the source lies behind it; null when the source is its own.
+    /// </summary>
+    public TunnelAddress? WhoHasBehind(TunnelAddress source)
+    {
+        if (Allows(source) || Owned.IsEmpty)
+            return null;
+        TunnelAddress found = Owned[0].Network;
+        foreach (IpPrefix own in Owned)
+            found = own.Network.IsIPv4 == source.IsIPv4 ? own.Network : found;
+        return found;
+    }
+
     /// <summary>True when its packets may have this inner source.</summary>
     public bool Allows(TunnelAddress source)
     {

@@ -23,6 +23,7 @@ internal sealed class Admission
     private readonly NatObserver _observer;
     private readonly RuleTeller _rules;
     private readonly NetworkKeyTeller _keys;
+    private readonly RouteDesk _routes;
     private readonly int _mtu;
     private string? _storeFailure;
     private string? _otherError;
@@ -37,10 +38,12 @@ internal sealed class Admission
     /// <param name="observer">Looks at their NATs.</param>
     /// <param name="rules">Tells them of access rules.</param>
     /// <param name="keys">Tells them of the network's key.</param>
+    /// <param name="routes">Tells them of networks behind others.</param>
     public Admission(
         Node node, ServerOptions options, int mtu, Leases leases, INetworkStore store, ClientRoster roster, DirectoryTeller directory,
-        NatObserver observer, RuleTeller rules, NetworkKeyTeller keys)
+        NatObserver observer, RuleTeller rules, NetworkKeyTeller keys, RouteDesk routes)
     {
+        _routes = routes;
         _node = node;
         _options = options;
         _mtu = mtu;
@@ -251,8 +254,10 @@ internal sealed class Admission
             HasRules = _rules.Begin(peer),
             SigningKeys = _options.SigningKeys,
             Signature = lease.Signature,
+            HasRoutes = _routes.Own.Count > 0,
         });
         _keys.Begin(peer, register);
+        _routes.Begin(peer, register);
         if (peer.Identity!.TakeNews())
             session.Send(new NoticeMessage { Kind = NoticeKind.IdentityShared });
         // Who does not know rules would not keep to this one, and so knows nobody whom it must not reach.

@@ -21,6 +21,9 @@ internal sealed class ClientRoster(
     /// <summary>Members by id, for relaying; any thread.</summary>
     public MemberTable Members { get; } = new();
 
+    /// <summary>A number that changes with who is a member.</summary>
+    public long Generation { get; private set; }
+
     /// <summary>Everybody.</summary>
     public IReadOnlyCollection<ServedClient> All => _peers.Values;
 
@@ -133,8 +136,12 @@ internal sealed class ClientRoster(
             return; // The network's prefix is another one now: the member gets a new address when it comes back.
         node.AddRoutes(peer);
         node.Journal.Remember(peer);
+        Generation++;
         UpdateDirectory(peer);
     }
+
+    /// <summary>Something that the directory says of a member has changed.</summary>
+    public void Tell(ServedClient peer) => UpdateDirectory(peer);
 
     /// <summary>
     /// An admin has made a member of a machine, or given a member another name or other addresses: all others are told. If it is here it
@@ -308,6 +315,7 @@ internal sealed class ClientRoster(
         directory.End(peer);
         peer.MemberId = 0;
         peer.Addresses = [];
+        Generation++;
         peer.IsBlocked = true;
         if (peer is not { Link: not null, Session: { IsBroken: false } session })
         {
@@ -343,6 +351,7 @@ internal sealed class ClientRoster(
         IsPlain = peer.IsPlain,
         Signature = peer.Signature,
         KeyNumber = peer.IsPlain ? 0 : peer.KeyNumber,
+        Routes = peer.Subnets,
     });
 
     /// <summary>The client's conversation is over.</summary>
@@ -378,6 +387,7 @@ internal sealed class ClientRoster(
         directory.Remove(peer.Key);
         peer.MemberId = 0;
         peer.Addresses = [];
+        Generation++;
         if (peer.Link is null)
             Drop(peer);
     }
@@ -385,6 +395,7 @@ internal sealed class ClientRoster(
     private void Drop(ServedClient peer)
     {
         _peers.Remove(peer.Key);
+        Generation++;
         if (peer.IsPlain && node.Links.Find(peer.Key) is { } pending)
             node.Links.Remove(pending); // Its handshake was under way.
         if (peer.OwnKeys is { } own)

@@ -1,3 +1,4 @@
+using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Packets;
@@ -38,6 +39,9 @@ internal sealed class ClientSession(uint conversation, Node node, ServedClient c
 
     /// <summary>What the member was told of access rules, and is to be told.</summary>
     public RuleProgress Rules { get; } = new();
+
+    /// <summary>Those of the member's networks that it knows to be approved; null when it does not know.</summary>
+    public IReadOnlyList<IpPrefix>? RoutesApproved { get; set; } = [];
 
     /// <summary>The members that somebody at this one looks for, until they are told.</summary>
     public ListMessage? List { get; set; }

@@ -22,6 +22,9 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
     private readonly MemberDirectory _directory = new();
     private readonly Dictionary<PublicKey, ServedClient> _told = [];
     private readonly HashSet<ServedClient> _behind = [];
+
+    /// <summary>Members that have networks behind them.</summary>
+    private readonly HashSet<PublicKey> _gateways = [];
     private readonly ListingQueue _listings = new(time);
     private DirectoryWatches? _watches;
     private uint _lastMemberId;
@@ -41,13 +44,22 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
         _lastMemberId = Math.Max(_lastMemberId, entry.MemberId);
         if (_watches is null && _directory.Count >= eagerUpTo && !_directory.TryGet(entry.PublicKey, out _))
             Grow();
+        bool isNewGateway = entry.Routes.Count > 0 && _gateways.Add(entry.PublicKey);
+        if (entry.Routes.Count == 0)
+            _gateways.Remove(entry.PublicKey);
         if (_directory.Upsert(entry))
             NoteChange(entry.PublicKey);
+        if (isNewGateway && IsLarge)
+        {
+            foreach (ServedClient peer in _told.Values)
+                TellOfGateway(peer, entry.PublicKey);
+        }
     }
 
     /// <summary>A member is none any more.</summary>
     public void Remove(PublicKey member)
     {
+        _gateways.Remove(member);
         if (_directory.Remove(member))
             NoteChange(member);
     }
@@ -66,6 +78,8 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
             session.DirectoryCursor = _directory.OpenCursor(peer.Key);
         _told[peer.Key] = peer;
         _behind.Add(peer);
+        foreach (PublicKey gateway in _gateways)
+            TellOfGateway(peer, gateway);
     }
 
     /// <summary>A client's conversation is over.</summary>
@@ -126,7 +140,7 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
             return;
         foreach (uint memberId in message.Members)
         {
-            if (!_directory.TryGet(memberId, out DirectoryEntry? member))
+            if (!_directory.TryGet(memberId, out DirectoryEntry? member) || _gateways.Contains(member.PublicKey))
                 continue;
             _watches!.Forget(watch, member.PublicKey, message.Revision);
             session.IntroducedTo.Remove(member.PublicKey);
@@ -228,6 +242,13 @@ internal sealed class DirectoryTeller(int eagerUpTo, TimeProvider time)
             _directory.CloseCursor(cursor);
             _behind.Add(peer);
         }
+    }
+
+    /// <summary>Who has networks behind it is told of to everybody: nobody could ask for it by an address that lies in one.</summary>
+    private void TellOfGateway(ServedClient peer, PublicKey gateway)
+    {
+        if (peer.Session?.DirectoryWatch is { } watch && !watch.IsWatching(gateway) && _watches!.TryWatch(watch, gateway))
+            _behind.Add(peer);
     }
 
     private void Tell(ServedClient peer, ServedClient other)

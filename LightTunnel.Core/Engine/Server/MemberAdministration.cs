@@ -203,6 +203,8 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             Addresses = change.Addresses is { } addresses ? [.. addresses.Select(SettingValues.ClientAddress)] : null,
             Groups = change.Groups is { } groups ? GroupName.Read(groups) : null,
             ExpiresIn = change.ExpiresIn,
+            ApproveRoutes = [.. (change.ApproveRoutes ?? []).Select(RouteSettings.Network)],
+            DenyRoutes = [.. (change.DenyRoutes ?? []).Select(RouteSettings.Network)],
         };
         _ = settings.Apply(leases, before, node.Time.GetUtcNow()); // What is wrong now is said now.
         return ChangeAsync(key, now => now.Set(key, settings, node.Time.GetUtcNow()), () =>
@@ -227,12 +229,20 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             Tell(AuditAction.AddressChanged, before.Name, before, before.PublicKey, by, $"was given {string.Join(", ", addresses)}");
         if (settings.ExpiresIn is { } time)
             TellOfEnd(before, time, by);
+        TellOfRoutes(before, AuditAction.RouteApproved, settings.ApproveRoutes, "was approved to have", by);
+        TellOfRoutes(before, AuditAction.RouteDenied, settings.DenyRoutes, "was denied to have", by);
         if (settings.Groups is { } groups)
         {
             Tell(
                 AuditAction.GroupsChanged, before.Name, before, before.PublicKey, by,
                 groups.Count == 0 ? "was taken out of all groups" : $"was put into {string.Join(", ", groups)}");
         }
+    }
+
+    private void TellOfRoutes(Lease before, AuditAction action, IReadOnlyList<IpPrefix> routes, string what, string by)
+    {
+        if (routes.Count > 0)
+            Tell(action, before.Name, before, before.PublicKey, by, $"{what} {string.Join(", ", routes)} behind it");
     }
 
     private void TellOfEnd(Lease before, TimeSpan time, string by) => Tell(

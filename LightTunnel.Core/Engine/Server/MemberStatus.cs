@@ -139,4 +139,10 @@ public sealed record MemberChange(MemberChangeKind Kind, string PublicKey, strin
 
     /// <summary>How long it is a member from now on, zero for no end of its own; null for no change.</summary>
     public TimeSpan? ExpiresIn { get; init; }
+
+    /// <summary>Networks behind it that are approved; null for none.</summary>
+    public IReadOnlyList<string>? ApproveRoutes { get; init; }
+
+    /// <summary>Networks behind it that are denied; null for none.</summary>
+    public IReadOnlyList<string>? DenyRoutes { get; init; }
 }

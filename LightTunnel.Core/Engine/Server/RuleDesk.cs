@@ -12,7 +12,8 @@ namespace LightTunnel.Engine.Server;
 /// Where an admin of the server's machine sees access rules, changes them, and asks what they say. A change is in the store before anybody
 /// is told of it, whole or not at all. Owned by the control loop.
 /// </summary>
-internal sealed class RuleDesk(Node node, ServerOptions options, Leases leases, Admission admission, RuleTeller teller)
+internal sealed class RuleDesk(
+    Node node, ServerOptions options, Leases leases, Admission admission, RuleTeller teller, RouteDesk routes)
 {
     /// <summary>Rules of one change that the audit log tells one by one.</summary>
     private const int MostTold = 20;
@@ -193,7 +194,7 @@ internal sealed class RuleDesk(Node node, ServerOptions options, Leases leases, 
 
     private RuleVerdict VerdictOf(TunnelAddress source, TunnelAddress destination, RuleQuestion question)
     {
-        AccessRule? rule = teller.Resolver.Decide(source, destination, question.Protocol, question.Port);
+        AccessRule? rule = teller.Resolver.Decide(source, destination, question.Protocol, question.Port, routes.WhoHas(source));
         return new RuleVerdict(
             options.Name, source.ToIPAddress(), destination.ToIPAddress(), rule?.Action ?? RuleAction.Allow,
             rule is null ? null : Describe(rule));

@@ -24,7 +24,8 @@ internal sealed class RuleProgress
 /// The server works out what access rules mean for each member and for itself, whenever rules or members are others, and tells each member
 /// what concerns it: what has changed, in pages, of which it takes the last one for all. Owned by the control loop.
 /// </summary>
-internal sealed class RuleTeller(Node node, ServerOptions options, Leases leases, ClientRoster roster, DirectoryTeller directory)
+internal sealed class RuleTeller(
+    Node node, ServerOptions options, Leases leases, ClientRoster roster, DirectoryTeller directory, RouteDesk routes)
 {
     /// <summary>Members that are told in one turn.</summary>
     private const int MembersOfTurn = 256;
@@ -36,7 +37,7 @@ internal sealed class RuleTeller(Node node, ServerOptions options, Leases leases
     private Dictionary<NodeRule, ToldRule> _told = new(ReferenceEqualityComparer.Instance);
     private Dictionary<NodeRule, ToldRule> _toldBefore = [];
     private int _version = -1;
-    private long _generation = -1;
+    private (long Leases, long Routes) _generation = (-1, -1);
 
     /// <summary>What rules mean at present.</summary>
     public RuleResolver Resolver { get; } = new();
@@ -69,7 +70,7 @@ internal sealed class RuleTeller(Node node, ServerOptions options, Leases leases
             return false;
         }
 
-        if (ReferenceEquals(Resolver.For(peer.Addresses), NodeRules.None))
+        if (ReferenceEquals(Resolver.For(peer.Addresses, peer.Subnets), NodeRules.None))
         {
             progress.Told = NodeRules.None;
             return false;
@@ -118,7 +119,7 @@ internal sealed class RuleTeller(Node node, ServerOptions options, Leases leases
                 continue;
             }
 
-            NodeRules wanted = Resolver.For(peer.Addresses);
+            NodeRules wanted = Resolver.For(peer.Addresses, peer.Subnets);
             if (ReferenceEquals(progress.Told, wanted))
             {
                 progress.IsBehind = false;
@@ -145,13 +146,15 @@ internal sealed class RuleTeller(Node node, ServerOptions options, Leases leases
     private void ResolveIfNeeded()
     {
         bool isAnother = _version != leases.Rules.Version;
-        if (!isAnother && (_generation == leases.Generation || Resolver.Rules.Count == 0))
+        (long, long) generation = (leases.Generation, routes.Version);
+        if (!isAnother && (_generation == generation || Resolver.Rules.Count == 0))
             return;
-        (_version, _generation) = (leases.Rules.Version, leases.Generation);
+        (_version, _generation) = (leases.Rules.Version, generation);
         (_toldBefore, _told) = (_told, new Dictionary<NodeRule, ToldRule>(ReferenceEqualityComparer.Instance));
         Resolver.Resolve(
-            All, leases.All.Select(lease => new RuleSubject(lease.MemberId, lease.Groups, lease.Addresses)), OwnAddresses);
-        node.TakeRules(Resolver.For(OwnAddresses));
+            All, leases.All.Select(lease => new RuleSubject(lease.MemberId, lease.Groups, lease.Addresses)), OwnAddresses,
+            routes.Own);
+        node.TakeRules(Resolver.For(OwnAddresses, routes.Own, isServer: true));
         foreach (ServedClient plain in roster.All.Where(peer => peer.IsPlain))
             plain.TakeRules(Resolver.For(plain.Addresses), () => (ulong)node.Services.Jitter.NextInt64());
         foreach (ServedClient peer in directory.Told)

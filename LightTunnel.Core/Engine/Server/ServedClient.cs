@@ -1,4 +1,5 @@
 using LightTunnel.Access;
+using LightTunnel.Addressing;
 using LightTunnel.Engine.Control;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Signing;
@@ -15,6 +16,8 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
 {
     private const int RegisterBurst = 8;
 
+    private const int OfferBurst = 4;
+
     /// <summary>4,096 flows of one plain client: 256 KB, where rules forbid it anything.</summary>
     private const int GuardSetBits = 9;
 
@@ -22,10 +25,12 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
 
     private static readonly TimeSpan RegisterInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FalseSignatureInterval = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan OfferInterval = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time = time;
     private RateLimiter? _registrations;
     private RateLimiter? _falseSignatures;
+    private RateLimiter? _offers;
     private Timestamp _signaturesFrom;
     private PeerAccess? _guard;
 
@@ -83,6 +88,20 @@ internal sealed class ServedClient(in PublicKey key, TimeProvider time) : Peer(k
             return;
         _guard = Guarded.ForAll(_guard);
         Publish();
+    }
+
+    /// <summary>Networks that it offers and that were not looked at yet; null for none of that kind.</summary>
+    public IReadOnlyList<IpPrefix>? RoutesOffered { get; set; }
+
+    /// <summary>
+    /// Whether what it offers is looked at now: 4 times at once, and once more each second, as each may be news for everybody.
+    /// </summary>
+    /// <param name="now">The present.</param>
+    /// <param name="again">When to ask again.</param>
+    public bool MayOffer(Timestamp now, out Timestamp again)
+    {
+        again = now + OfferInterval;
+        return (_offers ??= new RateLimiter(_time, OfferInterval, OfferBurst)).TryTake(now);
     }
 
     /// <summary>True for one that waits until an admin approves it: its link is kept a while longer, so that it learns of that.</summary>

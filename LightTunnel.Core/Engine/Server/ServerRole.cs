@@ -108,12 +108,15 @@ internal sealed class ServerRole : INodeRole
         _nextUnusedCheck = _node.Now + UnusedCheckInterval;
         _node.Forwarding = ForwardingTable.Empty.WithOwn(options.Addresses);
         _roster = new ClientRoster(node, _mtu, leases, _directory, _observer);
-        _rules = new RuleTeller(node, options, leases, _roster, _directory);
+        Routes = new RouteDesk(node, options, leases, _roster);
+        _rules = new RuleTeller(node, options, leases, _roster, _directory, Routes);
         _keys = new NetworkKeyTeller(node, leases, _roster);
-        _admission = new Admission(node, options, _mtu, leases, store, _roster, _directory, _observer, _rules, _keys);
-        Rules = new RuleDesk(node, options, leases, _admission, _rules);
+        _admission = new Admission(node, options, _mtu, leases, store, _roster, _directory, _observer, _rules, _keys, Routes);
+        Rules = new RuleDesk(node, options, leases, _admission, _rules, Routes);
         foreach (Lease lease in leases.All)
             _roster.Remember(lease);
+        _node.Subnets.Accept(options.AcceptedRoutes);
+        Routes.Offer(options.Routes);
         Administration = new MemberAdministration(node, options, leases, _admission, _roster);
         Signatures = new SignatureDesk(node, options, leases, _admission);
         NetworkKey = new NetworkKeyDesk(node, options, leases, _admission, _roster, _keys, keyStore);
@@ -145,6 +148,9 @@ internal sealed class ServerRole : INodeRole
 
     /// <inheritdoc cref="NetworkKeyTeller.FollowedAsync"/>
     public Task KeyFollowedAsync() => _keys.FollowedAsync();
+
+    /// <summary>The networks behind members; control loop.</summary>
+    public RouteDesk Routes { get; }
 
     /// <summary>The invitations, for their owner; control loop.</summary>
     public InvitationDesk Invitations => _admission.Invitations;
@@ -315,8 +321,10 @@ internal sealed class ServerRole : INodeRole
     /// <inheritdoc/>
     PeerDiagnosis INodeRole.Diagnose(Peer peer) => Diagnose((ServedClient)peer);
 
-    /// <summary>A server asks nobody whether he is there: clients do.</summary>
-    bool INodeRole.IsProbed(Peer peer, Timestamp now) => false;
+    /// <summary>
+    /// A server asks nobody whether he is there, as clients do that; but those who could carry what another one does.
+    /// </summary>
+    bool INodeRole.IsProbed(Peer peer, Timestamp now) => peer is { Monitor.IsUrgent: true, IsPlain: false };
 
     private void OnLinkLost(ServedClient peer) => _roster.Unlink(peer);
 
@@ -457,13 +465,15 @@ internal sealed class ServerRole : INodeRole
         Timestamp nextExpiry = _admission.Expiry.Run(now);
         Timestamp nextCommit = _admission.Run(now);
         Administration.Enforce();
+        Timestamp nextRoutes = Routes.Run(now);
         Timestamp nextRules = _rules.Tell(now, _hurry);
+        Routes.Tell();
         Timestamp nextKeys = Timestamp.Earliest(NetworkKey.Run(now), _keys.Run(now));
         Timestamp nextListing = _directory.Tell(now, _hurry);
         _refusedHandshakes.Look(now);
         Timestamp nextCheck = Timestamp.Earliest(_nextLeaseCheck, _nextUnusedCheck);
         Timestamp nextTold = Timestamp.Earliest(nextListing, nextRules, nextKeys);
-        return Timestamp.Earliest(nextCheck, nextTold, Timestamp.Earliest(nextCommit, nextExpiry));
+        return Timestamp.Earliest(Timestamp.Earliest(nextCheck, nextRoutes), nextTold, Timestamp.Earliest(nextCommit, nextExpiry));
     }
 
     /// <summary>What the member should have been told is lost: it has to begin anew, if it is there.</summary>
@@ -492,6 +502,9 @@ internal sealed class ServerRole : INodeRole
             case IntroduceMessage introduce when peer.Session!.Registered:
                 if (_roster.FindMember(introduce.MemberId) is { } other && _introducer.OnAsked(peer, other, introduce))
                     _directory.Acquaint(peer, other);
+                break;
+            case RoutesMessage routes when peer.Session!.Registered:
+                Routes.OnOffer(peer, routes);
                 break;
             case FindMessage find:
                 _directory.Find(peer, find.Subjects, _roster.Find);

@@ -1,0 +1,44 @@
+using LightTunnel.Addressing;
+
+namespace LightTunnel.Configuration;
+
+/// <summary>Which networks behind others this node takes.</summary>
+/// <param name="All">True for all that are approved.</param>
+/// <param name="Within">Those that lie in one of these prefixes, or are one.</param>
+/// <param name="Force">True to take those in <paramref name="Within"/> also where they are in the way of something.</param>
+internal sealed record AcceptedRoutes(bool All, IReadOnlyList<IpPrefix> Within, bool Force)
+{
+    /// <summary>What stands for all of them.</summary>
+    public const string Everything = "*";
+
+    /// <summary>Most prefixes that a person may name.</summary>
+    public const int MaximumCount = 256;
+
+    /// <summary>None.</summary>
+    public static AcceptedRoutes None { get; } = new(false, [], false);
+
+    /// <summary>True when a network is taken.</summary>
+    public bool Accepts(IpPrefix prefix) => All || IsWithin(prefix);
+
+    /// <summary>True when a network is taken although it is in the way of something.</summary>
+    public bool Forces(IpPrefix prefix) => Force && IsWithin(prefix);
+
+    private bool IsWithin(IpPrefix prefix) => Within.Any(within => within.Length <= prefix.Length && within.Contains(prefix.Network));
+}
+
+/// <summary>Whose networks need nobody's approval.</summary>
+/// <param name="Group">Members of this group.</param>
+/// <param name="Within">Networks in this prefix; null for all.</param>
+internal sealed record AutoApprovedRoutes(string Group, IpPrefix? Within)
+{
+    /// <summary>Most of them.</summary>
+    public const int MaximumCount = 64;
+
+    /// <summary>True for a network that a member of such groups offers.</summary>
+    public bool Approves(IReadOnlyList<string> groups, IpPrefix prefix) =>
+        groups.Contains(Group, StringComparer.OrdinalIgnoreCase)
+        && (Within is not { } within || (within.Length <= prefix.Length && within.Contains(prefix.Network)));
+
+    /// <summary>As a person writes it.</summary>
+    public override string ToString() => Within is { } within ? $"{Group}={within}" : Group;
+}
