@@ -200,6 +200,21 @@ public sealed class SignedNetworkTests : IDisposable
     }
 
     [Fact]
+    public void Signature_ThatIsAboutToEnd_IsSaidAWeekBefore()
+    {
+        Sign(_alice, _alice, Now.AddDays(7).AddMinutes(5));
+        Sign(_alice, _bob);
+        Assert.Null(_alice.Node.LastError);
+
+        Assert.True(_network.RunUntil(() => _alice.Node.LastError is not null, TimeSpan.FromMinutes(6)));
+        Assert.StartsWith("The signature of this machine ends at ", _alice.Node.LastError, StringComparison.Ordinal);
+        Assert.Equal(SignatureState.Valid, _alice.Client.Signing.State);
+
+        Sign(_bob, _alice, Now.AddDays(365));
+        Assert.True(_network.RunUntil(() => _alice.Node.LastError is null, Soon));
+    }
+
+    [Fact]
     public void HostileServer_MovesNoEnd_ByListingsThatItNeverEndsOrOtherNumbers()
     {
         Sign(_alice, _alice);

@@ -24,10 +24,16 @@ internal sealed class OwnSigning(Node node, ServerConnection server, SigningTrus
     private static readonly TimeSpan LookInterval = TimeSpan.FromSeconds(1);
     private const int LookBurst = 8;
 
+    /// <summary>So long before its end a signature's owner is told.</summary>
+    private static readonly TimeSpan WarnBefore = TimeSpan.FromDays(7);
+
     private readonly Dictionary<uint, (TaskCompletionSource Answer, Timestamp Until)> _questions = [];
     private readonly RateLimiter _looks = new(node.Time, LookInterval, LookBurst);
     private RegisteredMessage? _registered;
     private bool _isLate;
+
+    /// <summary>When the signature is about to end, or ends; null for never.</summary>
+    private DateTimeOffset? _nextLook;
     private MemberSignature? _signature;
     private string _name = string.Empty;
     private LightTunnelException? _refusedKeys;
@@ -63,10 +69,10 @@ internal sealed class OwnSigning(Node node, ServerConnection server, SigningTrus
     /// <summary>Looks at what is due; returns when to call again.</summary>
     public Timestamp Run(Timestamp now)
     {
-        if (_isLate || (State == SignatureState.Valid && Expires <= node.Time.GetUtcNow()))
+        if (_isLate || _nextLook <= node.Time.GetUtcNow())
             LookSoon();
         Timestamp next = _isLate ? now + LookInterval
-            : State == SignatureState.Valid && Expires is { } expires ? now + Later(expires - node.Time.GetUtcNow())
+            : _nextLook is { } look ? now + Later(look - node.Time.GetUtcNow())
             : Timestamp.Never;
         foreach ((uint question, (TaskCompletionSource answer, Timestamp until)) in _questions.Count == 0 ? [] : _questions.ToArray())
         {
@@ -137,14 +143,18 @@ internal sealed class OwnSigning(Node node, ServerConnection server, SigningTrus
             return;
         SigningTrust judge = trust.IsRequired ? trust : new SigningTrust(server.Server.Key, registered.SigningKeys);
         SignatureState before = State;
+        DateTimeOffset now = node.Time.GetUtcNow();
         State = judge.Check(
-            node.Links.PublicKey, _name, [.. registered.Addresses.Select(own => own.Address)], isPlain: false, _signature,
-            node.Time.GetUtcNow());
+            node.Links.PublicKey, _name, [.. registered.Addresses.Select(own => own.Address)], isPlain: false, _signature, now);
+        DateTimeOffset? end = State == SignatureState.Valid ? Expires : null;
+        _nextLook = end - WarnBefore > now ? end - WarnBefore : end;
         if (State == SignatureState.Valid && before is not (SignatureState.Valid or SignatureState.NotRequired))
             node.Log.Information("An administrator of {Network} has signed this node", registered.NetworkName);
         LightTunnelException? problem = _refusedKeys;
         if (problem is null && State is not (SignatureState.Valid or SignatureState.NotRequired))
             problem = Unsigned(registered);
+        else if (problem is null && end - WarnBefore <= now)
+            problem = EndsSoon(registered, end!.Value);
         else if (problem is null && !trust.IsRequired && registered.SigningKeys.Count > 0)
             problem = Unguarded(registered);
         if (problem is not null)
@@ -158,6 +168,12 @@ internal sealed class OwnSigning(Node node, ServerConnection server, SigningTrus
         $"This machine {State.Sentence()}: members of {registered.NetworkName} that take signed ones only do not know it.",
         $"Tell an admin of the network its fingerprint, {KeyFingerprint.Of(node.Links.PublicKey.ToString())}, who compares it and signs: "
             + $"Confirm-LtMember {_name} -SigningKeyPath.");
+
+    private LightTunnelException EndsSoon(RegisteredMessage registered, DateTimeOffset end) => new(
+        LightTunnelError.NotSigned,
+        FormattableString.Invariant(
+            $"The signature of this machine ends at {end:u}: other members of {registered.NetworkName} do not know it any more then."),
+        $"Ask an admin of the network to sign it anew: Confirm-LtMember {_name} -SigningKeyPath.");
 
     private static LightTunnelException Unguarded(RegisteredMessage registered) => new(
         LightTunnelError.NotSigned,
