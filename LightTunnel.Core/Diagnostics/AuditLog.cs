@@ -69,6 +69,9 @@ public enum AuditAction
 
     /// <summary>The network was given another key.</summary>
     NetworkKeyChanged,
+
+    /// <summary>An admin was given the configuration of a member that has plain WireGuard anew.</summary>
+    ConfigurationRenewed,
 }
 
 /// <summary>One change of a network's members, or of what they may do.</summary>

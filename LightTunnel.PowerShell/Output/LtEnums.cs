@@ -574,6 +574,9 @@ public enum LtAuditAction
 
     /// <summary>The network was given another key.</summary>
     NetworkKeyChanged,
+
+    /// <summary>An admin was given the configuration of a member that has plain WireGuard anew.</summary>
+    ConfigurationRenewed,
 }
 
 /// <summary>What becomes of a member whose key is another than the one that this machine has had a link with.</summary>

@@ -88,12 +88,33 @@ Describe 'An admin makes a phone a member' {
         "$($member.State)" | Should-Be 'Online'
     }
 
+    It 'with what it has when the key of the network is changed, and with its next configuration' -Skip:(-not (Get-Command wireguard-go, wg -ErrorAction Ignore)) {
+        $next = Invoke-Command $server {
+            $null = Update-LtNetworkKey -Confirm:$false -WarningAction Ignore
+            "$(New-LtWireGuardClient phone -PublicKey (Get-LtMember phone).PublicKey)"
+        }
+        $shared = [regex]::Match($next, '(?m)^PresharedKey = (.+)$').Groups[1].Value
+        $shared | Should-NotBe ([regex]::Match($configuration, '(?m)^PresharedKey = (.+)$').Groups[1].Value)
+        $pinged = Invoke-Command $bob -ArgumentList $shared {
+            param($Shared)
+            # Imported once more it has no session.
+            wg setconf $using:app phone.conf
+            [bool] (@(ping -c 1 -w 60 10.0.0.10) -like '*bytes from 10.0.0.10:*')
+            (Get-Content phone.conf) -replace '^PresharedKey = .+$', "PresharedKey = $Shared" | Set-Content next.conf
+            wg setconf $using:app next.conf
+            [bool] (@(ping -c 1 -w 60 10.0.0.10) -like '*bytes from 10.0.0.10:*')
+        }
+
+        $pinged | Should-BeCollection @($true, $true)
+        Invoke-Command $server { (Get-LtMember phone).HasNetworkKey } | Should-BeTrue
+    }
+
     It 'until it is removed' -Skip:(-not (Get-Command wireguard-go, wg -ErrorAction Ignore)) {
         Invoke-Command $server { Remove-LtMember phone -Confirm:$false }
 
         Invoke-Command $bob { ping -c 2 -W 1 10.0.0.10 } | Where-Object { $_ -like '*bytes from*' } | Should-BeNull
         Invoke-Command $server { Get-LtMember } | Where-Object Name -eq phone | Should-BeNull
         $entry = Invoke-Command $server { Get-LtLog -Category Audit | Where-Object Subject -eq phone }
-        "$($entry.Action)" | Should-Be 'Added Removed'
+        "$($entry.Action)" | Should-Be 'Added ConfigurationRenewed Removed'
     }
 }

@@ -3,6 +3,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Store;
 using LightTunnel.Tests.Membership.Store;
+using LightTunnel.WireGuard;
 using Xunit;
 
 namespace LightTunnel.Tests.Configuration;
@@ -14,6 +15,7 @@ public sealed class FileStoreTests : StoreConformanceTests, IDisposable
     private StateStore _state;
     private FileStore _store;
     private volatile bool _isFull;
+    private AtomicFileStep? _failsAt;
     private int _writes;
 
     public FileStoreTests() => (_state, _store) = Open();
@@ -73,6 +75,62 @@ public sealed class FileStoreTests : StoreConformanceTests, IDisposable
         Assert.Equal(2, Volatile.Read(ref _writes) - before);
     }
 
+    /// <summary>
+    /// The network's keys and its facts are in one file: a process that is ended at any moment leaves the ones of before or those of after,
+    /// and what was committed in between is there with either.
+    /// </summary>
+    [Theory]
+    [InlineData(null)]
+    [InlineData(nameof(AtomicFileStep.Create))]
+    [InlineData(nameof(AtomicFileStep.Flush))]
+    [InlineData(nameof(AtomicFileStep.Rename))]
+    [InlineData(nameof(AtomicFileStep.FlushFolder))]
+    public async Task Keys_AreKeptWholeOrNotAtAll_WhereverTheWriteIsCutShort(string? at)
+    {
+        AtomicFileStep? step = at is null ? null : Enum.Parse<AtomicFileStep>(at);
+        byte[] former = [.. Enumerable.Repeat((byte)1, 32)], next = [.. Enumerable.Repeat((byte)2, 32)];
+        var before = new NetworkKeySet { Key = [.. former] };
+        Assert.Null(await KeepAsync(before));
+        await CommitAsync(Commit([], Write("a", [1])));
+
+        _failsAt = step;
+        string? failure = await KeepAsync(before.Follow(next, 7, DateTimeOffset.UnixEpoch, TimeSpan.FromDays(1)));
+        Assert.Equal(step is null, failure is null);
+        _failsAt = null;
+        // Ended without a further write, as by a kill.
+        _state.Dispose();
+        (_state, _store) = Open();
+
+        NodeState found = _state.Load(TunnelRole.Server)!;
+        bool isChanged = step is null or AtomicFileStep.FlushFolder;
+        Assert.Equal(isChanged ? next : former, found.NetworkKeys!.Key);
+        Assert.Equal(isChanged ? [former] : [], found.NetworkKeys.Former.Select(key => key.Key));
+        Assert.Equal("a", Assert.Single(found.Network.Entries).Key);
+
+        await CommitAsync(Commit([], Write("b", [1])));
+        Reopen();
+        Assert.Equal(isChanged ? next : former, _state.Load(TunnelRole.Server)!.NetworkKeys!.Key);
+    }
+
+    /// <summary>What no key of now has is zeroed, in memory too, and not before it is off the disk.</summary>
+    [Fact]
+    public async Task Keys_ThatAreLetGo_AreZeroed_OnceTheyAreOffTheDisk()
+    {
+        var before = new NetworkKeySet { Key = [.. Enumerable.Repeat((byte)1, 32)] };
+        await KeepAsync(before);
+        NetworkKeySet next = before.Follow([.. Enumerable.Repeat((byte)2, 32)], 7, DateTimeOffset.UnixEpoch, TimeSpan.Zero);
+        _isFull = true;
+        Assert.NotNull(await KeepAsync(next));
+        Assert.Equal(1, before.Key[0]);
+        _isFull = false;
+        Assert.Null(await KeepAsync(next));
+        Assert.All(before.Key, value => Assert.Equal(0, value));
+        Assert.Equal(2, next.Key[0]);
+        string written = await File.ReadAllTextAsync(_state.FilePath, TestContext.Current.CancellationToken);
+        Assert.DoesNotContain(
+            Convert.ToBase64String([.. Enumerable.Repeat((byte)1, 32)]), written, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Disposal_WritesWhatWasCommitted_AndZeroesTheSecrets()
     {
@@ -99,13 +157,20 @@ public sealed class FileStoreTests : StoreConformanceTests, IDisposable
         return _store;
     }
 
+    private async Task<string?> KeepAsync(NetworkKeySet keys)
+    {
+        var kept = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _store.Keep(keys, kept.SetResult);
+        return await kept.Task.WaitAsync(TimeSpan.FromMinutes(2), TestContext.Current.CancellationToken);
+    }
+
     private (StateStore State, FileStore Store) Open()
     {
         StateStore state = StateStore.Open(_folder.File("s"), step =>
         {
             if (step == AtomicFileStep.Create)
                 Interlocked.Increment(ref _writes);
-            if (step == AtomicFileStep.Flush && _isFull)
+            if ((step == AtomicFileStep.Flush && _isFull) || step == _failsAt)
                 throw new IOException("No space left on device");
         });
         return (state, new FileStore(

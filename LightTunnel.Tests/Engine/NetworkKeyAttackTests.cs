@@ -197,6 +197,7 @@ public sealed class NetworkKeyAttackTests : IDisposable
 
         // It is given its configuration anew, of the same key pair.
         Assert.Equal(lease.Addresses, (await _network.MakePlainAsync(identity.PublicKey, "phone")).Addresses);
+        Assert.Equal(AuditAction.ConfigurationRenewed, server.Log.Audited.Read(0)[^1].Action);
         using PresharedKey now = _network.CurrentKey();
         using PresharedKey derived = ClientPresharedKey.Derive(now, _network.ServerKey, identity.PublicKey);
         phone = _network.AddPlain("phone", identity, lease.Addresses[0], "198.51.200.3", derived);

@@ -102,9 +102,10 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             if (made is null)
                 return; // Another server has ended it in the meantime.
             roster.Remember(made);
-            Tell(
-                AuditAction.Added, name, made, key, by,
-                isNew ? "was made a member with plain WireGuard" : "was given its configuration for plain WireGuard anew");
+            if (isNew)
+                Tell(AuditAction.Added, name, made, key, by, "was made a member with plain WireGuard");
+            else
+                Tell(AuditAction.ConfigurationRenewed, name, made, key, by, "was given its configuration for plain WireGuard anew");
         }
     }
 

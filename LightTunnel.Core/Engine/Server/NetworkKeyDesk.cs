@@ -92,6 +92,8 @@ internal sealed class NetworkKeyDesk
                 return;
             }
 
+            // Whatever of it came to the disk nevertheless, a restart is to find the key that is in use.
+            (_isUnkept, _nextTry) = (true, _node.Now);
             CryptographicOperations.ZeroMemory(next.Key);
             kept.SetException(new LightTunnelException(
                 LightTunnelError.FileAccess, $"The network's key is not changed, as that cannot be saved: {failure}",
