@@ -109,7 +109,15 @@ internal sealed partial class RealShellProcess : IAsyncDisposable
     /// <summary>Waits until it has ended.</summary>
     public async Task<RealShellResult> EndAsync(TimeSpan? timeout = null)
     {
-        await _process.WaitForExitAsync(Token).WaitAsync(timeout ?? DefaultTimeout, Token);
+        try
+        {
+            await _process.WaitForExitAsync(Token).WaitAsync(timeout ?? DefaultTimeout, Token);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"pwsh does not end: {Text(_output)} {Text(_errors)} {State()}");
+        }
+
         await _reading.WaitAsync(Token);
         return new RealShellResult(_process.ExitCode, Text(_output), Text(_errors));
     }
@@ -123,6 +131,24 @@ internal sealed partial class RealShellProcess : IAsyncDisposable
         }
 
         _process.Dispose();
+    }
+
+    /// <summary>What its threads do, and which signals it blocks, ignores and catches.</summary>
+    private string State()
+    {
+        try
+        {
+            string process = $"/proc/{_process.Id}";
+            IEnumerable<string> signals =
+                File.ReadLines($"{process}/status").Where(line => line.StartsWith("Sig", StringComparison.Ordinal));
+            IEnumerable<string> threads = Directory.EnumerateDirectories($"{process}/task").Select(thread =>
+                $"{File.ReadAllText($"{thread}/comm").Trim()}: {File.ReadAllText($"{thread}/wchan")}");
+            return string.Join(Environment.NewLine, signals.Concat(threads).Append($"it has ended: {_process.HasExited}"));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return exception.Message;
+        }
     }
 
     private static string Text(StringBuilder builder)

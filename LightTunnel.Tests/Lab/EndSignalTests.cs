@@ -47,7 +47,8 @@ public sealed class EndSignalTests
             (Interrupt, 1, $"{join} -Wait | Out-String"),
         })
         {
-            await using RealShellProcess shell = RealShell.Start(script, alice.Namespace);
+            // Who runs these tests in the background has SIGINT ignored, which every process inherits.
+            await using RealShellProcess shell = RealShell.Start(script, alice.Namespace, environment: null, "env", "--default-signal=INT");
             if (script.EndsWith("600", StringComparison.Ordinal))
                 await shell.WaitForOutputAsync("alice");
             await UntilAsync(server, Online);
