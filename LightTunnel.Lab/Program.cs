@@ -80,6 +80,13 @@ var host = new Command("host", "Measures what the program of services costs: mem
 host.SetAction((result, token) => HostCost.RunAsync(
     result.GetValue(membersOption), result.GetValue(startsOption), result.GetValue(programOption), Console.Out, token));
 
+var block = new Command("block", "Measures how long a member is heard that an admin blocks, which talks with all others.")
+{
+    membersOption, programOption,
+};
+block.SetAction((result, token) => BlockSilence.RunAsync(
+    result.GetValue(membersOption), result.GetValue(programOption), Console.Out, token));
+
 var matrixRoundsOption = new Option<int>("--rounds") { Description = "How often each pair is measured", DefaultValueFactory = _ => 1 };
 var matrixTimeoutOption = new Option<int>("--timeout")
 {
@@ -101,7 +108,7 @@ check.SetAction(result => CheckReport.Run(result.GetValue(installOption), Consol
 
 var root = new RootCommand("The laboratory of LightTunnel: network namespaces as machines, one process as the internet between them.")
 {
-    demo, shell, bench, idle, host, matrix, check,
+    demo, shell, bench, idle, host, block, matrix, check,
 };
 
 // Ctrl+C and SIGTERM end what runs, and everything that was set up is taken down before the process ends.
