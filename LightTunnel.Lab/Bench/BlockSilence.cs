@@ -22,7 +22,7 @@ internal sealed record BlockSilenceReport(TimeSpan Command, IReadOnlyList<TimeSp
 internal static class BlockSilence
 {
     /// <summary>How often the member sends to each of the others, which answers.</summary>
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Who was not heard for so long is not heard any more.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(3);
