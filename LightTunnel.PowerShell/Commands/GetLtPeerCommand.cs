@@ -8,6 +8,7 @@ namespace LightTunnel;
 /// <para>The column Path says how a peer is reached: Lan and Direct are straight, Relay is through another client, Server is through
 /// the server, Offline is not at all. RTT is the smoothed round trip through the tunnel; Seen is how long ago the peer was last
 /// heard of.</para>
+/// <para>A peer with the reason KeyChanged or NotSigned is no member here: Confirm-LtMember says what to do about it.</para>
 /// <para>Where the command looks through several networks, one more column says whose peer it is.</para>
 /// <para>In a network of more than 128 members, a member knows those with whom it has dealt of late, and the command shows these. With -All
 /// it shows everybody, and with -Name or -Address those that are named, whoever they are: the server is asked.</para>
