@@ -72,6 +72,7 @@ internal sealed class ForwardingSetup(
             $"No interface of this machine leads to {prefix}: give one an address there, or add a route.")];
         ForwardingTableState table = ReadTable();
         ReleaseOverruled();
+        bool isLess = PutBackUnused(found, table);
         var fresh = new List<SettingClaim>();
         PlanIPv4(found, table, fresh, problems);
         PlanIPv6(found, table, fresh, problems);
@@ -84,7 +85,7 @@ internal sealed class ForwardingSetup(
                 return problems;
             }
         }
-        else if (!SetRules(table, all, isChanged: fresh.Count > 0, problems))
+        else if (!SetRules(table, all, isChanged: isLess || fresh.Count > 0, problems))
         {
             return problems;
         }
@@ -98,9 +99,27 @@ internal sealed class ForwardingSetup(
     public void Restore()
     {
         ForwardingTableState table = ReadTable();
+        bool isDone = PutBack(_claims, table);
+        _claims = [];
+        try
+        {
+            if (table.Tunnels.ContainsKey(options.Interface))
+                filter.Apply(ForwardingRules.Remove(options.Interface, table, IsInForce));
+            if (isDone)
+                file.Delete();
+        }
+        catch (Exception exception) when (exception is LightTunnelException or IOException or UnauthorizedAccessException)
+        {
+            log.Warning("The rules of forwarding stay: {Reason}. nft delete table inet lighttunnel removes them", exception.Message);
+        }
+    }
+
+    /// <summary>Puts back what is still as it was left; false when the system refuses some of it.</summary>
+    private bool PutBack(IEnumerable<SettingClaim> claims, ForwardingTableState table)
+    {
         bool isDone = true;
         // All are looked at before any is changed: one of them sets others.
-        SettingClaim[] restored = [.. _claims.Where(claim => MayRestore(claim, table))];
+        SettingClaim[] restored = [.. claims.Where(claim => MayRestore(claim, table))];
         foreach (SettingClaim claim in restored.Reverse())
         {
             try
@@ -115,18 +134,19 @@ internal sealed class ForwardingSetup(
             }
         }
 
-        _claims = [];
-        try
-        {
-            if (table.Tunnels.ContainsKey(options.Interface))
-                filter.Apply(ForwardingRules.Remove(options.Interface, table, IsInForce));
-            if (isDone)
-                file.Delete();
-        }
-        catch (Exception exception) when (exception is LightTunnelException or IOException or UnauthorizedAccessException)
-        {
-            log.Warning("The rules of forwarding stay: {Reason}. nft delete table inet lighttunnel removes them", exception.Message);
-        }
+        return isDone;
+    }
+
+    /// <summary>
+    /// An interface that does not lead to the networks any more is closed: it may lead to strangers, who could take addresses of the
+    /// networks for theirs.
+    /// </summary>
+    private bool PutBackUnused(ForwardedInterfaces found, ForwardingTableState table)
+    {
+        SettingClaim[] unused = [.. _claims.Where(claim =>
+            claim.OpensInterface && !(claim.IsIPv4 ? found.IPv4 : found.IPv6).ContainsKey(claim.Interface))];
+        PutBack(unused, table);
+        return _claims.RemoveAll(unused.Contains) > 0;
     }
 
     private void PlanIPv4(ForwardedInterfaces found, ForwardingTableState table, List<SettingClaim> fresh, List<string> problems)

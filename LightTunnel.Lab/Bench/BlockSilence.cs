@@ -133,14 +133,14 @@ internal static class BlockSilence
     {
         Dictionary<IPAddress, Ear> byAddress = ears.ToDictionary(ear => ear.Address);
         const byte EchoReply = 0;
-        Take(socket, cancellationToken, (type, from) =>
+        Take(socket, cancellationToken: cancellationToken, take: (type, from) =>
         {
             if (type == EchoReply && byAddress.TryGetValue(from, out Ear? ear))
                 ear.NoteAnswer();
         });
     }
 
-    private static void Take(Socket socket, CancellationToken cancellationToken, Action<byte, IPAddress> take)
+    private static void Take(Socket socket, Action<byte, IPAddress> take, CancellationToken cancellationToken)
     {
         byte[] packet = new byte[256];
         while (!cancellationToken.IsCancellationRequested)
@@ -172,7 +172,7 @@ internal static class BlockSilence
         /// <summary>When a packet last passed between the two, by <see cref="Stopwatch"/>.</summary>
         public long Last => Volatile.Read(ref _last);
 
-        public void Listen(CancellationToken cancellationToken) => Take(_socket, cancellationToken, (type, from) =>
+        public void Listen(CancellationToken cancellationToken) => Take(_socket, cancellationToken: cancellationToken, take: (type, from) =>
         {
             if (type == EchoRequest && from.Equals(blocked))
                 Volatile.Write(ref _last, Stopwatch.GetTimestamp());

@@ -103,9 +103,12 @@ internal sealed class GatewayNamespaces : IDisposable
     });
 
     /// <summary>All that forwarding may change: settings of all interfaces, rules, routes.</summary>
-    public string Snapshot()
+    public string Snapshot() => Snapshot(Gateway);
+
+    /// <summary>The same of any network namespace.</summary>
+    public static string Snapshot(string name)
     {
-        string settings = In(() =>
+        string settings = NetworkNamespace.Run(name, () =>
         {
             var text = new StringBuilder();
             foreach (string folder in (string[])["net/ipv4/conf", "net/ipv6/conf"])
@@ -122,10 +125,10 @@ internal sealed class GatewayNamespaces : IDisposable
         });
         string routes = string.Join('\n', Families.SelectMany(family => new[]
         {
-            NetworkNamespace.Ip("-n", Gateway, family, "route", "show", "table", "all"),
-            NetworkNamespace.Ip("-n", Gateway, family, "rule", "show"),
+            NetworkNamespace.Ip("-n", name, family, "route", "show", "table", "all"),
+            NetworkNamespace.Ip("-n", name, family, "rule", "show"),
         }));
-        return $"{settings}\n{Nft("list", "ruleset")}\n{WithoutTimes(routes)}";
+        return $"{settings}\n{NetworkNamespace.Execute(name, "nft", "list", "ruleset")}\n{WithoutTimes(routes)}";
     }
 
     /// <summary>Waits until something is so.</summary>

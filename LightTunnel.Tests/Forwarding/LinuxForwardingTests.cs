@@ -127,6 +127,24 @@ public sealed class LinuxForwardingTests : IDisposable
     }
 
     [Fact]
+    public void InterfaceThatDoesNotLeadThereAnyMore_IsClosedAgain() => _world.In(() =>
+    {
+        ForwardingOptions options = GatewayNamespaces.Options();
+        var setup = new ForwardingSetup(options, new KernelSettings(), new NftProgram(), new MemoryRecord(), _log);
+        Assert.Empty(setup.Set(ForwardedInterfaces.Find(options)));
+        Assert.Equal(("1", "0"), (_world.Read(LanForwarding), _world.Read("net/ipv4/conf/wan/forwarding")));
+        NetworkNamespace.Ip("-n", _world.Gateway, "address", "del", "192.168.7.1/24", "dev", "lan");
+        NetworkNamespace.Ip("-n", _world.Gateway, "route", "add", "default", "via", GatewayNamespaces.Stranger);
+        Assert.Empty(setup.Set(ForwardedInterfaces.Find(options)));
+        Assert.Equal(("0", "1"), (_world.Read(LanForwarding), _world.Read("net/ipv4/conf/wan/forwarding")));
+        NetworkNamespace.Ip("-n", _world.Gateway, "route", "del", "default");
+        string problem = Assert.Single(setup.Set(ForwardedInterfaces.Find(options)));
+        Assert.Contains("No interface of this machine leads to", problem, StringComparison.Ordinal);
+        Assert.Equal(("0", "0"), (_world.Read(LanForwarding), _world.Read("net/ipv4/conf/wan/forwarding")));
+        return true;
+    });
+
+    [Fact]
     public void HostileMember_TakesNoMoreThanItsPartOfTheTableOfConnections()
     {
         using LinuxForwarding forwarding = _world.Begin(GatewayNamespaces.Options(), _log, new MemoryRecord());
