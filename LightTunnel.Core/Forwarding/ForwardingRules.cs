@@ -69,10 +69,14 @@ internal static class ForwardingRules
     /// <param name="claims">What settings it has changed.</param>
     /// <param name="table">The table as it is.</param>
     /// <param name="inForce">Which claims, of whomever, still limit what is forwarded.</param>
+    /// <param name="isRouter">
+    /// Whether the machine forwards for others too: what comes from the tunnel may then be an answer to these, or for a port that is
+    /// forwarded to them, as docker does for containers.
+    /// </param>
     /// <param name="countsConnections">Whether <see cref="MostConnections"/> is kept to; some kernels cannot count them.</param>
     public static string Set(
         ForwardingOptions options, IReadOnlyList<SettingClaim> claims, ForwardingTableState table, Func<SettingClaim, bool> inForce,
-        bool countsConnections = true)
+        bool isRouter, bool countsConnections = true)
     {
         string name = options.Interface;
         bool translates = options.Networks.Any(network => network.TranslateSources);
@@ -87,7 +91,10 @@ internal static class ForwardingRules
             ]);
         }
 
-        AddChain(commands, From + name, [.. limits, .. options.Networks.Select(network => $"{Match(network, "daddr")} accept"), "drop"]);
+        string[] others = isRouter ? ["ct state established,related accept", "ct status dnat accept"] : [];
+        AddChain(
+            commands, From + name,
+            [.. limits, .. options.Networks.Select(network => $"{Match(network, "daddr")} accept"), .. others, "drop"]);
         // A host that never hears of the tunnel's MTU, as somebody drops ICMP, has its connections cut to it all the same.
         AddChain(
             commands, To + name,

@@ -315,7 +315,8 @@ internal sealed class ForwardingSetup(
 
     private bool SetRules(ForwardingTableState table, List<SettingClaim> all, bool isChanged, List<string> problems)
     {
-        string commands = ForwardingRules.Set(options, all, table, IsInForce, _countsConnections);
+        bool isRouter = IsRouter(isIPv4: true) || IsRouter(isIPv4: false);
+        string commands = ForwardingRules.Set(options, all, table, IsInForce, isRouter, _countsConnections);
         if (!isChanged && ForwardingRules.IsAsSet(table, commands))
             return true;
         if (!isChanged && !table.Exists && _isSet)
@@ -323,7 +324,7 @@ internal sealed class ForwardingSetup(
         WriteRecord(all);
         try
         {
-            Apply(commands, () => ForwardingRules.Set(options, all, table, IsInForce, countsConnections: false));
+            Apply(commands, () => ForwardingRules.Set(options, all, table, IsInForce, isRouter, countsConnections: false));
             _isSet = true;
             return true;
         }
@@ -334,6 +335,8 @@ internal sealed class ForwardingSetup(
             return false;
         }
     }
+
+    private bool IsRouter(bool isIPv4) => settings.Read(SettingClaim.AllOf(isIPv4)) == On;
 
     private void Apply(string commands, Func<string> withoutCounting)
     {

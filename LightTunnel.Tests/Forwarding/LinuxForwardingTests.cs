@@ -122,6 +122,13 @@ public sealed class LinuxForwardingTests : IDisposable
         // The stranger has the way back that a router's hosts have.
         Assert.True(_world.Pings("h", GatewayNamespaces.Stranger));
         Assert.True(_world.Pings("a", GatewayNamespaces.Host));
+        // So have its containers what they had: the way to members, and members the way to their ports.
+        _world.Nft("add table ip docker; add chain ip docker out { type nat hook postrouting priority 100; }; "
+            + "add rule ip docker out oifname lt0 ip saddr 198.51.100.0/24 masquerade; "
+            + "add chain ip docker in { type nat hook prerouting priority -100; }; "
+            + $"add rule ip docker in iifname lt0 ip daddr 10.0.0.1 icmp type echo-request dnat to {GatewayNamespaces.Stranger}");
+        Assert.True(_world.Pings("s", "10.0.0.5"));
+        Assert.True(_world.Pings("a", "10.0.0.1"));
         forwarding.Dispose();
         Assert.Equal("1", _world.Read(LanForwarding));
     }
