@@ -24,11 +24,12 @@ internal sealed record StormReport(TimeSpan LongestGap, TimeSpan LastDirect, dou
 /// them talk. What must be true is looked at all the while, and more of it once the storm is over.
 /// </summary>
 /// <remarks>
-/// 2 to 200 members, which move, sleep, come, go, and lose their NATs, each other and the server, and whom an admin blocks, removes and
-/// forbids to talk to each other. All the while and afterwards: two members that both reach the server, and that nobody forbids to talk,
-/// are never silent for longer than 1.5 s; what is forbidden does not pass once who must keep to it can have heard; who can be direct
-/// without guessing ports is; every collection in a node, found by walking its objects (<see cref="TableSizes"/>), stays within its limit
-/// (<see cref="TableLimits"/>); an idle minute costs no more datagrams than it must; nothing arrives twice or at somebody else's.
+/// 2 to 200 members, which move, sleep, come, go, and lose their NATs, each other and the server, and whom an admin blocks, removes,
+/// forbids to talk to each other, and gives another network key. All the while and afterwards: two members that both reach the server, and
+/// that nobody forbids to talk, are never silent for longer than 1.5 s; what is forbidden does not pass once who must keep to it can have
+/// heard; who can be direct without guessing ports is; every collection in a node, found by walking its objects
+/// (<see cref="TableSizes"/>), stays within its limit (<see cref="TableLimits"/>); everybody has the network's key of now; an idle minute
+/// costs no more datagrams than it must; nothing arrives twice or at somebody else's.
 /// </remarks>
 internal sealed class NetworkStorm : IDisposable
 {
@@ -171,7 +172,7 @@ internal sealed class NetworkStorm : IDisposable
     private void Happen()
     {
         StormMember member = Any(_world.Members);
-        int what = _random.Next(14);
+        int what = _random.Next(15);
         _world.Note($"event {what}, {member}");
         switch (what)
         {
@@ -222,7 +223,10 @@ internal sealed class NetworkStorm : IDisposable
                 break;
             case 12 when member is { Node: not null, IsBlocked: false } && _world.IsKnown(member) && !_world.IsDenied(member):
                 _world.Remove(member);
-                After(Seconds(0, 5), () => _world.Start(member));
+                After(Seconds(0, 5), () => _world.Return(member));
+                break;
+            case 14 when _world.CanChangeKey:
+                _world.ChangeKey();
                 break;
             case 13 when Any(_traffic.Flows) is var flow && _world.IsKnown(flow.From) && _world.IsKnown(flow.To):
                 _world.Deny(flow.From, flow.To);
@@ -317,6 +321,9 @@ internal sealed class NetworkStorm : IDisposable
         _world.Repair(); // What a wire loses is asked for again, which is not what is counted here.
         _world.Network.Run(UntilQuiet);
         CollectAll();
+        StormMember[] behind =
+            [.. Present.Where(member => member.Node!.Node.NetworkKeys.Number != _world.Network.KeyNumber())];
+        Assert.True(behind.Length == 0, $"Without the network's key of now after the storm: {Names(behind)}.");
         double share = ShareOfMinute();
         for (int again = 0; share > 1 && again < 2; again++)
             share = ShareOfMinute();

@@ -5,6 +5,7 @@ using LightTunnel.Internet.Simulation;
 using LightTunnel.Internet.Sites;
 using LightTunnel.Internet.Wires;
 using LightTunnel.Tests.Engine;
+using LightTunnel.WireGuard;
 using Xunit;
 
 namespace LightTunnel.Tests.Simulation;
@@ -64,7 +65,7 @@ internal sealed class StormWorld : IDisposable
         SimulatedHost host = Internet.AddHost(name, nat);
         if (_members.Count % 4 == 3)
             Network.WithoutAes.Add(name);
-        var member = new StormMember(name, Network.NewKey(), host);
+        var member = new StormMember(name, Network.NewKey(), host) { Keys = Network.CurrentKey().Keys() };
         _members.Add(member);
         Settle(member, nat, kind);
         Start(member);
@@ -98,7 +99,7 @@ internal sealed class StormWorld : IDisposable
 
     public void Start(StormMember member)
     {
-        member.Node = Network.AddClient(member.Name, identity: member.Identity, host: member.Host.Name);
+        member.Node = Network.AddClient(member.Name, identity: member.Identity, host: member.Host.Name, keys: member.Keys);
         member.Node.Clock.Jump(member.ClockOffset);
     }
 
@@ -153,6 +154,31 @@ internal sealed class StormWorld : IDisposable
     {
         End(member, politely: false);
         Change(MemberChangeKind.Remove, member);
+    }
+
+    /// <summary>Starts a process of a member that was removed, which its owner has given the network's key of now.</summary>
+    public void Return(StormMember member)
+    {
+        member.Keys = Network.CurrentKey().Keys();
+        Start(member);
+    }
+
+    /// <summary>True when the server can have another key for the network.</summary>
+    public bool CanChangeKey => IsServerUp && Network.KeyStore.Keys.Former.Count < NetworkKeySet.MostFormer;
+
+    /// <summary>Changes the network's key; who is no member yet is given the new one by its owner.</summary>
+    public void ChangeKey()
+    {
+        Network.ChangeKey(TimeSpan.FromDays(30));
+        foreach (StormMember stranger in _members.Where(member => !IsKnown(member)).ToArray())
+        {
+            bool isRunning = stranger.Node is not null;
+            if (isRunning)
+                End(stranger, politely: false);
+            stranger.Keys = Network.CurrentKey().Keys();
+            if (isRunning)
+                Start(stranger);
+        }
     }
 
     /// <summary>Denies two members everything, in both directions.</summary>

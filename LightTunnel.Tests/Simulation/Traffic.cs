@@ -30,6 +30,9 @@ internal sealed class StormMember(string name, PrivateKey identity, SimulatedHos
     /// <summary>Its process, null while none runs.</summary>
     public SimulatedNode? Node { get; set; }
 
+    /// <summary>The network's keys, as it keeps them from one process to the next.</summary>
+    public required MemoryKeyStore Keys { get; set; }
+
     /// <summary>True while an admin keeps it out.</summary>
     public bool IsBlocked { get; set; }
 
