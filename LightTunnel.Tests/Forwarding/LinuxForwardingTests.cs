@@ -51,6 +51,24 @@ public sealed class LinuxForwardingTests : IDisposable
     }
 
     [Fact]
+    public void WithoutTranslation_HostsThatKnowARouteBackAreReached_AndMayBegin()
+    {
+        string before = _world.Snapshot();
+        using (LinuxForwarding forwarding = _world.Begin(GatewayNamespaces.Options("lt0", translates: false), _log, new MemoryRecord()))
+        {
+            Assert.Null(forwarding.Problem);
+            Assert.DoesNotContain("masquerade", _world.Nft("list", "ruleset"), StringComparison.Ordinal);
+            Assert.False(_world.Pings("a", GatewayNamespaces.Host, expected: false));
+            NetworkNamespace.Ip("-n", _world.HostNamespace, "route", "add", "10.0.0.0/24", "via", "192.168.7.1");
+            Assert.True(_world.Pings("a", GatewayNamespaces.Host));
+            Assert.True(_world.Pings("h", "10.0.0.5"));
+            Assert.False(_world.Pings("s", "10.0.0.5", expected: false));
+        }
+
+        Assert.Equal(before, _world.Snapshot());
+    }
+
+    [Fact]
     public void TwoTunnels_ShareAnInterface_AndTheLastOnePutsItBack()
     {
         string before = _world.Snapshot();
