@@ -23,6 +23,12 @@ internal sealed record AcceptedRoutes(bool All, IReadOnlyList<IpPrefix> Within, 
     /// <summary>True when a network is taken although it is in the way of something.</summary>
     public bool Forces(IpPrefix prefix) => Force && IsWithin(prefix);
 
+    /// <summary>What a person writes to take a network besides what is taken already.</summary>
+    public string With(IpPrefix prefix) => string.Join(',', (string[])
+    [
+        .. All ? (string[])[Everything] : [], .. Within.Append(prefix).Distinct().Select(within => within.ToString()),
+    ]);
+
     private bool IsWithin(IpPrefix prefix) => Within.Any(within => within.Length <= prefix.Length && within.Contains(prefix.Network));
 }
 

@@ -11,7 +11,7 @@ namespace LightTunnel;
 public abstract class RouteDecisionCommand : LtCommand
 {
     /// <summary>
-    /// The network, such as 192.168.7.0/24, with wildcards if wanted; one that several members offer is meant of all of them.
+    /// The network, such as 192.168.7.0/24, with wildcards if wanted. When several members offer it, -Peer says whose is approved.
     /// </summary>
     [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true)]
     [Alias("Route")]
@@ -41,6 +41,9 @@ public abstract class RouteDecisionCommand : LtCommand
     [Parameter]
     [NotSecret]
     public SwitchParameter PassThru { get; set; }
+
+    /// <summary>Whether a network that is named without wildcards must be one member's.</summary>
+    private protected virtual bool NeedsOneMember => false;
 
     /// <summary>Says it of each network that is named.</summary>
     /// <param name="action">What it is, for who is asked to confirm it.</param>
@@ -78,7 +81,8 @@ public abstract class RouteDecisionCommand : LtCommand
     private List<(ITunnelHandle Tunnel, RouteStatus Route)> Find()
     {
         (string[] destinations, string[]? peers, string[]? networks) = (Destination, Peer, Network);
-        List<(ITunnelHandle, RouteStatus)> found = [];
+        bool needsOne = NeedsOneMember && peers is null;
+        List<(ITunnelHandle Tunnel, RouteStatus Route)> found = [];
         Run(
             async (output, cancellationToken) =>
             {
@@ -95,6 +99,20 @@ public abstract class RouteDecisionCommand : LtCommand
                 ];
                 if (tunnels.Count == 0)
                     return;
+                foreach (var several in found.GroupBy(one => (one.Tunnel, one.Route.Destination)).Where(of => of.Count() > 1).ToArray())
+                {
+                    string network = several.Key.Destination;
+                    if (!needsOne || !destinations.Contains(network, StringComparer.OrdinalIgnoreCase))
+                        continue;
+                    found.RemoveAll(one => (one.Tunnel, one.Route.Destination) == several.Key);
+                    string members = string.Join(", ", several.Select(one => one.Route.Peer));
+                    output.WriteError(
+                        new LightTunnelException(
+                            LightTunnelError.InvalidOption, $"Several members offer the network {network}: {members}.",
+                            "Say whose is meant with -Peer; -Peer * means all of them.")
+                        { Target = network }, network);
+                }
+
                 foreach (string missing in byDestination.Unmatched)
                 {
                     string who = peers is null ? "No member" : $"No member of the name {string.Join(", ", peers)}";
@@ -136,6 +154,9 @@ public abstract class RouteDecisionCommand : LtCommand
 [OutputType(typeof(LtRoute))]
 public sealed class ApproveLtRouteCommand : RouteDecisionCommand
 {
+    /// <inheritdoc/>
+    private protected override bool NeedsOneMember => true;
+
     /// <inheritdoc/>
     protected override void ProcessRecord() =>
         Decide("Approve", network => new MemberChange(MemberChangeKind.Set, string.Empty, string.Empty) { ApproveRoutes = [network] });

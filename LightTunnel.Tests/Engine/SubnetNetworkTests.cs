@@ -91,6 +91,52 @@ public sealed class SubnetNetworkTests : IDisposable
         Assert.False(Passes(gateway, Host, taker, taker.Address.ToString()));
     }
 
+    /// <summary>What lies behind it is taken back when it is a member no more, and that must not bring it back.</summary>
+    [Theory]
+    [InlineData(MemberChangeKind.Remove)]
+    [InlineData(MemberChangeKind.Block)]
+    public void GatewayThatIsRemovedOrBlocked_IsGone_WithWhatLiesBehindIt(MemberChangeKind kind)
+    {
+        _network.StartServer();
+        SimulatedNode gateway = Gateway("gateway", Lan), taker = Taker("taker");
+        Join(gateway, taker);
+        Assert.True(_network.RunUntil(() => IsOffered(gateway, Lan), Long));
+        Decide(gateway, Lan);
+        Assert.True(_network.RunUntil(
+            () => StandingOf(taker, Lan, gateway) == RouteStanding.Active && taker.Member("gateway").DirectPath is not null, Long));
+        Assert.True(Passes(taker, taker.Address.ToString(), gateway, Host));
+        TunnelAddress address = gateway.Address;
+        PublicKey key = gateway.Node.Links.PublicKey;
+
+        _network.Server.Node.Post(() => Server.Administration.ChangeAsync(new MemberChange(kind, key.ToString(), "root")));
+        _network.Server.MarkReady();
+        _network.Kill(gateway);
+        Assert.True(_network.RunUntil(() => taker.Tun.Routes.Count == 0, Long));
+        _network.Run(TimeSpan.FromSeconds(5));
+        Assert.DoesNotContain(taker.Members, member => member.Key == key);
+        Assert.DoesNotContain(taker.Node.Forwarding.Routes, route => route.Key.Contains(address));
+        SimulatedNode late = _network.AddClient("late");
+        Join(late);
+        _network.Run(TimeSpan.FromSeconds(5));
+        Assert.DoesNotContain(late.Members, member => member.Key == key);
+    }
+
+    [Fact]
+    public void NetworkThatIsNotTakenAlone_KeepsTheOthersInTheRemedy()
+    {
+        _network.StartServer();
+        SimulatedNode gateway = Gateway("gateway", Lan, "10.9.0.0/24"), taker = Taker("taker", "10.9.0.0/24");
+        Join(gateway, taker);
+        Assert.True(_network.RunUntil(() => IsOffered(gateway, Lan), Long));
+        Assert.Contains(
+            "-Peer gateway", gateway.Client.Routes.Report().First().Remedy, StringComparison.Ordinal);
+        Decide(gateway, Lan);
+        Assert.True(_network.RunUntil(() => StandingOf(taker, Lan, gateway) == RouteStanding.NotAccepted, Long));
+        Assert.Equal(
+            $"Set-LtNetwork -AcceptRoute 10.9.0.0/24,{Lan}",
+            taker.Node.Subnets.Report().Single(report => report.Prefix == Prefix(Lan)).Remedy);
+    }
+
     [Fact]
     public void SiteToSite_HostsBehindTwoMembersReachEachOther()
     {

@@ -64,6 +64,20 @@ public sealed class RouteCommandTests(PlainShell shared) : IClassFixture<PlainSh
     }
 
     [Fact]
+    public async Task Approve_NetworkThatSeveralOffer_AsksWhose()
+    {
+        ModuleShell shell = await ServeAsync();
+
+        ShellResult result = await shell.TryAsync("Approve-LtRoute 192.168.7.0/24, 192.168.8.0/24");
+        Assert.Equal(
+            "Several members offer the network 192.168.7.0/24: nas, gateway.",
+            Assert.Single(result.Errors).Message.Split(" Say whose")[0]);
+        Assert.Equal("192.168.8.0/24", Assert.Single(Assert.Single(_server.MemberChanges).ApproveRoutes!));
+        await shell.RunAsync("Approve-LtRoute 192.168.7.0/24 -Peer *");
+        Assert.Equal(3, _server.MemberChanges.Count);
+    }
+
+    [Fact]
     public async Task GetLtRoute_SaysWhatBecameOfANetwork_AndWhy()
     {
         ModuleShell shell = await ServeAsync();

@@ -54,7 +54,7 @@ internal sealed class OwnRoutes(Node node, ServerConnection server)
             ? new SubnetReport(prefix, null, RouteStanding.Approved, "Members that accept it reach it through this machine.")
         : new SubnetReport(
             prefix, null, RouteStanding.Offered, "No admin of the network has approved it.",
-            $"On the server: Approve-LtRoute {prefix}"));
+            $"On the server: Approve-LtRoute {prefix} -Peer {((ClientRole)node.Role).MemberName}"));
 
     private void Tell() => server.Tell(new RoutesMessage { Kind = RoutesKind.Offered, Prefixes = _offered });
 

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Configuration;
 using LightTunnel.Membership;
 using LightTunnel.Traversal;
 
@@ -20,9 +21,10 @@ internal sealed record RouteConflict(string Reason, string Remedy, bool CanBeFor
 /// <param name="own">The machine's own addresses.</param>
 /// <param name="server">Where the server is reached; none on a server.</param>
 /// <param name="others">Where datagrams for other nodes are sent, and their names.</param>
+/// <param name="accepted">What is taken already.</param>
 internal sealed class RouteConflicts(
     IReadOnlyList<IpPrefix> tunnel, string tunnelInterface, IReadOnlyList<LocalAddressInfo> own, IReadOnlyList<UdpEndpoint> server,
-    IReadOnlyList<(UdpEndpoint Endpoint, string Name)> others)
+    IReadOnlyList<(UdpEndpoint Endpoint, string Name)> others, AcceptedRoutes accepted)
 {
     private readonly (IpPrefix Network, string Interface)[] _attached =
     [
@@ -60,7 +62,7 @@ internal sealed class RouteConflicts(
                 CanBeForced: false);
         }
 
-        string force = $"Set-LtNetwork -AcceptRoute {prefix} -Force takes it all the same.";
+        string force = $"Set-LtNetwork -AcceptRoute {accepted.With(prefix)} -Force takes it all the same.";
         (IpPrefix network, string name) = Array.Find(_attached, one => one.Network.Overlaps(prefix));
         if (name is not null)
         {

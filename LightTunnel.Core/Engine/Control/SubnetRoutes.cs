@@ -144,7 +144,7 @@ internal sealed class SubnetRoutes
                     new SubnetReport(entry.Prefix, peer, RouteStanding.Conflict, conflict.Reason, conflict.Remedy),
                 { IsTaken: false } => new SubnetReport(
                     entry.Prefix, peer, RouteStanding.NotAccepted, "This machine has not accepted it.",
-                    $"Set-LtNetwork -AcceptRoute {entry.Prefix}"),
+                    $"Set-LtNetwork -AcceptRoute {Accepted.With(entry.Prefix)}"),
                 _ when entry.Group!.Active == peer => new SubnetReport(
                     entry.Prefix, peer, RouteStanding.Active, entry.Conflict is { } forced ? $"By force: {forced.Reason}" : null),
                 _ => new SubnetReport(
@@ -171,7 +171,8 @@ internal sealed class SubnetRoutes
                     _entries[prefix] = entry = new Entry(prefix);
                 }
 
-                entry.Peers.Add(peer);
+                if (entry.Peers.Count < Group.MaximumCount && !entry.Peers.Contains(peer))
+                    entry.Peers.Add(peer);
             }
         }
 
@@ -225,7 +226,8 @@ internal sealed class SubnetRoutes
     private RouteConflicts Surroundings() => new(
         [.. _node.Forwarding.OwnAddresses.Select(own => own.Prefix)], _node.Services.Tun.Name, _node.OwnAddresses,
         _node.Role.ServerEndpoints,
-        [.. _node.Peers.Where(peer => peer is { IsServer: false, Online: true }).Select(peer => (peer.Endpoint, peer.Name))]);
+        [.. _node.Peers.Where(peer => peer is { IsServer: false, Online: true }).Select(peer => (peer.Endpoint, peer.Name))],
+        Accepted);
 
     /// <summary>
     /// While data flows, all who could carry it are kept ready and asked often, so that one who fails is noticed, and another is there.

@@ -220,6 +220,7 @@ internal sealed class ClientRoster(
         node.Journal.NoteGone(peer);
         node.RemoveRoutes(peer);
         directory.Remove(lease.PublicKey);
+        peer.MemberId = 0; // Whoever still has it at hand must not bring it back into the directory.
         Drop(peer);
         return true;
     }

@@ -189,8 +189,13 @@ internal sealed class RouteDesk(Node node, ServerOptions options, Leases leases,
                 roster.Tell(peer);
         }
 
-        if (peer.Session is { Registered: true } session && session.RoutesApproved?.SequenceEqual(approved) != true)
-            _untold.Add(peer);
+        if (peer.Session is not { Registered: true } session || session.RoutesApproved?.SequenceEqual(approved) == true)
+            return;
+        _untold.Add(peer);
+
+        // What is taken back ends before the rules about it do.
+        if (session.RoutesApproved is { } told && told.Except(approved).Any())
+            TellApproved(peer, session, [.. told.Intersect(approved)]);
     }
 
     /// <summary>
@@ -205,10 +210,15 @@ internal sealed class RouteDesk(Node node, ServerOptions options, Leases leases,
             _untold.Remove(peer);
             if (peer.Session is not { Registered: true } session || session.RoutesApproved?.SequenceEqual(peer.Subnets) == true)
                 continue;
-            session.RoutesApproved = peer.Subnets;
-            session.Send(new RoutesMessage { Kind = RoutesKind.Approved, Prefixes = peer.Subnets });
-            node.Hurry(peer);
+            TellApproved(peer, session, peer.Subnets);
         }
+    }
+
+    private void TellApproved(ServedClient peer, ClientSession session, IReadOnlyList<IpPrefix> approved)
+    {
+        session.RoutesApproved = approved;
+        session.Send(new RoutesMessage { Kind = RoutesKind.Approved, Prefixes = approved });
+        node.Hurry(peer);
     }
 
     private void TellOwn(ServedClient peer, ClientSession session)
