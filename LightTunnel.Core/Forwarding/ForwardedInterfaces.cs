@@ -12,8 +12,9 @@ internal sealed record ForwardedInterfaces(
     IReadOnlyDictionary<string, int> IPv4, IReadOnlyDictionary<string, int> IPv6, IReadOnlyList<IpPrefix> Unreached)
 {
     /// <summary>
-    /// Asks the kernel: the interfaces that have an address in a network, and those that packets to its first and last host leave by. In a
-    /// network that is made of many, further ones may be reached by interfaces that are not found so.
+    /// Asks the kernel: the interfaces that have an address in a network, and those that packets to its first and last host leave by, but
+    /// for a default route, by which also those to a network leave whose own interface is down. In a network that is made of many, further
+    /// ones may be reached by interfaces that are not found so.
     /// </summary>
     [SupportedOSPlatform("linux")]
     public static ForwardedInterfaces Find(ForwardingOptions options)
@@ -28,7 +29,7 @@ internal sealed record ForwardedInterfaces(
             int[] indices =
             [
                 .. addresses.Where(assigned => assigned.Address.Prefix.Overlaps(prefix)).Select(assigned => assigned.InterfaceIndex),
-                .. HostsOf(prefix).Select(netlink.FindInterface),
+                .. HostsOf(prefix).Select(host => InterfaceTo(host, netlink)),
             ];
             bool any = false;
             foreach (int index in indices)
@@ -45,6 +46,11 @@ internal sealed record ForwardedInterfaces(
 
         return new ForwardedInterfaces(found.IPv4, found.IPv6, unreached);
     }
+
+    private static int InterfaceTo(TunnelAddress host, RouteNetlink netlink) =>
+        netlink.FindRoute(host, out int index, out int length) != 0 || length == 0 ? 0
+            : index != 0 ? index
+            : netlink.FindInterface(host); // One of several.
 
     private static IEnumerable<TunnelAddress> HostsOf(IpPrefix prefix)
     {

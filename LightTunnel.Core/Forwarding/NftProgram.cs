@@ -18,6 +18,7 @@ internal interface INftables
 
     /// <summary>What "list" tells of something, an array of objects; null when there is no such thing.</summary>
     /// <param name="what">What is to be listed, "table", "inet", "lighttunnel".</param>
+    /// <exception cref="LightTunnelException">ForwardingUnavailable: it cannot be told what is there.</exception>
     JsonDocument? List(params IReadOnlyList<string> what);
 }
 
@@ -55,15 +56,31 @@ internal sealed class NftProgram : INftables
     /// <inheritdoc/>
     public JsonDocument? List(params IReadOnlyList<string> what)
     {
-        (int status, string output, _) = Run("nft", ["-j", "list", .. what], null);
+        (int status, string output, string error) = Run("nft", ["-j", "list", .. what], null);
+        return ReadListed(status, output, error);
+    }
+
+    /// <summary>What the program answered to "list"; null only when it says that there is no such thing.</summary>
+    /// <exception cref="LightTunnelException">ForwardingUnavailable: it failed, and nobody knows what is there.</exception>
+    internal static JsonDocument? ReadListed(int status, string output, string error)
+    {
+        // The loader of programs says the same of a missing library, with another status and without the first word.
+        if (status == 1 && error.Contains("Error: No such file or directory", StringComparison.Ordinal))
+            return null;
+        string reason = error.Trim();
         try
         {
-            return status == 0 ? JsonDocument.Parse(output) : null;
+            if (status == 0)
+                return JsonDocument.Parse(output);
         }
         catch (JsonException)
         {
-            return null;
+            reason = "its answer is no JSON";
         }
+
+        throw new LightTunnelException(
+            LightTunnelError.ForwardingUnavailable, $"nftables does not tell which rules there are: {LogText.OneLine(reason)}",
+            "The program nft has to be built with JSON, and needs the capability NET_ADMIN: look at what nft -j list ruleset says.");
     }
 
     /// <summary>Runs a program of the system, without a shell in between; status -1 when it is not there or does not end.</summary>

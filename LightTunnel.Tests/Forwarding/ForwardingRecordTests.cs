@@ -107,6 +107,38 @@ public sealed class ForwardingRecordTests
     [InlineData("", false)]
     public void OlderIptables_IsUnderstood(string listed, bool drops) => Assert.Equal(drops, ForeignFilters.DropsInLegacy(listed, "lt0"));
 
+    [Theory]
+    [InlineData(1, "", "Error: JSON support not compiled-in.")]
+    [InlineData(-1, "", "nft did not end within 30 s")]
+    [InlineData(-1, "", "No such file or directory")]
+    [InlineData(127, "", "nft: libnftables.so.1: cannot open shared object file: No such file or directory")]
+    [InlineData(0, "{\"nftables\": [", "")]
+    public void ListingThatFails_IsNotATableThatIsMissing(int status, string output, string error)
+    {
+        var exception = Assert.Throws<LightTunnelException>(() => NftProgram.ReadListed(status, output, error));
+        Assert.Equal(LightTunnelError.ForwardingUnavailable, exception.Error);
+        Assert.Null(NftProgram.ReadListed(1, "", "Error: No such file or directory\nlist table inet lighttunnel"));
+
+        // What cannot be looked at is not put back, and the next start still knows of it.
+        var settings = new FixedSettings { ["net/ipv4/conf/eth0.100/forwarding"] = "1" };
+        byte[] record = (Record with { Lifetime = settings.Lifetime() }).Encode();
+        var file = new MemoryRecord { Content = record };
+        using var log = new TunnelLog("test", TimeProvider.System);
+        Assert.Throws<LightTunnelException>(
+            () => ForwardingSetup.Recover(settings, new FailingFilter(status, output, error), file, log));
+        Assert.Equal("1", settings["net/ipv4/conf/eth0.100/forwarding"]);
+        Assert.Equal(record, file.Content);
+    }
+
+    private sealed class FailingFilter(int status, string output, string error) : INftables
+    {
+        public bool IsInstalled => true;
+
+        public void Apply(string commands) => throw new InvalidOperationException("Nobody knows what there is to be changed.");
+
+        public System.Text.Json.JsonDocument? List(params IReadOnlyList<string> what) => NftProgram.ReadListed(status, output, error);
+    }
+
     private sealed class FixedSettings : Dictionary<string, string>, IKernelSettings
     {
         public string? Read(string key) => this.GetValueOrDefault(key);

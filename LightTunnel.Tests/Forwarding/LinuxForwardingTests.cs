@@ -159,10 +159,12 @@ public sealed class LinuxForwardingTests : IDisposable
         Assert.Empty(setup.Set(ForwardedInterfaces.Find(options)));
         Assert.Equal(("1", "0"), (_world.Read(LanForwarding), _world.Read("net/ipv4/conf/wan/forwarding")));
         NetworkNamespace.Ip("-n", _world.Gateway, "address", "del", "192.168.7.1/24", "dev", "lan");
-        NetworkNamespace.Ip("-n", _world.Gateway, "route", "add", "default", "via", GatewayNamespaces.Stranger);
+        NetworkNamespace.Ip("-n", _world.Gateway, "route", "add", "192.168.7.0/24", "via", GatewayNamespaces.Stranger);
         Assert.Empty(setup.Set(ForwardedInterfaces.Find(options)));
         Assert.Equal(("0", "1"), (_world.Read(LanForwarding), _world.Read("net/ipv4/conf/wan/forwarding")));
-        NetworkNamespace.Ip("-n", _world.Gateway, "route", "del", "default");
+        NetworkNamespace.Ip("-n", _world.Gateway, "route", "del", "192.168.7.0/24");
+        // What only the default route leads to is not there: its cable may be out, and the internet is no way to it.
+        NetworkNamespace.Ip("-n", _world.Gateway, "route", "add", "default", "via", GatewayNamespaces.Stranger);
         string problem = Assert.Single(setup.Set(ForwardedInterfaces.Find(options)));
         Assert.Contains("No interface of this machine leads to", problem, StringComparison.Ordinal);
         Assert.Equal(("0", "0"), (_world.Read(LanForwarding), _world.Read("net/ipv4/conf/wan/forwarding")));
