@@ -373,7 +373,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
     {
         (WindowsPresence Presence, WindowsProblems Problems)? windows = OpenPresence(options, node, services, undo);
         GatewayForwarding forwarding = OpenForwarding(options, services, undo);
-        node.Plane.Mapping = PrefixMapping.Create(options.Routes.Select(route => route.Pair));
+        node.MapNetworks([.. options.Routes.Select(route => route.Pair)]);
         var tunnel = new Tunnel(options, node, services, undo.Keep());
         var handle = new LocalTunnel(tunnel, settings, windows?.Problems, forwarding);
         services.Log.Information(

@@ -146,7 +146,7 @@ internal sealed class LocalTunnel : ITunnelHandle
         Node node = _tunnel.Node;
         _settings = settings;
         node.Subnets.Accept(accepted);
-        node.Plane.Mapping = PrefixMapping.Create(offered.Select(route => route.Pair));
+        node.MapNetworks([.. offered.Select(route => route.Pair)]);
         if (node.Role is ServerRole server)
             server.Routes.Offer(offered);
         else if (node.Role is ClientRole client)

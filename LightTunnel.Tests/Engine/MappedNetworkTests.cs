@@ -38,6 +38,20 @@ public sealed class MappedNetworkTests : IDisposable
 
     public void Dispose() => _network.Dispose();
 
+    /// <summary>A server may give a node any network, which whoever maps another does not know before.</summary>
+    [Fact]
+    public void NetworkOfTheTunnelItself_IsNotMapped_WheneverItIsGiven()
+    {
+        var fine = new PrefixPair(Prefix("192.168.7.0/24"), Prefix("10.99.7.0/24"));
+        PrefixPair[] pairs = [fine, new(Prefix("192.168.1.0/24"), Prefix("10.0.0.0/24"))];
+        SimulatedNode late = _network.AddClient("late");
+        late.Node.Post(() => late.Node.MapNetworks(pairs));
+        _gateway.Node.Post(() => _gateway.Node.MapNetworks(pairs));
+        Assert.True(_network.RunUntil(() => late.IsUp, TimeSpan.FromSeconds(5)));
+        Assert.Equal([fine], late.Node.Plane.Mapping!.Pairs);
+        Assert.Equal([fine], _gateway.Node.Plane.Mapping!.Pairs);
+    }
+
     [Fact]
     public void Packets_AreMappedBothWays_WithoutAllocation()
     {

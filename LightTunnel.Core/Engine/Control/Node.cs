@@ -44,6 +44,7 @@ internal sealed class Node : IDisposable
     /// <summary>The wall clock is off the other one by more than this: the machine slept, or somebody set the clock.</summary>
     private static readonly TimeSpan ClockJump = TimeSpan.FromSeconds(5);
 
+    private IReadOnlyList<PrefixPair> _mapped = [];
     private readonly ConcurrentQueue<Action> _commands = new();
     private readonly DeadlineQueue _timers = new();
     private readonly InterfaceUpkeep _interface;
@@ -142,8 +143,22 @@ internal sealed class Node : IDisposable
         set
         {
             Thread.Assert();
+            bool isElsewhere = value.OwnAddresses != Plane.Forwarding.OwnAddresses;
             Plane.Forwarding = value;
+            if (isElsewhere && _mapped.Count > 0)
+                MapNetworks(_mapped);
         }
+    }
+
+    /// <summary>
+    /// Has networks behind this node be others to members, but for those that have addresses of the tunnel's own network: what is for this
+    /// node itself would be mapped with them.
+    /// </summary>
+    public void MapNetworks(IReadOnlyList<PrefixPair> pairs)
+    {
+        _mapped = pairs;
+        Plane.Mapping = PrefixMapping.Create(pairs.Where(pair =>
+            !Forwarding.OwnAddresses.Any(own => own.Prefix.Overlaps(pair.Real) || own.Prefix.Overlaps(pair.As))));
     }
 
     /// <summary>This node's id in relay headers, 0 until the server gave one.</summary>
