@@ -21,8 +21,10 @@ internal sealed record NetworkKeySet
     /// <summary>Most former keys that are good at one time: a handshake and a probe are tried with each.</summary>
     public const int MostFormer = 3;
 
-    /// <summary>Most earlier keys that are recognised.</summary>
-    private const int MostReplaced = 8;
+    /// <summary>
+    /// Most earlier keys that are recognised: the first of all is the one that stands in files, so it is not to be forgotten.
+    /// </summary>
+    public const int MostReplaced = 512;
 
     /// <summary>The network's key, 32 bytes.</summary>
     public required byte[] Key { get; init; }

@@ -29,6 +29,7 @@ internal sealed class NetworkKeyFollower(Node node, ServerConnection connection,
     /// <summary>The server tells of the network's key. Of several that it tells faster than they are taken, the last one counts.</summary>
     public void OnTold(NetworkKeyMessage told)
     {
+        _told?.Key.Dispose();
         _told = told;
         _nextTry = node.Now;
     }
@@ -57,6 +58,7 @@ internal sealed class NetworkKeyFollower(Node node, ServerConnection connection,
     private void Take(NetworkKeyMessage told)
     {
         _told = null;
+        using PresharedKey key = told.Key;
         NetworkKeySet known = Keys.Set;
         if (known.Has(told.Key.Bytes) && known.Number == told.Number)
         {

@@ -19,10 +19,10 @@ internal sealed class ServerConnection : IDisposable
     private const int HandshakeInitiation = 1;
 
     /// <summary>
-    /// Answers in a row that do not fit the network key. One alone could be somebody's mischief, and two come of a server that tries the
-    /// keys that a member may have, one after the other, when this one was put back to a backup.
+    /// Answers in a row that do not fit the network key. One alone could be somebody's mischief, and a server tries the keys that a member
+    /// may have, one after the other, when this one was put back to a backup.
     /// </summary>
-    private const int AnswersUntilKeyIsWrong = 3;
+    private const int AnswersUntilKeyIsWrong = NetworkKeySet.MostFormer + 1;
 
     /// <summary>What the server told and nobody has looked at yet, as the interface is being set up.</summary>
     private const int MostEvents = 4096;
