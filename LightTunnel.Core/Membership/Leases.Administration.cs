@@ -89,6 +89,9 @@ internal sealed partial class Leases
         _changed.Add(lease.MemberId);
     }
 
+    /// <summary>How far the clock of the machine that signs may be ahead of the server's.</summary>
+    private static readonly TimeSpan MostAhead = TimeSpan.FromMinutes(5);
+
     /// <summary>Checks whether a member can have a signature; returns its lease.</summary>
     /// <inheritdoc cref="Sign"/>
     public Lease CheckSignature(PublicKey member, MemberSignature signature, SigningTrust trust, DateTimeOffset now)
@@ -100,6 +103,16 @@ internal sealed partial class Leases
             && before.Issued > signature.Issued)
         {
             state = SignatureState.Outdated;
+        }
+
+        if (state == SignatureState.Valid && signature.Issued > now + MostAhead)
+        {
+            throw new LightTunnelException(
+                LightTunnelError.InvalidSignature,
+                $"The signature is not taken: it was made at {signature.Issued:u}, and here it is {now:u}. None that is made before then "
+                    + "would be taken after it.",
+                "Set the clocks of the machine that signs and of the server, and sign again.")
+            { Target = lease.Name };
         }
 
         return state == SignatureState.Valid ? lease : throw new LightTunnelException(

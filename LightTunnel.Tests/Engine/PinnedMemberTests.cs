@@ -72,6 +72,22 @@ public sealed class PinnedMemberTests : IDisposable
     }
 
     [Fact]
+    public void Server_WithTheAddressOfAKnownMember_IsNotSentWhatIsForThat()
+    {
+        SimulatedNode nas = _network.AddClient("nas", "10.0.0.20");
+        Meet(nas);
+        _network.Kill(nas);
+        _network.Kill(_server);
+        _server = _network.StartServer(null, "10.0.0.20/24");
+        Assert.True(_network.RunUntil(() => _alice.IsUp && _alice.Log.ReadSecurity().Count > 0, Soon));
+
+        Assert.False(_alice.Node.Forwarding.TryFind(Address("10.0.0.20"), out _));
+        Assert.Contains(
+            _alice.Log.ReadSecurity(),
+            entry => entry.Message.Contains("says that the address 10.0.0.20 is its own", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void ChangedKey_OfAMemberThatTheServerStillTellsOf_CutsThatOff()
     {
         SimulatedNode nas = _network.AddClient("nas", "10.0.0.20");

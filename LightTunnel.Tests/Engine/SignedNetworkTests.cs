@@ -178,6 +178,21 @@ public sealed class SignedNetworkTests : IDisposable
         Assert.Contains("older than one", Refused(_bob, _bob, older).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>None that is made before then would be later, so a clock that was wrong once would keep the member out for years.</summary>
+    [Fact]
+    public void SignatureOfTheFuture_IsNotStored_AndNotRemembered()
+    {
+        SignBoth();
+        DirectoryEntry told = EntryOf(_bob);
+        MemberSignature early = MemberSignature.Make(_admin, Statement(LeaseOf(_bob)) with { Issued = Now.AddDays(2) });
+        Assert.Contains("was made at", Refused(_bob, _bob, early).Message, StringComparison.Ordinal);
+
+        Tell(told with { Signature = early });
+        Tell(told);
+        Assert.Empty(_alice.Client.Signed.Withheld);
+        AssertPasses(_alice, _bob);
+    }
+
     [Fact]
     public void Signature_WhoseTimeIsOver_EndsTheMember_UntilItIsSignedAgain()
     {

@@ -583,12 +583,26 @@ internal sealed class ClientRole : INodeRole
         Server.Name = registered.ServerName;
         Server.Version = registered.SoftwareVersion;
         Server.PreferredSuite = registered.PreferredSuite;
-        Server.Addresses = [.. registered.ServerAddresses];
+        Server.Addresses = [.. registered.ServerAddresses.Where(address => !IsMembers(address))];
         foreach (Peer peer in _members.All.Append(Server))
             peer.NetworkMtu = mtu;
         Server.Online = true;
         _node.Forwarding = _node.Forwarding.WithOwn(registered.Addresses);
         _node.AddRoutes(Server);
+    }
+
+    /// <summary>
+    /// True when a member is known by the address: a server that says it is its own would be sent what is for that member.
+    /// </summary>
+    private bool IsMembers(TunnelAddress address)
+    {
+        if (_pins.OwnerOf(address) is not { } owner || owner == Server.Key)
+            return false;
+        Log.Security(
+            SecurityEvent.KeyChanged, Server.Key.ToString(),
+            $"The server says that the address {address} is its own, which this machine knows as that of the key {owner}: it is not sent "
+                + "there. Ask the server's admin; when it is right, connect once with -KeyChange Accept.");
+        return true;
     }
 
     private void OnFound()

@@ -137,6 +137,13 @@ internal sealed class PinnedKeys(
         return confirmed.Entry;
     }
 
+    /// <summary>Whom this node knows by an address, where that is to be believed more than the server; null for nobody.</summary>
+    public PublicKey? OwnerOf(TunnelAddress address)
+    {
+        Restore();
+        return policy != KeyChangePolicy.Accept && _byAddress.TryGetValue(address, out PublicKey owner) ? owner : null;
+    }
+
     private DateOnly Today => DateOnly.FromDateTime(time.GetUtcNow().UtcDateTime);
 
     /// <summary>Not before the clock is asked for the first time, which a machine that has just started may set late.</summary>

@@ -24,8 +24,13 @@ internal sealed record UnsignedMember(DirectoryEntry Entry, SignatureState State
 internal sealed class SignedMembers(
     SigningTrust trust, SigningMemory memory, TimeProvider time, Action<IReadOnlyList<KeyValuePair<PublicKey, DateTimeOffset>>> save)
 {
-    /// <summary>Members whose latest signature is remembered. None but an admin makes another, so that nobody can push one out.</summary>
-    public const int MaximumCount = 10_000;
+    /// <summary>Members whose latest signature is remembered; when there are so many, no other is, so that nobody pushes one out.</summary>
+    public const int MaximumCount = Leases.DefaultMaximumCount;
+
+    /// <summary>
+    /// A signature that was made further ahead of this machine's clock is not remembered: none that is made in time would be later.
+    /// </summary>
+    private static readonly TimeSpan MostAhead = TimeSpan.FromDays(1);
 
     /// <summary>Members whose refusal is told of, so that a server which makes up members by the thousand fills no log.</summary>
     private const int MostTold = 1024;
@@ -224,8 +229,8 @@ internal sealed class SignedMembers(
 
         if (_seen.TryGetValue(entry.PublicKey, out DateTimeOffset before) && before >= issued)
             return false;
-        if (_seen.Count >= MaximumCount && !_seen.ContainsKey(entry.PublicKey))
-            _seen.Remove(_seen.MinBy(seen => seen.Value).Key);
+        if (issued > time.GetUtcNow() + MostAhead || (_seen.Count >= MaximumCount && !_seen.ContainsKey(entry.PublicKey)))
+            return false;
         _seen[entry.PublicKey] = issued;
         return true;
     }
