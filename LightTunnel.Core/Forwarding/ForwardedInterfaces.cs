@@ -47,6 +47,7 @@ internal sealed record ForwardedInterfaces(
         return new ForwardedInterfaces(found.IPv4, found.IPv6, unreached);
     }
 
+    [SupportedOSPlatform("linux")]
     private static int InterfaceTo(TunnelAddress host, RouteNetlink netlink) =>
         netlink.FindRoute(host, out int index, out int length) != 0 || length == 0 ? 0
             : index != 0 ? index

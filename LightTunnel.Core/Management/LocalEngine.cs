@@ -9,7 +9,6 @@ using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Signing;
 using LightTunnel.Membership.Store;
-using LightTunnel.Packets;
 using LightTunnel.PortMapping;
 using LightTunnel.Transport;
 using LightTunnel.Tun;

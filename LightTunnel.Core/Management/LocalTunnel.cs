@@ -10,7 +10,6 @@ using LightTunnel.Engine.Probing;
 using LightTunnel.Engine.Server;
 using LightTunnel.Membership;
 using LightTunnel.Membership.Signing;
-using LightTunnel.Packets;
 using LightTunnel.Routing;
 using LightTunnel.WireGuard;
 
