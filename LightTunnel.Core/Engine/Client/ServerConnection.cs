@@ -258,20 +258,24 @@ internal sealed class ServerConnection : IDisposable
             Lose("The server does not answer any more.");
     }
 
-    /// <summary>Does what is due; returns when to call again.</summary>
-    public Timestamp RunTimers(Timestamp now)
+    /// <summary>At the end of a turn: what the server answers may not fit the network key, time and again.</summary>
+    public void JudgeAnswers()
     {
-        if (_node.State == TunnelState.Connecting && _node.Links.Counters[LinkEvent.ResponseForged] >= AnswersUntilKeyIsWrong)
+        long forged = _node.Links.Counters[LinkEvent.ResponseForged];
+        if (_node.State == TunnelState.Connecting && forged >= AnswersUntilKeyIsWrong)
         {
             Fail(Unreachable());
         }
-        else if (_node.State == TunnelState.Reconnecting && !_saidWrongKey
-            && _node.Links.Counters[LinkEvent.ResponseForged] - _forgedBefore >= AnswersUntilKeyIsWrong)
+        else if (_node.State == TunnelState.Reconnecting && !_saidWrongKey && forged - _forgedBefore >= AnswersUntilKeyIsWrong)
         {
             _saidWrongKey = true;
             _node.Notice(_search.Unreachable(isForged: true, local: null, lastError: null));
         }
+    }
 
+    /// <summary>Does what is due; returns when to call again.</summary>
+    public Timestamp RunTimers(Timestamp now)
+    {
         if (_session is { IsBroken: true })
         {
             Lose("The server takes nothing of what it is told.");

@@ -17,8 +17,11 @@ internal sealed class ServerSearch(
     ServerLocator locator, TimeProvider time, Random jitter, Action<Action> post, Action<ServerLocation> located)
     : IDisposable
 {
-    /// <summary>Waiting times between attempts, in seconds; the last one repeats.</summary>
-    private static readonly double[] Intervals = [1, 1, 2, 2, 4, 8, 15];
+    /// <summary>
+    /// Waiting times between attempts, in seconds; the last one repeats. The first attempts are as many as a server may have keys to try,
+    /// so that who comes back, and who has a wrong key, knows it soon.
+    /// </summary>
+    private static readonly double[] Intervals = [1, 1, 1, 2, 4, 8, 15];
 
     /// <summary>Each waiting time is varied by a tenth up or down, so that clients of a restarted server do not come all at once.</summary>
     private const double Jitter = 0.1;
