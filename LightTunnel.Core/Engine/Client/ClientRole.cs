@@ -5,11 +5,9 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
 using LightTunnel.Engine.Data;
 using LightTunnel.Membership;
-using LightTunnel.Packets;
 using LightTunnel.PortMapping;
 using LightTunnel.Routing;
 using LightTunnel.Timing;
-using LightTunnel.Traversal;
 using LightTunnel.WireGuard;
 
 namespace LightTunnel.Engine.Client;
@@ -22,15 +20,6 @@ namespace LightTunnel.Engine.Client;
 /// </summary>
 internal sealed class ClientRole : INodeRole
 {
-    /// <summary>Notices come as others act, and each is a line of the log.</summary>
-    private static readonly TimeSpan NoticeInterval = TimeSpan.FromMinutes(1);
-
-    /// <summary>How often the machine's addresses are read while there is no server.</summary>
-    private static readonly TimeSpan ReadingInterval = TimeSpan.FromSeconds(5);
-
-    /// <summary>How long a node that was blocked asks for nothing.</summary>
-    private static readonly TimeSpan BlockedRest = TimeSpan.FromMinutes(1);
-
     private readonly Node _node;
     private readonly ClientOptions _options;
     private readonly ServerConnection _connection;
@@ -48,15 +37,11 @@ internal sealed class ClientRole : INodeRole
     private readonly HeldHandshakes _held = new();
     private readonly RulesView _rules = new();
     private readonly NetworkKeyFollower _keys;
-    private readonly RateLimiter _noticeLimiter;
-    private readonly ILocalAddressSource _addresses;
-    private readonly IDisposable _addressWatch;
+    private readonly OwnStanding _standing;
+    private readonly AddressWatch _addresses;
     private readonly Action<IReadOnlyList<InterfaceAddress>>? _save;
     private bool _mapsPort;
     private bool _isConfiguring;
-    private int _readings;
-    private int _taken;
-    private Timestamp _nextReading;
     private LightTunnelException? _unset;
 
     /// <param name="node">The node that it makes a client of.</param>
@@ -82,14 +67,12 @@ internal sealed class ClientRole : INodeRole
     {
         _node = node;
         _options = options;
-        MemberName = options.Name;
-        _addresses = addresses;
         _save = save;
         _policies = policies ?? PeerPolicies.Forgotten();
         _routeLog = new RouteLog(node.Log);
-        _noticeLimiter = new RateLimiter(node.Time, NoticeInterval, burst: 4);
         var prefixes = new NetworkPrefixes([.. options.AgreedPrefixes, .. lastAddresses.Select(last => last.Prefix)]);
         _connection = new ServerConnection(node, options, lastAddresses, prefixes, resolver);
+        _standing = new OwnStanding(node, options, _connection, LetGo);
         _routes = new OwnRoutes(node, _connection);
         _routes.Offer(options.Routes);
         node.Subnets.Accept(options.AcceptedRoutes);
@@ -106,16 +89,7 @@ internal sealed class ClientRole : INodeRole
         _tester = new PathTester(node, _connection, _paths);
         _keys = new NetworkKeyFollower(node, _connection, keepKeys);
         node.Plane.LongestPacket = options.Mtu ?? 0;
-        node.TakeOwnAddresses(addresses.Read());
-        _addressWatch = addresses.Watch(() =>
-        {
-            AddressReading reading = ReadAddresses();
-            node.Post(() =>
-            {
-                Take(reading);
-                OnNetworkChanged(isCertain: false);
-            });
-        });
+        _addresses = new AddressWatch(node, addresses, OnNetworkChanged);
     }
 
     /// <inheritdoc cref="ServerConnection.Connected"/>
@@ -125,7 +99,7 @@ internal sealed class ClientRole : INodeRole
     public int Reconnects => _connection.Reconnects;
 
     /// <summary>When the client last registered, or null.</summary>
-    public DateTimeOffset? Registered { get; private set; }
+    public DateTimeOffset? Registered => _standing.Registered;
 
     /// <summary>How this node may be reached.</summary>
     public OwnReachability Own => _paths.Own;
@@ -143,10 +117,10 @@ internal sealed class ClientRole : INodeRole
     public NatBehaviour Nat => Own.Nat;
 
     /// <summary>This node's name in the network: the one that it asked for, unless that is another member's.</summary>
-    public string MemberName { get; private set; }
+    public string MemberName => _standing.MemberName;
 
     /// <summary>The network's name, null until registered.</summary>
-    public string? NetworkName { get; private set; }
+    public string? NetworkName => _standing.NetworkName;
 
     /// <summary>The server as a peer.</summary>
     public Peer Server => _connection.Server;
@@ -216,7 +190,7 @@ internal sealed class ClientRole : INodeRole
     /// <inheritdoc/>
     public void Dispose()
     {
-        _addressWatch.Dispose();
+        _addresses.Dispose();
         _connection.Dispose();
         _paths.Dispose();
     }
@@ -331,11 +305,7 @@ internal sealed class ClientRole : INodeRole
     public void OnClockJump(TimeSpan jump)
     {
         Log.Information("The clock jumped by {Jump}: everything is tried anew", jump);
-        _node.Ask(ReadAddresses, reading =>
-        {
-            Take(reading);
-            OnNetworkChanged(isCertain: true);
-        });
+        _addresses.LookAnew();
     }
 
     /// <inheritdoc/>
@@ -355,19 +325,20 @@ internal sealed class ClientRole : INodeRole
     /// <inheritdoc/>
     public Timestamp FinishTurn(Timestamp now)
     {
-        if (!_connection.IsUp && now >= _nextReading)
-            LookAtAddresses(now);
-        Timestamp untrusted = LetGo(now);
+        _connection.JudgeAnswers();
+        if (!_connection.IsUp && now >= _addresses.NextLook)
+            _addresses.Look(now);
+        Timestamp untrusted = LetGoInTime(now);
         Timestamp next = Timestamp.Earliest(_discovery.Run(now), _routeLog.Run(now, _members.All), _paths.RunTimers(now));
         next = Timestamp.Earliest(next, _directory.Run(now, _late), Signing.Run(now));
         next = Timestamp.Earliest(next, _keys.Run(now));
-        return _connection.IsUp ? next : Timestamp.Earliest(next, _nextReading, untrusted);
+        return _connection.IsUp ? next : Timestamp.Earliest(next, _addresses.NextLook, untrusted);
     }
 
     /// <summary>
     /// Whom the server has sent away meanwhile, it cannot tell while it is not reached: so what it told holds for so long and no longer.
     /// </summary>
-    private Timestamp LetGo(Timestamp now)
+    private Timestamp LetGoInTime(Timestamp now)
     {
         if (_connection.IsUp || _members.All.Count == 0)
             return Timestamp.Never;
@@ -379,9 +350,12 @@ internal sealed class ClientRole : INodeRole
                 + "and they are not reached until it is back",
             _options.TrustWithoutServer.TotalHours);
         _connection.ForgetRegistration();
-        _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
+        LetGo();
         return Timestamp.Never;
     }
+
+    /// <summary>Nobody is a member to this node any more.</summary>
+    private void LetGo() => _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
 
     /// <inheritdoc/>
     public void TryDirect(Peer peer)
@@ -418,13 +392,13 @@ internal sealed class ClientRole : INodeRole
                     _links.RenewAll();
                     break;
                 case ServerEventKind.Replaced:
-                    OnReplaced();
+                    _standing.OnReplaced();
                     break;
                 case ServerEventKind.Excluded:
-                    OnExcluded(((LeaveMessage)happened.Message!).Reason);
+                    _standing.OnExcluded(((LeaveMessage)happened.Message!).Reason);
                     break;
                 case ServerEventKind.AwaitsApproval:
-                    _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
+                    LetGo();
                     break;
                 case ServerEventKind.Message when _connection.Session is not null:
                     OnMessage(happened.Message!);
@@ -449,7 +423,7 @@ internal sealed class ClientRole : INodeRole
                 _discovery.OnListing(listing);
                 break;
             case NoticeMessage notice:
-                OnNotice(notice);
+                _standing.OnNotice(notice);
                 break;
             case RulesMessage page:
                 OnRules(page);
@@ -522,8 +496,6 @@ internal sealed class ClientRole : INodeRole
     {
         _node.Plane.LongestPacket = registered.Mtu; // Others may send what is longer than this node's own MTU.
         _node.MemberId = registered.MemberId;
-        NetworkName = registered.NetworkName;
-        Registered = _node.Time.GetUtcNow();
         TakeServer(registered, mtu);
         if (!registered.HasRules)
         {
@@ -539,17 +511,7 @@ internal sealed class ClientRole : INodeRole
         _node.Journal.Note(Server);
         _save?.Invoke(registered.Addresses);
 
-        TakeName(registered);
-        if (!_options.RequestedAddresses.All(asked => registered.Addresses.Any(own => own.Address == asked)))
-        {
-            Log.Warning(
-                "This node asked for {Asked}; an administrator of {Network} has given it {Address}",
-                string.Join(", ", _options.RequestedAddresses), NetworkName, string.Join(", ", registered.Addresses));
-        }
-
-        Log.Information(
-            "Joined {Network} as {Name} ({Address}); the server sees this node at {Endpoint}",
-            NetworkName, MemberName, string.Join(", ", registered.Addresses), registered.ObservedEndpoint);
+        _standing.OnRegistered(registered);
         _connection.Find();
         OnFound();
         Signing.OnRegistered(registered, MemberName);
@@ -558,7 +520,7 @@ internal sealed class ClientRole : INodeRole
         if (Server.Link!.Suite is { } suite && suite != Server.Link.HandshakeSuite)
             Server.Link.RequestHandshake(); // In some seconds, as the last one was just now; its keys are good until then.
         MapPort();
-        LookAtAddresses(_node.Now);
+        _addresses.Look(_node.Now);
         _paths.OnRegistered(registered, Server.Path.Endpoint, [.. registered.Addresses.Select(own => own.Prefix)]);
         _connection.Complete(registered);
     }
@@ -592,16 +554,19 @@ internal sealed class ClientRole : INodeRole
     }
 
     /// <summary>
-    /// True when a member is known by the address: a server that says it is its own would be sent what is for that member.
+    /// True when a member is known by the address, or an admin has signed that it is one's: a server that says it is its own would be sent
+    /// what is for that member.
     /// </summary>
     private bool IsMembers(TunnelAddress address)
     {
-        if (_pins.OwnerOf(address) is not { } owner || owner == Server.Key)
+        PublicKey? owner = _pins.OwnerOf(address)
+            ?? (Signed.Trust.IsRequired ? _members.All.FirstOrDefault(member => member.Addresses.Contains(address))?.Key : null);
+        if (owner is null)
             return false;
         Log.Security(
             SecurityEvent.KeyChanged, Server.Key.ToString(),
             $"The server says that the address {address} is its own, which this machine knows as that of the key {owner}: it is not sent "
-                + "there. Ask the server's admin; when it is right, connect once with -KeyChange Accept.");
+                + "there. Ask the server's admin; when it is right, connect anew with -KeyChange Accept.");
         return true;
     }
 
@@ -621,38 +586,6 @@ internal sealed class ClientRole : INodeRole
         mapper.Start((ushort)_node.Services.Transport.LocalPort, () => _node.Post(() => Own.OnPortMapped(mapper.Status)));
     }
 
-    /// <summary>
-    /// The system does not tell of everything, such as a cable that was pulled out: the addresses are read while there is no server, and
-    /// when there is one again.
-    /// </summary>
-    private void LookAtAddresses(Timestamp now)
-    {
-        _nextReading = now + ReadingInterval;
-        _node.Ask(ReadAddresses, reading =>
-        {
-            if (Take(reading))
-                OnNetworkChanged(isCertain: false);
-        });
-    }
-
-    /// <summary>Any thread but the control loop's.</summary>
-    private AddressReading ReadAddresses()
-    {
-        int number = Interlocked.Increment(ref _readings);
-        return new AddressReading(number, _addresses.Read());
-    }
-
-    /// <summary>Takes what was read, unless something newer was taken; true when the addresses are others now.</summary>
-    private bool Take(AddressReading reading)
-    {
-        if (reading.Number < _taken)
-            return false;
-        _taken = reading.Number;
-        bool isNew = !reading.Addresses.SequenceEqual(_node.OwnAddresses);
-        _node.TakeOwnAddresses(reading.Addresses);
-        return isNew;
-    }
-
     /// <summary>The machine is in another network, or woke up: the server is asked at once, whether it still sees this node.</summary>
     private void OnNetworkChanged(bool isCertain)
     {
@@ -662,84 +595,4 @@ internal sealed class ClientRole : INodeRole
         if (isElsewhere)
             _connection.OnElsewhere(isCertain);
     }
-
-    private void TakeName(RegisteredMessage registered)
-    {
-        string name = registered.GivenName.Length > 0 ? registered.GivenName : _options.Name;
-        if (name != MemberName && name != _options.Name && registered.IsNamed)
-        {
-            Log.Information(
-                "An administrator of {Network} has named this node {Name}; it asked for {Asked}", registered.NetworkName, name,
-                _options.Name);
-        }
-        else if (name != MemberName && name != _options.Name)
-        {
-            Log.Warning(
-                "Another member of {Network} is called {Asked} already: this node is known there as {Name}", registered.NetworkName,
-                _options.Name, name);
-        }
-        MemberName = name;
-    }
-
-    private void OnNotice(NoticeMessage notice)
-    {
-        if (notice.Kind == NoticeKind.Other || !_noticeLimiter.TryTake(_node.Now))
-            return;
-        if (notice.Kind == NoticeKind.NameAskedFor)
-        {
-            Log.Warning("Another member asked for this node's name {Name}; it is known as {Other}", MemberName, notice.Subject);
-        }
-        else if (notice.Kind == NoticeKind.MembershipEnds)
-        {
-            _node.Notice(new LightTunnelException(
-                LightTunnelError.ServerRefused, $"This machine's membership of the network {NetworkName} ends at {notice.Subject}.",
-                "Ask who runs the server to prolong it: Set-LtMember -ExpiresIn."));
-        }
-        else
-        {
-            Log.Security(
-                SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(),
-                "Another machine used this node's identity, and was sent away by the server");
-        }
-    }
-
-    /// <summary>The server has sent this node away, and told the others: it lets go of them, and asks again by itself, rarely.</summary>
-    private void OnExcluded(LeaveReason why)
-    {
-        LightTunnelException reason = why == LeaveReason.Expired
-            ? new RefusedMessage { Reason = RefusalReason.MembershipExpired }.ToException()
-            : Blocked();
-        Log.Security(SecurityEvent.Refused, _node.Links.PublicKey.ToString(), reason.Message);
-        if (_connection.Rest(reason, BlockedRest))
-            _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
-    }
-
-    private LightTunnelException Blocked() => new(
-        LightTunnelError.ServerRefused,
-        $"An administrator of the network {NetworkName ?? _connection.Server.Name} has blocked this machine.",
-        "Ask who runs the server, where Unblock-LtMember lets this machine in again: it comes back by itself then, within a minute or "
-            + "two.");
-
-    /// <summary>
-    /// Another machine with this node's key was there first. Each of the two took what was meant for the other, with the server and with
-    /// all members: so this one keeps still for a while, and lets go of everybody.
-    /// </summary>
-    private void OnReplaced()
-    {
-        var reason = new LightTunnelException(
-            LightTunnelError.IdentityInUse,
-            $"Another machine uses this node's identity in the network: the state in {_options.StatePath}, or the disk that it is "
-                + "on, was copied.",
-            "On the machine that is the copy: stop this tunnel, give it an identity of its own with Reset-LtIdentity, and connect again, "
-                + "with an invitation.")
-            {
-                Target = _options.StatePath,
-            };
-        Log.Security(SecurityEvent.IdentityReplaced, _node.Links.PublicKey.ToString(), reason.Message);
-        if (_connection.Rest(reason, IdentityWatch.Wait))
-            _directory.Forget([.. _members.All.Select(peer => peer.MemberId)]);
-    }
-
-    /// <summary>The machine's own addresses, as they were read.</summary>
-    private readonly record struct AddressReading(int Number, IReadOnlyList<LocalAddressInfo> Addresses);
 }
