@@ -62,8 +62,7 @@ internal static class NetworkKeyText
             return told;
         foreach (JsonProperty server in written.EnumerateObject())
         {
-            told[PublicKey.TryParse(server.Name, out PublicKey key) ? key : throw new FormatException("Bad server key.")] =
-                ReadHistory(server.Value, StateFile.ReadKey(server.Value.GetProperty(Key)));
+            told[StateFile.NamedBy(server)] = ReadHistory(server.Value, StateFile.ReadKey(server.Value.GetProperty(Key)));
         }
 
         return told;

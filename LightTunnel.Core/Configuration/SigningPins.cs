@@ -93,7 +93,8 @@ internal static class SigningPins
             SigningPublicKey[] keys = [.. network.Value.GetProperty("keys").EnumerateArray().Select(ReadKey)];
             if (keys.Length is 0 or > SigningPublicKey.MaximumCount)
                 throw new FormatException("Bad number of signing keys.");
-            networks[KeyOf(network)] = new SigningMemory(keys, [.. network.Value.GetProperty("seen").EnumerateObject().Select(ReadSeen)]);
+            networks[StateFile.NamedBy(network)] =
+                new SigningMemory(keys, [.. network.Value.GetProperty("seen").EnumerateObject().Select(ReadSeen)]);
         }
 
         return networks;
@@ -106,10 +107,7 @@ internal static class SigningPins
     {
         long seconds = seen.Value.GetInt64();
         return seconds >= 0 && seconds <= DateTimeOffset.MaxValue.ToUnixTimeSeconds()
-            ? new(KeyOf(seen), DateTimeOffset.FromUnixTimeSeconds(seconds))
+            ? new(StateFile.NamedBy(seen), DateTimeOffset.FromUnixTimeSeconds(seconds))
             : throw new FormatException("Bad time.");
     }
-
-    private static PublicKey KeyOf(JsonProperty property) =>
-        PublicKey.TryParse(property.Name, out PublicKey key) ? key : throw new FormatException("Bad key.");
 }

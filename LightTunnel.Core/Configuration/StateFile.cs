@@ -47,9 +47,10 @@ internal static class StateFile
         StoreEntry[] entries = [.. state.Network.Entries];
         // Roomy from the beginning, as a buffer that grows leaves copies of the secrets behind.
         int others = state.LastAddresses.Count + state.PeerPolicies.Count + state.Pins.Values.Sum(pins => pins.Count)
-            + state.Signing.Values.Sum(memory => memory.Keys.Count + memory.Seen.Count)
-            + (2 * state.ToldKeys.Count);
-        var body = new ArrayBufferWriter<byte>(4096 + (512 * others) + entries.Sum(LengthOf));
+            + state.Signing.Values.Sum(memory => 1 + memory.Keys.Count) + (2 * state.ToldKeys.Count);
+        int digestsAndTimes = state.Signing.Values.Sum(memory => memory.Seen.Count)
+            + state.ToldKeys.Values.Append(state.NetworkKeys).Sum(keys => keys?.Replaced.Count ?? 0);
+        var body = new ArrayBufferWriter<byte>(4096 + (512 * others) + (64 * digestsAndTimes) + entries.Sum(LengthOf));
         using (var writer = new Utf8JsonWriter(body))
             WriteBody(writer, state, entries);
         var header = new ArrayBufferWriter<byte>();
@@ -218,9 +219,7 @@ internal static class StateFile
             var last = new Dictionary<PublicKey, IReadOnlyList<InterfaceAddress>>();
             foreach (JsonProperty server in root.GetProperty("lastAddresses").EnumerateObject())
             {
-                if (!PublicKey.TryParse(server.Name, out PublicKey key))
-                    throw new FormatException("Bad server key.");
-                last[key] = [.. server.Value.EnumerateArray().Select(ReadInterfaceAddress)];
+                last[NamedBy(server)] = [.. server.Value.EnumerateArray().Select(ReadInterfaceAddress)];
             }
 
             return new NodeState
@@ -271,8 +270,7 @@ internal static class StateFile
             return policies;
         foreach (JsonProperty member in written.EnumerateObject())
         {
-            if (!PublicKey.TryParse(member.Name, out PublicKey key))
-                throw new FormatException("Bad member key.");
+            PublicKey key = NamedBy(member);
             if (Enum.TryParse(member.Value.GetString(), out PathPolicy policy) && Enum.IsDefined(policy))
                 policies[key] = policy;
         }
@@ -287,8 +285,7 @@ internal static class StateFile
             return pins;
         foreach (JsonProperty server in written.EnumerateObject())
         {
-            pins[PublicKey.TryParse(server.Name, out PublicKey key) ? key : throw new FormatException("Bad server key.")] =
-                [.. server.Value.EnumerateArray().Select(ReadPin)];
+            pins[NamedBy(server)] = [.. server.Value.EnumerateArray().Select(ReadPin)];
         }
 
         return pins;
@@ -317,6 +314,10 @@ internal static class StateFile
         byte[] key = element.GetBytesFromBase64();
         return key.Length == KeyLength ? key : throw new FormatException("A key has 32 bytes.");
     }
+
+    /// <summary>The public key that a property has as its name.</summary>
+    internal static PublicKey NamedBy(JsonProperty property) =>
+        PublicKey.TryParse(property.Name, out PublicKey key) ? key : throw new FormatException("Bad public key.");
 
     private static InterfaceAddress ReadInterfaceAddress(JsonElement element) =>
         InterfaceAddress.TryParse(element.GetString(), out InterfaceAddress address) ? address : throw new FormatException("Bad address.");
