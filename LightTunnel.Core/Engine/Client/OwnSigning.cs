@@ -76,9 +76,12 @@ internal sealed class OwnSigning(Node node, ServerConnection server, SigningTrus
             : Timestamp.Never;
         foreach ((uint question, (TaskCompletionSource answer, Timestamp until)) in _questions.Count == 0 ? [] : _questions.ToArray())
         {
-            next = Timestamp.Earliest(next, until);
             if (until > now)
+            {
+                next = Timestamp.Earliest(next, until);
                 continue;
+            }
+
             _questions.Remove(question);
             answer.TrySetException(Unanswered("The server does not say what became of it: an older version takes no signatures."));
         }

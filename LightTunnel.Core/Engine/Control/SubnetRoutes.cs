@@ -115,14 +115,18 @@ internal sealed class SubnetRoutes
         if (_system.Refused.Count > 0 && _nextRetry == Timestamp.Never)
             _nextRetry = now + RetryInterval;
         Timestamp next = Timestamp.Earliest(_nextLook, _nextRetry);
-        HashSet<Peer> urgent = [];
-        foreach (Group group in _groups.Values)
+        if (_groups.Count > 0 || _urgent.Count > 0)
         {
-            next = Timestamp.Earliest(next, Watch(group, now, urgent));
-            isChanged |= Choose(group, now);
+            HashSet<Peer> urgent = [];
+            foreach (Group group in _groups.Values)
+            {
+                next = Timestamp.Earliest(next, Watch(group, now, urgent));
+                isChanged |= Choose(group, now);
+            }
+
+            Ask(urgent, now);
         }
 
-        Ask(urgent, now);
         if (isChanged)
             Publish(again);
         return next;
