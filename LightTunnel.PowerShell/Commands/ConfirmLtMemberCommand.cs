@@ -129,7 +129,9 @@ public sealed class ConfirmLtMemberCommand : LtCommand
                 async (output, cancellationToken) =>
                     found = await SignableMember.FindAsync(output, networks, names, cancellationToken).ConfigureAwait(false),
                 names);
-            foreach (SignableMember member in found)
+            // Somebody of that name may be in another network of this machine, which this key is not for.
+            bool isKnown = networks is null && found.Any(member => member.SigningKeys.Contains(signer.PublicHalf));
+            foreach (SignableMember member in found.Where(member => !isKnown || member.SigningKeys.Contains(signer.PublicHalf)))
             {
                 string shown = KeyFingerprint.Of(member.Facts.PublicKey);
                 string what = $"{member.Facts.Name} ({string.Join(", ", member.Facts.Addresses)}), {shown}";
@@ -137,7 +139,7 @@ public sealed class ConfirmLtMemberCommand : LtCommand
                     Run((output, _) => Refuse(output, refusal), member.Facts.Name);
                 else if (fingerprint is not null && !IsSame(fingerprint, shown))
                     Run((output, _) => Refuse(output, Different(member.Facts.Name, shown, fingerprint)), member.Facts.Name);
-                else if (ShouldProcess(what, "Sign as a member of the network"))
+                else if (ShouldProcess(what, $"Sign as a member of the network of '{member.Tunnel.Name}'"))
                     Run((output, token) => member.SignAsync(output, signer, now, now + ExpiresIn, passThru, token), member.Facts.Name);
             }
         }
