@@ -31,6 +31,7 @@ internal sealed class ForwardingSetup(
     private List<SettingClaim> _claims = [];
     private List<SettingClaim> _othersClaims = [];
     private bool _isSet;
+    private bool _hasAdopted;
     private bool _countsConnections = true;
 
     private string Networks => string.Join(", ", options.Networks.Select(network => network.Prefix));
@@ -71,6 +72,7 @@ internal sealed class ForwardingSetup(
         List<string> problems = [.. found.Unreached.Select(prefix =>
             $"No interface of this machine leads to {prefix}: give one an address there, or add a route.")];
         ForwardingTableState table = ReadTable();
+        Adopt();
         ReleaseOverruled();
         bool isLess = PutBackUnused(found, table);
         var fresh = new List<SettingClaim>();
@@ -93,6 +95,20 @@ internal sealed class ForwardingSetup(
         _claims = all;
         WriteSettings(fresh, found, problems);
         return problems;
+    }
+
+    /// <summary>What an earlier process of this tunnel changed, and could not be put back, is this one's to put back.</summary>
+    private void Adopt()
+    {
+        if (_hasAdopted)
+            return;
+        if (file.Read() is { } content && ForwardingRecord.Decode(content) is { } left && left.Lifetime == settings.Lifetime()
+            && left.Interface == options.Interface)
+        {
+            _claims = [.. left.Claims];
+        }
+
+        _hasAdopted = true;
     }
 
     /// <summary>Puts back what was changed and is still as it was left.</summary>

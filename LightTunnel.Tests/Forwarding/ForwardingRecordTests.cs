@@ -72,6 +72,25 @@ public sealed class ForwardingRecordTests
         Assert.Null(file.Content);
     }
 
+    /// <summary>As when the packet filter did not answer at the start.</summary>
+    [Fact]
+    public void RecordThatWasNotPutBack_IsTheNextProcessesToPutBack()
+    {
+        const string Setting = "net/ipv4/conf/eth0/forwarding";
+        var settings = new FixedSettings { [Setting] = "1", ["net/ipv4/conf/all/forwarding"] = "0" };
+        SettingClaim[] claims = [new(Setting, "0", "1"), new("net/ipv4/conf/all/forwarding", "0", "0")];
+        var file = new MemoryRecord { Content = new ForwardingRecord(settings.Lifetime(), "lt0", claims).Encode() };
+        using var log = new TunnelLog("test", TimeProvider.System);
+        var network = new ForwardedNetwork(Packets.TestPackets.Prefix("192.168.7.0/24"), TranslateSources: false);
+        var setup = new ForwardingSetup(new ForwardingOptions("lt0", [network]), settings, new MissingFilter(), file, log);
+        setup.Set(new ForwardedInterfaces(new Dictionary<string, int> { ["eth0"] = 2 }, new Dictionary<string, int>(), []));
+        Assert.NotNull(file.Content);
+
+        setup.Restore();
+        Assert.Equal("0", settings[Setting]);
+        Assert.Null(file.Content);
+    }
+
     [Theory]
     [InlineData(true, "apt-get install nftables", "-NoSnat")]
     [InlineData(false, "apt-get install nftables", "net.ipv4.conf.all.forwarding=1")]
