@@ -27,8 +27,10 @@ public sealed class GatewayLabTests
         await using Laboratory laboratory = await LabFixture.StartAsync(
             Topology.OpenHosts(TimeSpan.FromMilliseconds(4), "server", "alice", "bob"));
         LabNode server = laboratory["server"], alice = laboratory["alice"], bob = laboratory["bob"];
-        using var homeOfAlice = new Home(alice);
-        using var homeOfBob = new Home(bob);
+        using var homeOfAlice = new Home(alice.Namespace + "h", "192.168.1");
+        using var homeOfBob = new Home(bob.Namespace + "h", "192.168.1");
+        homeOfAlice.Attach(alice, "lan", 1);
+        homeOfBob.Attach(bob, "lan", 1);
         string before = GatewayNamespaces.Snapshot(alice.Namespace);
         await server.Shell.InvokeAsync(
             "$null = Start-LtServer -Address 10.0.0.1/24 -Endpoint 203.0.113.1:9000 -AutoApproveRoute gateways -AcceptRoute 10.99.0.0/16",
@@ -145,28 +147,5 @@ public sealed class GatewayLabTests
         Assert.Contains("mtu", whole.Output + whole.Errors, StringComparison.OrdinalIgnoreCase);
         CommandResult longest = await member.ExecuteAsync("ping", ["-n", "-c", "1", "-w", "60", "-M", "do", "-s", "1372", host], Token);
         Assert.Equal(0, longest.ExitCode);
-    }
-
-    /// <summary>A cable to a host that is in no network but this one.</summary>
-    private sealed class Home : IDisposable
-    {
-        public Home(LabNode gateway)
-        {
-            Namespace = gateway.Namespace + "h";
-            NetworkNamespace.Create(Namespace);
-            NetworkNamespace.Ip("-n", gateway.Namespace, "link", "add", "lan", "type", "veth", "peer", "name", "eth0", "netns", Namespace);
-            foreach ((string space, string device, string address) in ((string, string, string)[])
-                [(gateway.Namespace, "lan", "192.168.1.1/24"), (Namespace, "eth0", "192.168.1.20/24")])
-            {
-                // Without IPv6, whose addresses the kernel gives in its own time.
-                NetworkNamespace.Ip("-n", space, "link", "set", device, "addrgenmode", "none");
-                NetworkNamespace.Ip("-n", space, "address", "add", address, "dev", device);
-                NetworkNamespace.Ip("-n", space, "link", "set", device, "up");
-            }
-        }
-
-        public string Namespace { get; }
-
-        public void Dispose() => NetworkNamespace.Delete(Namespace);
     }
 }
