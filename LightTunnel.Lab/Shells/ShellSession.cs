@@ -107,11 +107,13 @@ internal sealed class ShellSession : IAsyncDisposable
         }
         catch (Exception exception)
         {
-            await session.DisposeAsync().ConfigureAwait(false);
+            int exitCode = await session.EndAsync().ConfigureAwait(false);
             if (exception is TimeoutException or IOException)
             {
                 throw new LabException(
-                    $"The shell did not start: {exception.Message} {session.ErrorText}", "Look at the text above.", exception);
+                    $"The shell did not start (exit status {exitCode}): {exception.Message} {session.ErrorText}",
+                    "Look at the text above.",
+                    exception);
             }
             throw;
         }
@@ -175,8 +177,12 @@ internal sealed class ShellSession : IAsyncDisposable
     /// <summary>Ends the process as a user who closes the window would: end of input, then, if it does not go, by force.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
-            return;
+        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+            await EndAsync().ConfigureAwait(false);
+    }
+
+    private async Task<int> EndAsync()
+    {
         lock (_inputLock)
         {
             try
@@ -200,7 +206,9 @@ internal sealed class ShellSession : IAsyncDisposable
         }
 
         await Task.WhenAll(_reading, _readingErrors).ConfigureAwait(false);
+        int exitCode = _process.ExitCode;
         _process.Dispose();
+        return exitCode;
     }
 
     /// <summary>Ends the process at once, as a crash would.</summary>
