@@ -12,7 +12,8 @@ namespace LightTunnel.Lab.Bench;
 /// Of each other member, from the beginning of the command to the last packet that reached it from the blocked one, or the other way round;
 /// ordered.
 /// </param>
-internal sealed record BlockSilenceReport(TimeSpan Command, IReadOnlyList<TimeSpan> Silent)
+/// <param name="IsCalm">False when the machine was still busy with joining and finding each other when the command began.</param>
+internal sealed record BlockSilenceReport(TimeSpan Command, IReadOnlyList<TimeSpan> Silent, bool IsCalm)
 {
     /// <summary>When the last of them was silent.</summary>
     public TimeSpan Last => Silent[^1];
@@ -44,6 +45,8 @@ internal static class BlockSilence
                 + $"every {Interval.TotalMilliseconds:F0} ms and was answered, was last heard at or by one of them "
                 + $"{report.Last.TotalMilliseconds:F0} ms after the command began (median "
                 + $"{report.Silent[report.Silent.Count / 2].TotalMilliseconds:F0} ms)."));
+        if (!report.IsCalm)
+            output.WriteLine("The machine was busy before already: the figures are the machine's.");
         return 0;
     }
 
@@ -69,6 +72,7 @@ internal static class BlockSilence
             try
             {
                 await UntilAsync(() => ears.All(ear => ear.IsAnswered), "Not all members answer", cancellationToken).ConfigureAwait(false);
+                bool isCalm = await Processors.UntilCalmAsync(Patience, cancellationToken).ConfigureAwait(false);
                 long begun = Stopwatch.GetTimestamp();
                 await network.Server.Shell.InvokeAsync(
                     $"Block-LtMember {blocked.Name} -Confirm:$false", cancellationToken: cancellationToken).ConfigureAwait(false);
@@ -76,7 +80,7 @@ internal static class BlockSilence
                 await UntilAsync(
                     () => ears.All(ear => Stopwatch.GetElapsedTime(ear.Last) > Silence), "The blocked member is heard on and on",
                     cancellationToken).ConfigureAwait(false);
-                return new BlockSilenceReport(command, [.. ears.Select(ear => Stopwatch.GetElapsedTime(begun, ear.Last)).Order()]);
+                return new BlockSilenceReport(command, [.. ears.Select(ear => Stopwatch.GetElapsedTime(begun, ear.Last)).Order()], isCalm);
             }
             finally
             {

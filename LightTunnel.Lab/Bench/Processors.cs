@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using LightTunnel.Lab.Namespaces;
 
@@ -12,6 +13,23 @@ internal static class Processors
     /// <summary>What the kernel calls them.</summary>
     public static string Model { get; } =
         ValueOf("/proc/cpuinfo", "model name") ?? ValueOf("/proc/cpuinfo", "CPU implementer") ?? "unknown";
+
+    /// <summary>Waits until all processors together were idle for half of the last two seconds, but no longer than so long.</summary>
+    /// <returns>True when they were; false when the time was over first.</returns>
+    public static async Task<bool> UntilCalmAsync(TimeSpan patience, CancellationToken cancellationToken)
+    {
+        long begun = Stopwatch.GetTimestamp();
+        while (Stopwatch.GetElapsedTime(begun) < patience)
+        {
+            (long idle, long all) before = Ticks();
+            await Task.Delay(TimeSpan.FromSeconds(2), cancellationToken).ConfigureAwait(false);
+            (long idle, long all) after = Ticks();
+            if (2 * (after.idle - before.idle) >= after.all - before.all)
+                return true;
+        }
+
+        return false;
+    }
 
     /// <summary>Lets all threads of a host's process, and those that they start, run on one processor only.</summary>
     public static void Pin(LabHost host, int processId, int processor) =>
@@ -29,6 +47,15 @@ internal static class Processors
             return Enumerable.Range(ends[0], ends[^1] - ends[0] + 1);
         }),
     ];
+
+    /// <summary>What they did since the machine started, idle and altogether (proc(5), /proc/stat).</summary>
+    private static (long Idle, long All) Ticks()
+    {
+        long[] ticks = [.. File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1)
+            .Select(text => long.Parse(text, CultureInfo.InvariantCulture))];
+        const int Idle = 3;
+        return (ticks[Idle], ticks.Sum());
+    }
 
     private static void SetAffinity(LabHost host, int processId, string list) =>
         NetworkNamespace.Execute(host.Namespace, "taskset", "-a", "-c", "-p", list, processId.ToString(CultureInfo.InvariantCulture));
