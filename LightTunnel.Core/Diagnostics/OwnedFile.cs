@@ -139,8 +139,17 @@ internal readonly struct FileFacts
     [FieldOffset(28)]
     private readonly ushort _mode;
 
+    [FieldOffset(32)]
+    private readonly ulong _number;
+
+    [FieldOffset(136)]
+    private readonly ulong _device;
+
     /// <summary>How many names it has.</summary>
     public uint Links => _links;
+
+    /// <summary>Equal for two paths of one file.</summary>
+    public (ulong Device, ulong Number) Identity => (_device, _number);
 
     /// <summary>Its owner's number.</summary>
     public uint User => _user;

@@ -15,18 +15,8 @@ internal readonly record struct ForwardedNetwork(IpPrefix Prefix, bool Translate
 /// <param name="Networks">The networks behind this machine, at least one.</param>
 internal sealed record ForwardingOptions(string Interface, IReadOnlyList<ForwardedNetwork> Networks);
 
-/// <summary>Where the record of what was changed is kept: a file that its owner alone reads and writes, replaced whole.</summary>
-internal interface IForwardingRecordFile
-{
-    /// <summary>What was written last; null when there is none.</summary>
-    byte[]? Read();
-
-    /// <summary>Writes it; when this returns it is on the disk.</summary>
-    void Write(ReadOnlySpan<byte> content);
-
-    /// <summary>Removes it; no error when there is none.</summary>
-    void Delete();
-}
+/// <summary>Where the record of what was changed for forwarding is kept.</summary>
+internal interface IForwardingRecordFile : IRecordFile;
 
 /// <summary>
 /// Has this machine forward between a tunnel and the networks behind it, beside the tunnel, and puts back what it changed when it is

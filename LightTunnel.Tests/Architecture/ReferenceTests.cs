@@ -14,7 +14,7 @@ public sealed class ReferenceTests
         ["Management", "Services"],
         ["Engine", "QrCodes"],
         ["Configuration"],
-        ["Membership", "Routing", "Traversal", "PortMapping", "Forwarding"],
+        ["Membership", "Routing", "Traversal", "PortMapping", "Forwarding", "Resolver"],
         ["WireGuard", "Tun", "WindowsNetwork"],
         ["Access", "Transport"],
         ["Packets"],

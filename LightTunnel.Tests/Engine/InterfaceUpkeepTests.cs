@@ -1,5 +1,6 @@
 using LightTunnel.Diagnostics;
 using LightTunnel.Engine.Control;
+using LightTunnel.Timing;
 using Xunit;
 
 namespace LightTunnel.Tests.Engine;
@@ -45,7 +46,7 @@ public sealed class InterfaceUpkeepTests : IDisposable
     [Fact]
     public void Flush_FourTimesWithinAMinute_IsLeftAloneAndSaid_UntilTheTruceEnds()
     {
-        for (int round = 0; round < InterfaceUpkeep.MostRepairs; round++)
+        for (int round = 0; round < RepairLimit.Most; round++)
         {
             _alice.Tun.Flush();
             _network.Run(Soon);
@@ -62,7 +63,7 @@ public sealed class InterfaceUpkeepTests : IDisposable
         Assert.Equal(TunnelState.Impaired, _alice.Node.Journal.Changes.Read(0)[^1].State!.New);
         Assert.True(_alice.IsUp); // The network itself goes on.
 
-        _network.Run(InterfaceUpkeep.Truce);
+        _network.Run(RepairLimit.Truce);
         Assert.NotEmpty(_alice.Tun.Addresses);
         Assert.Equal((TunnelState.Up, null), (_alice.Node.ShownState, _alice.Node.ShownError));
     }

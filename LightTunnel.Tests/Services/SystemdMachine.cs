@@ -26,6 +26,10 @@ internal sealed class SystemdMachine : IAsyncDisposable
         printf '[Unit]\nRequires=systemd-journald.service\nAfter=systemd-journald.service\n' > "$unit"
         modules="$root/usr/local/share/powershell/Modules/LightTunnel"
         mkdir -p "$modules" && cp -r "$2" "$modules/" && chmod -R go-w "$root/usr/local/share/powershell" || exit 1
+        if [ -n "$3" ]; then
+            tar -C "$3" -c . | tar --keep-directory-symlink -C "$root" -x || exit 1
+            rm -f "$root/etc/resolv.conf" && ln -s ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf" || exit 1
+        fi
         mkdir "$root/old" && cd "$root" && pivot_root . old && umount -l /old && ip link set lo up || exit 1
         exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --unit=lighttunnel-test.target
         """;
@@ -40,7 +44,10 @@ internal sealed class SystemdMachine : IAsyncDisposable
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>Starts one; skips the test where that is not possible.</summary>
-    public static async Task<SystemdMachine> StartAsync()
+    /// <param name="resolved">
+    /// The unpacked files of Debian's package systemd-resolved, which asks for names there then; null for none.
+    /// </param>
+    public static async Task<SystemdMachine> StartAsync(string? resolved = null)
     {
         Prerequisites.SkipUnlessLaboratory();
         Assert.SkipUnless(File.Exists(Systemd), "needs systemd (Debian's package of that name).");
@@ -50,6 +57,7 @@ internal sealed class SystemdMachine : IAsyncDisposable
         [
             "--pid", "--fork", "--kill-child", "--mount", "--uts", "--ipc", "--cgroup", "--net",
             "sh", "-c", Boot, "sh", folder.FullName, Path.GetDirectoryName(LabPaths.ModuleManifest())!,
+            resolved ?? string.Empty,
         ];
         var machine = new SystemdMachine(Process.Start("unshare", arguments), folder);
         try
@@ -78,6 +86,15 @@ internal sealed class SystemdMachine : IAsyncDisposable
             ]);
         Assert.True(status == 0, $"{script} ended with {status}: {output}{error}");
         return output.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    }
+
+    /// <summary>Runs a program of the machine; fails the test unless that ends with status 0.</summary>
+    /// <returns>What it printed.</returns>
+    public async Task<string> ExecuteAsync(params string[] command)
+    {
+        (int status, string output, string error) = await EnterAsync(command);
+        Assert.True(status == 0, $"{string.Join(' ', command)} ended with {status}: {output}{error}");
+        return output;
     }
 
     public async ValueTask DisposeAsync()

@@ -29,6 +29,7 @@ public sealed class WindowsUnitTests(WindowsNetwork network)
         "Packets.PacketSegmenterTests",
         "Packets.TcpMssTests",
         "Packets.VirtioNetHeaderTests",
+        "Resolver.NrptSetupTests",
         "Timing.SystemClockTests",
         "Timing.TimestampTests",
         "Transport.UdpEndpointTests",

@@ -22,21 +22,12 @@ internal sealed class InterfaceUpkeep
     /// <summary>What could not be put right is tried again after this time.</summary>
     internal static readonly TimeSpan Retry = TimeSpan.FromSeconds(10);
 
-    /// <summary>So often within <see cref="Window"/> is the interface put right.</summary>
-    internal const int MostRepairs = 3;
-
-    internal static readonly TimeSpan Window = TimeSpan.FromMinutes(1);
-
-    /// <summary>After a fight that was lost, the interface is left alone for this long.</summary>
-    internal static readonly TimeSpan Truce = TimeSpan.FromMinutes(10);
-
     private readonly NodeServices _services;
     private readonly IConfiguredInterface? _device;
     private readonly TurnOutputs _outputs;
     private readonly Action<Action> _post;
-    private readonly Queue<Timestamp> _repairs = new();
+    private readonly RepairLimit _limit = new();
     private Timestamp _due = Timestamp.Never;
-    private Timestamp _leftAloneUntil;
     private bool _isLooking;
 
     /// <param name="services">The interface, the clock and the log.</param>
@@ -63,7 +54,7 @@ internal sealed class InterfaceUpkeep
             return _isLooking ? Timestamp.Never : _due;
         _due = Timestamp.Never;
         _isLooking = true;
-        bool mayRestore = MayRestore(now);
+        bool mayRestore = _limit.MayRepair(now);
         IConfiguredInterface device = _device!;
         _outputs.Ask(() =>
         {
@@ -93,13 +84,6 @@ internal sealed class InterfaceUpkeep
 
     private void PlanIn(TimeSpan delay) => _due = Timestamp.Earliest(_due, _services.Time.Now() + delay);
 
-    private bool MayRestore(Timestamp now)
-    {
-        while (_repairs.TryPeek(out Timestamp oldest) && now - oldest > Window)
-            _repairs.Dequeue();
-        return now >= _leftAloneUntil && _repairs.Count < MostRepairs;
-    }
-
     private void OnLooked(InterfaceCheck found, bool restored)
     {
         _isLooking = false;
@@ -114,13 +98,11 @@ internal sealed class InterfaceUpkeep
         else if (!restored)
         {
             Timestamp now = _services.Time.Now();
-            if (now >= _leftAloneUntil)
-                _leftAloneUntil = now + Truce;
-            PlanIn(_leftAloneUntil - now);
+            PlanIn(_limit.LeaveAlone(now) - now);
             string who = found.Suspect is { } suspect ? $"Somebody, perhaps {suspect}," : "Somebody";
             Report(
-                $"{who} changes interface {name} again and again ({differences}): it was put right {MostRepairs} times within a minute, "
-                    + "and is left alone now. "
+                $"{who} changes interface {name} again and again ({differences}): it was put right {RepairLimit.Most} times within a "
+                    + "minute, and is left alone now. "
                     + $"Keep what manages interfaces on this machine away from {name}.");
         }
         else if (found.Failure is { } failure)
@@ -131,7 +113,7 @@ internal sealed class InterfaceUpkeep
         else
         {
             Problem = null;
-            _repairs.Enqueue(_services.Time.Now());
+            _limit.Note(_services.Time.Now());
             _services.Log.Warning(
                 "{Who} changed interface {Interface} ({Differences}): put right",
                 found.Suspect is { } suspect ? $"Perhaps {suspect}" : "Somebody", name, differences);
