@@ -16,6 +16,7 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
     private readonly List<CompiledRule> _compiled = [];
     private FlowTable? _flows;
     private IpPrefix[] _behind = [];
+    private IpPrefix[] _tunnel = [];
 
     /// <summary>A number that changes with the rules.</summary>
     public int Generation { get; private set; }
@@ -55,11 +56,14 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
     /// <summary>
     /// Other networks lie behind this node; what was made for peers is to be made anew. False when they are the same as before.
     /// </summary>
-    public bool TakeBehind(IReadOnlyList<IpPrefix> behind)
+    /// <param name="behind">The networks.</param>
+    /// <param name="tunnel">The tunnel's own network, none of whose addresses lies behind anybody.</param>
+    public bool TakeBehind(IReadOnlyList<IpPrefix> behind, IReadOnlyList<IpPrefix>? tunnel = null)
     {
-        if (_behind.AsSpan().SequenceEqual([.. behind]))
+        tunnel ??= [];
+        if (_behind.AsSpan().SequenceEqual([.. behind]) && _tunnel.AsSpan().SequenceEqual([.. tunnel]))
             return false;
-        _behind = [.. behind];
+        (_behind, _tunnel) = ([.. behind], [.. tunnel]);
         Generation++;
         return true;
     }
@@ -95,7 +99,7 @@ internal sealed class NodeAccessRules(TimeProvider time, Func<ulong> seed, int s
         if (!HasDeny(inbound) && !HasDeny(outbound))
             return null;
         _flows ??= new FlowTable(time, seed(), setBits);
-        return new PeerAccess(inbound, outbound, _flows, Generation, before?.Since ?? time.Now(), _behind, peerItself);
+        return new PeerAccess(inbound, outbound, _flows, Generation, before?.Since ?? time.Now(), _behind, peerItself, _tunnel);
     }
 
     private static bool HasDeny(PeerRule[] rules) => Array.Exists(rules, rule => !rule.Rule.IsAllow);

@@ -153,6 +153,7 @@ internal sealed class PeerAccess
     private readonly Timestamp _since;
     private readonly IpPrefix[] _ownBehind;
     private readonly TunnelAddress[] _peerItself;
+    private readonly IpPrefix[] _tunnel;
 
     /// <param name="inbound">Rules for what the peer begins.</param>
     /// <param name="outbound">Rules for what this node begins.</param>
@@ -161,10 +162,12 @@ internal sealed class PeerAccess
     /// <param name="since">Since when this node looks at the peer's packets.</param>
     /// <param name="ownBehind">The networks behind this node.</param>
     /// <param name="peerItself">The peer's own addresses: all else lies behind it. None when that is told with each packet.</param>
+    /// <param name="tunnel">The tunnel's own network: no address of it lies behind this node, also where that is an exit node.</param>
     public PeerAccess(
         PeerRule[] inbound, PeerRule[] outbound, FlowTable flows, int generation, Timestamp since, IpPrefix[]? ownBehind = null,
-        TunnelAddress[]? peerItself = null)
+        TunnelAddress[]? peerItself = null, IpPrefix[]? tunnel = null)
     {
+        _tunnel = tunnel ?? [];
         _ownBehind = ownBehind ?? [];
         _peerItself = peerItself ?? [];
         _inbound = inbound;
@@ -230,6 +233,8 @@ internal sealed class PeerAccess
         bool isOwnBehind = false;
         foreach (IpPrefix prefix in _ownBehind)
             isOwnBehind |= prefix.Contains(own);
+        foreach (IpPrefix prefix in isOwnBehind ? _tunnel : [])
+            isOwnBehind &= !prefix.Contains(own);
         if (peerItself is null && _peerItself.Length > 0 && Array.IndexOf(_peerItself, peer) < 0)
         {
             peerItself = _peerItself[0];

@@ -27,6 +27,20 @@ internal static class HostAddresses
             : null;
     }
 
+    /// <summary>
+    /// True for an address of the internet: what a machine reaches by its default route alone, whoever it belongs to. Not the addresses
+    /// that networks use among themselves (RFC 1918, RFC 6598, RFC 4193), and none that no host can have. Of IPv6 what is given out
+    /// (2000::/3), but for 6to4 (RFC 7526), which has addresses of IPv4 in it, private ones too.
+    /// </summary>
+    public static bool IsOnInternet(TunnelAddress address)
+    {
+        uint high = (uint)(address.Bits >> 96);
+        if (!address.IsIPv4)
+            return high >> 29 == 1 && high >> 16 != 0x2002;
+        return (high >> 24) is not (0 or 10 or 127 or >= 224) && high >> 22 != 0x191 && high >> 20 != 0xAC1
+            && (high >> 16) is not (0xA9FE or 0xC0A8);
+    }
+
     /// <summary>True when the prefix is so short that a network of it would take addresses of the internet.</summary>
     public static bool IsTooShort(IpPrefix prefix) =>
         prefix.Length < (prefix.Network.IsIPv4 ? MinimumIPv4PrefixLength : MinimumIPv6PrefixLength);

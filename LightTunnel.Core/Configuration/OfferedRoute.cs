@@ -15,6 +15,16 @@ internal sealed record OfferedRoute(IpPrefix Prefix, IpPrefix? As, bool Translat
     /// <summary>Most networks that one node offers.</summary>
     public const int MaximumCount = MemberRoutes.MaximumCount;
 
+    /// <summary>What an exit node offers: everything, of both families, in its own name.</summary>
+    public static IReadOnlyList<OfferedRoute> Everything { get; } =
+    [
+        new(new IpPrefix(TunnelAddress.FromBits(UInt128.Zero, isIPv4: true), 0), null, true),
+        new(new IpPrefix(TunnelAddress.FromBits(UInt128.Zero, isIPv4: false), 0), null, true),
+    ];
+
+    /// <summary>True for what an exit node offers, which is no network.</summary>
+    public bool IsExit => MemberRoutes.IsExit(Prefix);
+
     /// <summary>What is mapped to what.</summary>
     public PrefixPair Pair => new(Prefix, Told);
 

@@ -25,6 +25,15 @@ internal static class RouteSettings
         CheckCount(check, nameof(settings.Route), settings.Route, OfferedRoute.MaximumCount);
         if (settings.As is { Count: > 0 })
             routes = WithNames(routes, settings, inside, check);
+        if (settings.OfferExitNode == true)
+            routes.AddRange(OfferedRoute.Everything);
+        if (settings is { OfferExitNode: true, Route.Count: <= OfferedRoute.MaximumCount } && routes.Count > OfferedRoute.MaximumCount)
+        {
+            check.Add(nameof(settings.Route), new LightTunnelException(
+                LightTunnelError.InvalidOption, $"Route: {settings.Route.Count} networks are too many beside -OfferExitNode.",
+                $"Name at most {OfferedRoute.MaximumCount - OfferedRoute.Everything.Count}."));
+        }
+
         if (routes.Count <= OfferedRoute.MaximumCount
             && routes.Sum(route => MemberRoutes.LengthOf(route.Told)) > MemberRoutes.MaximumLength)
         {
@@ -97,6 +106,37 @@ internal static class RouteSettings
         return new AcceptedRoutes(all, [.. within.Where(prefix => prefix != default)], settings.ForceRoute == true);
     }
 
+    /// <summary>The exit node that is taken.</summary>
+    public static ExitOptions Exit(TunnelSettings settings, SettingsCheck check)
+    {
+        string? name = settings.ExitNode?.Trim();
+        if (name?.Length is 0 or > ExitOptions.LongestName || name?.Any(char.IsControl) == true)
+        {
+            check.Add(nameof(settings.ExitNode), new LightTunnelException(
+                LightTunnelError.InvalidOption, "ExitNode: this is the name of no member.",
+                $"Give the name, the tunnel address or the key of the member, or {ExitOptions.Nobody}.") { Target = settings.ExitNode });
+            return ExitOptions.None;
+        }
+
+        name = ExitOptions.Nobody.Equals(name, StringComparison.OrdinalIgnoreCase) ? null : name;
+        if (name is not null && settings.OfferExitNode == true)
+        {
+            check.Add(nameof(settings.ExitNode), new LightTunnelException(
+                LightTunnelError.InvalidOption, "ExitNode: a machine that offers itself as an exit node cannot go out by another one.",
+                "Give -OfferExitNode or -ExitNode: what members sent here would go round and round.") { Target = name });
+        }
+
+        if (name is null && check.Complete && (settings.KillSwitch == true || settings.AllowLan == true))
+        {
+            string key = settings.KillSwitch == true ? nameof(settings.KillSwitch) : nameof(settings.AllowLan);
+            check.Add(key, new LightTunnelException(
+                LightTunnelError.InvalidOption, $"{key}: there is no exit node that it would be about.",
+                "Name one with -ExitNode, or leave it out."));
+        }
+
+        return new ExitOptions(name, settings.AllowLan == true, settings.KillSwitch == true);
+    }
+
     /// <summary>Whose networks need no approval.</summary>
     public static IReadOnlyList<AutoApprovedRoutes> AutoApproved(ServerSettings settings, SettingsCheck check)
     {
@@ -125,8 +165,8 @@ internal static class RouteSettings
         if (prefix.Length == 0)
         {
             throw Invalid(
-                text, "is a default route: a machine that all traffic leaves by, an exit node, cannot be had yet",
-                "Name the networks that are to be reached.");
+                text, "is a default route, and no network",
+                "Name the networks that are to be reached; a machine that all traffic leaves by, an exit node, says -OfferExitNode.");
         }
 
         if (HostAddresses.WhyUnusable(prefix.Network) is { } kind)
@@ -147,7 +187,8 @@ internal static class RouteSettings
             text, text,
             $"Give prefixes within which networks are accepted, such as 192.168.0.0/16, or '{AcceptedRoutes.Everything}' for all.");
         return prefix.Length > 0 ? prefix : throw Invalid(
-            text, "is a default route, which is never taken", $"Write '{AcceptedRoutes.Everything}' to accept every network.");
+            text, "is a default route, which is never taken as a network",
+            $"Write '{AcceptedRoutes.Everything}' to accept every network. All other traffic goes by the member that -ExitNode names.");
     }
 
     private static IpPrefix Prefix(string text, string whole, string remedy)

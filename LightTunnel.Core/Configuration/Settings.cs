@@ -67,6 +67,18 @@ public abstract record TunnelSettings
     /// <summary>Takes the named ones also where they are in the way of something.</summary>
     public bool? ForceRoute { get; init; }
 
+    /// <summary>Whether this node offers itself to the others as an exit node.</summary>
+    public bool? OfferExitNode { get; init; }
+
+    /// <summary>The member that all traffic goes out by, by name, address or key; "none" for no member.</summary>
+    public string? ExitNode { get; init; }
+
+    /// <summary>Whether the local network is reached beside the exit node.</summary>
+    public bool? AllowLan { get; init; }
+
+    /// <summary>Whether nothing leaves this machine beside the tunnel, also while that is down.</summary>
+    public bool? KillSwitch { get; init; }
+
     /// <summary>Folder for identity and leases.</summary>
     public string? StatePath { get; init; }
 

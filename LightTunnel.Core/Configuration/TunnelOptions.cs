@@ -55,6 +55,9 @@ internal abstract record TunnelOptions
     /// <summary>Which networks behind other nodes are taken.</summary>
     public AcceptedRoutes AcceptedRoutes { get; init; } = AcceptedRoutes.None;
 
+    /// <summary>The exit node of this machine.</summary>
+    public ExitOptions Exit { get; init; } = ExitOptions.None;
+
     /// <summary>Queues and offloads.</summary>
     public DataPathOptions DataPath { get; init; } = DataPathOptions.Default;
 

@@ -23,18 +23,20 @@ namespace LightTunnel.Engine;
 /// <param name="Windows">What there is of Windows; null on other systems.</param>
 /// <param name="DriverLogs">Has the log told what the driver of interfaces says; null where that says nothing.</param>
 /// <param name="Forwarding">What forwards to networks behind this machine; null where nothing can.</param>
+/// <param name="Exits">What has the machine go out by an exit node; null where nothing can.</param>
 internal sealed record TunnelEnvironment(
     TimeProvider Time, ITunDeviceFactory TunDevices, IDatagramTransportFactory Transports, INameResolver Resolver,
     ILocalAddressSource Addresses,
     Func<TunnelLog, IPortMapper>? PortMappers = null, WindowsEnvironment? Windows = null,
-    Func<TunnelLog, IDisposable>? DriverLogs = null, IForwardingSystem? Forwarding = null)
+    Func<TunnelLog, IDisposable>? DriverLogs = null, IForwardingSystem? Forwarding = null, IExitSystem? Exits = null)
 {
     /// <summary>This machine.</summary>
     public static TunnelEnvironment System { get; } = new(
         SystemClock.Instance, new TunDeviceFactory(), new UdpTransportFactory(), new SystemNameResolver(), new SystemLocalAddresses(),
         log => new SystemPortMapper(new SystemGatewayFinder(InterfaceKinds.FindTunnels), SystemClock.Instance, log),
         OperatingSystem.IsWindows() ? MakeWindows() : null, OperatingSystem.IsWindows() ? WintunLog.Listen : null,
-        OperatingSystem.IsLinux() ? new LinuxForwardingSystem() : new UnknownForwardingSystem());
+        OperatingSystem.IsLinux() ? new LinuxForwardingSystem() : new UnknownForwardingSystem(),
+        OperatingSystem.IsLinux() ? new LinuxExitSystem() : new UnknownExitSystem());
 
     [SupportedOSPlatform("windows")]
     private static WindowsEnvironment MakeWindows() => new(

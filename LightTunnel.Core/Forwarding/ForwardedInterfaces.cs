@@ -11,13 +11,28 @@ namespace LightTunnel.Forwarding;
 internal sealed record ForwardedInterfaces(
     IReadOnlyDictionary<string, int> IPv4, IReadOnlyDictionary<string, int> IPv6, IReadOnlyList<IpPrefix> Unreached)
 {
+    /// <summary>The interfaces by which an exit node leads to the internet of IPv4; none where it is none.</summary>
+    public IReadOnlyList<string> Exits4 { get; init; } = [];
+
+    /// <summary>The same of IPv6.</summary>
+    public IReadOnlyList<string> Exits6 { get; init; } = [];
+
+    /// <summary>The resolvers that an exit node has its members' questions for names go to.</summary>
+    public IReadOnlyList<TunnelAddress> Resolvers { get; init; } = [];
+
+    /// <summary>True when some network that is offered is the internet.</summary>
+    public bool IsExit => Exits4.Count + Exits6.Count > 0;
+
+
     /// <summary>
     /// Asks the kernel: the interfaces that have an address in a network, and those that packets to its first and last host leave by, but
     /// for a default route, by which also those to a network leave whose own interface is down. In a network that is made of many, further
     /// ones may be reached by interfaces that are not found so.
     /// </summary>
+    /// <param name="options">What is to be forwarded.</param>
+    /// <param name="resolvers">The resolvers of this machine that others can be led to.</param>
     [SupportedOSPlatform("linux")]
-    public static ForwardedInterfaces Find(ForwardingOptions options)
+    public static ForwardedInterfaces Find(ForwardingOptions options, IReadOnlyList<TunnelAddress>? resolvers = null)
     {
         using var netlink = new RouteNetlink();
         Dictionary<int, string> names = netlink.GetLinks().ToDictionary(link => link.Index, link => link.Name);
@@ -26,6 +41,8 @@ internal sealed record ForwardedInterfaces(
         foreach (ForwardedNetwork network in options.Networks)
         {
             IpPrefix prefix = network.Prefix;
+            if (network.IsExit)
+                continue;
             int[] indices =
             [
                 .. addresses.Where(assigned => assigned.Address.Prefix.Overlaps(prefix)).Select(assigned => assigned.InterfaceIndex),
@@ -44,7 +61,33 @@ internal sealed record ForwardedInterfaces(
                 unreached.Add(prefix);
         }
 
-        return new ForwardedInterfaces(found.IPv4, found.IPv6, unreached);
+        string[] exits4 = Exits(isIPv4: true), exits6 = Exits(isIPv4: false);
+        TunnelAddress[] asked = exits4.Length + exits6.Length == 0 ? [] : [.. (resolvers ?? []).Where(resolver => Take(
+            resolver.IsIPv4, netlink.FindInterface(resolver)) is not null)];
+        return new ForwardedInterfaces(found.IPv4, found.IPv6, unreached) { Exits4 = exits4, Exits6 = exits6, Resolvers = asked };
+
+        string[] Exits(bool isIPv4)
+        {
+            if (!options.Networks.Any(network => network.IsExit && network.Prefix.Network.IsIPv4 == isIPv4))
+                return [];
+            using var routes = new PolicyRoutes();
+            string[] taken =
+            [
+                .. routes.Read(PolicyRoutes.Main).Where(route => route.Prefix.Length == 0 && route.Prefix.Network.IsIPv4 == isIPv4)
+                    .SelectMany(route => route.Interfaces).Distinct().Select(index => Take(isIPv4, index)).OfType<string>(),
+            ];
+            if (taken.Length == 0)
+                unreached.Add(options.Networks.First(network => network.IsExit && network.Prefix.Network.IsIPv4 == isIPv4).Prefix);
+            return taken;
+        }
+
+        string? Take(bool isIPv4, int index)
+        {
+            if (!names.TryGetValue(index, out string? name) || name == "lo" || name == options.Interface)
+                return null;
+            (isIPv4 ? found.IPv4 : found.IPv6)[name] = index;
+            return name;
+        }
     }
 
     [SupportedOSPlatform("linux")]

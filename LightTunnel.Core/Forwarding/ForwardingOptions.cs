@@ -8,7 +8,11 @@ namespace LightTunnel.Forwarding;
 /// <param name="TranslateSources">
 /// True when packets from members get this machine's own address there, so that hosts there need no route back (source NAT).
 /// </param>
-internal readonly record struct ForwardedNetwork(IpPrefix Prefix, bool TranslateSources);
+internal readonly record struct ForwardedNetwork(IpPrefix Prefix, bool TranslateSources)
+{
+    /// <summary>True for all of the internet, which an exit node leads to by its default route.</summary>
+    public bool IsExit => Prefix.Length == 0;
+}
 
 /// <summary>What is to be forwarded.</summary>
 /// <param name="Interface">The tunnel's interface.</param>

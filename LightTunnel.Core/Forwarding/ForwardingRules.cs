@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LightTunnel.Addressing;
 
 namespace LightTunnel.Forwarding;
 
@@ -23,8 +24,9 @@ internal static class ForwardingRules
     /// </summary>
     public const int MostConnections = 4096;
 
-    private const string From = "from-", To = "to-", Translated = "nat-", Changed = "was-";
-    private const string Forward = "forward", PostRouting = "postrouting";
+    private const string From = "from-", To = "to-", Translated = "nat-", Changed = "was-", Names = "names-";
+    private const string Forward = "forward", PostRouting = "postrouting", PreRouting = "prerouting";
+    private const string NamesPort = "meta l4proto { tcp, udp } th dport 53";
     private const string Path = $"inet {Table}";
 
     /// <summary>Interface names that can stand in rules, and in the names of chains.</summary>
@@ -74,11 +76,15 @@ internal static class ForwardingRules
     /// forwarded to them, as docker does for containers.
     /// </param>
     /// <param name="countsConnections">Whether <see cref="MostConnections"/> is kept to; some kernels cannot count them.</param>
+    /// <param name="found">By what an exit node leads to the internet, and to whom it has questions for names go.</param>
     public static string Set(
         ForwardingOptions options, IReadOnlyList<SettingClaim> claims, ForwardingTableState table, Func<SettingClaim, bool> inForce,
-        bool isRouter, bool countsConnections = true)
+        bool isRouter, bool countsConnections = true, ForwardedInterfaces? found = null)
     {
         string name = options.Interface;
+        ForwardedNetwork[] networks = [.. options.Networks.Where(network => !network.IsExit)];
+        IReadOnlyList<TunnelAddress> resolvers = found?.Resolvers ?? [];
+        bool isExit = found?.IsExit == true;
         bool translates = options.Networks.Any(network => network.TranslateSources);
         var commands = new List<string>();
         string[] limits = countsConnections ? [.. LimitsOf(options)] : [];
@@ -94,28 +100,51 @@ internal static class ForwardingRules
         string[] others = isRouter ? ["ct state established,related accept", "ct status dnat accept"] : [];
         AddChain(
             commands, From + name,
-            [.. limits, .. options.Networks.Select(network => $"{Match(network, "daddr")} accept"), .. others, "drop"]);
+            [
+                .. limits, .. networks.Select(network => $"{Match(network, "daddr")} accept"),
+                .. resolvers.Select(resolver => $"{Match(resolver)} {NamesPort} ct status dnat accept"),
+                .. ExitsOf(found).Select(exit => $"{exit} accept"), .. others, "drop",
+            ]);
         // A host that never hears of the tunnel's MTU, as somebody drops ICMP, has its connections cut to it all the same.
         AddChain(
             commands, To + name,
             [
                 "tcp flags syn tcp option maxseg size set rt mtu",
-                .. options.Networks.Select(network => $"{Match(network, "saddr")} accept"),
+                .. networks.Select(network => $"{Match(network, "saddr")} accept"),
+                // Nobody of the internet begins.
+                .. isExit ? ["ct state established,related accept"] : (string[])[],
             ]);
         AddChain(commands, Changed + name, [.. claims.Select(claim => $"return comment \"{claim}\"")]);
         if (translates)
         {
             AddChain(
                 commands, Translated + name,
-                [.. options.Networks.Where(network => network.TranslateSources)
-                    .Select(network => $"{Match(network, "daddr")} masquerade")]);
+                [
+                    .. networks.OrderByDescending(network => network.Prefix.Length)
+                        .Select(network => $"{Match(network, "daddr")} {(network.TranslateSources ? "masquerade" : "return")}"),
+                    .. resolvers.Select(resolver => $"{Match(resolver)} {NamesPort} ct status dnat masquerade"),
+                    .. ExitsOf(found).Select(exit => $"{exit} masquerade"),
+                ]);
+        }
+
+        if (resolvers.Count > 0)
+        {
+            AddChain(
+                commands, Names + name,
+                [.. resolvers.Select(resolver => $"meta nfproto {(resolver.IsIPv4 ? "ipv4" : "ipv6")} fib daddr type local {NamesPort} "
+                    + $"dnat {(resolver.IsIPv4 ? "ip" : "ip6")} to {resolver}")]);
         }
 
         var tunnels = new Dictionary<string, IReadOnlyList<SettingClaim>>(table.Tunnels) { [name] = claims };
         IEnumerable<string> translating = table.Tunnels.Keys.Where(other => other != name && table.Has(Translated + other));
-        AddShared(commands, tunnels, translates ? translating.Append(name) : translating, inForce);
+        IEnumerable<string> naming = table.Tunnels.Keys.Where(other => other != name && table.Has(Names + other));
+        AddShared(
+            commands, tunnels, translates ? translating.Append(name) : translating, resolvers.Count > 0 ? naming.Append(name) : naming,
+            inForce);
         if (!translates && table.Has(Translated + name))
             commands.AddRange([$"flush chain {Path} {Translated}{name}", $"delete chain {Path} {Translated}{name}"]);
+        if (resolvers.Count == 0 && table.Has(Names + name))
+            commands.AddRange([$"flush chain {Path} {Names}{name}", $"delete chain {Path} {Names}{name}"]);
         return string.Join('\n', [$"add table {Path}", .. commands]) + "\n";
     }
 
@@ -129,8 +158,10 @@ internal static class ForwardingRules
         if (others.Count == 0)
             return $"delete table {Path}\n";
         var commands = new List<string>();
-        AddShared(commands, others, others.Keys.Where(other => table.Has(Translated + other)), inForce);
-        foreach (string chain in new[] { From, To, Changed, Translated }.Select(kind => kind + name).Where(table.Has))
+        AddShared(
+            commands, others, others.Keys.Where(other => table.Has(Translated + other)),
+            others.Keys.Where(other => table.Has(Names + other)), inForce);
+        foreach (string chain in new[] { From, To, Changed, Translated, Names }.Select(kind => kind + name).Where(table.Has))
             commands.AddRange([$"flush chain {Path} {chain}", $"delete chain {Path} {chain}"]);
         return string.Join('\n', commands) + "\n";
     }
@@ -155,9 +186,8 @@ internal static class ForwardingRules
 
     private static void AddShared(
         List<string> commands, Dictionary<string, IReadOnlyList<SettingClaim>> tunnels, IEnumerable<string> translating,
-        Func<SettingClaim, bool> inForce)
+        IEnumerable<string> naming, Func<SettingClaim, bool> inForce)
     {
-        string[] translated = [.. translating];
         SettingClaim[] claims = [.. tunnels.Values.SelectMany(each => each).Where(inForce)];
         var rules = new List<string>
         {
@@ -176,19 +206,17 @@ internal static class ForwardingRules
         }
 
         AddChain(commands, Forward, rules, " { type filter hook forward priority -10; policy accept; }");
-        if (translated.Length > 0)
-        {
-            AddChain(
-                commands, PostRouting, [$"iifname vmap {{ {Jumps(translated, Translated)} }}"],
-                " { type nat hook postrouting priority 100; policy accept; }");
-        }
+        AddHook(commands, PostRouting, [.. translating], Translated, " { type nat hook postrouting priority 100; policy accept; }");
+        AddHook(commands, PreRouting, [.. naming], Names, " { type nat hook prerouting priority -100; policy accept; }");
+    }
+
+    /// <summary>A chain that leads to chains of tunnels; none when no tunnel has one.</summary>
+    private static void AddHook(List<string> commands, string chain, string[] tunnels, string kind, string hook)
+    {
+        if (tunnels.Length > 0)
+            AddChain(commands, chain, [$"iifname vmap {{ {Jumps(tunnels, kind)} }}"], hook);
         else
-        {
-            commands.AddRange(
-            [
-                $"add chain {Path} {PostRouting}", $"flush chain {Path} {PostRouting}", $"delete chain {Path} {PostRouting}",
-            ]);
-        }
+            commands.AddRange([$"add chain {Path} {chain}", $"flush chain {Path} {chain}", $"delete chain {Path} {chain}"]);
     }
 
     private static void AddChain(List<string> commands, string name, IReadOnlyList<string> rules, string hook = "")
@@ -199,6 +227,15 @@ internal static class ForwardingRules
 
     private static string Jumps(IEnumerable<string> tunnels, string kind) =>
         string.Join(", ", tunnels.Order(StringComparer.Ordinal).Select(name => $"\"{name}\" : jump {kind}{name}"));
+
+    /// <summary>What leaves by the interfaces that an exit node leads to the internet by.</summary>
+    private static IEnumerable<string> ExitsOf(ForwardedInterfaces? found) =>
+        new (string Family, IReadOnlyList<string> Names)[] { ("ipv4", found?.Exits4 ?? []), ("ipv6", found?.Exits6 ?? []) }
+            .Select(exit => (exit.Family, Names: exit.Names.Where(IsInterfaceName).Select(each => $"\"{each}\"").ToArray()))
+            .Where(exit => exit.Names.Length > 0)
+            .Select(exit => $"meta nfproto {exit.Family} oifname {{ {string.Join(", ", exit.Names)} }}");
+
+    private static string Match(TunnelAddress resolver) => $"{(resolver.IsIPv4 ? "ip" : "ip6")} daddr {resolver}";
 
     private static string Match(ForwardedNetwork network, string field) =>
         $"{(network.Prefix.Network.IsIPv4 ? "ip" : "ip6")} {field} {network.Prefix}";

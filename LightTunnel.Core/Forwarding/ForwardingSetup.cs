@@ -31,6 +31,7 @@ internal sealed class ForwardingSetup(
     private List<SettingClaim> _claims = [];
     private List<SettingClaim> _othersClaims = [];
     private bool _isSet;
+    private string? _setCommands;
     private bool _hasAdopted;
     private bool _countsConnections = true;
 
@@ -69,8 +70,16 @@ internal sealed class ForwardingSetup(
     /// <returns>What is wrong, with what to do about it.</returns>
     public IReadOnlyList<string> Set(ForwardedInterfaces found)
     {
-        List<string> problems = [.. found.Unreached.Select(prefix =>
-            $"No interface of this machine leads to {prefix}: give one an address there, or add a route.")];
+        List<string> problems = [.. found.Unreached.Select(prefix => prefix.Length == 0
+            ? $"This machine has no default route of {(prefix.Network.IsIPv4 ? "IPv4" : "IPv6")}: members do not reach the internet by it."
+            : $"No interface of this machine leads to {prefix}: give one an address there, or add a route.")];
+        if (found.IsExit && found.Resolvers.Count == 0)
+        {
+            problems.Add(
+                "Members that go out by this machine find no names: no resolver of its own is one that others can ask (127.0.0.53 and the "
+                    + "like are not). Name one in /etc/resolv.conf.");
+        }
+
         ForwardingTableState table = ReadTable();
         Adopt();
         ReleaseOverruled();
@@ -87,7 +96,7 @@ internal sealed class ForwardingSetup(
                 return problems;
             }
         }
-        else if (!SetRules(table, all, isChanged: isLess || fresh.Count > 0, problems))
+        else if (!SetRules(found, table, all, isChanged: isLess || fresh.Count > 0, problems))
         {
             return problems;
         }
@@ -329,10 +338,12 @@ internal sealed class ForwardingSetup(
         "Install the package nftables (Debian, Ubuntu: apt-get install nftables); or start with -NoSnat, and give the hosts there a route "
             + "back by this machine.");
 
-    private bool SetRules(ForwardingTableState table, List<SettingClaim> all, bool isChanged, List<string> problems)
+    private bool SetRules(
+        ForwardedInterfaces found, ForwardingTableState table, List<SettingClaim> all, bool isChanged, List<string> problems)
     {
         bool isRouter = IsRouter(isIPv4: true) || IsRouter(isIPv4: false);
-        string commands = ForwardingRules.Set(options, all, table, IsInForce, isRouter, _countsConnections);
+        string commands = ForwardingRules.Set(options, all, table, IsInForce, isRouter, _countsConnections, found);
+        isChanged |= found.IsExit && _setCommands is not null && commands != _setCommands;
         if (!isChanged && ForwardingRules.IsAsSet(table, commands))
             return true;
         if (!isChanged && !table.Exists && _isSet)
@@ -340,8 +351,8 @@ internal sealed class ForwardingSetup(
         WriteRecord(all);
         try
         {
-            Apply(commands, () => ForwardingRules.Set(options, all, table, IsInForce, isRouter, countsConnections: false));
-            _isSet = true;
+            Apply(commands, () => ForwardingRules.Set(options, all, table, IsInForce, isRouter, false, found));
+            (_isSet, _setCommands) = (true, commands);
             return true;
         }
         catch (LightTunnelException exception)

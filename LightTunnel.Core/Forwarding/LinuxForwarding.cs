@@ -38,6 +38,7 @@ internal sealed class LinuxForwarding : INetworkForwarding
     private readonly ForeignFilters _foreign;
     private readonly INftables _filter;
     private readonly TunnelLog _log;
+    private readonly Func<IReadOnlyList<TunnelAddress>> _resolvers;
     private readonly CloseSignal _closed = new();
     private readonly ManualResetEventSlim _begun = new();
     private Thread? _thread;
@@ -49,9 +50,12 @@ internal sealed class LinuxForwarding : INetworkForwarding
     /// <param name="filter">The packet filter.</param>
     /// <param name="file">Where what was changed is written down.</param>
     /// <param name="log">The tunnel's log.</param>
+    /// <param name="resolvers">Tells the resolvers that others can be led to; null for this machine's.</param>
     public LinuxForwarding(
-        ForwardingOptions options, IKernelSettings settings, INftables filter, IForwardingRecordFile file, TunnelLog log)
+        ForwardingOptions options, IKernelSettings settings, INftables filter, IForwardingRecordFile file, TunnelLog log,
+        Func<IReadOnlyList<TunnelAddress>>? resolvers = null)
     {
+        _resolvers = resolvers ?? SystemResolvers.Find;
         _options = options;
         _filter = filter;
         _log = log;
@@ -130,7 +134,7 @@ internal sealed class LinuxForwarding : INetworkForwarding
         {
             List<string> problems = [];
             using (NamespaceGate.Enter())
-                problems.AddRange(_setup.Set(ForwardedInterfaces.Find(_options)));
+                problems.AddRange(_setup.Set(ForwardedInterfaces.Find(_options, _resolvers())));
             if (looksAtFilter)
             {
                 IpPrefix[] networks = [.. _options.Networks.Select(network => network.Prefix)];

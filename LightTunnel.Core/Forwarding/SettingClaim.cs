@@ -55,8 +55,8 @@ internal readonly record struct SettingClaim(string Key, string Was, string Set)
     public override string ToString() => $"{Key} {Was} {Set}";
 
     private static bool IsKey([NotNullWhen(true)] string? key) =>
-        key?.Split('/') is
-            ["net", "ipv4" or "ipv6", "conf", { Length: > 0 and <= 15 } name, "forwarding" or "force_forwarding" or "accept_ra"]
+        key?.Split('/') is ["net", "ipv4" or "ipv6", "conf", { Length: > 0 and <= 15 } name, { } setting]
+        && setting is "forwarding" or "force_forwarding" or "accept_ra" or "rp_filter"
         && name is not ("." or "..") && !name.Any(c => char.IsControl(c) || char.IsWhiteSpace(c) || c is '"' or '\\');
 
     private static bool IsValue(string value) => value.Length is 1 or 2 && value.All(c => char.IsAsciiDigit(c) || c == '-');

@@ -127,7 +127,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
     private LocalTunnel StartServer(ServerSettings settings, ServerOptions options)
     {
-        GatewayForwarding.Check(environment.Forwarding, options.Routes);
+        options = options with { Routes = CheckRoutes(options) };
         using var undo = new Undo();
         StateStore store = undo.Add(OpenState(options));
         NodeState state = OpenServerState(store, options, out bool isOtherKey);
@@ -160,7 +160,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
 
     private (LocalTunnel Handle, Tunnel Tunnel, ClientRole Role) StartClient(ClientSettings settings, ClientOptions options)
     {
-        GatewayForwarding.Check(environment.Forwarding, options.Routes);
+        options = options with { Routes = CheckRoutes(options) };
         using var undo = new Undo();
         StateStore store = undo.Add(OpenState(options));
         NodeState? loaded = store.Load(TunnelRole.Client);
@@ -199,6 +199,14 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         (LocalTunnel handle, Tunnel tunnel) = Publish(SettingsResolver.Lasting(settings, options), options, node, services, undo);
         node.Post(client.Connect);
         return (handle, tunnel, client);
+    }
+
+    /// <summary>What can be offered of what is to be, on a machine that can do all that is asked of it.</summary>
+    private IReadOnlyList<OfferedRoute> CheckRoutes(TunnelOptions options)
+    {
+        GatewayForwarding.Check(environment.Forwarding, options.Routes);
+        ExitTaking.Check(environment.Exits, options.Routes, options.Exit);
+        return ExitTaking.Offered(environment.Exits, options.Routes);
     }
 
     private NodeState OpenServerState(StateStore store, ServerOptions options, out bool isOtherKey)
@@ -367,14 +375,25 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         return forwarding;
     }
 
+    /// <summary>The same of what has the machine go out by an exit node.</summary>
+    private ExitTaking OpenExit(TunnelOptions options, Node node, NodeServices services, Undo undo)
+    {
+        var record = new ForwardingRecordFile(options.StatePath, ForwardingRecordFile.ExitFileName);
+        environment.Exits?.Recover(record, keepsKillSwitch: options.Exit is { Node: not null, KillSwitch: true }, services.Log);
+        ExitTaking exit = undo.Add(new ExitTaking(environment.Exits, services.Tun.Name, record, services.Log));
+        node.Subnets.ExitChanged = exit.OnState;
+        return exit;
+    }
+
     private (LocalTunnel Handle, Tunnel Tunnel) Publish(
         TunnelSettings settings, TunnelOptions options, Node node, NodeServices services, Undo undo)
     {
         (WindowsPresence Presence, WindowsProblems Problems)? windows = OpenPresence(options, node, services, undo);
         GatewayForwarding forwarding = OpenForwarding(options, services, undo);
-        node.MapNetworks([.. options.Routes.Select(route => route.Pair)]);
+        ExitTaking exit = OpenExit(options, node, services, undo);
+        node.MapNetworks([.. options.Routes.Where(route => !route.IsExit).Select(route => route.Pair)]);
         var tunnel = new Tunnel(options, node, services, undo.Keep());
-        var handle = new LocalTunnel(tunnel, settings, windows?.Problems, forwarding);
+        var handle = new LocalTunnel(tunnel, settings, windows?.Problems, forwarding, exit);
         services.Log.Information(
             "The tunnel {Tunnel} has started: interface {Interface}, UDP port {Port}", options.Name, services.Tun.Name,
             services.Transport.LocalPort);
@@ -392,6 +411,7 @@ internal sealed class LocalEngine(TunnelEnvironment environment) : ITunnelEngine
         // Not before it is known that no other tunnel has the name, from which those of the rules are made.
         windows?.Presence.Begin();
         forwarding.Begin();
+        exit.Change(options.Exit);
         tunnel.Stopped.ContinueWith(_ => TunnelCatalog.Unregister(handle), TaskScheduler.Default);
         return (handle, tunnel);
     }

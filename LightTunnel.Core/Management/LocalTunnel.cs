@@ -21,19 +21,26 @@ internal sealed class LocalTunnel : ITunnelHandle
     /// <summary>How long members that are here are waited for, to take another network key.</summary>
     private static readonly TimeSpan FollowPatience = TimeSpan.FromSeconds(5);
 
+    /// <summary>How long the system is waited for to go out another way.</summary>
+    private static readonly TimeSpan ExitPatience = TimeSpan.FromSeconds(5);
+
     private readonly Tunnel _tunnel;
     private readonly PeerReport _report;
     private readonly PublicKey _publicKey;
     private readonly WindowsProblems? _windows;
     private readonly GatewayForwarding _forwarding;
+    private readonly ExitTaking _exit;
     private volatile TunnelSettings _settings;
 
     /// <param name="tunnel">The running tunnel.</param>
     /// <param name="settings">What it was started with, as it may be started again.</param>
     /// <param name="windows">Finds what Windows does to the tunnel; null elsewhere.</param>
     /// <param name="forwarding">What forwards to the networks behind this machine.</param>
-    public LocalTunnel(Tunnel tunnel, TunnelSettings settings, WindowsProblems? windows, GatewayForwarding forwarding)
+    /// <param name="exit">What has this machine go out by an exit node.</param>
+    public LocalTunnel(
+        Tunnel tunnel, TunnelSettings settings, WindowsProblems? windows, GatewayForwarding forwarding, ExitTaking exit)
     {
+        _exit = exit;
         _forwarding = forwarding;
         _settings = settings;
         _windows = windows;
@@ -106,15 +113,28 @@ internal sealed class LocalTunnel : ITunnelHandle
     /// <inheritdoc/>
     public async Task SetRoutesAsync(RouteSettingsChange change, CancellationToken cancellationToken)
     {
-        await Task.Run(() => _forwarding.Check(Read(With(change)).Offered), cancellationToken).ConfigureAwait(false);
-        IReadOnlyList<OfferedRoute> offered = await AskAsync(() => TakeRoutes(change), cancellationToken).ConfigureAwait(false);
-        if (change.Route is not null || change.As is not null || change.NoSnat is not null)
+        OfferedRoute[] left = await Task.Run(
+            () =>
+            {
+                (IReadOnlyList<OfferedRoute> wanted, _, ExitOptions way) = Read(With(change));
+                _forwarding.Check(wanted);
+                _exit.Check(wanted, way);
+                return wanted.Except(_exit.Offered(wanted)).ToArray();
+            },
+            cancellationToken).ConfigureAwait(false);
+        (IReadOnlyList<OfferedRoute> offered, ExitOptions exit) =
+            await AskAsync(() => TakeRoutes(change, left), cancellationToken).ConfigureAwait(false);
+        if (change.Route is not null || change.As is not null || change.NoSnat is not null || change.OfferExitNode is not null)
             await Task.Run(() => _forwarding.Change(offered), cancellationToken).ConfigureAwait(false);
+        await Task.Run(() => _exit.Change(exit), cancellationToken).ConfigureAwait(false);
+        await Task.WhenAny(_exit.Settled, _tunnel.Stopped, Task.Delay(ExitPatience, _tunnel.Services.Time, cancellationToken))
+            .ConfigureAwait(false);
     }
 
     private TunnelSettings With(RouteSettingsChange change)
     {
         TunnelSettings settings = _settings;
+        bool isNone = ExitOptions.Nobody.Equals(change.ExitNode?.Trim(), StringComparison.OrdinalIgnoreCase);
         return settings with
         {
             Route = change.Route ?? settings.Route,
@@ -122,36 +142,55 @@ internal sealed class LocalTunnel : ITunnelHandle
             NoSnat = change.NoSnat ?? settings.NoSnat,
             AcceptRoute = change.AcceptRoute ?? settings.AcceptRoute,
             ForceRoute = change.ForceRoute ?? settings.ForceRoute,
+            OfferExitNode = change.OfferExitNode ?? settings.OfferExitNode,
+            ExitNode = isNone ? null : change.ExitNode ?? settings.ExitNode,
+            // What is said of no exit node goes with it.
+            AllowLan = change.AllowLan ?? (isNone ? null : settings.AllowLan),
+            KillSwitch = change.KillSwitch ?? (isNone ? null : settings.KillSwitch),
         };
     }
 
     /// <summary>What settings say of networks behind nodes; any thread.</summary>
     /// <exception cref="LightTunnelException">Something in them is wrong.</exception>
-    private (IReadOnlyList<OfferedRoute> Offered, AcceptedRoutes Accepted) Read(TunnelSettings settings)
+    private (IReadOnlyList<OfferedRoute> Offered, AcceptedRoutes Accepted, ExitOptions Exit) Read(TunnelSettings settings)
     {
         var check = new SettingsCheck(complete: true);
         IReadOnlyList<OfferedRoute> offered = RouteSettings.Offered(
             settings, [.. _tunnel.Node.Forwarding.OwnAddresses.Select(own => own.Prefix)], check);
         AcceptedRoutes accepted = RouteSettings.Accepted(settings, check);
+        ExitOptions exit = RouteSettings.Exit(settings, check);
         check.ThrowFirst();
-        return (offered, accepted);
+        return (offered, accepted, exit);
     }
 
     /// <summary>On the control loop: nothing is changed when something is wrong.</summary>
-    private IReadOnlyList<OfferedRoute> TakeRoutes(RouteSettingsChange change)
+    /// <param name="change">What is to become another.</param>
+    /// <param name="left">What cannot be offered here, and is left out.</param>
+    private (IReadOnlyList<OfferedRoute> Offered, ExitOptions Exit) TakeRoutes(RouteSettingsChange change, OfferedRoute[] left)
     {
         TunnelSettings settings = With(change);
-        (IReadOnlyList<OfferedRoute> offered, AcceptedRoutes accepted) = Read(settings);
+        (IReadOnlyList<OfferedRoute> all, AcceptedRoutes accepted, ExitOptions exit) = Read(settings);
+        OfferedRoute[] offered = [.. all.Except(left)];
         Node node = _tunnel.Node;
+        // A name that is wrong is said at once, and changes nothing.
+        if (change.ExitNode is not null && exit.Node is { } name && new ExitChoice(name).Find(node.Subnets.Exits) is null)
+            throw NoExit(name, node.Subnets.Exits);
         _settings = settings;
+        node.Subnets.ChooseExit(exit.Node);
         node.Subnets.Accept(accepted);
-        node.MapNetworks([.. offered.Select(route => route.Pair)]);
+        node.MapNetworks([.. offered.Where(route => !route.IsExit).Select(route => route.Pair)]);
         if (node.Role is ServerRole server)
             server.Routes.Offer(offered);
         else if (node.Role is ClientRole client)
             client.Routes.Offer(offered);
-        return offered;
+        return (offered, exit);
     }
+
+    private static LightTunnelException NoExit(string name, IReadOnlyList<Peer> exits) => new(
+        LightTunnelError.NotFound, $"No member '{name}' offers itself as an exit node and is approved.",
+        exits.Count == 0
+            ? "Have one offer itself (Set-LtNetwork -OfferExitNode there), and approve it on the server (Approve-LtRoute 0.0.0.0/0)."
+            : $"These do: {string.Join(", ", exits.Take(16).Select(exit => exit.Name))}.") { Target = name };
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<LogEntry>> ReadLogAsync(
@@ -545,7 +584,7 @@ internal sealed class LocalTunnel : ITunnelHandle
             PortMapping = client is { PortMapping.IsSpecified: true } ? client.PortMapping.ToString() : null,
             Connected = client?.Registered,
             Reconnects = client?.Reconnects ?? 0,
-            LastError = _tunnel.Failure ?? _tunnel.Node.ShownError ?? _forwarding.Problem,
+            LastError = _tunnel.Failure ?? _tunnel.Node.ShownError ?? _forwarding.Problem ?? _exit.Problem,
             MemberName = client?.MemberName,
             SigningKeys = [.. (client?.Signed.Trust.Keys ?? server?.SigningKeys ?? []).Select(key => key.ToString())],
             Signature = client?.Signing.State ?? SignatureState.NotRequired,

@@ -17,4 +17,16 @@ public sealed record RouteSettingsChange
 
     /// <summary>Whether the named ones are taken also where they are in the way of something.</summary>
     public bool? ForceRoute { get; init; }
+
+    /// <summary>Whether it offers itself as an exit node.</summary>
+    public bool? OfferExitNode { get; init; }
+
+    /// <summary>The member that all else goes out by; "none" for none, with what belongs to it.</summary>
+    public string? ExitNode { get; init; }
+
+    /// <summary>Whether the local network is reached beside the exit node.</summary>
+    public bool? AllowLan { get; init; }
+
+    /// <summary>Whether nothing goes out beside the tunnel.</summary>
+    public bool? KillSwitch { get; init; }
 }

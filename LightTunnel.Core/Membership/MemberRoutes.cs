@@ -17,16 +17,22 @@ internal static class MemberRoutes
     /// <summary>Most of what an admin has said of one member's networks, in each direction.</summary>
     public const int MaximumDecisions = 256;
 
+    /// <summary>
+    /// True for the prefix of everything: a node that has it behind itself is an exit node, and is one for those alone that choose it.
+    /// </summary>
+    public static bool IsExit(IpPrefix prefix) => prefix.Length == 0;
+
     /// <summary>Bytes that a prefix takes where it is told.</summary>
     public static int LengthOf(IpPrefix prefix) => 2 + ((prefix.Length + 7) / 8);
 
     /// <summary>
-    /// Why no such network lies behind a member, as the end of a sentence ("is a default route"); null when it may.
+    /// Why no such network lies behind a member, as the end of a sentence ("is too short a prefix"); null when it may, and for what an exit
+    /// node offers, which is all of the internet and none of a network's own addresses.
     /// </summary>
     /// <param name="prefix">The network.</param>
     /// <param name="tunnel">The tunnel's own network.</param>
     public static string? WhyUnusable(IpPrefix prefix, IEnumerable<IpPrefix> tunnel) =>
-        prefix.Length == 0 ? "is a default route"
+        IsExit(prefix) ? null
         : HostAddresses.WhyUnusable(prefix.Network) is { } kind ? kind
         : HostAddresses.IsTooShort(prefix) ? "is too short a prefix"
         : tunnel.Any(prefix.Overlaps) ? "has addresses of the tunnel's own network"

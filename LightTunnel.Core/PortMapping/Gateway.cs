@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using LightTunnel.Addressing;
+using LightTunnel.Transport;
 
 namespace LightTunnel.PortMapping;
 
@@ -74,6 +75,7 @@ internal sealed class SystemGatewayFinder(Func<Predicate<NetworkInterface>> find
         try
         {
             using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+            TunnelMark.TrySet(socket);
             socket.Connect(Somewhere);
             return ((IPEndPoint)socket.LocalEndPoint!).Address;
         }

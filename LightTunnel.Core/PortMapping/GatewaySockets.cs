@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Threading.Channels;
+using LightTunnel.Transport;
 
 namespace LightTunnel.PortMapping;
 
@@ -102,6 +103,7 @@ internal sealed class GatewaySockets : IDisposable
     private static Socket? TryListen(IPAddress local, int port)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        TunnelMark.TrySet(socket);
         try
         {
             socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);

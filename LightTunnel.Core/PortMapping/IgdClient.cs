@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Xml;
+using LightTunnel.Transport;
 
 namespace LightTunnel.PortMapping;
 
@@ -108,6 +109,7 @@ internal sealed class IgdClient : IDisposable
     private Socket? TryOpen()
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        TunnelMark.TrySet(socket);
         try
         {
             socket.Bind(new IPEndPoint(_gateway.LocalAddress, 0));
@@ -166,6 +168,7 @@ internal sealed class IgdClient : IDisposable
     private async ValueTask<Stream> ConnectAsync(int port, CancellationToken cancellationToken)
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        TunnelMark.TrySet(socket);
         try
         {
             socket.Bind(new IPEndPoint(_gateway.LocalAddress, 0));

@@ -63,6 +63,7 @@ internal sealed unsafe class LinuxUdpSocket : IDisposable
         }
 
         var handle = new SafeFileHandle(descriptor, ownsHandle: true);
+        TunnelMark.TrySet(handle); // Who may not, has no exit node either.
         byte* name = stackalloc byte[SocketAddressCodec.MaximumLength];
         int length = SocketAddressCodec.WriteLocal(address, port, dualMode, new Span<byte>(name, SocketAddressCodec.MaximumLength));
         uint nameLength = SocketAddressCodec.MaximumLength;

@@ -35,8 +35,8 @@ internal static class RouteMessage
     internal const ushort IFLA_IFNAME = 3, IFLA_MTU = 4, IFLA_LINK = 5, IFLA_MASTER = 10, IFLA_LINKINFO = 18, IFLA_AF_SPEC = 26,
         IFLA_LINK_NETNSID = 37, IFLA_GSO_MAX_SIZE = 41, IFLA_INET6_ADDR_GEN_MODE = 8;
     internal const ushort IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8;
-    internal const ushort RTA_DST = 1, RTA_OIF = 4, RTA_PRIORITY = 6, RTA_PREFSRC = 7;
-    internal const uint IFF_UP = 1;
+    internal const ushort RTA_DST = 1, RTA_OIF = 4, RTA_PRIORITY = 6, RTA_PREFSRC = 7, RTA_TABLE = 15, RTA_MARK = 16;
+    internal const uint IFF_UP = 1, RTM_F_CLONED = 0x200;
 
     private const ushort IFLA_INFO_KIND = 1, IFLA_INFO_DATA = 2, IFLA_TUN_TYPE = 3, IFLA_TUN_VNET_HDR = 5;
     private const byte IFF_TAP = 2;

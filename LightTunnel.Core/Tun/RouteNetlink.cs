@@ -188,6 +188,7 @@ internal sealed unsafe class RouteNetlink : IDisposable
         var request = new NetlinkRequest(stackalloc byte[RequestSize], RTM_GETROUTE, NLM_F_REQUEST | NLM_F_ACK, ++_sequence);
         request.Append(new RouteHeader { Family = FamilyOf(address), DestinationLength = (byte)address.BitLength, Flags = flags });
         request.Attribute(RTA_DST, bytes);
+        request.Attribute(RTA_MARK, TunnelMark.Value); // As a tunnel's own datagrams go, whatever else an exit node takes.
         return Exchange(request.Finish(), handler);
     }
 
@@ -242,7 +243,11 @@ internal sealed unsafe class RouteNetlink : IDisposable
         return Exchange(request.Finish(), null);
     }
 
-    private int Exchange(ReadOnlySpan<byte> request, MessageHandler? handler)
+    /// <summary>A number for the next request.</summary>
+    internal uint NextSequence() => ++_sequence;
+
+    /// <summary>Sends a request that has the last number, and hands over what is told in answer; the kernel's errno.</summary>
+    internal int Exchange(ReadOnlySpan<byte> request, MessageHandler? handler)
     {
         bool held = false;
         try
@@ -286,5 +291,5 @@ internal sealed unsafe class RouteNetlink : IDisposable
 
     private static byte FamilyOf(TunnelAddress address) => (byte)(address.IsIPv4 ? LibC.AF_INET : LibC.AF_INET6);
 
-    private delegate void MessageHandler(ushort type, ReadOnlySpan<byte> body);
+    internal delegate void MessageHandler(ushort type, ReadOnlySpan<byte> body);
 }

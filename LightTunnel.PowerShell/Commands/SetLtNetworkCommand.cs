@@ -4,7 +4,9 @@ using LightTunnel.Management;
 
 namespace LightTunnel;
 
-/// <summary>Changes which networks behind machines a running tunnel offers to others, and which it takes.</summary>
+/// <summary>
+/// Changes which networks behind machines a running tunnel offers to others, which it takes, and by which exit node it goes out.
+/// </summary>
 /// <remarks>
 /// <para>Takes joined networks and servers alike. What is given replaces what was: -Route @() offers nothing any more, -AcceptRoute @()
 /// takes nothing. Connections through networks that stay go on.</para>
@@ -13,6 +15,8 @@ namespace LightTunnel;
 /// <para>A network is not taken where it is in the way of one that this machine is attached to, of the way to the server or to a member, or
 /// of the tunnel itself: Get-LtRoute shows it as Conflict, with what to do. -Force takes those that are named all the same, but for what
 /// would cut the tunnel off from its server.</para>
+/// <para>An exit node (-ExitNode) carries everything to the internet, questions for names too. It is chosen when it offers itself and is
+/// approved; from then on nothing goes out while it is away, until it is back or -ExitNode says another one, or none.</para>
 /// </remarks>
 /// <example>
 /// <code>PS> Set-LtNetwork laptop -AcceptRoute 192.168.0.0/16
@@ -27,6 +31,11 @@ namespace LightTunnel;
 /// <example>
 /// <code>PS> Set-LtNetwork gateway -Route 192.168.7.0/24, 2001:db8:7::/64</code>
 /// <para>Offers two networks behind this machine from now on.</para>
+/// </example>
+/// <example>
+/// <code>PS> Set-LtNetwork laptop -ExitNode office -AllowLan -KillSwitch
+/// PS> Set-LtNetwork laptop -ExitNode none</code>
+/// <para>Goes out to the internet by the member office alone, with the local network beside it, and then again as it always did.</para>
 /// </example>
 /// <example>
 /// <code>PS> Set-LtNetwork laptop -AcceptRoute 192.168.8.0/24 -Force</code>
@@ -78,6 +87,35 @@ public sealed class SetLtNetworkCommand : LtCommand
     [NotSecret]
     public SwitchParameter Force { get; set; }
 
+    /// <summary>
+    /// Offers this machine as an exit node, by which others reach the internet with its address there; -OfferExitNode:$false ends that. An
+    /// admin of the server approves it (Approve-LtRoute 0.0.0.0/0).
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter OfferExitNode { get; set; }
+
+    /// <summary>
+    /// The member that all traffic of this machine goes out by from now on, but the tunnel's own datagrams: its name, tunnel address or
+    /// key. With none all goes as it always did, and -AllowLan and -KillSwitch end with it.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? ExitNode { get; set; }
+
+    /// <summary>Reaches the local network beside the exit node; -AllowLan:$false ends that.</summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter AllowLan { get; set; }
+
+    /// <summary>
+    /// Lets nothing out beside the tunnel, also while that is away and after a crash; -KillSwitch:$false ends that, and so does stopping
+    /// the tunnel.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter KillSwitch { get; set; }
+
     /// <summary>Returns the tunnels, as they are afterwards.</summary>
     [Parameter]
     [NotSecret]
@@ -87,12 +125,15 @@ public sealed class SetLtNetworkCommand : LtCommand
     protected override void ProcessRecord()
     {
         bool saysSnat = MyInvocation.BoundParameters.ContainsKey(nameof(NoSnat));
-        if (Route is null && As is null && AcceptRoute is null && !saysSnat)
+        bool saysExit = ExitNode is not null
+            || ((string[])[nameof(OfferExitNode), nameof(AllowLan), nameof(KillSwitch)]).Any(MyInvocation.BoundParameters.ContainsKey);
+        if (Route is null && As is null && AcceptRoute is null && !saysSnat && !saysExit)
         {
             ThrowTerminatingError(ErrorRecords.From(
                 new LightTunnelException(
                     LightTunnelError.InvalidOption, "Nothing says what is to be set.",
-                    Force ? "Give -AcceptRoute beside -Force." : "Give -Route, -NoSnat or -AcceptRoute."), Name));
+                    Force ? "Give -AcceptRoute beside -Force." : "Give -Route, -NoSnat, -AcceptRoute, -OfferExitNode or -ExitNode."),
+                Name));
         }
 
         var change = new RouteSettingsChange
@@ -102,6 +143,10 @@ public sealed class SetLtNetworkCommand : LtCommand
             NoSnat = saysSnat ? NoSnat.IsPresent : null,
             AcceptRoute = AcceptRoute,
             ForceRoute = AcceptRoute is null ? null : Force.IsPresent,
+            OfferExitNode = Given(nameof(OfferExitNode), OfferExitNode),
+            ExitNode = ExitNode,
+            AllowLan = Given(nameof(AllowLan), AllowLan),
+            KillSwitch = Given(nameof(KillSwitch), KillSwitch),
         };
         bool passThru = PassThru;
         foreach (ITunnelHandle tunnel in Find())
@@ -120,6 +165,9 @@ public sealed class SetLtNetworkCommand : LtCommand
                 tunnel.Name);
         }
     }
+
+    private bool? Given(string parameter, SwitchParameter value) =>
+        MyInvocation.BoundParameters.ContainsKey(parameter) ? value.IsPresent : null;
 
     private IReadOnlyList<ITunnelHandle> Find()
     {

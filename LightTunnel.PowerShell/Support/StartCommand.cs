@@ -112,6 +112,38 @@ public abstract class StartCommand : LtCommand
     public SwitchParameter ForceRoute { get; set; }
 
     /// <summary>
+    /// Offers this machine as an exit node: members that choose it reach the internet through it, with its address there. An admin of the
+    /// server approves it (Approve-LtRoute 0.0.0.0/0). The networks that it is in are not reached by that: -Route offers those.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter OfferExitNode { get; set; }
+
+    /// <summary>
+    /// The member that all traffic of this machine goes out by, but the tunnel's own datagrams: its name, tunnel address or key. It has to
+    /// offer itself (-OfferExitNode) and to be approved. With none, which is so when left out, all goes as it always did.
+    /// </summary>
+    [Parameter]
+    [ValidateNotNullOrEmpty]
+    public string? ExitNode { get; set; }
+
+    /// <summary>
+    /// Reaches the local network, its printers and the like, beside the exit node. When left out this machine begins nothing there, but
+    /// answers who talks to it.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter AllowLan { get; set; }
+
+    /// <summary>
+    /// Lets nothing out beside the tunnel, from the start on, also while the exit node or the tunnel itself is away, and after a crash:
+    /// until the tunnel is stopped in order. What others begin from outside gets no answer then, but in the local network with -AllowLan.
+    /// </summary>
+    [Parameter]
+    [NotSecret]
+    public SwitchParameter KillSwitch { get; set; }
+
+    /// <summary>
     /// How many queues work on packets side by side, each with threads of its own, 1 to 16. When left out, one up to four processors, then
     /// one for every two, at most 8.
     /// </summary>
@@ -414,6 +446,10 @@ internal static class StartSettings
         NoSnat = command.Given(nameof(command.NoSnat), command.NoSnat.IsPresent),
         AcceptRoute = command.AcceptRoute,
         ForceRoute = command.Given(nameof(command.ForceRoute), command.ForceRoute.IsPresent),
+        OfferExitNode = command.Given(nameof(command.OfferExitNode), command.OfferExitNode.IsPresent),
+        ExitNode = command.ExitNode,
+        AllowLan = command.Given(nameof(command.AllowLan), command.AllowLan.IsPresent),
+        KillSwitch = command.Given(nameof(command.KillSwitch), command.KillSwitch.IsPresent),
         Queues = command.Given(nameof(command.Queues), command.Queues),
         DisableOffload = command.Given(nameof(command.DisableOffload), command.DisableOffload.IsPresent),
         StatePath = command.ResolvePath(command.StatePath, nameof(command.StatePath)),

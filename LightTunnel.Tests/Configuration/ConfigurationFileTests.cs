@@ -63,6 +63,10 @@ public sealed class ConfigurationFileTests : IDisposable
             noSnat: true
             acceptRoute: "*"
             forceRoute: false
+            exitNode: office
+            allowLan: true
+            killSwitch: true
+            offerExitNode: false
             autoApproveRoute: [gateways, office=192.168.0.0/16]
             queues: 3
             disableOffload: true
@@ -76,6 +80,7 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.True(settings.NoSnat);
         Assert.Equal(["*"], settings.AcceptRoute);
         Assert.False(settings.ForceRoute);
+        Assert.Equal((false, "office", true, true), (settings.OfferExitNode, settings.ExitNode, settings.AllowLan, settings.KillSwitch));
         Assert.Equal(["gateways", "office=192.168.0.0/16"], settings.AutoApproveRoute);
         Assert.Equal((3, true, true), (settings.Queues, settings.DisableOffload, settings.AllowKeyOnly));
         Assert.Equal((true, "90d"), (settings.RequireApproval, settings.MemberExpiry));

@@ -65,11 +65,15 @@ public sealed class ConfigurationWriterTests : IDisposable
         }
     }
 
-    /// <summary>An invitation excludes what it says itself, and names are those of networks that are there.</summary>
+    /// <summary>
+    /// An invitation excludes what it says itself, names are those of networks that are there, and an exit node goes out by none.
+    /// </summary>
     private static TunnelSettings Consistent(TunnelSettings settings)
     {
         if (settings.Route is null)
             typeof(TunnelSettings).GetProperty(nameof(settings.As))!.SetValue(settings, null);
+        if (settings is { OfferExitNode: true, ExitNode: not null })
+            typeof(TunnelSettings).GetProperty(nameof(settings.OfferExitNode))!.SetValue(settings, false);
         if (settings is ClientSettings { Invitation: not null } client)
         {
             foreach (string name in new[] { "Server", "ServerKey", "NetworkKey", "InvitationSecret" })
@@ -108,6 +112,10 @@ public sealed class ConfigurationWriterTests : IDisposable
             NoSnat = random.Next(2) == 0,
             AcceptRoute = ["192.168.0.0/16", $"2001:db8:{random.Next(1, 9999)}::/64"],
             ForceRoute = random.Next(2) == 0,
+            OfferExitNode = random.Next(2) == 0,
+            ExitNode = Word(random, 20),
+            AllowLan = random.Next(2) == 0,
+            KillSwitch = random.Next(2) == 0,
             Queues = random.Next(1, 16),
             DisableOffload = random.Next(2) == 0,
             StatePath = Folder(random),

@@ -31,8 +31,8 @@ public sealed class OfferedRouteSettingsTests
     [InlineData("office", "is not the prefix of a network", "192.168.7.0/24")]
     [InlineData("office/24", "is not the prefix of a network", "192.168.7.0/24")]
     [InlineData("", "is not the prefix of a network", "192.168.7.0/24")]
-    [InlineData("0.0.0.0/0", "is a default route", "Name the networks")]
-    [InlineData("::/0", "is a default route", "Name the networks")]
+    [InlineData("0.0.0.0/0", "is a default route, and no network", "-OfferExitNode")]
+    [InlineData("::/0", "is a default route, and no network", "-OfferExitNode")]
     [InlineData("128.0.0.0/1", "is too short a prefix", "192.168.7.0/24")]
     [InlineData("2000::/3", "is too short a prefix", "192.168.7.0/24")]
     [InlineData("127.0.0.0/8", "is a loopback address", "192.168.7.0/24")]
@@ -49,6 +49,29 @@ public sealed class OfferedRouteSettingsTests
         Assert.Equal(LightTunnelError.InvalidAddress, exception.Error);
         Assert.Contains($"'{network}' {what}", exception.Message, StringComparison.Ordinal);
         Assert.Contains(remedy, exception.RecommendedAction, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ExitNode_IsOfferedBesideNetworks_AndChosenByName()
+    {
+        ServerOptions server = SettingsResolver.Resolve(Server with { Route = ["192.168.7.0/24"], NoSnat = true, OfferExitNode = true });
+        Assert.Equal(["192.168.7.0/24", "0.0.0.0/0", "::/0"], server.Routes.Select(route => route.Told.ToString()));
+        Assert.Equal([false, true, true], server.Routes.Select(route => route.TranslateSources));
+        ClientOptions client = SettingsResolver.Resolve(Client with { ExitNode = " office ", KillSwitch = true }, _time);
+        Assert.Equal(new ExitOptions("office", AllowLan: false, KillSwitch: true), client.Exit);
+        Assert.Equal(ExitOptions.None, SettingsResolver.Resolve(Client with { ExitNode = "None" }, _time).Exit);
+    }
+
+    [Theory]
+    [InlineData("office", true, false, "cannot go out by another")]
+    [InlineData("none", false, true, "there is no exit node")]
+    [InlineData(null, false, true, "there is no exit node")]
+    [InlineData(" ", false, false, "is the name of no member")]
+    public void ExitNode_ThatContradictsItself_IsNamed(string? node, bool offers, bool closes, string what)
+    {
+        LightTunnelException exception = Assert.Throws<LightTunnelException>(() => SettingsResolver.Resolve(
+            Client with { ExitNode = node, OfferExitNode = offers, KillSwitch = closes }, _time));
+        Assert.Contains(what, exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]

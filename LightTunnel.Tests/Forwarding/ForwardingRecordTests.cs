@@ -30,7 +30,7 @@ public sealed class ForwardingRecordTests
     [InlineData("net/ipv4/conf/../forwarding 0 1")]
     [InlineData("net/ipv4/conf/eth0/../../../../kernel/core_pattern 0 1")]
     [InlineData("kernel/core_pattern 0 1")]
-    [InlineData("net/ipv4/conf/eth0/rp_filter 0 1")]
+    [InlineData("net/ipv4/conf/eth0/send_redirects 0 1")]
     [InlineData("net/ipv4/conf/eth0/forwarding 0 |/tmp/x")]
     [InlineData("net/ipv4/conf/eth0/forwarding 0")]
     [InlineData("net/ipv4/conf/eth0\"; flush ruleset/forwarding 0 1")]

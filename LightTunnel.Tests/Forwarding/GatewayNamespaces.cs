@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.Versioning;
 using System.Text;
+using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
 using LightTunnel.Forwarding;
 using LightTunnel.Lab.Namespaces;
@@ -54,6 +55,9 @@ internal sealed class GatewayNamespaces : IDisposable
 
     public string HostNamespace => _prefix + "h";
 
+    /// <summary>The namespace of one of the others, "a", "b", "h" or "s".</summary>
+    public string NamespaceOf(string name) => _prefix + name;
+
     public static ForwardingOptions Options(string tunnel = "lt0", bool translates = true, params string[] networks) =>
         new(tunnel, [.. (networks.Length == 0 ? [Network] : networks).Select(each => new ForwardedNetwork(Prefix(each), translates))]);
 
@@ -61,9 +65,11 @@ internal sealed class GatewayNamespaces : IDisposable
 
     /// <summary>Begins forwarding in the gateway, as a tunnel does.</summary>
     public LinuxForwarding Begin(
-        ForwardingOptions options, TunnelLog log, IForwardingRecordFile? file = null, IKernelSettings? settings = null) => In(() =>
+        ForwardingOptions options, TunnelLog log, IForwardingRecordFile? file = null, IKernelSettings? settings = null,
+        params TunnelAddress[] resolvers) => In(() =>
     {
-        var forwarding = new LinuxForwarding(options, settings ?? new KernelSettings(), new NftProgram(), file ?? _unused, log);
+        var forwarding = new LinuxForwarding(
+            options, settings ?? new KernelSettings(), new NftProgram(), file ?? _unused, log, () => resolvers);
         forwarding.Begin();
         return forwarding;
     });

@@ -7,6 +7,7 @@ using LightTunnel.Diagnostics;
 using LightTunnel.Forwarding;
 using LightTunnel.Lab.Namespaces;
 using Xunit;
+using static LightTunnel.Tests.Packets.TestPackets;
 
 namespace LightTunnel.Tests.Forwarding;
 
@@ -48,6 +49,45 @@ public sealed class LinuxForwardingTests : IDisposable
 
         Assert.Equal(before, _world.Snapshot());
         Assert.Null(record.Content);
+    }
+
+    [Fact]
+    public void ExitNode_LeadsToTheInternetByItsDefaultRoute_AndToItsResolver_AndNobodyBeginsFromThere()
+    {
+        const string Far = "203.0.113.77", FarV6 = "2001:db8:77::1";
+        string stranger = _world.NamespaceOf("s"), member = _world.NamespaceOf("a");
+        NetworkNamespace.Ip("-n", stranger, "address", "add", $"{Far}/32", "dev", "lo");
+        NetworkNamespace.Ip("-n", stranger, "address", "add", $"{FarV6}/128", "dev", "lo");
+        NetworkNamespace.Ip("-n", stranger, "link", "set", "lo", "up");
+        NetworkNamespace.Ip("-n", _world.Gateway, "route", "add", "default", "via", GatewayNamespaces.Stranger);
+        NetworkNamespace.Ip("-n", _world.Gateway, "-6", "route", "add", "default", "via", "fd99::9");
+        NetworkNamespace.Ip("-n", member, "route", "add", "default", "via", "10.0.0.1");
+        NetworkNamespace.Ip("-n", member, "-6", "route", "add", "default", "via", "fd00::1");
+        string before = _world.Snapshot();
+        var options = GatewayNamespaces.Options("lt0", true, "0.0.0.0/0", "::/0");
+        using (LinuxForwarding forwarding = _world.Begin(
+            options, _log, new MemoryRecord(), settings: null, Address(GatewayNamespaces.Stranger)))
+        {
+            Assert.Null(forwarding.Problem);
+            Assert.True(_world.Pings("a", Far));
+            Assert.True(_world.Pings("a", FarV6));
+            Assert.False(_world.Pings("s", "10.0.0.5", expected: false));
+            Assert.False(_world.Pings("a", GatewayNamespaces.Host, expected: false)); // It is not by the default route.
+
+            using UdpClient resolver = NetworkNamespace.Run(stranger, () => new UdpClient(new IPEndPoint(IPAddress.Any, 53)));
+            using UdpClient asking = NetworkNamespace.Run(member, () => new UdpClient("10.0.0.1", 53));
+            resolver.Client.ReceiveTimeout = asking.Client.ReceiveTimeout = 60_000;
+            asking.Send("question"u8);
+            IPEndPoint from = new(IPAddress.Any, 0);
+            Assert.Equal("question"u8, resolver.Receive(ref from));
+            Assert.Equal("198.51.100.1", from.Address.ToString());
+            resolver.Send("answer"u8, from);
+            Assert.Equal("answer"u8, asking.Receive(ref from));
+        }
+
+        Assert.Equal(before, _world.Snapshot());
+        using LinuxForwarding without = _world.Begin(options, _log, new MemoryRecord());
+        Assert.Contains("find no names", without.Problem, StringComparison.Ordinal);
     }
 
     [Fact]

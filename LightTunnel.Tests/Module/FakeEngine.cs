@@ -119,7 +119,8 @@ internal sealed class FakeEngine : ITunnelEngine
             ("InterfaceName", settings.InterfaceName),
             ("NetworkCategory", settings.NetworkCategory), ("AllowInbound", settings.AllowInbound),
             ("Route", settings.Route), ("As", settings.As), ("NoSnat", settings.NoSnat), ("AcceptRoute", settings.AcceptRoute),
-            ("ForceRoute", settings.ForceRoute),
+            ("ForceRoute", settings.ForceRoute), ("OfferExitNode", settings.OfferExitNode), ("ExitNode", settings.ExitNode),
+            ("AllowLan", settings.AllowLan), ("KillSwitch", settings.KillSwitch),
             ("StatePath", settings.StatePath), ("LogPath", settings.LogPath), ("LogLevel", settings.LogLevel),
             ("NetworkKey", settings.NetworkKey?.Reveal()),
         ];

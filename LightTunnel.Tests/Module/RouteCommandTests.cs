@@ -113,6 +113,18 @@ public sealed class RouteCommandTests(PlainShell shared) : IClassFixture<PlainSh
         static string? Text(IReadOnlyList<string>? list) => list is null ? null : list.Count == 0 ? "-" : string.Join(',', list);
     }
 
+    [Fact]
+    public async Task ExitNode_IsChosen_WithWhatBelongsToIt_AndLeftAgain()
+    {
+        ModuleShell shell = await ServeAsync();
+        await shell.RunAsync(
+            "Set-LtNetwork office -ExitNode far -AllowLan -KillSwitch; Set-LtNetwork office -KillSwitch:$false; "
+                + "Set-LtNetwork office -ExitNode none; Set-LtNetwork office -OfferExitNode; Set-LtNetwork office -OfferExitNode -WhatIf");
+        Assert.Equal(
+            ["|far|True|True", "|||False", "|none||", "True|||"],
+            _server.RouteChanges.Select(change => $"{change.OfferExitNode}|{change.ExitNode}|{change.AllowLan}|{change.KillSwitch}"));
+    }
+
     [Theory]
     [InlineData("Set-LtNetwork office", "Nothing says what is to be set")]
     [InlineData("Set-LtNetwork office -Force", "Nothing says what is to be set")]

@@ -25,7 +25,8 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
                 + "-ClientIsolation -AllowKeyOnly:$false -RequireApproval -MemberExpiry 90d -RequireSignedMembers -SigningKey k1, k2 "
                 + "-Mtu 1380 -Cipher WireGuard -InterfaceName lt5 -NetworkCategory Private -AllowInbound "
                 + "-Route 192.168.7.0/24, 2001:db8:7::/64 -As 10.99.7.0/24, 2001:db8:7::/64 -NoSnat "
-                + "-AcceptRoute 192.168.0.0/16 -ForceRoute -AutoApproveRoute gateways, office=192.168.0.0/16")).Single();
+                + "-AcceptRoute 192.168.0.0/16 -ForceRoute -ExitNode far -AllowLan -KillSwitch -OfferExitNode:$false "
+                + "-AutoApproveRoute gateways, office=192.168.0.0/16")).Single();
 
         Assert.Equal("LightTunnel.LtServer", server.Types[0]);
         Assert.Equal(("office", "Up"), (server.Text("Name"), server.Text("State")));
@@ -43,6 +44,10 @@ public sealed class StartCommandTests(FakeEngineShell shared) : IClassFixture<Fa
             NoSnat=True
             AcceptRoute=192.168.0.0/16
             ForceRoute=True
+            OfferExitNode=False
+            ExitNode=far
+            AllowLan=True
+            KillSwitch=True
             StatePath={shell.Folder}/state
             LogPath={shell.Folder}/logs/lt.log
             LogLevel=Debug

@@ -76,6 +76,7 @@ internal sealed class ClientRole : INodeRole
         _routes = new OwnRoutes(node, _connection);
         _routes.Offer(options.Routes);
         node.Subnets.Accept(options.AcceptedRoutes);
+        node.Subnets.ChooseExit(options.Exit.Node);
         _members = new Members(node.Time, Server, node.Thread, node.Rules, node.Subnets);
         _pins = pins ?? PinnedKeys.Forgotten(options.KeyChange, node.Time);
         _links = new MemberLinks(node, _connection, _members, _pins, _routeLog);

@@ -13,14 +13,29 @@ internal interface INameResolver
     Task<IReadOnlyList<IPAddress>> ResolveAsync(string host, CancellationToken cancellationToken);
 }
 
-/// <summary>The system's resolver.</summary>
+/// <summary>The system's resolver; where it fails, or does not answer soon, this machine's resolvers are asked directly.</summary>
 internal sealed class SystemNameResolver : INameResolver
 {
+    /// <summary>For so long the system alone is asked.</summary>
+    private static readonly TimeSpan HeadStart = TimeSpan.FromSeconds(2);
+
     /// <inheritdoc/>
-    public async Task<IReadOnlyList<IPAddress>> ResolveAsync(string host, CancellationToken cancellationToken) =>
-        IPAddress.TryParse(host, out IPAddress? literal)
-            ? [literal]
-            : await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false);
+    public async Task<IReadOnlyList<IPAddress>> ResolveAsync(string host, CancellationToken cancellationToken)
+    {
+        if (IPAddress.TryParse(host, out IPAddress? literal))
+            return [literal];
+        Task<IPAddress[]> system = Dns.GetHostAddressesAsync(host, cancellationToken);
+        try
+        {
+            return await system.WaitAsync(OperatingSystem.IsLinux() ? HeadStart : Timeout.InfiniteTimeSpan, cancellationToken)
+                .ConfigureAwait(false);
+        }
+        catch (Exception exception) when (OperatingSystem.IsLinux() && exception is SocketException or TimeoutException)
+        {
+            IReadOnlyList<IPAddress> found = await DirectNameLookup.AskAsync(host, null, cancellationToken).ConfigureAwait(false);
+            return found.Count > 0 ? found : await system.ConfigureAwait(false);
+        }
+    }
 }
 
 /// <summary>What became of looking a server's endpoints up.</summary>

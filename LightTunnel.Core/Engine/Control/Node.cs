@@ -335,7 +335,7 @@ internal sealed class Node : IDisposable
     public void TakeBehind(IReadOnlyList<IpPrefix> behind)
     {
         Thread.Assert();
-        if (!Rules.TakeBehind(behind))
+        if (!Rules.TakeBehind(behind, [.. Forwarding.OwnAddresses.Select(own => own.Prefix)]))
             return;
         foreach (Peer peer in Peers)
             peer.Publish();

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using LightTunnel.Addressing;
 using LightTunnel.Configuration;
 using LightTunnel.Engine.Data;
+using LightTunnel.Membership;
 using LightTunnel.Routing;
 using LightTunnel.Timing;
 using LightTunnel.WireGuard;
@@ -41,6 +42,9 @@ internal sealed class SubnetRoutes
     private readonly HashSet<Peer> _offering = [];
     private readonly Dictionary<IpPrefix, Entry> _entries = [];
     private readonly Dictionary<string, Group> _groups = [];
+    private ExitChoice? _exit;
+    private Peer? _exitPeer;
+    private ExitState? _exitState;
     private IReadOnlyList<IpPrefix> _own = [];
     private HashSet<IpPrefix> _attached = [];
     private HashSet<Peer> _urgent = [];
@@ -61,6 +65,21 @@ internal sealed class SubnetRoutes
 
     /// <summary>The networks behind this node that others may reach through it.</summary>
     public IReadOnlyList<IpPrefix> Own => _own;
+
+    /// <summary>Called, on the control loop, when there is something else to know of the exit node; null when none is chosen.</summary>
+    public Action<ExitState?>? ExitChanged { get; set; }
+
+    /// <summary>The member that all else goes out by from now on, by its name, address or key; null for none.</summary>
+    public void ChooseExit(string? name)
+    {
+        if (_exit?.Name == name)
+            return;
+        _exit = name is null ? null : new ExitChoice(name);
+        _isDirty = true;
+    }
+
+    /// <summary>The members that offer themselves as exit nodes and are approved.</summary>
+    public IReadOnlyList<Peer> Exits => [.. _offering.Where(peer => peer.Subnets.Any(MemberRoutes.IsExit)).OrderBy(peer => peer.Name)];
 
     /// <summary>Says what this node takes from now on.</summary>
     public void Accept(AcceptedRoutes accepted)
@@ -144,6 +163,9 @@ internal sealed class SubnetRoutes
         {
             yield return entry switch
             {
+                _ when MemberRoutes.IsExit(entry.Prefix) && entry.Group?.Active != peer => new SubnetReport(
+                    entry.Prefix, peer, RouteStanding.NotAccepted, "This machine has not chosen it as its exit node.",
+                    $"Set-LtNetwork -ExitNode {peer.Name}"),
                 { IsTaken: false, Conflict: { } conflict } =>
                     new SubnetReport(entry.Prefix, peer, RouteStanding.Conflict, conflict.Reason, conflict.Remedy),
                 { IsTaken: false } => new SubnetReport(
@@ -185,6 +207,13 @@ internal sealed class SubnetRoutes
         _groups.Clear();
         foreach (Entry entry in _entries.Values)
         {
+            if (MemberRoutes.IsExit(entry.Prefix))
+            {
+                entry.IsTaken = _exit?.Find(entry.Peers) is not null;
+                entry.Group = entry.IsTaken ? new Group([_exit!.Find(entry.Peers)!]) { Active = _exit.Find(entry.Peers) } : null;
+                continue;
+            }
+
             if (!Accepted.Accepts(entry.Prefix))
                 continue;
             entry.Conflict = (conflicts ??= Surroundings()).Find(entry.Prefix);
@@ -201,9 +230,12 @@ internal sealed class SubnetRoutes
         }
 
         _attached = conflicts is null ? [] : [.. conflicts.Attached];
-        foreach (Peer peer in _offering.Union(before.Values.SelectMany(group => group.Peers)))
+        Peer[] left = _exitPeer is { } former ? [former] : [];
+        _exitPeer = _exit?.Find(Exits);
+        foreach (Peer peer in _offering.Union(before.Values.SelectMany(group => group.Peers)).Union(left))
         {
-            ImmutableArray<IpPrefix> taken = [.. peer.Subnets.Where(prefix => _entries.GetValueOrDefault(prefix) is { IsTaken: true })];
+            ImmutableArray<IpPrefix> taken = [.. peer.Subnets.Where(prefix => _entries.GetValueOrDefault(prefix) is { IsTaken: true }
+                && (!MemberRoutes.IsExit(prefix) || peer == _exitPeer))];
             if (!peer.Taken.AsSpan().SequenceEqual(taken.AsSpan()))
                 peer.Taken = taken;
         }
@@ -308,11 +340,39 @@ internal sealed class SubnetRoutes
     {
         Entry[] taken = [.. _entries.Values.Where(entry => entry.IsTaken)];
         IEnumerable<KeyValuePair<IpPrefix, Subnet>> others = taken.Select(entry => KeyValuePair.Create(
-            entry.Prefix, new Subnet(entry.Group!.Active, [.. entry.Peers])));
+            entry.Prefix, new Subnet(entry.Group!.Active, MemberRoutes.IsExit(entry.Prefix) ? [.. entry.Group.Peers] : [.. entry.Peers])));
         IEnumerable<KeyValuePair<IpPrefix, Subnet>> own = _own.Select(prefix => KeyValuePair.Create(prefix, new Subnet(null, [])));
         _node.TakeBehind(_own);
         _node.Forwarding = _node.Forwarding.WithSubnets(new SubnetTable([.. others, .. own]));
-        _system.Want([.. taken.SelectMany(ForSystem).Order(PrefixOrder.Instance)], again);
+        Entry[] networks = [.. taken.Where(entry => !MemberRoutes.IsExit(entry.Prefix))];
+        _system.Want([.. networks.SelectMany(ForSystem).Order(PrefixOrder.Instance)], again);
+        ExitState? exit = _exit is null ? null : DescribeExit(_exit.Name, networks.Select(entry => entry.Prefix));
+        if (exit == _exitState)
+            return;
+        _exitState = exit;
+        ExitChanged?.Invoke(exit);
+    }
+
+    private ExitState DescribeExit(string name, IEnumerable<IpPrefix> networks)
+    {
+        IpPrefix[] inside = [.. _node.Forwarding.OwnAddresses.Select(own => own.Prefix), .. networks];
+        if (_exitPeer is not { } peer)
+        {
+            string others = Exits.Count == 0
+                ? "No member does: have one offer itself (-OfferExitNode), and an admin approve it (Approve-LtRoute)."
+                : $"These do: {string.Join(", ", Exits.Take(8).Select(exit => exit.Name))}. Set-LtNetwork -ExitNode takes one of them.";
+            return new ExitState(name, $"No member '{name}' offers itself as an exit node and is approved. {others}", null, null, inside);
+        }
+
+        string? problem = peer.Online ? null
+            : $"The exit node {peer.Name} is not there. Wait for it, or choose another or none with Set-LtNetwork -ExitNode.";
+        return new ExitState(name, problem, AddressOf(isIPv4: true), AddressOf(isIPv4: false), inside);
+
+        TunnelAddress? AddressOf(bool isIPv4) =>
+            peer.Subnets.Any(prefix => MemberRoutes.IsExit(prefix) && prefix.Network.IsIPv4 == isIPv4)
+                && _node.Forwarding.OwnAddresses.Any(own => own.Address.IsIPv4 == isIPv4)
+            ? peer.Addresses.Where(address => address.IsIPv4 == isIPv4).Select(address => (TunnelAddress?)address).FirstOrDefault()
+            : null;
     }
 
     /// <summary>

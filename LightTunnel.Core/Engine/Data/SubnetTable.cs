@@ -1,13 +1,21 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using LightTunnel.Addressing;
+using LightTunnel.Membership;
 
 namespace LightTunnel.Engine.Data;
 
 /// <summary>A network behind nodes, as data threads see it. Never changed after it was made.</summary>
 /// <param name="Target">Who carries what is for it; null when it lies behind this node itself.</param>
 /// <param name="Sources">Who may send what comes from it.</param>
-internal sealed record Subnet(RouteTarget? Target, ImmutableArray<RouteTarget> Sources);
+internal sealed record Subnet(RouteTarget? Target, ImmutableArray<RouteTarget> Sources)
+{
+    /// <summary>
+    /// True for an exit node's: addresses of the internet alone, so that nobody gets at the networks that it is in, nor is taken for one of
+    /// them.
+    /// </summary>
+    public bool IsExit { get; init; }
+}
 
 /// <summary>
 /// The networks behind nodes: those of others that this one takes, and its own. An address is of the longest prefix that it lies in, and
@@ -22,7 +30,7 @@ internal sealed class SubnetTable
     {
         _subnets = PrefixTable<Subnet>.Empty;
         foreach ((IpPrefix prefix, Subnet subnet) in subnets)
-            _subnets = _subnets.With(prefix, subnet);
+            _subnets = _subnets.With(prefix, MemberRoutes.IsExit(prefix) ? subnet with { IsExit = true } : subnet);
     }
 
     /// <summary>The one without any.</summary>
@@ -35,6 +43,7 @@ internal sealed class SubnetTable
     public bool TryFind(TunnelAddress address, [NotNullWhen(true)] out Subnet? subnet)
     {
         subnet = null;
-        return _subnets.Count > 0 && _subnets.TryLookup(address, out subnet);
+        return _subnets.Count > 0 && _subnets.TryLookup(address, out subnet)
+            && (!subnet.IsExit || HostAddresses.IsOnInternet(address));
     }
 }

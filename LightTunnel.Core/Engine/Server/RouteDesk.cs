@@ -51,16 +51,22 @@ internal sealed class RouteDesk(Node node, ServerOptions options, Leases leases,
     /// <summary>Networks behind the server itself.</summary>
     public IReadOnlyList<IpPrefix> Own => _own;
 
-    /// <summary>The own address of the node that an address lies behind, of its family if it has one; null for none.</summary>
+    /// <summary>
+    /// The own address of the node that an address lies behind, of its family if it has one; null for none, and for what lies behind an
+    /// exit node, of which there are several, and from where nobody begins.
+    /// </summary>
     public TunnelAddress? WhoHas(TunnelAddress address)
     {
         (int longest, IEnumerable<TunnelAddress> found) = (-1, []);
-        foreach (IpPrefix prefix in _own.Where(prefix => prefix.Contains(address)))
+        foreach (IpPrefix prefix in _own.Where(prefix => !MemberRoutes.IsExit(prefix) && prefix.Contains(address)))
             (longest, found) = (Math.Max(longest, prefix.Length), options.Addresses.Select(own => own.Address));
         foreach (ServedClient peer in _shown.Values)
         {
-            foreach (IpPrefix prefix in peer.Subnets.Where(prefix => prefix.Contains(address) && prefix.Length > longest))
+            foreach (IpPrefix prefix in peer.Subnets.Where(
+                prefix => !MemberRoutes.IsExit(prefix) && prefix.Contains(address) && prefix.Length > longest))
+            {
                 (longest, found) = (prefix.Length, peer.Addresses);
+            }
         }
 
         return found.OrderByDescending(own => own.IsIPv4 == address.IsIPv4).Select(own => (TunnelAddress?)own).FirstOrDefault();

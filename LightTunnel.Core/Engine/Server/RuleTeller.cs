@@ -153,7 +153,7 @@ internal sealed class RuleTeller(
         (_toldBefore, _told) = (_told, new Dictionary<NodeRule, ToldRule>(ReferenceEqualityComparer.Instance));
         Resolver.Resolve(
             All, leases.All.Select(lease => new RuleSubject(lease.MemberId, lease.Groups, lease.Addresses)), OwnAddresses,
-            routes.Own);
+            [.. routes.Own.Where(prefix => !MemberRoutes.IsExit(prefix))]);
         node.TakeRules(Resolver.For(OwnAddresses, routes.Own, isServer: true));
         foreach (ServedClient plain in roster.All.Where(peer => peer.IsPlain))
             plain.TakeRules(Resolver.For(plain.Addresses), () => (ulong)node.Services.Jitter.NextInt64());

@@ -116,6 +116,7 @@ internal sealed class ServerRole : INodeRole
         foreach (Lease lease in leases.All)
             _roster.Remember(lease);
         _node.Subnets.Accept(options.AcceptedRoutes);
+        _node.Subnets.ChooseExit(options.Exit.Node);
         Routes.Offer(options.Routes);
         Administration = new MemberAdministration(node, options, leases, _admission, _roster);
         Signatures = new SignatureDesk(node, options, leases, _admission);
