@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LightTunnel.Diagnostics;
+using LightTunnel.Timing;
 
 namespace LightTunnel.Forwarding;
 
@@ -22,16 +23,21 @@ namespace LightTunnel.Forwarding;
 /// <param name="filter">The packet filter.</param>
 /// <param name="file">Where what was changed is written down.</param>
 /// <param name="log">The tunnel's log.</param>
+/// <param name="clock">The clock; null for the system's.</param>
+/// <param name="suspect">Tells which program changed rules last, as far as the kernel tells; null where nobody can.</param>
 internal sealed class ForwardingSetup(
-    ForwardingOptions options, IKernelSettings settings, INftables filter, IForwardingRecordFile file, TunnelLog log)
+    ForwardingOptions options, IKernelSettings settings, INftables filter, IForwardingRecordFile file, TunnelLog log,
+    TimeProvider? clock = null, Func<string?>? suspect = null)
 {
     private const string On = "1";
 
     private readonly Dictionary<string, int> _indices = [];
     private List<SettingClaim> _claims = [];
     private List<SettingClaim> _othersClaims = [];
-    private bool _isSet;
+    private readonly RepairLimit _limit = new();
+    private string? _leftAlone;
     private string? _setCommands;
+    private bool _isSet;
     private bool _hasAdopted;
     private bool _countsConnections = true;
 
@@ -80,6 +86,9 @@ internal sealed class ForwardingSetup(
                     + "like are not). Name one in /etc/resolv.conf.");
         }
 
+        if (_leftAlone is not null && !_limit.MayRepair(Now))
+            return [.. problems, _leftAlone];
+        _leftAlone = null;
         ForwardingTableState table = ReadTable();
         Adopt();
         ReleaseOverruled();
@@ -343,11 +352,15 @@ internal sealed class ForwardingSetup(
     {
         bool isRouter = IsRouter(isIPv4: true) || IsRouter(isIPv4: false);
         string commands = ForwardingRules.Set(options, all, table, IsInForce, isRouter, _countsConnections, found);
-        isChanged |= found.IsExit && _setCommands is not null && commands != _setCommands;
+        isChanged |= found.IsExit && _setCommands is not null && commands != _setCommands && table.Tunnels.ContainsKey(options.Interface);
         if (!isChanged && ForwardingRules.IsAsSet(table, commands))
             return true;
-        if (!isChanged && !table.Exists && _isSet)
-            log.Warning("Somebody removed the rules of forwarding: they are set again");
+        if (!isChanged && _isSet && (commands == _setCommands || !table.Tunnels.ContainsKey(options.Interface))
+            && !MaySetAgain(table, problems))
+        {
+            return false;
+        }
+
         WriteRecord(all);
         try
         {
@@ -360,6 +373,45 @@ internal sealed class ForwardingSetup(
             problems.Add($"{exception.Message}. {exception.RecommendedAction}");
             WriteRecord(_claims);
             return false;
+        }
+    }
+
+    private Timestamp Now => (clock ?? SystemClock.Instance).Now();
+
+    /// <summary>
+    /// Somebody removed the rules: three times a minute they are set again. Then what they limit is closed, too, or the machine would
+    /// forward for everybody.
+    /// </summary>
+    private bool MaySetAgain(ForwardingTableState table, List<string> problems)
+    {
+        string who = suspect?.Invoke() is { } known ? $"Somebody, perhaps {known}," : "Somebody";
+        if (_limit.MayRepair(Now))
+        {
+            _limit.Note(Now);
+            log.Warning("{Who} removed the rules of forwarding: they are set again", who);
+            return true;
+        }
+
+        _limit.LeaveAlone(Now);
+        if (PutBack(_claims, table))
+            file.Delete();
+        (_claims, _isSet) = ([], false);
+        CloseTunnel();
+        _leftAlone = $"{who} removes the rules of forwarding again and again: they were set {RepairLimit.Most} times within a minute, and "
+            + $"members do not reach {Networks} for {RepairLimit.Truce.TotalMinutes:0} minutes now. Have whatever loads rules on this "
+            + $"machine leave the table inet {ForwardingRules.Table} alone: no 'flush ruleset'.";
+        problems.Add(_leftAlone);
+        return false;
+    }
+
+    /// <summary>What members send would be forwarded anywhere, without the rules.</summary>
+    private void CloseTunnel()
+    {
+        foreach ((bool isIPv4, string setting) in ((bool, string)[])[(true, "forwarding"), (false, "force_forwarding")])
+        {
+            string key = SettingClaim.InterfaceKey(isIPv4, options.Interface, setting);
+            if (!IsRouter(isIPv4) && settings.Read(key) == On)
+                settings.Write(key, "0");
         }
     }
 

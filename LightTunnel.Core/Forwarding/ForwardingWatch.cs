@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Globalization;
 using System.Runtime.Versioning;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
@@ -36,9 +38,12 @@ internal sealed unsafe class ForwardingWatch : IDisposable
     private const uint NftablesGroup = 1u << 6; // NFNLGRP_NFTABLES
     private const ushort RTM_NEWNETCONF = 80, RTM_DELNETCONF = 81, AttributeTable = 1;
     private const int NetfilterHeader = 4; // struct nfgenmsg
+    private const ushort NewGeneration = (10 << 8) | 15; // NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWGEN
+    private const ushort AttributeProcess = 2, AttributeProcessName = 3; // NFTA_GEN_PROC_PID, NFTA_GEN_PROC_NAME
 
     private readonly SafeFileHandle _routes = Open(NetlinkRoute, RouteGroups);
     private readonly SafeFileHandle? _filter;
+    private string? _suspect;
     private readonly byte[] _buffer = new byte[32 * 1024]; // The kernel never sends a longer datagram (NLMSG_GOODSIZE).
 
     public ForwardingWatch()
@@ -73,6 +78,17 @@ internal sealed unsafe class ForwardingWatch : IDisposable
         return true;
     }
 
+    /// <summary>
+    /// The program that changed rules last, as far as the kernel told, or null; asked once, it is forgotten. The program nft, by which
+    /// tunnels and people do it, is nobody.
+    /// </summary>
+    public string? TakeSuspect()
+    {
+        string? suspect = _suspect;
+        _suspect = null;
+        return suspect;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -94,6 +110,32 @@ internal sealed unsafe class ForwardingWatch : IDisposable
         }
 
         return events;
+    }
+
+    /// <summary>Who made the change that a datagram tells of, which the kernel says in its last message; null where it does not.</summary>
+    internal static string? ReadAuthor(ReadOnlySpan<byte> datagram)
+    {
+        var messages = new NetlinkReader(datagram);
+        while (messages.MoveNext())
+        {
+            if (messages.Type != NewGeneration || messages.Body.Length < NetfilterHeader)
+                continue;
+            var attributes = new NetlinkAttributes(messages.Body[NetfilterHeader..]);
+            uint process = 0;
+            string? name = null;
+            while (attributes.MoveNext())
+            {
+                if (attributes.Type == AttributeProcess && attributes.Value.Length >= sizeof(uint))
+                    process = BinaryPrimitives.ReadUInt32BigEndian(attributes.Value);
+                else if (attributes.Type == AttributeProcessName)
+                    name = new string([.. attributes.Text.Where(c => !char.IsControl(c))]);
+            }
+
+            if (name is { Length: > 0 } and not "nft")
+                return $"{name} (process {process.ToString(CultureInfo.InvariantCulture)})";
+        }
+
+        return null;
     }
 
     private static bool IsOwnTable(ReadOnlySpan<byte> body)
@@ -133,11 +175,19 @@ internal sealed unsafe class ForwardingWatch : IDisposable
             fixed (byte* buffer = _buffer)
                 length = LibC.Receive((int)socket.DangerousGetHandle(), buffer, (nuint)_buffer.Length, LibC.MSG_DONTWAIT);
             if (length > 0)
+            {
                 events |= Read(_buffer.AsSpan(0, (int)length), isFilter);
+                if (isFilter)
+                    _suspect = ReadAuthor(_buffer.AsSpan(0, (int)length)) ?? _suspect;
+            }
             else if (length == 0 || LibC.LastError is not (LibC.EINTR or LibC.ENOBUFS))
+            {
                 return events;
+            }
             else if (LibC.LastError == LibC.ENOBUFS)
+            {
                 events |= ForwardingEvents.Own | ForwardingEvents.Routes | ForwardingEvents.Filter; // Something was lost.
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ internal sealed class LinuxForwarding : INetworkForwarding
     private readonly CloseSignal _closed = new();
     private readonly ManualResetEventSlim _begun = new();
     private Thread? _thread;
+    private ForwardingWatch? _watch;
     private string? _foreignProblem;
     private volatile string? _problem;
 
@@ -59,7 +60,7 @@ internal sealed class LinuxForwarding : INetworkForwarding
         _options = options;
         _filter = filter;
         _log = log;
-        _setup = new ForwardingSetup(options, settings, filter, file, log);
+        _setup = new ForwardingSetup(options, settings, filter, file, log, suspect: () => _watch?.TakeSuspect());
         _foreign = new ForeignFilters(filter);
     }
 
@@ -93,6 +94,7 @@ internal sealed class LinuxForwarding : INetworkForwarding
         try
         {
             using var watch = new ForwardingWatch();
+            _watch = watch;
             Timestamp now = SystemClock.Instance.Now();
             Timestamp looked = now, lookedAtFilter = now;
             Look(looksAtFilter: true);

@@ -1,4 +1,5 @@
 using LightTunnel.Addressing;
+using LightTunnel.Tun;
 
 namespace LightTunnel.Forwarding;
 
@@ -17,7 +18,8 @@ internal static class SystemResolvers
     /// <summary>The first of each family; none where all are loopback addresses.</summary>
     public static IReadOnlyList<TunnelAddress> Find()
     {
-        TunnelAddress[] found = [.. Files.SelectMany(Read)];
+        HashSet<TunnelAddress> own = FindTunnelsOwn();
+        TunnelAddress[] found = [.. Files.SelectMany(Read).Where(address => !own.Contains(address))];
         return [.. ((bool[])[true, false]).SelectMany(isIPv4 => found.Where(address => address.IsIPv4 == isIPv4).Take(1))];
     }
 
@@ -32,6 +34,26 @@ internal static class SystemResolvers
             {
                 yield return resolver;
             }
+        }
+    }
+
+    /// <summary>
+    /// Addresses of this machine in tunnels, where one may have its names looked up (systemd-resolved lists these, too): who asks there
+    /// asks himself.
+    /// </summary>
+    private static HashSet<TunnelAddress> FindTunnelsOwn()
+    {
+        if (!OperatingSystem.IsLinux())
+            return [];
+        try
+        {
+            HashSet<string> tunnels = [.. InterfaceKinds.ReadLinux().Values
+                .Where(link => link.Kind == InterfaceKind.Tunnel).Select(link => link.Name)];
+            return [.. LocalAddresses.All().Where(local => tunnels.Contains(local.InterfaceName)).Select(local => local.Address.Address)];
+        }
+        catch (IOException)
+        {
+            return [];
         }
     }
 

@@ -86,8 +86,8 @@ internal sealed class ResolvConfSetup(
         {
             problems.Add(
                 $"The network's names are not found by this machine's programs: {path} cannot be changed "
-                    + $"({exception.Message.TrimEnd('.')}). A service needs ReadWritePaths=/etc, and nobody can while lsattr shows an i "
-                    + $"there. {Remedy}");
+                    + $"({exception.Message.TrimEnd('.')}). A service has to be started again once somebody put another file there, or "
+                    + $"needs ReadWritePaths=/etc; and nobody can change it while lsattr shows an i. {Remedy}");
         }
 
         return problems;

@@ -74,7 +74,7 @@ internal static class SystemdUnit
             ProtectKernelLogs=yes
             ProtectKernelModules=yes
             ProtectKernelTunables=yes
-            ReadWritePaths=-/proc/sys/net
+            ReadWritePaths=-/proc/sys/net -/etc/resolv.conf
             ProtectProc=invisible
             RestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK AF_UNIX
             RestrictNamespaces=yes

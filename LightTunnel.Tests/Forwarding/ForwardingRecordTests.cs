@@ -58,6 +58,7 @@ public sealed class ForwardingRecordTests
                 continue;
             ForwardingWatch.Read(bytes, isFilter: true);
             ForwardingWatch.Read(bytes, isFilter: false);
+            ForwardingWatch.ReadAuthor(bytes);
         }
     }
 

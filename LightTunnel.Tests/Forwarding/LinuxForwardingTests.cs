@@ -6,6 +6,8 @@ using System.Runtime.Versioning;
 using LightTunnel.Diagnostics;
 using LightTunnel.Forwarding;
 using LightTunnel.Lab.Namespaces;
+using LightTunnel.Timing;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 using static LightTunnel.Tests.Packets.TestPackets;
 
@@ -190,6 +192,45 @@ public sealed class LinuxForwardingTests : IDisposable
         forwarding.Dispose();
         Assert.Equal("1", _world.Read(LanForwarding));
     }
+
+    [Fact]
+    public void WhoFlushesRulesAgainAndAgain_Wins_AndNobodyIsForwardedWithoutThem() => _world.In(() =>
+    {
+        var clock = new FakeTimeProvider();
+        var record = new MemoryRecord();
+        ForwardingOptions options = GatewayNamespaces.Options();
+        var setup = new ForwardingSetup(
+            options, new KernelSettings(), new NftProgram(), record, _log, clock, () => "firewalld (process 812)");
+        Assert.Empty(setup.Set(ForwardedInterfaces.Find(options)));
+        string set = Rules();
+        for (int round = 0; round < RepairLimit.Most; round++)
+        {
+            // The whole of it, and a part.
+            _world.Nft(round == 1 ? "flush chain inet lighttunnel to-lt0" : "flush ruleset");
+            Assert.Empty(setup.Set(ForwardedInterfaces.Find(options)));
+            Assert.Equal(set, Rules());
+        }
+
+        _world.Nft("flush ruleset");
+        Assert.Contains(
+            "perhaps firewalld (process 812)", Assert.Single(setup.Set(ForwardedInterfaces.Find(options))), StringComparison.Ordinal);
+        Assert.Equal(string.Empty, Rules());
+        Assert.Equal(("0", "0"), (_world.Read(LanForwarding), _world.Read("net/ipv4/conf/lt0/forwarding")));
+        Assert.Null(record.Content);
+        clock.Advance(RepairLimit.Truce / 2);
+        Assert.Single(setup.Set(ForwardedInterfaces.Find(options)));
+        Assert.Equal(string.Empty, Rules());
+
+        clock.Advance(RepairLimit.Truce);
+        Assert.Empty(setup.Set(ForwardedInterfaces.Find(options)));
+        Assert.Equal(set, Rules());
+        Assert.Equal("1", _world.Read(LanForwarding));
+        setup.Restore();
+        Assert.Equal("0", _world.Read(LanForwarding));
+        return true;
+
+        string Rules() => _world.Nft("list", "ruleset");
+    });
 
     [Fact]
     public void InterfaceThatDoesNotLeadThereAnyMore_IsClosedAgain() => _world.In(() =>

@@ -34,7 +34,7 @@ public sealed partial class SystemdUnitTests : IDisposable
             Office with { StatePath = "/var/lib/lighttunnel/server-office", LogPath = "/var/log/lighttunnel/office.log" }, "/program");
         // What a gateway changes, and what CAP_NET_ADMIN is there for.
         Assert.Equal(
-            "ReadWritePaths=-/proc/sys/net",
+            "ReadWritePaths=-/proc/sys/net -/etc/resolv.conf",
             Assert.Single(usual.Split('\n'), line => line.StartsWith("ReadWritePaths", StringComparison.Ordinal)));
         Assert.Contains("\nProtectHome=yes\n", usual, StringComparison.Ordinal);
 
