@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Net.Sockets;
+using System.Runtime.Versioning;
 using LightTunnel.Addressing;
 using LightTunnel.Transport;
 
@@ -6,7 +9,9 @@ namespace LightTunnel.Forwarding;
 /// <summary>What the rules of an exit node have to know of the machine.</summary>
 /// <param name="Uplinks">Interfaces by which it leaves for the internet without a tunnel.</param>
 /// <param name="Inner">Interfaces to what runs on it: containers, virtual machines.</param>
-internal sealed record ExitSurroundings(IReadOnlyList<string> Uplinks, IReadOnlyList<string> Inner);
+/// <param name="Begun">Connections of others' that went on when it began.</param>
+internal sealed record ExitSurroundings(
+    IReadOnlyList<string> Uplinks, IReadOnlyList<string> Inner, IReadOnlyList<BegunSession> Begun);
 
 /// <summary>
 /// The rules in nftables of a machine that goes out by an exit node, a table of its own beside that of forwarding. Routes say what goes
@@ -18,6 +23,7 @@ internal sealed record ExitSurroundings(IReadOnlyList<string> Uplinks, IReadOnly
 /// that nobody looks for do nothing, and what is done about names is for as long as the process says so, again and again (a set whose
 /// elements time out).
 /// </remarks>
+[SupportedOSPlatform("linux")]
 internal static class ExitRules
 {
     /// <summary>The table's name, of the family "inet".</summary>
@@ -48,9 +54,13 @@ internal static class ExitRules
             "    type filter hook prerouting priority -150; policy accept;",
             $"    ct direction reply meta mark 0 meta mark set {TunnelMark.Replies}",
             "  }",
+            .. Set("begun4", "ipv4_addr", around.Begun.Where(session => session.Remote.AddressFamily == AddressFamily.InterNetwork)),
+            .. Set("begun6", "ipv6_addr", around.Begun.Where(session => session.Remote.AddressFamily == AddressFamily.InterNetworkV6)),
             "  chain answers {",
             "    type route hook output priority -150; policy accept;",
             $"    ct direction reply meta mark 0 meta mark set {TunnelMark.Replies}",
+            $"    meta mark 0 ip daddr . tcp sport . tcp dport @begun4 meta mark set {TunnelMark.Replies}",
+            $"    meta mark 0 ip6 daddr . tcp sport . tcp dport @begun6 meta mark set {TunnelMark.Replies}",
             "  }",
             .. NamesOf(plan, around, tunnel),
             .. plan.KillSwitch ? KillSwitchOf(plan, around, tunnel) : [],
@@ -65,6 +75,14 @@ internal static class ExitRules
 
     /// <summary>The commands that take the table away, whether there is one or not.</summary>
     public static string Remove() => string.Join('\n', Delete) + "\n";
+
+    private static IEnumerable<string> Set(string name, string address, IEnumerable<BegunSession> sessions)
+    {
+        string elements = string.Join(", ", sessions.Select(session => string.Create(
+            CultureInfo.InvariantCulture, $"{session.Remote} . {session.LocalPort} . {session.RemotePort}")));
+        string content = elements.Length == 0 ? string.Empty : $" elements = {{ {elements} }}";
+        return [$"  set {name} {{ type {address} . inet_service . inet_service;{content} }}"];
+    }
 
     private static string[] Delete => [$"add table inet {Table}", $"delete table inet {Table}"];
 

@@ -40,6 +40,7 @@ internal sealed class ExitSetup(
 
     private List<SettingClaim> _claims = [];
     private string? _setRules;
+    private IReadOnlyList<BegunSession>? _begun;
     private bool _hasAdopted;
 
     /// <summary>
@@ -119,7 +120,7 @@ internal sealed class ExitSetup(
         bool isDone = true;
         foreach (SettingClaim claim in _claims.AsEnumerable().Reverse())
             isDone &= PutBack(claim);
-        (_claims, _setRules) = ([], null);
+        (_claims, _setRules, _begun) = ([], null, null);
         if (isDone)
             file.Delete();
     }
@@ -167,7 +168,7 @@ internal sealed class ExitSetup(
         _hasAdopted = true;
     }
 
-    private static ExitSurroundings Around(IReadOnlyList<LinkDetails> links, HashSet<int> uplinks)
+    private ExitSurroundings Around(IReadOnlyList<LinkDetails> links, HashSet<int> uplinks)
     {
         IReadOnlyDictionary<int, InterfaceKind> kinds = InterfaceKinds.Classify(links);
         LinkDetails[] named = [.. links.Where(link => ForwardingRules.IsInterfaceName(link.Name)).OrderBy(link => link.Index)];
@@ -176,7 +177,8 @@ internal sealed class ExitSetup(
             [
                 .. named.Where(link => kinds[link.Index] == InterfaceKind.Inner && !uplinks.Contains(link.Index))
                     .Select(link => link.Name),
-            ]);
+            ],
+            _begun ??= BegunSessions.Find());
     }
 
     /// <summary>

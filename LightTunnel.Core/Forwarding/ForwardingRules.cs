@@ -24,8 +24,8 @@ internal static class ForwardingRules
     /// </summary>
     public const int MostConnections = 4096;
 
-    private const string From = "from-", To = "to-", Translated = "nat-", Changed = "was-", Names = "names-";
-    private const string Forward = "forward", PostRouting = "postrouting", PreRouting = "prerouting";
+    private const string From = "from-", To = "to-", Translated = "nat-", Changed = "was-", Names = "names-", Here = "here-";
+    private const string Forward = "forward", PostRouting = "postrouting", PreRouting = "prerouting", Input = "input";
     private const string NamesPort = "meta l4proto { tcp, udp } th dport 53";
     private const string Path = $"inet {Table}";
 
@@ -127,6 +127,17 @@ internal static class ForwardingRules
                 ]);
         }
 
+        if (isExit)
+        {
+            // Its own address on the internet is not one of the internet: who reaches it so would have passed by its firewall of there.
+            AddChain(
+                commands, Here + name,
+                [
+                    "ct status dnat accept", .. networks.Select(network => $"{Match(network, "daddr")} accept"),
+                    "fib daddr . iif type != { local, broadcast, multicast } drop",
+                ]);
+        }
+
         if (resolvers.Count > 0)
         {
             AddChain(
@@ -138,13 +149,17 @@ internal static class ForwardingRules
         var tunnels = new Dictionary<string, IReadOnlyList<SettingClaim>>(table.Tunnels) { [name] = claims };
         IEnumerable<string> translating = table.Tunnels.Keys.Where(other => other != name && table.Has(Translated + other));
         IEnumerable<string> naming = table.Tunnels.Keys.Where(other => other != name && table.Has(Names + other));
+        IEnumerable<string> guarded = table.Tunnels.Keys.Where(other => other != name && table.Has(Here + other));
         AddShared(
             commands, tunnels, translates ? translating.Append(name) : translating, resolvers.Count > 0 ? naming.Append(name) : naming,
-            inForce);
-        if (!translates && table.Has(Translated + name))
-            commands.AddRange([$"flush chain {Path} {Translated}{name}", $"delete chain {Path} {Translated}{name}"]);
-        if (resolvers.Count == 0 && table.Has(Names + name))
-            commands.AddRange([$"flush chain {Path} {Names}{name}", $"delete chain {Path} {Names}{name}"]);
+            isExit ? guarded.Append(name) : guarded, inForce);
+        foreach ((string kind, bool isWanted) in
+            new[] { (Translated, translates), (Names, resolvers.Count > 0), (Here, isExit) })
+        {
+            if (!isWanted && table.Has(kind + name))
+                commands.AddRange([$"flush chain {Path} {kind}{name}", $"delete chain {Path} {kind}{name}"]);
+        }
+
         return string.Join('\n', [$"add table {Path}", .. commands]) + "\n";
     }
 
@@ -160,8 +175,8 @@ internal static class ForwardingRules
         var commands = new List<string>();
         AddShared(
             commands, others, others.Keys.Where(other => table.Has(Translated + other)),
-            others.Keys.Where(other => table.Has(Names + other)), inForce);
-        foreach (string chain in new[] { From, To, Changed, Translated, Names }.Select(kind => kind + name).Where(table.Has))
+            others.Keys.Where(other => table.Has(Names + other)), others.Keys.Where(other => table.Has(Here + other)), inForce);
+        foreach (string chain in new[] { From, To, Changed, Translated, Names, Here }.Select(kind => kind + name).Where(table.Has))
             commands.AddRange([$"flush chain {Path} {chain}", $"delete chain {Path} {chain}"]);
         return string.Join('\n', commands) + "\n";
     }
@@ -186,7 +201,7 @@ internal static class ForwardingRules
 
     private static void AddShared(
         List<string> commands, Dictionary<string, IReadOnlyList<SettingClaim>> tunnels, IEnumerable<string> translating,
-        IEnumerable<string> naming, Func<SettingClaim, bool> inForce)
+        IEnumerable<string> naming, IEnumerable<string> guarded, Func<SettingClaim, bool> inForce)
     {
         SettingClaim[] claims = [.. tunnels.Values.SelectMany(each => each).Where(inForce)];
         var rules = new List<string>
@@ -208,6 +223,7 @@ internal static class ForwardingRules
         AddChain(commands, Forward, rules, " { type filter hook forward priority -10; policy accept; }");
         AddHook(commands, PostRouting, [.. translating], Translated, " { type nat hook postrouting priority 100; policy accept; }");
         AddHook(commands, PreRouting, [.. naming], Names, " { type nat hook prerouting priority -100; policy accept; }");
+        AddHook(commands, Input, [.. guarded], Here, " { type filter hook input priority -10; policy accept; }");
     }
 
     /// <summary>A chain that leads to chains of tunnels; none when no tunnel has one.</summary>

@@ -585,6 +585,7 @@ internal sealed class LocalTunnel : ITunnelHandle
             Connected = client?.Registered,
             Reconnects = client?.Reconnects ?? 0,
             LastError = _tunnel.Failure ?? _tunnel.Node.ShownError ?? _forwarding.Problem ?? _exit.Problem,
+            ExitNode = _tunnel.Node.Subnets.ExitName,
             MemberName = client?.MemberName,
             SigningKeys = [.. (client?.Signed.Trust.Keys ?? server?.SigningKeys ?? []).Select(key => key.ToString())],
             Signature = client?.Signing.State ?? SignatureState.NotRequired,

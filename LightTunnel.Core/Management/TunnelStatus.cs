@@ -91,6 +91,9 @@ public sealed record TunnelStatus
     /// <summary>The last thing that went wrong, or null.</summary>
     public string? LastError { get; init; }
 
+    /// <summary>The member that all else goes out by, as it was named; null for none.</summary>
+    public string? ExitNode { get; init; }
+
     /// <summary>Other clients known (the server is not counted).</summary>
     public int Peers { get; init; }
 

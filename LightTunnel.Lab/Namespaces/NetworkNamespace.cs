@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using LightTunnel.Transport;
 using Microsoft.Win32.SafeHandles;
 
 namespace LightTunnel.Lab.Namespaces;
@@ -86,8 +87,8 @@ internal static partial class NetworkNamespace
     {
         if (!File.Exists(Folder + name))
             throw new InvalidOperationException($"There is no network namespace '{name}'.");
-        // Sharing both ways: the framework would otherwise try to lock the file.
-        using SafeFileHandle handle = File.OpenHandle(Folder + name, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        // Not by the framework, which locks what it opens: a tunnel locks the namespace while it changes something of it.
+        using var handle = new SafeFileHandle(LibC.Open(Folder + name, LibC.O_CLOEXEC), ownsHandle: true);
         if (SetNamespace(handle, CloneNewNet) != 0)
         {
             throw new InvalidOperationException(

@@ -101,6 +101,7 @@ public sealed class SetLtNetworkCommand : LtCommand
     /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(PeerNameCompleter))]
     public string? ExitNode { get; set; }
 
     /// <summary>Reaches the local network beside the exit node; -AllowLan:$false ends that.</summary>

@@ -35,6 +35,7 @@ public abstract class LtTunnel
         Started = status.Started;
         Uptime = now > status.Started ? now - status.Started : TimeSpan.Zero;
         LastError = status.LastError;
+        ExitNode = status.ExitNode;
         ProcessId = status.ProcessId;
         SigningKeys = new(status.SigningKeys);
         SigningFingerprints = new(status.SigningKeys.Select(KeyFingerprint.Of));
@@ -120,6 +121,9 @@ public abstract class LtTunnel
 
     /// <summary>The last thing that went wrong, or null.</summary>
     public string? LastError { get; }
+
+    /// <summary>The member by which all traffic of this machine goes out, as it was named; nothing when it goes out by itself.</summary>
+    public string? ExitNode { get; }
 
     /// <summary>
     /// Public halves of the signing keys, base64: by these a server's members are signed, and a member takes those alone that are; none

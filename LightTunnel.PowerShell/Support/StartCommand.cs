@@ -125,6 +125,7 @@ public abstract class StartCommand : LtCommand
     /// </summary>
     [Parameter]
     [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(PeerNameCompleter))]
     public string? ExitNode { get; set; }
 
     /// <summary>

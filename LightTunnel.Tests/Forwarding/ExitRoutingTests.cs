@@ -197,6 +197,74 @@ public sealed class ExitRoutingTests : IDisposable
         Assert.True(Connects("2001:db8:1::20", from: Router, source: SomebodyV6));
     }
 
+    /// <summary>The admin's own, for instance, in which the command was given: its kernel had counted no connections before.</summary>
+    [Fact]
+    public async Task SessionThatSomebodyHasBegun_GoesOn_AndOneThatThisMachineHasBegunDoesNotBesideTheTunnel()
+    {
+        CancellationToken token = TestContext.Current.CancellationToken;
+        using TcpListener here = In(() => Listen(IPAddress.IPv6Any)), there = NetworkNamespace.Run(Router, () => Listen(IPAddress.Any));
+        using TcpClient admin = NetworkNamespace.Run(Router, () => Connect("192.168.1.20", IPAddress.Parse(Somebody)));
+        using TcpClient session = await here.AcceptTcpClientAsync(token);
+        using TcpClient own = In(() => Connect(Somebody, IPAddress.Any)), peer = await there.AcceptTcpClientAsync(token);
+        using LinuxExit exit = Begin(Plan());
+        byte[] buffer = new byte[1];
+        for (int i = 0; i < 3; i++)
+        {
+            await admin.GetStream().WriteAsync(buffer, token);
+            await session.GetStream().ReadExactlyAsync(buffer, token);
+            await session.GetStream().WriteAsync(buffer, token);
+            await admin.GetStream().ReadExactlyAsync(buffer, token);
+        }
+
+        await own.GetStream().WriteAsync(buffer, token);
+        peer.Client.ReceiveTimeout = 1000;
+        Assert.Equal(SocketError.TimedOut, Assert.Throws<SocketException>(() => peer.Client.Receive(buffer)).SocketErrorCode);
+        static TcpListener Listen(IPAddress address)
+        {
+            var listener = new TcpListener(address, 4243);
+            if (address.AddressFamily == AddressFamily.InterNetworkV6)
+                listener.Server.DualMode = true;
+            listener.Start();
+            return listener;
+        }
+
+        static TcpClient Connect(string to, IPAddress from)
+        {
+            var client = new TcpClient(new IPEndPoint(from, 0));
+            client.Connect(to, 4243);
+            return client;
+        }
+    }
+
+    [Fact]
+    public void LinesOfTheKernel_TellWhoHasBegun_AndOthersAreSurvived()
+    {
+        string[] lines =
+        [
+            "  sl  local_address rem_address   st tx_queue", "   0: 00000000:0016 00000000:0000 0A 00000000:00000000",
+            "   1: 1401A8C0:0016 0901A8C0:D431 01 00000000:00000000", "   2: 1401A8C0:D431 0901A8C0:0016 01 00000000:00000000",
+            "   3: 0000000000000000FFFF00001401A8C0:0016 0000000000000000FFFF00000A01A8C0:D432 01 0", "   4: nonsense:0016 x 01",
+            "   5: :: : 01",
+            "   6: 0100007F:0016 0100007F:D433 01 00000000:00000000",
+        ];
+        Assert.Equal(
+            [new BegunSession(IPAddress.Parse("192.168.1.9"), 22, 54321), new BegunSession(IPAddress.Parse("192.168.1.10"), 22, 54322)],
+            BegunSessions.Find(lines));
+    }
+
+    [Fact]
+    public void OtherSystems_RefuseBeforeAnythingIsChanged()
+    {
+        var system = new UnknownExitSystem();
+        system.Check(offers: false, takes: false, null);
+        foreach ((bool offers, bool takes) in ((bool, bool)[])[(true, false), (false, true)])
+        {
+            LightTunnelException refused = Assert.Throws<LightTunnelException>(() => system.Check(offers, takes, null));
+            Assert.Equal(LightTunnelError.ForwardingUnavailable, refused.Error);
+            Assert.Contains("-ExitNode", refused.RecommendedAction, StringComparison.Ordinal);
+        }
+    }
+
     [Theory]
     [InlineData("192.168.1.1", false)]
     [InlineData("192.168.1.1", true)]

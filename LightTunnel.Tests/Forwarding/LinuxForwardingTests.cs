@@ -75,6 +75,8 @@ public sealed class LinuxForwardingTests : IDisposable
             Assert.True(_world.Pings("a", FarV6));
             Assert.False(_world.Pings("s", "10.0.0.5", expected: false));
             Assert.False(_world.Pings("a", GatewayNamespaces.Host, expected: false)); // It is not by the default route.
+            Assert.True(_world.Pings("a", "10.0.0.1"));
+            Assert.False(_world.Pings("a", "198.51.100.1", expected: false)); // What listens there is behind another firewall.
 
             using UdpClient resolver = NetworkNamespace.Run(stranger, () => new UdpClient(new IPEndPoint(IPAddress.Any, 53)));
             using UdpClient asking = NetworkNamespace.Run(member, () => new UdpClient("10.0.0.1", 53));

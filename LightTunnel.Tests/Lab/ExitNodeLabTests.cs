@@ -51,7 +51,8 @@ public sealed class ExitNodeLabTests
         using var uplink = new Uplink(alice);
         await alice.Shell.InvokeAsync(
             "while (@(Get-LtRoute | Where-Object Destination -like '*/0').Count -lt 2) { Start-Sleep -Milliseconds 100 }; "
-                + "Set-LtNetwork alice -ExitNode office -KillSwitch; if ($problem = (Get-LtNetwork).LastError) { throw $problem }",
+                + "Set-LtNetwork alice -ExitNode office -KillSwitch; if ($problem = (Get-LtNetwork).LastError) { throw $problem }; "
+                + "if ((Get-LtNetwork).ExitNode -ne 'office') { throw 'It does not say so.' }",
             cancellationToken: Token);
         int sent = uplink.Sent.Count;
         await SeenAsync(Web, Office);

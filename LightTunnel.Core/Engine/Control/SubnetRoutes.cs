@@ -78,6 +78,9 @@ internal sealed class SubnetRoutes
         _isDirty = true;
     }
 
+    /// <summary>The exit node that was chosen, as it was named; null for none.</summary>
+    public string? ExitName => _exit?.Name;
+
     /// <summary>The members that offer themselves as exit nodes and are approved.</summary>
     public IReadOnlyList<Peer> Exits => [.. _offering.Where(peer => peer.Subnets.Any(MemberRoutes.IsExit)).OrderBy(peer => peer.Name)];
 
