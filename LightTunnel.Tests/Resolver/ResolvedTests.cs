@@ -71,7 +71,14 @@ public sealed class ResolvedTests : IDisposable
             resolver.Set(Scope with { Domains = [] });
             Assert.Equal(before, State());
             resolver.Set(Scope);
-            Assert.NotEqual(before, State());
+            string set = State();
+            Assert.NotEqual(before, set);
+            // It remembers what it was told of links.
+            Run("systemctl", "restart", "systemd-resolved");
+            resolver.Set(Scope);
+            Assert.Null(resolver.Problem);
+            Assert.Equal(set, State());
+            Assert.Equal(Laptop, Find("laptop.office.lt"));
         }
 
         Assert.Equal(before, State());
@@ -141,16 +148,23 @@ public sealed class ResolvedTests : IDisposable
         }
     }
 
-    [Fact(Explicit = true)]
-    public void PlainFile_NamesOfOthersAreRefusedAndAskedBelow_AlsoWhenTheTunnelIsKilled()
+    [Theory(Explicit = true)]
+    [InlineData(Uplink)]
+    [InlineData("127.0.0.1")] // dnsmasq
+    public void PlainFile_NamesOfOthersAreRefusedAndAskedBelow_AlsoWhenTheTunnelIsKilled(string nameserver)
     {
+        using Process? dnsmasq = nameserver == Uplink ? null : Process.Start(
+            "dnsmasq", ["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--bind-dynamic",
+                "--listen-address=127.0.0.1", $"--server={Uplink}"]);
         File.Move(ResolvConfFile.SystemPath, ResolvConfFile.SystemPath + ".stub");
         try
         {
-            File.WriteAllText(ResolvConfFile.SystemPath, $"nameserver {Uplink}\n");
+            File.WriteAllText(ResolvConfFile.SystemPath, $"nameserver {nameserver}\n");
+            GatewayNamespaces.Await(() => TryFind("www.example.net") == Elsewhere, "There is no nameserver.");
             string before = State();
             var setup = new LinuxResolverSetup(
                 Setup(), new ResolvConfSetup("lt0", _record, _log, SystemClock.Instance), new ResolvedBus(), new LinuxResolverPlaces());
+            _uplink.TakeAsked();
             using (new NameResponder(LoopbackServers.At(0).ToString(), "office.lt", Laptop, NameResponder.Refused))
             {
                 Assert.Empty(setup.Set(Scope));
@@ -167,8 +181,55 @@ public sealed class ResolvedTests : IDisposable
         }
         finally
         {
+            dnsmasq?.Kill();
             File.Move(ResolvConfFile.SystemPath + ".stub", ResolvConfFile.SystemPath, overwrite: true);
         }
+    }
+
+    [Fact(Explicit = true)]
+    public void FileOfResolvconf_IsWrittenAnewWithEachLease_AndGetsTheNameserverAgain()
+    {
+        const string Generated = "/run/resolvconf/resolv.conf";
+        File.Move(ResolvConfFile.SystemPath, ResolvConfFile.SystemPath + ".stub");
+        try
+        {
+            Run("sh", "-c", "mkdir -p /run/resolvconf/interface && touch /run/resolvconf/enable-updates");
+            File.CreateSymbolicLink(ResolvConfFile.SystemPath, Generated);
+            Lease("example.com");
+            using (new NameResponder(LoopbackServers.At(0).ToString(), "office.lt", Laptop, NameResponder.Refused))
+            using (ITunnelResolver resolver = new LinuxResolverSystem().Create("lt0", _record, _log))
+            {
+                resolver.Set(Scope);
+                Assert.Null(resolver.Problem);
+                Assert.Equal(Laptop, Find("laptop.office.lt"));
+                Lease("example.org");
+                GatewayNamespaces.Await(
+                    () => File.ReadAllText(Generated).Contains("127.76.84.1", StringComparison.Ordinal), "The nameserver stays away.");
+                Assert.Contains("search example.org", File.ReadAllText(Generated), StringComparison.Ordinal);
+                Assert.Equal(Laptop, Find("laptop.office.lt"));
+                Assert.Equal(Elsewhere, Find("www.example.com"));
+            }
+
+            byte[] after = File.ReadAllBytes(Generated);
+            Run("resolvconf", "-u");
+            Assert.Equal(after, File.ReadAllBytes(Generated));
+            Assert.Equal(Generated, new FileInfo(ResolvConfFile.SystemPath).LinkTarget);
+        }
+        finally
+        {
+            File.Move(ResolvConfFile.SystemPath + ".stub", ResolvConfFile.SystemPath, overwrite: true);
+        }
+
+        static void Lease(string search) =>
+            Run("sh", "-c", $"printf 'nameserver {Uplink}\\nsearch {search}\\n' | resolvconf -a eth0.dhcp");
+    }
+
+    private static string TryFind(string name)
+    {
+        using Process process = Process.Start(new ProcessStartInfo("getent", ["ahostsv4", name]) { RedirectStandardOutput = true })!;
+        string found = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return found.Split(' ')[0];
     }
 
     private static TunnelAddress Address(string text) =>
