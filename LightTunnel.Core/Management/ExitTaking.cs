@@ -25,9 +25,13 @@ internal sealed class ExitTaking(IExitSystem? system, string tunnelInterface, IF
     private volatile string? _problem;
     private TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _posted;
+    private int _followed;
 
     /// <summary>What is not as it was asked for, and what to do; null for nothing.</summary>
     public string? Problem => _problem ?? Volatile.Read(ref _routing)?.Problem;
+
+    /// <summary>How often something that was told of the exit node has been followed.</summary>
+    internal int Followed => Volatile.Read(ref _followed);
 
     /// <summary>Completes when the system is set up as it was asked for last, or it is known why not.</summary>
     public Task Settled => Volatile.Read(ref _settled).Task;
@@ -89,6 +93,7 @@ internal sealed class ExitTaking(IExitSystem? system, string tunnelInterface, IF
         Volatile.Write(ref _posted, 0);
         lock (_gate)
             Apply();
+        Interlocked.Increment(ref _followed);
     }
 
     private void Apply()

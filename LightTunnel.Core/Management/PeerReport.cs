@@ -61,7 +61,7 @@ internal sealed class PeerReport(string tunnel, ITunDevice tun, TimeProvider tim
             return taken;
         ILookup<(Peer?, IpPrefix), SubnetReport> known = taken.ToLookup(report => (report.Peer, report.Prefix));
         IEnumerable<SubnetReport> own = node.Subnets.Own.Select(prefix => new SubnetReport(
-            prefix, null, RouteStanding.Approved, "Members that accept it reach it through this machine."));
+            prefix, null, RouteStanding.Approved, SubnetRoutes.WhatApprovedMeans(prefix)));
         return own.Concat(server.Routes.List().Select(offer => known[(offer.Peer, offer.Prefix)].FirstOrDefault(
             report => report.Standing != RouteStanding.NotAccepted)
             ?? new SubnetReport(offer.Prefix, offer.Peer, offer.Standing, offer.Reason, offer.Remedy)));

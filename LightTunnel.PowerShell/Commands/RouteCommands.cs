@@ -71,6 +71,9 @@ public abstract class RouteDecisionCommand : LtCommand
         }
     }
 
+    private static string HowToOffer(string destination) =>
+        destination.EndsWith("/0", StringComparison.Ordinal) ? "-OfferExitNode" : $"-Route {destination}";
+
     private static bool IsSame(RouteStatus one, RouteStatus other) =>
         one.IsSubnet && one.Destination == other.Destination && one.PublicKey == other.PublicKey;
 
@@ -119,7 +122,7 @@ public abstract class RouteDecisionCommand : LtCommand
                     output.WriteError(
                         new LightTunnelException(
                             LightTunnelError.NotFound, $"{who} offers a network {missing}.",
-                            $"Offer it there first: Connect-LtNetwork or Set-LtNetwork -Route {missing}. Get-LtRoute shows what is "
+                            $"Offer it there first: Connect-LtNetwork or Set-LtNetwork {HowToOffer(missing)}. Get-LtRoute shows what is "
                                 + "offered.")
                         { Target = missing }, missing);
                 }
@@ -137,6 +140,8 @@ public abstract class RouteDecisionCommand : LtCommand
 /// it; Deny-LtRoute takes the approval back.</para>
 /// <para>Who has a network approved is believed to be its way: members that accept it send there whatever is for it. Approve what you know
 /// to lie there.</para>
+/// <para>An exit node offers 0.0.0.0/0 and, where it has IPv6, ::/0. Who has these approved may be chosen by members as their way to the
+/// whole internet (-ExitNode), and by nobody else's word than theirs.</para>
 /// <para>The approval lasts before the command returns, and is in force within a second as a rule.</para>
 /// </remarks>
 /// <example>

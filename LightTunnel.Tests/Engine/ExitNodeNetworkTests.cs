@@ -100,6 +100,31 @@ public sealed class ExitNodeNetworkTests : IDisposable
     }
 
     [Fact]
+    public void ExitNodeThatGoesAway_IsMissed_AndNoOtherTakesItsPlace()
+    {
+        _network.StartServer();
+        SimulatedNode office = Exit("office"), other = Exit("other"), taker = Taker("laptop", "office");
+        ExitState? state = null;
+        taker.Node.Subnets.ExitChanged = told => state = told;
+        Join(office, other, taker);
+        Decide(office);
+        Decide(other);
+        Await(() => state is { Problem: null });
+        _network.Stop(office);
+        Assert.True(_network.RunUntil(() => state!.Problem?.Contains("office is not there", StringComparison.Ordinal) == true, Long * 6));
+        Assert.False(Passes(taker, taker.Address.ToString(), other, Somebody));
+        Assert.Equal(RouteStanding.NotAccepted, StandingOf(taker, other));
+        taker.Node.Post(() => taker.Node.Subnets.ChooseExit("other"));
+        taker.MarkReady();
+        Await(() => state is { Problem: null, Name: "other" });
+        Assert.True(Passes(taker, taker.Address.ToString(), other, Somebody));
+        taker.Node.Post(() => taker.Node.Subnets.ChooseExit(null));
+        taker.MarkReady();
+        Await(() => state is null);
+        Assert.False(Passes(taker, taker.Address.ToString(), other, Somebody));
+    }
+
+    [Fact]
     public void MemberThatOffersEverything_GetsNobodysTraffic_WhoDoesNotChooseIt()
     {
         _network.StartServer();

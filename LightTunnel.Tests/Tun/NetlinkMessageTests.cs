@@ -94,6 +94,8 @@ public sealed class NetlinkMessageTests
                 RouteMessage.TryReadLink(reader.Body, out _, out _);
                 RouteMessage.TryReadDetails(reader.Body, out _);
                 RouteMessage.TryReadRoute(reader.Body, out _);
+                if (PolicyRoutes.TryRead(reader.Body, out _, out TableRoute route))
+                    Assert.InRange(route.Prefix.Length, 0, route.Prefix.Network.BitLength);
             }
         }
 

@@ -51,7 +51,7 @@ internal sealed class OwnRoutes(Node node, ServerConnection server)
                 prefix, null, RouteStanding.Conflict, $"{prefix} {why}.",
                 "Offer networks outside of the tunnel's own: Set-LtNetwork -Route.")
         : _approved.Contains(prefix)
-            ? new SubnetReport(prefix, null, RouteStanding.Approved, "Members that accept it reach it through this machine.")
+            ? new SubnetReport(prefix, null, RouteStanding.Approved, SubnetRoutes.WhatApprovedMeans(prefix))
         : new SubnetReport(
             prefix, null, RouteStanding.Offered, "No admin of the network has approved it.",
             $"On the server: Approve-LtRoute {prefix} -Peer {((ClientRole)node.Role).MemberName}"));

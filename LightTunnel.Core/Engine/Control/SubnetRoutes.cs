@@ -66,6 +66,11 @@ internal sealed class SubnetRoutes
     /// <summary>The networks behind this node that others may reach through it.</summary>
     public IReadOnlyList<IpPrefix> Own => _own;
 
+    /// <summary>What is said of a network behind this node that is approved.</summary>
+    public static string WhatApprovedMeans(IpPrefix prefix) => MemberRoutes.IsExit(prefix)
+        ? "Members that choose this machine as their exit node go out by it."
+        : "Members that accept it reach it through this machine.";
+
     /// <summary>Called, on the control loop, when there is something else to know of the exit node; null when none is chosen.</summary>
     public Action<ExitState?>? ExitChanged { get; set; }
 
