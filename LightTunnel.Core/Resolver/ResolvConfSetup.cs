@@ -30,6 +30,7 @@ internal sealed class ResolvConfSetup(
     private readonly RepairLimit _limit = new();
     private TunnelAddress? _set;
     private string? _file;
+    private bool _hasWarned;
 
     /// <summary>Takes out what a tunnel has left that was killed.</summary>
     public static void Recover(IRecordFile record, TunnelLog log)
@@ -158,7 +159,10 @@ internal sealed class ResolvConfSetup(
         if (isRepair)
         {
             _limit.Note(now);
-            log.Warning("{Who} wrote {Path} anew: the tunnel's nameserver is put in again", who, path);
+            log.Write(
+                _hasWarned ? LogLevel.Information : LogLevel.Warning, null,
+                "{Who} wrote {Path} anew: the tunnel's nameserver is put in again", who, path);
+            _hasWarned = true;
         }
         else
         {
