@@ -1,6 +1,7 @@
 using System.Runtime.Versioning;
 using LightTunnel.Addressing;
 using LightTunnel.Diagnostics;
+using LightTunnel.Timing;
 using LightTunnel.Transport;
 using LightTunnel.Tun;
 
@@ -40,7 +41,9 @@ internal sealed class ExitSetup(
 
     private List<SettingClaim> _claims = [];
     private string? _setRules;
+    private readonly RepairLimit _warnings = new();
     private IReadOnlyList<BegunSession>? _begun;
+    private bool _isPolicySet;
     private bool _hasAdopted;
 
     /// <summary>
@@ -120,7 +123,7 @@ internal sealed class ExitSetup(
         bool isDone = true;
         foreach (SettingClaim claim in _claims.AsEnumerable().Reverse())
             isDone &= PutBack(claim);
-        (_claims, _setRules, _begun) = ([], null, null);
+        (_claims, _setRules, _begun, _isPolicySet) = ([], null, null, false);
         if (isDone)
             file.Delete();
     }
@@ -248,12 +251,31 @@ internal sealed class ExitSetup(
         {
             filter.Apply(commands);
             if (commands == _setRules)
-                log.Warning("Somebody removed the rules of the exit node: they are set again");
+                TellRemoved("rules in the packet filter", problems);
             _setRules = commands;
         }
         catch (LightTunnelException exception)
         {
             problems.Add($"{exception.Message}. {exception.RecommendedAction}");
+        }
+    }
+
+    /// <summary>
+    /// Somebody removed something, which is set again each time: this is no fight that may be lost, or everything would leave unprotected.
+    /// </summary>
+    private void TellRemoved(string what, List<string> problems)
+    {
+        Timestamp now = SystemClock.Instance.Now();
+        if (_warnings.MayRepair(now))
+        {
+            _warnings.Note(now);
+            log.Warning("Somebody removed the exit node's {What}: they are set again", what);
+        }
+        else
+        {
+            problems.Add(
+                $"Somebody removes the exit node's {what} again and again, which are set each time. Find out who does, or take no exit "
+                    + "node: Set-LtNetwork -ExitNode none.");
         }
     }
 
@@ -316,11 +338,13 @@ internal sealed class ExitSetup(
 
     private void SetPolicy(PolicyRoutes routes, List<string> problems)
     {
+        bool isMissing = false;
         foreach (bool isIPv4 in (bool[])[true, false])
         {
             foreach (PolicyRule rule in Rules(tunnelInterface, isIPv4))
             {
                 int error = routes.Add(isIPv4, rule);
+                isMissing |= error == 0;
                 if (error is not (0 or LibC.EEXIST) && !(rule.IsLease && error == LibC.EINVAL)
                     && !(!isIPv4 && error is LibC.EAFNOSUPPORT or LibC.EOPNOTSUPP))
                 {
@@ -328,6 +352,10 @@ internal sealed class ExitSetup(
                 }
             }
         }
+
+        if (isMissing && _isPolicySet)
+            TellRemoved("rules of routing", problems);
+        _isPolicySet = true;
     }
 
     private static TableRoute Into(IpPrefix prefix, int index) => new(prefix, [index], RouteKind.Forward);
