@@ -323,7 +323,7 @@ internal sealed class ExitSetup(
             if (route.Kind == RouteKind.Forward && !isUp)
                 continue; // Its network is not known yet. What is set up after it has come is heard.
             int error = routes.Add(Table, route);
-            if (error is 0 or LibC.EEXIST || (!route.Prefix.Network.IsIPv4 && TunErrors.IsIPv6Off(error) && TryBlock(routes)))
+            if (error is 0 or LibC.EEXIST || (route == Into(Default6, own) && TryBlock(routes)))
                 continue;
             problems.Add($"The system does not route {route.Prefix} by the exit node: {LibC.Describe(error)}.");
         }
@@ -332,7 +332,7 @@ internal sealed class ExitSetup(
             routes.Remove(Table, route);
     }
 
-    /// <summary>The tunnel's interface has no IPv6, the machine may have: it goes nowhere then.</summary>
+    /// <summary>The tunnel's interface has no IPv6 (one with a small MTU), the machine may have: it goes nowhere then.</summary>
     private static bool TryBlock(PolicyRoutes routes) =>
         routes.Add(Table, new TableRoute(Default6, [], RouteKind.Unreachable)) is 0 or LibC.EEXIST or LibC.EAFNOSUPPORT;
 

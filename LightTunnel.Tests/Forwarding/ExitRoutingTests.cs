@@ -97,6 +97,22 @@ public sealed class ExitRoutingTests : IDisposable
     }
 
     [Fact]
+    public void TunnelWithoutIPv6_KeepsTheMachinesIn()
+    {
+        Write(_machine, "net/ipv6/conf/lt0/disable_ipv6", "1");
+        string before = GatewayNamespaces.Snapshot(_machine);
+        using (LinuxExit exit = Begin(Plan()))
+        {
+            Assert.Equal("lt0", WayTo(Somebody));
+            Assert.Contains(
+                "No route to host", Assert.Throws<InvalidOperationException>(() => WayTo(SomebodyV6)).Message, StringComparison.Ordinal);
+            Assert.Equal("wan", WayTo(SomebodyV6, marked: true));
+        }
+
+        Assert.Equal(before, GatewayNamespaces.Snapshot(_machine));
+    }
+
+    [Fact]
     public void LocalNetwork_IsReachedOnRequest_AndContainersAlways()
     {
         NetworkNamespace.Ip("-n", _machine, "link", "add", "pods", "type", "veth", "peer", "name", "pod");
