@@ -27,6 +27,7 @@ internal sealed class PathMonitor
     private LossWindow _losses;
     private uint _nextTransaction = 1;
     private Timestamp _lastProbe;
+    private Timestamp _unansweredSince;
 
     /// <summary>Smoothed round trip, null until a probe was answered.</summary>
     public TimeSpan? RoundTrip => _roundTrip.SmoothedRoundTrip;
@@ -44,6 +45,12 @@ internal sealed class PathMonitor
 
     /// <summary>True when <see cref="MissesUntilDead"/> probes in a row were not answered.</summary>
     public bool IsDead => Misses >= MissesUntilDead;
+
+    /// <summary>
+    /// True when the path is dead for good, not for a moment: who asks several times a second (<see cref="IsUrgent"/>) knows soon that it
+    /// should take another way, and takes as long as everybody else to give up what it has there.
+    /// </summary>
+    public bool IsLost(Timestamp now) => IsDead && (!IsUrgent || now - _unansweredSince >= MinimumWait * MissesUntilDead);
 
     /// <summary>Share of the last up to 32 probes that were not answered, 0..1; null before the first result.</summary>
     public double? Loss => _losses.Share;
@@ -129,6 +136,7 @@ internal sealed class PathMonitor
                 continue;
             _waiting.Remove(transaction);
             _losses.Add(isLost: true);
+            _unansweredSince = Misses == 0 ? sent : Timestamp.Earliest(_unansweredSince, sent);
             if (++Misses >= MissesUntilDead)
                 IsProven = false;
         }

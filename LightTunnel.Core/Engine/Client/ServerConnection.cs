@@ -254,7 +254,7 @@ internal sealed class ServerConnection : IDisposable
     /// <summary>The server did not answer a ping in time.</summary>
     public void OnMissed()
     {
-        if (_server.Monitor.IsDead)
+        if (_server.Monitor.IsLost(_node.Now))
             Lose("The server does not answer any more.");
     }
 

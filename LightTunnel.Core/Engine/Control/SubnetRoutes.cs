@@ -298,7 +298,8 @@ internal sealed class SubnetRoutes
     }
 
     /// <summary>
-    /// Those who are asked often from now on. The server is not: that it is lost is more than that others carry what lies behind it.
+    /// Those who are asked often from now on, the server among them: that others carry what lies behind it is no reason to give up the
+    /// connection with it (<see cref="PathMonitor.IsLost"/>).
     /// </summary>
     private void Ask(HashSet<Peer> urgent, Timestamp now)
     {
@@ -309,7 +310,7 @@ internal sealed class SubnetRoutes
                 peer.Monitor.Reset(); // What nobody looks at any more is not known.
         }
 
-        foreach (Peer peer in urgent.Where(peer => !peer.IsServer && !peer.Monitor.IsUrgent))
+        foreach (Peer peer in urgent.Where(peer => !peer.Monitor.IsUrgent))
         {
             peer.Monitor.IsUrgent = true;
             _node.Hurry(peer);
