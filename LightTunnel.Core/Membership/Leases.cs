@@ -60,6 +60,9 @@ internal sealed partial class Leases
     /// <summary>Entries of other kinds that are to be written.</summary>
     private readonly Dictionary<string, byte[]?> _others = new(StringComparer.Ordinal);
 
+    /// <summary>Leases that were ended since the last commit, in case that it comes to nothing.</summary>
+    private readonly Dictionary<PublicKey, (Lease Lease, bool IsOnline)> _ended = [];
+
     /// <summary>Members that a commit is under way for; null when there is none.</summary>
     private HashSet<uint>? _planned;
 
@@ -204,6 +207,7 @@ internal sealed partial class Leases
     public void OnApplied(StoreCommit commit, long revision)
     {
         _replica.Apply(commit, revision);
+        _ended.Clear();
         Invitations.OnApplied();
         Applicants.OnApplied();
         Rules.OnApplied();
@@ -235,9 +239,20 @@ internal sealed partial class Leases
         Settled++;
     }
 
-    /// <summary>Leases that could not be committed are again what they are in the store.</summary>
-    public void TakeBack(IEnumerable<PublicKey> members) =>
-        Replace(members.Select(member => ByKey(member)?.MemberId ?? 0), hasLostCommits: false);
+    /// <summary>Leases that could not be committed are again what they are in the store, those that were to end included.</summary>
+    public void TakeBack(IEnumerable<PublicKey> members)
+    {
+        PublicKey[] keys = [.. members];
+        (Lease Lease, bool IsOnline)[] ended = [.. keys.Where(_ended.ContainsKey).Select(key => _ended[key])];
+        Replace(keys.Select(key => ByKey(key)?.MemberId ?? 0).Concat(ended.Select(one => one.Lease.MemberId)), hasLostCommits: false);
+        foreach (Lease back in ended.Where(one => one.IsOnline).Select(one => ById(one.Lease.MemberId)).OfType<Lease>())
+        {
+            _offline.Remove((back.LastSeen, back.MemberId));
+            _online.Add(back.PublicKey);
+        }
+
+        Array.ForEach(keys, key => _ended.Remove(key));
+    }
 
     /// <summary>
     /// Leases one address of each prefix to a key, those asked for or any. A refusal changes nothing, but for a possible eviction.
@@ -427,6 +442,7 @@ internal sealed partial class Leases
     {
         if (ByKey(member) is not { } lease)
             return false;
+        _ended[member] = (lease, IsOnline(member));
         Remove(lease);
         return true;
     }

@@ -279,6 +279,32 @@ public sealed class BlockedMemberTests : IDisposable
             TimeSpan.FromMinutes(1)));
     }
 
+    [Fact]
+    public void Removal_IsToldOfWhenItIsInTheStore_AndTheMemberIsAsBeforeWhenItCannotBeSaved()
+    {
+        _network.Store.Failure = "No space left on device";
+        Task failed = Change(MemberChangeKind.Remove);
+        _network.Settle();
+        var error = Assert.IsType<LightTunnelException>(failed.Exception!.InnerException);
+        Assert.Contains("No space left on device", error.Message, StringComparison.Ordinal);
+        Assert.Equal(MemberState.Online, Bob.State);
+        AssertPasses(_bob, _alice);
+
+        _network.Store.Failure = null;
+        _network.Run(TimeSpan.FromMinutes(2));
+        Assert.Equal(MemberState.Online, Bob.State);
+        AssertPasses(_bob, _alice);
+
+        _network.Store.IsSlow = true;
+        Task removed = Change(MemberChangeKind.Remove);
+        _network.Run(Soon);
+        Assert.False(removed.IsCompleted);
+        _network.Store.Release();
+        _network.Store.IsSlow = false;
+        Assert.True(_network.RunUntil(() => IsForgottenBy(_alice), Told));
+        Assert.True(removed.IsCompletedSuccessfully);
+    }
+
     private void SilenceServerTowardsBob() => _network.Filter =
         (in UdpEndpoint from, in UdpEndpoint to, ReadOnlySpan<byte> _) => !(to == _bob.Endpoint && from == _server.Endpoint);
 

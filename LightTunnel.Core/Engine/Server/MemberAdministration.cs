@@ -60,8 +60,7 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
             case MemberChangeKind.Remove when leases.ByKey(key) is null && leases.Applicants.Find(key) is { } applicant:
                 return ForgetAsync(applicant, change.By);
             default:
-                Remove(key, change.By);
-                return Task.CompletedTask;
+                return RemoveAsync(key, change.By);
         }
     }
 
@@ -251,12 +250,22 @@ internal sealed class MemberAdministration(Node node, ServerOptions options, Lea
         time == TimeSpan.Zero ? "has no end of its own any more, as was said" : $"is a member for {time:c} from now on, as was said");
 
     /// <summary>A member's name and addresses are free from now on, and its key is a newcomer's if it comes again.</summary>
-    private void Remove(PublicKey key, string by)
+    private Task RemoveAsync(PublicKey key, string by)
     {
-        if (leases.ByKey(key) is not { } lease || !leases.Remove(key))
-            return;
-        roster.Remove(lease);
-        Tell(AuditAction.Removed, lease.Name, lease, key, by, "was removed");
+        Lease? removed = null;
+        return ChangeAsync(
+            key, now =>
+            {
+                removed = now.ByKey(key);
+                now.Remove(key);
+            },
+            () =>
+            {
+                if (removed is null)
+                    return; // Another server has ended it in the meantime.
+                roster.Remove(removed);
+                Tell(AuditAction.Removed, removed.Name, removed, key, by, "was removed");
+            });
     }
 
     private LightTunnelException Gone(string key) => new(
