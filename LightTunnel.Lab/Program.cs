@@ -53,6 +53,22 @@ bench.SetAction((result, token) => Benchmark.RunAsync(
     Console.Out,
     token));
 
+var countOption = new Option<int>("--count") { Description = "How many rules", DefaultValueFactory = _ => 100 };
+var rules = new Command("rules", "Measures what access rules cost: the same network with and without them, in turns.")
+{
+    countOption, roundsOption, secondsOption, onlyOption,
+};
+rules.SetAction((result, token) => RuleCost.RunAsync(
+    result.GetValue(countOption), result.GetValue(roundsOption), result.GetValue(secondsOption), result.GetValue(onlyOption) ?? [],
+    Console.Out, token));
+
+var subnets = new Command("subnets", "Measures streams to a host behind a node beside streams to the node itself, in turns.")
+{
+    roundsOption, secondsOption,
+};
+subnets.SetAction((result, token) =>
+    SubnetCost.RunAsync(result.GetValue(roundsOption), result.GetValue(secondsOption), Console.Out, token));
+
 var peersOption = new Option<int>("--peers")
 {
     Description = "How many other members there are, at most 120",
@@ -108,7 +124,7 @@ check.SetAction(result => CheckReport.Run(result.GetValue(installOption), Consol
 
 var root = new RootCommand("The laboratory of LightTunnel: network namespaces as machines, one process as the internet between them.")
 {
-    demo, shell, bench, idle, host, block, matrix, check,
+    demo, shell, bench, rules, subnets, idle, host, block, matrix, check,
 };
 
 // Ctrl+C and SIGTERM end what runs, and everything that was set up is taken down before the process ends.

@@ -37,9 +37,12 @@ internal static class SetupCheck
 
     /// <summary>What the benchmarks need besides.</summary>
     public static IReadOnlyList<Requirement> ForBench(string wireGuardGo) =>
+        [.. ForTraffic(), Program(wireGuardGo, "wireguard-go"), Program("wg", "wireguard-tools")];
+
+    /// <summary>What measuring traffic needs besides.</summary>
+    public static IReadOnlyList<Requirement> ForTraffic() =>
     [
         Program("ping", "iputils-ping"), Program("iperf3", "iperf3"), Program("ethtool", "ethtool"), Program("taskset", "util-linux"),
-        Program(wireGuardGo, "wireguard-go"), Program("wg", "wireguard-tools"),
     ];
 
     /// <summary>What a Windows machine needs besides: Wine, and a compiler for what stands in for parts of Windows.</summary>

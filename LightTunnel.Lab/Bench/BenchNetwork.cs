@@ -10,6 +10,9 @@ namespace LightTunnel.Lab.Bench;
 /// </summary>
 internal sealed class BenchNetwork : IAsyncDisposable
 {
+    /// <summary>The server's address in the network behind it, and the one of the host there.</summary>
+    public const string RouterBehindServer = "192.168.7.1", HostBehindServer = "192.168.7.20";
+
     /// <summary>The server's address as the first client sees it.</summary>
     public const string ServerForFirst = "192.0.2.1";
 
@@ -109,6 +112,17 @@ internal sealed class BenchNetwork : IAsyncDisposable
             LeftOvers.RemoveNamespace(name);
         if (Directory.Exists(_folder))
             Directory.Delete(_folder, recursive: true);
+    }
+
+    /// <summary>A host that runs no tunnel, in a network behind the server, by a cable like the others'.</summary>
+    public LabHost AddHostBehindServer()
+    {
+        LabHost host = NewHost("behind");
+        Directory.CreateDirectory(host.Folder);
+        NetworkNamespace.Create(host.Namespace);
+        Connect(host, "eth2", RouterBehindServer, HostBehindServer);
+        NetworkNamespace.Ip("-n", host.Namespace, "route", "add", "default", "via", RouterBehindServer);
+        return host;
     }
 
     private LabHost NewHost(string name) => new(name, _prefix + name, Path.Combine(_folder, name));

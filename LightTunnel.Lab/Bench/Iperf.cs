@@ -21,13 +21,15 @@ internal static class Iperf
     /// <param name="arguments">Further arguments of the client, such as "-P 4" for four streams.</param>
     /// <param name="processor">The processor that both ends share; null for no such limit.</param>
     /// <param name="cancellationToken">Ends both.</param>
+    /// <param name="listenAt">The address that the listener has itself, where others call it otherwise; null for the same.</param>
     /// <exception cref="LabException">iperf3 failed.</exception>
     public static async Task<StreamResult> RunAsync(
-        LabHost from, LabHost to, string address, int seconds, string[] arguments, int? processor, CancellationToken cancellationToken)
+        LabHost from, LabHost to, string address, int seconds, string[] arguments, int? processor, CancellationToken cancellationToken,
+        string? listenAt = null)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         deadline.CancelAfter(TimeSpan.FromSeconds(seconds) + Allowance);
-        Task<CommandResult> server = ExecuteAsync(to, ["-s", "-1", "-B", address], processor, deadline.Token);
+        Task<CommandResult> server = ExecuteAsync(to, ["-s", "-1", "-B", listenAt ?? address], processor, deadline.Token);
         try
         {
             string[] wanted = ["-c", address, "-t", seconds.ToString(CultureInfo.InvariantCulture), "-J", .. arguments];
