@@ -101,11 +101,12 @@ internal sealed class FlowTable(TimeProvider time, ulong seed, int setBits = Flo
                 break;
             if (state.IsEnded)
                 return true;
-            // These two may hit another flow that has just taken the place: it lives a moment longer for that, and nothing else.
+            // These two may hit another flow that has just taken the place: it lives a moment longer for that, and nothing else. So the one
+            // bit alone is set: the others say who began it, and whether it has ended meanwhile.
             if (idle >= TouchUnits && (int)idle > 0)
                 slot.LastSeen = units;
             if (state.IsInbound != isInbound && (flags & Answered) == 0)
-                slot.Flags = flags | Answered;
+                Interlocked.Or(ref slot.Flags, Answered);
             return true;
         }
 
