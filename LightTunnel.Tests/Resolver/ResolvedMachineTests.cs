@@ -21,10 +21,6 @@ public sealed class ResolvedMachineTests
         Prerequisites.SkipUnlessLaboratory();
         Assert.SkipUnless(File.Exists("/lib/systemd/system/dbus.service"), "needs the system's bus (Debian's package dbus).");
         await using SystemdMachine machine = await SystemdMachine.StartAsync(await UnpackAsync());
-        string here = Environment.ProcessPath!;
-        Assert.SkipUnless(
-            (await machine.ExecuteAsync("sh", "-c", "test -e \"$1\" && echo yes || echo no", "sh", here)).Trim() == "yes",
-            $"needs {here} among the files of the machine, where /tmp is its own.");
         await machine.ExecuteAsync("systemd-sysusers", "systemd-resolve.conf");
         await machine.ExecuteAsync("systemctl", "start", "dbus.service", "systemd-resolved.service");
 

@@ -24,7 +24,9 @@ internal sealed class SystemdMachine : IAsyncDisposable
         mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd" || exit 77
         unit="$root/etc/systemd/system/lighttunnel-test.target"
         printf '[Unit]\nRequires=systemd-journald.service\nAfter=systemd-journald.service\n' > "$unit"
-        ln -sf /dev/null "$root/etc/systemd/system/tmp.mount" # What is being tested may lie in /tmp.
+        # What is being tested may lie in /tmp, which is neither to be another one nor cleared.
+        mkdir -p "$root/etc/tmpfiles.d" && ln -sf /dev/null "$root/etc/tmpfiles.d/tmp.conf" || exit 1
+        ln -sf /dev/null "$root/etc/systemd/system/tmp.mount"
         modules="$root/usr/local/share/powershell/Modules/LightTunnel"
         mkdir -p "$modules" && cp -r "$2" "$modules/" && chmod -R go-w "$root/usr/local/share/powershell" || exit 1
         if [ -n "$3" ]; then
