@@ -151,7 +151,7 @@ public abstract partial class UdpTransportTests
     [Fact]
     public void Dispose_WhileReceiveWaits_UnblocksItAndFreesThePort()
     {
-        IDatagramTransport transport = Open(0);
+        IDatagramTransport transport = OpenWhereNobodyIsPut();
         int port = transport.LocalPort;
         using var started = new ManualResetEventSlim();
         var thread = new Thread(() =>
@@ -170,6 +170,22 @@ public abstract partial class UdpTransportTests
         Assert.False(transport.Receive(new PacketBatch(4, 100)));
         using IDatagramTransport again = Open(port);
         Assert.Equal(port, again.LocalPort);
+    }
+
+    /// <summary>At a port that the system gives nobody who asks for any, so that none of the other tests has it in between.</summary>
+    private IDatagramTransport OpenWhereNobodyIsPut()
+    {
+        for (int port = 20_000 + Random.Shared.Next(5_000); ; port++)
+        {
+            try
+            {
+                return Open(port);
+            }
+            catch (LightTunnelException exception) when (exception.Error == LightTunnelError.PortInUse && port < 30_000)
+            {
+                // The next one, then.
+            }
+        }
     }
 
     [Fact]
